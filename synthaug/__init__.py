@@ -1,0 +1,30 @@
+"""Synthetic images for small image-classification sets, and an honest measure of their worth."""
+
+from synthaug.classifiers import Recipe, evaluate, train_classifier
+from synthaug.errors import InputError, TrainingError
+from synthaug.gain import Gain, measure_gain
+from synthaug.generators import RandomField, StyleSwap, TransferVAE, load_generator
+from synthaug.images import LabelledImages, Samples
+from synthaug.mixing import MixedDataset, SyntheticDataset
+from synthaug.pool import SamplePool
+from synthaug.reading import read_images
+
+__all__ = [
+    "Gain",
+    "InputError",
+    "LabelledImages",
+    "MixedDataset",
+    "RandomField",
+    "Recipe",
+    "SamplePool",
+    "Samples",
+    "StyleSwap",
+    "SyntheticDataset",
+    "TrainingError",
+    "TransferVAE",
+    "evaluate",
+    "load_generator",
+    "measure_gain",
+    "read_images",
+    "train_classifier",
+]

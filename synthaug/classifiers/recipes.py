@@ -1,0 +1,118 @@
+"""How a classifier is trained: augmentation of each image, mixing of images, regularisation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
+
+from synthaug.errors import InputError
+from synthaug.generators.warping import affine, similarity_matrices
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Geometry and light that leave the label as it is, drawn anew for each image.
+
+    shift: largest move, in shares of the image's side. angle: largest rotation, in radians.
+    zoom: largest change of size. flip: whether to mirror left and right.
+    light: largest change of contrast, and half of it of brightness.
+    """
+
+    shift: float = 0.0
+    angle: float = 0.0
+    zoom: float = 0.0
+    flip: bool = False
+    light: float = 0.0
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Augment float32 (B, C, H, W) in [0, 1]."""
+        if self == Policy():
+            return images
+        count, device = len(images), images.device
+        unit = torch.rand(6, count, device=device) * 2 - 1
+        shift = 2 * self.shift * unit[2:4].T  # the coordinates of a side run from -1 to 1
+        matrices = similarity_matrices(unit[0] * self.angle, 1 + unit[1] * self.zoom, shift)
+        if self.flip:
+            matrices[:, :, 0] *= torch.randint(0, 2, (count, 1), device=device) * 2 - 1
+        images = affine(images, matrices)
+        contrast, brightness = (self.light * unit[4:6])[:, :, None, None, None]
+        return ((images - 0.5) * (1 + contrast) + 0.5 + brightness / 2).clamp(0, 1)
+
+
+POLICIES: dict[str, Policy] = {
+    "none": Policy(),
+    "shift": Policy(shift=0.1, light=0.2),
+    "shift-flip": Policy(shift=0.1, flip=True, light=0.2),
+    "rotate-scale": Policy(shift=0.1, angle=0.2, zoom=0.1, light=0.2),
+    "rotate-scale-flip": Policy(shift=0.1, angle=0.2, zoom=0.1, flip=True, light=0.2),
+}
+AUTOMATIC: dict[str, Callable[[], v2.Transform]] = {
+    "randaugment": v2.RandAugment,  # Cubuk et al. 2020
+    "trivialaugment": v2.TrivialAugmentWide,  # Müller and Hutter 2021
+}
+MIXES: dict[str, Callable[[int], v2.Transform]] = {
+    "mixup": lambda classes: v2.MixUp(num_classes=classes),  # Zhang et al. 2018
+    "cutmix": lambda classes: v2.CutMix(num_classes=classes),  # Yun et al. 2019
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way of training a classifier without synthetic images.
+
+    policy: label-preserving geometry and light, a key of `POLICIES`.
+    automatic: None, "randaugment" or "trivialaugment", applied to each image first.
+    mix: None, "mixup" or "cutmix", applied to each batch last.
+    standardize: whether each image is brought to zero mean and unit deviation; otherwise all are
+        shifted and scaled alike.
+    class_balanced: whether each class is drawn equally often.
+    learning_rate, weight_decay: of SGD with Nesterov momentum 0.9 on a half cosine.
+    label_smoothing: share of each label that is spread over all classes.
+    """
+
+    policy: str = "shift"
+    automatic: str | None = None
+    mix: str | None = None
+    standardize: bool = True
+    class_balanced: bool = False
+    learning_rate: float = 0.1
+    weight_decay: float = 2e-3
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, known in (("policy", POLICIES), ("automatic", AUTOMATIC), ("mix", MIXES)):
+            value = getattr(self, name)
+            if value not in known and not (value is None and name != "policy"):
+                raise InputError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+
+
+class Augmentation:
+    """A recipe's image side: stored images in, augmented floats and mixed labels out."""
+
+    def __init__(self, recipe: Recipe, classes: int) -> None:
+        self._policy = POLICIES[recipe.policy]
+        self._automatic = AUTOMATIC[recipe.automatic]() if recipe.automatic else None
+        self._mix = MIXES[recipe.mix](classes) if recipe.mix else None
+
+    def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Augment one batch.
+
+        images: uint8 or uint16 (B, C, H, W). labels: float32 (B, K), rows that sum to 1.
+        """
+        floats = self._policy(self._augment_each(images))
+        if self._mix is None:
+            return floats, labels
+        mixed_images, mixed_labels = self._mix(floats, labels)
+        return mixed_images, mixed_labels
+
+    def _augment_each(self, images: Tensor) -> Tensor:
+        top = int(np.iinfo(str(images.dtype).removeprefix("torch.")).max)
+        if self._automatic is None:
+            return images.float() / top
+        if images.dtype == torch.uint8:
+            return torch.stack([self._automatic(image) for image in images]).float() / top
+        # torchvision's operations know no uint16: they work on floats instead.
+        return torch.stack([self._automatic(image) for image in images.float() / top])

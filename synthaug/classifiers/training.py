@@ -1,0 +1,240 @@
+"""The one function that trains a classifier, and the one that scores it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.swa_utils import update_bn
+
+from synthaug.classifiers.networks import Normalize, Standardize, build_classifier
+from synthaug.classifiers.recipes import Augmentation, Recipe
+from synthaug.errors import InputError
+from synthaug.images import LabelledImages, Samples, to_float, to_tensor
+from synthaug.mixing.drawing import ClassDrawer, replaced_positions
+from synthaug.seeding import numpy_stream, torch_stream
+from synthaug.training import Phase, Progress, Schedule, mixed_precision, optimize, resolve_device
+
+NORM_BATCHES = 32  # batches from which the averaged network's batch-norm statistics are taken
+
+
+def train_classifier(
+    train: LabelledImages,
+    *,
+    recipe: Recipe | None = None,
+    synthetic: Samples | None = None,
+    ratio: float = 0.5,
+    soft_labels: np.ndarray | None = None,
+    classifier: str = "resnet",
+    steps: int = 1000,
+    batch_size: int = 64,
+    seed: int = 0,
+    device: str = "auto",
+    checkpoint: str | Path | None = None,
+    progress: Progress | None = None,
+) -> nn.Module:
+    """Train a classifier for a fixed number of optimiser steps.
+
+    train: real images. soft_labels: float32 (N, K) for them in place of their labels.
+    synthetic: images mixed in: in every batch `round(ratio * batch_size)` images, at random
+        places, are replaced by synthetic ones of the same class. Where `synthetic` holds soft
+        labels, those are learned.
+    classifier: "resnet" or "timm:NAME".
+    recipe: how to augment and regularise (default `Recipe()`).
+
+    Returns the network with averaged weights, which maps float32 (B, C, H, W) in [0, 1] to logits
+    (B, K). Initial weights and the order of real images depend on `seed` alone, so that runs with
+    one seed are paired whatever is mixed in.
+
+    Raises `InputError` for inputs that do not fit together, `TrainingError` for a loss that is not
+    a number.
+
+    >>> from synthaug import evaluate, read_images, train_classifier
+    >>> network = train_classifier(read_images("digits"), steps=2, device="cpu")
+    >>> 0 <= evaluate(network, read_images("digits", split="test")).accuracy <= 1
+    True
+    """
+    recipe = recipe or Recipe()
+    _check(train, synthetic, ratio, soft_labels)
+    where = resolve_device(device)
+    classes = len(train.classes)
+    with torch_stream(seed, "build"):
+        network = build_classifier(
+            classifier, train.image_shape, classes, _normalization(train, recipe)
+        )
+    network = network.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    batches = _Batches(train, soft_labels, synthetic, ratio, recipe, batch_size, seed, where)
+
+    def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
+        images, labels = batch
+        logits = network(images.contiguous(memory_format=torch.channels_last)).float()
+        return F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+
+    optimizer = torch.optim.SGD(
+        network.parameters(),
+        lr=recipe.learning_rate,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=recipe.weight_decay,
+    )
+    averaged = optimize(
+        network,
+        [Phase("classifier", optimizer, loss)],
+        batches,
+        Schedule(steps, warmup=min(50, steps // 10)),
+        seed=seed,
+        device=where,
+        checkpoint=None if checkpoint is None else Path(checkpoint),
+        identity=f"classifier {classifier} {recipe} {train.fingerprint} {seed} {ratio}",
+        progress=progress,
+    )
+    # Averaged weights do not belong to averaged statistics of the activations: take those anew.
+    with torch.no_grad(), mixed_precision(where):
+        update_bn(_last(batches, steps, seed, where), averaged)
+    return averaged.eval()
+
+
+def _check(
+    train: LabelledImages, synthetic: Samples | None, ratio: float, soft: np.ndarray | None
+) -> None:
+    if not 0 <= ratio <= 1:
+        raise InputError(f"ratio: expected a share from 0 to 1, got {ratio}")
+    expected = (len(train), len(train.classes))
+    if soft is not None and soft.shape != expected:
+        raise InputError(f"soft_labels: expected shape {expected}, got {soft.shape}")
+    if synthetic is None:
+        return
+    real, made = train.images, synthetic.images
+    if (real.shape[1:], real.dtype) != (made.shape[1:], made.dtype):
+        raise InputError(
+            f"synthetic images: expected {real.dtype} {real.shape[1:]} like the real ones, got "
+            f"{made.dtype} {made.shape[1:]}"
+        )
+
+
+def _normalization(train: LabelledImages, recipe: Recipe) -> nn.Module:
+    if recipe.standardize:
+        return Standardize()
+    floats = to_float(train.images)
+    return Normalize(float(floats.mean()), float(floats.std()))
+
+
+def _last(
+    batches: "_Batches", steps: int, seed: int, device: torch.device
+) -> Iterator[Tensor]:
+    for step in range(max(0, steps - NORM_BATCHES), steps):
+        with torch_stream(seed, "step", step, device=device):
+            yield batches(step)[0].contiguous(memory_format=torch.channels_last)
+
+
+class _Batches:
+    """Step -> augmented batch (images, labels)."""
+
+    def __init__(
+        self,
+        train: LabelledImages,
+        soft_labels: np.ndarray | None,
+        synthetic: Samples | None,
+        ratio: float,
+        recipe: Recipe,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        classes = len(train.classes)
+        one_hot = np.eye(classes, dtype=np.float32)
+        self._labels = train.labels
+        self._images = to_tensor(train.images).to(device)
+        targets = one_hot[train.labels] if soft_labels is None else soft_labels
+        self._targets = torch.as_tensor(targets, dtype=torch.float32).to(device)
+        self._augment = Augmentation(recipe, classes)
+        self._size, self._seed, self._device = batch_size, seed, device
+        self._count = round(ratio * batch_size) if synthetic is not None else 0
+        if synthetic is not None:
+            self._drawer = ClassDrawer(synthetic.labels, classes, synthetic.weights)
+            self._made = to_tensor(synthetic.images).to(device)
+            soft = synthetic.soft_labels
+            made_targets = one_hot[synthetic.labels] if soft is None else soft
+            self._made_targets = torch.as_tensor(made_targets).to(device)
+        balanced = ClassDrawer(train.labels, classes) if recipe.class_balanced else None
+        self._order = _balanced_order(seed, balanced) if balanced else _order(seed, len(train))
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        real = self._order(step * self._size, self._size)
+        images = self._images[torch.as_tensor(real).to(self._device)]
+        targets = self._targets[torch.as_tensor(real).to(self._device)]
+        if self._count:
+            rng = numpy_stream(self._seed, "synthetic", step)
+            places = replaced_positions(self._size, self._count, rng)
+            made = torch.as_tensor(self._drawer.draw(self._labels[real[places]], rng))
+            where, made = torch.as_tensor(places).to(self._device), made.to(self._device)
+            images[where], targets[where] = self._made[made], self._made_targets[made]
+        return self._augment(images, targets)
+
+
+class _order:  # noqa: N801 - reads as a function of (start, count)
+    """Indices of real images: one permutation after another, the same for every arm of a seed."""
+
+    def __init__(self, seed: int, images: int) -> None:
+        self._images = images
+        self._epoch = cache(lambda epoch: numpy_stream(seed, "order", epoch).permutation(images))
+
+    def __call__(self, start: int, count: int) -> np.ndarray:
+        epochs = range(start // self._images, (start + count - 1) // self._images + 1)
+        indices = np.concatenate([self._epoch(epoch) for epoch in epochs])
+        offset = start % self._images
+        return indices[offset : offset + count]
+
+
+class _balanced_order:  # noqa: N801
+    """Indices of real images, every class equally often."""
+
+    def __init__(self, seed: int, drawer: ClassDrawer) -> None:
+        self._seed, self._drawer = seed, drawer
+
+    def __call__(self, start: int, count: int) -> np.ndarray:
+        rng = numpy_stream(self._seed, "balanced order", start)
+        classes = self._drawer.present[(start + np.arange(count)) % len(self._drawer.present)]
+        return self._drawer.draw(rng.permutation(classes), rng)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How a classifier did on a set of images.
+
+    accuracy: share of all images. balanced_accuracy: mean over classes of `per_class`, the share
+    of each class's images that were recognised (NaN for a class without images, left out of the
+    mean).
+    """
+
+    accuracy: float
+    balanced_accuracy: float
+    per_class: np.ndarray
+
+
+def predict(
+    network: nn.Module, images: np.ndarray, *, device: str = "auto", batch_size: int = 250
+) -> np.ndarray:
+    """Class probabilities, float32 (N, K), of stored images (N, C, H, W)."""
+    where = resolve_device(device)
+    network = network.to(where).eval()
+    parts = []
+    with torch.inference_mode(), mixed_precision(where):
+        for start in range(0, len(images), batch_size):
+            floats = to_float(images[start : start + batch_size], where)
+            logits = network(floats.contiguous(memory_format=torch.channels_last))
+            parts.append(logits.float().softmax(1).cpu().numpy())
+    return np.concatenate(parts)
+
+
+def evaluate(network: nn.Module, data: LabelledImages, *, device: str = "auto") -> Scores:
+    """Score a classifier on labelled images."""
+    right = predict(network, data.images, device=device).argmax(1) == data.labels
+    hits = np.bincount(data.labels, weights=right, minlength=len(data.classes))
+    with np.errstate(invalid="ignore"):
+        per_class = hits / data.counts
+    return Scores(float(right.mean()), float(np.nanmean(per_class)), per_class)

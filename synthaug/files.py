@@ -1,0 +1,101 @@
+"""Files and directories that are either as they were or complete, whenever the process dies.
+
+A file is written beside its final name, synced and renamed. A directory is complete when its
+manifest is there: the manifest is written last and removed first.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from synthaug.errors import InputError
+
+MANIFEST = "manifest.json"
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then rename it to `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, value: object) -> None:
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    write_atomically(path, lambda file: np.save(file, array, allow_pickle=False))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in `path`; `InputError` if it is missing, cut short or not an object."""
+    try:
+        value = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected JSON, but {error}") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: expected a JSON object, got {type(value).__name__}")
+    return value
+
+
+@contextmanager
+def new_directory(directory: Path, *, kind: str) -> Iterator[Path]:
+    """A directory to fill, which takes the place of `directory` when the block ends well.
+
+    An existing `directory` is replaced only if it holds a manifest of the same `kind`; anything
+    else there is the user's, and refused.
+    """
+    if directory.exists():
+        read_manifest(directory, kind=kind, doing="replace")
+    partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if not (partial / MANIFEST).exists():
+            raise RuntimeError(f"{partial}: filled without a {MANIFEST}")
+        if directory.exists():
+            old = directory.with_name(f".{directory.name}.{os.getpid()}.old")
+            directory.rename(old)
+            partial.rename(directory)
+            shutil.rmtree(old)
+        else:
+            partial.rename(directory)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def read_manifest(directory: Path, *, kind: str, doing: str = "read") -> dict[str, Any]:
+    """The manifest of a directory that synthaug wrote, checked to be of `kind`."""
+    if not directory.is_dir():
+        raise InputError(f"{directory}: no such directory; expected a {kind} written by synthaug")
+    path = directory / MANIFEST
+    if not path.exists():
+        raise InputError(
+            f"{directory}: cannot {doing} it, it holds no {MANIFEST}, so it is not a complete "
+            f"{kind}; name another directory"
+        )
+    manifest = read_json(path)
+    if manifest.get("kind") != kind:
+        raise InputError(f"{directory}: expected a {kind}, got a {manifest.get('kind')!r}")
+    return manifest

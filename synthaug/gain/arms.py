@@ -1,0 +1,139 @@
+"""Arms: the ways of training that are compared."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from synthaug.classifiers import Recipe
+from synthaug.generators import Generator, RandomField, StyleSwap, TransferVAE
+
+Labels = Literal["hard", "mixed"]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Where synthetic images come from: a generator to fit anew for each seed, or a pool.
+
+    sampling: settings to change after fitting, so that several sources share one fit.
+    trained: whether something is learned; a source that learns nothing is a control.
+    """
+
+    name: str
+    generator: Generator | None = None
+    sampling: dict[str, Any] = field(default_factory=dict)
+    trained: bool = True
+    pool: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.generator is None) == (self.pool is None):
+            raise ValueError("a source has either a generator or a pool")
+
+    @property
+    def fit_key(self) -> str:
+        """What tells one fit from another; sources with one key share it."""
+        if self.generator is None:
+            return f"pool {self.pool}"
+        return f"{self.generator.family} {self.generator.settings}"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of training.
+
+    source: synthetic images, at `ratio`, with their class as label ("hard") or half of it replaced
+        by the posterior of the best classifier without synthetic images ("mixed").
+    distilled: the real images' labels are mixed in that way.
+    partner: the arm without synthetic images that this one builds on.
+    """
+
+    name: str
+    recipe: Recipe
+    source: Source | None = None
+    ratio: float = 0.0
+    labels: Labels = "hard"
+    distilled: bool = False
+    partner: str = ""
+
+    @property
+    def needs_teacher(self) -> bool:
+        return self.distilled or (self.source is not None and self.labels == "mixed")
+
+    @property
+    def uses(self) -> str:
+        """"real", "control" or "synthetic"."""
+        if self.source is None:
+            return "real"
+        return "synthetic" if self.source.trained else "control"
+
+    @property
+    def description(self) -> str:
+        """What the arm does, in words."""
+        recipe = self.recipe
+        steps = [f"{recipe.policy} geometry", recipe.automatic, recipe.mix]
+        if recipe.class_balanced:
+            steps.append("classes drawn equally often")
+        if self.distilled:
+            steps.append("labels half self-distilled")
+        if self.source is not None:
+            share = f"{self.ratio:.0%} {self.source.name} images with {self.labels} labels"
+            steps.append(share)
+        return ", ".join(step for step in steps if step)
+
+
+def default_sources() -> list[Source]:
+    """The trained generator, with differences of any or of the same class, and the controls."""
+    transfer = TransferVAE()
+    return [
+        Source("transfer-any", transfer, {"donors": "any"}),
+        Source("transfer-within", transfer, {"donors": "within"}),
+        Source("style-swap", StyleSwap(), trained=False),
+        Source("random-field", RandomField(), trained=False),
+    ]
+
+
+def real_arms(base: Recipe, *, balanced: bool) -> list[Arm]:
+    """Arms without synthetic images on a tuned base recipe.
+
+    balanced: whether the classes are of one size; if so, drawing them equally often is no arm of
+    its own.
+    """
+    change = dataclasses.replace
+    arms = [
+        Arm("none", change(base, policy="none")),
+        Arm("classical", base),
+        Arm("randaugment", change(base, automatic="randaugment")),
+        Arm("mixup", change(base, mix="mixup")),
+        Arm("cutmix", change(base, mix="cutmix")),
+        Arm("randaugment+mixup", change(base, automatic="randaugment", mix="mixup")),
+        Arm("randaugment+cutmix", change(base, automatic="randaugment", mix="cutmix")),
+    ]
+    if not balanced:
+        arms.append(Arm("oversampled", change(base, class_balanced=True)))
+    return arms
+
+
+def distilled_arm(partner: Arm) -> Arm:
+    """The partner with its own posterior mixed into the labels: without it, a gain of soft labels
+    would pass for one of synthetic images."""
+    return Arm(f"{partner.name}, self-distilled", partner.recipe, distilled=True)
+
+
+def synthetic_arm(source: Source, partner: Arm, ratio: float, labels: Labels) -> Arm:
+    """Synthetic images of `source` on top of an arm without any."""
+    name = f"{source.name} {ratio:g} {labels}, {partner.name}"
+    return Arm(name, partner.recipe, source, ratio, labels, partner=partner.name)
+
+
+def every_arm(
+    sources: Sequence[Source], partners: Sequence[Arm], ratios: Sequence[float]
+) -> list[Arm]:
+    """All of sources × partners × ratios, × hard and mixed labels for what is trained."""
+    return [
+        synthetic_arm(source, partner, ratio, rule)
+        for source in sources
+        for partner in partners
+        for ratio in ratios
+        for rule in (("hard", "mixed") if source.trained else ("hard",))
+    ]

@@ -1,0 +1,239 @@
+"""Cells: one arm trained on one part of one seed, kept on disk until the run is over.
+
+A cell that is complete on disk is never trained again, so an interrupted run goes on where it was.
+Nothing here has access to the test images: they meet the stored networks in `protocol.py`, after
+all choices.
+"""
+
+import copy
+import hashlib
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import torch
+from safetensors.torch import load_file, save
+from torch import nn
+
+from synthaug.classifiers import build_classifier, predict, train_classifier
+from synthaug.classifiers.networks import Normalize, Standardize
+from synthaug.files import (
+    MANIFEST,
+    new_directory,
+    read_manifest,
+    write_array,
+    write_atomically,
+    write_json,
+)
+from synthaug.gain.arms import Arm, Source
+from synthaug.gain.parts import Part, plan_parts
+from synthaug.generators import Generator
+from synthaug.images import LabelledImages, Samples
+from synthaug.pool import SamplePool
+from synthaug.seeding import stream_seed
+
+KIND = "cell"
+TEACHER_SHARE = 0.5  # of a mixed label (DM-KD: half one-hot, half posterior)
+POOL_PER_IMAGE, LARGEST_POOL = 20, 20_000
+
+Report = Callable[[str, int, int], None]
+"""Called with (what is running, cells done, cells known so far)."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What all cells of a run share. Steps are part of a cell, since they are chosen, too."""
+
+    train: LabelledImages
+    validation: LabelledImages | None
+    per_class: int | None
+    classifier: str
+    batch_size: int
+    device: str
+    directory: Path
+
+    def parts(self, seed: int) -> list[Part]:
+        return plan_parts(self.train, self.validation, self.per_class, seed)[0]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An arm, a seed, a part of it, and a number of steps; `teacher` where labels are mixed."""
+
+    arm: Arm
+    seed: int
+    part: str
+    steps: int
+    teacher: Arm | None = None
+
+    def directory(self, study: Study) -> Path:
+        identity = f"{self.arm} {self.steps} {self.teacher}"
+        digest = hashlib.blake2b(identity.encode(), digest_size=4).hexdigest()
+        slug = re.sub(r"[^a-z0-9.+-]+", "-", self.arm.name)
+        return study.directory / "cells" / f"{slug}-seed{self.seed}-{self.part}-{digest}"
+
+    def done(self, study: Study) -> bool:
+        return (self.directory(study) / MANIFEST).exists()
+
+
+def _part(study: Study, seed: int, name: str) -> Part:
+    return next(part for part in study.parts(seed) if part.name == name)
+
+
+def train_cell(study: Study, cell: Cell) -> None:
+    """Train the cell's network; keep its weights and its predictions for the held images."""
+    part = _part(study, cell.seed, cell.part)
+    start = time.perf_counter()
+    network = train_classifier(
+        part.train,
+        recipe=cell.arm.recipe,
+        synthetic=_synthetic(study, cell, part),
+        ratio=cell.arm.ratio,
+        soft_labels=_distilled(study, cell, part) if cell.arm.distilled else None,
+        classifier=study.classifier,
+        steps=cell.steps,
+        batch_size=study.batch_size,
+        seed=cell.seed,
+        device=study.device,
+    )
+    seconds = time.perf_counter() - start
+    with new_directory(cell.directory(study), kind=KIND) as partial:
+        weights = {k: v.cpu().contiguous() for k, v in network.state_dict().items()}
+        write_atomically(partial / "weights.safetensors", lambda file: file.write(save(weights)))
+        if part.held is not None:
+            predicted = predict(network, part.held.images, device=study.device).argmax(1)
+            write_array(partial / "predicted.npy", predicted)
+        write_json(partial / MANIFEST, {"kind": KIND, "arm": cell.arm.name, "seconds": seconds})
+
+
+def load_network(study: Study, cell: Cell) -> nn.Module:
+    """The trained network of a finished cell."""
+    weights = load_file(cell.directory(study) / "weights.safetensors")
+    normalization = Standardize() if cell.arm.recipe.standardize else Normalize(0.0, 1.0)
+    classes = len(study.train.classes)
+    network = build_classifier(study.classifier, study.train.image_shape, classes, normalization)
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def held_predictions(study: Study, cell: Cell) -> np.ndarray:
+    """Predicted labels of the images that score the cell for choices, int64 (V,)."""
+    array: np.ndarray = np.load(cell.directory(study) / "predicted.npy", allow_pickle=False)
+    return array
+
+
+def seconds(study: Study, cell: Cell) -> float:
+    """Time to train the cell, the fit of its generator and the sampling included."""
+    spent = float(read_manifest(cell.directory(study), kind=KIND)["seconds"])
+    if cell.arm.source is None or cell.arm.source.pool is not None:
+        return spent
+    manifest = SamplePool(_pool_directory(study, cell.arm.source, cell.seed, cell.part)).manifest
+    return spent + float(manifest["generator"]["seconds"])
+
+
+def _synthetic(study: Study, cell: Cell, part: Part) -> Samples | None:
+    source = cell.arm.source
+    if source is None:
+        return None
+    samples = load_pool(study, source, cell.seed, part.name).samples
+    if cell.arm.labels == "hard":
+        return samples
+    soft = _soften(study, cell, samples.images, samples.labels)
+    return Samples(samples.images, samples.labels, soft, samples.weights)
+
+
+def _distilled(study: Study, cell: Cell, part: Part) -> np.ndarray:
+    return _soften(study, cell, part.train.images, part.train.labels)
+
+
+def _soften(study: Study, cell: Cell, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """One-hot labels, half of each replaced by the teacher's posterior, float32 (M, K)."""
+    assert cell.teacher is not None
+    teacher = load_network(study, Cell(cell.teacher, cell.seed, cell.part, cell.steps))
+    posterior = predict(teacher, images, device=study.device)
+    one_hot = np.eye(posterior.shape[1], dtype=np.float32)[labels]
+    mixed: np.ndarray = (1 - TEACHER_SHARE) * one_hot + TEACHER_SHARE * posterior
+    return mixed
+
+
+def _pool_directory(study: Study, source: Source, seed: int, part: str) -> Path:
+    digest = hashlib.blake2b(source.fit_key.encode(), digest_size=4).hexdigest()
+    return study.directory / "pools" / f"{source.name}-seed{seed}-{part}-{digest}"
+
+
+def load_pool(study: Study, source: Source, seed: int, part: str) -> SamplePool:
+    """The source's synthetic images for one part of one seed."""
+    return SamplePool(source.pool or _pool_directory(study, source, seed, part))
+
+
+def make_pools(study: Study, sources: Sequence[Source], seed: int, part_name: str) -> None:
+    """Fit one generator on one part and sample a pool for each of the sources that share it."""
+    part = _part(study, seed, part_name)
+    largest = int(part.train.counts.max())
+    per_class = min(POOL_PER_IMAGE * largest, LARGEST_POOL // len(study.train.classes))
+    generator_seed = stream_seed(seed, "generator")
+    generator: Generator = copy.deepcopy(sources[0].generator)  # type: ignore[assignment]
+    generator.fit(part.train, seed=generator_seed, device=study.device)
+    for source in sources:
+        for name, value in source.sampling.items():
+            setattr(generator, name, value)
+        directory = _pool_directory(study, source, seed, part_name)
+        SamplePool.create(directory, generator, max(per_class, 1), seed=generator_seed)
+
+
+class Runner:
+    """Runs cells side by side, each process on one thread, and says how far it is."""
+
+    def __init__(self, study: Study, jobs: int, report: Report | None) -> None:
+        self._study, self._jobs, self._report = study, jobs, report
+        self._done = self._known = 0
+
+    def run(self, cells: Sequence[Cell], what: str) -> None:
+        """Train the cells that are not on disk yet, after making the pools they need."""
+        missing = [cell for cell in cells if not cell.done(self._study)]
+        fits = self._missing_fits(missing)
+        self._known += len(missing) + len(fits)
+        self._map(make_pools, fits, f"{what}: generators")
+        self._map(train_cell, [(cell,) for cell in missing], what)
+
+    def _missing_fits(self, cells: Sequence[Cell]) -> list[tuple[Any, ...]]:
+        fits: dict[tuple[str, int, str], dict[str, Source]] = {}
+        for cell in cells:
+            source = cell.arm.source
+            if source is None or source.pool is not None:
+                continue
+            directory = _pool_directory(self._study, source, cell.seed, cell.part)
+            if not (directory / MANIFEST).exists():
+                key = (source.fit_key, cell.seed, cell.part)
+                fits.setdefault(key, {})[source.name] = source
+        return [(list(group.values()), seed, part) for (_, seed, part), group in fits.items()]
+
+    def _map(
+        self, function: Callable[..., None], arguments: Sequence[tuple[Any, ...]], what: str
+    ) -> None:
+        self._say(what)
+        tasks = (joblib.delayed(_on_one_thread)(function, self._study, *each) for each in arguments)
+        pool = joblib.Parallel(n_jobs=self._jobs, return_as="generator_unordered")
+        for _ in pool(tasks):
+            self._done += 1
+            self._say(what)
+
+    def _say(self, what: str) -> None:
+        if self._report:
+            self._report(what, self._done, self._known)
+
+
+def _on_one_thread(function: Callable[..., None], *arguments: Any) -> None:
+    # Two thread pools side by side on few cores make everything many times slower; and with one
+    # thread a figure does not depend on how many processes or cores there were.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        function(*arguments)
+    finally:
+        torch.set_num_threads(threads)

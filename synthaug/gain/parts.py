@@ -1,0 +1,114 @@
+"""Which images a seed trains on, and which it makes its choices on.
+
+Every choice is made on images that no arm of that seed has trained on:
+
+- a validation set that the caller gave; else
+- where `per_class` leaves enough of the training images unused, up to as many of those a class;
+- else a fifth of the training images, held out;
+- else, where a class has fewer than ten images, five-fold cross-validation, after which the model
+  to be tested is trained on all of them.
+
+Groups (patients, tracks) are never on both sides.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from synthaug.errors import InputError
+from synthaug.images import LabelledImages
+from synthaug.reading import draw_folds, draw_subset, split_off
+from synthaug.seeding import stream_seed
+
+HELD_SHARE = 0.2
+UNUSED_SHARE = 0.3  # of the training images, from which validation is drawn beside a subset
+FEWEST_TO_HOLD_OUT = 10
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Part:
+    """One training of an arm: what it trains on, and the images that score it for choices.
+
+    held: None where the model is only tested. tested: whether the model meets the test images.
+    """
+
+    name: str
+    train: LabelledImages
+    held: LabelledImages | None
+    tested: bool
+
+
+def plan_parts(
+    train: LabelledImages, validation: LabelledImages | None, per_class: int | None, seed: int
+) -> tuple[list[Part], str]:
+    """The parts of one seed, and in words how validation images were set apart."""
+    if validation is not None:
+        subset = train if per_class is None else _take(train, per_class, seed)
+        return [Part("all", subset, validation, tested=True)], "a validation set that was given"
+    if per_class is not None:
+        beside = _beside(train, per_class, seed)
+        if beside is not None:
+            chosen, held = beside
+            text = f"{len(held)} further images of the training split"
+            return [Part("all", chosen, held, tested=True)], text
+        train = _take(train, per_class, seed)
+    if train.counts.min() >= FEWEST_TO_HOLD_OUT and _enough_groups(train, 2):
+        kept, out = split_off(train, HELD_SHARE, seed=stream_seed(seed, "held out"))
+        part = Part("all", train.subset(kept), train.subset(out), tested=True)
+        return [part], f"{len(out)} of the training images, held out of every training"
+    return _fold_parts(train, seed)
+
+
+def _take(train: LabelledImages, per_class: int, seed: int) -> LabelledImages:
+    return train.subset(draw_subset(train, per_class, seed=seed))
+
+
+def _beside(
+    train: LabelledImages, per_class: int, seed: int
+) -> tuple[LabelledImages, LabelledImages] | None:
+    """`per_class` images a class to train on and up to as many others, where there are enough."""
+    if train.counts.min() * (1 - UNUSED_SHARE) < per_class or not _enough_groups(train, 2):
+        return None
+    kept, unused = split_off(train, UNUSED_SHARE, seed=stream_seed(seed, "unused"))
+    rest, other = train.subset(kept), train.subset(unused)
+    if rest.counts.min() < per_class:
+        return None
+    rank = _rank_in_class(other.labels, seed)
+    return _take(rest, per_class, seed), other.subset(np.flatnonzero(rank < per_class))
+
+
+def _rank_in_class(labels: np.ndarray, seed: int) -> np.ndarray:
+    """A random rank of each item among those of its class."""
+    order = np.random.default_rng(stream_seed(seed, "validation")).permutation(len(labels))
+    ranks = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        of_class = order[labels[order] == label]
+        ranks[of_class] = np.arange(len(of_class))
+    return ranks
+
+
+def _enough_groups(train: LabelledImages, needed: int) -> bool:
+    """Whether each class has images of at least `needed` groups."""
+    if train.groups is None:
+        return True
+    pairs = {(int(label), str(group)) for label, group in zip(train.labels, train.groups, strict=True)}
+    groups = np.bincount([label for label, _ in pairs], minlength=len(train.classes))
+    return bool(groups.min() >= needed)
+
+
+def _fold_parts(train: LabelledImages, seed: int) -> tuple[list[Part], str]:
+    folds = int(min(FOLDS, train.counts.min()))
+    if folds < 2:
+        scarce = train.classes[int(train.counts.argmin())]
+        raise InputError(
+            f"class {scarce!r}: expected at least 2 training images, got {train.counts.min()}"
+        )
+    parts = [
+        Part(f"fold{index}", train.subset(kept), train.subset(held), tested=False)
+        for index, (kept, held) in enumerate(
+            draw_folds(train, folds, seed=stream_seed(seed, "folds"))
+        )
+    ]
+    text = f"{folds}-fold cross-validation within the training images"
+    return [*parts, Part("all", train, None, tested=True)], text

@@ -1,0 +1,116 @@
+"""The result of `measure_gain`, as Python objects and as the JSON that users script against."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from synthaug.errors import InputError
+from synthaug.files import read_json, write_json
+from synthaug.gain.statistics import Interval, Verdict
+
+NO_ARM = "none"  # the recommendation to use no synthetic images
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """One way of training, over the seeds. Accuracies are shares from 0 to 1 of the test images.
+
+    uses: what the arm trains with, in words: "synthetic" from a trained generator or a pool,
+        "control" from a generator without training, "real" alone.
+    gain: its paired gain over the baseline; None for the baseline itself.
+    p_holm: p-value of that gain, corrected for all arms of the table.
+    per_class: accuracy of each class, one list a seed.
+    """
+
+    name: str
+    synthetic: bool
+    uses: str
+    description: str
+    accuracy: list[float]
+    balanced_accuracy: list[float]
+    validation_accuracy: list[float]
+    validation_balanced_accuracy: list[float]
+    per_class: list[list[float]]
+    seconds: list[float]
+    gain: Interval | None = None
+    p_holm: float | None = None
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What synthetic images did to the accuracy on held-out data.
+
+    data: name, classes, numbers of training, validation and test images, fingerprint.
+    protocol: metric, seeds, per_class, steps, batch_size, device, classifier, recipe, how the
+        validation images were set apart, versions, command, arms left out.
+    arms: all arms, those without synthetic images first.
+    baseline: the best arm without synthetic images; control: the best with a generator that needs
+        no training, None where none was run; chosen: the best with synthetic images, with its
+        generator, ratio and label rule. Each was picked on validation images alone.
+    gain: of `chosen` over `baseline` on the test images, in the protocol's metric.
+    gain_over_control: of `chosen` over `control`.
+    recommendation: the chosen arm, or "none" where validation does not clearly favour it.
+    verdict: whether the interval of `gain` lies above zero, below, or holds it.
+    """
+
+    synthaug: str
+    data: dict[str, Any]
+    protocol: dict[str, Any]
+    arms: list[ArmResult]
+    baseline: str
+    control: str | None
+    chosen: dict[str, Any]
+    gain_over_control: Interval | None
+    gain: Interval
+    recommendation: str
+    verdict: Verdict
+
+    def arm(self, name: str) -> ArmResult:
+        """The arm called `name`."""
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def scores(self, name: str) -> list[float]:
+        """The arm's test accuracy in the protocol's metric, one a seed."""
+        arm = self.arm(name)
+        balanced = self.protocol["metric"] == "balanced accuracy"
+        return arm.balanced_accuracy if balanced else arm.accuracy
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON, atomically."""
+        write_json(Path(path), self.to_json())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote; `InputError` if the file is not such a result."""
+        value = read_json(Path(path))
+        try:
+            arms = [ArmResult(**{**a, "gain": _interval(a["gain"])}) for a in value.pop("arms")]
+            over_control = _interval(value.pop("gain_over_control"))
+            gain = Interval(**value.pop("gain"))
+            return cls(**value, arms=arms, gain_over_control=over_control, gain=gain)
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{path}: not a result of synthaug gain ({error})") from None
+
+    def sentence(self) -> str:
+        """The verdict for somebody who knows no statistics."""
+        gain, metric = self.gain, self.protocol["metric"]
+        seeds = len(gain.per_seed)
+        span = f"{gain.low:+.1f} to {gain.high:+.1f}"
+        said = {
+            "helps": f"Synthetic images help here: {metric} rises by {gain.points:.1f} points",
+            "hurts": f"Synthetic images hurt here: {metric} falls by {-gain.points:.1f} points",
+            "no evidence": "No evidence that synthetic images help here: "
+            f"{metric} changes by {gain.points:+.1f} points",
+        }[self.verdict]
+        return (
+            f"{said} over the best training without them ({self.baseline}), "
+            f"{gain.confidence:.0%} interval {span} from {seeds} paired seeds. "
+            f"A true gain below {gain.smallest_detectable:.1f} points could have gone unseen."
+        )
+
+
+def _interval(value: dict[str, Any] | None) -> Interval | None:
+    return None if value is None else Interval(**value)

@@ -1,0 +1,311 @@
+"""What every generator shares: fitting, sampling, saving, loading.
+
+A family says how its networks are built and trained (`_learn`), which random choices an item
+needs (`_plan`) and how planned items become images (`_render`). Plan and render are apart so that
+item *i* depends on (seed, *i*) alone: all choices are drawn before any batch is cut.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+import synthaug.versions as versions
+from synthaug.errors import InputError
+from synthaug.files import (
+    MANIFEST,
+    new_directory,
+    read_manifest,
+    write_array,
+    write_atomically,
+    write_json,
+)
+from synthaug.generators.settings import expect_count
+from synthaug.images import LabelledImages, Samples, to_float, to_stored
+from synthaug.reading import read_images
+from synthaug.seeding import Draws, torch_stream
+from synthaug.training import Progress, resolve_device
+
+KIND = "generator"
+FEWEST_IMAGES = 2
+BLOCK = 64  # images that are rendered together, whatever the batch size
+
+
+class Generator(ABC):
+    """Base of the families. Each is a dataclass whose fields are its settings, nothing else.
+
+    keeps_images: whether samples start from real images, so that a saved generator holds them.
+    """
+
+    keeps_images: ClassVar[bool] = True
+    _anchors: LabelledImages
+    _device: torch.device
+    _card: dict[str, Any]
+
+    @abstractmethod
+    def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+        """The untrained network (an empty `nn.Module` where nothing is learned)."""
+
+    @abstractmethod
+    def _learn(
+        self,
+        module: nn.Module,
+        data: LabelledImages,
+        *,
+        seed: int,
+        device: torch.device,
+        checkpoint: Path | None,
+        progress: Progress | None,
+    ) -> nn.Module:
+        """Train `module` on `data` and return the network to sample from."""
+
+    @abstractmethod
+    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        """The random choices of each item, arrays (M, ...)."""
+
+    @abstractmethod
+    def _render(self, plan: dict[str, Tensor]) -> Tensor:
+        """Planned items as images, float32 (B, C, H, W) in [0, 1]."""
+
+    def _check_settings(self) -> None:  # noqa: B027 - nothing to check is a valid answer
+        """Raise `InputError` for a setting that makes no sense; called by `fit` and `sample`."""
+
+    @property
+    def family(self) -> str:
+        return type(self).__name__
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self._fitted().classes)
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What it was trained on (a fingerprint), settings, seed, versions, seconds."""
+        self._fitted()
+        return self._card
+
+    def _fitted(self) -> LabelledImages:
+        if not hasattr(self, "_anchors"):
+            raise InputError(f"this {self.family} is not fitted; call fit(data) first")
+        return self._anchors
+
+    def fit(
+        self,
+        data: Any,
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        checkpoint: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Learn from labelled images.
+
+        data: `LabelledImages`, or anything that `read_images` takes.
+        device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", ...
+        checkpoint: a file that training resumes from, if it is there, and saves its state to.
+        progress: called with (steps done, steps in all).
+
+        Raises `InputError` for a class with fewer than two images, `TrainingError` when a loss
+        is no longer a number.
+        """
+        self._check_settings()
+        data = data if isinstance(data, LabelledImages) else read_images(data)
+        scarce = np.flatnonzero(data.counts < FEWEST_IMAGES)
+        if len(scarce):
+            raise InputError(
+                f"class {data.classes[scarce[0]]!r}: expected at least {FEWEST_IMAGES} images to "
+                f"fit a generator, got {data.counts[scarce[0]]}"
+            )
+        start = time.perf_counter()
+        target = resolve_device(device)
+        with torch_stream(seed, "build"):
+            module = self._build(data.image_shape, len(data.classes)).to(target)
+        learned = self._learn(
+            module,
+            data,
+            seed=seed,
+            device=target,
+            checkpoint=None if checkpoint is None else Path(checkpoint),
+            progress=progress,
+        ).eval()
+        # Only now: a run that breaks off leaves the generator as it was.
+        self._module, self._anchors, self._device = learned, data, target
+        self._card = {
+            "family": self.family,
+            "settings": self.settings,
+            "seed": seed,
+            "data": {
+                "fingerprint": data.fingerprint,
+                "images": len(data),
+                "per_class": data.counts.tolist(),
+            },
+            "device": str(self._device),
+            "versions": versions.versions(),
+            "seconds": round(time.perf_counter() - start, 2),
+            "holds_real_images": self.keeps_images,
+        }
+        return self
+
+    def identity(self, data: LabelledImages, seed: int) -> str:
+        """Which training run a checkpoint belongs to."""
+        return f"{self.family} {self.settings} {data.fingerprint} seed {seed}"
+
+    def sample(
+        self, labels: int | np.ndarray | Tensor, *, seed: int = 0, batch_size: int = 256
+    ) -> Samples:
+        """Synthetic images.
+
+        labels: int64 (M,), the class of each image; or one number: that many of every class.
+        batch_size: images kept on the device at once, rounded up to whole blocks of 64; it changes
+            memory and speed, not the result.
+
+        Item *i* depends on (seed, *i*, labels[i]) alone. Images have the shape and integer type
+        of the training images. Raises `InputError` for labels out of range.
+        """
+        anchors = self._fitted()
+        self._check_settings()
+        expect_count("batch_size", batch_size)
+        wanted = self._labels(labels, len(anchors.classes))
+        plan = self._plan(wanted, Draws(seed, len(wanted)))
+        images = np.empty((len(wanted), *anchors.image_shape), dtype=anchors.images.dtype)
+        with torch.inference_mode():
+            at_once = -(-batch_size // BLOCK) * BLOCK
+            for start in range(0, len(wanted), at_once):
+                stop = min(start + at_once, len(wanted))
+                blocks = [self._render_block(plan, first) for first in range(start, stop, BLOCK)]
+                images[start:stop] = to_stored(torch.cat(blocks)[: stop - start], images.dtype)
+        return Samples(images, wanted)
+
+    def _render_block(self, plan: dict[str, np.ndarray], first: int) -> Tensor:
+        """`BLOCK` planned items from `first` on, those past the end being copies of the last.
+
+        The kernels that torch chooses, and so the last bits of their sums, depend on the size of
+        the batch and on an item's place in it. Blocks of one size at fixed places keep both.
+        """
+        rows = np.minimum(np.arange(first, first + BLOCK), len(next(iter(plan.values()))) - 1)
+        part = {k: torch.as_tensor(v[rows]).to(self._device) for k, v in plan.items()}
+        return self._render(part)
+
+    @staticmethod
+    def _labels(labels: int | np.ndarray | Tensor, classes: int) -> np.ndarray:
+        if isinstance(labels, (int, np.integer)) and not isinstance(labels, bool):
+            if labels < 1:
+                raise InputError(f"labels: expected at least 1 image a class, got {labels}")
+            return np.repeat(np.arange(classes), labels)
+        wanted = np.asarray(labels)
+        if wanted.ndim != 1 or wanted.dtype.kind not in "iu":
+            raise InputError(f"labels: expected integers (M,), got {wanted.dtype} {wanted.shape}")
+        wrong = np.flatnonzero((wanted < 0) | (wanted >= classes))
+        if len(wrong):
+            raise InputError(
+                f"labels: expected 0 to {classes - 1}, got {wanted[wrong[0]]} at index {wrong[0]}"
+            )
+        return wanted.astype(np.int64)
+
+    def _real(self, indices: Tensor) -> Tensor:
+        """Training images as floats on the generator's device."""
+        return to_float(self._fitted().images[indices.cpu().numpy()], self._device)
+
+    def save(self, directory: str | Path) -> None:
+        """Write the generator; an older generator there is replaced whole, anything else refused.
+
+        Families that start from real images store those too: treat the directory like the data.
+        """
+        anchors = self._fitted()
+        with new_directory(Path(directory), kind=KIND) as partial:
+            weights = {k: v.contiguous().cpu() for k, v in self._module.state_dict().items()}
+            write_atomically(
+                partial / "weights.safetensors", lambda file: file.write(save(weights))
+            )
+            kept = anchors if self.keeps_images else anchors.subset(np.arange(0))
+            write_array(partial / "images.npy", kept.images)
+            write_array(partial / "labels.npy", kept.labels)
+            write_json(
+                partial / MANIFEST, {"kind": KIND, "classes": list(anchors.classes), **self.card}
+            )
+
+    @classmethod
+    def load(cls, directory: Path, manifest: dict[str, Any], device: str) -> Self:
+        """The generator in `directory`, whose manifest has been read."""
+        settings, classes = manifest.get("settings"), manifest.get("classes")
+        if not isinstance(settings, dict) or not isinstance(classes, list):
+            raise InputError(f"{directory}: damaged ({MANIFEST} lacks settings or classes)")
+        known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+        foreign = sorted(set(settings) - known)
+        if foreign:
+            raise InputError(
+                f"{directory}: unknown settings {foreign} of {cls.__name__}; it was written by "
+                f"another version ({manifest.get('versions', {}).get('synthaug')})"
+            )
+        # JSON has no tuples.
+        generator = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
+        generator._device = resolve_device(device)
+        try:
+            images = np.load(directory / "images.npy", allow_pickle=False)
+            labels = np.load(directory / "labels.npy", allow_pickle=False)
+            weights = load_file(directory / "weights.safetensors")
+            generator._anchors = LabelledImages(images, labels, classes)
+            module = generator._build(generator._anchors.image_shape, len(classes))
+            module.load_state_dict(weights)
+        except (OSError, EOFError, ValueError, RuntimeError, SafetensorError) as error:
+            raise InputError(f"{directory}: damaged ({error}); fit it again") from None
+        generator._module = module.to(generator._device).eval()
+        extra = {"kind", "classes"}
+        generator._card = {k: v for k, v in manifest.items() if k not in extra}
+        return generator
+
+
+def read_generator_manifest(directory: Path) -> dict[str, Any]:
+    return read_manifest(directory, kind=KIND)
+
+
+class Untrained(Generator):
+    """A generator with nothing to learn: it only recombines the images it was given."""
+
+    def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+        return nn.Module()
+
+    def _learn(self, module: nn.Module, data: LabelledImages, **_: Any) -> nn.Module:
+        return module
+
+
+def members(labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where the images of each class are: `order` sorted by class, and each class's start and size
+    in it."""
+    sizes = np.bincount(labels, minlength=classes)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    return np.argsort(labels, kind="stable"), starts, sizes
+
+
+def draw_member(data: LabelledImages, labels: np.ndarray, draws: Draws, name: str) -> np.ndarray:
+    """For each of `labels` the index of a random image of that class, int64 (M,)."""
+    order, starts, sizes = members(data.labels, len(data.classes))
+    chosen: np.ndarray = order[starts[labels] + draws.choice(name, sizes[labels])]
+    return chosen
+
+
+def draw_donor(data: LabelledImages, labels: np.ndarray, draws: Draws, donors: str) -> np.ndarray:
+    """For each of `labels` a random image to borrow from, int64 (M,): of any class, each class
+    equally often, or of the same class."""
+    return draw_member(data, donor_labels(data, labels, draws, donors), draws, "donor")
+
+
+def donor_labels(data: LabelledImages, labels: np.ndarray, draws: Draws, donors: str) -> np.ndarray:
+    """The class that each item borrows from, int64 (M,)."""
+    if donors == "within":
+        return labels
+    if donors == "any":
+        return draws.choice("donor class", np.full(len(labels), len(data.classes)))
+    raise InputError(f"donors: expected 'any' or 'within', got {donors!r}")

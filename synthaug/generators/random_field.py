@@ -1,0 +1,51 @@
+"""RandomField: an image under a mild random smooth deformation, gain and bias.
+
+It needs no training and knows nothing of the data: what a TransferVAE gains over it is what was
+learned about how the images of this data set vary. Relative: elastic distortion (Simard 2003).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from synthaug.generators.base import Untrained, draw_member
+from synthaug.generators.warping import deform, resize_field
+from synthaug.seeding import Draws
+
+
+@dataclass
+class RandomField(Untrained):
+    """Smooth random flow, multiplicative and additive change of a real image.
+
+    cells: side of the grid of random numbers that is interpolated to the image's size.
+    flow: standard deviation of the displacement, in shares of half the image.
+    gain: standard deviation of the logarithm of the brightness factor.
+    bias: standard deviation of the added brightness, images being in [0, 1].
+
+    >>> from synthaug import RandomField, read_images
+    >>> samples = RandomField().fit(read_images("digits"), device="cpu").sample(2)
+    >>> samples.images.dtype
+    dtype('uint8')
+    """
+
+    cells: int = 4
+    flow: float = 0.06
+    gain: float = 0.15
+    bias: float = 0.05
+
+    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        data = self._fitted()
+        grid = (self.cells, self.cells)
+        return {
+            "image": draw_member(data, labels, draws, "image"),
+            "flow": self.flow * draws.normal("flow", 2, *grid),
+            "gain": self.gain * draws.normal("gain", 1, *grid),
+            "bias": self.bias * draws.normal("bias", 1, *grid),
+        }
+
+    def _render(self, plan: dict[str, Tensor]) -> Tensor:
+        image = deform(self._real(plan["image"]), plan["flow"])
+        height, width = image.shape[2:]
+        gain = resize_field(plan["gain"], height, width).exp()
+        return (image * gain + resize_field(plan["bias"], height, width)).clamp(0, 1)

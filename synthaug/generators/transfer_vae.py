@@ -1,0 +1,190 @@
+"""TransferVAE: a conditional VAE of the difference between two images of one class.
+
+The encoder sees a pair (a, b); the latent z ~ N(m(a, b), s(a, b)) says how b differs from a; the
+decoder applies z to a as a smooth flow f, log-gain g and bias h:
+
+    b ~ warp(a, f) * exp(g) + h
+
+Sampling takes z from a real pair of *any* class (or of the same one) and applies it to a real
+image of the wanted class, which keeps its label. How the images of a data set vary (light, blur,
+pose, scanner) is so learned from all classes together, which no class of ten images can show
+alone. Relatives: DAGAN (Antoniou 2017), Delta-encoder (Schwartz 2018), learned transformations
+for one-shot segmentation (Zhao 2019).
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from synthaug.generators.base import Generator, donor_labels, draw_member, members
+from synthaug.generators.losses import (
+    kl_to_standard_normal,
+    reparametrize,
+    squared_variation,
+    structural_dissimilarity,
+)
+from synthaug.generators.warping import deform, jitter, resize_field
+from synthaug.images import LabelledImages, to_float
+from synthaug.seeding import Draws
+from synthaug.training import Phase, Progress, Schedule, optimize
+
+FLOW, LOG_GAIN, BIAS = 0.6, 1.5, 0.5  # the largest change that a decoder can ask for
+
+
+@dataclass
+class TransferVAE(Generator):
+    """Learns how images of one class differ, and applies such differences to real images.
+
+    steps: optimiser steps.
+    latent: length of the code of a difference.
+    donors: "any" takes differences from pairs of any class, "within" of the same class. It can be
+        changed after fitting.
+    strength: a difference is scaled by a uniform draw from this range.
+    batch_size: pairs a step.
+    learning_rate: of Adam, at the start of a half cosine.
+    kl_weight: weight of the KL term against 2 * L1 + 0.5 * (1 - SSIM).
+    smoothness: weight of the flow's squared variation.
+
+    >>> from synthaug import TransferVAE, read_images
+    >>> generator = TransferVAE(steps=2).fit(read_images("digits"), device="cpu")
+    >>> generator.sample(1, seed=3).labels.tolist()
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    """
+
+    steps: int = 1200
+    latent: int = 16
+    donors: str = "any"
+    strength: tuple[float, float] = (0.4, 1.1)
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    kl_weight: float = 2e-4
+    smoothness: float = 5.0
+
+    def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+        return _TransferNetwork(image_shape, self.latent)
+
+    def _learn(
+        self,
+        module: nn.Module,
+        data: LabelledImages,
+        *,
+        seed: int,
+        device: torch.device,
+        checkpoint: Path | None,
+        progress: Progress | None,
+    ) -> nn.Module:
+        images = to_float(data.images, device)
+        order, starts, sizes = (
+            torch.as_tensor(part) for part in members(data.labels, len(data.classes))
+        )
+        labels, ranks = torch.as_tensor(data.labels), torch.argsort(order)
+
+        def pairs(step: int) -> tuple[Tensor, Tensor]:
+            first = torch.randint(len(labels), (self.batch_size,))
+            of_class = labels[first]
+            # A step of 1 to size - 1 places within the class, so that b is never a itself.
+            offset = (torch.rand(self.batch_size) * (sizes[of_class] - 1)).long() + 1
+            rank = ranks[first] - starts[of_class]
+            second = order[starts[of_class] + (rank + offset) % sizes[of_class]]
+            both = torch.cat([images[first.to(device)], images[second.to(device)]])
+            a, b = jitter(both, angle=0.09, zoom=0.05, shift=0.1).chunk(2)
+            return a, b
+
+        def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
+            a, b = batch
+            mean, log_variance = module.encode(a, b)  # type: ignore[operator]
+            flow, gain, bias = module.decode(a, reparametrize(mean, log_variance))  # type: ignore[operator]
+            made = apply_difference(a, flow, gain, bias)
+            return (
+                2 * (made - b).abs().mean()
+                + 0.5 * structural_dissimilarity(made, b)
+                + self.smoothness * squared_variation(flow)
+                + self.kl_weight * kl_to_standard_normal(mean, log_variance)
+            )
+
+        optimizer = torch.optim.Adam(module.parameters(), lr=self.learning_rate)
+        return optimize(
+            module,
+            [Phase("TransferVAE", optimizer, loss)],
+            pairs,
+            Schedule(self.steps),
+            seed=seed,
+            device=device,
+            checkpoint=checkpoint,
+            identity=self.identity(data, seed),
+            progress=progress,
+        )
+
+    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        data = self._fitted()
+        lending = donor_labels(data, labels, draws, self.donors)
+        return {
+            "image": draw_member(data, labels, draws, "image"),
+            "from": draw_member(data, lending, draws, "from"),
+            "to": draw_member(data, lending, draws, "to"),
+            "strength": draws.uniform("strength", low=self.strength[0], high=self.strength[1]),
+        }
+
+    def _render(self, plan: dict[str, Tensor]) -> Tensor:
+        image = self._real(plan["image"])
+        z, _ = self._module.encode(self._real(plan["from"]), self._real(plan["to"]))  # type: ignore[operator]
+        strength = plan["strength"][:, None, None, None]
+        flow, gain, bias = (strength * field for field in self._module.decode(image, z))  # type: ignore[operator]
+        return apply_difference(image, flow, gain, bias).clamp(0, 1)
+
+
+def apply_difference(images: Tensor, flow: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
+    """warp(images, flow) * exp(gain) + bias, the three fields coarse grids (B, 2 or C, h, w)."""
+    height, width = images.shape[2:]
+    return deform(images, flow) * resize_field(gain, height, width).exp() + resize_field(
+        bias, height, width
+    )
+
+
+class _TransferNetwork(nn.Module):
+    def __init__(self, image_shape: tuple[int, int, int], latent: int) -> None:
+        super().__init__()
+        channels, height, width = image_shape
+        halvings = max(2, math.ceil(math.log2(min(height, width) / 8)))
+        self.pair = nn.Sequential(_down(2 * channels, halvings), nn.AdaptiveAvgPool2d((8, 8)))
+        self.code = nn.Sequential(nn.Linear(64 * 64, 128), nn.LeakyReLU(0.2))
+        self.mean, self.log_variance = nn.Linear(128, latent), nn.Linear(128, latent)
+        self.image = _down(channels, halvings)
+        self.mix = nn.Sequential(
+            nn.Conv2d(64 + latent, 64, 3, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(64, 64, 3, padding=1),
+            nn.LeakyReLU(0.2),
+        )
+        # Zero weights: an untrained decoder changes nothing.
+        self.head = nn.Conv2d(64, 2 + 2 * channels, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        self.channels = channels
+
+    def encode(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance (B, Z) of the code of how `b` differs from `a`."""
+        hidden = self.code(self.pair(torch.cat([a, b], 1) - 0.5).flatten(1))
+        return self.mean(hidden).float(), self.log_variance(hidden).float().clamp(-10, 5)
+
+    def decode(self, a: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Flow (B, 2, h, w), log-gain and bias (B, C, h, w) that apply `z` to `a`."""
+        features = self.image(a - 0.5)
+        spread = z[:, :, None, None].expand(-1, -1, *features.shape[2:])
+        fields = self.head(self.mix(torch.cat([features, spread.to(features.dtype)], 1))).float()
+        flow, gain, bias = fields.tanh().split([2, self.channels, self.channels], dim=1)
+        return FLOW * flow, LOG_GAIN * gain, BIAS * bias
+
+
+def _down(channels: int, halvings: int) -> nn.Sequential:
+    """Strided convolutions to 64 channels, the size halved `halvings` times."""
+    layers: list[nn.Module] = []
+    for index in range(halvings):
+        width = 64 if index == halvings - 1 else 32
+        layers += [nn.Conv2d(channels, width, 4, 2, 1), nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
+        channels = width
+    return nn.Sequential(*layers)

@@ -1,0 +1,45 @@
+"""Smooth deformation and smooth appearance change of a batch of images."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def affine(images: Tensor, matrices: Tensor) -> Tensor:
+    """Resample (B, C, H, W) under (B, 2, 3) matrices in coordinates from -1 to 1; borders reflect."""
+    grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+
+def similarity_matrices(angle: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """(B, 2, 3) matrices that rotate by `angle` (B,) radians, zoom by `scale` (B,) and move by
+    `shift` (B, 2) in coordinates from -1 to 1."""
+    cos, sin = angle.cos() * scale, angle.sin() * scale
+    rows = torch.stack([cos, -sin, shift[:, 0], sin, cos, shift[:, 1]], dim=1)
+    return rows.view(-1, 2, 3)
+
+
+def jitter(images: Tensor, *, angle: float, zoom: float, shift: float) -> Tensor:
+    """Each image rotated, zoomed and moved by uniform draws within plus or minus the given amounts
+    (radians, share, share of half the image)."""
+    count, device = len(images), images.device
+    unit = torch.rand(4, count, device=device) * 2 - 1
+    matrices = similarity_matrices(unit[0] * angle, 1 + unit[1] * zoom, unit[2:].T * shift)
+    return affine(images, matrices)
+
+
+def deform(images: Tensor, flow: Tensor) -> Tensor:
+    """Move each pixel of (B, C, H, W) by `flow` (B, 2, h, w), a coarse grid of displacements in
+    coordinates from -1 to 1, interpolated bicubically to the image's size."""
+    height, width = images.shape[2:]
+    fine = resize_field(flow, height, width).permute(0, 2, 3, 1)
+    identity = torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
+    grid = F.affine_grid(identity, list(images.shape), align_corners=False)
+    return F.grid_sample(
+        images.float(), grid + fine, padding_mode="reflection", align_corners=False
+    )
+
+
+def resize_field(field: Tensor, height: int, width: int) -> Tensor:
+    """A coarse field (B, D, h, w) interpolated bicubically to (B, D, height, width)."""
+    return F.interpolate(field.float(), (height, width), mode="bicubic", align_corners=False)

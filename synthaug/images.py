@@ -1,0 +1,197 @@
+"""The two things that flow through the package: labelled images, and samples of a generator.
+
+Images are stored as integers, `(N, C, H, W)`, uint8 or uint16; networks see float32 in [0, 1].
+The conversion between the two is here and nowhere else.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from synthaug.errors import InputError
+
+SMALLEST, LARGEST = 8, 256
+
+
+def to_tensor(images: np.ndarray | torch.Tensor) -> torch.Tensor:
+    """Stored integers as a tensor; a read-only array (a memory map) is copied, since torch would
+    write through it."""
+    if isinstance(images, np.ndarray) and not images.flags.writeable:
+        images = np.array(images)
+    return torch.as_tensor(images)
+
+
+def to_float(images: np.ndarray | torch.Tensor, device: str | torch.device = "cpu") -> torch.Tensor:
+    """Stored integers as float32 in [0, 1] on `device`, the shape unchanged.
+
+    >>> to_float(np.array([0, 51, 255], dtype=np.uint8))
+    tensor([0.0000, 0.2000, 1.0000])
+    """
+    tensor = to_tensor(images)
+    if tensor.dtype not in (torch.uint8, torch.uint16):
+        raise InputError(f"expected uint8 or uint16 images, got {tensor.dtype}")
+    return tensor.to(device).float() / (65535 if tensor.dtype == torch.uint16 else 255)
+
+
+def to_stored(floats: torch.Tensor, dtype: Any) -> np.ndarray:
+    """Floats in [0, 1] as integers of `dtype`, rounded; values outside are clipped.
+
+    >>> to_stored(torch.tensor([-0.1, 0.2, 1.0]), np.uint8)
+    array([  0,  51, 255], dtype=uint8)
+    """
+    top = int(np.iinfo(dtype).max)
+    scaled = (floats.detach().float().clamp(0, 1) * top).round()
+    return scaled.cpu().numpy().astype(dtype)
+
+
+def _check_images(images: Any) -> np.ndarray:
+    array = images.numpy() if isinstance(images, torch.Tensor) else np.asanyarray(images)
+    if array.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"images: expected uint8 or uint16, got {array.dtype}")
+    if array.ndim != 4 or array.shape[1] not in (1, 3):
+        raise InputError(f"images: expected shape (N, 1 or 3, H, W), got {array.shape}")
+    if not all(SMALLEST <= side <= LARGEST for side in array.shape[2:]):
+        raise InputError(
+            f"images: expected a height and width from {SMALLEST} to {LARGEST} pixels, got "
+            f"{array.shape[2]}x{array.shape[3]}; give image_size= (--image-size) to resize"
+        )
+    return array
+
+
+def _check_labels(labels: Any, count: int) -> np.ndarray:
+    array = labels.numpy() if isinstance(labels, torch.Tensor) else np.asanyarray(labels)
+    if array.shape != (count,):
+        raise InputError(f"labels: expected shape ({count},), one per image, got {array.shape}")
+    if array.dtype.kind not in "iu":
+        raise InputError(f"labels: expected integers, got {array.dtype}")
+    return array.astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """Real images with their labels.
+
+    images: uint8 or uint16 (N, C, H, W), C 1 or 3, height and width 8 to 256.
+    labels: int64 (N,), each in [0, K).
+    classes: the K class names.
+    groups: (N,) or None; images of one group (a patient, a track) belong together.
+
+    Raises `InputError` naming the first value that does not fit.
+
+    >>> data = LabelledImages(np.zeros((4, 1, 8, 8), np.uint8), [0, 0, 1, 1], ["cat", "dog"])
+    >>> len(data), data.counts.tolist(), data.image_shape
+    (4, [2, 2], (1, 8, 8))
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: Sequence[str]
+    groups: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        images = _check_images(self.images)
+        labels = _check_labels(self.labels, len(images))
+        classes = tuple(str(name) for name in self.classes)
+        if len(set(classes)) != len(classes):
+            raise InputError(f"classes: expected distinct names, got {list(classes)}")
+        wrong = np.flatnonzero((labels < 0) | (labels >= len(classes)))
+        if len(wrong):
+            raise InputError(
+                f"labels: expected 0 to {len(classes) - 1} for {len(classes)} classes, got "
+                f"{labels[wrong[0]]} at index {wrong[0]}"
+            )
+        groups = None if self.groups is None else np.asarray(self.groups)
+        if groups is not None and groups.shape != labels.shape:
+            raise InputError(
+                f"groups: expected shape ({len(images)},), one per image, got {groups.shape}"
+            )
+        for name, value in (("images", images), ("labels", labels), ("groups", groups)):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "classes", classes)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Images per class, int64 (K,)."""
+        return np.bincount(self.labels, minlength=len(self.classes))
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    def subset(self, indices: np.ndarray) -> Self:
+        """The images at `indices`, in that order, with the same classes."""
+        groups = None if self.groups is None else self.groups[indices]
+        return replace(
+            self, images=self.images[indices], labels=self.labels[indices], groups=groups
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change when an image, a label or a class name does."""
+        digest = hashlib.blake2b(digest_size=8)
+        for part in (self.images, self.labels):
+            digest.update(f"{part.dtype}{part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).data)
+        digest.update("\x1f".join(self.classes).encode())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Synthetic images, as a generator or anything else made them.
+
+    images: uint8 or uint16 (M, C, H, W).
+    labels: int64 (M,).
+    soft_labels: float32 (M, K), rows that sum to 1, or None.
+    weights: float32 (M,), how often each is drawn relative to others of its class, or None.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    soft_labels: np.ndarray | None = None
+    weights: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        images = _check_images(self.images)
+        labels = _check_labels(self.labels, len(images))
+        object.__setattr__(self, "images", images)
+        object.__setattr__(self, "labels", labels)
+        if self.soft_labels is not None:
+            soft = np.asarray(self.soft_labels, dtype=np.float32)
+            if soft.ndim != 2 or len(soft) != len(images):
+                raise InputError(
+                    f"soft_labels: expected shape ({len(images)}, K), got {soft.shape}"
+                )
+            if not np.allclose(soft.sum(1), 1, atol=1e-3) or (soft < 0).any():
+                raise InputError("soft_labels: expected rows of probabilities that sum to 1")
+            object.__setattr__(self, "soft_labels", soft)
+        if self.weights is not None:
+            weights = np.asarray(self.weights, dtype=np.float32)
+            if weights.shape != labels.shape or not (weights >= 0).all():
+                raise InputError(
+                    f"weights: expected {len(images)} numbers of at least 0, got shape "
+                    f"{weights.shape}"
+                )
+            object.__setattr__(self, "weights", weights)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def subset(self, indices: np.ndarray) -> Self:
+        """The samples at `indices` (integers or a boolean mask)."""
+        return replace(
+            self,
+            images=self.images[indices],
+            labels=self.labels[indices],
+            soft_labels=None if self.soft_labels is None else self.soft_labels[indices],
+            weights=None if self.weights is None else self.weights[indices],
+        )

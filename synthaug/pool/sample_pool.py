@@ -1,0 +1,196 @@
+"""A directory of synthetic images with labels, memory-mapped, and a card of where they came from.
+
+`images.npy` and `labels.npy` (and `soft_labels.npy`, `weights.npy` where given) are written first,
+`manifest.json` last: a directory with a manifest is complete.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from synthaug.errors import InputError
+from synthaug.files import MANIFEST, new_directory, read_manifest, write_array, write_json
+from synthaug.generators import Generator
+from synthaug.images import LabelledImages, Samples
+from synthaug.seeding import stream_seed
+from synthaug.versions import versions
+
+KIND = "sample pool"
+MOST_ROUNDS = 20  # how often more is sampled where filters reject
+
+
+class Filter(Protocol):
+    """Says which samples are fit for the pool."""
+
+    def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
+        """bool (M,): which of `samples` to keep, given the real images they should resemble."""
+        ...
+
+
+class SamplePool:
+    """Synthetic images in a directory.
+
+    `len(pool)`, `pool[i]` -> (image uint8 or uint16 (C, H, W), label), `.targets`, `.classes`,
+    `.manifest`, and `.samples`, all of them as memory-mapped `Samples`.
+
+    Raises `InputError` if the directory is not there, not complete or damaged.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+        self.manifest: dict[str, Any] = read_manifest(self.directory, kind=KIND)
+        self.classes: list[str] = self.manifest["classes"]
+        self.samples = self._open()
+
+    def _open(self) -> Samples:
+        def optional(name: str) -> np.ndarray | None:
+            return self._array(name) if self.manifest[name] else None
+
+        images, labels = self._array("images"), self._array("labels")
+        if len(images) != self.manifest["images"]:
+            raise InputError(
+                f"{self.directory}: damaged, its manifest says {self.manifest['images']} images "
+                f"and images.npy holds {len(images)}; make it again"
+            )
+        return Samples(images, labels, optional("soft_labels"), optional("weights"))
+
+    def _array(self, name: str) -> np.ndarray:
+        path = self.directory / f"{name}.npy"
+        try:
+            array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: damaged or missing ({error}); make the pool again") from None
+        return array
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        return np.array(self.samples.images[index]), int(self.samples.labels[index])
+
+    def __repr__(self) -> str:
+        shape = "x".join(str(side) for side in self.samples.images.shape[1:])
+        return (
+            f"SamplePool({str(self.directory)!r}: {len(self)} images of {len(self.classes)} "
+            f"classes, {shape} {self.samples.images.dtype}, from {self.manifest['source']})"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"directory": self.directory}  # a worker process maps the files itself
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["directory"])  # type: ignore[misc]
+
+    @property
+    def targets(self) -> list[int]:
+        """The label of each image."""
+        return [int(label) for label in self.samples.labels]
+
+    @classmethod
+    def create(
+        cls,
+        directory: str | Path,
+        generator: Generator,
+        per_class: int,
+        *,
+        filters: Sequence[Filter] = (),
+        reference: LabelledImages | None = None,
+        seed: int = 0,
+    ) -> Self:
+        """Sample `per_class` images of every class from a fitted generator into a new pool.
+
+        filters: each sample must pass all of them; more are drawn until every class is full.
+        reference: real images that the filters compare with; needed where filters are given.
+
+        Raises `InputError` if the filters leave a class short after 20 rounds.
+        """
+        if filters and reference is None:
+            raise InputError("filters: give reference=, the real images that they compare with")
+        samples, drawn = _fill(generator, per_class, filters, reference, seed)
+        card = {"generator": generator.card, "seed": seed, "drawn": drawn}
+        return cls._write(directory, samples, generator.classes, generator.family, card)
+
+    @classmethod
+    def from_samples(
+        cls,
+        directory: str | Path,
+        samples: Samples,
+        classes: Sequence[str],
+        *,
+        source: str = "elsewhere",
+    ) -> Self:
+        """A pool of images made elsewhere: by a diffusion model, a simulator, a colleague.
+
+        source: said on the pool's card.
+        """
+        wrong = np.flatnonzero((samples.labels < 0) | (samples.labels >= len(classes)))
+        if len(wrong):
+            raise InputError(
+                f"labels: expected 0 to {len(classes) - 1}, got {samples.labels[wrong[0]]} at "
+                f"index {wrong[0]}"
+            )
+        return cls._write(directory, samples, classes, source, {})
+
+    @classmethod
+    def _write(
+        cls,
+        directory: str | Path,
+        samples: Samples,
+        classes: Sequence[str],
+        source: str,
+        card: dict[str, Any],
+    ) -> Self:
+        with new_directory(Path(directory), kind=KIND) as partial:
+            write_array(partial / "images.npy", samples.images)
+            write_array(partial / "labels.npy", samples.labels)
+            for name in ("soft_labels", "weights"):
+                if (array := getattr(samples, name)) is not None:
+                    write_array(partial / f"{name}.npy", array)
+            counts = np.bincount(samples.labels, minlength=len(classes))
+            manifest = {
+                "kind": KIND,
+                "source": source,
+                "images": len(samples),
+                "classes": [str(name) for name in classes],
+                "per_class": counts.tolist(),
+                "soft_labels": samples.soft_labels is not None,
+                "weights": samples.weights is not None,
+                "versions": versions(),
+                **card,
+            }
+            write_json(partial / MANIFEST, manifest)
+        return cls(directory)
+
+
+def _fill(
+    generator: Generator,
+    per_class: int,
+    filters: Sequence[Filter],
+    reference: LabelledImages | None,
+    seed: int,
+) -> tuple[Samples, int]:
+    """`per_class` samples of every class that pass the filters, and how many were drawn for it."""
+    if not filters or reference is None:
+        samples = generator.sample(per_class, seed=seed)
+        return samples, len(samples)
+    missing = np.full(len(generator.classes), per_class)
+    images, labels, drawn = [], [], 0
+    for turn in range(MOST_ROUNDS):
+        wanted = np.repeat(np.arange(len(missing)), missing)
+        samples = generator.sample(wanted, seed=stream_seed(seed, "round", turn))
+        drawn += len(samples)
+        for rule in filters:
+            samples = samples.subset(np.flatnonzero(rule.keep(samples, reference)))
+        images.append(samples.images)
+        labels.append(samples.labels)
+        missing = missing - np.bincount(samples.labels, minlength=len(missing))
+        if not missing.any():
+            order = np.argsort(np.concatenate(labels), kind="stable")
+            return Samples(np.concatenate(images), np.concatenate(labels)).subset(order), drawn
+    short = int(np.argmax(missing))
+    raise InputError(
+        f"class {generator.classes[short]!r}: the filters left {per_class - missing[short]} of "
+        f"{per_class} images after {MOST_ROUNDS} rounds; loosen them"
+    )

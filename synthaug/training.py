@@ -1,0 +1,199 @@
+"""The one training loop: everything in the package that learns by gradient runs through it.
+
+A step is one optimiser update of every phase (a VAE or a classifier has one phase, a GAN two).
+All randomness of step *t* follows the stream (seed, "step", t), so a run that was killed and
+resumed from its checkpoint ends with the same weights as one that was not.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from synthaug.errors import InputError, TrainingError
+from synthaug.files import write_atomically
+from synthaug.seeding import torch_stream
+
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps in all)."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One optimiser and the loss that it lowers.
+
+    loss: maps the step's batch to a scalar tensor.
+    """
+
+    name: str
+    optimizer: torch.optim.Optimizer
+    loss: Callable[[Any], Tensor]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Length of a run and the shape of its learning rate: linear warm-up, then half a cosine."""
+
+    steps: int
+    warmup: int = 0
+    final: float = 0.0
+
+    def factor(self, step: int) -> float:
+        """What the base learning rate is multiplied with at `step`.
+
+        >>> schedule = Schedule(100, warmup=10)
+        >>> [round(schedule.factor(t), 3) for t in (0, 9, 10, 55, 99)]
+        [0.1, 1.0, 1.0, 0.5, 0.0]
+        """
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def resolve_device(device: str) -> torch.device:
+    """`"auto"` is the GPU where there is one; a device that is not there is an error."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError:
+        raise InputError(f"device: expected auto, cpu, cuda or cuda:N, got {device!r}") from None
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device: {device!r} was asked for, but torch sees no CUDA device")
+    return resolved
+
+
+def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """bfloat16 autocast where the hardware multiplies it natively, else no autocast."""
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported()
+    else:
+        fast = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=bool(fast))
+
+
+def optimize(
+    module: nn.Module,
+    phases: Sequence[Phase],
+    batches: Callable[[int], Any],
+    schedule: Schedule,
+    *,
+    seed: int,
+    device: torch.device,
+    averaged: nn.Module | None = None,
+    ema_decay: float = 0.99,
+    clip: float = 5.0,
+    checkpoint: Path | None = None,
+    checkpoint_every: int = 200,
+    identity: str = "",
+    progress: Progress | None = None,
+) -> nn.Module:
+    """Train `module` and return the exponential moving average of `averaged` (default: all of it).
+
+    batches: maps a step to its batch; must depend on the step alone.
+    clip: largest norm of a phase's gradient.
+    checkpoint: a file to resume from and to save to, removed at the end; `identity` says which
+        run it belongs to, and the file of another run is refused.
+
+    Raises `TrainingError` when a loss is not finite, `InputError` for a foreign checkpoint.
+    """
+    source = module if averaged is None else averaged
+    decay = min(ema_decay, 1 - 10 / (schedule.steps + 10))
+    average = AveragedModel(source, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    state = _State(module, average, phases, identity)
+    start = state.load(checkpoint) if checkpoint and checkpoint.exists() else 0
+    base_rates = [[group["lr"] for group in phase.optimizer.param_groups] for phase in phases]
+    module.train()
+    for step in range(start, schedule.steps):
+        with torch_stream(seed, "step", step, device=device):
+            batch = batches(step)
+            for phase, rates in zip(phases, base_rates, strict=True):
+                for group, rate in zip(phase.optimizer.param_groups, rates, strict=True):
+                    group["lr"] = rate * schedule.factor(step)
+                _update(phase, batch, step, clip, device)
+        average.update_parameters(source)
+        if checkpoint and (step + 1) % checkpoint_every == 0 and step + 1 < schedule.steps:
+            state.save(checkpoint, step + 1)
+        if progress:
+            progress(step + 1, schedule.steps)
+    if checkpoint:
+        checkpoint.unlink(missing_ok=True)
+    result: nn.Module = average.module
+    return result.eval()
+
+
+def _update(phase: Phase, batch: Any, step: int, clip: float, device: torch.device) -> None:
+    phase.optimizer.zero_grad(set_to_none=True)
+    with mixed_precision(device):
+        loss = phase.loss(batch)
+    # On a GPU reading the loss waits for the device, so it is read now and then only.
+    if (device.type == "cpu" or step % 50 == 0) and not torch.isfinite(loss):
+        raise TrainingError(
+            f"the {phase.name} loss became {loss.item()} at step {step}; lower the learning rate, "
+            "or look for images that are all one value"
+        )
+    loss.backward()
+    parameters = [p for group in phase.optimizer.param_groups for p in group["params"]]
+    nn.utils.clip_grad_norm_(parameters, clip)
+    phase.optimizer.step()
+
+
+class _State:
+    """All that a run needs to go on, as one flat safetensors file."""
+
+    def __init__(
+        self, module: nn.Module, average: nn.Module, phases: Sequence[Phase], identity: str
+    ) -> None:
+        self._modules = {"module": module, "average": average}
+        self._phases = phases
+        self._identity = identity
+
+    def save(self, path: Path, step: int) -> None:
+        tensors = {
+            f"{name}/{key}": value.contiguous().clone()
+            for name, module in self._modules.items()
+            for key, value in module.state_dict().items()
+        }
+        for phase in self._phases:
+            for index, slots in phase.optimizer.state_dict()["state"].items():
+                for slot, value in slots.items():
+                    tensors[f"optimizer/{phase.name}/{index}/{slot}"] = torch.as_tensor(value)
+        metadata = {"step": str(step), "identity": self._identity}
+        write_atomically(path, lambda file: file.write(save(tensors, metadata)))
+
+    def load(self, path: Path) -> int:
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except Exception as error:
+            raise InputError(f"{path}: not a readable checkpoint ({error}); remove it") from None
+        if metadata.get("identity") != self._identity:
+            raise InputError(
+                f"{path}: the checkpoint of another run (other data, settings or seed); "
+                "name another file or remove it"
+            )
+        for name, module in self._modules.items():
+            prefix = f"{name}/"
+            module.load_state_dict(
+                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            )
+        for phase in self._phases:
+            prefix = f"optimizer/{phase.name}/"
+            slots: dict[int, dict[str, Tensor]] = {}
+            for key, value in tensors.items():
+                if key.startswith(prefix):
+                    index, slot = key.removeprefix(prefix).split("/")
+                    slots.setdefault(int(index), {})[slot] = value
+            state = phase.optimizer.state_dict()
+            phase.optimizer.load_state_dict({**state, "state": slots})
+        return int(metadata["step"])
