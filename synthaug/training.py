@@ -77,7 +77,8 @@ def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported()
     else:
-        fast = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        fast = available and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.autocast(device.type, torch.bfloat16, enabled=bool(fast))
 
 
@@ -108,7 +109,8 @@ def optimize(
     """
     source = module if averaged is None else averaged
     decay = min(ema_decay, 1 - 10 / (schedule.steps + 10))
-    average = AveragedModel(source, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    averaging = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    average = AveragedModel(source, multi_avg_fn=averaging, use_buffers=True)
     state = _State(module, average, phases, identity)
     start = state.load(checkpoint) if checkpoint and checkpoint.exists() else 0
     base_rates = [[group["lr"] for group in phase.optimizer.param_groups] for phase in phases]
@@ -141,7 +143,7 @@ def _update(phase: Phase, batch: Any, step: int, clip: float, device: torch.devi
             f"the {phase.name} loss became {loss.item()} at step {step}; lower the learning rate, "
             "or look for images that are all one value"
         )
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     parameters = [p for group in phase.optimizer.param_groups for p in group["params"]]
     nn.utils.clip_grad_norm_(parameters, clip)
     phase.optimizer.step()

@@ -123,9 +123,7 @@ def _normalization(train: LabelledImages, recipe: Recipe) -> nn.Module:
     return Normalize(float(floats.mean()), float(floats.std()))
 
 
-def _last(
-    batches: "_Batches", steps: int, seed: int, device: torch.device
-) -> Iterator[Tensor]:
+def _last(batches: "_Batches", steps: int, seed: int, device: torch.device) -> Iterator[Tensor]:
     for step in range(max(0, steps - NORM_BATCHES), steps):
         with torch_stream(seed, "step", step, device=device):
             yield batches(step)[0].contiguous(memory_format=torch.channels_last)

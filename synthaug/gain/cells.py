@@ -10,9 +10,9 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import joblib
 import numpy as np
@@ -36,6 +36,7 @@ from synthaug.generators import Generator
 from synthaug.images import LabelledImages, Samples
 from synthaug.pool import SamplePool
 from synthaug.seeding import stream_seed
+from synthaug.versions import versions
 
 KIND = "cell"
 TEACHER_SHARE = 0.5  # of a mixed label (DM-KD: half one-hot, half posterior)
@@ -56,6 +57,20 @@ class Study:
     batch_size: int
     device: str
     directory: Path
+
+    def in_own_directory(self) -> Self:
+        """The study in a subdirectory named after all that its cells depend on."""
+        settings = (
+            self.train.fingerprint,
+            None if self.validation is None else self.validation.fingerprint,
+            self.per_class,
+            self.classifier,
+            self.batch_size,
+            self.device,
+            versions(),
+        )
+        digest = hashlib.blake2b(repr(settings).encode(), digest_size=8).hexdigest()
+        return replace(self, directory=self.directory / digest)
 
     def parts(self, seed: int) -> list[Part]:
         return plan_parts(self.train, self.validation, self.per_class, seed)[0]

@@ -92,7 +92,9 @@ def _enough_groups(train: LabelledImages, needed: int) -> bool:
     """Whether each class has images of at least `needed` groups."""
     if train.groups is None:
         return True
-    pairs = {(int(label), str(group)) for label, group in zip(train.labels, train.groups, strict=True)}
+    pairs = {
+        (int(label), str(group)) for label, group in zip(train.labels, train.groups, strict=True)
+    }
     groups = np.bincount([label for label, _ in pairs], minlength=len(train.classes))
     return bool(groups.min() >= needed)
 

@@ -1,11 +1,12 @@
 """The result of `measure_gain`, as Python objects and as the JSON that users script against."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from synthaug.errors import InputError
 from synthaug.files import read_json, write_json
+from synthaug.gain.pictures import Pictures
 from synthaug.gain.statistics import Interval, Verdict
 
 NO_ARM = "none"  # the recommendation to use no synthetic images
@@ -19,7 +20,7 @@ class ArmResult:
         "control" from a generator without training, "real" alone.
     gain: its paired gain over the baseline; None for the baseline itself.
     p_holm: p-value of that gain, corrected for all arms of the table.
-    per_class: accuracy of each class, one list a seed.
+    per_class: accuracy of each class, one list a seed; None where the test split has none of it.
     """
 
     name: str
@@ -30,7 +31,7 @@ class ArmResult:
     balanced_accuracy: list[float]
     validation_accuracy: list[float]
     validation_balanced_accuracy: list[float]
-    per_class: list[list[float]]
+    per_class: list[list[float | None]]
     seconds: list[float]
     gain: Interval | None = None
     p_holm: float | None = None
@@ -51,6 +52,7 @@ class Gain:
     gain_over_control: of `chosen` over `control`.
     recommendation: the chosen arm, or "none" where validation does not clearly favour it.
     verdict: whether the interval of `gain` lies above zero, below, or holds it.
+    pictures: examples for the report page; not part of the JSON.
     """
 
     synthaug: str
@@ -64,6 +66,7 @@ class Gain:
     gain: Interval
     recommendation: str
     verdict: Verdict
+    pictures: Pictures | None = None
 
     def arm(self, name: str) -> ArmResult:
         """The arm called `name`."""
@@ -76,7 +79,8 @@ class Gain:
         return arm.balanced_accuracy if balanced else arm.accuracy
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """The contract that users script against; see the reference."""
+        return asdict(replace(self, pictures=None), dict_factory=_without_pictures)
 
     def save(self, path: str | Path) -> None:
         """Write the JSON, atomically."""
@@ -110,6 +114,10 @@ class Gain:
             f"{gain.confidence:.0%} interval {span} from {seeds} paired seeds. "
             f"A true gain below {gain.smallest_detectable:.1f} points could have gone unseen."
         )
+
+
+def _without_pictures(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: value for key, value in items if key != "pictures"}
 
 
 def _interval(value: dict[str, Any] | None) -> Interval | None:

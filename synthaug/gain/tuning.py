@@ -6,13 +6,14 @@ images, on the validation images of the first seeds: one after another, the best
 """
 
 import dataclasses
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from synthaug.classifiers import Recipe
 from synthaug.gain.arms import Arm
+from synthaug.gain.trials import Trials
 
 TUNING_SEEDS = 2
 TUNING_STEPS = 600
@@ -20,48 +21,78 @@ MOST_STEPS = 4800
 WORTH_DOUBLING = 0.005  # of validation accuracy; less is not worth twice the time
 CANDIDATES: dict[str, tuple[Any, ...]] = {
     "standardize": (True, False),
-    "policy": ("shift", "shift-flip", "rotate-scale", "rotate-scale-flip"),
     "weight_decay": (5e-3, 2e-3, 1e-2, 2e-2),
+    "policy": ("shift", "shift-flip", "rotate-scale", "rotate-scale-flip"),
 }
 
-Score = Callable[[list[tuple[Arm, int]]], list[float]]
-"""Maps (arm, steps) pairs to their mean validation score, trained on the tuning seeds."""
+
+@dataclass(frozen=True)
+class Tuning:
+    """The recipe and number of steps that all arms build on, and all that was tried for them."""
+
+    recipe: Recipe
+    steps: int
+    tried: list[dict[str, Any]]
 
 
-def tune_recipe(score: Score, start: Recipe, steps: int) -> tuple[Recipe, list[dict[str, Any]]]:
-    """The best recipe by one round of coordinate descent, and all that was tried."""
-    recipe, tried = start, []
-    for name, values in CANDIDATES.items():
-        # Weight decay and the like are tuned under RandAugment, which most needs them right.
-        arms = [
-            Arm(
-                f"tune {name}={value}",
-                dataclasses.replace(recipe, automatic="randaugment", **{name: value}),
-            )
-            for value in values
-        ]
-        scores = score([(arm, steps) for arm in arms])
+def tune(trials: Trials, recipe: Recipe | None, policy: str | None, steps: int | None) -> Tuning:
+    """Settle what was not given: the recipe (all, or all but its policy) and the steps."""
+    tried: list[dict[str, Any]] = []
+    if recipe is None:
+        fixed = {} if policy is None else {"policy": (policy,)}
+        recipe = _tune_recipe(trials, {**CANDIDATES, **fixed}, steps or TUNING_STEPS, tried)
+    if steps is None:
+        steps = _tune_steps(trials, recipe, tried)
+    return Tuning(recipe, steps, tried)
+
+
+def _tune_recipe(
+    trials: Trials, candidates: dict[str, tuple[Any, ...]], steps: int, tried: list[dict[str, Any]]
+) -> Recipe:
+    """One round of coordinate descent. RandAugment is on, as in most of the arms to come."""
+    start = {name: values[0] for name, values in candidates.items()}
+    recipe = Recipe(**start)
+    for name, values in candidates.items():
+        if len(values) == 1:
+            continue
+        options = [dataclasses.replace(recipe, **{name: value}) for value in values]
+        scores = _score(trials, options, "randaugment", None, steps)
         tried += [
-            {name: value, "steps": steps, "validation": round(found, 5)}
-            for value, found in zip(values, scores, strict=True)
+            {name: value, "steps": steps, "validation": round(score, 5)}
+            for value, score in zip(values, scores, strict=True)
         ]
-        recipe = dataclasses.replace(recipe, **{name: values[int(np.argmax(scores))]})
-    return recipe, tried
+        recipe = options[int(np.argmax(scores))]
+    return recipe
 
 
-def tune_steps(score: Score, recipe: Recipe, start: int) -> tuple[int, list[dict[str, Any]]]:
-    """Double the number of optimiser steps for as long as that raises validation accuracy.
-
-    RandAugment with MixUp profits longest from more steps, so it sets the number for all arms.
-    """
-    mixed = dataclasses.replace(recipe, automatic="randaugment", mix="mixup")
-    arm = Arm("tune steps", mixed)
-    steps, best = start, score([(arm, start)])[0]
-    tried = [{"steps": steps, "validation": round(best, 5)}]
-    while 2 * steps <= MOST_STEPS:
-        found = score([(arm, 2 * steps)])[0]
-        tried.append({"steps": 2 * steps, "validation": round(found, 5)})
-        if found < best + WORTH_DOUBLING:
+def _tune_steps(trials: Trials, recipe: Recipe, tried: list[dict[str, Any]]) -> int:
+    """Double the steps for as long as that is worth it under RandAugment with MixUp, which profits
+    from more steps for longest, so that the number suits all arms."""
+    chosen, best = TUNING_STEPS, -1.0
+    steps = TUNING_STEPS
+    while steps <= MOST_STEPS:
+        score = _score(trials, [recipe], "randaugment", "mixup", steps)[0]
+        tried.append({"steps": steps, "validation": round(score, 5)})
+        if score < best + WORTH_DOUBLING:
             break
-        steps, best = 2 * steps, found
-    return steps, tried
+        chosen, best = steps, score
+        steps *= 2
+    return chosen
+
+
+def _score(
+    trials: Trials, recipes: list[Recipe], automatic: str, mix: str | None, steps: int
+) -> list[float]:
+    """Mean validation score of each recipe over the tuning seeds."""
+    trials.steps = steps
+    seeds = trials.seeds[:TUNING_SEEDS]
+    arms = [
+        Arm(
+            f"tuning {automatic} {mix or ''}",
+            dataclasses.replace(each, automatic=automatic, mix=mix),
+        )
+        for each in recipes
+    ]
+    trials.train(arms, "tuning the baseline", seeds=seeds)
+    scores = trials.validation(arms, seeds=seeds)
+    return [float(scores[arm].mean()) for arm in arms]

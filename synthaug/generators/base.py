@@ -258,9 +258,15 @@ class Generator(ABC):
             weights = load_file(directory / "weights.safetensors")
             generator._anchors = LabelledImages(images, labels, classes)
             module = generator._build(generator._anchors.image_shape, len(classes))
-            module.load_state_dict(weights)
-        except (OSError, EOFError, ValueError, RuntimeError, SafetensorError) as error:
+        except (OSError, EOFError, ValueError, SafetensorError) as error:
             raise InputError(f"{directory}: damaged ({error}); fit it again") from None
+        try:
+            module.load_state_dict(weights)
+        except RuntimeError:  # its message lists every weight
+            raise InputError(
+                f"{directory}: damaged (the weights are not those of this {cls.__name__}); "
+                "fit it again"
+            ) from None
         generator._module = module.to(generator._device).eval()
         extra = {"kind", "classes"}
         generator._card = {k: v for k, v in manifest.items() if k not in extra}

@@ -75,7 +75,9 @@ class MixedDataset(Dataset[tuple[Any, Any]]):
         seed: int = 0,
     ) -> None:
         if not 0 <= ratio <= 1 or (mode == "append" and ratio == 1):
-            raise InputError(f"ratio: expected a share from 0 to 1 (below 1 to append), got {ratio}")
+            raise InputError(
+                f"ratio: expected a share from 0 to 1 (below 1 to append), got {ratio}"
+            )
         if mode not in ("replace", "append"):
             raise InputError(f"mode: expected 'replace' or 'append', got {mode!r}")
         self.real, self.pool, self.ratio, self.mode = real, pool, ratio, mode

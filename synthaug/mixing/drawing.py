@@ -16,9 +16,7 @@ class ClassDrawer:
     [0, 0]
     """
 
-    def __init__(
-        self, labels: np.ndarray, classes: int, weights: np.ndarray | None = None
-    ) -> None:
+    def __init__(self, labels: np.ndarray, classes: int, weights: np.ndarray | None = None) -> None:
         even = np.ones(len(labels)) if weights is None else weights.astype(float)
         usable = np.flatnonzero(even > 0)
         self._order = usable[np.argsort(labels[usable], kind="stable")]
@@ -38,14 +36,17 @@ class ClassDrawer:
         ends = self._ends[classes]
         starts = np.where(classes > 0, self._ends[classes - 1], 0)
         low, high = self._cumulative[starts], self._cumulative[ends]
-        ranks = np.searchsorted(self._cumulative, low + rng.random(len(classes)) * (high - low), "right") - 1
+        ranks = (
+            np.searchsorted(
+                self._cumulative, low + rng.random(len(classes)) * (high - low), "right"
+            )
+            - 1
+        )
         chosen: np.ndarray = self._order[np.clip(ranks, starts, ends - 1)]
         return chosen
 
 
-def replaced_positions(
-    batch_size: int, count: int, rng: np.random.Generator
-) -> np.ndarray:
+def replaced_positions(batch_size: int, count: int, rng: np.random.Generator) -> np.ndarray:
     """`count` distinct places in a batch, at random: MixUp and CutMix pair neighbours, so synthetic
     images must never stand in a block."""
     return rng.permutation(batch_size)[:count]

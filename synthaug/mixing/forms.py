@@ -31,7 +31,9 @@ def _to_tensor(like: torch.Tensor) -> Form:
     def convert(image: np.ndarray) -> torch.Tensor:
         tensor = to_float(image) if like.is_floating_point() else torch.as_tensor(image.copy())
         tensor = tensor[0] if like.ndim == 2 else tensor
-        return tv_tensors.wrap(tensor, like=like) if isinstance(like, tv_tensors.TVTensor) else tensor
+        return (
+            tv_tensors.wrap(tensor, like=like) if isinstance(like, tv_tensors.TVTensor) else tensor
+        )
 
     return convert
 

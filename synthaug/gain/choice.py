@@ -1,0 +1,107 @@
+"""Which arms are compared, and what validation images make of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from synthaug.classifiers import Recipe
+from synthaug.gain.arms import Arm, Source, distilled_arm, every_arm, real_arms, synthetic_arm
+from synthaug.gain.trials import Trials
+
+Search = Literal["quick", "staged", "full"]
+SEARCHES: tuple[Search, ...] = ("quick", "staged", "full")
+RATIOS = (0.25, 0.5)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What validation settled.
+
+    arms: all that were compared, those without synthetic images first.
+    partner: the best arm without synthetic images and self-distillation; synthetic images are
+        tried on top of it. baseline: the best without synthetic images.
+    control: the best with a generator that learns nothing; None where none was tried.
+    chosen: the best with a trained generator or a pool (a control, where only those were tried).
+    """
+
+    arms: list[Arm]
+    partner: Arm
+    baseline: Arm
+    control: Arm | None
+    chosen: Arm
+
+
+def choose(trials: Trials, base: Recipe, sources: Sequence[Source], search: Search) -> Choices:
+    """Train the arms that the search asks for and choose among them on validation images."""
+    balanced = trials.metric == "accuracy"
+    real = real_arms(base, balanced=balanced, quick=search == "quick")
+    trials.train(real, "without synthetic images")
+    partner = trials.best(real)
+    trials.teacher = partner
+    real.append(distilled_arm(partner))
+    trials.train(real, "self-distilled labels")
+    classical = next(arm for arm in real if arm.name == "classical")
+    partners = list(dict.fromkeys([partner, classical]))
+    synthetic = _SEARCH[search](trials, sources, partners)
+    trained = [arm for arm in synthetic if arm.uses == "synthetic"]
+    controls = [arm for arm in synthetic if arm.uses == "control"]
+    return Choices(
+        arms=[*real, *synthetic],
+        partner=partner,
+        baseline=trials.best(real),
+        control=trials.best(controls) if controls else None,
+        chosen=trials.best(trained or controls),
+    )
+
+
+def _quick(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) -> list[Arm]:
+    """Each source on top of the best arm without synthetic images."""
+    arms = [synthetic_arm(source, partners[0], RATIOS[0], "hard") for source in sources]
+    trials.train(arms, "with synthetic images")
+    return arms
+
+
+def _staged(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) -> list[Arm]:
+    """Each source on top of both partners; then a higher ratio for the best trained source and
+    the best control; then mixed labels for the best trained source."""
+    arms = [
+        synthetic_arm(source, partner, RATIOS[0], "hard")
+        for source in sources
+        for partner in partners
+    ]
+    trials.train(arms, "with synthetic images")
+    bests = [trials.best(group) for group in _by_use(arms)]
+    higher = [synthetic_arm(_source(arm), _partner(arm), RATIOS[1], "hard") for arm in bests]
+    trials.train(higher, "a higher ratio")
+    arms += higher
+    trained = [arm for arm in arms if arm.uses == "synthetic"]
+    if trained:
+        best = trials.best(trained)
+        mixed = synthetic_arm(_source(best), _partner(best), best.ratio, "mixed")
+        trials.train([mixed], "mixed labels")
+        arms.append(mixed)
+    return arms
+
+
+def _full(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) -> list[Arm]:
+    """All of sources × partners × ratios × label rules."""
+    arms = every_arm(sources, partners, RATIOS)
+    trials.train(arms, "with synthetic images")
+    return arms
+
+
+_SEARCH = {"quick": _quick, "staged": _staged, "full": _full}
+
+
+def _by_use(arms: Sequence[Arm]) -> list[list[Arm]]:
+    groups = [[arm for arm in arms if arm.uses == use] for use in ("synthetic", "control")]
+    return [group for group in groups if group]
+
+
+def _partner(arm: Arm) -> Arm:
+    return replace(arm, name=arm.partner, source=None, ratio=0.0, labels="hard", partner="")
+
+
+def _source(arm: Arm) -> Source:
+    assert arm.source is not None
+    return arm.source

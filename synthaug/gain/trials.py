@@ -1,0 +1,74 @@
+"""Trials: arms trained over seeds, scored on held images for choices and on test images at the end."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from synthaug.classifiers import Scores, evaluate
+from synthaug.gain.arms import Arm
+from synthaug.gain.cells import Cell, Runner, Study, held_predictions, load_network, seconds
+from synthaug.images import LabelledImages
+
+
+class Trials:
+    """What has been trained so far, under one number of optimiser steps.
+
+    metric: "accuracy" or "balanced accuracy", the one that choices and the gain go by.
+    teacher: the arm whose posterior is mixed into labels, once it is chosen.
+    """
+
+    def __init__(self, study: Study, runner: Runner, metric: str, seeds: list[int]) -> None:
+        self.study, self.metric, self.seeds = study, metric, seeds
+        self.steps = 0
+        self.teacher: Arm | None = None
+        self._runner = runner
+
+    def train(self, arms: Sequence[Arm], what: str, *, seeds: list[int] | None = None) -> None:
+        """Train what is not trained yet; `what` is said to the user."""
+        cells = [
+            cell for seed in seeds or self.seeds for arm in arms for cell in self.cells(arm, seed)
+        ]
+        self._runner.run(cells, what)
+
+    def cells(self, arm: Arm, seed: int) -> list[Cell]:
+        """The arm's trainings for one seed, one a part."""
+        teacher = self.teacher if arm.needs_teacher else None
+        return [Cell(arm, seed, part.name, self.steps, teacher) for part in self.study.parts(seed)]
+
+    def held(self, arm: Arm, seed: int) -> tuple[float, float]:
+        """Accuracy and balanced accuracy over the held images of all parts together."""
+        truth, predicted = [], []
+        for part, cell in zip(self.study.parts(seed), self.cells(arm, seed), strict=True):
+            if part.held is not None:
+                truth.append(part.held.labels)
+                predicted.append(held_predictions(self.study, cell))
+        labels = np.concatenate(truth)
+        right = np.concatenate(predicted) == labels
+        recalls = [right[labels == label].mean() for label in np.unique(labels)]
+        return float(right.mean()), float(np.mean(recalls))
+
+    def validation(
+        self, arms: Sequence[Arm], *, seeds: list[int] | None = None
+    ) -> dict[Arm, np.ndarray]:
+        """Score of each arm on the held images, in the metric, one a seed."""
+        index = 1 if self.metric == "balanced accuracy" else 0
+        return {
+            arm: np.array([self.held(arm, seed)[index] for seed in seeds or self.seeds])
+            for arm in arms
+        }
+
+    def best(self, arms: Sequence[Arm]) -> Arm:
+        """The arm with the highest mean validation score; the first of equals."""
+        scores = self.validation(arms)
+        return max(arms, key=lambda arm: float(scores[arm].mean()))
+
+    def test(self, arm: Arm, seed: int, images: LabelledImages) -> Scores:
+        """Score the arm's stored network on the test images."""
+        parts = self.study.parts(seed)
+        tested = next(index for index, part in enumerate(parts) if part.tested)
+        network = load_network(self.study, self.cells(arm, seed)[tested])
+        return evaluate(network, images, device=self.study.device)
+
+    def seconds(self, arm: Arm, seed: int) -> float:
+        """Time spent on the arm for one seed, generator and sampling included."""
+        return sum(seconds(self.study, cell) for cell in self.cells(arm, seed))

@@ -1,0 +1,19 @@
+"""From a folder, a file, a name or a Dataset to `LabelledImages`; splits that keep groups whole."""
+
+from synthaug.reading.discovery import classes_of, labels_of
+from synthaug.reading.skipped import SkippedImages
+from synthaug.reading.source import ImageSource, read_images, splits_of
+from synthaug.reading.splits import check_groups, draw_folds, draw_subset, split_off
+
+__all__ = [
+    "ImageSource",
+    "SkippedImages",
+    "check_groups",
+    "draw_folds",
+    "draw_subset",
+    "classes_of",
+    "labels_of",
+    "read_images",
+    "split_off",
+    "splits_of",
+]

@@ -1,0 +1,162 @@
+"""`.npz` files: images and labels as arrays, per split."""
+
+import zipfile
+import zlib
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from synthaug.errors import InputError
+from synthaug.reading.labels import class_names, flat_labels, known_groups, label_indices
+from synthaug.reading.listing import SPLIT_NAMES, Listing, Splits
+from synthaug.reading.pixels import check_depth, from_array
+
+LAYOUT = "expected images and labels, or train_images and train_labels (likewise val_, test_)"
+
+
+def open_archive(path: Path) -> Splits:
+    """The splits of an `.npz`: `images` and `labels` are "train", or `<split>_images` each."""
+    keys = _keys(path)
+    prefixes = {split: f"{split}_" for split in SPLIT_NAMES if f"{split}_images" in keys}
+    if "images" in keys and prefixes:
+        raise InputError(f"{path}: {LAYOUT}; got images and {next(iter(prefixes))}_images both")
+    if "images" in keys:
+        prefixes = {"train": ""}
+    if not prefixes:
+        raise InputError(f"{path}: {LAYOUT}; got the keys {', '.join(keys) or '(none)'}")
+    for prefix in prefixes.values():
+        if f"{prefix}labels" not in keys:
+            raise InputError(
+                f"{path}: expected a key {prefix}labels beside {prefix}images; got the keys "
+                f"{', '.join(keys)}"
+            )
+    return {split: partial(_list_archive, path, keys, prefixes, split) for split in prefixes}
+
+
+def _list_archive(path: Path, keys: list[str], prefixes: dict[str, str], split: str) -> Listing:
+    prefix = prefixes[split]
+    labels = {
+        each: flat_labels(_read(path, f"{each}labels"), f"{path}: {each}labels")
+        for each in prefixes.values()
+    }
+    classes = _classes(path, keys, list(labels.values()))
+    key = f"{prefix}images"
+    images = _read(path, key)
+    _check_images(images, f"{path}: {key}")
+    if len(labels[prefix]) != len(images):
+        raise InputError(
+            f"{path}: expected as many {prefix}labels as {key}, got {len(labels[prefix])} labels "
+            f"for {len(images)} images"
+        )
+    groups = _groups(path, keys, prefix, len(images))
+    return Listing(
+        name=lambda index: f"{path}: {key}[{index}]",
+        load=lambda index: from_array(images[index]),
+        labels=label_indices(labels[prefix], classes, f"{path}: {prefix}labels"),
+        classes=classes,
+        groups=None if groups is None else known_groups(groups, split),
+    )
+
+
+def _classes(path: Path, keys: list[str], labels: list[np.ndarray]) -> tuple[str, ...]:
+    """The names that the file gives, or those that the labels of all splits imply together."""
+    given = next((key for key in ("class_names", "classes") if key in keys), None)
+    if given is not None:
+        names = _read(path, given)
+        if names.ndim != 1:
+            raise InputError(f"{path}: {given}: expected shape (K,), got {names.shape}")
+        return tuple(
+            name.decode() if isinstance(name, bytes) else str(name) for name in names.tolist()
+        )
+    if len({part.dtype.kind for part in labels}) > 1:
+        raise InputError(f"{path}: expected labels of one type, got strings and integers")
+    return class_names(np.concatenate(labels), f"{path}: labels of all splits")
+
+
+def _check_images(images: np.ndarray, where: str) -> None:
+    if images.dtype.kind == "f" and np.isnan(images).any():
+        index = np.isnan(images.reshape(len(images), -1)).any(1).argmax()
+        raise InputError(
+            f"{where}[{index}]: expected uint8 or uint16 pixels, got {images.dtype} with NaN; "
+            "remove that image and convert the others"
+        )
+    try:
+        check_depth(images)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    if images.ndim == 3:
+        return
+    if images.ndim != 4 or (images.shape[3] not in (1, 3) and images.shape[1] not in (1, 3)):
+        raise InputError(
+            f"{where}: expected shape (N, H, W), (N, H, W, 1 or 3) or (N, 1 or 3, H, W), got "
+            f"{images.shape}; drop an alpha channel"
+        )
+
+
+def _groups(path: Path, keys: list[str], prefix: str, count: int) -> np.ndarray | None:
+    """`<split>_groups`, or else the one other key of the split that has a value for each image.
+
+    Such a key (train_track, train_patient) nearly always says which images belong together, and
+    a split that ignored it would leak.
+    """
+    key = f"{prefix}groups"
+    if key not in keys:
+        rest = [
+            name
+            for name in keys
+            if prefix
+            and name.startswith(prefix)
+            and name not in (f"{prefix}images", f"{prefix}labels")
+            and _is_per_image(_read(path, name), count)
+        ]
+        if len(rest) > 1:
+            raise InputError(
+                f"{path}: expected at most one key that groups images, got {', '.join(rest)}; "
+                f"rename the one that says which images belong together to {key}"
+            )
+        if not rest:
+            return None
+        key = rest[0]
+    values = _read(path, key)
+    groups = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+    if groups.shape != (count,) or groups.dtype.kind not in "iuUS":
+        raise InputError(
+            f"{path}: {key}: expected {count} integers or strings, one per image, got "
+            f"{groups.dtype} of shape {groups.shape}"
+        )
+    return groups
+
+
+def _is_per_image(values: np.ndarray, count: int) -> bool:
+    return values.shape in ((count,), (count, 1)) and values.dtype.kind in "iuUS"
+
+
+def _keys(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _read(path: Path, key: str) -> np.ndarray:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return np.asarray(archive[key])
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise _damaged(path, error) from error
+        raise InputError(
+            f"{path}: {key}: expected integers or strings, got Python objects, which are not "
+            "loaded because they can run code; save it as a plain array"
+        ) from None
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path}: expected an .npz file as numpy.savez writes it, but it is cut short or damaged "
+        f"({error}); copy or write it again"
+    )

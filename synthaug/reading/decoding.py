@@ -1,0 +1,138 @@
+"""Image files and Pillow images as uint8 or uint16 (C, H, W), 16 bits kept."""
+
+import io
+import struct
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from synthaug.errors import InputError
+from synthaug.reading.listing import UnreadableImage
+
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".gif"}
+)
+# Named, because Pillow goes by content: an EPS called x.png would be run by Ghostscript.
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
+
+# What Pillow raises for files that are broken in one way or another.
+BROKEN = (
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    IndexError,
+    KeyError,
+    struct.error,
+    Image.DecompressionBombError,
+)
+
+_GRAY = {"1": "L", "L": "L", "LA": "L"}
+_ADVICE = 'replace or remove it, or leave such images out with on_error="skip"'
+
+
+def unreadable(reason: object) -> UnreadableImage:
+    """The error for an image that cannot be decoded because of `reason`."""
+    return UnreadableImage(f"expected an image that Pillow can read, but {reason}; {_ADVICE}")
+
+
+def from_file(path: Path) -> np.ndarray:
+    """The image in `path`, turned upright as its EXIF data say. Alpha is dropped, palettes become
+    RGB and CMYK too, as in torchvision's ImageFolder; gray stays gray, and 16 bits stay 16.
+
+    Raises `UnreadableImage` when it is missing, not an image, cut short or has several frames.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        known = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+        raise UnreadableImage(f"expected an image file ({known}); {_ADVICE}")
+    try:
+        content = path.read_bytes()
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            frames = getattr(image, "n_frames", 1)
+            # An MPO is a photograph with previews of itself; elsewhere frames are images.
+            if frames > 1 and image.format != "MPO":
+                raise UnreadableImage(f"expected one image, got {frames} frames; {_ADVICE}")
+            decode_deep = _deep_colour(image)
+            image.load()  # a file that is cut short fails here, whoever decodes it then
+            return decode_deep(content) if decode_deep else from_pil(image)
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise unreadable("there is no such file") from None
+    except UnidentifiedImageError:
+        raise unreadable(f"its content is not one of {', '.join(FORMATS)}") from None
+    except BROKEN as error:
+        raise unreadable(f"{type(error).__name__}: {error}") from error
+
+
+def from_pil(image: Image.Image) -> np.ndarray:
+    """A Pillow image of any mode as uint8 or uint16 (1 or 3, H, W), turned upright."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        return _as_16_bit(np.asarray(image))[None]
+    if image.mode == "F":
+        raise InputError(
+            "expected 8- or 16-bit pixels, got 32-bit floats (Pillow mode F); nothing is rescaled "
+            "silently, so convert the image first"
+        )
+    if image.mode in _GRAY:
+        return np.asarray(image.convert(_GRAY[image.mode]))[None]
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGBA")  # straight to RGB, Pillow warns of transparent colours
+    return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+
+
+def _as_16_bit(values: np.ndarray) -> np.ndarray:
+    if values.size and (values.min() < 0 or values.max() > 65535):
+        raise InputError(
+            f"expected values from 0 to 65535, got {values.min()} to {values.max()}; nothing is "
+            "rescaled or clipped silently, so convert the image first"
+        )
+    return values.astype(np.uint16)
+
+
+def _decoder_arguments(image: Image.Image) -> tuple[object, ...]:
+    tiles = getattr(image, "tile", None)  # of images that come from a file
+    if not tiles:
+        return ()
+    arguments = tiles[0][3]
+    return arguments if isinstance(arguments, tuple) else (arguments,)
+
+
+def _white(image: Image.Image) -> int:
+    """The value that a colour PPM calls white; 255 for other files."""
+    arguments = _decoder_arguments(image)
+    white = arguments[1] if image.format == "PPM" and len(arguments) > 1 else 255
+    return white if isinstance(white, int) else 255
+
+
+def _deep_colour(image: Image.Image) -> Callable[[bytes], np.ndarray] | None:
+    """The decoder of a 16-bit colour file, which Pillow would cut to 8 bits without a word."""
+    if image.mode not in ("RGB", "RGBA", "LA"):
+        return None
+    white = _white(image)
+    if white > 255:
+        return partial(_decode_deep, white=white, channels=3)
+    raw = str(next(iter(_decoder_arguments(image)), ""))
+    if image.format in ("PNG", "TIFF") and ";16" in raw:
+        return partial(_decode_deep, white=65535, channels=1 if raw.startswith("LA") else 3)
+    return None
+
+
+def _decode_deep(content: bytes, *, white: int, channels: int) -> np.ndarray:
+    try:
+        import cv2  # comes with albumentations; imported here because it is slow to load
+    except ImportError:
+        raise InputError(
+            "expected 8-bit colour: reading 16-bit colour needs OpenCV; install it with "
+            "pip install opencv-python-headless"
+        ) from None
+    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None or decoded.dtype != np.uint16 or decoded.ndim != 3:
+        raise unreadable("its 16-bit colour is of a kind that cannot be decoded")
+    pixels = decoded[..., 2::-1].transpose(2, 0, 1)[:channels]  # BGR, and alpha dropped
+    # Pillow scales gray in the same way, and 8-bit colour.
+    return np.asarray(pixels if white == 65535 else np.rint(pixels * (65535 / white)), np.uint16)

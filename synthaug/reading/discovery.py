@@ -1,0 +1,142 @@
+"""The labels and class names of a map-style Dataset, without decoding images if possible."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import ConcatDataset, Subset
+
+from synthaug.errors import InputError
+from synthaug.reading.labels import class_names, flat_labels, label_indices
+
+# `.targets` first; SVHN, STL10 and MedMNIST have `.labels`; Flowers102, Pets, Food101 `._labels`.
+LABEL_ATTRIBUTES = ("targets", "labels", "_labels")
+
+
+def labels_of(dataset: Any) -> np.ndarray:
+    """The labels of `dataset`, int64 (N,), as indices into `classes_of(dataset)`.
+
+    Looks at `.targets`, `.labels`, `._labels`, through Subset and ConcatDataset, and at last at
+    every item. A dataset with a `target_transform` is scanned, since its attributes bypass it.
+    Raises `InputError` where no label, or more than one for an image, is found.
+    """
+    labels = _labels(dataset)
+    return label_indices(labels, _classes(dataset, labels), "labels of the dataset")
+
+
+def classes_of(dataset: Any) -> tuple[str, ...]:
+    """The class names of `dataset`, from `.classes` or `.class_to_idx`, of the dataset within a
+    Subset or ConcatDataset too; else those that its labels imply."""
+    return _classes(dataset, None)
+
+
+def split_item(item: Any) -> tuple[Any, Any]:
+    """Image and label of what a dataset returned; the label is None for an image alone.
+
+    A mapping's label follows torchvision's rule: the key `labels`, then any that contains `label`.
+    """
+    if isinstance(item, Mapping):
+        keys = [str(key) for key in item]
+        image_key = next((key for key in keys if key in ("image", "images", "img")), None)
+        if image_key is None:
+            raise InputError(f"expected an item with a key image, got the keys {', '.join(keys)}")
+        named = [key for key in keys if "label" in key]
+        label_key = "labels" if "labels" in named else next(iter(named), None)
+        return item[image_key], None if label_key is None else item[label_key]
+    if isinstance(item, Sequence) and not isinstance(item, str):
+        if len(item) < 2:
+            raise InputError(f"expected items (image, label), got {len(item)} value")
+        return item[0], item[1]
+    return item, None
+
+
+def _labels(dataset: Any) -> np.ndarray:
+    found = _attribute_labels(dataset)
+    if found is None:
+        found = np.array([_item_label(dataset, index) for index in range(len(dataset))])
+    return flat_labels(found, "labels of the dataset")
+
+
+def _attribute_labels(dataset: Any) -> np.ndarray | None:
+    """Labels without a scan, of any shape and type, or None."""
+    if getattr(dataset, "target_transform", None) is not None:
+        return None
+    for name in LABEL_ATTRIBUTES:
+        values = getattr(dataset, name, None)
+        if not isinstance(values, (np.ndarray, torch.Tensor, Sequence)) or isinstance(values, str):
+            continue
+        if len(values) == len(dataset):
+            return np.asarray(values)
+    if isinstance(dataset, Subset):
+        inner = _attribute_labels(dataset.dataset)
+        indices = np.asarray(dataset.indices, dtype=np.int64)
+        return None if inner is None else np.asarray(inner[indices])
+    if isinstance(dataset, ConcatDataset):
+        found = [_attribute_labels(part) for part in dataset.datasets]
+        parts = [part.reshape(len(part), -1) for part in found if part is not None]
+        return np.concatenate(parts) if len(parts) == len(found) else None
+    return None
+
+
+def _item_label(dataset: Any, index: int) -> Any:
+    _, label = split_item(dataset[index])
+    value = np.asarray(label)
+    if label is None or value.size != 1 or value.dtype.kind not in "iubUS":
+        raise InputError(
+            f"item {index}: expected (image, label) with an integer or string label, got "
+            f"{type(label).__name__} {value.shape if value.ndim else ''}".rstrip()
+        )
+    return value.reshape(-1)[0]
+
+
+def _classes(dataset: Any, labels: np.ndarray | None) -> tuple[str, ...]:
+    names = _named_classes(dataset)
+    if names is not None:
+        return names
+    return class_names(_labels(dataset) if labels is None else labels, "labels of the dataset")
+
+
+def _named_classes(dataset: Any) -> tuple[str, ...] | None:
+    for find in (_from_classes, _from_class_to_idx, _from_medmnist):
+        names = find(dataset)
+        if names is not None:
+            return names
+    if isinstance(dataset, Subset):
+        return _named_classes(dataset.dataset)
+    if isinstance(dataset, ConcatDataset):
+        parts = [_named_classes(part) for part in dataset.datasets]
+        if any(part != parts[0] for part in parts):
+            raise InputError(
+                f"expected the datasets in a ConcatDataset to have the same classes, got "
+                f"{parts[0]} and {next(part for part in parts if part != parts[0])}; "
+                "one label would mean two things"
+            )
+        return parts[0]
+    return None
+
+
+def _from_classes(dataset: Any) -> tuple[str, ...] | None:
+    classes = getattr(dataset, "classes", None)
+    if not isinstance(classes, (list, tuple, np.ndarray)):
+        return None
+    # ImageNet's are tuples of synonyms.
+    return tuple(", ".join(name) if isinstance(name, tuple) else str(name) for name in classes)
+
+
+def _from_class_to_idx(dataset: Any) -> tuple[str, ...] | None:
+    indices = getattr(dataset, "class_to_idx", None)
+    return _in_index_order(indices) if isinstance(indices, Mapping) else None
+
+
+def _from_medmnist(dataset: Any) -> tuple[str, ...] | None:
+    info = getattr(dataset, "info", None)
+    names = info.get("label") if isinstance(info, Mapping) else None
+    if not isinstance(names, Mapping):
+        return None
+    return tuple(str(names[key]) for key in sorted(names, key=int))
+
+
+def _in_index_order(indices: Mapping[str, int]) -> tuple[str, ...] | None:
+    names = sorted(indices, key=lambda name: indices[name])
+    return tuple(names) if [indices[name] for name in names] == list(range(len(names))) else None

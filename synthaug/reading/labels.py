@@ -1,0 +1,87 @@
+"""Label arrays as class indices, with the names of the classes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from synthaug.errors import InputError
+from synthaug.reading.listing import class_order
+
+
+def flat_labels(values: Any, where: str) -> np.ndarray:
+    """Labels (N,) or (N, 1) as an int64 or string array (N,).
+
+    Raises `InputError`, beginning with `where`, for other shapes and types.
+    """
+    labels = np.asarray(values)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise InputError(
+            f"{where}: expected one label per image, shape (N,) or (N, 1), got {labels.shape}; "
+            "images with several labels each are not supported"
+        )
+    if labels.dtype.kind == "S":
+        labels = np.char.decode(labels, "utf-8")
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        raise InputError(
+            f"{where}: expected integers, got NaN at index {np.isnan(labels).argmax()}; "
+            "remove that image or label it"
+        )
+    if labels.dtype.kind not in "iubU":
+        raise InputError(
+            f"{where}: expected integers or strings, got {labels.dtype}; convert whole numbers "
+            "with .astype('int64')"
+        )
+    return labels if labels.dtype.kind == "U" else labels.astype(np.int64)
+
+
+def class_names(labels: np.ndarray, where: str) -> tuple[str, ...]:
+    """The class names that labels (N,) imply: strings in natural order, or "0" to "K-1".
+
+    Raises `InputError` when integers leave a number out: it would be a class without images.
+    """
+    if labels.dtype.kind == "U":
+        return class_order(labels.tolist())
+    present = np.unique(labels)
+    gaps = np.flatnonzero(present != np.arange(len(present)))
+    if len(gaps):
+        raise InputError(
+            f"{where}: expected labels 0, 1, 2 and so on without a gap, got {present[gaps[0]]} "
+            f"where {gaps[0]} should be; renumber them, or give class names"
+        )
+    return tuple(str(label) for label in present.tolist())
+
+
+def label_indices(labels: np.ndarray, classes: Sequence[str], where: str) -> np.ndarray:
+    """Labels (N,) of either kind as int64 indices into `classes`.
+
+    Raises `InputError`, naming the index, for a label that is not among them.
+    """
+    if labels.dtype.kind == "U":
+        index_of = {name: index for index, name in enumerate(classes)}
+        wrong = [i for i, label in enumerate(labels.tolist()) if label not in index_of]
+        if wrong:
+            raise InputError(
+                f"{where}: expected one of the {len(classes)} class names, got "
+                f"{str(labels[wrong[0]])!r} at index {wrong[0]}"
+            )
+        return np.array([index_of[label] for label in labels.tolist()], np.int64)
+    outside = np.flatnonzero((labels < 0) | (labels >= len(classes)))
+    if len(outside):
+        raise InputError(
+            f"{where}: expected 0 to {len(classes) - 1} for {len(classes)} classes, got "
+            f"{labels[outside[0]]} at index {outside[0]}"
+        )
+    return labels
+
+
+def known_groups(groups: np.ndarray, split: str) -> np.ndarray:
+    """Groups (N,) in which each empty text, an image of unknown group, is a group of its own."""
+    if groups.dtype.kind == "S":
+        groups = np.char.decode(groups, "utf-8")
+    if groups.dtype.kind != "U" or groups.all():
+        return groups
+    names = [name or f"{split} image {i}" for i, name in enumerate(groups.tolist())]
+    return np.array(names)

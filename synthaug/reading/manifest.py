@@ -1,0 +1,99 @@
+"""CSV manifests: a table with the columns path, label and, if wanted, split and group."""
+
+import csv
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from synthaug.errors import InputError
+from synthaug.reading.decoding import from_file
+from synthaug.reading.labels import known_groups
+from synthaug.reading.listing import SPLIT_NAMES, Listing, Splits, class_order, split_named
+
+LAYOUT = "expected a header with the columns path,label and optionally split,group"
+
+
+@dataclass(frozen=True)
+class _Row:
+    line: int
+    path: str
+    label: str
+    split: str
+    group: str | None
+
+
+def open_manifest(path: Path) -> Splits:
+    """The splits of a manifest; paths are relative to it. Without a column split, "train" only.
+
+    Labels are class names. An image without a group is one of its own. Other columns are ignored.
+    """
+    rows = _rows(path)
+    classes = class_order(row.label for row in rows)
+    per_split: dict[str, list[_Row]] = defaultdict(list)
+    for row in rows:
+        per_split[row.split].append(row)
+    return {
+        split: partial(_list_manifest, path.parent, per_split[split], classes)
+        for split in SPLIT_NAMES
+        if split in per_split
+    }
+
+
+def _list_manifest(directory: Path, rows: list[_Row], classes: tuple[str, ...]) -> Listing:
+    index_of = {name: index for index, name in enumerate(classes)}
+    groups = [row.group for row in rows if row.group is not None]
+    return Listing(
+        name=lambda index: str(directory / rows[index].path),
+        load=lambda index: from_file(directory / rows[index].path),
+        labels=np.array([index_of[row.label] for row in rows], np.int64),
+        classes=classes,
+        groups=known_groups(np.array(groups), rows[0].split) if groups else None,
+    )
+
+
+def _rows(path: Path) -> list[_Row]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            columns = [name.strip().lower() for name in reader.fieldnames or ()]
+            missing = [name for name in ("path", "label") if name not in columns]
+            if missing:
+                raise InputError(
+                    f"{path}: {LAYOUT}; missing {' and '.join(missing)}, got "
+                    f"{','.join(columns) or 'nothing'}"
+                )
+            reader.fieldnames = columns
+            rows = [_row(path, reader.line_num, fields) for fields in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: expected a CSV file in UTF-8, but {error}") from error
+    if not rows:
+        raise InputError(f"{path}: expected a row for each image, got a header alone")
+    _refuse_repeats(path, rows)
+    return rows
+
+
+def _row(path: Path, line: int, fields: dict[str, str]) -> _Row:
+    cells = {name: (fields[name] or "").strip() for name in fields if isinstance(name, str)}
+    empty = [name for name in ("path", "label", "split") if name in cells and not cells[name]]
+    if empty:
+        raise InputError(f"{path}: line {line}: expected a {empty[0]}, got nothing")
+    text = cells.get("split", "train")
+    split = split_named(text)
+    if split is None:
+        raise InputError(f"{path}: line {line}: expected split train, val or test, got {text!r}")
+    return _Row(line, cells["path"], cells["label"], split, cells.get("group"))
+
+
+def _refuse_repeats(path: Path, rows: list[_Row]) -> None:
+    """An image listed twice would be in two splits or have two labels, or count double."""
+    lines: dict[Path, int] = {}
+    for row in rows:
+        first = lines.setdefault(Path(row.path), row.line)
+        if first != row.line:
+            raise InputError(
+                f"{path}: line {row.line}: expected each image once, but {row.path} is on line "
+                f"{first} already; remove one of the two"
+            )

@@ -1,0 +1,104 @@
+"""Pixels of one image as uint8 or uint16 (C, H, W): from arrays and tensors, and between modes.
+
+Values are never rescaled: what is not an 8- or 16-bit integer is refused with the way out.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from synthaug.errors import InputError
+
+CHANNELS = {"gray": 1, "rgb": 3}
+
+
+def check_depth(array: np.ndarray) -> None:
+    """Raise `InputError` unless the dtype is uint8 or uint16."""
+    if array.dtype.kind == "u" and array.dtype.itemsize <= 2:
+        return
+    if array.dtype.kind == "f":
+        raise InputError(
+            f"expected uint8 or uint16 pixels, got {array.dtype}; nothing is rescaled silently, so "
+            "convert values from 0 to 1 with (images * 255).round().astype('uint8') first"
+        )
+    raise InputError(
+        f"expected uint8 or uint16 pixels, got {array.dtype}; if the values fit, convert with "
+        ".astype('uint8') or .astype('uint16') first"
+    )
+
+
+def from_array(array: np.ndarray) -> np.ndarray:
+    """uint8 or uint16 (H, W), (H, W, 1 or 3) or (1 or 3, H, W) as (C, H, W)."""
+    check_depth(array)
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if native.ndim == 2:
+        return native[None]
+    if native.ndim == 3 and native.shape[2] in (1, 3):
+        return native.transpose(2, 0, 1)
+    if native.ndim == 3 and native.shape[0] in (1, 3):
+        return native
+    raise InputError(
+        f"expected shape (H, W), (H, W, 1 or 3) or (1 or 3, H, W), got {array.shape}; "
+        "drop an alpha channel"
+    )
+
+
+def from_tensor(tensor: torch.Tensor) -> np.ndarray:
+    """uint8 or uint16 (H, W), (1 or 3, H, W) or (H, W, 1 or 3) as (C, H, W)."""
+    if tensor.dtype.is_floating_point or tensor.dtype == torch.int16:
+        # v1 ToTensor makes int16 of 16-bit images, the upper half of the values negative.
+        raise InputError(
+            f"expected uint8 or uint16 pixels, got a tensor of {tensor.dtype}; nothing is rescaled "
+            "silently, so give the dataset without ToTensor or ToDtype(scale=True): no transform, "
+            "or v2.ToImage()"
+        )
+    array = tensor.detach().cpu().numpy()
+    if array.ndim == 3 and array.shape[0] in (1, 3):
+        check_depth(array)
+        return np.asarray(array)
+    return from_array(array)
+
+
+def in_mode(pixels: np.ndarray, mode: str | None) -> np.ndarray:
+    """(C, H, W) with 1 channel for "gray", 3 for "rgb", as they are for None."""
+    if mode is None or len(pixels) == CHANNELS[mode]:
+        return pixels
+    if mode == "rgb":
+        return np.repeat(pixels, 3, axis=0)
+    # The luma of Pillow's convert("L"), to the bit; 16-bit values fit uint32 just so.
+    red, green, blue = pixels.astype(np.uint32)
+    luma = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
+    return np.asarray(luma[None], pixels.dtype)
+
+
+def resize(pixels: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    """(C, H, W) at height and width `size`, bilinear, antialiased; None leaves it as it is.
+
+    One path for both depths: each channel is resized as float32, which holds 16 bits exactly.
+    """
+    if size is None or pixels.shape[1:] == size:
+        return pixels
+    planes = [
+        np.asarray(
+            Image.fromarray(plane.astype(np.float32)).resize(
+                (size[1], size[0]), Image.Resampling.BILINEAR
+            )
+        )
+        for plane in pixels
+    ]
+    rounded = np.rint(np.stack(planes)).clip(0, np.iinfo(pixels.dtype).max)
+    return np.asarray(rounded, pixels.dtype)
+
+
+def checked_size(size: Any) -> tuple[int, int] | None:
+    """`size` (a side, or height and width) as (H, W)."""
+    if size is None:
+        return None
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2 or not all(isinstance(side, int) and 8 <= side <= 256 for side in sides):
+        raise InputError(
+            f"image_size: expected a side or (height, width), each from 8 to 256, got {size!r}"
+        )
+    return sides

@@ -1,0 +1,140 @@
+"""`read_images`: from any source to `LabelledImages`."""
+
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, IterableDataset
+
+from synthaug.errors import InputError
+from synthaug.images import LabelledImages
+from synthaug.reading.archive import open_archive
+from synthaug.reading.datasets import open_dataset, open_labelled
+from synthaug.reading.digits import open_digits
+from synthaug.reading.folder import open_folder
+from synthaug.reading.listing import Splits, split_named
+from synthaug.reading.manifest import open_manifest
+from synthaug.reading.named import open_medmnist, open_torchvision
+from synthaug.reading.pixels import CHANNELS, checked_size
+from synthaug.reading.skipped import SkippedImages
+from synthaug.reading.stacking import stack_images
+
+ImageSource: TypeAlias = "str | os.PathLike[str] | LabelledImages | Dataset[Any]"
+
+FORMS = (
+    "a folder of class folders, an .npz file, a .csv file with the columns path,label, "
+    '"digits", "torchvision:NAME", "medmnist:NAME", a map-style Dataset or LabelledImages'
+)
+_PREFIXES: dict[str, Callable[[str], Splits]] = {
+    "torchvision": open_torchvision,
+    "medmnist": open_medmnist,
+}
+_SUFFIXES: dict[str, Callable[[Path], Splits]] = {".npz": open_archive, ".csv": open_manifest}
+
+
+def read_images(
+    source: ImageSource,
+    *,
+    split: str = "train",
+    image_size: int | tuple[int, int] | None = None,
+    mode: str | None = None,
+    on_error: str = "raise",
+) -> LabelledImages:
+    """The images of one split of `source`, uint8 or uint16 (N, C, H, W), with labels and classes.
+
+    source: a folder of class folders, or of train, val and test folders that hold those; an
+        `.npz` with images and labels, or train_images and so on; a `.csv` with the columns
+        path,label[,split][,group]; "digits" (scikit-learn's; a folder of that name is "./digits");
+        "torchvision:CIFAR10"; "medmnist:pneumoniamnist"; any map-style Dataset, whose own
+        transform is applied; or `LabelledImages`, returned as they are unless they must change.
+        Class order is natural ("9" before "10") unless the source brings its own.
+    split: "train", "val" or "test"; see `splits_of`.
+    image_size: a side or (H, W) from 8 to 256 to resize to, antialiased; None keeps the size,
+        which must then be the same for all.
+    mode: "gray" or "rgb" to convert to, None to keep the channels.
+    on_error: "raise", or "skip" to leave out images that cannot be read, with one
+        `SkippedImages` warning.
+
+    Raises `InputError` naming the file or index, what was expected and what to do.
+    """
+    size = checked_size(image_size)
+    if mode is not None and mode not in CHANNELS:
+        raise InputError(f'mode: expected None, "gray" or "rgb", got {mode!r}')
+    if on_error not in ("raise", "skip"):
+        raise InputError(f'on_error: expected "raise" or "skip", got {on_error!r}')
+    where = _name(source)
+    splits = _open(source)
+    wanted = split_named(split) or split
+    if wanted not in splits:
+        raise InputError(f"{where}: it has no split {split!r}, only {', '.join(splits)}")
+    if isinstance(source, LabelledImages) and _fits(source, size, mode):
+        return source
+    listing = splits[wanted]()
+    if not len(listing.labels):
+        raise InputError(f"{where}: expected images in split {wanted!r}, got none")
+    stack = stack_images(listing, size=size or listing.size, mode=mode, skip=on_error == "skip")
+    if stack.skipped:
+        warnings.warn(SkippedImages(stack.skipped, len(listing.labels)), stacklevel=2)
+    groups = None if listing.groups is None else listing.groups[stack.kept]
+    data = LabelledImages(stack.images, listing.labels[stack.kept], listing.classes, groups)
+    if not isinstance(source, LabelledImages):
+        _check_classes(data, where, wanted)
+    return data
+
+
+def splits_of(source: ImageSource) -> tuple[str, ...]:
+    """Which of "train", "val" and "test" the source holds, in this order; downloads nothing."""
+    return tuple(_open(source))
+
+
+def _open(source: object) -> Splits:
+    if isinstance(source, str | os.PathLike):
+        return _open_text(source)
+    if isinstance(source, LabelledImages):
+        return open_labelled(source)
+    is_map_style = hasattr(source, "__getitem__") and hasattr(source, "__len__")
+    if not is_map_style or isinstance(source, (np.ndarray, torch.Tensor, dict, IterableDataset)):
+        raise InputError(f"source: expected {FORMS}; got {type(source).__name__}")
+    return open_dataset(source)
+
+
+def _open_text(source: str | os.PathLike[str]) -> Splits:
+    text = os.fspath(source)
+    if source == "digits":
+        return open_digits()
+    prefix, colon, name = text.partition(":")
+    if colon and prefix in _PREFIXES:
+        return _PREFIXES[prefix](name)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return open_folder(path)
+    if not path.exists():
+        raise InputError(f"{text}: no such file or folder; expected {FORMS}")
+    if path.suffix.lower() not in _SUFFIXES:
+        raise InputError(f"{text}: expected {FORMS}")
+    return _SUFFIXES[path.suffix.lower()](path)
+
+
+def _name(source: object) -> str:
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else type(source).__name__
+
+
+def _fits(data: LabelledImages, size: tuple[int, int] | None, mode: str | None) -> bool:
+    channels, *sides = data.image_shape
+    return size in (None, tuple(sides)) and (mode is None or CHANNELS[mode] == channels)
+
+
+def _check_classes(data: LabelledImages, where: str, split: str) -> None:
+    if len(data.classes) < 2:
+        raise InputError(f"{where}: expected at least two classes, got only {data.classes[0]!r}")
+    empty = np.flatnonzero(data.counts == 0)
+    # A test split may lack a rare class; training on a class without images means nothing.
+    if split == "train" and len(empty):
+        raise InputError(
+            f"{where}: expected images of each class in split 'train', got none of "
+            f"{data.classes[empty[0]]!r}; add some, or remove the class"
+        )

@@ -1,0 +1,169 @@
+"""Stratified parts of labelled images, with groups (patients, tracks) kept whole."""
+
+import math
+
+import numpy as np
+
+from synthaug.errors import InputError
+from synthaug.images import LabelledImages
+from synthaug.seeding import numpy_stream
+
+_ATTEMPTS = 20
+_SIZE_WEIGHT = 1e-3
+
+
+def draw_subset(data: LabelledImages, per_class: int, *, seed: int) -> np.ndarray:
+    """Indices of exactly `per_class` images of each class, int64, ascending.
+
+    A smaller subset of a seed is contained in a larger one. Groups may be picked in part.
+    Raises `InputError` for a class that has fewer.
+    """
+    if per_class < 1:
+        raise InputError(f"per_class: expected at least 1, got {per_class}")
+    for name, count in zip(data.classes, data.counts, strict=True):
+        if count < per_class:
+            raise InputError(
+                f"class {name!r}: expected at least {per_class} images, as asked for each class, "
+                f"got {count}; ask for fewer, or add images"
+            )
+    chosen = [
+        numpy_stream(seed, "subset", label).permutation(np.flatnonzero(data.labels == label))
+        for label in range(len(data.classes))
+    ]
+    return np.sort(np.concatenate([members[:per_class] for members in chosen]))
+
+
+def split_off(data: LabelledImages, share: float, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (kept, held), int64, ascending; `held` is about `share` of each class.
+
+    Each class is in both parts, and groups are whole: with few large groups the share is coarse.
+    Raises `InputError` where a class cannot be in both parts.
+    """
+    if not 0 < share < 1:
+        raise InputError(f"share: expected a number between 0 and 1, got {share}")
+    part = _deal(data, np.array([1 - share, share]), numpy_stream(seed, "split"))
+    return np.flatnonzero(part == 0), np.flatnonzero(part == 1)
+
+
+def draw_folds(
+    data: LabelledImages, folds: int, *, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each fold the indices (train, held), int64, ascending; each image is held once.
+
+    Every class is in every `train`; one with fewer images or groups than folds is missing from
+    some `held`. Groups are whole. Raises `InputError` for a class that is one image or group.
+    """
+    kind, units = "images", len(data)
+    if data.groups is not None:
+        kind, units = "groups", len(np.unique(data.groups))
+    if not 2 <= folds <= units:
+        raise InputError(f"folds: expected 2 to {units}, the number of {kind}, got {folds}")
+    part = _deal(data, np.full(folds, 1 / folds), numpy_stream(seed, "folds"))
+    return [(np.flatnonzero(part != fold), np.flatnonzero(part == fold)) for fold in range(folds)]
+
+
+def check_groups(parts: dict[str, LabelledImages]) -> None:
+    """Raise `InputError` if a group occurs in more than one of the named parts.
+
+    Parts without groups are passed over. Groups are compared as text.
+    """
+    homes: dict[str, list[str]] = {}
+    for name, data in parts.items():
+        groups = [] if data.groups is None else np.unique(data.groups).tolist()
+        for group in groups:
+            homes.setdefault(str(group), []).append(name)
+    shared = {group: names for group, names in homes.items() if len(names) > 1}
+    if shared:
+        shown = [f"{group} ({', '.join(names)})" for group, names in list(shared.items())[:5]]
+        more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""
+        raise InputError(
+            f"groups: expected each group in one part only, but {len(shared)} are in several, "
+            f"which would leak: {', '.join(shown)}{more}; split by group, or, if each part numbers "
+            "its groups anew, make the numbers distinct"
+        )
+
+
+def _deal(data: LabelledImages, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The part, int64 (N,), of each image, with about `shares` (P,) of each class in each part.
+
+    No class present lies in one part alone. Large groups are dealt first, each to the part where
+    it brings class counts closest to their targets; images without groups are groups of one, for
+    which this leaves each count within one of its target.
+    """
+    ids = np.arange(len(data)) if data.groups is None else data.groups
+    names, group_of = np.unique(ids, return_inverse=True)
+    counts = np.zeros((len(names), len(data.classes)))
+    np.add.at(counts, (group_of, data.labels), 1)
+    _check_divisible(data, counts, names)
+    for attempt in range(_ATTEMPTS):
+        order = rng.permutation(len(names))
+        if attempt < _ATTEMPTS / 2:  # after that, any order that works
+            order = order[np.argsort(-counts[order].sum(1), kind="stable")]
+        part = _deal_in_order(counts, shares, order)
+        if _spread(counts, shares, part) and len(np.unique(part)) == len(shares):
+            return part[group_of]
+    raise InputError(
+        f"groups: expected {len(names)} groups that can be dealt into {len(shares)} parts with no "
+        f"class in one part alone, found no way in {_ATTEMPTS} attempts; add groups, or make them "
+        "smaller"
+    )
+
+
+def _deal_in_order(counts: np.ndarray, shares: np.ndarray, order: np.ndarray) -> np.ndarray:
+    # Class counts weigh in relative to the class; the size of a part decides between equals.
+    sizes = counts.sum(1, keepdims=True)
+    columns = np.hstack([counts, sizes])
+    totals = np.maximum(columns.sum(0), 1)
+    weights = 1 / totals**2
+    weights[-1] *= _SIZE_WEIGHT
+    excess = -shares[:, None] * totals  # (P, K + 1): what a part has less what it should have
+    part = np.empty(len(counts), np.int64)
+    for group in order:
+        own = np.flatnonzero(columns[group])
+        row = columns[group, own]
+        terms = (2 * excess[:, own] + row) * row * weights[own]
+        # fsum rounds once, so that a seed gives the same parts on every machine.
+        part[group] = np.argmin([math.fsum(line) for line in terms.tolist()])
+        excess[part[group]] += columns[group]
+    return part
+
+
+def _alone(counts: np.ndarray, part: np.ndarray, parts: int) -> np.ndarray:
+    """The classes that lie in a single part."""
+    held = np.stack([counts[part == p].sum(0) > 0 for p in range(parts)])
+    return np.flatnonzero(held.sum(0) == 1)
+
+
+def _spread(counts: np.ndarray, shares: np.ndarray, part: np.ndarray) -> bool:
+    """Move groups, changing `part`, until no class lies in one part; False if that fails."""
+    alone = _alone(counts, part, len(shares))
+    while len(alone):
+        best = None
+        for group in np.flatnonzero(counts[:, alone[0]]):
+            home = part[group]
+            # The part with the largest share other than its own bears a stray group best.
+            part[group] = np.argmax(np.where(np.arange(len(shares)) == home, -1, shares))
+            left = len(_alone(counts, part, len(shares)))
+            if left < len(alone) and (best is None or counts[group].sum() < best[0]):
+                best = (counts[group].sum(), group, part[group])
+            part[group] = home
+        if best is None:
+            return False
+        part[best[1]] = best[2]
+        alone = _alone(counts, part, len(shares))
+    return True
+
+
+def _check_divisible(data: LabelledImages, counts: np.ndarray, names: np.ndarray) -> None:
+    homes = (counts > 0).sum(0)
+    for label in np.flatnonzero(homes == 1).tolist():
+        if data.groups is None:
+            raise InputError(
+                f"class {data.classes[label]!r}: expected at least 2 images, one for each side of "
+                "a split, got 1; add images"
+            )
+        group = names[counts[:, label].argmax()]
+        raise InputError(
+            f"class {data.classes[label]!r}: expected images of at least 2 groups, one for each "
+            f"side of a split, but all {data.counts[label]} are of group {group}; add groups"
+        )

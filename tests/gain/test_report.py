@@ -1,0 +1,312 @@
+"""The report page: complete, self-contained, safe to open, the same each time."""
+
+import base64
+import io
+import os
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+
+from synthaug.errors import InputError
+from synthaug.gain import report
+from synthaug.gain.report import Pictures, choose_pictures, write_report
+from synthaug.gain.result import NO_ARM, ArmResult, Gain
+from synthaug.gain.statistics import paired_interval, verdict
+from synthaug.images import LabelledImages, Samples
+
+SECTIONS = [
+    "recommendation",
+    "arms",
+    "seeds",
+    "classes",
+    "images",
+    "nearest",
+    "caveats",
+    "protocol",
+]
+HOSTILE = ["<script>alert(1)</script>", "a & b \"c\" 'd'", "$x^2_$ 日本語", "line\nbreak\x00\udcff"]
+VOID = {"meta", "img", "br", "wbr"}
+
+
+def make_arm(name: str, uses: str, level: float, classes: int, seeds: int) -> ArmResult:
+    """An arm whose numbers are plainly made up: they step evenly from seed to seed."""
+    steps = np.arange(seeds) / 100
+    accuracy = (level + steps + 0.003 * (len(name) % 3) * (np.arange(seeds) % 2)).tolist()
+    per_class = level + steps[:, None] + np.linspace(-0.1, 0.1, classes) * (len(name) % 4)
+    return ArmResult(
+        name=name,
+        synthetic=uses != "real",
+        uses=uses,
+        description=f"made up for a test: {uses}",
+        accuracy=accuracy,
+        balanced_accuracy=[value - 0.01 for value in accuracy],
+        validation_accuracy=accuracy,
+        validation_balanced_accuracy=accuracy,
+        per_class=per_class.tolist(),
+        seconds=[1.5] * seeds,
+    )
+
+
+def make_gain(
+    *, classes: int = 3, seeds: int = 4, control: bool = True, lead: float = 0.02, name: str = "toy"
+) -> Gain:
+    arms = [make_arm("plain", "real", 0.5, classes, seeds)]
+    arms.append(make_arm("geometry", "real", 0.6, classes, seeds))
+    if control:
+        arms.append(make_arm("style-swap 0.5", "control", 0.605, classes, seeds))
+    arms.append(make_arm("vae 0.5", "synthetic", 0.6 + lead, classes, seeds))
+
+    def over(arm: ArmResult, other: ArmResult) -> list[float]:
+        return [100 * (a - b) for a, b in zip(arm.accuracy, other.accuracy, strict=True)]
+
+    base, chosen = arms[1], arms[-1]
+    compared = [
+        arm if arm is base else replace(arm, gain=paired_interval(over(arm, base)), p_holm=0.04)
+        for arm in arms
+    ]
+    interval = paired_interval(over(chosen, base))
+    return Gain(
+        synthaug="0.0.0",
+        data={"name": name, "classes": classes, "train": 30, "validation": 12, "test": 200},
+        protocol={
+            "metric": "accuracy",
+            "seeds": list(range(seeds)),
+            "per_class": 10,
+            "recipe": {"optimizer": "adamw", "rates": [0.1, 0.01], "nested": {"deep": True}},
+            "validation": "a fifth of the made-up training images",
+            "versions": {"python": "3.x"},
+            "command": "synthaug gain toy --seeds 4",
+            "next_steps": "pool = SamplePool('<pool>')",
+            "caveats": ["One more thing to know."],
+            "left out": [{"arm": "gan", "why": None}],
+        },
+        arms=compared,
+        baseline="geometry",
+        control="style-swap 0.5" if control else None,
+        chosen={"arm": "vae 0.5", "generator": "VAE", "ratio": 0.5, "labels": "hard"},
+        gain_over_control=paired_interval(over(chosen, arms[2])) if control else None,
+        gain=interval,
+        recommendation="vae 0.5" if lead > 0 else NO_ARM,
+        verdict=verdict(interval),
+    )
+
+
+def make_pictures(
+    classes: int = 3, *, channels: int = 3, dtype: type = np.uint8, names: list[str] | None = None
+) -> Pictures:
+    generator = np.random.default_rng(0)
+    top = 4096 if dtype is np.uint16 else 256  # 12 of 16 bits, as scanners give
+    images = generator.integers(0, top, (4 * classes, channels, 10, 12)).astype(dtype)
+    labels = np.arange(4 * classes) % classes
+    train = LabelledImages(images, labels, names or [f"kind {k}" for k in range(classes)])
+    made = generator.integers(0, top, images.shape).astype(dtype)
+    made[-1] = images[0]
+    return choose_pictures(train, Samples(made, labels), per_class=4)
+
+
+def write(gain: Gain, pictures: Pictures | None, directory: Path) -> str:
+    path = directory / "page.html"
+    write_report(gain, pictures, path)
+    return path.read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a page; checks that the tags are balanced."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def check_self_contained(text: str) -> None:
+    addresses = set(re.findall(r"https?://[^\"'\s<)]+", text))
+    assert all(address.startswith("http://www.w3.org/") for address in addresses), addresses
+    for tag, attributes in Page(text).found:
+        assert tag not in {"script", "link", "iframe", "object", "base"}
+        assert not any(name.startswith("on") for name in attributes)
+        for name in ("src", "href", "xlink:href"):
+            assert (attributes.get(name) or "#").startswith(("data:image/png;base64,", "#"))
+    assert not re.search(r"url\((?!#)|@import", text)
+
+
+def check_drawings(text: str) -> tuple[int, int]:
+    """Decode all images and plots; how many of each there are."""
+    images = Page(text).all("img")
+    for image in images:
+        assert image["alt"]
+        data = (image["src"] or "").removeprefix("data:image/png;base64,")
+        Image.open(io.BytesIO(base64.b64decode(data, validate=True))).verify()
+    plots = re.findall(r"<svg .*?</svg>", text, re.DOTALL)
+    for plot in plots:
+        root = ElementTree.fromstring(plot)
+        assert root.get("role") == "img" and root.get("aria-label") and len(root)
+    return len(images), len(plots)
+
+
+@pytest.mark.parametrize(
+    ("classes", "channels", "dtype", "control"),
+    [(3, 3, np.uint8, True), (2, 1, np.uint16, False), (43, 3, np.uint8, True)],
+)
+def test_page_is_complete_and_self_contained(
+    tmp_path: Path, classes: int, channels: int, dtype: type, control: bool
+) -> None:
+    pictures = make_pictures(classes, channels=channels, dtype=dtype)
+    gain = make_gain(classes=classes, control=control)
+    text = write(gain, pictures, tmp_path)
+    page = Page(text)
+    assert [section["id"] for section in page.all("section")] == SECTIONS
+    shown = min(classes, 12)
+    assert check_drawings(text) == (shown * 4 * 4, 3)
+    check_self_contained(text)
+    for part in (gain.sentence(), "pool = SamplePool('<pool>')", "One more thing to know."):
+        assert part in page.text
+    for value in ("synthaug gain toy --seeds 4", "0.1, 0.01", "deep", "200 of them", "kind 1"):
+        assert value in page.text
+    assert ("Gain over the control" in page.text) == control
+
+
+def test_page_without_pictures_is_made_from_the_json_alone(tmp_path: Path) -> None:
+    make_gain().save(tmp_path / "gain.json")
+    text = write(Gain.load(tmp_path / "gain.json"), None, tmp_path)
+    sections = [section["id"] for section in Page(text).all("section")]
+    assert sections == [name for name in SECTIONS if name not in ("images", "nearest")]
+    assert check_drawings(text) == (0, 3)
+    assert "class 2" in Page(text).text
+
+
+@pytest.mark.parametrize(
+    ("lead", "word", "advice"),
+    [
+        (0.02, "▲Helps", "Train with vae 0.5."),
+        (0.0001, "≈No evidence", "Not confirmed: the validation images favour vae 0.5."),
+        (-0.02, "▼Hurts", "Train without synthetic images: geometry."),
+    ],
+)
+def test_verdict_is_said_in_words_and_shape(
+    tmp_path: Path, lead: float, word: str, advice: str
+) -> None:
+    page = Page(write(make_gain(lead=lead), None, tmp_path))
+    assert word in page.text and advice in page.text
+
+
+def test_recommendation_that_the_test_images_contradict_is_said(tmp_path: Path) -> None:
+    against = replace(make_gain(lead=-0.02), recommendation="vae 0.5")
+    assert "The test images speak against it" in Page(write(against, None, tmp_path)).text
+    unused = replace(make_gain(), recommendation=NO_ARM)
+    assert "though the test images do" in Page(write(unused, None, tmp_path)).text
+
+
+def test_hostile_names_are_shown_as_text(tmp_path: Path) -> None:
+    pictures = make_pictures(4, names=HOSTILE)
+    gain = make_gain(classes=4, name='<img src="http://evil" onerror=x>')
+    gain.protocol["note"] = {"<b>": "</dl><script>"}
+    text = write(gain, pictures, tmp_path)
+    page = Page(text)
+    assert "script" not in {tag for tag, _ in page.found} and "<script" not in text
+    assert not any("onerror" in attributes for _, attributes in page.found)
+    assert check_drawings(text)[1] == 3
+    for name in HOSTILE[:3]:
+        assert name in page.text
+    assert "\x00" not in text and "\udcff" not in text
+
+
+def test_bytes_do_not_change_with_the_users_settings(tmp_path: Path) -> None:
+    gain, pictures = make_gain(), make_pictures()
+    first = write(gain, pictures, tmp_path)
+    with matplotlib.rc_context({"font.size": 30, "svg.hashsalt": None, "text.usetex": True}):
+        assert write(gain, pictures, tmp_path) == first
+        assert matplotlib.rcParams["font.size"] == 30
+
+
+def test_many_classes_and_wide_intervals(tmp_path: Path) -> None:
+    gain = make_gain(classes=130, seeds=2)
+    per_class = np.array(gain.arms[-1].per_class)
+    per_class[:, 5] = np.nan  # no test image of that class
+    per_class[0, 6] -= 0.9
+    gain.arms[-1].per_class[:] = per_class.tolist()
+    page = Page(write(gain, None, tmp_path))
+    assert "Of 129 classes" in page.text and "79 classes that changed less" in page.text
+
+
+def test_failed_write_leaves_the_old_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = write(make_gain(), None, tmp_path)
+
+    def fail(_: int) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_report(make_gain(lead=-0.02), None, tmp_path / "page.html")
+    with pytest.raises(OSError, match="disk full"):
+        write_report(make_gain(), None, tmp_path / "other.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == before
+
+
+def test_choose_pictures_finds_the_nearest_training_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "_CHUNK", 1500)  # several chunks
+    generator = np.random.default_rng(1)
+    train = LabelledImages(
+        generator.integers(0, 256, (40, 3, 8, 8)).astype(np.uint8), np.arange(40) % 5, "abcde"
+    )
+    made = generator.integers(0, 256, (40, 3, 8, 8)).astype(np.uint8)
+    made[7] = train.images[33]
+    pictures = choose_pictures(train, Samples(made, np.arange(40) % 5), per_class=2, classes=3)
+    assert pictures.real.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert np.array_equal(pictures.synthetic.images, made[[0, 5, 1, 6, 2, 7]])
+    apart = (pictures.synthetic.images[:, None] / 255 - train.images[None] / 255) ** 2
+    apart = np.sqrt(apart.mean((2, 3, 4)))
+    assert np.array_equal(pictures.nearest, train.images[apart.argmin(1)])
+    np.testing.assert_allclose(pictures.distance, apart.min(1), atol=1e-6)
+    assert pictures.distance[5] == 0
+
+
+def test_choose_pictures_wants_one_shape() -> None:
+    train = LabelledImages(np.zeros((2, 1, 8, 8), np.uint8), [0, 1], ["a", "b"])
+    with pytest.raises(InputError, match="shape"):
+        choose_pictures(train, Samples(np.zeros((1, 1, 9, 9), np.uint8), [0]))
+
+
+def test_sixteen_bit_images_are_shown_over_the_range_they_use() -> None:
+    pictures = make_pictures(2, channels=1, dtype=np.uint16)
+    [row, _] = report._picture_rows(pictures)
+    data = row["real"][0]["src"].removeprefix("data:image/png;base64,")
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    assert shown.shape == (10, 12) and shown.min() < 20 and shown.max() > 235
+
+
+def test_class_without_samples_and_no_samples_at_all(tmp_path: Path) -> None:
+    train = LabelledImages(np.zeros((6, 1, 8, 8), np.uint8), np.arange(6) % 3, ["a", "b", "c"])
+    few = Samples(np.zeros((1, 1, 8, 8), np.uint8), [1])
+    for samples in (few, few.subset(np.zeros(0, dtype=int))):
+        text = write(make_gain(), choose_pictures(train, samples), tmp_path)
+        assert check_drawings(text)[0] == 6 + 3 * len(samples)

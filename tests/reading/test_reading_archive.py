@@ -1,0 +1,170 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from reading_images import noise, ramp16
+
+from synthaug.errors import InputError
+from synthaug.reading import read_images, splits_of
+
+LABELS = np.array([0, 1, 0, 1])
+
+
+def archive(tmp_path: Path, **arrays: Any) -> Path:
+    """An `.npz` with four images and their labels, unless `arrays` says otherwise."""
+    arrays = {"images": noise(4, 8, 9), "labels": LABELS} | arrays
+    np.savez(tmp_path / "set.npz", **{k: v for k, v in arrays.items() if v is not None})
+    return tmp_path / "set.npz"
+
+
+def split_archive(tmp_path: Path, **arrays: Any) -> Path:
+    train = {"train_images": noise(4, 8, 8), "train_labels": LABELS}
+    return archive(tmp_path, images=None, labels=None, **train, **arrays)
+
+
+def test_images_and_labels_are_train(tmp_path: Path) -> None:
+    path = archive(tmp_path, class_names=np.array(["cat", "dog"]), groups=np.arange(4))
+    data = read_images(path)
+    assert splits_of(path) == ("train",)
+    assert np.array_equal(data.images[:, 0], noise(4, 8, 9))
+    assert data.labels.tolist() == [0, 1, 0, 1]
+    assert data.classes == ("cat", "dog")
+    assert data.groups is not None
+    assert data.groups.tolist() == [0, 1, 2, 3]
+
+
+def test_splits_by_prefix(tmp_path: Path) -> None:
+    path = split_archive(
+        tmp_path, test_images=noise(2, 8, 8, 3)[..., 0], test_labels=np.array([[1], [2]])
+    )
+    assert splits_of(path) == ("train", "test")
+    test = read_images(path, split="test")
+    assert test.classes == ("0", "1", "2")
+    assert test.labels.tolist() == [1, 2]
+    with pytest.raises(InputError, match="split 'train', got none of '2'"):
+        read_images(path)
+    with pytest.raises(InputError, match="no split 'val', only train, test"):
+        read_images(path, split="val")
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((4, 8, 9), (1, 8, 9)),
+        ((4, 8, 9, 1), (1, 8, 9)),
+        ((4, 8, 9, 3), (3, 8, 9)),
+        ((4, 3, 8, 9), (3, 8, 9)),
+    ],
+)
+def test_layouts(tmp_path: Path, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    assert read_images(archive(tmp_path, images=noise(*shape))).image_shape == expected
+
+
+def test_16_bit_images_stay_16_bit(tmp_path: Path) -> None:
+    data = read_images(archive(tmp_path, images=np.stack([ramp16()] * 4)))
+    assert np.array_equal(data.images[0, 0], ramp16())
+    assert data.images.dtype == np.uint16
+
+
+def test_string_labels_are_sorted_class_names(tmp_path: Path) -> None:
+    data = read_images(archive(tmp_path, labels=np.array(["c10", "c9", "c9", "c10"])))
+    assert data.classes == ("c9", "c10")
+    assert data.labels.tolist() == [1, 0, 0, 1]
+
+
+def test_string_labels_follow_given_classes(tmp_path: Path) -> None:
+    strings = np.array(["dog", "cat", "dog", "cow"])
+    path = archive(tmp_path, labels=strings, classes=np.array(["dog", "cat"]))
+    with pytest.raises(InputError, match="one of the 2 class names, got 'cow' at index 3"):
+        read_images(path)
+
+
+@pytest.mark.parametrize("key", ["train_groups", "train_track", "train_patient"])
+def test_a_key_for_each_image_is_its_group(tmp_path: Path, key: str) -> None:
+    data = read_images(split_archive(tmp_path, **{key: np.array([5, 5, 6, 6])}))
+    assert data.groups is not None
+    assert data.groups.tolist() == [5, 5, 6, 6]
+
+
+def test_boxes_and_weights_are_not_groups(tmp_path: Path) -> None:
+    path = split_archive(tmp_path, train_boxes=np.zeros((4, 4), int), train_weight=np.ones(4))
+    assert read_images(path).groups is None
+
+
+def test_an_unknown_group_is_one_of_its_own(tmp_path: Path) -> None:
+    data = read_images(split_archive(tmp_path, train_patient=np.array(["p1", "", "p1", ""])))
+    assert data.groups is not None
+    assert data.groups.tolist() == ["p1", "train image 1", "p1", "train image 3"]
+
+
+def test_two_keys_that_might_group_are_an_error(tmp_path: Path) -> None:
+    path = split_archive(tmp_path, train_track=LABELS, train_patient=LABELS)
+    with pytest.raises(InputError, match=r"got train_track, train_patient; rename .* train_groups"):
+        read_images(path)
+    path = split_archive(tmp_path, train_track=LABELS, train_groups=LABELS)
+    assert read_images(path).groups is not None
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"labels": None}, "expected a key labels beside images; got the keys images"),
+        ({"images": None}, "expected images and labels, .*; got the keys labels"),
+        ({"labels": np.array([0, 1, 1])}, "got 3 labels for 4 images"),
+        ({"labels": np.zeros((4, 2), int)}, r"one label per image, .*got \(4, 2\); .*several"),
+        ({"labels": np.array([0.0, 1, 0, 1])}, "integers or strings, got float64"),
+        ({"labels": np.array([0, 1, np.nan, 1])}, "labels: expected integers, got NaN at index 2"),
+        ({"labels": np.array([0, 1, 3, 1])}, "without a gap, got 3 where 2 should be"),
+        ({"labels": np.array([-1, 1, 0, 1])}, "without a gap, got -1 where 0 should be"),
+        (
+            {"labels": np.array([0, 1, 2, 1]), "class_names": np.array(["a", "b"])},
+            "0 to 1 for 2 classes, got 2 at index 2",
+        ),
+        (
+            {"class_names": np.array(["a", "b", "c"])},
+            "each class in split 'train', got none of 'c'",
+        ),
+        ({"class_names": np.array([["a", "b"]])}, r"class_names: expected shape \(K,\)"),
+        ({"labels": np.zeros(4, int)}, "at least two classes, got only '0'"),
+        ({"labels": np.array([0, 1, "x", None], object)}, "labels: .*Python objects.*run code"),
+        ({"images": np.array([None] * 4)}, "images: .*Python objects.*run code"),
+        ({"images": np.zeros((4, 8, 8))}, r"images: .*got float64; .*\(images \* 255\)"),
+        ({"images": np.zeros((4, 8, 8), int)}, "images: expected uint8 or uint16 .*got int64"),
+        ({"images": noise(4, 8, 8, 4)}, r"images: expected shape .*got \(4, 8, 8, 4\)"),
+        ({"images": noise(4, 8)}, r"images: expected shape .*got \(4, 8\)"),
+        ({"images": noise(4, 4, 8)}, r"images\[0\]: expected a height .*got 4x8"),
+        ({"images": noise(0, 8, 8), "labels": LABELS[:0]}, "at least|expected images"),
+        ({"groups": np.arange(3)}, "groups: expected 4 integers or strings"),
+        ({"test_images": noise(1, 8, 8)}, "got images and test_images both"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
+    path = archive(tmp_path, **arrays)
+    with pytest.raises(InputError, match=rf"set\.npz: ?.*(?:{message})"):
+        read_images(path)
+
+
+def test_nan_pixels_name_the_image(tmp_path: Path) -> None:
+    images = np.zeros((4, 8, 8), np.float32)
+    images[2, 3, 3] = np.nan
+    with pytest.raises(InputError, match=r"images\[2\]: expected .*float32 with NaN"):
+        read_images(archive(tmp_path, images=images))
+
+
+def test_strings_and_integers_do_not_mix(tmp_path: Path) -> None:
+    path = split_archive(tmp_path, test_images=noise(1, 8, 8), test_labels=np.array(["a"]))
+    with pytest.raises(InputError, match="labels of one type"):
+        read_images(path)
+
+
+def test_a_file_cut_short_or_changed_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    path = archive(tmp_path)
+    content = path.read_bytes()
+    flipped = bytearray(content)
+    flipped[200] ^= 255
+    for damaged in (content[:-30], content[:100], b"", b"PK", b"text", bytes(flipped)):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"cut short or damaged .*copy or write it again"):
+            read_images(path)
+    assert list(tmp_path.iterdir()) == [path]

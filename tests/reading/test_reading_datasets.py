@@ -1,0 +1,194 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from reading_images import labelled, noise, ramp16, tree
+from torch.utils.data import ConcatDataset, Subset, TensorDataset
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
+
+from synthaug.errors import InputError
+from synthaug.images import LabelledImages
+from synthaug.reading import SkippedImages, classes_of, labels_of, read_images, splits_of
+
+LABELS = [0, 2, 1, 0]
+
+
+class Pictures:
+    """Four images; labels and names where a test puts them."""
+
+    def __init__(self, form: Any = Image.fromarray, **attributes: Any) -> None:
+        self.form = form
+        vars(self).update(attributes)
+
+    def __len__(self) -> int:
+        return len(LABELS)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self.form(noise(8, 9, seed=index)), LABELS[index]
+
+
+class Unscannable(Pictures):
+    """Fails when an item is asked for: its labels must come from attributes."""
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        raise AssertionError("scanned")
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"targets": LABELS},
+        {"targets": torch.tensor(LABELS)},
+        {"labels": np.array(LABELS)[:, None]},
+        {"_labels": LABELS},
+        {"targets": LABELS, "labels": [9, 9, 9, 9]},
+        {"targets": ["too", "short"], "labels": LABELS},
+    ],
+)
+def test_labels_come_from_attributes(attributes: dict[str, Any]) -> None:
+    dataset = Unscannable(**attributes)
+    assert labels_of(dataset).tolist() == LABELS
+    assert labels_of(dataset).dtype == np.int64
+    assert classes_of(dataset) == ("0", "1", "2")
+
+
+def test_labels_through_subset_and_concat() -> None:
+    inner: Any = Unscannable(targets=LABELS, classes=["a", "b", "c"])
+    other: Any = Unscannable(
+        labels=np.array(LABELS)[:, None], class_to_idx={"b": 1, "c": 2, "a": 0}
+    )
+    joined: Any = ConcatDataset([Subset(inner, [3, 1]), other])
+    assert labels_of(joined).tolist() == [0, 2, *LABELS]
+    assert classes_of(joined) == ("a", "b", "c")
+
+
+def test_labels_by_scanning() -> None:
+    assert labels_of(Pictures()).tolist() == LABELS
+    tensors = TensorDataset(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.tensor([1, 0]))
+    assert labels_of(tensors).tolist() == [1, 0]
+
+
+def test_a_target_transform_counts() -> None:
+    class Shifted(Pictures):
+        def __getitem__(self, index: int) -> tuple[Any, Any]:
+            return super().__getitem__(index)[0], 2 - LABELS[index]
+
+    dataset = Shifted(targets=LABELS, target_transform=lambda label: 2 - label)
+    assert labels_of(dataset).tolist() == [2, 0, 1, 2]
+    assert read_images(dataset).labels.tolist() == [2, 0, 1, 2]  # type: ignore[arg-type]
+
+
+def test_stale_labels_are_an_error() -> None:
+    with pytest.raises(InputError, match=r"Pictures: item 1: expected label 1 .*the item has 2"):
+        read_images(Pictures(targets=[0, 1, 2, 0]))  # type: ignore[arg-type]
+
+
+def test_string_labels_and_mappings() -> None:
+    items: Any = [{"image": Image.fromarray(noise(8, 8)), "label": name} for name in "bab"]
+    data = read_images(items)
+    assert data.classes == ("a", "b")
+    assert data.labels.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("form", "dtype", "shape"),
+    [
+        (Image.fromarray, np.uint8, (1, 8, 9)),
+        (lambda image: Image.fromarray(image).convert("RGB"), np.uint8, (3, 8, 9)),
+        (lambda image: image, np.uint8, (1, 8, 9)),
+        (lambda image: np.stack([image] * 3, -1), np.uint8, (3, 8, 9)),
+        (lambda image: v2.functional.pil_to_tensor(Image.fromarray(image)), np.uint8, (1, 8, 9)),
+        (lambda image: Image.fromarray(ramp16(8, 9)), np.uint16, (1, 8, 9)),
+        (lambda image: torch.from_numpy(ramp16(8, 9)), np.uint16, (1, 8, 9)),
+    ],
+)
+def test_forms_of_images(form: Any, dtype: type, shape: tuple[int, ...]) -> None:
+    data = read_images(Pictures(form, classes=("x", "y", "z")))  # type: ignore[arg-type]
+    assert data.images.dtype == dtype
+    assert data.image_shape == shape
+    assert data.classes == ("x", "y", "z")
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        (lambda image: torch.zeros(1, 8, 8), "tensor of torch.float32; .*without ToTensor"),
+        (lambda image: image / 255, "got float64; nothing is rescaled"),
+        (lambda image: "a.png", "expected a PIL image, an array or a tensor, got str"),
+    ],
+)
+def test_images_of_other_forms_are_refused(form: Any, message: str) -> None:
+    with pytest.raises(InputError, match=f"Pictures: item 0: .*{message}"):
+        read_images(Pictures(form))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ([(noise(8, 8), 0.5)], r"item 0: expected \(image, label\) .*got float"),
+        ([(noise(8, 8), [0, 1])], r"item 0: .*got list \(2,\)"),
+        ([(noise(8, 8),)], r"expected items \(image, label\), got 1 value"),
+        ([noise(8, 8)], r"item 0: .*got NoneType"),
+        ([{"pixels": 1}], "a key image, got the keys pixels"),
+        ([(noise(8, 8), 0), (noise(8, 8), 2)], "without a gap, got 2 where 1 should be"),
+    ],
+)
+def test_labels_that_are_missing_or_wrong_are_named(items: Any, message: str) -> None:
+    with pytest.raises(InputError, match=f"list: .*{message}"):
+        read_images(items)
+
+
+def test_multi_label_attributes_are_refused() -> None:
+    with pytest.raises(InputError, match=r"one label per image, .*got \(4, 14\)"):
+        labels_of(Unscannable(labels=np.zeros((4, 14), int)))
+
+
+def test_labels_outside_the_classes_are_named() -> None:
+    with pytest.raises(InputError, match="0 to 1 for 2 classes, got 2 at index 1"):
+        read_images(Pictures(targets=LABELS, classes=["a", "b"]))  # type: ignore[arg-type]
+
+
+def test_joined_datasets_with_other_classes_are_refused() -> None:
+    parts: Any = [Pictures(classes=["a", "b", "c"]), Pictures(classes=["b", "a", "c"])]
+    with pytest.raises(InputError, match="one label would mean two things"):
+        read_images(ConcatDataset(parts))
+
+
+def test_class_names_of_other_kinds() -> None:
+    assert classes_of(Pictures(classes=[("tench", "fish"), "x"])) == ("tench, fish", "x")
+    assert classes_of(Pictures(info={"label": {"10": "k", "2": "c"}})) == ("c", "k")
+
+
+def test_an_unreadable_item_is_named_or_skipped(tmp_path: Path) -> None:
+    tree(tmp_path, {"a": 2, "b": 1})
+    (tmp_path / "a" / "1.png").write_bytes(b"")
+    dataset = ImageFolder(str(tmp_path))
+    with pytest.raises(InputError, match="ImageFolder: item 1: expected an image that Pillow"):
+        read_images(dataset)
+    with pytest.warns(SkippedImages, match="1 of 3 .*item 1"):
+        data = read_images(dataset, on_error="skip")
+    assert data.labels.tolist() == [0, 1]
+    assert data.classes == ("a", "b")
+
+
+def test_labelled_images_are_returned_as_they_are() -> None:
+    data = labelled([2, 0, 1], groups=[7, 7, 8])
+    assert read_images(data) is data
+    assert read_images(data, image_size=8, mode="gray") is data
+    assert splits_of(data) == ("train",)
+    with pytest.raises(InputError, match="LabelledImages: it has no split 'test', only train"):
+        read_images(data, split="test")
+
+
+def test_labelled_images_are_resized_when_asked() -> None:
+    data = labelled([2, 0, 1], groups=[7, 7, 8])
+    resized = read_images(data, image_size=(16, 12), mode="rgb")
+    assert isinstance(resized, LabelledImages)
+    assert resized.image_shape == (3, 16, 12)
+    assert resized.labels.tolist() == [0, 0, 2]
+    assert resized.groups is not None
+    assert resized.groups.tolist() == [7, 7, 8]

@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reading_images import tree
+
+from synthaug.errors import InputError
+from synthaug.reading import SkippedImages, read_images, splits_of
+
+
+def manifest(tmp_path: Path, *lines: str) -> Path:
+    tree(tmp_path / "pictures", {"a": 3, "b": 3})
+    path = tmp_path / "set.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_paths_are_relative_to_the_file_and_labels_are_names(tmp_path: Path) -> None:
+    path = manifest(tmp_path, "path,label", "pictures/a/1.png,n10", "pictures/b/0.png,n9")
+    data = read_images(path)
+    assert splits_of(path) == ("train",)
+    assert data.classes == ("n9", "n10")
+    assert data.labels.tolist() == [1, 0]
+    assert data.images[:, 0, 0, 0].tolist() == [1, 10]
+    assert data.groups is None
+
+
+def test_splits_and_groups(tmp_path: Path) -> None:
+    path = manifest(
+        tmp_path,
+        "\ufefflabel, Path ,split,group,remark",
+        "x,pictures/a/0.png,train,p1,",
+        "y,pictures/a/1.png,Training,,blurred",
+        "x,pictures/a/2.png,valid,p2,",
+    )
+    assert splits_of(path) == ("train", "val")
+    train = read_images(path)
+    assert train.groups is not None
+    assert train.groups.tolist() == ["p1", "train image 1"]
+    assert read_images(path, split="val").counts.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["path,class", "a,b"], "columns path,label .*; missing label, got path,class"),
+        ([""], "missing path and label, got nothing"),
+        (["path,label"], "got a header alone"),
+        (["path,label", "x.png,"], "line 2: expected a label, got nothing"),
+        (["path,label", ",a"], "line 2: expected a path, got nothing"),
+        (["path,label", "x.png"], "line 2: expected a label, got nothing"),
+        (["path,label,split", "x.png,a,dev"], "line 2: expected split train, val or test, got 'd"),
+        (["path,label", "x.png,a", "./x.png,b"], "line 3: expected each image once, but .* line 2"),
+        (["path,label", "pictures/a/0.png,a"], "at least two classes, got only 'a'"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, lines: list[str], message: str) -> None:
+    path = manifest(tmp_path, *lines)
+    with pytest.raises(InputError, match=rf"set\.csv: .*{message}"):
+        read_images(path)
+
+
+def test_a_missing_image_is_named_or_skipped(tmp_path: Path) -> None:
+    rows = ["pictures/a/0.png,a", "pictures/b/0.png,b", "gone.png,b"]
+    path = manifest(tmp_path, "path,label,group", *[f"{row},{i}" for i, row in enumerate(rows)])
+    with pytest.raises(InputError, match=r"gone\.png: .*there is no such file"):
+        read_images(path)
+    with pytest.warns(SkippedImages):
+        data = read_images(path, on_error="skip")
+    assert data.groups is not None
+    assert np.array_equal(data.groups, ["0", "1"])
+
+
+def test_other_encodings_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "set.csv"
+    path.write_bytes("path,label\nä.png,a\n".encode("latin-1"))
+    with pytest.raises(InputError, match="expected a CSV file in UTF-8"):
+        read_images(path)

@@ -1,0 +1,81 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from reading_images import tree
+from sklearn.datasets import load_digits
+from torch.utils.data import IterableDataset
+
+from synthaug.errors import InputError
+from synthaug.reading import read_images, splits_of
+from synthaug.reading.source import FORMS
+
+
+def test_digits_have_fixed_stratified_splits() -> None:
+    assert splits_of("digits") == ("train", "test")
+    train, test = read_images("digits"), read_images("digits", split="test")
+    assert (len(train), len(test)) == (1000, 797)
+    assert train.image_shape == test.image_shape == (1, 16, 16)
+    share = train.counts / (train.counts + test.counts)
+    assert np.abs(share * (train.counts + test.counts) - train.counts).max() < 1
+    assert np.abs(train.counts - (train.counts + test.counts) * 1000 / 1797).max() < 1
+    # Fixed for good: figures measured on them must stay comparable.
+    assert read_images("digits", image_size=8).fingerprint == "2e29dd4bb7c0d6f4"
+
+
+def test_digits_are_scaled_from_16_to_255() -> None:
+    parts = [read_images("digits", split=split, image_size=8) for split in ("train", "test")]
+    ours = np.concatenate([part.images[:, 0] for part in parts])
+    theirs = np.rint(load_digits().images / 16 * 255).astype(np.uint8)
+    assert sorted(map(bytes, ours)) == sorted(map(bytes, theirs))
+
+
+def test_a_folder_called_digits_is_read_by_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(tmp_path / "digits", {"a": 1, "b": 1})
+    monkeypatch.chdir(tmp_path)
+    assert read_images("./digits").classes == ("a", "b")
+    assert read_images(Path("digits")).classes == ("a", "b")
+    assert len(read_images("digits").classes) == 10
+
+
+class Stream(IterableDataset[Any]):
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([])
+
+
+@pytest.mark.parametrize("source", [3, None, np.zeros(3), torch.zeros(3), {"a": 1}, Stream()])
+def test_an_unknown_form_lists_all_forms(source: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        read_images(source)
+    assert f"source: expected {FORMS}; got {type(source).__name__}" == str(caught.value)
+
+
+def test_a_file_of_another_kind_lists_all_forms(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(b"")
+    with pytest.raises(InputError) as caught:
+        splits_of(path)
+    assert str(caught.value) == f"{path}: expected {FORMS}"
+
+
+@pytest.mark.parametrize("name", ["gone", "gone.npz", "gone.csv"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=f"{name}: no such file or folder; expected a folder of"):
+        read_images(tmp_path / name)
+
+
+def test_wrong_options_are_named() -> None:
+    with pytest.raises(InputError, match='mode: expected None, "gray" or "rgb", got \'L\''):
+        read_images("digits", mode="L")
+    with pytest.raises(InputError, match='on_error: expected "raise" or "skip", got \'ignore\''):
+        read_images("digits", on_error="ignore")
+    with pytest.raises(InputError, match="image_size: expected a side"):
+        read_images("digits", image_size=4)
