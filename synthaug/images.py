@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from PIL import Image
 
 from synthaug.errors import InputError
 
@@ -46,6 +47,16 @@ def to_stored(floats: torch.Tensor, dtype: Any) -> np.ndarray:
     top = int(np.iinfo(dtype).max)
     scaled = (floats.detach().float().clamp(0, 1) * top).round()
     return scaled.cpu().numpy().astype(dtype)
+
+
+def to_pil(image: np.ndarray) -> Image.Image:
+    """A stored image (C, H, W) as PIL: modes L and RGB, or I;16 for 16-bit gray.
+
+    Raises `InputError` for 16-bit colour, which PIL does not know.
+    """
+    if image.dtype == np.uint16 and len(image) == 3:
+        raise InputError("PIL has no 16-bit colour images; use tensors, arrays or the format npz")
+    return Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
 
 
 def _check_images(images: Any) -> np.ndarray:

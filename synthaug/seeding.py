@@ -40,8 +40,12 @@ def torch_stream(seed: int, *names: object, device: str | torch.device = "cpu") 
     is the only way to make a step depend on (seed, step) alone.
     """
     devices = [torch.device(device)] if torch.device(device).type == "cuda" else []
+    number = stream_seed(seed, *names)
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(stream_seed(seed, *names))
+        torch.default_generator.manual_seed(number)
+        for cuda in devices:
+            with torch.cuda.device(cuda):
+                torch.cuda.manual_seed(number)
         yield
 
 
@@ -59,7 +63,8 @@ class Draws:
     def normal(self, name: str, *shape: int) -> np.ndarray:
         """Standard normal numbers, float32 (count, *shape)."""
         rng = numpy_stream(self._seed, "draws", name)
-        return rng.standard_normal((self._count, *shape)).astype(np.float32)
+        numbers: np.ndarray = rng.standard_normal((self._count, *shape)).astype(np.float32)
+        return numbers
 
     def uniform(self, name: str, *shape: int, low: float = 0.0, high: float = 1.0) -> np.ndarray:
         """Uniform numbers in [low, high), float32 (count, *shape)."""

@@ -39,7 +39,8 @@ class Policy:
             matrices[:, :, 0] *= torch.randint(0, 2, (count, 1), device=device) * 2 - 1
         images = affine(images, matrices)
         contrast, brightness = (self.light * unit[4:6])[:, :, None, None, None]
-        return ((images - 0.5) * (1 + contrast) + 0.5 + brightness / 2).clamp(0, 1)
+        lit: Tensor = (images - 0.5) * (1 + contrast) + 0.5 + brightness / 2
+        return lit.clamp(0, 1)
 
 
 POLICIES: dict[str, Policy] = {

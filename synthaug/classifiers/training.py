@@ -174,7 +174,7 @@ class _Batches:
         return self._augment(images, targets)
 
 
-class _order:  # noqa: N801 - reads as a function of (start, count)
+class _order:
     """Indices of real images: one permutation after another, the same for every arm of a seed."""
 
     def __init__(self, seed: int, images: int) -> None:
@@ -188,7 +188,7 @@ class _order:  # noqa: N801 - reads as a function of (start, count)
         return indices[offset : offset + count]
 
 
-class _balanced_order:  # noqa: N801
+class _balanced_order:
     """Indices of real images, every class equally often."""
 
     def __init__(self, seed: int, drawer: ClassDrawer) -> None:

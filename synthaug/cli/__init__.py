@@ -1,0 +1,1 @@
+"""The commands. They read arguments, call the package, and show what came of it."""

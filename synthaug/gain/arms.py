@@ -82,22 +82,30 @@ class Arm:
         return ", ".join(step for step in steps if step)
 
 
+def transfer_sources(generator: Generator) -> list[Source]:
+    """Two sources of one fit of a generator with donors: differences of any class, and of the
+    same."""
+    return [
+        Source("transfer-any", generator, {"donors": "any"}),
+        Source("transfer-within", generator, {"donors": "within"}),
+    ]
+
+
 def default_sources() -> list[Source]:
     """The trained generator, with differences of any or of the same class, and the controls."""
-    transfer = TransferVAE()
     return [
-        Source("transfer-any", transfer, {"donors": "any"}),
-        Source("transfer-within", transfer, {"donors": "within"}),
+        *transfer_sources(TransferVAE()),
         Source("style-swap", StyleSwap(), trained=False),
         Source("random-field", RandomField(), trained=False),
     ]
 
 
-def real_arms(base: Recipe, *, balanced: bool) -> list[Arm]:
+def real_arms(base: Recipe, *, balanced: bool, quick: bool) -> list[Arm]:
     """Arms without synthetic images on a tuned base recipe.
 
     balanced: whether the classes are of one size; if so, drawing them equally often is no arm of
-    its own.
+        its own.
+    quick: leave out all but the plain one, MixUp and CutMix, which cost the least.
     """
     change = dataclasses.replace
     arms = [

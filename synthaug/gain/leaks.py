@@ -46,7 +46,7 @@ def _thumbnails(images: np.ndarray) -> torch.Tensor:
 
 def _nearest(images: torch.Tensor, others: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """For each of `images` the distance to the nearest of `others`, and which it is."""
-    found = [torch.cdist(part, others).min(1) for part in images.split(CHUNK)]
+    found = [torch.cdist(part, others).min(1) for part in torch.split(images, CHUNK)]
     return (
         torch.cat([each.values for each in found]).numpy(),
         torch.cat([each.indices for each in found]).numpy(),

@@ -14,19 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
 
-from synthaug.errors import InputError
 from synthaug.files import write_text
 from synthaug.gain import plots
 from synthaug.gain.pictures import Pictures
 from synthaug.gain.plots import printable, signed, span
 from synthaug.gain.result import NO_ARM, ArmResult, Gain
 from synthaug.gain.statistics import Interval, paired_interval
-from synthaug.images import LabelledImages, Samples, to_float, to_stored
+from synthaug.images import to_float, to_stored
 
 GROUPS = {
     "real": "Real images only",

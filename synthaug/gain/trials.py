@@ -1,4 +1,4 @@
-"""Trials: arms trained over seeds, scored on held images for choices and on test images at the end."""
+"""Trials: arms trained over seeds, scored on held images for choices, on test images at the end."""
 
 from collections.abc import Sequence
 

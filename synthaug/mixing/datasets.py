@@ -9,8 +9,9 @@ import torch
 from torch.utils.data import Dataset
 
 from synthaug.errors import InputError
+from synthaug.images import to_pil
 from synthaug.mixing.drawing import ClassDrawer
-from synthaug.mixing.forms import form_of, to_pil
+from synthaug.mixing.forms import form_of
 from synthaug.pool import SamplePool
 from synthaug.reading import labels_of
 from synthaug.seeding import numpy_stream
@@ -89,7 +90,7 @@ class MixedDataset(Dataset[tuple[Any, Any]]):
         order = numpy_stream(seed, "append").permutation(len(labels))
         self._labels = np.concatenate([labels, labels[np.resize(order, added)]]).astype(np.int64)
         # Shared memory: workers that stay alive between epochs see the new number.
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         self._prepare()
 
     def _prepare(self) -> None:

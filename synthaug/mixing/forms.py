@@ -10,17 +10,10 @@ from PIL import Image
 from torchvision import tv_tensors
 
 from synthaug.errors import InputError
-from synthaug.images import to_float
+from synthaug.images import to_float, to_pil
 
 Form = Callable[[np.ndarray], Any]
 """Brings one stored image (C, H, W) into a Dataset's form."""
-
-
-def to_pil(image: np.ndarray) -> Image.Image:
-    """A stored image (C, H, W) as PIL: modes L and RGB, or I;16 for 16-bit gray."""
-    if image.dtype == np.uint16 and len(image) == 3:
-        raise InputError("PIL has no 16-bit colour images; let the Dataset return tensors")
-    return Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
 
 
 def _to_array(ndim: int) -> Form:

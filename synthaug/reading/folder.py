@@ -25,7 +25,7 @@ _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 def open_folder(directory: Path) -> Splits:
     """The splits of a tree. Without split folders there is one, "train".
 
-    Classes are the class folders of all splits, in natural order; a class folder may hold folders.
+    Classes are the class folders of all splits, sorted by name; a class folder may hold folders.
     """
     folders = _visible(directory, Path.is_dir)
     roots: dict[str, Path] = {}

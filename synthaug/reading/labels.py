@@ -38,7 +38,7 @@ def flat_labels(values: Any, where: str) -> np.ndarray:
 
 
 def class_names(labels: np.ndarray, where: str) -> tuple[str, ...]:
-    """The class names that labels (N,) imply: strings in natural order, or "0" to "K-1".
+    """The class names that labels (N,) imply: sorted strings, or "0" to "K-1".
 
     Raises `InputError` when integers leave a number out: it would be a class without images.
     """

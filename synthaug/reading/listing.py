@@ -70,5 +70,6 @@ def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
 
 
 def class_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Distinct class names in the order that numbers them, for sources that bring no order."""
-    return tuple(sorted(set(names), key=natural_key))
+    """Distinct class names in the order that numbers them, for sources that bring no order: plain
+    sorted text, as torchvision's ImageFolder has it, so that labels agree with a user's own."""
+    return tuple(sorted(set(names)))

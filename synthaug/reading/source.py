@@ -51,7 +51,8 @@ def read_images(
         path,label[,split][,group]; "digits" (scikit-learn's; a folder of that name is "./digits");
         "torchvision:CIFAR10"; "medmnist:pneumoniamnist"; any map-style Dataset, whose own
         transform is applied; or `LabelledImages`, returned as they are unless they must change.
-        Class order is natural ("9" before "10") unless the source brings its own.
+        Class order is that of sorted names, as in torchvision's ImageFolder, unless the source
+        brings its own.
     split: "train", "val" or "test"; see `splits_of`.
     image_size: a side or (H, W) from 8 to 256 to resize to, antialiased; None keeps the size,
         which must then be the same for all.

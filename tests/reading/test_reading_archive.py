@@ -69,8 +69,8 @@ def test_16_bit_images_stay_16_bit(tmp_path: Path) -> None:
 
 def test_string_labels_are_sorted_class_names(tmp_path: Path) -> None:
     data = read_images(archive(tmp_path, labels=np.array(["c10", "c9", "c9", "c10"])))
-    assert data.classes == ("c9", "c10")
-    assert data.labels.tolist() == [1, 0, 0, 1]
+    assert data.classes == ("c10", "c9")
+    assert data.labels.tolist() == [0, 1, 1, 0]
 
 
 def test_string_labels_follow_given_classes(tmp_path: Path) -> None:

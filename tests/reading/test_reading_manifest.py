@@ -19,7 +19,7 @@ def test_paths_are_relative_to_the_file_and_labels_are_names(tmp_path: Path) -> 
     path = manifest(tmp_path, "path,label", "pictures/a/1.png,n10", "pictures/b/0.png,n9")
     data = read_images(path)
     assert splits_of(path) == ("train",)
-    assert data.classes == ("n9", "n10")
+    assert data.classes == ("n10", "n9")
     assert data.labels.tolist() == [1, 0]
     assert data.images[:, 0, 0, 0].tolist() == [1, 10]
     assert data.groups is None

@@ -1,0 +1,56 @@
+"""`import` and `export`: images made elsewhere, and pools used elsewhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from synthaug.cli.options import (
+    DATA_FORMS,
+    ExportFormat,
+    ImageSize,
+    Json,
+    Mode,
+    OnError,
+    Quiet,
+    read,
+)
+from synthaug.cli.output import finish
+from synthaug.images import Samples
+from synthaug.pool import SamplePool
+from synthaug.pool.export import export_folder, export_npz
+
+
+def import_images(
+    images: Annotated[str, typer.Argument(help=f"Synthetic images: {DATA_FORMS}.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the pool.")],
+    image_size: ImageSize = None,
+    mode: Mode = None,
+    on_error: OnError = "raise",
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make a pool of images from elsewhere: a diffusion model, a simulator, a colleague's GAN."""
+    data = read(images, image_size, mode, on_error)
+    samples = Samples(data.images, data.labels)
+    pool = SamplePool.from_samples(output, samples, data.classes, source=Path(images).name)
+    finish(repr(pool), pool.manifest, json, quiet)
+
+
+def export(
+    pool: Annotated[Path, typer.Argument(help="Directory of the pool.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="What to write; must not exist.")],
+    format: Annotated[
+        ExportFormat, typer.Option(help="A folder of PNG files by class, or one .npz.")
+    ] = ExportFormat.FOLDER,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write a pool in a form that other tools read."""
+    source = SamplePool(pool)
+    write = {ExportFormat.FOLDER: export_folder, ExportFormat.NPZ: export_npz}[format]
+    write(source, output)
+    counts = np.bincount(source.samples.labels, minlength=len(source.classes))
+    card = {"output": str(output), "images": len(source), "per_class": counts.tolist()}
+    finish(f"{output}: {len(source)} images of {len(source.classes)} classes", card, json, quiet)

@@ -1,0 +1,148 @@
+"""Convolutional pieces that the conditional families share, for images of any size.
+
+Sizes follow a pyramid: each level has half the height and width of the one before, rounded up,
+down to a start grid whose shorter side is 4 to 7 cells. A decoder walks it upwards and interpolates
+to each level's exact size, so heights and widths need not be powers of two, nor equal.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
+
+LARGEST_START = 7
+EMBEDDING = 32  # numbers that a class is embedded in
+FEATURES = 128  # numbers that a discriminator judges
+
+
+def pyramid(height: int, width: int) -> list[tuple[int, int]]:
+    """(height, width) of each level, the image first and the start grid last.
+
+    >>> pyramid(28, 28)
+    [(28, 28), (14, 14), (7, 7)]
+    >>> pyramid(20, 36)
+    [(20, 36), (10, 18), (5, 9)]
+    """
+    levels = [(height, width)]
+    while min(levels[-1]) > LARGEST_START:
+        levels.append(((levels[-1][0] + 1) // 2, (levels[-1][1] + 1) // 2))
+    return levels
+
+
+def level_width(width: int, level: int) -> int:
+    """Channels at a level: `width` at full size, doubled per level, four times at most."""
+    return width * min(4, 1 << level)
+
+
+class ConditionalBatchNorm(nn.Module):
+    """Batch normalisation whose gain and bias follow the class (Dumoulin 2017; Miyato 2018)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.normalise = nn.BatchNorm2d(channels, affine=False)
+        self.affine = nn.Linear(EMBEDDING, 2 * channels)
+        nn.init.zeros_(self.affine.bias)
+
+    def forward(self, hidden: Tensor, embedded: Tensor) -> Tensor:
+        """hidden (B, C, H, W), embedded (B, E) -> (B, C, H, W)."""
+        gain, bias = self.affine(embedded)[:, :, None, None].chunk(2, 1)
+        normalised: Tensor = self.normalise(hidden)
+        shifted: Tensor = normalised * (1 + gain) + bias
+        return shifted
+
+
+class ConditionalDecoder(nn.Module):
+    """A code and a class to an image: a start grid, then for each level conditional batch norm,
+    ReLU, interpolation to the level's exact size and a 3×3 convolution."""
+
+    def __init__(
+        self, image_shape: tuple[int, int, int], classes: int, latent: int, width: int
+    ) -> None:
+        super().__init__()
+        channels, *size = image_shape
+        self.sizes = pyramid(*size)[::-1]
+        widths = [level_width(width, level) for level in range(len(self.sizes))][::-1]
+        self.embed = nn.Embedding(classes, EMBEDDING)
+        start = self.sizes[0]
+        self.start = nn.Linear(latent + EMBEDDING, widths[0] * start[0] * start[1])
+        self.norms = nn.ModuleList(ConditionalBatchNorm(count) for count in widths)
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(below, above, 3, padding=1)
+            for below, above in zip(widths, [*widths[1:], channels], strict=True)
+        )
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        """z (B, Z), labels int64 (B,) -> images float32 (B, C, H, W) in [0, 1]."""
+        embedded = self.embed(labels)
+        hidden = self.start(torch.cat([z, embedded], 1)).view(len(z), -1, *self.sizes[0])
+        # The last convolution keeps the size: it turns features into channels.
+        targets = [*self.sizes[1:], self.sizes[-1]]
+        for norm, convolution, size in zip(self.norms, self.convolutions, targets, strict=True):
+            hidden = norm(hidden, embedded).relu()
+            if hidden.shape[2:] != size:
+                hidden = F.interpolate(hidden, size, mode="nearest")
+            hidden = convolution(hidden)
+        images: Tensor = hidden.float().sigmoid()
+        return images
+
+
+class ConditionalEncoder(nn.Module):
+    """An image and its class to mean and log-variance of a code."""
+
+    def __init__(
+        self, image_shape: tuple[int, int, int], classes: int, latent: int, width: int
+    ) -> None:
+        super().__init__()
+        channels, *size = image_shape
+        layers: list[nn.Module] = []
+        for level in range(1, len(pyramid(*size))):
+            above = level_width(width, level)
+            layers += [
+                nn.Conv2d(channels, above, 4, 2, 1),
+                nn.BatchNorm2d(above),
+                nn.LeakyReLU(0.2),
+            ]
+            channels = above
+            size = [side // 2 for side in size]  # these convolutions round an odd size down
+        self.image = nn.Sequential(*layers, nn.Flatten())
+        self.embed = nn.Embedding(classes, EMBEDDING)
+        cells = channels * size[0] * size[1]
+        self.code = nn.Sequential(nn.Linear(cells + EMBEDDING, 128), nn.LeakyReLU(0.2))
+        self.mean, self.log_variance = nn.Linear(128, latent), nn.Linear(128, latent)
+
+    def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """images (B, C, H, W) in [0, 1], labels int64 (B,) -> two of (B, Z)."""
+        features = self.image(images - 0.5)
+        hidden = self.code(torch.cat([features, self.embed(labels)], 1))
+        return self.mean(hidden).float(), self.log_variance(hidden).float().clamp(-10, 5)
+
+
+class ProjectionDiscriminator(nn.Module):
+    """How real an image of a class looks: psi(h) + <v_y, h> (Miyato and Koyama 2018), every
+    weight under spectral normalisation (Miyato 2018). The features h are a dense layer of the last
+    grid, not its sum: where a part lies matters to the shape of small images."""
+
+    def __init__(self, image_shape: tuple[int, int, int], classes: int, width: int) -> None:
+        super().__init__()
+        channels, *size = image_shape
+        layers: list[nn.Module] = [
+            spectral_norm(nn.Conv2d(channels, width, 3, padding=1)),
+            nn.LeakyReLU(0.2),
+        ]
+        channels = width
+        for level in range(1, len(pyramid(*size))):
+            above = level_width(width, level + 1)
+            layers += [spectral_norm(nn.Conv2d(channels, above, 4, 2, 1)), nn.LeakyReLU(0.2)]
+            channels = above
+            size = [side // 2 for side in size]  # these convolutions round an odd size down
+        dense = spectral_norm(nn.Linear(channels * size[0] * size[1], FEATURES))
+        self.features = nn.Sequential(*layers, nn.Flatten(), dense, nn.LeakyReLU(0.2))
+        self.unconditional = spectral_norm(nn.Linear(FEATURES, 1))
+        self.embed = spectral_norm(nn.Embedding(classes, FEATURES))
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """images (B, C, H, W) in [-1, 1], labels int64 (B,) -> logits float32 (B,)."""
+        features = self.features(images).float()
+        logits: Tensor = self.unconditional(features).squeeze(1)
+        logits = logits + (self.embed(labels) * features).sum(1)
+        return logits.float()

@@ -1,0 +1,41 @@
+"""Checks of a generator's settings; each message names the setting and what was expected."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from synthaug.errors import InputError
+
+
+def expect_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """`value` is one of `choices`.
+
+    >>> expect_choice("donors", "any", ("any", "within"))
+    """
+    known = list(choices)
+    if value not in known:
+        raise InputError(f"{name}: expected {' or '.join(map(repr, known))}, got {value!r}")
+
+
+def expect_count(name: str, value: Any, least: int = 1) -> None:
+    """`value` is an integer of at least `least`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name}: expected an integer of at least {least}, got {value!r}")
+
+
+def expect_number(name: str, value: Any, *, zero: bool = False) -> None:
+    """`value` is a finite number above zero, or zero where `zero` says so."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 <= value < float("inf") or (value == 0 and not zero):
+        bound = "of at least 0" if zero else "above 0"
+        raise InputError(f"{name}: expected a number {bound}, got {value!r}")
+
+
+def expect_range(name: str, value: Any) -> None:
+    """`value` is a pair (low, high) of numbers with 0 <= low <= high."""
+    try:
+        low, high = value
+        fits = 0 <= low <= high < float("inf")
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise InputError(f"{name}: expected (low, high) with 0 <= low <= high, got {value!r}")

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from synthaug.generators import FAMILIES
+from synthaug.generators.base import Untrained
+from synthaug.images import LabelledImages
+
+TINY = {
+    "TransferVAE": {"steps": 2, "batch_size": 4, "latent": 3},
+    "ConditionalVAE": {"steps": 2, "batch_size": 4, "latent": 3, "width": 4},
+    "ConditionalGAN": {"steps": 2, "batch_size": 4, "latent": 3, "width": 4},
+}
+
+
+def make_images(shape=(1, 8, 8), dtype=np.uint8, classes=3, per_class=4, seed=0):
+    """Smooth gradients with noise, a direction per class, over the full range of `dtype`."""
+    rng = np.random.default_rng(seed)
+    channels, height, width = shape
+    labels = np.repeat(np.arange(classes), per_class)
+    y, x = np.linspace(0, 1, height)[:, None], np.linspace(0, 1, width)
+    angle = np.pi * (labels / classes)[:, None, None, None]
+    images = 0.5 + 0.3 * (np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5))
+    images = images + 0.1 * rng.standard_normal((len(labels), channels, height, width))
+    stored = (images.clip(0, 1) * np.iinfo(dtype).max).round().astype(dtype)
+    return LabelledImages(stored, labels, [f"class {k}" for k in range(classes)])
+
+
+def make_generator(family, **settings):
+    return FAMILIES[family](**{**TINY.get(family, {}), **settings})
+
+
+@pytest.fixture(scope="session")
+def data():
+    return make_images()
+
+
+@pytest.fixture(scope="session", params=sorted(FAMILIES))
+def family(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def fitted(family, data):
+    return make_generator(family).fit(data, device="cpu")
+
+
+@pytest.fixture(
+    params=sorted(name for name, cls in FAMILIES.items() if not issubclass(cls, Untrained))
+)
+def trained_family(request):
+    return request.param
+
+
+@pytest.fixture
+def fit_tiny():
+    """A function that fits a family with tiny settings to images of a shape and type."""
+
+    def fit(family, shape=(1, 8, 8), dtype=np.uint8, **settings):
+        return make_generator(family, **settings).fit(make_images(shape, dtype), device="cpu")
+
+    return fit
+
+
+@pytest.fixture
+def tiny():
+    """A function that makes an unfitted generator of a family with tiny settings."""
+    return make_generator

@@ -1,0 +1,340 @@
+"""What holds for every family, whatever it learns: one suite, run over all of them."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from synthaug.errors import InputError, TrainingError
+from synthaug.files import MANIFEST
+from synthaug.generators import FAMILIES, load_generator
+from synthaug.images import LabelledImages, Samples
+from synthaug.training import optimize
+
+LABELS = np.arange(150) % 3
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupt_after(steps):
+    def progress(done, total):
+        if done == steps:
+            raise Interrupted
+
+    return progress
+
+
+def contents(directory):
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 28, 28), (1, 20, 36), (3, 9, 31)], ids=str)
+def test_samples_have_the_shape_and_type_of_the_training_images(family, shape, dtype, fit_tiny):
+    samples = fit_tiny(family, shape, dtype).sample(2)
+    assert isinstance(samples, Samples)
+    assert samples.images.shape == (6, *shape)
+    assert samples.images.dtype == dtype
+    assert samples.labels.dtype == np.int64
+    # A wrong scale between integers and floats would show as an (almost) black image.
+    assert samples.images.mean() > 0.2 * np.iinfo(dtype).max
+
+
+def test_a_number_is_that_many_of_every_class(fitted):
+    assert fitted.sample(2).labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert fitted.sample(np.int64(1)).labels.tolist() == [0, 1, 2]
+
+
+def test_labels_come_back_as_asked(fitted):
+    wanted = torch.tensor([2, 0, 0, 1])
+    assert fitted.sample(wanted).labels.tolist() == [2, 0, 0, 1]
+    assert len(fitted.sample(np.zeros(0, np.int64))) == 0
+
+
+def test_same_seed_same_images(fitted):
+    first, second = fitted.sample(LABELS, seed=5), fitted.sample(LABELS, seed=5)
+    np.testing.assert_array_equal(first.images, second.images)
+
+
+def test_other_seed_other_images(fitted):
+    first, second = fitted.sample(LABELS, seed=5), fitted.sample(LABELS, seed=6)
+    assert (first.images != second.images).any(axis=(1, 2, 3)).mean() > 0.5
+
+
+def test_fitting_again_gives_the_same_generator(fitted, data, family, tiny):
+    again = tiny(family).fit(data, device="cpu").sample(LABELS)
+    np.testing.assert_array_equal(fitted.sample(LABELS).images, again.images)
+
+
+def test_other_fit_seed_other_weights(trained_family, data, tiny):
+    first, second = (tiny(trained_family).fit(data, seed=s, device="cpu") for s in (0, 1))
+    assert (first.sample(LABELS).images != second.sample(LABELS).images).any()
+
+
+# uint16 shows differences in the last bits of a float that uint8 rounds away.
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_batch_size_changes_nothing(family, dtype, fit_tiny):
+    generator = fit_tiny(family, dtype=dtype)
+    whole = generator.sample(LABELS, batch_size=1000)
+    for batch_size in (1, 7, 64, 65):
+        part = generator.sample(LABELS, batch_size=batch_size)
+        np.testing.assert_array_equal(part.images, whole.images)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_an_item_depends_on_nothing_but_seed_place_and_label(family, dtype, fit_tiny):
+    generator = fit_tiny(family, dtype=dtype)
+    many = generator.sample(LABELS, seed=3).images
+    for count in (1, 5, 70):
+        few = generator.sample(LABELS[:count], seed=3).images
+        np.testing.assert_array_equal(few, many[:count])
+    others = LABELS.copy()
+    others[1::2] = (others[1::2] + 1) % 3
+    np.testing.assert_array_equal(generator.sample(others, seed=3).images[::2], many[::2])
+
+
+def test_sampling_and_fitting_leave_global_random_numbers_alone(family, data, tiny):
+    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002 - the global state is the point
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    tiny(family).fit(data, device="cpu").sample(1)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.array([0, 3]), "expected 0 to 2, got 3 at index 1"),
+        (np.array([-1]), "expected 0 to 2, got -1 at index 0"),
+        (np.array([0.5]), "expected integers"),
+        (np.zeros((2, 2), np.int64), "expected integers"),
+        (0, "at least 1 image a class"),
+    ],
+)
+def test_wrong_labels(fitted, labels, message):
+    with pytest.raises(InputError, match=message):
+        fitted.sample(labels)
+
+
+def test_wrong_batch_size(fitted):
+    with pytest.raises(InputError, match="batch_size: expected an integer of at least 1, got 0"):
+        fitted.sample(1, batch_size=0)
+
+
+@pytest.mark.parametrize("use", ["sample", "save", "card", "classes"])
+def test_use_before_fit(family, use, tiny, tmp_path):
+    generator = tiny(family)
+    with pytest.raises(InputError, match=rf"{family} is not fitted; call fit"):
+        if use == "sample":
+            generator.sample(1)
+        elif use == "save":
+            generator.save(tmp_path / "new")
+        else:
+            getattr(generator, use)
+    assert not (tmp_path / "new").exists()
+
+
+def test_too_few_images_of_a_class(family, data, tiny):
+    with pytest.raises(InputError, match=r"class 'class 2': expected at least 2 images .* got 1"):
+        tiny(family).fit(data.subset(np.arange(9)), device="cpu")
+
+
+def test_unknown_device(family, data, tiny):
+    with pytest.raises(InputError, match="expected auto, cpu, cuda"):
+        tiny(family).fit(data, device="abacus")
+
+
+def test_settings_are_the_constructor_arguments(family, tiny):
+    generator = tiny(family)
+    assert FAMILIES[family](**generator.settings) == generator
+
+
+def test_card_is_json_and_says_what_it_was_trained_on(fitted, family, data):
+    card = json.loads(json.dumps(fitted.card, allow_nan=False))
+    assert card["family"] == family
+    assert card["data"]["fingerprint"] == data.fingerprint
+    assert card["data"]["per_class"] == [4, 4, 4]
+    assert card["seed"] == 0
+    assert card["seconds"] >= 0
+    assert {"torch", "synthaug"} <= set(card["versions"])
+    assert card["holds_real_images"] is FAMILIES[family].keeps_images
+    assert set(card["settings"]) == set(fitted.settings)
+
+
+def test_save_and_load(fitted, tmp_path):
+    fitted.save(tmp_path / "generator")
+    loaded = load_generator(tmp_path / "generator", device="cpu")
+    assert type(loaded) is type(fitted)
+    assert loaded.settings == fitted.settings
+    assert loaded.classes == fitted.classes
+    assert json.dumps(loaded.card) == json.dumps(fitted.card)
+    wanted = fitted.sample(LABELS, seed=4)
+    np.testing.assert_array_equal(loaded.sample(LABELS, seed=4).images, wanted.images)
+    loaded.save(tmp_path / "again")
+    assert contents(tmp_path / "again") == contents(tmp_path / "generator")
+
+
+def test_saved_generator_holds_images_only_where_it_says_so(fitted, tmp_path):
+    fitted.save(tmp_path / "generator")
+    held = len(np.load(tmp_path / "generator" / "images.npy"))
+    assert held == (12 if fitted.keeps_images else 0)
+
+
+def test_saving_replaces_an_older_generator(fitted, family, tmp_path, fit_tiny):
+    fit_tiny(family, (3, 8, 8)).save(tmp_path / "generator")
+    fitted.save(tmp_path / "generator")
+    assert load_generator(tmp_path / "generator", device="cpu").sample(1).images.shape[1] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["generator"]
+
+
+@pytest.mark.parametrize("foreign", [{"notes.txt": "mine"}, {MANIFEST: '{"kind": "pool"}'}, {}])
+def test_saving_over_a_users_directory_is_refused(fitted, tmp_path, foreign):
+    directory = tmp_path / "holiday"
+    directory.mkdir()
+    for name, text in foreign.items():
+        (directory / name).write_text(text)
+    before = contents(directory)
+    with pytest.raises(InputError, match="holiday"):
+        fitted.save(directory)
+    assert contents(directory) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["holiday"]
+
+
+def test_loading_what_is_not_there(tmp_path):
+    with pytest.raises(InputError, match=r"no such directory; expected a generator"):
+        load_generator(tmp_path / "nothing")
+
+
+def test_loading_a_users_directory(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=rf"holds no {MANIFEST}"):
+        load_generator(tmp_path)
+
+
+def change_manifest(directory, **changes):
+    path = directory / MANIFEST
+    kept = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({key: value for key, value in kept.items() if value is not None}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "pool"}, "expected a generator, got a 'pool'"),
+        ({"family": "Cubist"}, "unknown generator family 'Cubist'; expected one of"),
+        ({"settings": {"brushes": 3}}, r"unknown settings \['brushes'\]"),
+        ({"settings": None}, "lacks settings"),
+        ({"classes": None}, "lacks settings or classes"),
+        ({"classes": "three"}, "lacks settings or classes"),
+        ({"classes": ["a", "a", "b"]}, "damaged .*distinct"),
+    ],
+    ids=str,
+)
+def test_loading_a_foreign_manifest(fitted, tmp_path, changes, message):
+    fitted.save(tmp_path / "generator")
+    change_manifest(tmp_path / "generator", **changes)
+    with pytest.raises(InputError, match=message):
+        load_generator(tmp_path / "generator", device="cpu")
+
+
+@pytest.mark.parametrize("name", [MANIFEST, "weights.safetensors", "images.npy", "labels.npy"])
+@pytest.mark.parametrize("damage", ["emptied", "cut short", "removed", "garbage"])
+def test_loading_a_damaged_generator(fitted, tmp_path, name, damage):
+    fitted.save(tmp_path / "generator")
+    path = tmp_path / "generator" / name
+    if damage == "removed":
+        path.unlink()
+    else:
+        whole = path.read_bytes()
+        cut = whole[: len(whole) * 2 // 3]
+        path.write_bytes({"emptied": b"", "cut short": cut, "garbage": b"?" * 99}[damage])
+    with pytest.raises(InputError, match=f"{tmp_path}/generator"):
+        load_generator(tmp_path / "generator", device="cpu")
+
+
+def test_loading_weights_of_another_network(trained_family, fit_tiny, tmp_path):
+    fit_tiny(trained_family).save(tmp_path / "generator")
+    save_file({"eye": torch.eye(2)}, tmp_path / "generator" / "weights.safetensors")
+    with pytest.raises(InputError, match=r"damaged .* fit it again"):
+        load_generator(tmp_path / "generator", device="cpu")
+
+
+def test_progress_counts_every_step(trained_family, data, tiny):
+    seen = []
+    tiny(trained_family, steps=3).fit(
+        data, device="cpu", progress=lambda done, total: seen.append((done, total))
+    )
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_resumed_training_ends_with_the_same_weights(
+    trained_family, data, tiny, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(optimize.__kwdefaults__, "checkpoint_every", 2)
+    path = tmp_path / "training.safetensors"
+    settings = {"steps": 7}
+    whole = tiny(trained_family, **settings).fit(data, device="cpu")
+    with pytest.raises(Interrupted):
+        tiny(trained_family, **settings).fit(
+            data, device="cpu", checkpoint=path, progress=interrupt_after(5)
+        )
+    seen = []
+    resumed = tiny(trained_family, **settings).fit(
+        data, device="cpu", checkpoint=path, progress=lambda done, _: seen.append(done)
+    )
+    assert seen == [5, 6, 7]
+    assert not path.exists()
+    expected, got = whole._module.state_dict(), resumed._module.state_dict()
+    assert expected.keys() == got.keys()
+    for name, value in expected.items():
+        assert torch.equal(value, got[name]), name
+
+
+def test_interrupted_training_leaves_the_generator_as_it_was(trained_family, data, tiny):
+    generator = tiny(trained_family)
+    with pytest.raises(Interrupted):
+        generator.fit(data, device="cpu", progress=interrupt_after(1))
+    with pytest.raises(InputError, match="not fitted"):
+        generator.sample(1)
+
+
+@pytest.mark.parametrize("change", ["seed", "data", "settings", "not a checkpoint"])
+def test_checkpoint_of_another_run_is_refused(
+    trained_family, data, tiny, tmp_path, monkeypatch, change
+):
+    monkeypatch.setitem(optimize.__kwdefaults__, "checkpoint_every", 1)
+    path = tmp_path / "training.safetensors"
+    with pytest.raises(Interrupted):
+        tiny(trained_family).fit(data, device="cpu", checkpoint=path, progress=interrupt_after(1))
+    if change == "not a checkpoint":
+        path.write_text("my notes")
+    left = path.read_bytes()
+    other = LabelledImages(255 - data.images, data.labels, data.classes)
+    with pytest.raises(InputError, match=r"training\.safetensors: .*remove it"):
+        tiny(trained_family, latent=4 if change == "settings" else 3).fit(
+            other if change == "data" else data,
+            seed=1 if change == "seed" else 0,
+            device="cpu",
+            checkpoint=path,
+        )
+    assert path.read_bytes() == left
+
+
+def test_loss_that_is_no_number_stops_training(trained_family, data, tiny, monkeypatch):
+    cls = FAMILIES[trained_family]
+    build = cls._build
+
+    def broken(self, *args):
+        module = build(self, *args)
+        for parameter in module.parameters():
+            torch.nn.init.constant_(parameter, float("nan"))
+        return module
+
+    monkeypatch.setattr(cls, "_build", broken)
+    with pytest.raises(TrainingError, match=r"loss became nan at step 0; lower the learning rate"):
+        tiny(trained_family).fit(data, device="cpu")

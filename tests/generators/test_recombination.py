@@ -1,0 +1,120 @@
+"""The generators without training and the untrained TransferVAE: where nothing may change."""
+
+import numpy as np
+import pytest
+import torch
+
+from synthaug.errors import InputError
+from synthaug.generators import RandomField, StyleSwap, TransferVAE
+from synthaug.generators.style_swap import low_frequencies
+from synthaug.generators.transfer_vae import apply_difference
+from synthaug.generators.warping import affine, deform, jitter, resize_field, similarity_matrices
+from synthaug.images import LabelledImages
+from synthaug.seeding import Draws
+
+LABELS = np.arange(30) % 3
+
+
+def test_random_field_without_amplitude_returns_the_image(data):
+    generator = RandomField(flow=0.0, gain=0.0, bias=0.0).fit(data, device="cpu")
+    image = generator._plan(LABELS, Draws(0, 30))["image"]
+    assert (data.labels[image] == LABELS).all()
+    np.testing.assert_array_equal(generator.sample(LABELS).images, data.images[image])
+
+
+def test_random_field_bias_alone_is_added(data):
+    generator = RandomField(cells=1, flow=0.0, gain=0.0, bias=0.05).fit(data, device="cpu")
+    plan = generator._plan(LABELS, Draws(0, 30))
+    expected = data.images[plan["image"]] / 255 + plan["bias"]
+    got = generator.sample(LABELS).images
+    assert np.abs(got / 255 - expected.clip(0, 1)).max() < 0.51 / 255 + 1e-5
+
+
+def test_style_swap_with_itself_returns_the_image():
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 12, 9), dtype=np.uint8)
+    twins = LabelledImages(images.repeat(2, axis=0), [0, 0, 1, 1], ["a", "b"])
+    samples = StyleSwap(donors="within").fit(twins, device="cpu").sample(5)
+    np.testing.assert_array_equal(samples.images, images.repeat(5, axis=0))
+
+
+def test_style_swap_of_the_mean_against_numpy(data):
+    generator = StyleSwap(cells=1).fit(data, device="cpu")
+    plan = generator._plan(LABELS, Draws(0, 30))
+    image, donor = data.images[plan["image"]] / 255, data.images[plan["donor"]] / 255
+    step = donor.mean((2, 3), keepdims=True) - image.mean((2, 3), keepdims=True)
+    expected = (image + plan["strength"][:, None, None, None] * step).clip(0, 1)
+    assert np.abs(generator.sample(LABELS).images / 255 - expected).max() < 0.51 / 255 + 1e-5
+
+
+def test_style_swap_of_everything_returns_the_donor(data):
+    generator = StyleSwap(cells=8, strength=(1.0, 1.0)).fit(data, device="cpu")
+    donor = generator._plan(LABELS, Draws(0, 30))["donor"]
+    np.testing.assert_array_equal(generator.sample(LABELS).images, data.images[donor])
+
+
+def test_low_frequencies_are_those_of_the_cells():
+    images = torch.rand(2, 3, 20, 36)
+    assert low_frequencies(images, 1).flatten(2).std(2).max() < 1e-6
+    torch.testing.assert_close(low_frequencies(images, 1)[:, :, 0, 0], images.mean((2, 3)))
+    flat = torch.full((1, 1, 20, 36), 0.3)
+    torch.testing.assert_close(low_frequencies(flat, 8), flat)
+
+
+@pytest.mark.parametrize("family", [StyleSwap, TransferVAE])
+def test_unknown_donors(family, data):
+    settings = {"steps": 1, "batch_size": 4} if family is TransferVAE else {}
+    generator = family(**settings).fit(data, device="cpu")
+    generator.donors = "all"
+    with pytest.raises(InputError, match="donors: expected 'any' or 'within', got 'all'"):
+        generator.sample(1)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 20, 36)], ids=str)
+def test_untrained_transfer_changes_nothing(shape):
+    torch.manual_seed(0)
+    network = TransferVAE(latent=3)._build(shape, 2).eval()
+    images = torch.rand(4, *shape)
+    with torch.no_grad():
+        flow, gain, bias = network.decode(images, torch.randn(4, 3))
+    assert not (flow.any() or gain.any() or bias.any())
+    changed = apply_difference(images, flow, gain, bias)
+    torch.testing.assert_close(changed, images, atol=1e-5, rtol=0)
+
+
+def test_transfer_pairs_come_from_the_class_that_lends(data, fit_tiny):
+    generator = fit_tiny("TransferVAE")
+    plan = generator._plan(LABELS, Draws(0, 30))
+    assert (data.labels[plan["from"]] == data.labels[plan["to"]]).all()
+    assert (data.labels[plan["from"]] != LABELS).any()
+    generator.donors = "within"
+    assert (data.labels[generator._plan(LABELS, Draws(0, 30))["from"]] == LABELS).all()
+
+
+def test_gain_and_bias_of_a_difference():
+    images = torch.rand(2, 1, 8, 8)
+    still = torch.zeros(2, 2, 2, 2)
+    fields = torch.full((2, 1, 2, 2), np.log(2.0)), torch.full((2, 1, 2, 2), 0.1)
+    got = apply_difference(images, still, *fields)
+    torch.testing.assert_close(got, 2 * images + 0.1, atol=1e-5, rtol=0)
+
+
+def test_flow_of_one_pixel_moves_by_one_pixel():
+    images = torch.rand(1, 1, 8, 8)
+    flow = torch.zeros(1, 2, 2, 2)
+    flow[:, 0] = 2 / 8  # coordinates run over 2, x first
+    moved = deform(images, flow)
+    torch.testing.assert_close(moved[..., :-1], images[..., 1:], atol=1e-5, rtol=0)
+
+
+def test_jitter_of_nothing_is_identity_and_a_quarter_turn_is_one():
+    images = torch.rand(2, 1, 8, 8)
+    still = jitter(images, angle=0.0, zoom=0.0, shift=0.0)
+    torch.testing.assert_close(still, images, atol=1e-5, rtol=0)
+    quarter = similarity_matrices(torch.full((2,), np.pi / 2), torch.ones(2), torch.zeros(2, 2))
+    turned = affine(images, quarter)
+    torch.testing.assert_close(turned, images.rot90(1, (2, 3)), atol=1e-4, rtol=0)
+
+
+def test_resize_field_keeps_constants():
+    field = torch.full((1, 2, 3, 3), 0.7)
+    torch.testing.assert_close(resize_field(field, 10, 17), torch.full((1, 2, 10, 17), 0.7))

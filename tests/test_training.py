@@ -1,0 +1,199 @@
+"""The training loop: schedule, moving average, checkpoints, failures."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from synthaug.errors import InputError, TrainingError
+from synthaug.training import Phase, Schedule, optimize, resolve_device
+
+CPU = torch.device("cpu")
+
+
+class Interrupted(Exception):
+    pass
+
+
+class Pair(nn.Module):
+    """Two small networks that are trained against each other."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.one, self.two = nn.Linear(3, 3), nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+
+
+def run(steps=8, *, module=None, seed=0, loss=None, clip=5.0, **options):
+    module = module or Pair()
+    phases = [
+        Phase(
+            name,
+            torch.optim.Adam(getattr(module, name).parameters(), lr=0.1),
+            loss or (lambda x: (module.two(module.one(x)) - x).pow(2).mean()),
+        )
+        for name in ("one", "two")
+    ]
+    result = optimize(
+        module,
+        phases,
+        lambda step: torch.randn(6, 3),
+        Schedule(steps),
+        seed=seed,
+        device=CPU,
+        clip=clip,
+        **options,
+    )
+    return module, result
+
+
+def interrupt_after(steps):
+    def progress(done, total):
+        if done == steps:
+            raise Interrupted
+
+    return progress
+
+
+def equal(first, second):
+    first, second = first.state_dict(), second.state_dict()
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_schedule_warms_up_and_falls_along_half_a_cosine():
+    schedule = Schedule(110, warmup=10, final=0.2)
+    assert [schedule.factor(t) for t in range(10)] == pytest.approx([t / 10 for t in range(1, 11)])
+    for step in range(10, 110):
+        expected = 0.2 + 0.8 * (1 + math.cos(math.pi * (step - 10) / 100)) / 2
+        assert schedule.factor(step) == pytest.approx(expected)
+    assert schedule.factor(110) == pytest.approx(0.2)
+
+
+def test_schedule_of_warm_up_alone_and_of_one_step():
+    assert [Schedule(2, warmup=2).factor(t) for t in (0, 1)] == [0.5, 1.0]
+    assert Schedule(1).factor(0) == 1.0
+
+
+def test_learning_rate_follows_the_schedule():
+    rates = []
+    module = nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.5)
+
+    def loss(x):
+        rates.append(optimizer.param_groups[0]["lr"])
+        return module(x).pow(2).mean()
+
+    schedule = Schedule(5, warmup=2)
+    phases = [Phase("it", optimizer, loss)]
+    optimize(module, phases, lambda _: torch.ones(1, 2), schedule, seed=0, device=CPU)
+    assert rates == pytest.approx([0.5 * schedule.factor(t) for t in range(5)])
+
+
+@pytest.mark.parametrize(("steps", "asked", "decay"), [(8, 0.99, 8 / 18), (8, 0.3, 0.3)])
+def test_result_is_the_exponential_moving_average(steps, asked, decay):
+    module = Pair()
+    path = []
+
+    def note(done, total):
+        path.append({k: v.clone() for k, v in module.state_dict().items()})
+
+    _, result = run(steps, module=module, ema_decay=asked, progress=note)
+    for name, value in result.state_dict().items():
+        if not value.is_floating_point():
+            continue
+        expected = path[0][name]
+        for later in path[1:]:
+            expected = decay * expected + (1 - decay) * later[name]
+        torch.testing.assert_close(value, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_result_is_the_part_that_was_asked_for_in_eval_mode():
+    module = Pair()
+    _, result = run(module=module, averaged=module.two)
+    assert result.state_dict().keys() == module.two.state_dict().keys()
+    assert not result.training
+    assert result is not module.two
+
+
+def test_same_seed_same_weights_whatever_was_drawn_before():
+    _, first = run()
+    torch.rand(17)
+    _, second = run()
+    _, other = run(seed=1)
+    assert equal(first, second)
+    assert not equal(first, other)
+
+
+def test_global_random_numbers_are_left_alone():
+    module = Pair()
+    before = torch.get_rng_state()
+    run(module=module)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("stopped", [3, 4, 7])
+def test_resuming_ends_with_the_same_bits(tmp_path, stopped):
+    path = tmp_path / "state"
+    whole_module, whole = run()
+    with pytest.raises(Interrupted):
+        run(checkpoint=path, checkpoint_every=3, progress=interrupt_after(stopped))
+    seen = []
+    module, result = run(
+        checkpoint=path, checkpoint_every=3, progress=lambda done, _: seen.append(done)
+    )
+    assert seen[0] == stopped // 3 * 3 + 1
+    assert seen[-1] == 8
+    assert equal(module, whole_module)
+    assert equal(result, whole)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("text", [b"", b"notes", b"\x02\0\0\0\0\0\0\0{}"])
+def test_unreadable_checkpoint(tmp_path, text):
+    path = tmp_path / "state"
+    path.write_bytes(text)
+    with pytest.raises(InputError, match=r"state: .*remove it"):
+        run(checkpoint=path, identity="this")
+    assert path.read_bytes() == text
+
+
+def test_checkpoint_of_another_run(tmp_path):
+    path = tmp_path / "state"
+    with pytest.raises(Interrupted):
+        run(checkpoint=path, checkpoint_every=1, identity="this", progress=interrupt_after(2))
+    with pytest.raises(InputError, match=r"another run .*; name another file or remove it"):
+        run(checkpoint=path, identity="that")
+
+
+def test_gradients_are_clipped():
+    module = nn.Linear(4, 1, bias=False)
+    nn.init.zeros_(module.weight)
+    optimizer = torch.optim.SGD(module.parameters(), lr=1.0)
+    phase = Phase("it", optimizer, lambda x: 1000 * module(x).sum())
+    optimize(module, [phase], lambda _: torch.ones(1, 4), Schedule(1), seed=0, device=CPU, clip=0.5)
+    assert module.weight.norm().item() == pytest.approx(0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_loss_that_is_no_number(value):
+    module = Pair()
+
+    def loss(x):
+        return module.two(module.one(x)).mean() * value
+
+    with pytest.raises(TrainingError, match=r"the one loss became .* at step 0"):
+        run(module=module, loss=loss)
+
+
+@pytest.mark.parametrize("device", ["abacus", "cuda:x", ""])
+def test_unknown_device(device):
+    with pytest.raises(InputError, match="device: expected auto, cpu, cuda or cuda:N"):
+        resolve_device(device)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_device_that_is_not_there():
+    assert resolve_device("auto") == CPU
+    with pytest.raises(InputError, match="sees no CUDA device"):
+        resolve_device("cuda")
