@@ -69,9 +69,12 @@ class Draws:
     def uniform(self, name: str, *shape: int, low: float = 0.0, high: float = 1.0) -> np.ndarray:
         """Uniform numbers in [low, high), float32 (count, *shape)."""
         rng = numpy_stream(self._seed, "draws", name)
-        return (low + (high - low) * rng.random((self._count, *shape))).astype(np.float32)
+        unit = rng.random((self._count, *shape))
+        numbers: np.ndarray = (low + (high - low) * unit).astype(np.float32)
+        return numbers
 
     def choice(self, name: str, sizes: np.ndarray) -> np.ndarray:
         """For each item an integer in [0, sizes[i]), int64 (count,)."""
         unit = numpy_stream(self._seed, "draws", name).random(self._count)
-        return np.minimum((unit * sizes).astype(np.int64), sizes - 1)
+        numbers: np.ndarray = np.minimum((unit * sizes).astype(np.int64), sizes - 1)
+        return numbers

@@ -37,7 +37,7 @@ CACHE = Path("~/.cache/synthaug/gain")
 DEFAULT_GENERATORS = [Family.TRANSFER, Family.STYLE_SWAP, Family.RANDOM_FIELD]
 # Few enough steps and arms for about a minute on two cores. Steps, recipe and the number of
 # generator steps were settled on the training split of the digits.
-DEMO_IMAGES, DEMO_STEPS, DEMO_BATCH, DEMO_FIT = 5, 300, 32, 300
+DEMO_IMAGES, DEMO_STEPS, DEMO_BATCH, DEMO_FIT = 5, 200, 32, 600
 DEMO_RECIPE = Recipe(policy="rotate-scale", weight_decay=5e-3)
 DEMO_NOTE = (
     "Demonstration on scikit-learn's digits, 5 images a class, with fixed training settings. "

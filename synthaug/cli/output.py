@@ -25,7 +25,6 @@ from synthaug.gain import ArmResult, Gain
 from synthaug.gain.result import NO_ARM
 
 errors = Console(stderr=True)
-KINDS = {"real": "without synthetic images", "control": "control", "synthetic": "synthetic"}
 
 
 class _Rate(ProgressColumn):
@@ -64,7 +63,8 @@ def show_gain(gain: Gain, console: Console) -> None:
     console.print(
         f"[bold]{escape(str(data['name']))}[/]: {data['classes']} classes, {data['train']:,} "
         f"training and {data['test']:,} test images; {protocol['steps']:,} steps of "
-        f"{protocol['batch_size']} on {protocol['device']}; choices made on {protocol['validation']}"
+        f"{protocol['batch_size']} on {protocol['device']}; choices made on "
+        f"{protocol['validation']}"
     )
     console.print(_arms(gain))
     colour = {"helps": "green", "hurts": "red", "no evidence": "yellow"}[gain.verdict]
@@ -90,7 +90,7 @@ def show_gain(gain: Gain, console: Console) -> None:
 
 def _arms(gain: Gain) -> Table:
     table = Table(caption=f"{gain.protocol['metric']} on the test images, in %; gain in points")
-    table.add_column("arm", overflow="fold")
+    table.add_column("arm", min_width=30)
     for name in ("uses", "accuracy", "gain", "95 % interval", "seconds"):
         table.add_column(name, justify="left" if name == "uses" else "right", no_wrap=True)
     for arm in gain.arms:
@@ -101,7 +101,7 @@ def _arms(gain: Gain) -> Table:
 
 def _cells(gain: Gain, arm: ArmResult) -> list[str]:
     scores = gain.scores(arm.name)
-    row = [escape(arm.name), KINDS[arm.uses], f"{100 * sum(scores) / len(scores):.1f}"]
+    row = [escape(arm.name), arm.uses, f"{100 * sum(scores) / len(scores):.1f}"]
     if arm.gain is None:
         row += ["baseline", ""]
     else:

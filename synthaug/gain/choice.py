@@ -62,23 +62,26 @@ def _quick(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) -
 
 
 def _staged(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) -> list[Arm]:
-    """Each source on top of both partners; then a higher ratio for the best trained source and
-    the best control; then mixed labels for the best trained source."""
-    arms = [
-        synthetic_arm(source, partner, RATIOS[0], "hard")
-        for source in sources
-        for partner in partners
+    """Each source on top of the best partner; then, for the best trained source and the best
+    control, the other partner and a higher ratio; then mixed labels for the best trained arm."""
+    arms = _quick(trials, sources, partners)
+    bests = [trials.best(group) for group in _by_use(arms)]
+    alone = [
+        synthetic_arm(_source(arm), other, RATIOS[0], "hard")
+        for arm in bests
+        for other in partners[1:]
     ]
-    trials.train(arms, "with synthetic images")
+    trials.train(alone, "with synthetic images")
+    arms += alone
     bests = [trials.best(group) for group in _by_use(arms)]
     higher = [synthetic_arm(_source(arm), _partner(arm), RATIOS[1], "hard") for arm in bests]
-    trials.train(higher, "a higher ratio")
+    trials.train(higher, "with synthetic images")
     arms += higher
     trained = [arm for arm in arms if arm.uses == "synthetic"]
     if trained:
         best = trials.best(trained)
         mixed = synthetic_arm(_source(best), _partner(best), best.ratio, "mixed")
-        trials.train([mixed], "mixed labels")
+        trials.train([mixed], "with synthetic images")
         arms.append(mixed)
     return arms
 

@@ -61,9 +61,9 @@ def measure_gain(
     train, test: real images with the same classes; `test` is used once, after every choice.
     validation: images to make choices on; by default set apart from `train`, never trained on.
     arms: how widely to search. "quick" tries each source on top of the best arm without synthetic
-        images, at a ratio of 0.25 with hard labels, and fewer arms without; "staged" tries each
-        on the plain classical arm too, then a ratio of 0.5 and mixed labels for the best; "full"
-        tries all combinations.
+        images, at a ratio of 0.25 with hard labels, and fewer arms without; "staged" then
+        tries the best also on the plain classical arm, at a ratio of 0.5, and with mixed labels;
+        "full" tries all combinations.
     sources: generators to measure (default: TransferVAE, and the controls StyleSwap and
         RandomField); an empty list with `pool` measures the pool alone.
     pool: a directory with images made elsewhere, the same for all seeds.
@@ -210,7 +210,8 @@ def _pool_source(directory: Path, train: LabelledImages, test: LabelledImages) -
     pool = SamplePool(directory)
     if list(pool.classes) != list(train.classes):
         raise InputError(
-            f"{directory}: expected the classes {list(train.classes)}, the pool holds {pool.classes}"
+            f"{directory}: expected the classes {list(train.classes)}, the pool holds "
+            f"{pool.classes}"
         )
     made = pool.samples.images
     if made.dtype != train.images.dtype or made.shape[1:] != train.images.shape[1:]:

@@ -30,7 +30,7 @@ class RandomField(Untrained):
     """
 
     cells: int = 4
-    flow: float = 0.06
+    flow: float = 0.04
     gain: float = 0.15
     bias: float = 0.05
 

@@ -150,8 +150,9 @@ class _TransferNetwork(nn.Module):
         super().__init__()
         channels, height, width = image_shape
         halvings = max(2, math.ceil(math.log2(min(height, width) / 8)))
-        self.pair = nn.Sequential(_down(2 * channels, halvings), nn.AdaptiveAvgPool2d((8, 8)))
-        self.code = nn.Sequential(nn.Linear(64 * 64, 128), nn.LeakyReLU(0.2))
+        grid = (min(8, height >> halvings), min(8, width >> halvings))
+        self.pair = nn.Sequential(_down(2 * channels, halvings), nn.AdaptiveAvgPool2d(grid))
+        self.code = nn.Sequential(nn.Linear(64 * grid[0] * grid[1], 128), nn.LeakyReLU(0.2))
         self.mean, self.log_variance = nn.Linear(128, latent), nn.Linear(128, latent)
         self.image = _down(channels, halvings)
         self.mix = nn.Sequential(

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 def affine(images: Tensor, matrices: Tensor) -> Tensor:
-    """Resample (B, C, H, W) under (B, 2, 3) matrices, sides running from -1 to 1; borders reflect."""
+    """Resample (B, C, H, W) under (B, 2, 3) matrices; sides run from -1 to 1, borders reflect."""
     grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
