@@ -3,13 +3,22 @@
 from synthaug.classifiers import Recipe, evaluate, train_classifier
 from synthaug.errors import InputError, TrainingError
 from synthaug.gain import Gain, measure_gain
-from synthaug.generators import RandomField, StyleSwap, TransferVAE, load_generator
+from synthaug.generators import (
+    ConditionalGAN,
+    ConditionalVAE,
+    RandomField,
+    StyleSwap,
+    TransferVAE,
+    load_generator,
+)
 from synthaug.images import LabelledImages, Samples
 from synthaug.mixing import MixedDataset, SyntheticDataset
 from synthaug.pool import SamplePool
 from synthaug.reading import read_images
 
 __all__ = [
+    "ConditionalGAN",
+    "ConditionalVAE",
     "Gain",
     "InputError",
     "LabelledImages",

@@ -1,14 +1,16 @@
 """Files and directories that are either as they were or complete, whenever the process dies.
 
 A file is written beside its final name, synced and renamed. A directory is complete when its
-manifest is there: the manifest is written last and removed first.
+manifest is there: the manifest is written last and removed first. While a directory is replaced
+the old one stands beside it for a moment; a process that finds it there and nothing in its place
+puts it back.
 """
 
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +19,7 @@ import numpy as np
 from synthaug.errors import InputError
 
 MANIFEST = "manifest.json"
+REPLACE_TRIES = 20
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -65,6 +68,8 @@ def new_directory(directory: Path, *, kind: str) -> Iterator[Path]:
     An existing `directory` is replaced only if it holds a manifest of the same `kind`; anything
     else there is the user's, and refused.
     """
+    directory = directory.resolve()  # a link stays, what it points to is replaced
+    _restore(directory)
     if directory.exists():
         read_manifest(directory, kind=kind, doing="replace")
     partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
@@ -74,19 +79,50 @@ def new_directory(directory: Path, *, kind: str) -> Iterator[Path]:
         yield partial
         if not (partial / MANIFEST).exists():
             raise RuntimeError(f"{partial}: filled without a {MANIFEST}")
-        if directory.exists():
-            old = directory.with_name(f".{directory.name}.{os.getpid()}.old")
-            directory.rename(old)
-            partial.rename(directory)
-            shutil.rmtree(old)
-        else:
-            partial.rename(directory)
+        _replace(directory, partial)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def _replace(directory: Path, partial: Path) -> None:
+    """Rename `partial` to `directory`, again if another process puts something there meanwhile."""
+    for attempt in range(REPLACE_TRIES):
+        try:
+            if directory.exists():
+                _discard(_aside(directory))  # left by a process that died after it was done
+                directory.rename(_aside(directory))
+            partial.rename(directory)
+        except OSError:
+            _restore(directory)
+            if attempt == REPLACE_TRIES - 1:
+                raise
+        else:
+            break
+    _discard(_aside(directory))
+
+
+def _aside(directory: Path) -> Path:
+    """Where the old directory stands while the new one takes its place."""
+    return directory.with_name(f".{directory.name}.old")
+
+
+def _restore(directory: Path) -> None:
+    """Undo a replacement that was cut short between its two renames."""
+    old = _aside(directory)
+    if not directory.exists() and (old / MANIFEST).exists():
+        with suppress(OSError):  # its writer is alive and was faster
+            old.rename(directory)
+
+
+def _discard(directory: Path) -> None:
+    (directory / MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
 def read_manifest(directory: Path, *, kind: str, doing: str = "read") -> dict[str, Any]:
     """The manifest of a directory that synthaug wrote, checked to be of `kind`."""
+    if not directory.is_dir():
+        _restore(directory.resolve())
     if not directory.is_dir():
         raise InputError(f"{directory}: no such directory; expected a {kind} written by synthaug")
     path = directory / MANIFEST

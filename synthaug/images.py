@@ -20,9 +20,11 @@ SMALLEST, LARGEST = 8, 256
 
 def to_tensor(images: np.ndarray | torch.Tensor) -> torch.Tensor:
     """Stored integers as a tensor; a read-only array (a memory map) is copied, since torch would
-    write through it."""
-    if isinstance(images, np.ndarray) and not images.flags.writeable:
-        images = np.array(images)
+    write through it, and so is a mirrored one, whose strides torch does not know."""
+    if isinstance(images, np.ndarray) and (
+        not images.flags.writeable or min(images.strides, default=0) < 0
+    ):
+        images = np.array(images, order="C")
     return torch.as_tensor(images)
 
 
@@ -187,10 +189,15 @@ class Samples:
             object.__setattr__(self, "soft_labels", soft)
         if self.weights is not None:
             weights = np.asarray(self.weights, dtype=np.float32)
-            if weights.shape != labels.shape or not (weights >= 0).all():
+            if weights.shape != labels.shape:
                 raise InputError(
-                    f"weights: expected {len(images)} numbers of at least 0, got shape "
-                    f"{weights.shape}"
+                    f"weights: expected shape ({len(images)},), one per image, got {weights.shape}"
+                )
+            wrong = np.flatnonzero(~((weights >= 0) & np.isfinite(weights)))
+            if len(wrong):
+                raise InputError(
+                    f"weights: expected finite numbers of at least 0, got {weights[wrong[0]]} at "
+                    f"index {wrong[0]}"
                 )
             object.__setattr__(self, "weights", weights)
 

@@ -70,7 +70,9 @@ class Draws:
         """Uniform numbers in [low, high), float32 (count, *shape)."""
         rng = numpy_stream(self._seed, "draws", name)
         unit = rng.random((self._count, *shape))
-        numbers: np.ndarray = (low + (high - low) * unit).astype(np.float32)
+        # The nearest float32 of a number just below `high` can be `high`.
+        below = np.nextafter(np.float32(high), np.float32(low))
+        numbers: np.ndarray = np.minimum((low + (high - low) * unit).astype(np.float32), below)
         return numbers
 
     def choice(self, name: str, sizes: np.ndarray) -> np.ndarray:

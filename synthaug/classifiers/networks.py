@@ -4,6 +4,8 @@ All take float32 (B, C, H, W) in [0, 1] and return logits (B, K): how pixels are
 part of the network, so that a trained one can be used anywhere.
 """
 
+from difflib import get_close_matches
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,7 +13,7 @@ from torch.nn import functional as F
 from synthaug.errors import InputError
 
 TIMM = "timm:"
-WIDTHS = (48, 96, 192)
+WIDTHS = (32, 64, 128)
 
 
 class Standardize(nn.Module):
@@ -117,7 +119,7 @@ def _timm_network(name: str, channels: int, classes: int) -> nn.Module:
     import timm
 
     if not timm.is_model(name):
-        close = timm.list_models(f"*{name[:6]}*")[:5]
+        close = get_close_matches(name, timm.list_models(), n=5)
         hint = f"; close to it: {', '.join(close)}" if close else ""
         raise InputError(f"classifier: timm knows no model {name!r}{hint}")
     network: nn.Module = timm.create_model(name, num_classes=classes, in_chans=channels)

@@ -1,5 +1,6 @@
 """The one function that trains a classifier, and the one that scores it."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +15,7 @@ from torch.optim.swa_utils import update_bn
 from synthaug.classifiers.networks import Normalize, Standardize, build_classifier
 from synthaug.classifiers.recipes import Augmentation, Recipe
 from synthaug.errors import InputError
+from synthaug.generators.settings import expect_count
 from synthaug.images import LabelledImages, Samples, to_float, to_tensor
 from synthaug.mixing.drawing import ClassDrawer, replaced_positions
 from synthaug.seeding import numpy_stream, torch_stream
@@ -59,6 +61,8 @@ def train_classifier(
     True
     """
     recipe = recipe or Recipe()
+    expect_count("steps", steps)
+    expect_count("batch_size", batch_size)
     _check(train, synthetic, ratio, soft_labels)
     where = resolve_device(device)
     classes = len(train.classes)
@@ -81,6 +85,8 @@ def train_classifier(
         nesterov=True,
         weight_decay=recipe.weight_decay,
     )
+    made = (None,) * 4 if synthetic is None else tuple(vars(synthetic).values())
+    run = (classifier, recipe, train.fingerprint, seed, ratio, steps, batch_size, soft_labels)
     averaged = optimize(
         network,
         [Phase("classifier", optimizer, loss)],
@@ -89,7 +95,7 @@ def train_classifier(
         seed=seed,
         device=where,
         checkpoint=None if checkpoint is None else Path(checkpoint),
-        identity=f"classifier {classifier} {recipe} {train.fingerprint} {seed} {ratio}",
+        identity="" if checkpoint is None else f"classifier {_identity(*run, *made)}",
         progress=progress,
     )
     # Averaged weights do not belong to averaged statistics of the activations: take those anew.
@@ -103,6 +109,8 @@ def _check(
 ) -> None:
     if not 0 <= ratio <= 1:
         raise InputError(f"ratio: expected a share from 0 to 1, got {ratio}")
+    if not len(train):
+        raise InputError("train: expected real images, got none")
     expected = (len(train), len(train.classes))
     if soft is not None and soft.shape != expected:
         raise InputError(f"soft_labels: expected shape {expected}, got {soft.shape}")
@@ -114,6 +122,31 @@ def _check(
             f"synthetic images: expected {real.dtype} {real.shape[1:]} like the real ones, got "
             f"{made.dtype} {made.shape[1:]}"
         )
+    classes, count = len(train.classes), len(synthetic)
+    wrong = np.flatnonzero((synthetic.labels < 0) | (synthetic.labels >= classes))
+    if len(wrong):
+        raise InputError(
+            f"synthetic labels: expected 0 to {classes - 1} for {classes} classes, got "
+            f"{synthetic.labels[wrong[0]]} at index {wrong[0]}"
+        )
+    if synthetic.soft_labels is not None and synthetic.soft_labels.shape != (count, classes):
+        raise InputError(
+            f"synthetic soft_labels: expected shape ({count}, {classes}), got "
+            f"{synthetic.soft_labels.shape}"
+        )
+
+
+def _identity(*parts: object) -> str:
+    """A digest of all that settles the result of a run, arrays included."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        digest.update(f"\x1f{type(part).__name__}".encode())
+        if isinstance(part, np.ndarray):
+            digest.update(f"{part.dtype}{part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).data)
+        else:
+            digest.update(str(part).encode())
+    return digest.hexdigest()
 
 
 def _normalization(train: LabelledImages, recipe: Recipe) -> nn.Module:
@@ -146,32 +179,32 @@ class _Batches:
         classes = len(train.classes)
         one_hot = np.eye(classes, dtype=np.float32)
         self._labels = train.labels
-        self._images = to_tensor(train.images).to(device)
+        images = train.images
         targets = one_hot[train.labels] if soft_labels is None else soft_labels
-        self._targets = torch.as_tensor(targets, dtype=torch.float32).to(device)
+        if synthetic is not None:
+            # One array, real images first: a batch is one gather (torch cannot assign uint16).
+            soft = synthetic.soft_labels
+            made_targets = one_hot[synthetic.labels] if soft is None else soft
+            images = np.concatenate([images, synthetic.images])
+            targets = np.concatenate([targets, made_targets])
+            self._drawer = ClassDrawer(synthetic.labels, classes, synthetic.weights)
+        self._images = to_tensor(images).to(device)
+        self._targets = torch.as_tensor(np.array(targets, dtype=np.float32, order="C")).to(device)
         self._augment = Augmentation(recipe, classes)
         self._size, self._seed, self._device = batch_size, seed, device
         self._count = round(ratio * batch_size) if synthetic is not None else 0
-        if synthetic is not None:
-            self._drawer = ClassDrawer(synthetic.labels, classes, synthetic.weights)
-            self._made = to_tensor(synthetic.images).to(device)
-            soft = synthetic.soft_labels
-            made_targets = one_hot[synthetic.labels] if soft is None else soft
-            self._made_targets = torch.as_tensor(made_targets).to(device)
         balanced = ClassDrawer(train.labels, classes) if recipe.class_balanced else None
         self._order = _balanced_order(seed, balanced) if balanced else _order(seed, len(train))
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        real = self._order(step * self._size, self._size)
-        images = self._images[torch.as_tensor(real).to(self._device)]
-        targets = self._targets[torch.as_tensor(real).to(self._device)]
+        picks = self._order(step * self._size, self._size)
         if self._count:
             rng = numpy_stream(self._seed, "synthetic", step)
             places = replaced_positions(self._size, self._count, rng)
-            made = torch.as_tensor(self._drawer.draw(self._labels[real[places]], rng))
-            where, made = torch.as_tensor(places).to(self._device), made.to(self._device)
-            images[where], targets[where] = self._made[made], self._made_targets[made]
-        return self._augment(images, targets)
+            made = self._drawer.draw(self._labels[picks[places]], rng)
+            picks[places] = len(self._labels) + made
+        chosen = torch.as_tensor(picks).to(self._device)
+        return self._augment(self._images[chosen], self._targets[chosen])
 
 
 class _order:

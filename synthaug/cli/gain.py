@@ -2,13 +2,12 @@
 
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import joblib
 import typer
-from rich.console import Console
 
 from synthaug.classifiers import POLICIES, Recipe
 from synthaug.cli.generators import TRAINED, Family, build
@@ -19,11 +18,16 @@ from synthaug.cli.options import (
     Json,
     Mode,
     OnError,
+    PerClass,
     Quiet,
     Seed,
+    check_device,
+    check_directory,
+    check_file,
     read,
 )
-from synthaug.cli.output import errors, progress, show_gain
+from synthaug.cli.output import errors, progress, results, show_gain
+from synthaug.errors import InputError
 from synthaug.gain import Gain, Source, measure_gain
 from synthaug.gain.arms import transfer_sources
 from synthaug.gain.choice import Search
@@ -33,6 +37,7 @@ from synthaug.images import LabelledImages
 from synthaug.reading import split_off, splits_of
 
 TEST_SHARE = 0.3  # set apart where the data have no test split
+BATCH = 64
 CACHE = Path("~/.cache/synthaug/gain")
 DEFAULT_GENERATORS = [Family.TRANSFER, Family.STYLE_SWAP, Family.RANDOM_FIELD]
 # Few enough steps and arms for about a minute on two cores. Steps, recipe and the number of
@@ -47,43 +52,63 @@ DEMO_NOTE = (
 
 
 def gain(
+    context: typer.Context,
     data: Annotated[
         str | None,
-        typer.Argument(help=f"Labelled images: {DATA_FORMS}. Without it: a demonstration."),
+        typer.Argument(
+            metavar="DATA", help=f"Labelled images: {DATA_FORMS}. Without it: a demonstration."
+        ),
     ] = None,
     test: Annotated[
-        str | None, typer.Option(help="Test images from another place than DATA.")
+        str | None,
+        typer.Option(metavar="DATA", help="Test images, where DATA has none or others."),
     ] = None,
-    per_class: Annotated[
-        int | None, typer.Option(min=1, help="Train on so many images a class, drawn anew a seed.")
-    ] = None,
-    seeds: Annotated[int, typer.Option(min=2, help="Paired repetitions.")] = 5,
+    per_class: PerClass = None,
+    seeds: Annotated[
+        int,
+        typer.Option(metavar="N", min=2, help="Repetitions, each with other images and networks."),
+    ] = 5,
     precision: Annotated[
         float | None,
-        typer.Option(help="Add seeds until the interval is at most ± so many points (up to 60)."),
+        typer.Option(
+            metavar="POINTS",
+            help="Add seeds, up to 60, until the interval is at most ± so many points.",
+        ),
     ] = None,
     generator: Annotated[
         list[Family] | None,
-        typer.Option(help="Generator to measure; repeatable. Default: transfer and the controls."),
+        typer.Option(
+            metavar="NAME",
+            help=f"Generator to measure; repeatable: {', '.join(Family)}. Default: transfer and "
+            "those without training.",
+        ),
     ] = None,
     pool: Annotated[
         Path | None,
-        typer.Option(help="Measure these images too; alone unless --generator is given."),
+        typer.Option(
+            metavar="POOL", help="Measure these images too; alone unless --generator is given."
+        ),
     ] = None,
     arms: Annotated[
-        Search, typer.Option(help="How widely to search for the best way of mixing.")
-    ] = "staged",
+        Search | None,
+        typer.Option(help="How widely to search for the best way of mixing. Default: staged."),
+    ] = None,
     classifier: Annotated[
-        str, typer.Option(help='"resnet" (small, from scratch) or "timm:NAME".')
+        str, typer.Option(metavar="NAME", help='"resnet" (small, from scratch) or "timm:NAME".')
     ] = "resnet",
     policy: Annotated[
         str | None,
-        typer.Option(help=f"Fix the geometry, not tune it: {', '.join(POLICIES)}."),
+        typer.Option(metavar="NAME", help=f"Fix the geometry, not tune it: {', '.join(POLICIES)}."),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Fix the optimiser steps of each arm, not tune them.")
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Fix the optimiser steps of each arm, not tune them."
+        ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=2, help="Images a step.")] = 64,
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="N", min=2, help=f"Images a step. Default: {BATCH}.")
+    ] = None,
     image_size: ImageSize = None,
     mode: Mode = None,
     on_error: OnError = "raise",
@@ -91,31 +116,49 @@ def gain(
         Path | None, typer.Option(metavar="DIR", help="Write report.html and result.json there.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes side by side. Default: one a CPU core.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Processes side by side. Default: one a CPU core, or one in all on a GPU.",
+        ),
     ] = None,
     cache: Annotated[
         Path,
-        typer.Option(help="Where finished cells wait, so that an interrupted run continues."),
+        typer.Option(
+            metavar="DIR",
+            help="Where finished cells (one arm, one seed) wait until the run is over, so that an "
+            "interrupted one goes on.",
+        ),
     ] = CACHE,
     seed: Seed = 0,
     device: Device = "auto",
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Measure whether synthetic images raise a classifier's accuracy on held-out images, and by
-    how much, over the best training without them."""
-    if data is None and not quiet:
-        errors.print(DEMO_NOTE, highlight=False)
-    sources = _sources(generator, pool)
+    """Measure whether synthetic images help a classifier, and by how much.
+
+    The gain is in percentage points of accuracy on held-out images, over the
+    best training without synthetic images. Without DATA it runs for about a
+    minute on scikit-learn's digits.
+    """
     demo = data is None
-    splits = _read_splits(data or "digits", test, image_size, mode, on_error)
     study = cache.expanduser()
-    with progress(quiet) as update:
+    recipe = _recipe(policy, demo)
+    check_device(device)
+    check_file("--json", json)
+    check_directory("--report", report)
+    check_directory("--cache", study)
+    sources = _sources(generator, pool)
+    splits = _read_splits(data or "digits", test, image_size, mode, on_error)
+    if demo and not quiet:
+        errors.print(DEMO_NOTE)
+    with progress(quiet, growing=True) as update:
         result = measure_gain(
             splits.train,
             splits.test,
             validation=splits.validation,
-            arms="quick" if demo else arms,
+            arms=arms or ("quick" if demo else "staged"),
             sources=_demo_sources() if demo and sources is None else sources,
             pool=pool,
             seeds=seeds,
@@ -123,22 +166,33 @@ def gain(
             precision=precision,
             per_class=DEMO_IMAGES if demo and per_class is None else per_class,
             classifier=classifier,
-            recipe=DEMO_RECIPE if demo else None,
+            recipe=recipe,
             policy=policy,
             steps=DEMO_STEPS if demo and steps is None else steps,
-            batch_size=DEMO_BATCH if demo else batch_size,
+            batch_size=batch_size or (DEMO_BATCH if demo else BATCH),
             device=device,
             jobs=jobs or _jobs(device),
             cache=study,
             report=update,
             name=data or "digits",
         )
-    result.protocol["command"] = shlex.join(["synthaug", *sys.argv[1:]])
+    if splits.set_apart:
+        result.protocol["caveats"].append(splits.set_apart)
+    result.protocol["command"] = shlex.join(["synthaug", *(context.obj or sys.argv[1:])])
     _write(result, json, report)
     if not quiet:
-        show_gain(result, Console())
+        show_gain(result, results())
         if report is not None:
-            errors.print(f"Report: {report / 'report.html'}", highlight=False)
+            errors.print(f"Report: {report / 'report.html'}", soft_wrap=True)
+
+
+def _recipe(policy: str | None, demo: bool) -> Recipe | None:
+    """The fixed recipe of the demonstration; None where it is tuned."""
+    if policy is not None and policy not in POLICIES:
+        raise InputError(f"--policy: expected one of {', '.join(POLICIES)}, got {policy!r}")
+    if not demo:
+        return None
+    return DEMO_RECIPE if policy is None else replace(DEMO_RECIPE, policy=policy)
 
 
 def _write(result: Gain, json: Path | None, report: Path | None) -> None:
@@ -182,19 +236,21 @@ class _Splits:
     train: LabelledImages
     validation: LabelledImages | None
     test: LabelledImages
+    set_apart: str = ""  # where the test images came from, if they had to be set apart
 
 
 def _read_splits(
     data: str, test: str | None, image_size: int | None, mode: str | None, on_error: str
 ) -> _Splits:
     """Training, validation and test images; a test split is set apart where there is none."""
+    known, others = splits_of(data), None if test is None else splits_of(test)
     train = read(data, image_size, mode, on_error)
-    known = splits_of(data)
     validation = read(data, image_size, mode, on_error, "val") if "val" in known else None
-    if test is not None:
-        split = "test" if "test" in splits_of(test) else "train"
+    if test is not None and others is not None:
+        split = "test" if "test" in others else "train"
         return _Splits(train, validation, read(test, image_size, mode, on_error, split))
     if "test" in known:
         return _Splits(train, validation, read(data, image_size, mode, on_error, "test"))
     kept, held = split_off(train, TEST_SHARE, seed=0)
-    return _Splits(train.subset(kept), validation, train.subset(held))
+    note = f"{data} has no test split, so {len(held)} of its {len(train)} images were set apart"
+    return _Splits(train.subset(kept), validation, train.subset(held), note)

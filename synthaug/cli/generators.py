@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from synthaug.cli.options import (
     Data,
@@ -18,9 +17,12 @@ from synthaug.cli.options import (
     PerClass,
     Quiet,
     Seed,
+    check_device,
+    check_file,
+    check_output,
     read,
 )
-from synthaug.cli.output import finish, progress, show_card
+from synthaug.cli.output import describe, finish, progress, results, show_card, spell_seconds
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST, read_json
 from synthaug.generators import (
@@ -32,7 +34,9 @@ from synthaug.generators import (
     TransferVAE,
     load_generator,
 )
+from synthaug.generators.base import KIND as GENERATOR
 from synthaug.pool import SamplePool
+from synthaug.pool.sample_pool import KIND as POOL
 from synthaug.reading import draw_subset
 
 
@@ -68,9 +72,16 @@ def build(family: Family, steps: int | None) -> Generator:
 
 def fit(
     data: Data,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the generator.")],
-    generator: Annotated[Family, typer.Option(help="Kind of generator.")] = Family.TRANSFER,
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps.")] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="GENERATOR", help="Directory to write.")
+    ],
+    generator: Annotated[
+        Family, typer.Option(metavar="NAME", help=f"Kind of generator: {', '.join(Family)}.")
+    ] = Family.TRANSFER,
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Optimiser steps. Default: the generator's own."),
+    ] = None,
     per_class: PerClass = None,
     image_size: ImageSize = None,
     mode: Mode = None,
@@ -82,12 +93,16 @@ def fit(
 ) -> None:
     """Fit a generator to the training images of DATA.
 
-    Killed and started again with the same options, training goes on from OUTPUT.checkpoint.
+    Killed and started again with the same options, training goes on from
+    GENERATOR.checkpoint.
     """
+    made = build(generator, steps)
+    check_device(device)
+    check_output(output, GENERATOR)
+    check_file("--json", json)
     images = read(data, image_size, mode, on_error)
     if per_class is not None:
         images = images.subset(draw_subset(images, per_class, seed=seed))
-    made = build(generator, steps)
     checkpoint = output.with_name(f"{output.name}.checkpoint")
     with progress(quiet) as update:
         made.fit(
@@ -98,42 +113,55 @@ def fit(
             progress=lambda done, total: update(f"fitting {made.family}", done, total),
         )
     made.save(output)
-    seconds, count = made.card["seconds"], len(images)
-    summary = f"{output}: {made.family} fitted to {count} images in {seconds:.0f} s"
+    seconds = spell_seconds(made.card["seconds"])
+    summary = f"{output}: {made.family} fitted to {len(images)} images in {seconds} s"
     if made.keeps_images:
         summary += "; it starts from real images and holds them, so treat it like the data"
     finish(summary, made.card, json, quiet)
 
 
 def sample(
-    generator: Annotated[Path, typer.Argument(help="Directory that fit wrote.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the pool.")],
-    per_class: Annotated[int, typer.Option(min=1, help="Images of every class.")] = 200,
+    generator: Annotated[
+        Path, typer.Argument(metavar="GENERATOR", help="Directory that fit wrote.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="POOL", help="Directory to write.")
+    ],
+    per_class: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Images of every class.")
+    ] = 200,
     seed: Seed = 0,
     device: Device = "auto",
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Sample a pool of synthetic images from a fitted generator."""
+    check_device(device)
+    check_output(output, POOL)
+    check_file("--json", json)
     pool = SamplePool.create(output, load_generator(generator, device=device), per_class, seed=seed)
-    finish(repr(pool), pool.manifest, json, quiet)
+    finish(describe(pool), pool.manifest, json, quiet)
 
 
 def inspect(
-    directory: Annotated[Path, typer.Argument(help="A generator or a pool.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="A generator or a pool.")],
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Show the card of a generator or pool: what made it, from what, with which settings."""
+    check_file("--json", json)
     card = _card(directory)
     if not quiet:
-        show_card(card, Console())
+        show_card(card, results())
     finish("", card, json, True)
 
 
 def _card(directory: Path) -> dict[str, Any]:
-    if not (directory / MANIFEST).exists():
+    path = directory / MANIFEST
+    card = read_json(path) if path.exists() else {}
+    if card.get("kind") not in (GENERATOR, POOL):
         raise InputError(
-            f"{directory}: expected the directory of a generator or pool, found no {MANIFEST}"
+            f"{directory}: expected a directory that fit, sample or import wrote, found no "
+            f"{MANIFEST} of a {GENERATOR} or a {POOL}"
         )
-    return read_json(directory / MANIFEST)
+    return card

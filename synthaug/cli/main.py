@@ -1,6 +1,5 @@
 """`synthaug`: exit status 0 done, 1 failed, 2 wrong usage or bad input, 130 interrupted."""
 
-import os
 import sys
 import traceback
 import warnings
@@ -12,13 +11,17 @@ from synthaug.cli.gain import gain
 from synthaug.cli.generators import fit, inspect, sample
 from synthaug.cli.output import errors
 from synthaug.cli.pools import export, import_images
-from synthaug.errors import InputError, TrainingError
+from synthaug.errors import InputError
+
+DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+DEBUG = "--debug"
 
 app = typer.Typer(
     name="synthaug",
     help="Synthetic images for small image-classification sets, and an honest measure of whether "
     "they help.",
-    no_args_is_help=True,
+    epilog="synthaug COMMAND --help explains a command. Exit status: 0 done, 1 failed, 2 wrong "
+    "usage or bad input, 130 interrupted.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -31,33 +34,54 @@ for command, name in (
     (export, "export"),
     (inspect, "inspect"),
 ):
-    app.command(name)(command)
-
-DEBUG = "--debug"
+    app.command(name, epilog=f"{DEBUG} shows the traceback of an error.")(command)
 
 
 def run(arguments: list[str] | None = None) -> None:
-    """Run the command line; `--debug` anywhere on it shows the traceback of an error."""
+    """Run the command line and exit; `--debug` anywhere on it shows the traceback of an error."""
     given = sys.argv[1:] if arguments is None else arguments
-    debug = DEBUG in given or bool(os.environ.get("SYNTHAUG_DEBUG"))
-    warnings.showwarning = _show_warning
+    words = [each for each in given if each != DEBUG]
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        sys.exit(_run(words, debug=len(words) < len(given)))
+
+
+def _run(words: list[str], *, debug: bool) -> int:
+    if not words:
+        app(["--help"], prog_name="synthaug", standalone_mode=False)
+        return WRONG
     try:
-        app([each for each in given if each != DEBUG], prog_name="synthaug")
-    except (InputError, TrainingError) as error:
-        sys.exit(_fail(str(error), 2 if isinstance(error, InputError) else 1, debug))
+        # What is typed is handed on, since a result says which command made it.
+        status = app(words, prog_name="synthaug", standalone_mode=False, obj=words) or DONE
     except KeyboardInterrupt:
-        sys.exit(_fail("interrupted", 130, debug))
+        status = INTERRUPTED
     except Exception as error:
-        text = f"{type(error).__name__}: {error} (--debug shows where; please report it)"
-        sys.exit(_fail(text, 1, debug))
+        if debug:
+            traceback.print_exc()
+        message, status = _explain(error)
+        errors.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+    if status == INTERRUPTED:
+        note = "interrupted; started again, gain and fit go on from where they were"
+        errors.print(note, soft_wrap=True)
+    return int(status)
 
 
-def _fail(message: str, status: int, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    errors.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
-    return status
+def _explain(error: Exception) -> tuple[str, int]:
+    """The message on one line, and the exit status."""
+    text = " ".join(str(error).split())
+    if isinstance(error, InputError):
+        return text, WRONG
+    if hasattr(error, "format_message"):  # typer's usage errors, whose base it does not export
+        context = getattr(error, "ctx", None)
+        asked = "synthaug" if context is None else context.command_path
+        said = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")
+        return f"{said}; {asked} --help shows what there is", WRONG
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}", FAILED
+    known = type(error).__module__.startswith("synthaug.")
+    return text if known else f"{type(error).__name__}: {text} ({DEBUG} shows where)", FAILED
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    errors.print(f"[yellow]warning:[/] {escape(str(message))}", highlight=False, soft_wrap=True)
+    errors.print(f"[yellow]warning:[/] {escape(str(message))}", soft_wrap=True)

@@ -1,33 +1,58 @@
-"""Options that several commands share, each explained once."""
+"""Options that several commands share, each explained once, and what can be checked of them before
+any work begins."""
 
+import tempfile
+import warnings
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import typer
 
+from synthaug.errors import InputError
+from synthaug.files import read_manifest
+from synthaug.images import LabelledImages
 from synthaug.reading import read_images
+from synthaug.training import resolve_device
 
 DATA_FORMS = (
     'a folder of class folders, an .npz, a .csv (path,label[,split][,group]), "digits", '
     '"torchvision:NAME" or "medmnist:NAME"'
 )
 
-Data = Annotated[str, typer.Argument(help=f"Labelled images: {DATA_FORMS}.")]
+
+def _hush(quiet: bool) -> bool:
+    if quiet:
+        warnings.simplefilter("ignore")
+    return quiet
+
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help=f"Labelled images: {DATA_FORMS}.")]
 ImageSize = Annotated[
-    int | None, typer.Option(min=8, max=256, help="Resize images to this side, in pixels.")
+    int | None,
+    typer.Option(metavar="N", min=8, max=256, help="Resize images to N x N pixels."),
 ]
-Mode = Annotated[str | None, typer.Option(help='Convert images to "gray" or "rgb".')]
+Mode = Annotated[
+    Literal["gray", "rgb"] | None, typer.Option(help="Convert images to one or three channels.")
+]
 OnError = Annotated[
-    str, typer.Option(help='"raise" on an unreadable image, or "skip" it and say which.')
+    Literal["raise", "skip"],
+    typer.Option(help="Stop at an image that cannot be read, or leave it out and say which."),
 ]
-PerClass = Annotated[int | None, typer.Option(min=1, help="Train on so many images a class.")]
-Seed = Annotated[int, typer.Option(min=0, help="Settles every random choice.")]
-Device = Annotated[str, typer.Option(help='"auto" (a GPU where there is one), "cpu", "cuda:0".')]
+PerClass = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Train on N images a class, not all.")
+]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Settles every random choice.")]
+Device = Annotated[
+    str,
+    typer.Option(metavar="NAME", help='"auto" (a GPU where there is one), "cpu", "cuda:0".'),
+]
 Json = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", callback=_hush, help="Print nothing but errors.")
+]
 
 
 class ExportFormat(StrEnum):
@@ -39,6 +64,57 @@ class ExportFormat(StrEnum):
 
 def read(
     data: str, image_size: int | None, mode: str | None, on_error: str, split: str = "train"
-) -> Any:
+) -> LabelledImages:
     """`read_images` with the options of the command line."""
     return read_images(data, split=split, image_size=image_size, mode=mode, on_error=on_error)
+
+
+def check_device(device: str) -> None:
+    """Raise `InputError` for a device that is not there."""
+    try:
+        resolve_device(device)
+    except InputError as error:
+        raise InputError(f"--{error}; leave --device out for what there is") from None
+
+
+def check_file(option: str, path: Path | None) -> None:
+    """Raise `InputError` unless a file can be written at `path`; nothing is left there."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise InputError(f"{option} {path}: expected a file to write, this is a directory")
+    _check_parent(option, path, path.parent)
+
+
+def check_directory(option: str, path: Path | None) -> None:
+    """Raise `InputError` unless files can be written in a directory `path`, be it there or not."""
+    if path is not None:
+        _check_parent(option, path, path)
+
+
+def check_new(option: str, path: Path) -> None:
+    """Raise `InputError` unless something new can be written at `path`."""
+    _check_parent(option, path, path.parent)
+
+
+def check_output(path: Path, kind: str) -> None:
+    """Raise `InputError` unless a directory can be written at `path`, or one of the same kind
+    replaced."""
+    if path.is_dir():
+        read_manifest(path, kind=kind, doing="replace")
+    elif path.exists():
+        raise InputError(f"--output {path}: expected a directory to write, this is a file")
+    _check_parent("--output", path, path.parent)
+
+
+def _check_parent(option: str, path: Path, directory: Path) -> None:
+    """Try to write in `directory`, or in the nearest one above it that exists."""
+    while not directory.exists() and directory != directory.parent:
+        directory = directory.parent
+    try:
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{option} {path}: cannot write in {directory} ({error.strerror}); name another place"
+        ) from None

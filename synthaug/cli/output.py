@@ -1,10 +1,13 @@
 """What a person sees: progress, tables, errors."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -12,47 +15,79 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    SpinnerColumn,
     Task,
     TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from synthaug.files import write_json
 from synthaug.gain import ArmResult, Gain
 from synthaug.gain.result import NO_ARM
+from synthaug.pool import SamplePool
 
-errors = Console(stderr=True)
+UNBOUNDED = 1000  # columns, where the output goes into a file or another program
+
+errors = Console(stderr=True, highlight=False)
 
 
-class _Rate(ProgressColumn):
-    """Steps or cells a minute."""
+def results() -> Console:
+    """Standard output: wrapped at words on a terminal, whole lines elsewhere."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = UNBOUNDED
+    return console
+
+
+class _Pace(ProgressColumn):
+    """Steps or cells a minute, and the time left, both from what was done under one heading."""
+
+    def __init__(self, *, growing: bool) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._bound = "at least " if growing else ""
+        self._heading, self._when, self._done = "", 0.0, 0
+        self._spent: dict[str, tuple[float, int]] = {}  # seconds and steps or cells by heading
+
+    def note(self, heading: str, done: int) -> None:
+        now = time.monotonic()
+        if heading == self._heading:
+            seconds, count = self._spent.get(heading, (0.0, 0))
+            self._spent[heading] = (seconds + now - self._when, count + done - self._done)
+        self._heading, self._when, self._done = heading, now, done
 
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{60 * speed:,.0f}/min", style="progress.data.speed")
+        seconds, count = self._spent.get(self._heading, (0.0, 0))
+        if not count or not seconds or task.total is None:
+            return Text("")
+        pace = f"{60 * count / seconds:,.0f}/min"
+        waited = time.monotonic() - self._when
+        left = round((task.total - self._done) * seconds / count - waited)
+        return Text(f"{pace} {self._bound}{timedelta(seconds=left)} left" if left > 0 else pace)
 
 
 @contextmanager
-def progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar with rate and time left, on a terminal only; call it with (what, done, of how many)."""
+def progress(quiet: bool, *, growing: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar with rate and time left, on a terminal only; call it with (what, done, of how many).
+
+    growing: whether "of how many" may still rise, so that the time left is at least what it says.
+    """
+    pace = _Pace(growing=growing)
     columns = (
+        SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=None, table_column=Column(ratio=1)),
         MofNCompleteColumn(),
-        _Rate(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        pace,
     )
     shown = not quiet and errors.is_terminal
-    with Progress(*columns, console=errors, disable=not shown, transient=True) as bar:
+    bar = Progress(*columns, console=errors, disable=not shown, transient=True, expand=True)
+    with bar:
         task = bar.add_task("starting", total=None)
 
         def update(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
+            pace.note(what, done)
+            bar.update(task, description=what, completed=done, total=total or None)
 
         yield update
 
@@ -64,9 +99,11 @@ def show_gain(gain: Gain, console: Console) -> None:
         f"[bold]{escape(str(data['name']))}[/]: {data['classes']} classes, {data['train']:,} "
         f"training and {data['test']:,} test images; {protocol['steps']:,} steps of "
         f"{protocol['batch_size']} on {protocol['device']}; choices made on "
-        f"{protocol['validation']}"
+        f"{escape(protocol['validation'])}"
     )
-    console.print(_arms(gain))
+    console.print()
+    console.print(_arms(gain, framed=console.is_terminal))
+    console.print()
     colour = {"helps": "green", "hurts": "red", "no evidence": "yellow"}[gain.verdict]
     console.print(f"[bold {colour}]{escape(gain.sentence())}[/]")
     control = gain.gain_over_control
@@ -85,35 +122,63 @@ def show_gain(gain: Gain, console: Console) -> None:
         )
     # As plain text, so that the lines can be copied.
     console.print()
-    console.print(protocol["next_steps"], markup=False, highlight=False, soft_wrap=True)
+    console.print(protocol["next_steps"], markup=False, soft_wrap=True)
 
 
-def _arms(gain: Gain) -> Table:
-    table = Table(caption=f"{gain.protocol['metric']} on the test images, in %; gain in points")
-    table.add_column("arm", min_width=30)
-    for name in ("uses", "accuracy", "gain", "95 % interval", "seconds"):
-        table.add_column(name, justify="left" if name == "uses" else "right", no_wrap=True)
+def _arms(gain: Gain, *, framed: bool) -> Table:
+    """The arms; only their names are wrapped where it is narrow, numbers stay whole."""
+    table = Table(
+        box=box.SIMPLE_HEAD if framed else None,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1 if framed else 2, 0, 0),
+        caption=f"{gain.protocol['metric']} on test images in %, gain over baseline in points, "
+        "seconds a seed",
+        caption_justify="left",
+    )
+    table.add_column("arm", no_wrap=not framed)
+    table.add_column("uses", no_wrap=True)
+    interval = f"{gain.gain.confidence:.0%} interval"
+    for name in ("accuracy", "gain", interval, "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
     for arm in gain.arms:
-        style = "bold" if arm.name in (gain.baseline, gain.chosen["arm"]) else ""
-        table.add_row(*_cells(gain, arm), style=style)
+        role = _role(gain, arm)
+        table.add_row(*_cells(gain, arm, role), style="bold" if role else "")
     return table
 
 
-def _cells(gain: Gain, arm: ArmResult) -> list[str]:
+def _role(gain: Gain, arm: ArmResult) -> str:
+    """What the arm is in this comparison, if anything."""
+    roles = {gain.control: "control", gain.chosen["arm"]: "chosen", gain.baseline: "baseline"}
+    return roles.get(arm.name, "")
+
+
+def _cells(gain: Gain, arm: ArmResult, role: str) -> list[str]:
     scores = gain.scores(arm.name)
-    row = [escape(arm.name), arm.uses, f"{100 * sum(scores) / len(scores):.1f}"]
+    name = f"{arm.name} ({role})" if role else arm.name
+    row = [escape(name), arm.uses, f"{100 * sum(scores) / len(scores):.1f}"]
     if arm.gain is None:
-        row += ["baseline", ""]
+        row += ["", ""]
     else:
         row += [f"{arm.gain.points:+.1f}", f"{arm.gain.low:+.1f} to {arm.gain.high:+.1f}"]
-    return [*row, f"{sum(arm.seconds) / len(arm.seconds):.0f}"]
+    return [*row, spell_seconds(sum(arm.seconds) / len(arm.seconds))]
+
+
+def spell_seconds(seconds: float) -> str:
+    """With a decimal where there are few.
+
+    >>> spell_seconds(0.31), spell_seconds(1234.5)
+    ('0.3', '1,234')
+    """
+    return f"{seconds:.1f}" if seconds < 10 else f"{seconds:,.0f}"
 
 
 def show_card(card: Mapping[str, Any], console: Console) -> None:
     """A manifest as a table, nested entries under dotted names."""
-    table = Table(show_header=False, box=None)
+    table = Table(show_header=False, box=None, pad_edge=False)
     for key, value in _flat(card):
-        table.add_row(f"[bold]{escape(key)}[/]", escape(str(value)))
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        table.add_row(f"[bold]{escape(key)}[/]", escape(shown))
     console.print(table)
 
 
@@ -125,9 +190,19 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{key}", item
 
 
+def describe(pool: SamplePool) -> str:
+    """What a pool holds, on one line."""
+    images = pool.samples.images
+    shape = "x".join(str(side) for side in images.shape[1:])
+    return (
+        f"{pool.directory}: {len(pool)} images of {len(pool.classes)} classes, {shape} "
+        f"{images.dtype}, from {pool.manifest['source']}"
+    )
+
+
 def finish(summary: str, card: Mapping[str, Any], json: Path | None, quiet: bool) -> None:
     """Say what was done, and write its card where JSON was asked for."""
     if json is not None:
         write_json(json, dict(card))
     if not quiet:
-        Console().print(summary, markup=False, highlight=False, soft_wrap=True)
+        results().print(summary, markup=False)

@@ -14,17 +14,25 @@ from synthaug.cli.options import (
     Mode,
     OnError,
     Quiet,
+    check_file,
+    check_new,
+    check_output,
     read,
 )
-from synthaug.cli.output import finish
+from synthaug.cli.output import describe, finish
 from synthaug.images import Samples
 from synthaug.pool import SamplePool
 from synthaug.pool.export import export_folder, export_npz
+from synthaug.pool.sample_pool import KIND as POOL
 
 
 def import_images(
-    images: Annotated[str, typer.Argument(help=f"Synthetic images: {DATA_FORMS}.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the pool.")],
+    images: Annotated[
+        str, typer.Argument(metavar="IMAGES", help=f"Synthetic images: {DATA_FORMS}.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="POOL", help="Directory to write.")
+    ],
     image_size: ImageSize = None,
     mode: Mode = None,
     on_error: OnError = "raise",
@@ -32,15 +40,20 @@ def import_images(
     quiet: Quiet = False,
 ) -> None:
     """Make a pool of images from elsewhere: a diffusion model, a simulator, a colleague's GAN."""
+    check_output(output, POOL)
+    check_file("--json", json)
     data = read(images, image_size, mode, on_error)
     samples = Samples(data.images, data.labels)
     pool = SamplePool.from_samples(output, samples, data.classes, source=Path(images).name)
-    finish(repr(pool), pool.manifest, json, quiet)
+    finish(describe(pool), pool.manifest, json, quiet)
 
 
 def export(
-    pool: Annotated[Path, typer.Argument(help="Directory of the pool.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="What to write; must not exist.")],
+    pool: Annotated[Path, typer.Argument(metavar="POOL", help="Directory of the pool.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="PATH", help="What to write; must not exist."),
+    ],
     format: Annotated[
         ExportFormat, typer.Option(help="A folder of PNG files by class, or one .npz.")
     ] = ExportFormat.FOLDER,
@@ -48,6 +61,8 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Write a pool in a form that other tools read."""
+    check_new("--output", output)
+    check_file("--json", json)
     source = SamplePool(pool)
     write = {ExportFormat.FOLDER: export_folder, ExportFormat.NPZ: export_npz}[format]
     write(source, output)

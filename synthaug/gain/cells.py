@@ -10,7 +10,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -57,6 +57,13 @@ class Study:
     batch_size: int
     device: str
     directory: Path
+    _parts: dict[int, list[Part]] = field(default_factory=dict, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_parts": {}}  # a process works them out for the seed it is given
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
 
     def in_own_directory(self) -> Self:
         """The study in a subdirectory named after all that its cells depend on."""
@@ -73,7 +80,11 @@ class Study:
         return replace(self, directory=self.directory / digest)
 
     def parts(self, seed: int) -> list[Part]:
-        return plan_parts(self.train, self.validation, self.per_class, seed)[0]
+        """The seed's parts (see `plan_parts`)."""
+        if seed not in self._parts:
+            planned = plan_parts(self.train, self.validation, self.per_class, seed)
+            self._parts[seed] = planned[0]
+        return self._parts[seed]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from synthaug.gain.leaks import refuse_copies
 from synthaug.gain.parts import plan_parts
 from synthaug.gain.pictures import Pictures, choose_pictures
 from synthaug.gain.result import NO_ARM, Gain
+from synthaug.gain.sharing import kept_until_done
 from synthaug.gain.statistics import Interval, clearly_better, seeds_for_precision, verdict
 from synthaug.gain.table import TestScores, arm_table, describe, gain_of
 from synthaug.gain.trials import Trials
@@ -76,8 +77,8 @@ def measure_gain(
     recipe, policy, steps: fix the training recipe, its geometry alone, or the number of optimiser
         steps; what is not fixed is tuned on validation images before any arm is compared.
     jobs: processes side by side, each on one thread.
-    cache: a directory for finished cells, from which an interrupted run continues; by default a
-        temporary one.
+    cache: a directory for finished cells, from which an interrupted run continues and which a
+        finished one cleans up; by default a temporary one.
     report: called with (what is running, cells done, cells known so far).
 
     Raises `InputError` for inputs that do not fit, among them a pool with copies of test images.
@@ -103,6 +104,7 @@ def measure_gain(
         where = str(resolve_device(device))
         study = Study(train, validation, per_class, classifier, batch_size, where, Path(directory))
         study = study.in_own_directory()
+        stack.enter_context(kept_until_done(study.directory))
         numbers = list(range(seed, seed + seeds))
         trials = Trials(study, Runner(study, jobs, report), _metric(train), numbers)
         tuning = tune(trials, recipe, policy, steps)

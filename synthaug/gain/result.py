@@ -1,5 +1,6 @@
 """The result of `measure_gain`, as Python objects and as the JSON that users script against."""
 
+import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -80,7 +81,10 @@ class Gain:
 
     def to_json(self) -> dict[str, Any]:
         """The contract that users script against; see the reference."""
-        return asdict(replace(self, pictures=None), dict_factory=_without_pictures)
+        value = asdict(replace(self, pictures=None), dict_factory=_without_pictures)
+        # Tuples become lists, so that what is loaded equals what was saved.
+        plain: dict[str, Any] = json.loads(json.dumps(value))
+        return plain
 
     def save(self, path: str | Path) -> None:
         """Write the JSON, atomically."""

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from synthaug.errors import InputError
-from synthaug.generators.base import Generator, members
+from synthaug.generators.anchors import members
+from synthaug.generators.base import Generator
 from synthaug.generators.diff_augment import POLICIES, diff_augment
 from synthaug.generators.losses import hinge_discriminator, hinge_generator
 from synthaug.generators.networks import ConditionalDecoder, ProjectionDiscriminator

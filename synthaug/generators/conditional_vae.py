@@ -21,7 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthaug.generators.base import Generator, donor_labels, draw_member
+from synthaug.generators.anchors import DONORS, donor_labels, draw_member
+from synthaug.generators.base import Generator
 from synthaug.generators.losses import (
     kl_to_standard_normal,
     reparametrize,
@@ -82,7 +83,7 @@ class ConditionalVAE(Generator):
             expect_count(name, getattr(self, name))
         expect_count("batch_size", self.batch_size, least=2)  # batch norm needs two
         expect_choice("sampling", self.sampling, SAMPLINGS)
-        expect_choice("donors", self.donors, ("any", "within"))
+        expect_choice("donors", self.donors, DONORS)
         expect_range("strength", self.strength)
         expect_number("kl_weight", self.kl_weight, zero=True)
         expect_number("learning_rate", self.learning_rate)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from synthaug.generators.base import Untrained, draw_member
+from synthaug.generators.anchors import draw_member
+from synthaug.generators.base import Untrained
+from synthaug.generators.settings import expect_count, expect_number
 from synthaug.generators.warping import deform, resize_field
 from synthaug.seeding import Draws
 
@@ -33,6 +35,11 @@ class RandomField(Untrained):
     flow: float = 0.04
     gain: float = 0.15
     bias: float = 0.05
+
+    def _check_settings(self) -> None:
+        expect_count("cells", self.cells)
+        for name in ("flow", "gain", "bias"):
+            expect_number(name, getattr(self, name), zero=True)
 
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
         data = self._fitted()

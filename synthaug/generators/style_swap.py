@@ -12,7 +12,9 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthaug.generators.base import Untrained, draw_donor, draw_member
+from synthaug.generators.anchors import DONORS, draw_donor, draw_member
+from synthaug.generators.base import Untrained
+from synthaug.generators.settings import expect_choice, expect_count, expect_range
 from synthaug.seeding import Draws
 
 
@@ -33,6 +35,11 @@ class StyleSwap(Untrained):
     cells: int = 8
     strength: tuple[float, float] = (0.5, 1.0)
     donors: str = "any"
+
+    def _check_settings(self) -> None:
+        expect_count("cells", self.cells)
+        expect_range("strength", self.strength)
+        expect_choice("donors", self.donors, DONORS)
 
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
         data = self._fitted()

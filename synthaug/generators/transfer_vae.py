@@ -20,12 +20,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthaug.generators.base import Generator, donor_labels, draw_member, members
+from synthaug.generators.anchors import DONORS, donor_labels, draw_member, members
+from synthaug.generators.base import Generator
 from synthaug.generators.losses import (
     kl_to_standard_normal,
     reparametrize,
     squared_variation,
     structural_dissimilarity,
+)
+from synthaug.generators.settings import (
+    expect_choice,
+    expect_count,
+    expect_number,
+    expect_range,
 )
 from synthaug.generators.warping import deform, jitter, resize_field
 from synthaug.images import LabelledImages, to_float
@@ -63,6 +70,15 @@ class TransferVAE(Generator):
     learning_rate: float = 2e-3
     kl_weight: float = 2e-4
     smoothness: float = 5.0
+
+    def _check_settings(self) -> None:
+        for name in ("steps", "latent", "batch_size"):
+            expect_count(name, getattr(self, name))
+        expect_choice("donors", self.donors, DONORS)
+        expect_range("strength", self.strength)
+        expect_number("learning_rate", self.learning_rate)
+        for name in ("kl_weight", "smoothness"):
+            expect_number(name, getattr(self, name), zero=True)
 
     def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
         return _TransferNetwork(image_shape, self.latent)

@@ -11,9 +11,9 @@ from torch.utils.data import Dataset
 from synthaug.errors import InputError
 from synthaug.images import to_pil
 from synthaug.mixing.drawing import ClassDrawer
-from synthaug.mixing.forms import form_of
+from synthaug.mixing.forms import form_of, source_of, sources_of
 from synthaug.pool import SamplePool
-from synthaug.reading import labels_of
+from synthaug.reading import classes_of, labels_of
 from synthaug.seeding import numpy_stream
 
 Transform = Callable[[Any], Any]
@@ -53,8 +53,10 @@ class MixedDataset(Dataset[tuple[Any, Any]]):
     """A real Dataset with synthetic images of the same classes among its own.
 
     real: any map-style Dataset of (image, label). Its own transforms are applied to the synthetic
-        images too, so that both come out alike.
-    pool: the synthetic images; classes, size and type must be those of `real`.
+        images too, so that both come out alike; so are those of a Dataset within a Subset or
+        ConcatDataset.
+    pool: the synthetic images; classes and type must be those of `real`, and what comes out of its
+        transforms must have one size.
     ratio: share of synthetic images, from 0 to 1.
     mode: "replace" keeps the length: in each epoch item *i* is a synthetic image of the same class
         with probability `ratio`. "append" keeps every real image and adds as many synthetic ones
@@ -85,24 +87,35 @@ class MixedDataset(Dataset[tuple[Any, Any]]):
         self.transform, self.seed = transform, seed
         self.classes = _shared_classes(real, pool)
         self.class_to_idx = {name: index for index, name in enumerate(self.classes)}
-        labels = labels_of(real)
+        labels = labels_of(real)  # as positions in the list of classes
         added = round(len(labels) * ratio / (1 - ratio)) if mode == "append" else 0
         order = numpy_stream(seed, "append").permutation(len(labels))
-        self._labels = np.concatenate([labels, labels[np.resize(order, added)]]).astype(np.int64)
-        # Shared memory: workers that stay alive between epochs see the new number.
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+        # The real item that each item is, or whose class and transforms it has.
+        self._places = np.concatenate([np.arange(len(labels)), np.resize(order, added)])
+        self._labels = labels[self._places].astype(np.int64)
+        self._epoch = torch.zeros((), dtype=torch.int64)
         self._prepare()
 
     def _prepare(self) -> None:
         samples = self.pool.samples
-        self._form = form_of(self.real, samples.images)
+        # Shared memory: workers that stay alive between epochs see the new number.
+        self._epoch.share_memory_()  # type: ignore[no-untyped-call]
+        self._forms = {
+            id(source): form_of(source, samples.images, self.classes)
+            for source in sources_of(self.real)
+        }
         self._drawer = ClassDrawer(samples.labels, len(self.classes), samples.weights)
         self._picks = lru_cache(maxsize=2)(self._draw_epoch)
-        if self.ratio:
-            self._drawer.draw(np.unique(self._labels), np.random.default_rng(0))
+        absent = np.setdiff1d(self._labels, self._drawer.present)
+        if self.ratio and len(absent):
+            count = int((self._labels == absent[0]).sum())
+            raise InputError(
+                f"class {self.classes[absent[0]]!r}: the pool holds no image of it, the real "
+                f"images {count}; add some to the pool"
+            )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k not in ("_form", "_drawer", "_picks")}
+        return {k: v for k, v in vars(self).items() if k not in ("_forms", "_drawer", "_picks")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -134,25 +147,20 @@ class MixedDataset(Dataset[tuple[Any, Any]]):
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         pick = int(self._picks(int(self._epoch))[index])
-        image, label = self.real[index] if pick < 0 else self._synthetic(pick)
+        image, label = self.real[index] if pick < 0 else self._synthetic(pick, index)
         return (image if self.transform is None else self.transform(image)), label
 
-    def _synthetic(self, pick: int) -> tuple[Any, Any]:
-        stored, label = self.pool[pick]
-        image: Any = self._form(stored)
-        joint = getattr(self.real, "transforms", None)
-        if joint is not None:
-            return joint(image, label)  # type: ignore[no-any-return]
-        own = getattr(self.real, "transform", None)
-        of_label = getattr(self.real, "target_transform", None)
-        return (own(image) if own else image), (of_label(label) if of_label else label)
+    def _synthetic(self, pick: int, index: int) -> tuple[Any, Any]:
+        make = self._forms[id(source_of(self.real, int(self._places[index])))]
+        return make(*self.pool[pick])
 
 
 def _shared_classes(real: Any, pool: SamplePool) -> list[str]:
-    names = getattr(real, "classes", None)
-    if names is not None and [str(name) for name in names] != list(pool.classes):
+    names = list(classes_of(real))
+    unnamed = [str(index) for index in range(len(names))]
+    if names != pool.classes and not (names == unnamed and len(names) <= len(pool.classes)):
         raise InputError(
-            f"classes: the pool holds {pool.classes}, the real images {list(names)}; they must be "
-            "the same in the same order"
+            f"classes: the pool holds {pool.classes}, the real images {names}; they must be the "
+            "same in the same order"
         )
     return list(pool.classes)

@@ -21,6 +21,8 @@ class ClassDrawer:
         usable = np.flatnonzero(even > 0)
         self._order = usable[np.argsort(labels[usable], kind="stable")]
         counts = np.bincount(labels[usable], minlength=classes)
+        if weights is not None:  # each class adds up to 1, else a heavy one would drown the others
+            even[usable] /= np.bincount(labels, weights=even)[labels[usable]]
         self._ends = np.cumsum(counts)
         self._cumulative = np.concatenate([[0.0], np.cumsum(even[self._order])])
         self.present: np.ndarray = np.flatnonzero(counts)

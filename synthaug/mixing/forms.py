@@ -1,61 +1,109 @@
-"""The form in which a Dataset hands out images, and stored images brought into it."""
+"""The form in which a Dataset hands out its items, and stored images brought into it."""
 
 import copy
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from torch.utils.data import ConcatDataset, Subset
 from torchvision import tv_tensors
+from torchvision.datasets.vision import StandardTransform
 
 from synthaug.errors import InputError
 from synthaug.images import to_float, to_pil
+from synthaug.seeding import torch_stream
 
-Form = Callable[[np.ndarray], Any]
-"""Brings one stored image (C, H, W) into a Dataset's form."""
-
-
-def _to_array(ndim: int) -> Form:
-    return lambda image: image[0].copy() if ndim == 2 else image.transpose(1, 2, 0).copy()
+Form = Callable[[np.ndarray, int], tuple[Any, Any]]
+"""Makes a stored image (C, H, W) and its label into an item of a Dataset."""
 
 
-def _to_tensor(like: torch.Tensor) -> Form:
-    def convert(image: np.ndarray) -> torch.Tensor:
-        tensor = to_float(image) if like.is_floating_point() else torch.as_tensor(image.copy())
-        tensor = tensor[0] if like.ndim == 2 else tensor
-        return (
-            tv_tensors.wrap(tensor, like=like) if isinstance(like, tv_tensors.TVTensor) else tensor
-        )
+def source_of(dataset: Any, index: int) -> Any:
+    """The Dataset, within Subset and ConcatDataset, that item `index` comes from: its transforms
+    are those of the item."""
+    while True:
+        if type(dataset) is Subset:
+            dataset, index = dataset.dataset, int(dataset.indices[index])
+        elif type(dataset) is ConcatDataset:
+            part = bisect_right(dataset.cumulative_sizes, index)
+            index -= dataset.cumulative_sizes[part - 1] if part else 0
+            dataset = dataset.datasets[part]
+        else:
+            return dataset
 
-    return convert
+
+def sources_of(dataset: Any) -> Iterator[Any]:
+    """Every Dataset that `source_of` can find."""
+    if type(dataset) is Subset:
+        yield from sources_of(dataset.dataset)
+    elif type(dataset) is ConcatDataset:
+        for part in dataset.datasets:
+            yield from sources_of(part)
+    else:
+        yield dataset
 
 
-def without_transform(dataset: Any) -> Any:
+def form_of(dataset: Any, stored: np.ndarray, classes: Sequence[str]) -> Form:
+    """How to make images stored as `stored` (M, C, H, W) and their labels into items of `dataset`:
+    brought into the form that it has before its transforms, then transformed.
+
+    Raises `InputError` naming both sides where type, channels, value range or final size do not
+    match.
+    """
+    image, label = _without_transforms(dataset)[0]
+    with torch_stream(0, "compare forms"):
+        real, final_label = dataset[0]
+    to_image = _image_form(image, stored)
+    # Classes are those of final labels (see `labels_of`): no target_transform for synthetic ones.
+    to_label = _label_form(label if _joint_transform(dataset) else final_label, classes)
+
+    def make(pixels: np.ndarray, index: int) -> tuple[Any, Any]:
+        joint = _joint_transform(dataset)  # looked up anew, since it can be set at any time
+        own = getattr(dataset, "transform", None)
+        made, made_label = to_image(pixels), to_label(index)
+        if joint:
+            return joint(made, made_label)  # type: ignore[no-any-return]
+        return (own(made) if own else made), made_label
+
+    with torch_stream(0, "compare forms"):
+        made = make(stored[0], 0)[0]
+    _match("size", _size(made), _size(real))
+    return make
+
+
+def _without_transforms(dataset: Any) -> Any:
     """A shallow copy of a Dataset that hands out images as they are before its transforms."""
-    if not any(getattr(dataset, name, None) for name in ("transform", "transforms")):
-        return dataset
     plain = copy.copy(dataset)
     for name in ("transform", "target_transform", "transforms"):
-        if hasattr(plain, name):
-            setattr(plain, name, None)
+        if getattr(plain, name, None) is not None:
+            setattr(plain, name, _unchanged)  # not None: a Dataset may call it without asking
     return plain
 
 
-def form_of(dataset: Any, stored: np.ndarray) -> Form:
-    """How to bring images stored as `stored` (M, C, H, W) into the form of `dataset`'s own.
+def _unchanged(*values: Any) -> Any:
+    return values[0] if len(values) == 1 else values
 
-    Raises `InputError` naming both sides where type, size or value range do not match.
+
+def _joint_transform(dataset: Any) -> Any:
+    """What transforms image and label together, or None.
+
+    torchvision makes a StandardTransform of the other two once; those may be set anew later.
     """
-    image = without_transform(dataset)[0][0]
+    joint = getattr(dataset, "transforms", None)
+    return None if isinstance(joint, StandardTransform) else joint
+
+
+def _image_form(image: Any, stored: np.ndarray) -> Callable[[np.ndarray], Any]:
+    """How stored images are brought into the form of `image`."""
+    channels = stored.shape[1]
     if isinstance(image, Image.Image):
-        mode = "I;16" if stored.dtype == np.uint16 else {1: "L", 3: "RGB"}[stored.shape[1]]
+        mode = "I;16" if stored.dtype == np.uint16 else {1: "L", 3: "RGB"}[channels]
         _match("mode", mode, image.mode)
-        _match("size", stored.shape[:1:-1], image.size)
         return to_pil
     if isinstance(image, torch.Tensor):
-        expected = tuple(stored.shape[1:]) if image.ndim == 3 else tuple(stored.shape[2:])
-        _match("shape", expected, tuple(image.shape))
+        _match("channels", channels, 1 if image.ndim == 2 else len(image))
         if image.is_floating_point() and not 0 <= float(image.min()) <= float(image.max()) <= 1:
             raise InputError(
                 f"the real images are floats from {float(image.min()):.2f} to "
@@ -66,14 +114,43 @@ def form_of(dataset: Any, stored: np.ndarray) -> Form:
             _match("dtype", torch.as_tensor(stored[:1].copy()).dtype, image.dtype)
         return _to_tensor(image)
     if isinstance(image, np.ndarray):
-        expected = tuple(stored.shape[2:]) + (() if image.ndim == 2 else (stored.shape[1],))
-        _match("shape", expected, image.shape)
+        _match("channels", channels, 1 if image.ndim == 2 else image.shape[-1])
         _match("dtype", stored.dtype, image.dtype)
-        return _to_array(image.ndim)
+        flat = image.ndim == 2
+        return lambda made: made[0].copy() if flat else made.transpose(1, 2, 0).copy()
     raise InputError(
         f"expected a Dataset of (image, label) with PIL images, arrays or tensors, got "
         f"{type(image).__name__}"
     )
+
+
+def _to_tensor(like: torch.Tensor) -> Callable[[np.ndarray], torch.Tensor]:
+    def convert(image: np.ndarray) -> torch.Tensor:
+        floating = like.is_floating_point()
+        tensor = to_float(image).to(like.dtype) if floating else torch.as_tensor(image.copy())
+        tensor = tensor[0] if like.ndim == 2 else tensor
+        return (
+            tv_tensors.wrap(tensor, like=like) if isinstance(like, tv_tensors.TVTensor) else tensor
+        )
+
+    return convert
+
+
+def _label_form(label: Any, classes: Sequence[str]) -> Callable[[int], Any]:
+    """How a class index is brought into the form of `label`."""
+    if isinstance(label, torch.Tensor):
+        return lambda index: torch.full_like(label, index)
+    if isinstance(label, np.ndarray):
+        return lambda index: np.full_like(label, index)
+    if isinstance(label, str):
+        return lambda index: str(classes[index])
+    if isinstance(label, np.generic):
+        return lambda index: label.dtype.type(index)
+    return int
+
+
+def _size(image: Any) -> Any:
+    return image.size if isinstance(image, Image.Image) else tuple(np.shape(image))
 
 
 def _match(what: str, pool: object, real: object) -> None:

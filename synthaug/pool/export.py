@@ -20,7 +20,7 @@ def export_folder(pool: SamplePool, directory: str | Path) -> None:
     """
     target = Path(directory)
     _refuse_existing(target)
-    unfit = [name for name in pool.classes if Path(name).name != name or name in (".", "..")]
+    unfit = [name for name in pool.classes if Path(name).name != name or name in ("", ".", "..")]
     if unfit:
         raise InputError(f"{target}: class {unfit[0]!r} cannot be a folder; use the format npz")
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")

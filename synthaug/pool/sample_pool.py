@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -13,12 +14,14 @@ import numpy as np
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST, new_directory, read_manifest, write_array, write_json
 from synthaug.generators import Generator
+from synthaug.generators.settings import expect_count
 from synthaug.images import LabelledImages, Samples
 from synthaug.seeding import stream_seed
 from synthaug.versions import versions
 
 KIND = "sample pool"
 MOST_ROUNDS = 20  # how often more is sampled where filters reject
+_CARD = ("classes", "source", "images", "soft_labels", "weights")  # what a manifest must hold
 
 
 class Filter(Protocol):
@@ -41,6 +44,12 @@ class SamplePool:
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
         self.manifest: dict[str, Any] = read_manifest(self.directory, kind=KIND)
+        absent = [name for name in _CARD if name not in self.manifest]
+        if absent:
+            raise InputError(
+                f"{self.directory}: damaged, {absent[0]!r} is missing in its {MANIFEST}; make the "
+                "pool again"
+            )
         self.classes: list[str] = self.manifest["classes"]
         self.samples = self._open()
 
@@ -54,13 +63,19 @@ class SamplePool:
                 f"{self.directory}: damaged, its manifest says {self.manifest['images']} images "
                 f"and images.npy holds {len(images)}; make it again"
             )
-        return Samples(images, labels, optional("soft_labels"), optional("weights"))
+        soft_labels, weights = optional("soft_labels"), optional("weights")
+        try:
+            samples = Samples(images, labels, soft_labels, weights)
+            _check_classes(samples, self.classes)
+        except InputError as error:
+            raise InputError(f"{self.directory}: damaged ({error}); make the pool again") from None
+        return samples
 
     def _array(self, name: str) -> np.ndarray:
         path = self.directory / f"{name}.npy"
         try:
             array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (OSError, EOFError, ValueError) as error:
             raise InputError(f"{path}: damaged or missing ({error}); make the pool again") from None
         return array
 
@@ -106,6 +121,7 @@ class SamplePool:
 
         Raises `InputError` if the filters leave a class short after 20 rounds.
         """
+        expect_count("per_class", per_class)
         if filters and reference is None:
             raise InputError("filters: give reference=, the real images that they compare with")
         samples, drawn = _fill(generator, per_class, filters, reference, seed)
@@ -125,12 +141,9 @@ class SamplePool:
 
         source: said on the pool's card.
         """
-        wrong = np.flatnonzero((samples.labels < 0) | (samples.labels >= len(classes)))
-        if len(wrong):
-            raise InputError(
-                f"labels: expected 0 to {len(classes) - 1}, got {samples.labels[wrong[0]]} at "
-                f"index {wrong[0]}"
-            )
+        if not len(samples):
+            raise InputError("samples: expected at least one image, got none")
+        _check_classes(samples, classes)
         return cls._write(directory, samples, classes, source, {})
 
     @classmethod
@@ -164,6 +177,30 @@ class SamplePool:
         return cls(directory)
 
 
+def _check_classes(samples: Samples, classes: Sequence[str]) -> None:
+    if len(set(map(str, classes))) != len(classes):
+        raise InputError(f"classes: expected distinct names, got {list(classes)}")
+    wrong = np.flatnonzero((samples.labels < 0) | (samples.labels >= len(classes)))
+    if len(wrong):
+        raise InputError(
+            f"labels: expected 0 to {len(classes) - 1}, got {samples.labels[wrong[0]]} at "
+            f"index {wrong[0]}"
+        )
+    if samples.soft_labels is not None and samples.soft_labels.shape[1] != len(classes):
+        raise InputError(
+            f"soft_labels: expected shape ({len(samples)}, {len(classes)}), a column per class, "
+            f"got {samples.soft_labels.shape}"
+        )
+
+
+def _concatenate(parts: Sequence[Samples]) -> Samples:
+    def joined(name: str) -> Any:
+        arrays = [getattr(part, name) for part in parts]
+        return None if arrays[0] is None else np.concatenate(arrays)
+
+    return Samples(*(joined(field.name) for field in fields(Samples)))
+
+
 def _fill(
     generator: Generator,
     per_class: int,
@@ -176,19 +213,18 @@ def _fill(
         samples = generator.sample(per_class, seed=seed)
         return samples, len(samples)
     missing = np.full(len(generator.classes), per_class)
-    images, labels, drawn = [], [], 0
+    parts, drawn = [], 0
     for turn in range(MOST_ROUNDS):
         wanted = np.repeat(np.arange(len(missing)), missing)
         samples = generator.sample(wanted, seed=stream_seed(seed, "round", turn))
         drawn += len(samples)
         for rule in filters:
             samples = samples.subset(np.flatnonzero(rule.keep(samples, reference)))
-        images.append(samples.images)
-        labels.append(samples.labels)
+        parts.append(samples)
         missing = missing - np.bincount(samples.labels, minlength=len(missing))
         if not missing.any():
-            order = np.argsort(np.concatenate(labels), kind="stable")
-            return Samples(np.concatenate(images), np.concatenate(labels)).subset(order), drawn
+            full = _concatenate(parts)
+            return full.subset(np.argsort(full.labels, kind="stable")), drawn
     short = int(np.argmax(missing))
     raise InputError(
         f"class {generator.classes[short]!r}: the filters left {per_class - missing[short]} of "

@@ -15,8 +15,10 @@ import pytest
 from PIL import Image
 
 from synthaug.errors import InputError
+from synthaug.gain import pictures as pictures_module
 from synthaug.gain import report
-from synthaug.gain.report import Pictures, choose_pictures, write_report
+from synthaug.gain.pictures import Pictures, choose_pictures
+from synthaug.gain.report import write_report
 from synthaug.gain.result import NO_ARM, ArmResult, Gain
 from synthaug.gain.statistics import paired_interval, verdict
 from synthaug.images import LabelledImages, Samples
@@ -273,7 +275,7 @@ def test_failed_write_leaves_the_old_page(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_choose_pictures_finds_the_nearest_training_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "_CHUNK", 1500)  # several chunks
+    monkeypatch.setattr(pictures_module, "_CHUNK", 1500)  # several chunks
     generator = np.random.default_rng(1)
     train = LabelledImages(
         generator.integers(0, 256, (40, 3, 8, 8)).astype(np.uint8), np.arange(40) % 5, "abcde"

@@ -1,0 +1,459 @@
+"""One training function: paired, equal in steps, and with exactly the share that was asked for.
+
+Pixels tell where an image is from: real ones have a value below 100, synthetic ones above 150.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+import synthaug.classifiers.training as training
+from synthaug.classifiers import Recipe, evaluate, predict, train_classifier
+from synthaug.errors import InputError
+from synthaug.images import LabelledImages, Samples
+from synthaug.pool import SamplePool
+from synthaug.seeding import torch_stream
+
+CLASSES = ["ant", "bee", "cow"]
+PLAIN = Recipe(policy="none")
+SOFT_REAL = np.random.default_rng(5).dirichlet(np.ones(3), 30).astype(np.float32)
+SOFT_MADE = np.random.default_rng(6).dirichlet(np.ones(3), 24).astype(np.float32)
+
+
+def flat(labels: np.ndarray, start: int, dtype: Any = np.uint8) -> np.ndarray:
+    values = (start + np.arange(len(labels))).astype(dtype)
+    return np.tile(values[:, None, None, None], (1, 1, 8, 8))
+
+
+def make_real(counts: tuple[int, int, int] = (10, 10, 10)) -> LabelledImages:
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(3), counts))
+    return LabelledImages(flat(labels, 0), labels, CLASSES)
+
+
+def make_synthetic(**changes: Any) -> Samples:
+    labels = np.random.default_rng(1).permutation(np.repeat(np.arange(3), 8))
+    return Samples(**{"images": flat(labels, 150), "labels": labels, **changes})
+
+
+class _Stop(Exception):
+    pass
+
+
+@dataclass
+class Run:
+    """What a training was about to do."""
+
+    weights: dict[str, Tensor]
+    images: np.ndarray
+    labels: np.ndarray
+    identity: str
+    options: dict[str, Any]
+    loss: Callable[[Any], Tensor]
+
+    @property
+    def synthetic(self) -> np.ndarray:
+        return self.images >= 150
+
+
+Record = Callable[..., Run]
+
+
+@pytest.fixture
+def record(monkeypatch: pytest.MonkeyPatch) -> Record:
+    """A function that gives the initial weights and every batch of a training: for each image its
+    value (steps, B), and its label (steps, B, K)."""
+
+    def run(train: LabelledImages, **options: Any) -> Run:
+        runs = []
+
+        def stop(
+            network: nn.Module, phases: Any, batches: Any, schedule: Any, *, seed: int, **rest: Any
+        ) -> None:
+            weights = {name: value.clone() for name, value in network.state_dict().items()}
+            values, labels = [], []
+            for step in range(schedule.steps):
+                with torch_stream(seed, "step", step):
+                    images, targets = batches(step)
+                assert images.shape[1:] == (1, 8, 8) and images.dtype == torch.float32
+                assert torch.equal(images.amin((1, 2, 3)), images.amax((1, 2, 3)))
+                values.append((images[:, 0, 0, 0] * 255).round().int().numpy())
+                labels.append(targets.numpy())
+            run = Run(
+                weights, np.array(values), np.array(labels), rest["identity"], {}, phases[0].loss
+            )
+            run.options = phases[0].optimizer.defaults
+            runs.append(run)
+            raise _Stop
+
+        monkeypatch.setattr(training, "optimize", stop)
+        with pytest.raises(_Stop):
+            train_classifier(
+                train,
+                **{"recipe": PLAIN, "steps": 12, "batch_size": 16, "device": "cpu", **options},
+            )
+        return runs[0]
+
+    return run
+
+
+ARMS: dict[str, dict[str, Any]] = {
+    "synthetic": {"synthetic": make_synthetic(), "ratio": 0.3},
+    "more": {"synthetic": make_synthetic(), "ratio": 0.7},
+    "soft synthetic": {"synthetic": make_synthetic(soft_labels=SOFT_MADE)},
+    "weighted": {"synthetic": make_synthetic(weights=np.arange(24) + 1.0)},
+    "ratio 0": {"synthetic": make_synthetic(), "ratio": 0.0},
+    "all": {"synthetic": make_synthetic(), "ratio": 1.0},
+    "distilled": {"soft_labels": SOFT_REAL},
+}
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("balanced", [False, True])
+def test_arms_of_one_seed_are_paired(record: Record, arm: str, balanced: bool) -> None:
+    recipe = Recipe(policy="none", class_balanced=balanced)
+    real = make_real()
+    baseline = record(real, recipe=recipe, seed=3)
+    run = record(real, recipe=recipe, seed=3, **ARMS[arm])
+    assert run.weights.keys() == baseline.weights.keys()
+    assert all(torch.equal(run.weights[name], baseline.weights[name]) for name in run.weights)
+    assert not baseline.synthetic.any()
+    assert np.array_equal(run.images[~run.synthetic], baseline.images[~run.synthetic])
+    ratio = ARMS[arm].get("ratio", 0.5) if "synthetic" in ARMS[arm] else 0
+    assert (run.synthetic.sum(1) == round(ratio * 16)).all()
+    made = ARMS["synthetic"]["synthetic"].labels[run.images[run.synthetic] - 150]
+    assert np.array_equal(made, real.labels[baseline.images[run.synthetic]])
+
+
+def test_another_seed_is_another_run(record: Record) -> None:
+    one, other = record(make_real(), seed=0), record(make_real(), seed=1)
+    assert not np.array_equal(one.images, other.images)
+    assert any(not torch.equal(one.weights[name], other.weights[name]) for name in one.weights)
+
+
+def test_the_recipe_changes_neither_weights_nor_order(record: Record) -> None:
+    baseline = record(make_real())
+    run = record(make_real(), recipe=Recipe(policy="none", learning_rate=0.3, label_smoothing=0.1))
+    assert np.array_equal(run.images, baseline.images)
+    assert all(torch.equal(run.weights[name], baseline.weights[name]) for name in run.weights)
+
+
+def test_real_images_come_in_turn(record: Record) -> None:
+    images = record(make_real(), steps=15).images.reshape(-1)  # 240 images: 8 times all 30
+    epochs = images.reshape(8, 30)
+    assert (np.sort(epochs, axis=1) == np.arange(30)).all()
+    assert len(np.unique(epochs, axis=0)) == 8
+
+
+def test_a_batch_may_be_larger_than_the_training_set(record: Record) -> None:
+    real = make_real().subset(np.arange(5))
+    images = record(real, steps=3, batch_size=13).images.reshape(-1)
+    assert (np.sort(images[:35].reshape(7, 5), axis=1) == np.arange(5)).all()
+
+
+@pytest.mark.parametrize(("ratio", "batch_size"), [(0.25, 16), (0.1, 16), (0.5, 7), (0.9, 11)])
+def test_places_are_scattered(record: Record, ratio: float, batch_size: int) -> None:
+    run = record(
+        make_real(), synthetic=make_synthetic(), ratio=ratio, batch_size=batch_size, steps=120
+    )
+    count = round(ratio * batch_size)
+    assert (run.synthetic.sum(1) == count).all()
+    share = count / batch_size
+    assert np.abs(run.synthetic.mean(0) - share).max() < 4.5 * np.sqrt(share * (1 - share) / 120)
+    expected = share * (count - 1) / (batch_size - 1) if batch_size > 1 else 0
+    together = (run.synthetic[:, 1:] & run.synthetic[:, :-1]).mean()
+    assert abs(together - expected) < 0.06  # neighbours are no more often both synthetic
+
+
+def test_synthetic_images_are_drawn_by_weight(record: Record) -> None:
+    weights = np.where(np.arange(24) % 2, 3.0, 0.0)
+    run = record(make_real(), synthetic=make_synthetic(weights=weights), steps=60)
+    drawn = run.images[run.synthetic] - 150
+    assert (drawn % 2 == 1).all()
+    assert set(drawn) == set(range(1, 24, 2))
+
+
+def test_labels_are_those_of_the_images(record: Record) -> None:
+    real, made = make_real(), make_synthetic()
+    run = record(real, synthetic=made)
+    one_hot = np.eye(3, dtype=np.float32)
+    assert np.array_equal(
+        run.labels[~run.synthetic], one_hot[real.labels[run.images[~run.synthetic]]]
+    )
+    drawn = run.images[run.synthetic] - 150
+    assert np.array_equal(run.labels[run.synthetic], one_hot[made.labels[drawn]])
+
+
+def test_soft_labels_are_used(record: Record) -> None:
+    made = make_synthetic(soft_labels=SOFT_MADE)
+    run = record(make_real(), synthetic=made, soft_labels=SOFT_REAL)
+    assert np.array_equal(run.labels[~run.synthetic], SOFT_REAL[run.images[~run.synthetic]])
+    assert np.array_equal(run.labels[run.synthetic], SOFT_MADE[run.images[run.synthetic] - 150])
+
+
+def test_class_balance_draws_each_class_equally(record: Record) -> None:
+    real = make_real((25, 4, 1))
+    recipe = Recipe(policy="none", class_balanced=True)
+    run = record(real, recipe=recipe, steps=30, batch_size=16)
+    labels = real.labels[run.images]
+    counts = np.stack([np.bincount(row, minlength=3) for row in labels])
+    assert counts.max() <= 6 and counts.min() >= 5
+    assert (counts.sum(0) == 160).all()
+    assert len(np.unique(labels, axis=0)) > 20  # in no fixed order
+    assert set(run.images.reshape(-1)) == set(range(30))
+    unbalanced = real.labels[record(real, steps=30).images]
+    assert abs((unbalanced == 0).mean() - 25 / 30) < 0.02
+
+
+def test_class_balance_leaves_out_a_class_without_images(record: Record) -> None:
+    real = make_real((6, 0, 3))
+    run = record(real, recipe=Recipe(policy="none", class_balanced=True), batch_size=10)
+    counts = np.bincount(real.labels[run.images].reshape(-1), minlength=3)
+    assert counts.tolist() == [60, 0, 60]
+
+
+def test_the_recipe_settles_optimiser_and_loss(record: Record) -> None:
+    recipe = Recipe(
+        policy="none",
+        learning_rate=0.03,
+        weight_decay=0.004,
+        label_smoothing=0.2,
+        standardize=False,
+    )
+    run = record(make_real(), recipe=recipe)
+    options = {name: run.options[name] for name in ("lr", "momentum", "nesterov", "weight_decay")}
+    assert options == {"lr": 0.03, "momentum": 0.9, "nesterov": True, "weight_decay": 0.004}
+    images = make_real().images / 255
+    assert run.weights["0.mean"].item() == pytest.approx(images.mean(), abs=1e-5)
+    assert run.weights["0.deviation"].item() == pytest.approx(images.std(), abs=1e-3)
+    labels = torch.eye(3)[torch.tensor([0, 1])]
+    losses = [
+        record(make_real(), recipe=Recipe(policy="none", label_smoothing=s)).loss(
+            (torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)), labels)
+        )
+        for s in (0.0, 0.2)
+    ]
+    assert losses[0] != losses[1]
+
+
+def test_a_checkpoint_belongs_to_one_run(record: Record, tmp_path: Path) -> None:
+    real, made = make_real(), make_synthetic()
+    changed = make_synthetic(images=made.images + np.uint8(1))
+    runs: list[dict[str, Any]] = [
+        {},
+        {"seed": 1},
+        {"steps": 13},
+        {"batch_size": 15},
+        {"recipe": Recipe(policy="none", learning_rate=0.2)},
+        {"soft_labels": SOFT_REAL},
+        {"soft_labels": SOFT_REAL[::-1]},
+        {"synthetic": made},
+        {"synthetic": made, "ratio": 0.25},
+        {"synthetic": changed},
+        {"synthetic": make_synthetic(soft_labels=SOFT_MADE)},
+        {"synthetic": make_synthetic(weights=np.arange(24.0))},
+    ]
+
+    def identity(options: dict[str, Any], data: LabelledImages = real) -> str:
+        return record(data, checkpoint=tmp_path / "c", **options).identity
+
+    found = [identity(options) for options in runs]
+    found.append(identity({}, make_real((9, 10, 11))))
+    assert len(set(found)) == len(found) == 13
+    assert identity({"synthetic": make_synthetic()}) == identity({"synthetic": made})
+
+
+def stripes(count: int, seed: int, dtype: Any = np.uint8) -> LabelledImages:
+    """Horizontal or vertical stripes at any phase, with noise."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    phase = rng.uniform(0, 2 * np.pi, (count, 1, 1))
+    wave = np.sin(np.arange(12) * np.pi / 2 + phase)
+    images = np.where(labels[:, None, None] == 1, wave, wave.transpose(0, 2, 1))
+    images = np.broadcast_to(images, (count, 12, 12)) * 0.2 + 0.5
+    images = images + rng.normal(0, 0.1, images.shape)
+    top = np.iinfo(dtype).max
+    return LabelledImages(
+        (images.clip(0, 1) * top).astype(dtype)[:, None], labels, ["rows", "columns"]
+    )
+
+
+TRAIN, TEST = stripes(40, 0), stripes(100, 1)
+QUICK: dict[str, Any] = {"steps": 40, "batch_size": 16, "device": "cpu"}
+
+
+def test_it_learns_an_easy_problem() -> None:
+    assert evaluate(train_classifier(TRAIN, **QUICK), TEST, device="cpu").accuracy > 0.95
+
+
+def test_it_learns_from_synthetic_images_alone() -> None:
+    """Real images are noise here; with a ratio of 1 none is seen."""
+    made, test = stripes(40, 0, np.uint16), stripes(100, 1, np.uint16)
+    noise = np.random.default_rng(0).integers(0, 65535, made.images.shape, np.uint16)
+    recipe = Recipe(mix="mixup", standardize=False)
+    network = train_classifier(
+        LabelledImages(noise, made.labels, made.classes),
+        synthetic=Samples(made.images, made.labels),
+        ratio=1.0,
+        recipe=recipe,
+        **{**QUICK, "steps": 60},
+    )
+    assert evaluate(network, test, device="cpu").accuracy > 0.95
+
+
+def test_it_learns_what_soft_labels_say() -> None:
+    turned = np.eye(2, dtype=np.float32)[1 - TRAIN.labels] * 0.8 + 0.1
+    network = train_classifier(TRAIN, soft_labels=turned, **QUICK)
+    assert evaluate(network, TEST, device="cpu").accuracy < 0.05
+    confidence = predict(network, TEST.images, device="cpu").max(1)
+    assert confidence.mean() < 0.97
+
+
+def _weights(network: nn.Module) -> dict[str, Tensor]:
+    return network.state_dict()
+
+
+SHORT: dict[str, Any] = {"steps": 5, "batch_size": 8, "device": "cpu"}
+
+
+def test_a_seed_gives_the_same_weights_bit_by_bit() -> None:
+    recipe = Recipe(policy="rotate-scale-flip", automatic="trivialaugment", mix="cutmix")
+    made = Samples(TEST.images, TEST.labels)
+
+    def train(seed: int) -> dict[str, Tensor]:
+        return _weights(train_classifier(TRAIN, recipe=recipe, synthetic=made, seed=seed, **SHORT))
+
+    torch.manual_seed(0)
+    first = train(2)
+    torch.manual_seed(1)
+    torch.rand(3)
+    state = torch.get_rng_state()
+    second, other = train(2), train(3)
+    assert torch.equal(torch.get_rng_state(), state)  # and it leaves no trace
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize("options", [{}, {"synthetic": Samples(TEST.images, TEST.labels)}])
+def test_every_arm_takes_the_steps_that_were_asked_for(options: dict[str, Any]) -> None:
+    updates, told = itertools.count(), []
+    hook = register_optimizer_step_post_hook(lambda *_: next(updates))
+    try:
+        train_classifier(
+            TRAIN, progress=lambda done, steps: told.append((done, steps)), **SHORT, **options
+        )
+    finally:
+        hook.remove()
+    assert next(updates) == 5
+    assert told == [(done, 5) for done in range(1, 6)]
+
+
+def test_batch_norm_statistics_belong_to_the_averaged_weights() -> None:
+    """Every batch holds all images once, so the statistics of the first layer are known."""
+    options: dict[str, Any] = {"batch_size": len(TRAIN), "device": "cpu", "recipe": PLAIN}
+    network = train_classifier(TRAIN, steps=6, **options)
+    assert not network.training
+    standardize, resnet = network.children()
+    convolution, norm = resnet.features[0], resnet.features[1]  # type: ignore[union-attr, index]
+    with torch.no_grad():
+        hidden = convolution(standardize(torch.as_tensor(TRAIN.images / 255).float()))
+    assert torch.allclose(norm.running_mean, hidden.mean((0, 2, 3)), atol=1e-4)
+    assert torch.allclose(norm.running_var, hidden.var((0, 2, 3)), rtol=5e-3)  # bfloat16
+    assert norm.num_batches_tracked == 6
+    more = train_classifier(TRAIN, steps=training.NORM_BATCHES + 2, **options)
+    tracked = next(b for name, b in more.named_buffers() if name.endswith("num_batches_tracked"))
+    assert tracked == training.NORM_BATCHES
+
+
+def test_a_timm_network_is_trained() -> None:
+    network = train_classifier(TRAIN, classifier="timm:resnet10t", **{**SHORT, "steps": 2})
+    scores = evaluate(network, TEST, device="cpu")
+    assert 0 <= scores.accuracy <= 1
+    assert scores.per_class.shape == (2,)
+
+
+class Reader(nn.Module):
+    """Logits that favour the class that the first pixel names."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return F.one_hot((images[:, 0, 0, 0] * 255).round().long(), 5).float() * 3
+
+
+@pytest.mark.parametrize("present", [5, 4, 2])
+def test_scores_are_those_of_scikit_learn(present: int) -> None:
+    rng = np.random.default_rng(present)
+    labels = rng.choice(present, 300, p=rng.dirichlet(np.ones(present)))
+    guesses = np.where(rng.random(300) < 0.6, labels, rng.integers(0, present, 300))
+    images = np.zeros((300, 1, 8, 8), np.uint8)
+    images[:, 0, 0, 0] = guesses
+    scores = evaluate(Reader(), LabelledImages(images, labels, list("abcde")), device="cpu")
+    assert scores.accuracy == pytest.approx(accuracy_score(labels, guesses))
+    assert scores.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, guesses))
+    for label in range(5):
+        share = (guesses[labels == label] == label).mean() if (labels == label).any() else np.nan
+        assert scores.per_class[label] == pytest.approx(share, nan_ok=True)
+    again = predict(Reader().train(), images, device="cpu", batch_size=7)
+    assert np.array_equal(again.argmax(1), guesses)
+    assert np.allclose(again.sum(1), 1) and again.dtype == np.float32
+    assert again.max() == pytest.approx(np.exp(3) / (np.exp(3) + 4), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ratio": 1.5}, r"ratio: expected a share from 0 to 1, got 1\.5"),
+        ({"ratio": float("nan")}, "ratio: expected a share from 0 to 1, got nan"),
+        ({"steps": 0}, "steps: expected an integer of at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size: expected an integer of at least 1, got 0"),
+        ({"soft_labels": SOFT_REAL[:5]}, r"soft_labels: expected shape \(30, 3\), got \(5, 3\)"),
+        ({"soft_labels": SOFT_REAL[:, :2]}, r"soft_labels: expected .*, got \(30, 2\)"),
+        (
+            {"synthetic": Samples(np.zeros((3, 1, 9, 8), np.uint8), [0, 1, 2])},
+            r"synthetic images: expected uint8 \(1, 8, 8\) like .* ones, got uint8 \(1, 9, 8\)",
+        ),
+        (
+            {"synthetic": Samples(np.zeros((3, 1, 8, 8), np.uint16), [0, 1, 2])},
+            r"synthetic images: expected uint8 .*, got uint16",
+        ),
+        (
+            {"synthetic": Samples(np.zeros((3, 1, 8, 8), np.uint8), [0, 1, 3])},
+            r"synthetic labels: expected 0 to 2 for 3 classes, got 3 at index 2",
+        ),
+        (
+            {"synthetic": make_synthetic(soft_labels=np.full((24, 2), 0.5))},
+            r"synthetic soft_labels: expected shape \(24, 3\), got \(24, 2\)",
+        ),
+        (
+            {"synthetic": Samples(np.zeros((2, 1, 8, 8), np.uint8), [0, 2]), "ratio": 1.0},
+            "no synthetic image of class 1",
+        ),
+        ({"classifier": "vgg"}, "classifier: expected 'resnet' or 'timm:NAME', got 'vgg'"),
+        ({"device": "tpu9"}, "device: expected auto, cpu, cuda"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        train_classifier(make_real(), **{"device": "cpu", "steps": 2, "batch_size": 30, **options})
+
+
+def test_training_needs_images() -> None:
+    with pytest.raises(InputError, match="train: expected real images, got none"):
+        train_classifier(make_real().subset(np.arange(0)), device="cpu", steps=1)
+
+
+def test_a_pool_of_memory_maps_is_mixed_in(tmp_path: Path, record: Record) -> None:
+    soft = make_synthetic(soft_labels=SOFT_MADE, weights=np.arange(24) + 1.0)
+    pool = SamplePool.from_samples(tmp_path / "pool", soft, CLASSES)
+    mapped = record(make_real(), synthetic=pool.samples)
+    held = record(make_real(), synthetic=soft)
+    assert np.array_equal(mapped.images, held.images)
+    assert np.array_equal(mapped.labels, held.labels)

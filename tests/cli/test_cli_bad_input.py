@@ -1,0 +1,467 @@
+"""Bad input: exit status 2, one line on what, where and what to do, and nothing left behind."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+Words = tuple[str | Path, ...]
+NEW = "new"  # in the test's own folder
+
+
+def listing(root: Path) -> dict[str, tuple[int, int]]:
+    """All below `root`: size and time of change."""
+    return {
+        str(path.relative_to(root)): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sorted(root.rglob("*"))
+        if path.is_file() or not any(path.iterdir())
+    }
+
+
+def noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, shape).astype(dtype)
+
+
+@pytest.fixture
+def refused(call: Callable, tmp_path: Path) -> Callable[..., str]:
+    """Calls the command line in vain and gives its message."""
+
+    def refuse(*words: str | Path, status: int = 2) -> str:
+        before = listing(tmp_path)
+        done = call(*words)
+        assert done.status == status, done
+        assert done.out == ""
+        assert done.err.startswith("error: ")
+        assert done.err.count("\n") == 1, done.err
+        assert "Traceback" not in done.err
+        assert listing(tmp_path) == before
+        return done.err
+
+    return refuse
+
+
+def expect(message: str, *fragments: str) -> None:
+    for fragment in fragments:
+        assert fragment in message, message
+
+
+# What is wrong with the images
+
+
+def missing_path(tmp: Path, tree: Callable) -> Path:
+    return tmp / "nowhere"
+
+
+def other_file(tmp: Path, tree: Callable) -> Path:
+    (tmp / "notes.txt").write_text("cats")
+    return tmp / "notes.txt"
+
+
+def not_an_image(tmp: Path, tree: Callable) -> Path:
+    root = tree(tmp / "images", {"cat": 4, "dog": 4})
+    (root / "dog" / "2.png").write_text("not an image")
+    return root
+
+
+def truncated_image(tmp: Path, tree: Callable) -> Path:
+    root = tree(tmp / "images", {"cat": 4, "dog": 4})
+    path = root / "dog" / "2.png"
+    path.write_bytes(path.read_bytes()[:-30])
+    return root
+
+
+def mixed_channels(tmp: Path, tree: Callable) -> Path:
+    from PIL import Image
+
+    root = tree(tmp / "images", {"cat": 4, "dog": 4})
+    Image.fromarray(noise(8, 8, 3)).save(root / "dog" / "2.png")
+    return root
+
+
+def mixed_sizes(tmp: Path, tree: Callable) -> Path:
+    from PIL import Image
+
+    root = tree(tmp / "images", {"cat": 4, "dog": 4})
+    Image.fromarray(noise(9, 8)).save(root / "dog" / "2.png")
+    return root
+
+
+def empty_class(tmp: Path, tree: Callable) -> Path:
+    return tree(tmp / "images", {"cat": 4, "dog": 4, "eel": 0})
+
+
+def one_class(tmp: Path, tree: Callable) -> Path:
+    return tree(tmp / "images", {"cat": 4})
+
+
+def no_classes(tmp: Path, tree: Callable) -> Path:
+    (tmp / "images").mkdir()
+    return tmp / "images"
+
+
+def archive(tmp: Path, **arrays: np.ndarray) -> Path:
+    np.savez(tmp / "set.npz", **arrays)  # type: ignore[arg-type]
+    return tmp / "set.npz"
+
+
+def labels_out_of_range(tmp: Path, tree: Callable) -> Path:
+    names = np.array(["cat", "dog"])
+    labels = np.array([0, 1, 2, 1])
+    return archive(tmp, images=noise(4, 8, 8), labels=labels, class_names=names)
+
+
+def fractional_labels(tmp: Path, tree: Callable) -> Path:
+    return archive(tmp, images=noise(4, 8, 8), labels=np.array([0, 1, 0.5, 1]))
+
+
+def nan_pixels(tmp: Path, tree: Callable) -> Path:
+    images = noise(4, 8, 8, dtype=np.float32)
+    images[2, 3, 3] = np.nan
+    return archive(tmp, images=images, labels=np.array([0, 1, 0, 1]))
+
+
+def object_arrays(tmp: Path, tree: Callable) -> Path:
+    labels = np.array(["cat", 1, None, "dog"], dtype=object)
+    return archive(tmp, images=noise(4, 8, 8), labels=labels)
+
+
+def cut_archive(tmp: Path, tree: Callable) -> Path:
+    path = archive(tmp, images=noise(4, 8, 8), labels=np.array([0, 1, 0, 1]))
+    path.write_bytes(path.read_bytes()[:300])
+    return path
+
+
+def unequal_lengths(tmp: Path, tree: Callable) -> Path:
+    return archive(tmp, images=noise(4, 8, 8), labels=np.array([0, 1, 0]))
+
+
+IMAGES: dict[Callable[[Path, Callable], Path], tuple[str, ...]] = {
+    missing_path: ("nowhere: no such file or folder; expected a folder of class folders",),
+    other_file: ("notes.txt: expected a folder of class folders",),
+    not_an_image: ("dog/2.png: ",),
+    truncated_image: ("dog/2.png: ",),
+    mixed_channels: ("one number of channels", "cat/0.png has 1", "dog/2.png has 3", "gray"),
+    mixed_sizes: ("one size", "dog/2.png is 9x8", "--image-size"),
+    empty_class: ("none of 'eel'", "add some, or remove the class"),
+    one_class: ("at least two classes, got only 'cat'",),
+    no_classes: ("expected class folders",),
+    labels_out_of_range: ("set.npz: labels", "2"),
+    fractional_labels: ("set.npz: labels", "float64", "astype"),
+    nan_pixels: ("set.npz: images[2]", "NaN", "remove that image"),
+    object_arrays: ("set.npz: labels", "Python objects", "plain array"),
+    cut_archive: ("set.npz: ", "cut short or damaged", "write it again"),
+    unequal_lengths: ("3 labels for 4 images",),
+}
+
+
+@pytest.mark.parametrize(
+    ("make", "fragments"), IMAGES.items(), ids=lambda x: getattr(x, "__name__", "")
+)
+def test_images_that_cannot_be_used_are_refused_by_every_command_that_reads_them(
+    make: Callable, fragments: tuple[str, ...], refused: Callable, tree: Callable, tmp_path: Path
+) -> None:
+    source = make(tmp_path, tree)
+    for words in (
+        ("fit", source, "-o", tmp_path / NEW),
+        ("import", source, "-o", tmp_path / NEW),
+        ("gain", source, "--cache", tmp_path / NEW),
+        ("gain", "digits", "--test", source, "--cache", tmp_path / NEW),
+    ):
+        if "--test" in words and make in (empty_class,):
+            continue  # a test split may lack a class
+        print(words[0], refused(*words))
+        expect(refused(*words), *fragments)
+
+
+def test_a_class_with_fewer_images_than_asked(
+    refused: Callable, tree: Callable, tmp_path: Path
+) -> None:
+    source = tree(tmp_path / "images", {"cat": 9, "dog": 4})
+    for words in (
+        ("fit", source, "--per-class", "5", "-o", tmp_path / NEW),
+        ("gain", source, "--test", source, "--per-class", "5", "--cache", tmp_path / NEW),
+    ):
+        expect(
+            refused(*words),
+            "class 'dog': expected at least 5 images",
+            "got 4",
+            "ask for fewer, or add images",
+        )
+    lonely = tree(tmp_path / "lonely", {"cat": 4, "dog": 1})
+    message = refused("fit", lonely, "-o", tmp_path / NEW)
+    expect(message, "class 'dog'", "at least 2 images", "got 1")
+
+
+def test_groups_that_span_train_and_test(refused: Callable, tmp_path: Path) -> None:
+    images, labels = noise(6, 8, 8), np.array([0, 1] * 3)
+    groups = np.array(["p1", "p2", "p3", "p4", "p5", "p6"])
+    source = archive(
+        tmp_path,
+        train_images=images,
+        train_labels=labels,
+        train_groups=groups,
+        test_images=images,
+        test_labels=labels,
+        test_groups=np.array(["q1", "q2", "p3", "q4", "q5", "q6"]),
+    )
+    message = refused("gain", source, "--cache", tmp_path / NEW)
+    expect(message, "p3 (train, test)", "leak", "split by group")
+
+
+def test_test_images_of_other_classes_and_sizes(
+    refused: Callable, tree: Callable, data: Path, tmp_path: Path
+) -> None:
+    other = tree(tmp_path / "images", {"eel": 4, "fox": 4})
+    message = refused("gain", data, "--test", other, "--cache", tmp_path / NEW)
+    expect(message, "test: expected the training classes ['cat', 'dog'], got ['eel', 'fox']")
+    same = tree(tmp_path / "same", {"cat": 4, "dog": 4})
+    message = refused("gain", "digits", "--test", same, "--cache", tmp_path / NEW)
+    expect(message, "test: expected")
+
+
+# What is wrong with the words
+
+WORDS: dict[str, tuple[Words, tuple[str, ...]]] = {
+    "unknown command": (("gian",), ("No such command 'gian'", "--help")),
+    "unknown option": (("gain", "--stepz", "3"), ("--stepz", "synthaug gain --help")),
+    "missing argument": (("fit", "-o", NEW), ("DATA", "synthaug fit --help")),
+    "missing output": (("fit", "digits"), ("--output", "synthaug fit --help")),
+    "unknown generator": (
+        ("fit", "digits", "--generator", "diffusion", "-o", NEW),
+        ("--generator", "diffusion", "transfer", "style-swap"),
+    ),
+    "steps without training": (
+        ("fit", "digits", "--generator", "style-swap", "--steps", "5", "-o", NEW),
+        ("--steps", "style-swap has no training", "leave it out"),
+    ),
+    "unknown policy": (
+        ("gain", "digits", "--policy", "flip", "--cache", NEW),
+        ("--policy", "shift-flip", "'flip'"),
+    ),
+    "unknown classifier": (
+        ("gain", "digits", "--classifier", "alexnet", "--cache", NEW, "--jobs", "1"),
+        ("classifier: expected 'resnet' or 'timm:NAME', got 'alexnet'",),
+    ),
+    "unknown timm model": (
+        ("gain", "digits", "--classifier", "timm:resnet17", "--cache", NEW, "--jobs", "1"),
+        ("timm knows no model 'resnet17'", "close to it"),
+    ),
+    "unknown mode": (("fit", "digits", "--mode", "hsv", "-o", NEW), ("--mode", "gray", "hsv")),
+    "unknown arms": (("gain", "--arms", "most"), ("--arms", "staged", "most")),
+    "unknown format": (("export", "p", "-o", NEW, "--format", "zip"), ("--format", "npz", "zip")),
+    "one seed": (("gain", "--seeds", "1"), ("'--seeds'", "2")),
+    "no number": (("gain", "--seeds", "five"), ("'--seeds'", "integer")),
+    "negative seed": (("fit", "digits", "--seed", "-1", "-o", NEW), ("'--seed'", "0")),
+    "huge images": (("fit", "digits", "--image-size", "512", "-o", NEW), ("--image-size", "256")),
+    "precision of nothing": (
+        ("gain", "digits", "--precision", "0", "--cache", NEW),
+        ("precision: expected percentage points above 0",),
+    ),
+    "unknown device": (
+        ("fit", "digits", "--device", "gpu", "-o", NEW),
+        ("--device: expected auto, cpu, cuda", "'gpu'"),
+    ),
+    "unknown set": (
+        ("fit", "torchvision:CIFAR11", "-o", NEW),
+        ("torchvision:CIFAR11", "did you mean", "CIFAR10"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "fragments"), WORDS.values(), ids=WORDS)
+def test_wrong_usage(
+    words: Words,
+    fragments: tuple[str, ...],
+    refused: Callable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    message = refused(*words)
+    expect(message, *fragments)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.parametrize("words", [("fit", "digits", "-o"), ("gain", "digits", "--cache")])
+def test_a_cuda_device_that_is_not_there(words: Words, refused: Callable, tmp_path: Path) -> None:
+    message = refused(*words, tmp_path / NEW, "--device", "cuda")
+    expect(message, "--device: 'cuda' was asked for, but torch sees no CUDA device", "leave")
+
+
+# What is wrong with pools and generators
+
+
+@pytest.fixture
+def changed_pool(pool: Path, tmp_path: Path) -> Callable[..., Path]:
+    """A copy of the pool with another array in it, or another manifest."""
+
+    def change(name: str, **entries: object) -> Path:
+        copy = tmp_path / name
+        shutil.copytree(pool, copy)
+        manifest = json.loads((copy / "manifest.json").read_text())
+        (copy / "manifest.json").write_text(json.dumps({**manifest, **entries}))
+        return copy
+
+    return change
+
+
+def test_a_pool_that_does_not_fit_the_images(
+    refused: Callable, changed_pool: Callable, data: Path, tmp_path: Path
+) -> None:
+    def measured(directory: Path) -> str:
+        return refused("gain", data, "--pool", directory, "--cache", tmp_path / NEW)
+
+    other = changed_pool("classes", classes=["cat", "eel"])
+    expect(measured(other), "classes: expected the classes ['cat', 'dog'], the pool holds", "eel")
+    large = changed_pool("large")
+    np.save(large / "images.npy", noise(8, 1, 9, 9))
+    expect(
+        measured(large), "large: expected uint8 images (1, 8, 8), the pool holds uint8 (1, 9, 9)"
+    )
+    deep = changed_pool("deep")
+    np.save(deep / "images.npy", noise(8, 1, 8, 8, dtype=np.uint16))
+    expect(measured(deep), "deep: expected uint8", "uint16")
+    partial = changed_pool("partial")
+    np.save(partial / "labels.npy", np.zeros(8, np.int64))
+    expect(measured(partial), "no image of class 'dog'")
+
+
+def test_a_pool_with_copies_of_test_images(
+    refused: Callable, call: Callable, data: Path, tmp_path: Path
+) -> None:
+    copied = tmp_path / "copied"
+    assert call("import", data / "test", "-o", copied).status == 0
+    message = refused("gain", data, "--pool", copied, "--cache", tmp_path / NEW)
+    expect(message, "near-copies of test images", "Remove them")
+
+
+def test_a_damaged_pool(
+    refused: Callable, changed_pool: Callable, data: Path, tmp_path: Path
+) -> None:
+    cut = changed_pool("cut")
+    (cut / "images.npy").write_bytes((cut / "images.npy").read_bytes()[:100])
+    unnamed = changed_pool("unnamed")
+    (unnamed / "manifest.json").write_text("{")
+    for broken, said in ((cut, "make the pool again"), (unnamed, "expected JSON")):
+        for words in (
+            ("export", broken, "-o", tmp_path / NEW),
+            ("gain", data, "--pool", broken, "--cache", tmp_path / NEW),
+        ):
+            expect(refused(*words), str(broken), said)
+    expect(refused("inspect", unnamed), "manifest.json", "expected JSON")
+
+
+def test_a_damaged_generator(refused: Callable, generator: Path, tmp_path: Path) -> None:
+    for name, spoil in (
+        ("weights.safetensors", lambda path: path.write_bytes(b"")),
+        ("images.npy", lambda path: path.write_bytes(path.read_bytes()[:90])),
+        ("labels.npy", lambda path: path.unlink()),
+        ("manifest.json", lambda path: path.write_text('{"kind": "generator"}')),
+    ):
+        copy = tmp_path / name
+        shutil.copytree(generator, copy)
+        spoil(copy / name)
+        expect(refused("sample", copy, "-o", tmp_path / NEW), str(copy))
+
+
+def test_directories_of_another_kind(
+    refused: Callable, generator: Path, pool: Path, data: Path, tmp_path: Path
+) -> None:
+    expect(refused("sample", pool, "-o", tmp_path / NEW), "expected a generator")
+    expect(refused("export", generator, "-o", tmp_path / NEW), "expected a sample pool")
+    expect(refused("inspect", data), "expected a directory that fit, sample or import wrote")
+    expect(refused("inspect", tmp_path / "nowhere"), "nowhere: expected a directory")
+    expect(refused("sample", tmp_path / "nowhere", "-o", tmp_path / NEW), "nowhere: no such")
+
+
+# Where results cannot go
+
+
+def test_a_directory_of_the_user_is_never_replaced(
+    refused: Callable, generator: Path, pool: Path, data: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "thesis.txt").write_text("years of work")
+    for words in (("fit", data), ("sample", generator), ("import", data)):
+        message = refused(*words, "-o", own)
+        expect(message, str(own), "cannot replace it", "name another directory")
+    for form in ("folder", "npz"):
+        message = refused("export", pool, "-o", own, "--format", form)
+        expect(message, "own: already exists")
+
+
+def test_a_pool_is_not_replaced_by_a_generator(
+    refused: Callable, pool: Path, data: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(pool, copy)
+    expect(refused("fit", data, "-o", copy), "expected a generator, got a 'sample pool'")
+
+
+TARGETS: dict[str, Words] = {
+    "fit": ("fit", "DATA", "-o", "FREE", "--json", "TARGET"),
+    "fit to": ("fit", "DATA", "-o", "TARGET"),
+    "sample": ("sample", "GENERATOR", "-o", "FREE", "--json", "TARGET"),
+    "sample to": ("sample", "GENERATOR", "-o", "TARGET"),
+    "import": ("import", "DATA", "-o", "FREE", "--json", "TARGET"),
+    "import to": ("import", "DATA", "-o", "TARGET"),
+    "export": ("export", "POOL", "-o", "FREE", "--json", "TARGET"),
+    "export to": ("export", "POOL", "-o", "TARGET"),
+    "inspect": ("inspect", "POOL", "--json", "TARGET"),
+    "gain": ("gain", "DATA", "--cache", "FREE", "--json", "TARGET"),
+    "gain report": ("gain", "DATA", "--cache", "FREE", "--report", "TARGET"),
+    "gain cache": ("gain", "DATA", "--cache", "TARGET"),
+}
+
+
+@pytest.fixture(params=["below a file", "read-only"])
+def closed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A path that nothing can be written to."""
+    if request.param == "below a file":
+        (tmp_path / "file").write_text("text")
+        return tmp_path / "file" / "below"
+    (tmp_path / "locked").mkdir(mode=0o500)
+    if os.access(tmp_path / "locked", os.W_OK):
+        pytest.skip("nothing is read-only for this user")
+    return tmp_path / "locked" / "below"
+
+
+@pytest.mark.parametrize("words", TARGETS.values(), ids=TARGETS)
+def test_a_target_that_cannot_be_written_is_refused_before_any_work(
+    words: Words,
+    closed: Path,
+    refused: Callable,
+    data: Path,
+    generator: Path,
+    pool: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def work(*_: object, **__: object) -> None:
+        pytest.fail("work began")
+
+    for name in ("gain.measure_gain", "generators.read", "generators.load_generator"):
+        monkeypatch.setattr(f"synthaug.cli.{name}", work)
+    known = {
+        "DATA": data,
+        "GENERATOR": generator,
+        "POOL": pool,
+        "FREE": tmp_path / NEW,
+        "TARGET": closed,
+    }
+    message = refused(*(known.get(word, word) for word in words))
+    expect(message, str(closed), "cannot write", "name another place")
+
+
+def test_a_directory_where_a_file_should_go(refused: Callable, data: Path, tmp_path: Path) -> None:
+    message = refused("gain", data, "--cache", tmp_path / NEW, "--json", tmp_path)
+    expect(message, f"--json {tmp_path}: expected a file to write, this is a directory")
+    (tmp_path / "file").write_text("text")
+    message = refused("fit", data, "-o", tmp_path / "file")
+    expect(message, f"--output {tmp_path / 'file'}: expected a directory to write")

@@ -1,0 +1,194 @@
+"""The commands on good input: what they write, what they say, and where."""
+
+import json
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthaug.generators import load_generator
+from synthaug.pool import SamplePool
+from synthaug.reading import read_images
+
+NAMES = ("gain", "fit", "sample", "import", "export", "inspect")
+
+
+def test_fit_writes_a_generator_and_says_so(call: Callable, data: Path, tmp_path: Path) -> None:
+    output, card = tmp_path / "generator", tmp_path / "made" / "for it" / "card.json"
+    options = ("--generator", "vae", "--steps", "3", "--per-class", "5", "--device", "cpu")
+    done = call("fit", data, *options, "-o", output, "--json", card)
+    assert (done.status, done.err) == (0, "")
+    assert re.match(rf"{output}: ConditionalVAE fitted to 10 images in \d.* s;? ?", done.out)
+    assert done.out.count("\n") == 1
+    assert json.loads(card.read_text())["settings"]["steps"] == 3
+    assert load_generator(output).classes == ("cat", "dog")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["generator", "made"]
+    again = call("fit", data, *options, "-o", output, "--seed", "1")
+    assert again.status == 0  # replaced: it is ours
+    assert load_generator(output).card["seed"] == 1
+
+
+def test_fit_warns_of_real_images_in_a_generator(
+    call: Callable, data: Path, tmp_path: Path
+) -> None:
+    done = call("fit", data, "--generator", "random-field", "-o", tmp_path / "generator")
+    assert "holds them, so treat it like the data" in done.out
+
+
+def test_a_pool_is_sampled_exported_and_imported_again(
+    call: Callable, generator: Path, tmp_path: Path
+) -> None:
+    pool, card = tmp_path / "pool", tmp_path / "card.json"
+    done = call("sample", generator, "--per-class", "3", "-o", pool, "--json", card, "--seed", "7")
+    assert (done.status, done.err) == (0, "")
+    assert done.out == f"{pool}: 6 images of 2 classes, 1x8x8 uint8, from StyleSwap\n"
+    assert json.loads(card.read_text())["seed"] == 7
+    images = SamplePool(pool).samples.images
+    for name, form in (("folder", "folder"), ("set.npz", "npz")):
+        target = tmp_path / name
+        done = call("export", pool, "-o", target, "--format", form, "--json", card)
+        assert (done.status, done.err) == (0, "")
+        assert done.out == f"{target}: 6 images of 2 classes\n"
+        assert json.loads(card.read_text()) == {
+            "output": str(target),
+            "images": 6,
+            "per_class": [3, 3],
+        }
+        back = tmp_path / f"from {form}"
+        done = call("import", target, "-o", back)
+        assert (done.status, done.err) == (0, "")
+        assert done.out == f"{back}: 6 images of 2 classes, 1x8x8 uint8, from {name}\n"
+        assert np.array_equal(SamplePool(back).samples.images, images)
+
+
+def test_inspect_shows_the_card(
+    call: Callable, generator: Path, pool: Path, tmp_path: Path
+) -> None:
+    for directory, shown in ((generator, r"settings\.cells +8"), (pool, r"per_class +4, 4")):
+        card = tmp_path / "card.json"
+        done = call("inspect", directory, "--json", card)
+        assert (done.status, done.err) == (0, "")
+        assert re.search(shown, done.out)
+        assert json.loads(card.read_text()) == json.loads((directory / "manifest.json").read_text())
+
+
+def test_quiet_says_nothing(
+    call: Callable, data: Path, generator: Path, pool: Path, quick: tuple, tmp_path: Path
+) -> None:
+    for words in (
+        ("fit", data, "--generator", "style-swap", "-o", tmp_path / "generator"),
+        ("sample", generator, "--per-class", "2", "-o", tmp_path / "pool"),
+        ("import", data, "-o", tmp_path / "imported"),
+        ("export", pool, "-o", tmp_path / "folder"),
+        ("inspect", pool),
+        ("gain", data, *quick, "--steps", "1", "--cache", tmp_path / "cells"),
+    ):
+        done = call(*words, "--quiet")
+        assert done == (0, "", ""), words
+    assert "error: " in call("inspect", tmp_path, "-q").err
+
+
+@pytest.mark.filterwarnings("default")
+def test_unreadable_images_are_skipped_and_named(
+    call: Callable, tree: Callable, tmp_path: Path
+) -> None:
+    source = tree(tmp_path / "images", {"cat": 4, "dog": 4})
+    for name in ("1.png", "2.png"):
+        (source / "dog" / name).write_text("not an image")
+    words = ("fit", source, "--generator", "style-swap", "-o", tmp_path / "generator")
+    assert call(*words).status == 2
+    before = warnings.showwarning
+    done = call(*words, "--on-error", "skip")
+    assert warnings.showwarning is before
+    assert done.status == 0
+    assert "fitted to 6 images" in done.out
+    said = "warning: 2 of 8 images could not be read and were left out: "
+    assert done.err == f"{said}{source / 'dog' / '1.png'}, {source / 'dog' / '2.png'}\n"
+    assert call(*words, "--on-error", "skip", "--quiet") == (0, "", "")
+
+
+def test_image_size_and_mode(call: Callable, data: Path, tmp_path: Path) -> None:
+    done = call(
+        "import", data, "--image-size", "12", "--mode", "rgb", "-o", tmp_path / "pool", "--quiet"
+    )
+    assert done.status == 0
+    assert SamplePool(tmp_path / "pool").samples.images.shape == (28, 3, 12, 12)
+
+
+def test_debug_shows_where_an_error_came_from(call: Callable, tmp_path: Path) -> None:
+    words = ("inspect", tmp_path / "nowhere")
+    plain = call(*words).err
+    for debug in (("--debug", *words), (*words, "--debug")):
+        done = call(*debug)
+        assert done.status == 2
+        assert "Traceback (most recent call last)" in done.err
+        assert done.err.endswith(plain)
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), *((name, "--help") for name in NAMES)])
+def test_help_explains_every_option(
+    words: tuple[str, ...], call: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    done = call(*words)
+    assert (done.status, done.err) == (0 if words else 2, "")
+    lines = done.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in done.out
+    if len(words) == 2:
+        assert "--debug" in done.out
+        options = [line for line in lines if re.match(r"│ [* ]? *--\w", line)]
+        assert len(options) >= 3
+        # An option's line goes on with what it does.
+        unexplained = [line for line in options if not re.search(r' {2,}[A-Z"].* │$', line)]
+        assert unexplained == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (OSError(28, "No space left on device", "pool/images.npy"), 1, "pool/images.npy: No space"),
+        (RuntimeError("two\nlines"), 1, "RuntimeError: two lines (--debug shows where)"),
+        (KeyboardInterrupt(), 130, "interrupted; started again, gain and fit go on"),
+    ],
+)
+def test_what_goes_wrong_meanwhile(
+    error: BaseException,
+    status: int,
+    said: str,
+    call: Callable,
+    generator: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(SamplePool, "create", fail)
+    done = call("sample", generator, "-o", tmp_path / "pool")
+    assert (done.status, done.out) == (status, "")
+    assert said in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_loss_that_is_no_number_is_a_failure(
+    call: Callable, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synthaug.errors import TrainingError
+    from synthaug.generators import ConditionalVAE
+
+    def fail(*_: object, **__: object) -> None:
+        raise TrainingError("the vae loss became nan at step 3; lower the learning rate")
+
+    monkeypatch.setattr(ConditionalVAE, "fit", fail)
+    done = call("fit", data, "--generator", "vae", "-o", tmp_path / "generator")
+    assert done.status == 1
+    assert done.err == "error: the vae loss became nan at step 3; lower the learning rate\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_images_of_fit_are_those_of_the_training_split(generator: Path, data: Path) -> None:
+    assert load_generator(generator).card["data"]["fingerprint"] == read_images(data).fingerprint

@@ -1,0 +1,198 @@
+"""`gain`: its table at every width, its files, and the cells it leaves behind."""
+
+import io
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import synthaug.cli.gain as command
+import synthaug.cli.output as output
+from synthaug.cli.output import show_gain
+from synthaug.gain import Gain
+
+LONG = "transfer-within 0.5 mixed, randaugment+cutmix"
+
+
+@pytest.fixture(scope="session")
+def measured(data: Path, quick: tuple, call: Callable, tmp_path_factory: pytest.TempPathFactory):
+    """A folder with the files of one measurement, and what was printed."""
+    folder = tmp_path_factory.mktemp("gain")
+    files = ("--json", folder / "a" / "b.json", "--report", folder / "report")
+    done = call("gain", data, *quick, "--cache", folder / "cells", *files)
+    assert done.status == 0, done.err
+    return folder, done
+
+
+@pytest.fixture
+def wide(measured: tuple) -> Gain:
+    """The result with an arm of a long name, large numbers, and a recommendation."""
+    gain = Gain.load(measured[0] / "a" / "b.json")
+    interval = replace(gain.gain, points=-12.3, low=-35.7, high=23.3)
+    arm = replace(gain.arms[-1], name=LONG, gain=interval, seconds=[12345.0, 12345.0])
+    return replace(
+        gain,
+        arms=[*gain.arms, arm],
+        chosen={**gain.chosen, "arm": LONG},
+        control=gain.chosen["arm"],
+        gain_over_control=interval,
+        recommendation=LONG,
+    )
+
+
+def shown(gain: Gain, width: int) -> list[str]:
+    file = io.StringIO()
+    show_gain(gain, Console(file=file, width=width, force_terminal=True, color_system=None))
+    return [line.rstrip() for line in file.getvalue().splitlines()]
+
+
+def test_files_and_where_things_are_said(measured: tuple) -> None:
+    folder, done = measured
+    result = json.loads((folder / "a" / "b.json").read_text())
+    assert json.loads((folder / "report" / "result.json").read_text()) == result
+    assert "<html" in (folder / "report" / "report.html").read_text()[:200]
+    assert result["protocol"]["command"].startswith("synthaug gain ")
+    assert result["protocol"]["caveats"] == []
+    assert done.err == f"Report: {folder / 'report' / 'report.html'}\n"
+    assert result["protocol"]["next_steps"] in done.out
+
+
+def test_finished_cells_are_removed_with_the_folders_made_for_them(measured: tuple) -> None:
+    assert not (measured[0] / "cells").exists()
+
+
+def test_piped_output_is_plain_with_an_arm_a_line(measured: tuple) -> None:
+    folder, done = measured
+    assert done.out.isascii()
+    assert "\x1b" not in done.out
+    lines = done.out.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("arm "))
+    assert lines[start].split() == ["arm", "uses", "accuracy", "gain", "95%", "interval", "seconds"]
+    gain = Gain.load(folder / "a" / "b.json")
+    arms = lines[start + 1 : start + 1 + len(gain.arms)]
+    names = [re.split(r" {2,}| \(", line)[0] for line in arms]
+    assert names == [arm.name for arm in gain.arms]
+    assert [name for name, line in zip(names, arms, strict=True) if "(baseline)" in line] == [
+        gain.baseline
+    ]
+    assert f"{gain.chosen['arm']} (chosen)" in arms[-1]
+    assert gain.sentence() in lines
+
+
+@pytest.mark.parametrize("width", [72, 80, 120])
+def test_the_table_keeps_its_numbers_whole_on_a_terminal(wide: Gain, width: int) -> None:
+    lines = shown(wide, width)
+    before_code = lines[: next(i for i, line in enumerate(lines) if line.startswith("from "))]
+    assert max(map(len, before_code)) <= width
+    assert not any("…" in line for line in lines)
+    text = "\n".join(lines)
+    assert re.search(r"-12\.3 +-35\.7 to \+23\.3 +12,345", text)
+    for role in ("(baseline)", "(chosen)", "(control)"):
+        assert role in text
+    # Names and sentences are broken between words only.
+    words = set(" ".join(before_code).split())
+    assert {"transfer-within", "randaugment+cutmix", "accuracy", "unseen."} <= words
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_lines_to_copy_are_never_wrapped(wide: Gain, width: int) -> None:
+    steps = f"network = train({'x' * 100})  # [not markup]\n    second_line = 2\n"
+    gain = replace(wide, protocol={**wide.protocol, "next_steps": steps})
+    text = "\n".join(shown(gain, width))
+    assert steps.rstrip("\n") in text
+
+
+def test_images_set_apart_are_mentioned_and_other_things_in_the_cache_stay(
+    call: Callable, tree: Callable, quick: tuple, tmp_path: Path
+) -> None:
+    source = tree(tmp_path / "images", {"cat": 16, "dog": 16})
+    other = tmp_path / "cells" / "another run" / "cells"
+    other.mkdir(parents=True)
+    done = call("gain", source, *quick, "--cache", tmp_path / "cells")
+    assert f"Note: {source} has no test split, so 10 of its 32 images were set apart." in done.out
+    assert [path.name for path in (tmp_path / "cells").iterdir()] == ["another run"]
+    assert other.exists()
+
+
+def test_a_pool_is_measured_alone(
+    call: Callable, data: Path, pool: Path, quick: tuple, tmp_path: Path
+) -> None:
+    options = [word for word in quick if word not in ("--generator", "style-swap")]
+    target = tmp_path / "result.json"
+    words = ("--pool", pool, "--cache", tmp_path / "cells", "--json", target)
+    done = call("gain", data, *options, *words)
+    assert done.status == 0, done.err
+    result = json.loads(target.read_text())
+    assert result["chosen"]["generator"] == "pool pool"
+    assert result["control"] is None
+    assert "Note: pool pool is the same pool for all seeds." in done.out
+
+
+def test_the_demonstration_is_changed_by_options(
+    call: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict] = []
+
+    class Asked(Exception):
+        pass
+
+    def measure(*_: object, **options: object) -> None:
+        asked.append(options)
+        raise Asked
+
+    monkeypatch.setattr(command, "measure_gain", measure)
+    plain = ("gain", "--cache", tmp_path / "cells")
+    changed = ("--arms", "staged", "--batch-size", "16", "--policy", "none", "--steps", "7")
+    said = call(*plain).err
+    call(*plain, *changed)
+    first, second = asked
+    assert said.startswith("Demonstration on scikit-learn's digits")
+    assert (first["arms"], first["batch_size"], first["recipe"].policy, first["steps"]) == (
+        "quick",
+        command.DEMO_BATCH,
+        "rotate-scale",
+        command.DEMO_STEPS,
+    )
+    assert (second["arms"], second["batch_size"], second["recipe"].policy, second["steps"]) == (
+        "staged",
+        16,
+        "none",
+        7,
+    )
+    assert "Demonstration" not in call(*plain, "--quiet").err
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_progress_is_shown_on_a_terminal_only_and_disappears(
+    width: int, call: Callable, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("fit", data, "--generator", "vae", "--steps", "12", "-o", tmp_path / "made")
+    assert call(*words).err == ""
+    terminal = io.StringIO()
+    console = Console(file=terminal, width=width, force_terminal=True, color_system=None)
+    monkeypatch.setattr(output, "errors", console)
+    assert call(*words, "--quiet").status == 0
+    assert terminal.getvalue() == ""
+    assert call(*words).status == 0
+    drawn = re.split(r"[\r\n]|\x1b\[[0-9?]*[A-Za-z]", terminal.getvalue())
+    assert max(map(len, drawn)) == width
+    assert any("fitting ConditionalVAE" in line and "12/12" in line for line in drawn)
+    assert terminal.getvalue().endswith("\x1b[2K")  # the line is cleared
+
+
+def test_pace_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    terminal = io.StringIO()
+    console = Console(file=terminal, width=80, force_terminal=True, color_system=None)
+    monkeypatch.setattr(output, "errors", console)
+    for growing, left in ((False, "30/min 0:00:16 left"), (True, "30/min at least 0:00:16 left")):
+        with output.progress(False, growing=growing) as update:
+            update("with synthetic images: generators", 40, 50)  # 40 done in an earlier run
+            now[0] += 4
+            update("with synthetic images: generators", 42, 50)
+        assert left in terminal.getvalue()

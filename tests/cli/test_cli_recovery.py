@@ -1,0 +1,194 @@
+"""Processes that are interrupted or killed: what they say, what they leave, and how they go on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import synthaug.gain.protocol as protocol
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
+
+# Checkpoints every few steps, and the command line.
+PROGRAM = """
+import synthaug.training
+synthaug.training.optimize.__kwdefaults__["checkpoint_every"] = 10
+from synthaug.cli.main import run
+run()
+"""
+PATIENCE = 90  # seconds
+
+
+@contextmanager
+def started(*words: str | Path) -> Iterator[subprocess.Popen]:
+    """`synthaug WORDS` in a session of its own, which is over when the block ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *map(str, words)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        for each in members(process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        process.communicate()
+
+
+def members(session: int) -> list[int]:
+    """The processes of a session that are not just waiting to be reaped."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, _, owner = (entry / "stat").read_text().rsplit(")", 1)[1].split()[:4]
+        except OSError:
+            continue  # it has ended in the meantime
+        if int(owner) == session and state != "Z":
+            found.append(int(entry.name))
+    return found
+
+
+def wait_until(condition: Callable[[], Any], process: subprocess.Popen | None = None) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it took too long"
+        if process is not None:
+            assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+def finished_cells(cache: Path) -> list[Path]:
+    return sorted(path.parent for path in cache.glob("*/cells/[!.]*/manifest.json"))
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Files and folders that were being written."""
+    return [path for path in folder.rglob("*") if path.name.endswith((".partial", ".old"))]
+
+
+FIT = ("--generator", "vae", "--device", "cpu")
+
+
+def test_an_interrupted_fit_leaves_its_checkpoint_only(data: Path, tmp_path: Path) -> None:
+    output, checkpoint = tmp_path / "generator", tmp_path / "generator.checkpoint"
+    with started("fit", data, *FIT, "--steps", "100000", "-o", output) as process:
+        wait_until(checkpoint.exists, process)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert (out, err) == (
+        "",
+        "interrupted; started again, gain and fit go on from where they were\n",
+    )
+    assert list(tmp_path.iterdir()) == [checkpoint]
+
+
+def test_a_killed_fit_goes_on_to_the_same_weights(
+    call: Callable, data: Path, tmp_path: Path
+) -> None:
+    output, whole = tmp_path / "generator", tmp_path / "whole"
+    checkpoint = tmp_path / "generator.checkpoint"
+    words = ("fit", data, *FIT, "--steps", "60")
+    with started(*words, "-o", output) as process:
+        wait_until(checkpoint.exists, process)
+        process.kill()
+    assert not output.exists()
+    assert checkpoint.exists()
+    other = call(*words, "--seed", "1", "-o", output)
+    assert other.status == 2
+    assert "the checkpoint of another run" in other.err
+    assert call(*words, "-o", output).status == 0
+    assert call(*words, "-o", whole).status == 0
+    resumed, undisturbed = (load_file(each / "weights.safetensors") for each in (output, whole))
+    assert resumed.keys() == undisturbed.keys()
+    assert all(np.array_equal(resumed[key], undisturbed[key]) for key in resumed)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["generator", "whole"]
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="counts processes in /proc")
+def test_an_interrupted_gain_leaves_finished_cells_only_and_no_process(
+    data: Path, quick: tuple, tmp_path: Path
+) -> None:
+    cache, target = tmp_path / "cells", tmp_path / "result.json"
+    slow = (*quick, "--steps", "60", "--jobs", "2")
+    with started("gain", data, *slow, "--cache", cache, "--json", target) as process:
+        wait_until(lambda: finished_cells(cache), process)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+        wait_until(lambda: not members(process.pid))
+    assert process.returncode == 130
+    assert (out, err) == (
+        "",
+        "interrupted; started again, gain and fit go on from where they were\n",
+    )
+    assert list(tmp_path.iterdir()) == [cache]
+    assert finished_cells(cache)
+    assert leftovers(cache) == []
+
+
+def test_a_killed_gain_goes_on_to_the_same_result(
+    call: Callable, data: Path, quick: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cells"
+    words = ("gain", data, *quick, "--steps", "8")
+    with started(*words, "--cache", cache, "--json", tmp_path / "killed.json") as process:
+        wait_until(lambda: len(finished_cells(cache)) >= 5, process)
+        process.kill()
+    assert not (tmp_path / "killed.json").exists()
+    before = {path: path.stat() for path in finished_cells(cache)}
+    files = {path: path.stat() for cell in before for path in cell.iterdir()}
+    # The cells are kept this time, to be looked at.
+    with monkeypatch.context() as patch:
+        patch.setattr(protocol, "kept_until_done", nullcontext)
+        resumed = call(*words, "--cache", cache, "--json", tmp_path / "resumed.json")
+    assert resumed.status == 0, resumed.err
+    assert len(finished_cells(cache)) > len(before)
+    for path, known in {**before, **files}.items():
+        now = path.stat()
+        assert (now.st_ino, now.st_mtime_ns) == (known.st_ino, known.st_mtime_ns), path
+    whole = tmp_path / "whole.json"
+    assert call(*words, "--cache", tmp_path / "others", "--json", whole).status == 0
+    assert result(tmp_path / "resumed.json") == result(whole)
+    # And all of it goes when a run that uses it is done.
+    assert call(*words, "--cache", cache).status == 0
+    assert list(cache.iterdir()) == []
+
+
+def result(path: Path) -> dict[str, Any]:
+    """What `gain --json` wrote, without times and the command itself."""
+    value = json.loads(path.read_text())
+    for arm in value["arms"]:
+        assert all(seconds > 0 for seconds in arm.pop("seconds"))
+    del value["protocol"]["command"]
+    return value
+
+
+def test_cells_stay_while_another_run_uses_them(tmp_path: Path) -> None:
+    from synthaug.gain.sharing import kept_until_done
+
+    shared = tmp_path / "cache" / "shared"
+    with kept_until_done(shared):
+        with kept_until_done(shared):
+            (shared / "cell").mkdir()
+        assert (shared / "cell").exists()
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(KeyboardInterrupt), kept_until_done(shared):
+        (shared / "cell").mkdir()
+        raise KeyboardInterrupt
+    assert (shared / "cell").exists()

@@ -1,0 +1,74 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from synthaug import LabelledImages, RandomField, Samples, StyleSwap, TransferVAE, read_images
+from synthaug.errors import InputError
+from synthaug.gain.leaks import refuse_copies
+from synthaug.reading import draw_subset
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[LabelledImages, LabelledImages]:
+    train, test = read_images("digits"), read_images("digits", split="test")
+    return train.subset(draw_subset(train, 40, seed=0)), test.subset(np.arange(300))
+
+
+def pool(data: LabelledImages, images: np.ndarray) -> Samples:
+    return Samples(images, data.labels[: len(images)])
+
+
+def test_copies_of_test_images_are_refused_and_named(
+    digits: tuple[LabelledImages, LabelledImages],
+) -> None:
+    train, test = digits
+    images = np.concatenate([train.images[:50], test.images[7:9]])
+    with pytest.raises(
+        InputError, match=r"2 near-copies .*: 50 \(test image 7\), 51 \(test image 8"
+    ):
+        refuse_copies(Samples(images, np.zeros(52, np.int64)), train, test)
+
+
+def test_copies_that_were_compressed_or_rescaled_are_refused(
+    digits: tuple[LabelledImages, LabelledImages],
+) -> None:
+    train, test = (read_images(part, image_size=32) for part in digits)
+    image = Image.fromarray(test.images[3, 0])
+    rescaled = np.array(image.resize((40, 40), 2).resize((32, 32), 2))[None, None]
+    stream = io.BytesIO()
+    image.save(stream, "jpeg", quality=75)
+    compressed = np.array(Image.open(stream))[None, None]
+    brighter = np.clip(test.images[4:5].astype(int) + 4, 0, 255).astype(np.uint8)
+    for copy in (rescaled, compressed, brighter):
+        with pytest.raises(InputError, match="1 near-copies"):
+            refuse_copies(Samples(copy, np.zeros(1, np.int64)), train, test)
+
+
+def test_copies_of_training_images_are_no_leak(
+    digits: tuple[LabelledImages, LabelledImages],
+) -> None:
+    train, test = digits
+    refuse_copies(pool(train, train.images), train, test)
+
+
+def test_a_training_image_that_is_also_a_test_image_is_no_leak_of_the_pool(
+    digits: tuple[LabelledImages, LabelledImages],
+) -> None:
+    train, test = digits
+    shared = LabelledImages(
+        np.concatenate([train.images, test.images[:1]]),
+        np.append(train.labels, test.labels[0]),
+        train.classes,
+    )
+    refuse_copies(pool(test, test.images[:1]), shared, test)
+
+
+@pytest.mark.parametrize("generator", [TransferVAE(steps=20), StyleSwap(), RandomField()])
+def test_what_generators_make_of_training_images_is_no_leak(
+    digits: tuple[LabelledImages, LabelledImages],
+    generator: TransferVAE | StyleSwap | RandomField,
+) -> None:
+    train, test = digits
+    refuse_copies(generator.fit(train, device="cpu").sample(30), train, test)

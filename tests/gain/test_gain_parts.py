@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synthaug.errors import InputError
+from synthaug.gain.parts import Part, plan_parts
+from synthaug.images import LabelledImages
+
+
+def numbered(counts: list[int], groups: list[int] | None = None) -> LabelledImages:
+    """Images that can be told apart: image i holds i in its first pixels."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    images = np.zeros((len(labels), 1, 8, 8), np.uint16)
+    images[:, 0, 0, 0] = np.arange(len(labels))
+    names = [f"class {k}" for k in range(len(counts))]
+    return LabelledImages(images, labels, names, None if groups is None else np.array(groups))
+
+
+def ids(data: LabelledImages) -> set[int]:
+    return {int(value) for value in data.images[:, 0, 0, 0]}
+
+
+def assert_sound(parts: list[Part]) -> None:
+    assert [part.tested for part in parts].count(True) == 1
+    assert any(part.held is not None for part in parts)
+    for part in parts:
+        assert part.train.counts.min() > 0
+        if part.held is not None:
+            assert not ids(part.train) & ids(part.held)
+            if part.train.groups is not None:
+                assert part.held.groups is not None
+                assert not set(part.train.groups.tolist()) & set(part.held.groups.tolist())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(2, 40), min_size=2, max_size=4),
+    st.one_of(st.none(), st.integers(2, 12)),
+    st.integers(0, 5),
+)
+def test_no_choice_is_made_on_an_image_that_was_trained_on(
+    counts: list[int], per_class: int | None, seed: int
+) -> None:
+    data = numbered(counts)
+    if per_class is not None and per_class > min(counts):
+        with pytest.raises(InputError, match=f"expected at least {per_class} images"):
+            plan_parts(data, None, per_class, seed)
+        return
+    parts, _ = plan_parts(data, None, per_class, seed)
+    assert_sound(parts)
+    again, _ = plan_parts(data, None, per_class, seed)
+    assert [ids(part.train) for part in parts] == [ids(part.train) for part in again]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(4, 10), st.integers(2, 5), st.integers(2, 8), st.integers(0, 3))
+def test_groups_stay_on_one_side(groups: int, size: int, per_class: int, seed: int) -> None:
+    members = [f"{k}-{g}" for k in range(2) for g in range(groups) for _ in range(size)]
+    numbers = {name: index for index, name in enumerate(dict.fromkeys(members))}
+    data = numbered([groups * size] * 2, [numbers[name] for name in members])
+    parts, _ = plan_parts(data, None, min(per_class, groups * size), seed)
+    assert_sound(parts)
+
+
+def test_a_subset_is_scored_on_as_many_other_images() -> None:
+    parts, text = plan_parts(numbered([100, 100]), None, 10, 0)
+    assert [len(part.train) for part in parts] == [20]
+    assert parts[0].held is not None
+    assert parts[0].held.counts.tolist() == [10, 10]
+    assert text == "20 further images of the training split"
+
+
+def test_a_seed_draws_another_subset() -> None:
+    data = numbered([100, 100])
+    first, second = (plan_parts(data, None, 10, seed)[0][0] for seed in (0, 1))
+    assert ids(first.train) != ids(second.train)
+
+
+def test_all_images_a_fifth_of_them_held_out() -> None:
+    parts, text = plan_parts(numbered([50, 20]), None, None, 0)
+    assert parts[0].held is not None
+    assert parts[0].held.counts.tolist() == [10, 4]
+    assert "held out" in text
+
+
+def test_few_images_are_cross_validated_and_then_all_trained_on() -> None:
+    data = numbered([7, 5])
+    parts, text = plan_parts(data, None, None, 0)
+    held = [ids(part.held) for part in parts if part.held is not None]
+    assert sorted(i for each in held for i in each) == list(range(12))
+    assert ids(parts[-1].train) == ids(data)
+    assert parts[-1].tested
+    assert parts[-1].held is None
+    assert "5-fold cross-validation" in text
+
+
+def test_given_validation_images_are_used_as_they_are() -> None:
+    data, other = numbered([20, 20]), numbered([3, 3])
+    parts, _ = plan_parts(data, other, None, 0)
+    assert len(parts) == 1
+    assert parts[0].train is data
+    assert parts[0].held is other
+
+
+def test_a_class_of_one_image_is_an_error() -> None:
+    with pytest.raises(InputError, match="'class 1': expected at least 2 training images, got 1"):
+        plan_parts(numbered([20, 1]), None, None, 0)

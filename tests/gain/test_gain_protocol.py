@@ -1,0 +1,373 @@
+"""What nobody may be able to say of the instrument: that it saw test images, that its arms were
+trained unequally, that it chose on what it reports."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import synthaug.gain.cells as cells
+from synthaug import (
+    Gain,
+    InputError,
+    LabelledImages,
+    RandomField,
+    Recipe,
+    SamplePool,
+    Samples,
+    StyleSwap,
+    TransferVAE,
+    measure_gain,
+    read_images,
+)
+from synthaug.gain import Source
+from synthaug.gain.arms import transfer_sources
+from synthaug.generators import Generator
+from synthaug.reading import draw_subset
+
+Measure = Callable[..., Gain]
+QUICK: dict[str, Any] = {
+    "seeds": 2,
+    "per_class": 6,
+    "steps": 8,
+    "batch_size": 16,
+    "recipe": Recipe(),
+    "arms": "quick",
+    "device": "cpu",
+}
+
+
+@pytest.fixture(scope="module")
+def train() -> LabelledImages:
+    data = read_images("digits", image_size=8)
+    return data.subset(draw_subset(data, 30, seed=0))
+
+
+@pytest.fixture(scope="module")
+def test() -> LabelledImages:
+    return read_images("digits", split="test", image_size=8).subset(np.arange(200))
+
+
+def sources() -> list[Source]:
+    return [
+        *transfer_sources(TransferVAE(steps=5)),
+        Source("style-swap", StyleSwap(cells=2), trained=False),
+        Source("random-field", RandomField(), trained=False),
+    ]
+
+
+@pytest.fixture(scope="module")
+def staged(train: LabelledImages, test: LabelledImages) -> Gain:
+    return measure_gain(train, test, **{**QUICK, "arms": "staged"}, sources=sources())
+
+
+def pixels(images: np.ndarray) -> set[bytes]:
+    return {image.tobytes() for image in images}
+
+
+def test_the_json_is_the_contract(staged: Gain, tmp_path: Path) -> None:
+    staged.save(tmp_path / "gain.json")
+    value = json.loads((tmp_path / "gain.json").read_text())
+    keys = "synthaug data protocol arms baseline control chosen gain_over_control gain"
+    assert set(value) == {*keys.split(), "recommendation", "verdict"}
+    assert {"name", "classes", "train", "test", "fingerprint"} <= set(value["data"])
+    protocol = "metric seeds per_class steps batch_size device classifier"
+    assert set(protocol.split()) <= set(value["protocol"])
+    arm = "name synthetic accuracy balanced_accuracy validation_accuracy seconds"
+    assert all(set(arm.split()) <= set(each) for each in value["arms"])
+    assert {"arm", "generator", "ratio", "labels"} <= set(value["chosen"])
+    assert {"points", "low", "high", "per_seed", "confidence"} <= set(value["gain"])
+    assert Gain.load(tmp_path / "gain.json").to_json() == staged.to_json()
+
+
+def test_the_gain_is_recomputed_from_the_arms(staged: Gain) -> None:
+    chosen, baseline = staged.arm(staged.chosen["arm"]), staged.arm(staged.baseline)
+    differences = 100 * (np.array(chosen.accuracy) - np.array(baseline.accuracy))
+    assert staged.gain.per_seed == pytest.approx(list(differences))
+    interval = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    if np.ptp(differences):
+        assert (staged.gain.low, staged.gain.high) == pytest.approx(tuple(interval))
+
+
+def test_choices_are_the_best_on_validation(staged: Gain) -> None:
+    def best(kind: str) -> float:
+        return max(np.mean(a.validation_accuracy) for a in staged.arms if a.uses == kind)
+
+    for name, kind in ((staged.baseline, "real"), (staged.control, "control")):
+        assert name is not None
+        assert np.mean(staged.arm(name).validation_accuracy) == best(kind)
+    assert np.mean(staged.arm(staged.chosen["arm"]).validation_accuracy) == best("synthetic")
+
+
+def test_the_staged_search_tries_both_ratios_and_label_rules(staged: Gain) -> None:
+    names = [arm.name for arm in staged.arms if arm.uses == "synthetic"]
+    assert {"transfer-any", "transfer-within"} <= {name.split()[0] for name in names}
+    assert {"0.25", "0.5"} == {name.split()[1] for name in names}
+    assert any(" mixed, " in name for name in names)
+    real = {arm.name for arm in staged.arms if arm.uses == "real"}
+    assert {"none", "classical", "randaugment", "mixup", "cutmix", "randaugment+mixup"} <= real
+    assert any(name.endswith("self-distilled") for name in real)
+
+
+def test_the_full_search_tries_every_combination(
+    train: LabelledImages, test: LabelledImages
+) -> None:
+    gain = measure_gain(train, test, **{**QUICK, "arms": "full", "steps": 1}, sources=sources())
+    partners = 1 if gain.arms[-1].name.endswith("classical") and len(gain.arms) < 30 else 2
+    synthetic = [arm.name for arm in gain.arms if arm.uses == "synthetic"]
+    controls = [arm.name for arm in gain.arms if arm.uses == "control"]
+    assert len(set(synthetic)) == 2 * 2 * 2 * partners
+    assert len(set(controls)) == 2 * 2 * partners
+
+
+def test_no_arm_sees_a_test_image_and_all_take_the_same_steps(
+    train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[bytes] = set()
+    lengths: list[tuple[int, int]] = []
+    shown: list[int] = []
+    train_classifier, fit = cells.train_classifier, Generator.fit
+
+    def recorded(data: LabelledImages, **options: Any) -> Any:
+        seen.update(pixels(data.images))
+        lengths.append((options["steps"], options["batch_size"]))
+        if options["synthetic"] is not None:
+            seen.update(pixels(np.asarray(options["synthetic"].images)))
+        shown.append(len(data))
+        return train_classifier(data, **options)
+
+    def recorded_fit(self: Generator, data: LabelledImages, **options: Any) -> Generator:
+        seen.update(pixels(data.images))
+        return fit(self, data, **options)
+
+    monkeypatch.setattr(cells, "train_classifier", recorded)
+    monkeypatch.setattr(Generator, "fit", recorded_fit)
+    gain = measure_gain(train, test, **QUICK, sources=sources())
+    assert len(lengths) == 2 * len(gain.arms)
+    assert set(lengths) == {(8, 16)}
+    assert set(shown) == {60}
+    assert not seen & (pixels(test.images) - pixels(train.images))
+
+
+def test_a_choice_never_depends_on_the_test_images(
+    train: LabelledImages, test: LabelledImages
+) -> None:
+    """With the test labels shuffled every choice is the same."""
+    shuffled = LabelledImages(test.images, np.roll(test.labels, 1), test.classes)
+    first, second = (
+        measure_gain(train, part, **QUICK, sources=sources()) for part in (test, shuffled)
+    )
+    assert (first.baseline, first.control, first.chosen, first.recommendation) == (
+        second.baseline,
+        second.control,
+        second.chosen,
+        second.recommendation,
+    )
+    assert [arm.validation_accuracy for arm in first.arms] == [
+        arm.validation_accuracy for arm in second.arms
+    ]
+    assert first.gain.per_seed != second.gain.per_seed or not np.any(first.gain.per_seed)
+
+
+def without_times(gain: Gain) -> dict[str, Any]:
+    value = gain.to_json()
+    for arm in value["arms"]:
+        del arm["seconds"]
+    return value
+
+
+def test_same_seed_same_result_side_by_side_or_not(
+    train: LabelledImages, test: LabelledImages
+) -> None:
+    alone = measure_gain(train, test, **QUICK, sources=sources())
+    beside = measure_gain(train, test, **QUICK, sources=sources(), jobs=2)
+    assert without_times(alone) == without_times(beside)
+    other = measure_gain(train, test, **{**QUICK, "seed": 7}, sources=sources())
+    assert other.protocol["seeds"] == [7, 8]
+    assert other.arms[0].accuracy != alone.arms[0].accuracy
+
+
+def test_an_interrupted_run_goes_on_from_its_finished_cells(
+    train: LabelledImages, test: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, trained = cells.train_classifier, []
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        if len(trained) == 5:
+            raise KeyboardInterrupt
+        trained.append(options["seed"])
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(cells, "train_classifier", counted)
+    with pytest.raises(KeyboardInterrupt):
+        measure_gain(train, test, **QUICK, sources=sources(), cache=tmp_path)
+    monkeypatch.setattr(cells, "train_classifier", original)
+    undisturbed = measure_gain(train, test, **QUICK, sources=sources())
+    rest: list[int] = []
+
+    def rest_counted(*arguments: Any, **options: Any) -> Any:
+        rest.append(options["seed"])
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(cells, "train_classifier", rest_counted)
+    resumed = measure_gain(train, test, **QUICK, sources=sources(), cache=tmp_path)
+    assert without_times(resumed) == without_times(undisturbed)
+    assert len(rest) == 2 * len(resumed.arms) - 5
+
+
+def test_few_images_are_cross_validated_without_leaking_into_generators(
+    train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = train.subset(draw_subset(train, 4, seed=0))
+    fitted: list[set[bytes]] = []
+    fit = Generator.fit
+
+    def recorded(self: Generator, data: LabelledImages, **options: Any) -> Generator:
+        fitted.append(pixels(data.images))
+        return fit(self, data, **options)
+
+    monkeypatch.setattr(Generator, "fit", recorded)
+    settings = {**QUICK, "per_class": None, "steps": 2}
+    gain = measure_gain(
+        few, test, **settings, sources=[Source("random-field", RandomField(), trained=False)]
+    )
+    # Each of four folds and the whole, for both seeds; a fold's generator knows three quarters.
+    assert sorted(len(each) for each in fitted) == [30] * 8 + [40] * 2
+    assert gain.data["train"] == gain.data["validation"] == 40
+    assert "cross-validation" in gain.protocol["validation"]
+
+
+def test_uneven_classes_are_measured_by_balanced_accuracy(
+    train: LabelledImages, test: LabelledImages
+) -> None:
+    kept = np.concatenate(
+        [np.flatnonzero(train.labels == k)[: 30 if k < 5 else 12] for k in range(10)]
+    )
+    settings = {**QUICK, "per_class": None, "steps": 2, "arms": "staged"}
+    gain = measure_gain(
+        train.subset(kept),
+        test,
+        **settings,
+        sources=[Source("style-swap", StyleSwap(), trained=False)],
+    )
+    assert gain.protocol["metric"] == "balanced accuracy"
+    assert "oversampled" in [arm.name for arm in gain.arms]
+    chosen, baseline = gain.arm(gain.chosen["arm"]), gain.arm(gain.baseline)
+    expected = 100 * (np.array(chosen.balanced_accuracy) - np.array(baseline.balanced_accuracy))
+    assert gain.gain.per_seed == pytest.approx(list(expected))
+
+
+def test_precision_adds_seeds_for_the_arms_that_matter(
+    train: LabelledImages, test: LabelledImages
+) -> None:
+    settings = {**QUICK, "steps": 3}
+    first = measure_gain(train, test, **settings, sources=sources()[2:])
+    half = (first.gain.high - first.gain.low) / 2
+    if half == 0:
+        pytest.fail("the seeds do not differ; the test needs a scatter")
+    more = measure_gain(train, test, **settings, sources=sources()[2:], precision=half * 0.75)
+    assert len(more.gain.per_seed) > 2
+    assert more.gain.per_seed[:2] == first.gain.per_seed
+    assert (more.gain.high - more.gain.low) / 2 <= half * 0.75 + 1e-9
+    assert more.gain.stage_one == 2
+    assert len(more.protocol["seeds"]) == len(more.gain.per_seed)
+
+
+def test_tuning_settles_recipe_and_steps_before_any_arm(
+    train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import synthaug.gain.tuning as tuning
+
+    monkeypatch.setattr(tuning, "TUNING_STEPS", 4)
+    monkeypatch.setattr(tuning, "MOST_STEPS", 16)
+    monkeypatch.setattr(
+        tuning, "CANDIDATES", {"standardize": (True, False), "policy": ("shift", "shift-flip")}
+    )
+    settings = {k: v for k, v in QUICK.items() if k not in ("recipe", "steps")}
+    gain = measure_gain(train, test, **settings, sources=sources()[2:])
+    tried = gain.protocol["tuning"]
+    best = max((t for t in tried if "standardize" in t), key=lambda t: t["validation"])
+    assert gain.protocol["recipe"]["standardize"] == best["standardize"]
+    steps = [t["steps"] for t in tried if set(t) == {"steps", "validation"}]
+    assert steps[0] == 4
+    assert gain.protocol["steps"] in steps
+    fixed = measure_gain(train, test, **settings, policy="rotate-scale", sources=sources()[2:])
+    assert fixed.protocol["recipe"]["policy"] == "rotate-scale"
+    with pytest.raises(InputError, match="policy: expected one of"):
+        measure_gain(train, test, **settings, policy="mirror", sources=sources()[2:])
+
+
+def make_pool(
+    directory: Path, images: np.ndarray, labels: np.ndarray, data: LabelledImages
+) -> Path:
+    SamplePool.from_samples(directory, Samples(images, labels), data.classes)
+    return directory
+
+
+def test_a_pool_is_measured_alone_and_beside(
+    train: LabelledImages, test: LabelledImages, tmp_path: Path
+) -> None:
+    pool = make_pool(tmp_path / "copies", train.images, train.labels, train)
+    alone = measure_gain(train, test, **QUICK, sources=[], pool=pool)
+    assert [arm.name for arm in alone.arms if arm.synthetic] == [
+        f"pool copies 0.25 hard, {next(a.name for a in alone.arms if a.synthetic).split(', ')[1]}"
+    ]
+    assert alone.control is None
+    assert alone.gain_over_control is None
+    assert alone.protocol["caveats"] == ["pool copies is the same pool for all seeds"]
+    beside = measure_gain(train, test, **QUICK, sources=sources()[2:], pool=pool)
+    assert {arm.uses for arm in beside.arms} == {"real", "control", "synthetic"}
+
+
+def test_a_pool_with_test_images_is_refused(
+    train: LabelledImages, test: LabelledImages, tmp_path: Path
+) -> None:
+    images = np.concatenate([train.images, test.images[:3]])
+    labels = np.concatenate([train.labels, test.labels[:3]])
+    pool = make_pool(tmp_path / "leak", images, labels, train)
+    with pytest.raises(InputError, match="near-copies of test images"):
+        measure_gain(train, test, **QUICK, sources=[], pool=pool)
+
+
+def test_noise_with_random_labels_never_helps(
+    train: LabelledImages, test: LabelledImages, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (400, 1, 8, 8), dtype=np.uint8)
+    pool = make_pool(tmp_path / "noise", noise, rng.permutation(np.arange(400) % 10), train)
+    gain = measure_gain(train, test, **{**QUICK, "steps": 40}, sources=[], pool=pool)
+    assert gain.verdict != "helps"
+    assert gain.recommendation == "none"
+    assert "recipe=Recipe(" in gain.protocol["next_steps"]
+
+
+def test_mismatches_are_refused_before_anything_is_trained(
+    train: LabelledImages, test: LabelledImages, tmp_path: Path
+) -> None:
+    renamed = LabelledImages(test.images, test.labels, [f"d{k}" for k in range(10)])
+    larger = read_images("digits", split="test")
+    grouped = [
+        LabelledImages(data.images, data.labels, data.classes, np.arange(len(data)) // 2)
+        for data in (train, test)
+    ]
+    for wrong, message in (
+        ((train, renamed), "expected the training classes"),
+        ((train, larger), r"test: expected uint8 \(1, 8, 8\)"),
+        (tuple(grouped), "groups"),
+    ):
+        with pytest.raises(InputError, match=message):
+            measure_gain(*wrong, **QUICK)
+    with pytest.raises(InputError, match="seeds: expected at least 2"):
+        measure_gain(train, test, **{**QUICK, "seeds": 1})
+    with pytest.raises(InputError, match="precision: expected"):
+        measure_gain(train, test, **QUICK, precision=0)
+    with pytest.raises(InputError, match="arms: expected one of quick, staged, full"):
+        measure_gain(train, test, **{**QUICK, "arms": "some"})
+    partial = train.subset(np.flatnonzero(train.labels > 0))
+    pool = make_pool(tmp_path / "partial", partial.images, partial.labels, train)
+    with pytest.raises(InputError, match="no image of class '0'"):
+        measure_gain(train, test, **QUICK, sources=[], pool=pool)

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from synthaug.errors import InputError
+from synthaug.gain.statistics import (
+    clearly_better,
+    holm,
+    paired_interval,
+    paired_p_value,
+    seeds_for_precision,
+    verdict,
+)
+
+points = st.floats(-20, 20, allow_nan=False).map(lambda value: round(value, 3))
+samples = st.lists(points, min_size=2, max_size=12).filter(lambda values: np.std(values) > 1e-3)
+
+
+@given(samples)
+def test_interval_and_p_value_are_those_of_scipy(values: list[float]) -> None:
+    found = paired_interval(values)
+    reference = stats.ttest_1samp(values, 0)
+    low, high = reference.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
+    assert found.points == pytest.approx(np.mean(values))
+    assert paired_p_value(values) == pytest.approx(reference.pvalue, abs=1e-9)
+
+
+@given(samples)
+def test_verdict_agrees_with_the_test_at_five_percent(values: list[float]) -> None:
+    p_value = float(stats.ttest_1samp(values, 0).pvalue)
+    if abs(p_value - 0.05) > 1e-6:
+        assert (verdict(paired_interval(values)) != "no evidence") == (p_value < 0.05)
+    if verdict(paired_interval(values)) == "helps":
+        assert np.mean(values) > 0
+
+
+def test_verdicts() -> None:
+    assert verdict(paired_interval([1.0, 1.1, 0.9])) == "helps"
+    assert verdict(paired_interval([-1.0, -1.1, -0.9])) == "hurts"
+    assert verdict(paired_interval([-1.0, 1.1, -0.9])) == "no evidence"
+    assert verdict(paired_interval([0.0, 0.0])) == "no evidence"
+
+
+def test_one_seed_gives_no_interval() -> None:
+    with pytest.raises(InputError, match="expected at least 2"):
+        paired_interval([1.0])
+
+
+def test_the_smallest_detectable_gain_is_detected_about_four_times_in_five() -> None:
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(1000):
+        noise = rng.normal(0, 1.5, 10)
+        # The gain that a run of ten seeds with this scatter says it could have seen.
+        gain = np.median([paired_interval(noise).smallest_detectable])
+        found.append(gain)
+    planted = float(np.mean(found))
+    seen = [
+        verdict(paired_interval(list(rng.normal(planted, 1.5, 10)))) == "helps" for _ in range(1000)
+    ]
+    assert 0.75 < np.mean(seen) < 0.87
+
+
+@pytest.mark.parametrize("half_width", [0.5, 1.0])
+def test_seeds_added_for_precision_keep_the_confidence(half_width: float) -> None:
+    rng = np.random.default_rng(1)
+    covered, widths = [], []
+    for _ in range(1200):
+        first = rng.normal(0.7, 1.5, 5)
+        count = seeds_for_precision(list(first), half_width)
+        values = np.concatenate([first, rng.normal(0.7, 1.5, count - 5)])
+        found = paired_interval(list(values), stage_one=5)
+        covered.append(found.low <= 0.7 <= found.high)
+        widths.append((found.high - found.low) / 2)
+    assert np.mean(covered) >= 0.94
+    assert max(widths) <= half_width + 1e-9
+
+
+def test_stopping_at_the_scatter_of_all_seeds_would_be_too_sure() -> None:
+    """Why Stein's rule keeps the first seeds' scatter: to add seeds one by one until the usual
+    interval is narrow covers less often than it says."""
+    rng = np.random.default_rng(2)
+    covered = []
+    for _ in range(500):
+        values = list(rng.normal(0.0, 1.5, 3))
+        while paired_interval(values).high - paired_interval(values).low > 2 and len(values) < 60:
+            values.append(float(rng.normal(0.0, 1.5)))
+        found = paired_interval(values)
+        covered.append(found.low <= 0 <= found.high)
+    assert np.mean(covered) < 0.94
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_is_the_closed_test_procedure(p_values: list[float]) -> None:
+    """Adjusted p of hypothesis i = the largest Bonferroni p of the smallest sets that hold it."""
+    adjusted = holm(p_values)
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    for index, value in enumerate(adjusted):
+        rank = order.index(index)
+        steps = [min(1, (len(p_values) - r) * p_values[order[r]]) for r in range(rank + 1)]
+        assert value == pytest.approx(max(steps), abs=1e-9)
+
+
+def test_clearly_better_asks_for_more_than_one_standard_error() -> None:
+    assert clearly_better([1.0, 1.2, 0.8])
+    assert not clearly_better([1.0, -1.5, 0.8])
+    assert not clearly_better([0.0, 0.0, 0.0])

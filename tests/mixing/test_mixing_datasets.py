@@ -1,0 +1,641 @@
+"""One contract for the wrappers, over the forms that real Datasets take.
+
+Pixels tell where an image is from: real ones hold values below 100, synthetic ones above 150, and
+the first pixel of each is its own number.
+"""
+
+import copy
+import math
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorDataset
+from torchvision import tv_tensors
+from torchvision.datasets import ImageFolder, VisionDataset
+from torchvision.transforms import v2
+
+from synthaug.errors import InputError
+from synthaug.images import Samples, to_pil
+from synthaug.mixing import MixedDataset, SyntheticDataset
+from synthaug.pool import SamplePool
+
+CLASSES = ["ant", "bee", "cow"]
+REAL = np.array([0, 1, 2, 0, 0, 1, 2, 0, 1, 0, 2, 1, 0, 0, 1, 2, 2, 0, 0, 1])
+MADE = np.array([2, 0, 1, 1, 0, 2, 2, 1, 0, 1, 2, 0])
+
+
+def stored(labels: np.ndarray, start: int, channels: int, dtype: Any = np.uint8) -> np.ndarray:
+    """Images of one value each, `start` + index, scaled up for uint16; asymmetric by one corner."""
+    scale = 257 if dtype == np.uint16 else 1
+    values = (start + np.arange(len(labels))) * scale
+    images = np.tile(values[:, None, None, None], (1, channels, 8, 9))
+    images[:, :, 0, -1] += scale
+    return images.astype(dtype)
+
+
+def make_pool(
+    directory: Path, channels: int = 1, dtype: Any = np.uint8, **changes: Any
+) -> SamplePool:
+    samples = Samples(stored(MADE, 150, channels, dtype), MADE)
+    return SamplePool.from_samples(directory / "pool", samples, changes.pop("classes", CLASSES))
+
+
+class Vision(VisionDataset):
+    """As torchvision's own: PIL images, `.targets`, `.classes`, transforms."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, **transforms: Any) -> None:
+        super().__init__(".", **transforms)
+        self.images, self.targets, self.classes = images, labels.tolist(), list(CLASSES)
+        self.loaded: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        self.loaded.append(index)
+        image, label = to_pil(self.images[index]), self.targets[index]
+        if self.transform is not None:
+            image = self.transform(image)
+        if self.target_transform is not None:
+            label = self.target_transform(label)
+        return image, label
+
+
+class Joint(Vision):
+    """A Dataset that transforms image and label together."""
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        image, label = to_pil(self.images[index]), self.targets[index]
+        return (image, label) if self.transforms is None else self.transforms(image, label)
+
+
+class Plain(Dataset[tuple[Any, Any]]):
+    """A user's own: whatever images and labels, its transform called without asking."""
+
+    def __init__(self, images: Any, labels: Any, transform: Any = None) -> None:
+        self.images, self.labels = images, labels
+        if transform is not None:
+            self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        image = self.images[index]
+        return self.transform(image) if hasattr(self, "transform") else image, self.labels[index]
+
+
+def both(image: Any, label: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    return v2.functional.pil_to_tensor(image), torch.tensor(label)
+
+
+def _tv_images(channels: int) -> list[tv_tensors.Image]:
+    return [tv_tensors.Image(torch.as_tensor(image)) for image in stored(REAL, 0, channels)]
+
+
+def _concat(channels: int) -> Dataset[Any]:
+    images = stored(REAL, 0, channels)
+    to_tensor = v2.Compose([v2.PILToTensor()])
+    parts = [Vision(images[s], REAL[s], transform=to_tensor) for s in (slice(0, 7), slice(7, 20))]
+    return ConcatDataset([Subset(parts[0], list(range(7))), parts[1]])
+
+
+@dataclass(frozen=True)
+class Form:
+    """A way in which a real Dataset hands out its items."""
+
+    make: Callable[[], Any]
+    channels: int = 1
+    dtype: Any = np.uint8
+
+
+def _rows(channels: int, dtype: Any = np.uint8) -> list[np.ndarray]:
+    return list(stored(REAL, 0, channels, dtype).transpose(0, 2, 3, 1))
+
+
+FORMS: dict[str, Form] = {
+    "pil gray": Form(lambda: Vision(stored(REAL, 0, 1), REAL)),
+    "pil rgb": Form(lambda: Vision(stored(REAL, 0, 3), REAL), 3),
+    "pil 16-bit": Form(lambda: Vision(stored(REAL, 0, 1, np.uint16), REAL), 1, np.uint16),
+    "pil with transform": Form(
+        lambda: Vision(stored(REAL, 0, 3), REAL, transform=v2.PILToTensor()), 3
+    ),
+    "pil with target transform": Form(
+        lambda: Vision(stored(REAL, 0, 3), REAL, target_transform=torch.tensor), 3
+    ),
+    "joint transforms": Form(lambda: Joint(stored(REAL, 0, 3), REAL, transforms=both), 3),
+    "array hwc": Form(lambda: Plain(_rows(3), REAL), 3),
+    "array hw1": Form(lambda: Plain(_rows(1), REAL)),
+    "array hw": Form(lambda: Plain(list(stored(REAL, 0, 1)[:, 0]), REAL.tolist())),
+    "tensor uint8": Form(lambda: Plain(torch.as_tensor(stored(REAL, 0, 3)), REAL.tolist()), 3),
+    "tensor hw": Form(lambda: Plain(torch.as_tensor(stored(REAL, 0, 1)[:, 0]), REAL)),
+    "tensor float": Form(lambda: Plain(torch.as_tensor(stored(REAL, 0, 3) / 255).float(), REAL), 3),
+    "tensor double": Form(lambda: Plain(torch.as_tensor(stored(REAL, 0, 1) / 255), REAL)),
+    "tensor 16-bit": Form(
+        lambda: Plain(torch.as_tensor(stored(REAL, 0, 1, np.uint16)), REAL), 1, np.uint16
+    ),
+    "tv image": Form(lambda: Plain(_tv_images(3), REAL.tolist()), 3),
+    "labels (N, 1)": Form(lambda: Plain(_rows(3), REAL[:, None]), 3),
+    "string labels": Form(lambda: Plain(_rows(3), [CLASSES[k] for k in REAL]), 3),
+    "transform always called": Form(
+        lambda: Plain([to_pil(image) for image in stored(REAL, 0, 3)], REAL, v2.PILToTensor()), 3
+    ),
+    "subset": Form(
+        lambda: Subset(
+            Vision(
+                np.concatenate([stored(REAL[:3], 50, 3), stored(REAL, 0, 3)]),
+                np.concatenate([REAL[:3], REAL]),
+                transform=v2.PILToTensor(),
+            ),
+            range(3, 23),
+        ),
+        3,
+    ),
+    "concat of subsets": Form(lambda: _concat(3), 3),
+    "tensor dataset": Form(
+        lambda: TensorDataset(torch.as_tensor(stored(REAL, 0, 3)), torch.as_tensor(REAL)), 3
+    ),
+}
+RATIO = 0.4
+
+
+@pytest.fixture(params=FORMS, ids=lambda name: name.replace(" ", "-"))
+def form(request: pytest.FixtureRequest) -> Form:
+    return FORMS[request.param]
+
+
+@pytest.fixture
+def pool(form: Form, tmp_path: Path) -> SamplePool:
+    return make_pool(tmp_path, form.channels, form.dtype)
+
+
+def number(image: Any) -> int:
+    """Which image it is: the value of its first pixel on the scale of uint8."""
+    array = np.asarray(image)
+    value = float(array.reshape(-1)[0])
+    scale = {"u1": 1, "u2": 257}.get(array.dtype.str[1:], 1 / 255)
+    return round(value / scale)
+
+
+def index_of(label: Any) -> int:
+    return CLASSES.index(label) if isinstance(label, str) else int(np.asarray(label).reshape(-1)[0])
+
+
+def kind_of(value: Any) -> tuple[Any, ...]:
+    """Type, element type and shape, as far as they matter for collating."""
+    if isinstance(value, Image.Image):
+        return type(value), value.mode, value.size
+    return type(value), getattr(value, "dtype", None), np.shape(value)
+
+
+def same(one: Any, other: Any) -> bool:
+    return kind_of(one) == kind_of(other) and bool(np.all(np.asarray(one) == np.asarray(other)))
+
+
+def numbers(dataset: Any) -> list[int]:
+    return [number(dataset[index][0]) for index in range(len(dataset))]
+
+
+def collate(items: list[Any]) -> list[tuple[int, int]]:
+    return [(number(image), index_of(label)) for image, label in items]
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_items_are_alike_and_their_labels_right(form: Form, pool: SamplePool, mode: Any) -> None:
+    real = form.make()
+    mixed = MixedDataset(real, pool, RATIO, mode, seed=3)
+    expected = len(REAL) if mode == "replace" else len(REAL) + round(20 * 0.4 / 0.6)
+    assert len(mixed) == len(mixed.targets) == expected
+    assert mixed.classes == CLASSES
+    assert mixed.class_to_idx == {"ant": 0, "bee": 1, "cow": 2}
+    assert {type(label) for label in mixed.targets} == {int}
+    image_kind, label_kind = map(kind_of, real[0])
+    sources = set()
+    for index in range(len(mixed)):
+        image, label = mixed[index]
+        assert kind_of(image) == image_kind
+        if label_kind[0] is not str:
+            assert kind_of(label) == label_kind
+        assert index_of(label) == mixed.targets[index]
+        own = number(image)
+        if own < 100:
+            assert own == index
+            assert index_of(label) == REAL[index]
+        else:
+            assert index_of(label) == MADE[own - 150]
+        sources.add(own < 100)
+    assert sources == {True, False}
+
+
+def test_synthetic_pixels_are_not_changed(form: Form, pool: SamplePool) -> None:
+    """Every pixel, and so the order of axes, is that of a real image with the same content."""
+    real = form.make()
+    mixed = MixedDataset(real, pool, 1.0)
+    for index in range(len(REAL)):
+        made, template = np.asarray(mixed[index][0]), np.asarray(real[index][0])
+        steps = (made.astype(float) - made.reshape(-1)[0]).round(6)
+        assert np.array_equal(steps, (template.astype(float) - template.reshape(-1)[0]).round(6))
+
+
+def test_without_synthetic_images_it_is_the_real_dataset(form: Form, pool: SamplePool) -> None:
+    real = form.make()
+    for mode in ("replace", "append"):
+        mixed = MixedDataset(real, pool, 0.0, mode)  # type: ignore[arg-type]
+        assert len(mixed) == len(real)
+        for epoch in (0, 1):
+            mixed.set_epoch(epoch)
+            for index in range(len(real)):
+                image, label = mixed[index]
+                assert same(image, real[index][0])
+                assert same(label, real[index][1])
+
+
+def test_with_synthetic_images_only_classes_stay(form: Form, pool: SamplePool) -> None:
+    mixed = MixedDataset(form.make(), pool, 1.0, seed=1)
+    drawn = []
+    for epoch in range(6):
+        mixed.set_epoch(epoch)
+        drawn.append(numbers(mixed))
+    assert np.min(drawn) >= 150
+    assert (MADE[np.array(drawn) - 150] == REAL).all()
+    assert set(np.unique(drawn)) == set(range(150, 162))  # each of the pool has its turn
+    assert mixed.targets == REAL.tolist()
+
+
+def test_append_keeps_every_real_image(form: Form, pool: SamplePool) -> None:
+    mixed = MixedDataset(form.make(), pool, 0.6, "append", seed=1)
+    assert len(mixed) == 50
+    before = None
+    for epoch in range(2):
+        mixed.set_epoch(epoch)
+        found = numbers(mixed)
+        assert found[:20] == list(range(20))
+        assert min(found[20:]) >= 150
+        assert found != before
+        before = found
+    added = np.bincount(mixed.targets[20:], minlength=3) / 30
+    assert np.abs(added - np.bincount(REAL) / 20).max() < 0.2
+
+
+def test_a_pickled_copy_is_the_same(form: Form, pool: SamplePool) -> None:
+    mixed = MixedDataset(form.make(), pool, RATIO, seed=4)
+    mixed.set_epoch(2)
+    copies = [copy.deepcopy(mixed)]
+    if form != FORMS["tensor 16-bit"]:  # torch cannot unpickle uint16 tensors
+        copies.append(pickle.loads(pickle.dumps(mixed)))
+    for again in copies:
+        assert numbers(again) == numbers(mixed)
+        again.set_epoch(3)
+        assert numbers(again) != numbers(mixed)  # the copy has an epoch of its own
+        assert again._epoch.is_shared()
+
+
+@pytest.fixture
+def gray(tmp_path: Path) -> SamplePool:
+    return make_pool(tmp_path)
+
+
+def vision(**transforms: Any) -> Vision:
+    return Vision(stored(REAL, 0, 1), REAL, **transforms)
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.5, 0.85])
+def test_the_share_is_the_ratio(gray: SamplePool, ratio: float) -> None:
+    mixed = MixedDataset(vision(), gray, ratio, seed=5)
+    epochs, found = 60, []
+    for epoch in range(epochs):
+        mixed.set_epoch(epoch)
+        found.append(numbers(mixed))
+    synthetic = np.array(found) >= 150
+    draws = synthetic.size
+    bound = 4 * math.sqrt(ratio * (1 - ratio) / draws)
+    assert abs(synthetic.mean() - ratio) < bound
+    per_item = 4.5 * math.sqrt(ratio * (1 - ratio) / epochs)
+    assert np.abs(synthetic.mean(0) - ratio).max() < per_item
+    assert (MADE[np.where(synthetic, found, 150) - 150] == REAL)[synthetic].all()
+
+
+def test_the_real_image_of_a_replaced_item_is_not_loaded(gray: SamplePool) -> None:
+    real = vision()
+    mixed = MixedDataset(real, gray, 1.0)
+    real.loaded.clear()
+    numbers(mixed)
+    assert real.loaded == []
+
+
+def test_the_seed_and_the_epoch_settle_the_draw(gray: SamplePool) -> None:
+    def draw(seed: int, epoch: int) -> list[int]:
+        mixed = MixedDataset(vision(), gray, 0.5, seed=seed)
+        mixed.set_epoch(epoch)
+        return numbers(mixed)
+
+    assert draw(0, 0) == draw(0, 0)
+    assert len({tuple(draw(seed, epoch)) for seed in range(3) for epoch in range(3)}) == 9
+    mixed = MixedDataset(vision(), gray, 0.5)
+    assert numbers(mixed) == numbers(mixed) == draw(0, 0)
+    mixed.set_epoch(1)
+    mixed.set_epoch(0)
+    assert numbers(mixed) == draw(0, 0)
+
+
+def test_a_higher_ratio_replaces_more_of_the_same(gray: SamplePool) -> None:
+    some = np.array(numbers(MixedDataset(vision(), gray, 0.3))) >= 150
+    more = np.array(numbers(MixedDataset(vision(), gray, 0.7))) >= 150
+    assert (more | ~some).all() and more.sum() > some.sum()
+
+
+def _epochs(mixed: MixedDataset, **options: Any) -> list[Any]:
+    loader = DataLoader(mixed, batch_size=6, collate_fn=collate, **options)
+    found = []
+    for epoch in range(2):
+        mixed.set_epoch(epoch)
+        found.append([item for batch in loader for item in batch])
+    return found
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"num_workers": 1},
+        {"num_workers": 2},
+        {"num_workers": 2, "persistent_workers": True},
+        {"num_workers": 1, "persistent_workers": True, "multiprocessing_context": "spawn"},
+    ],
+    ids=["1", "2", "persistent", "spawn"],
+)
+def test_workers_change_nothing(gray: SamplePool, options: dict[str, Any]) -> None:
+    mixed = MixedDataset(vision(), gray, 0.5, seed=2)
+    expected = _epochs(mixed, num_workers=0)
+    assert expected[0] != expected[1]
+    assert _epochs(mixed, **options) == expected
+
+
+def test_batches_can_be_collated(tmp_path: Path) -> None:
+    images, labels = torch.as_tensor(stored(REAL, 0, 3)), torch.as_tensor(REAL)
+    mixed = MixedDataset(TensorDataset(images, labels), make_pool(tmp_path, 3), 0.5)
+    batch, targets = next(iter(DataLoader(mixed, batch_size=20)))
+    assert batch.shape == (20, 3, 8, 9) and batch.dtype == torch.uint8
+    assert torch.equal(targets, labels)
+    assert set((batch[:, 0, 0, 0] >= 150).tolist()) == {True, False}
+
+
+def test_epochs_reach_workers_of_an_unpickled_dataset(gray: SamplePool) -> None:
+    mixed = pickle.loads(pickle.dumps(MixedDataset(vision(), gray, 0.5, seed=2)))
+    expected = _epochs(mixed, num_workers=0)
+    assert _epochs(mixed, num_workers=1, persistent_workers=True) == expected
+
+
+def test_the_transform_is_for_all_images_and_can_be_set(gray: SamplePool) -> None:
+    mixed = MixedDataset(vision(), gray, 0.5, transform=lambda image: ("first", image))
+    items = [mixed[index][0] for index in range(len(mixed))]
+    assert {name for name, _ in items} == {"first"}
+    assert {number(image) >= 150 for _, image in items} == {True, False}
+    mixed.transform = lambda image: ("second", image)  # as timm's create_loader does
+    assert {mixed[index][0][0] for index in range(len(mixed))} == {"second"}
+    mixed.transform = None
+    assert isinstance(mixed[0][0], Image.Image)
+
+
+def negative(image: Any) -> Any:
+    return Image.fromarray(255 - np.asarray(image))
+
+
+def minus(image: Any, label: Any) -> tuple[Any, Any]:
+    return negative(image), label
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: vision(transform=negative),
+        lambda: Joint(stored(REAL, 0, 1), REAL, transforms=minus),
+        lambda: Subset(Subset(vision(transform=negative), range(20)), range(20)),
+        lambda: ConcatDataset([Subset(vision(transform=negative), range(20))]),
+    ],
+    ids=["transform", "transforms", "subset", "concat"],
+)
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_the_real_datasets_own_transform_is_for_synthetic_images_too(
+    gray: SamplePool, make: Callable[[], Any], mode: Any
+) -> None:
+    mixed = MixedDataset(make(), gray, 0.5, mode, transform=lambda image: np.asarray(image))
+    found = [255 - value for value in numbers(mixed)]
+    assert {value >= 150 for value in found} == {True, False}
+    assert [int(MADE[v - 150] if v >= 150 else REAL[v]) for v in found] == mixed.targets
+
+
+def test_each_part_of_a_concatenation_has_its_own_transform(gray: SamplePool) -> None:
+    parts = [
+        Vision(stored(REAL[:8], 0, 1), REAL[:8], transform=negative),
+        Vision(stored(REAL[8:], 8, 1), REAL[8:]),
+    ]
+    mixed = MixedDataset(ConcatDataset(parts), gray, 1.0)
+    found = numbers(mixed)
+    assert max(found[:8]) <= 255 - 150 and min(found[8:]) >= 150
+    appended = MixedDataset(ConcatDataset(parts), gray, 0.5, "append")
+    turned = [value < 150 for value in numbers(appended)[20:]]
+    assert sum(turned) == 8  # one for each real image: 8 of the first part, 12 of the second
+
+
+def test_a_transform_that_is_set_later_is_for_synthetic_images_too(gray: SamplePool) -> None:
+    real = vision(transform=lambda image: image)
+    mixed = MixedDataset(real, gray, 1.0)
+    assert min(numbers(mixed)) >= 150
+    real.transform = negative
+    assert max(numbers(mixed)) <= 255 - 150
+
+
+def test_a_transform_may_bring_images_to_one_size(tmp_path: Path) -> None:
+    """A folder of photos of any size, resized as they are loaded."""
+    rng = np.random.default_rng(0)
+    for index, name in enumerate(CLASSES * 2):
+        (tmp_path / "photos" / name).mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 99, (20 + index, 30 - index, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{index}.png")
+    to_size = v2.Compose([v2.Resize((8, 9)), v2.PILToTensor()])
+    folder = ImageFolder(str(tmp_path / "photos"), transform=to_size)
+    pool = make_pool(tmp_path, 3)
+    for real in (folder, Subset(folder, range(6))):
+        mixed = MixedDataset(real, pool, 0.5, seed=1)
+        batch, labels = next(iter(DataLoader(mixed, batch_size=6)))
+        assert batch.shape == (6, 3, 8, 9)
+        assert labels.tolist() == folder.targets
+    folder.transform = v2.Compose([v2.Resize((8, 8)), v2.PILToTensor()])
+    pool = SamplePool.from_samples(
+        tmp_path / "other", Samples(np.zeros((3, 3, 16, 18), np.uint8), [0, 1, 2]), CLASSES
+    )
+    assert MixedDataset(folder, pool, 1.0)[0][0].shape == (3, 8, 8)
+
+
+def test_relabelling_is_not_done_twice(gray: SamplePool) -> None:
+    """Classes are those of the labels that come out, as `read_images` takes them."""
+    real = vision(target_transform=lambda label: [1, 2, 0][label])
+    mixed = MixedDataset(real, gray, 1.0)
+    assert mixed.targets == [real[index][1] for index in range(20)]
+    for index in range(20):
+        image, label = mixed[index]
+        assert label == mixed.targets[index] == MADE[number(image) - 150]
+
+
+def test_making_one_leaves_the_random_state_alone(gray: SamplePool) -> None:
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    MixedDataset(vision(transform=v2.RandomCrop(8)), gray)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("real", "message"),
+    [
+        (
+            lambda: Plain(_rows(1), ["ant", "bee", "dog"] * 6 + ["ant"] * 2),
+            r"\['ant', 'bee', 'cow'\].*'dog'",
+        ),
+        (
+            lambda: _renamed(["ant", "cow", "bee"]),
+            r"pool holds \['ant', 'bee', 'cow'\].*'cow', 'bee'",
+        ),
+        (
+            lambda: Subset(_renamed(["a", "b", "c"]), range(5)),
+            r"pool holds \['ant'.*real images \['a'",
+        ),
+        (
+            lambda: Vision(stored(REAL, 0, 3), REAL),
+            "mode: the pool holds L, the real images are RGB",
+        ),
+        (
+            lambda: Vision(stored(REAL, 0, 1, np.uint16), REAL),
+            "mode: the pool holds L, the real images are I;16",
+        ),
+        (
+            lambda: Vision(stored(REAL, 0, 1).repeat(2, 2), REAL),
+            r"size: the pool holds \(9, 8\), the real images are \(9, 16\)",
+        ),
+        (
+            lambda: Vision(stored(REAL, 0, 1).repeat(2, 2), REAL, transform=v2.PILToTensor()),
+            r"size: the pool holds \(1, 8, 9\), the real images are \(1, 16, 9\)",
+        ),
+        (
+            lambda: TensorDataset(torch.zeros(20, 1, 9, 8), torch.as_tensor(REAL)),
+            r"size: the pool holds \(1, 8, 9\), the real images are \(1, 9, 8\)",
+        ),
+        (
+            lambda: TensorDataset(torch.zeros(20, 3, 8, 9), torch.as_tensor(REAL)),
+            "channels: the pool holds 1, the real images are 3",
+        ),
+        (
+            lambda: Plain(np.zeros((20, 8, 9, 3), np.uint8), REAL),
+            "channels: the pool holds 1, the real images are 3",
+        ),
+        (
+            lambda: TensorDataset(
+                torch.zeros(20, 1, 8, 9, dtype=torch.int16), torch.as_tensor(REAL)
+            ),
+            r"dtype: the pool holds torch\.uint8, the real images are torch\.int16",
+        ),
+        (
+            lambda: Plain(np.zeros((20, 8, 9, 1), np.float32), REAL),
+            "dtype: the pool holds uint8, the real images are float32",
+        ),
+        (
+            lambda: TensorDataset(torch.randn(20, 1, 8, 9) * 3, torch.as_tensor(REAL)),
+            r"floats from -\d.*, expected 0 to 1: give the Dataset before it is normalised",
+        ),
+        (lambda: Plain(["a"] * 20, REAL), "PIL images, arrays or tensors, got str"),
+        (
+            lambda: Plain(_rows(1), np.append(REAL[:-1], 3)),
+            r"classes: the pool holds \['ant', 'bee', 'cow'\], the real images \['0', .*'3'\]",
+        ),
+    ],
+)
+def test_what_does_not_match_is_refused(
+    gray: SamplePool, real: Callable[[], Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        MixedDataset(real(), gray)
+
+
+def _renamed(classes: list[str]) -> Vision:
+    real = vision()
+    real.classes = classes
+    return real
+
+
+def test_a_colour_pool_does_not_fit_flat_gray_images(tmp_path: Path) -> None:
+    pool = make_pool(tmp_path, 3)
+    for images in (stored(REAL, 0, 1)[:, 0], torch.as_tensor(stored(REAL, 0, 1)[:, 0])):
+        with pytest.raises(InputError, match="channels: the pool holds 3, the real images are 1"):
+            MixedDataset(Plain(images, REAL), pool)
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_a_class_that_is_missing_in_the_pool_is_refused(tmp_path: Path, mode: Any) -> None:
+    samples = Samples(stored(MADE, 150, 1)[MADE != 1], MADE[MADE != 1])
+    pool = SamplePool.from_samples(tmp_path / "pool", samples, CLASSES)
+    message = r"class 'bee': the pool holds no image of it, the real images 6"
+    with pytest.raises(InputError, match=message):
+        MixedDataset(vision(), pool, 0.1, mode)
+    assert numbers(MixedDataset(vision(), pool, 0.0)) == list(range(20))
+    without = np.flatnonzero(REAL != 1).tolist()
+    assert len(MixedDataset(Subset(_renamed(CLASSES), without), pool, 0.5)) == 14
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ratio": 1.1}, r"ratio: expected a share from 0 to 1 .*, got 1\.1"),
+        ({"ratio": -0.1}, r"ratio: expected a share .*, got -0\.1"),
+        ({"ratio": math.nan}, "ratio: expected a share .*, got nan"),
+        ({"ratio": 1.0, "mode": "append"}, r"below 1 to append\), got 1\.0"),
+        ({"mode": "shuffle"}, "mode: expected 'replace' or 'append', got 'shuffle'"),
+    ],
+)
+def test_wrong_options_are_refused(gray: SamplePool, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        MixedDataset(vision(), gray, **options)
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "mode"),
+    [(1, np.uint8, "L"), (3, np.uint8, "RGB"), (1, np.uint16, "I;16")],
+)
+def test_the_pool_alone(tmp_path: Path, channels: int, dtype: Any, mode: str) -> None:
+    pool = make_pool(tmp_path, channels, dtype)
+    dataset = SyntheticDataset(pool)
+    assert len(dataset) == 12
+    assert dataset.classes == CLASSES
+    assert dataset.class_to_idx == {"ant": 0, "bee": 1, "cow": 2}
+    assert dataset.targets == MADE.tolist()
+    for index in range(12):
+        image, label = dataset[index]
+        assert isinstance(image, Image.Image) and (image.mode, image.size) == (mode, (9, 8))
+        assert (number(image), label) == (150 + index, MADE[index])
+    again = pickle.loads(pickle.dumps(dataset))
+    assert numbers(again) == numbers(dataset)
+    dataset.transform = v2.PILToTensor()
+    assert dataset[3][0].shape == (channels, 8, 9)
+    assert SyntheticDataset(pool, transform=v2.PILToTensor())[3][1] == MADE[3]
+
+
+def test_the_pool_alone_can_be_mixed_by_hand(gray: SamplePool) -> None:
+    """ConcatDataset of real and synthetic images is a real Dataset again."""
+    joined = ConcatDataset([vision(), SyntheticDataset(gray)])
+    mixed = MixedDataset(joined, gray, 0.5)
+    assert mixed.targets == REAL.tolist() + MADE.tolist()
+    assert len(numbers(mixed)) == 32
+
+
+@pytest.mark.parametrize("options", [{"num_workers": 0}, {"num_workers": 2}])
+def test_the_pool_alone_in_a_loader(gray: SamplePool, options: dict[str, Any]) -> None:
+    loader = DataLoader(SyntheticDataset(gray), batch_size=5, collate_fn=collate, **options)
+    found = [item for batch in loader for item in batch]
+    assert found == list(zip(range(150, 162), MADE.tolist(), strict=True))

@@ -1,0 +1,131 @@
+"""Pools in the forms that other tools read."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from torchvision.datasets import ImageFolder
+
+import synthaug.pool.export as export
+from synthaug.errors import InputError
+from synthaug.images import Samples
+from synthaug.pool import SamplePool
+from synthaug.pool.export import export_folder, export_npz
+from synthaug.reading import read_images
+
+CLASSES = ["ant", "bee", "cow"]
+
+
+def make_pool(
+    directory: Path, channels: int = 1, dtype: Any = np.uint8, classes: list[str] = CLASSES
+) -> SamplePool:
+    labels = np.array([2, 0, 1, 0, 2, 2])
+    shape, top = (6, channels, 8, 9), np.iinfo(dtype).max
+    images = np.random.default_rng(0).integers(0, top, shape, dtype, endpoint=True)
+    return SamplePool.from_samples(directory / "pool", Samples(images, labels), classes)
+
+
+def by_content(images: np.ndarray, labels: np.ndarray) -> set[tuple[int, bytes]]:
+    return {
+        (int(label), np.ascontiguousarray(image).tobytes())
+        for image, label in zip(images, labels, strict=True)
+    }
+
+
+def load(path: str) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype"), [(1, np.uint8), (3, np.uint8), (1, np.uint16)], ids=str
+)
+def test_torchvision_reads_the_folder(tmp_path: Path, channels: int, dtype: Any) -> None:
+    pool = make_pool(tmp_path, channels, dtype)
+    export_folder(pool, tmp_path / "deep" / "folder")
+    folder = ImageFolder(str(tmp_path / "deep" / "folder"), loader=load)
+    assert folder.classes == pool.classes
+    images = np.stack([image for image, _ in folder]).reshape(6, 8, 9, channels)
+    assert images.dtype == dtype
+    found = by_content(images.transpose(0, 3, 1, 2), np.array(folder.targets))
+    assert found == by_content(pool.samples.images, pool.samples.labels)
+    assert len(found) == 6
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype"), [(1, np.uint8), (3, np.uint8), (1, np.uint16)], ids=str
+)
+def test_the_folder_is_read_again(tmp_path: Path, channels: int, dtype: Any) -> None:
+    pool = make_pool(tmp_path, channels, dtype)
+    export_folder(pool, tmp_path / "folder")
+    data = read_images(tmp_path / "folder")
+    assert list(data.classes) == pool.classes
+    assert data.images.dtype == dtype
+    found = by_content(data.images, data.labels)
+    assert found == by_content(pool.samples.images, pool.samples.labels)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_npz_is_read_again(tmp_path: Path, channels: int, dtype: Any) -> None:
+    classes = ["ʒebra", "a/b", "cow"]  # neither sorted nor fit for folders
+    pool = make_pool(tmp_path, channels, dtype, classes)
+    export_npz(pool, tmp_path / "deep" / "images.npz")
+    data = read_images(tmp_path / "deep" / "images.npz")
+    assert list(data.classes) == classes
+    assert data.images.dtype == dtype
+    assert np.array_equal(data.images, pool.samples.images)
+    assert np.array_equal(data.labels, pool.samples.labels)
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["images.npz"]
+
+
+@pytest.mark.parametrize("write", [export_folder, export_npz])
+def test_nothing_is_overwritten(tmp_path: Path, write: Any) -> None:
+    pool = make_pool(tmp_path)
+    (tmp_path / "target.npz").write_bytes(b"mine")
+    (tmp_path / "folder").mkdir()
+    for name in ("target.npz", "folder"):
+        with pytest.raises(InputError, match=f"{name}: already exists"):
+            write(pool, tmp_path / name)
+    assert (tmp_path / "target.npz").read_bytes() == b"mine"
+    assert not list((tmp_path / "folder").iterdir())
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".", "", "/etc"])
+def test_class_names_that_are_no_folder_names_are_refused(tmp_path: Path, name: str) -> None:
+    pool = make_pool(tmp_path, classes=["ant", name, "cow"])
+    with pytest.raises(InputError, match=f"class '{name}' cannot be a folder; use the format npz"):
+        export_folder(pool, tmp_path / "folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["pool"]
+
+
+def test_16_bit_colour_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    pool = make_pool(tmp_path, 3, np.uint16)
+    with pytest.raises(InputError, match="no 16-bit colour"):
+        export_folder(pool, tmp_path / "folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["pool"]
+
+
+def test_a_failed_export_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = make_pool(tmp_path)
+    convert, calls = export.to_pil, []
+
+    def fail_later(image: np.ndarray) -> Image.Image:
+        calls.append(image)
+        if len(calls) == 4:
+            raise OSError("no space left")
+        return convert(image)
+
+    def fail(file: Any, **arrays: np.ndarray) -> None:
+        file.write(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(export, "to_pil", fail_later)
+    monkeypatch.setattr(export.np, "savez_compressed", fail)
+    with pytest.raises(OSError, match="no space left"):
+        export_folder(pool, tmp_path / "folder")
+    with pytest.raises(OSError, match="no space left"):
+        export_npz(pool, tmp_path / "images.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["pool"]

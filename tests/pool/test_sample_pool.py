@@ -1,0 +1,310 @@
+"""Pools on disk: what is written comes back, and nothing but a whole pool is opened."""
+
+import json
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import synthaug.pool.sample_pool as sample_pool
+from synthaug.errors import InputError
+from synthaug.files import MANIFEST
+from synthaug.generators import RandomField, StyleSwap
+from synthaug.images import LabelledImages, Samples
+from synthaug.pool import SamplePool
+
+CLASSES = ["ant", "bee", "cow"]
+
+
+def make_samples(
+    counts: tuple[int, ...] = (3, 1, 2),
+    shape: tuple[int, int, int] = (1, 8, 9),
+    dtype: Any = np.uint8,
+    **changes: Any,
+) -> Samples:
+    labels = np.random.default_rng(1).permutation(np.repeat(np.arange(len(counts)), counts))
+    top = np.iinfo(dtype).max
+    images = np.random.default_rng(0).integers(0, top, (len(labels), *shape), dtype, True)
+    return Samples(**{"images": images, "labels": labels, **changes})
+
+
+def make_data(dtype: Any = np.uint8) -> LabelledImages:
+    samples = make_samples((4, 4, 4), dtype=dtype)
+    return LabelledImages(samples.images, samples.labels, CLASSES)
+
+
+def base_of(array: np.ndarray) -> Any:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_samples_come_back(tmp_path: Path, dtype: Any, channels: int) -> None:
+    samples = make_samples(shape=(channels, 8, 9), dtype=dtype)
+    made = SamplePool.from_samples(tmp_path / "pool", samples, CLASSES, source="a simulator")
+    for pool in (made, SamplePool(tmp_path / "pool"), SamplePool(str(tmp_path / "pool"))):
+        assert len(pool) == 6
+        assert pool.classes == CLASSES
+        assert pool.targets == samples.labels.tolist()
+        assert pool.manifest["source"] == "a simulator"
+        assert pool.manifest["per_class"] == [3, 1, 2]
+        assert pool.samples.images.dtype == dtype
+        assert np.array_equal(pool.samples.images, samples.images)
+        assert pool.samples.soft_labels is None and pool.samples.weights is None
+        for index in (0, 5, -1):
+            image, label = pool[index]
+            assert np.array_equal(image, samples.images[index])
+            assert (label, type(label)) == (samples.labels[index], int)
+        with pytest.raises(IndexError):
+            pool[6]
+        assert "6 images of 3 classes" in repr(pool)
+
+
+def test_images_are_mapped_and_items_are_copies(tmp_path: Path) -> None:
+    samples = make_samples()
+    pool = SamplePool.from_samples(tmp_path / "pool", samples, CLASSES)
+    assert isinstance(base_of(pool.samples.images), np.memmap)
+    assert not pool.samples.images.flags.writeable
+    pool[0][0][:] = 0
+    assert np.array_equal(pool[0][0], samples.images[0])
+
+
+def test_soft_labels_and_weights_come_back(tmp_path: Path) -> None:
+    soft = np.random.default_rng(0).dirichlet(np.ones(3), 6).astype(np.float32)
+    weights = np.array([0, 1, 2, 0.5, 3, 1], np.float32)
+    samples = make_samples(soft_labels=soft, weights=weights)
+    SamplePool.from_samples(tmp_path / "pool", samples, CLASSES)
+    read = SamplePool(tmp_path / "pool").samples
+    assert read.soft_labels is not None and read.weights is not None
+    assert np.array_equal(read.soft_labels, soft)
+    assert np.array_equal(read.weights, weights)
+
+
+@pytest.mark.parametrize(
+    ("samples", "classes", "message"),
+    [
+        (make_samples(), CLASSES[:2], r"labels: expected 0 to 1, got 2 at index \d"),
+        (make_samples(), ["a", "b", "a"], r"classes: expected distinct names"),
+        (
+            make_samples(soft_labels=np.full((6, 2), 0.5)),
+            CLASSES,
+            r"soft_labels: expected shape \(6, 3\), a column per class, got \(6, 2\)",
+        ),
+        (make_samples((0, 0, 0)), CLASSES, "samples: expected at least one image, got none"),
+    ],
+)
+def test_samples_that_do_not_fit_are_refused(
+    tmp_path: Path, samples: Samples, classes: list[str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        SamplePool.from_samples(tmp_path / "pool", samples, classes)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_pool_of_a_generator(tmp_path: Path) -> None:
+    generator = StyleSwap().fit(make_data(np.uint16), device="cpu")
+    pool = SamplePool.create(tmp_path / "pool", generator, 5, seed=3)
+    assert pool.targets == [0] * 5 + [1] * 5 + [2] * 5
+    assert pool.classes == CLASSES
+    assert pool.manifest["seed"] == 3
+    assert pool.manifest["drawn"] == 15
+    assert pool.manifest["source"] == generator.family
+    assert pool.manifest["generator"] == json.loads(json.dumps(generator.card))
+    assert np.array_equal(pool.samples.images, generator.sample(5, seed=3).images)
+    other = SamplePool.create(tmp_path / "other", generator, 5, seed=4)
+    assert not np.array_equal(other.samples.images, pool.samples.images)
+
+
+class EvenSum:
+    """Keeps images with an even sum of pixels, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+        self.references: list[LabelledImages] = []
+
+    def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
+        self.seen.append(len(samples))
+        self.references.append(reference)
+        return samples.images.astype(int).sum((1, 2, 3)) % 2 == 0
+
+
+class NoThirds:
+    """Keeps images whose sum of pixels is no multiple of three."""
+
+    def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
+        return samples.images.astype(int).sum((1, 2, 3)) % 3 != 0
+
+
+class NoBees:
+    def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
+        return samples.labels != 1
+
+
+def test_filters_drop_some_and_every_class_is_full(tmp_path: Path) -> None:
+    data = make_data()
+    generator = StyleSwap().fit(data, device="cpu")
+    rule = EvenSum()
+
+    def create(name: str) -> SamplePool:
+        return SamplePool.create(
+            tmp_path / name, generator, 12, filters=[rule, NoThirds()], reference=data, seed=1
+        )
+
+    pool = create("pool")
+    sums = pool.samples.images.astype(int).sum((1, 2, 3))
+    assert ((sums % 2 == 0) & (sums % 3 != 0)).all()
+    assert pool.targets == [0] * 12 + [1] * 12 + [2] * 12
+    assert all(reference is data for reference in rule.references)
+    assert pool.manifest["drawn"] == sum(rule.seen) > 36
+    assert len(np.unique(pool.samples.images, axis=0)) > 20  # the rounds differ
+    assert np.array_equal(create("again").samples.images, pool.samples.images)
+
+
+class SoftGenerator(RandomField):
+    """A generator whose samples have soft labels and weights."""
+
+    def sample(self, labels: Any, *, seed: int = 0, batch_size: int = 256) -> Samples:
+        samples = super().sample(labels, seed=seed, batch_size=batch_size)
+        soft = np.eye(3)[samples.labels] * 0.7 + 0.1
+        weights = samples.images[:, 0, 0, 0] + 1.0
+        return Samples(samples.images, samples.labels, soft, weights)
+
+
+def test_filters_keep_soft_labels_and_weights(tmp_path: Path) -> None:
+    data = make_data()
+    generator = SoftGenerator().fit(data, device="cpu")
+    pool = SamplePool.create(tmp_path / "p", generator, 6, filters=[EvenSum()], reference=data)
+    samples = pool.samples
+    assert samples.soft_labels is not None and samples.weights is not None
+    assert np.array_equal(samples.soft_labels.argmax(1), samples.labels)
+    assert np.array_equal(samples.weights, samples.images[:, 0, 0, 0] + 1.0)
+
+
+def test_a_filter_that_nothing_passes_names_the_class(tmp_path: Path) -> None:
+    data = make_data()
+    generator = StyleSwap().fit(data, device="cpu")
+    message = r"class 'bee': the filters left 0 of 2 images after \d+ rounds; loosen them"
+    with pytest.raises(InputError, match=message):
+        SamplePool.create(tmp_path / "p", generator, 2, filters=[NoBees()], reference=data)
+    assert not list(tmp_path.iterdir())
+
+
+def test_filters_need_a_reference(tmp_path: Path) -> None:
+    generator = StyleSwap().fit(make_data(), device="cpu")
+    with pytest.raises(InputError, match="filters: give reference="):
+        SamplePool.create(tmp_path / "p", generator, 2, filters=[NoBees()])
+
+
+@pytest.mark.parametrize("per_class", [0, -1, 2.5])
+@pytest.mark.parametrize("filters", [(), (EvenSum(),)])
+def test_a_pool_holds_at_least_one_image_a_class(
+    tmp_path: Path, per_class: Any, filters: tuple[Any, ...]
+) -> None:
+    data = make_data()
+    generator = StyleSwap().fit(data, device="cpu")
+    with pytest.raises(InputError, match=f"per_class: expected .* at least 1, got {per_class}"):
+        SamplePool.create(tmp_path / "p", generator, per_class, filters=filters, reference=data)
+
+
+def test_a_pool_is_replaced_while_it_is_open(tmp_path: Path) -> None:
+    old = SamplePool.from_samples(tmp_path / "pool", make_samples(), CLASSES)
+    content = np.array(old.samples.images)
+    new = SamplePool.from_samples(tmp_path / "pool", make_samples((1, 1, 1)), CLASSES)
+    assert (len(old), len(new)) == (6, 3)
+    assert np.array_equal(old.samples.images, content)
+    assert [path.name for path in tmp_path.iterdir()] == ["pool"]
+
+
+def test_a_users_directory_is_refused_and_untouched(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "images.npy").write_bytes(b"mine")
+    with pytest.raises(InputError, match="photos: cannot replace it"):
+        SamplePool.from_samples(tmp_path / "photos", make_samples(), CLASSES)
+    assert (tmp_path / "photos" / "images.npy").read_bytes() == b"mine"
+    assert [path.name for path in tmp_path.rglob("*")] == ["photos", "images.npy"]
+
+
+def test_a_generator_is_not_replaced_by_a_pool(tmp_path: Path) -> None:
+    StyleSwap().fit(make_data(), device="cpu").save(tmp_path / "generator")
+    with pytest.raises(InputError, match="expected a sample pool, got a 'generator'"):
+        SamplePool.from_samples(tmp_path / "generator", make_samples(), CLASSES)
+    with pytest.raises(InputError, match="expected a sample pool, got a 'generator'"):
+        SamplePool(tmp_path / "generator")
+
+
+def _cut(name: str, keep: int) -> Callable[[Path], object]:
+    return lambda pool: (pool / name).write_bytes((pool / name).read_bytes()[:keep])
+
+
+def _card(**changes: Any) -> Callable[[Path], object]:
+    def change(pool: Path) -> None:
+        manifest = {**json.loads((pool / MANIFEST).read_text()), **changes}
+        kept = {key: value for key, value in manifest.items() if value is not ...}
+        (pool / MANIFEST).write_text(json.dumps(kept))
+
+    return change
+
+
+def _save(name: str, array: np.ndarray) -> Callable[[Path], object]:
+    return lambda pool: np.save(pool / name, array, allow_pickle=True)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (shutil.rmtree, "pool: no such directory; expected a sample pool"),
+        (lambda pool: (pool / MANIFEST).unlink(), "not a complete sample pool"),
+        (_cut(MANIFEST, 30), r"manifest\.json: expected JSON"),
+        (_card(classes=...), r"pool: damaged, 'classes' is missing in its manifest"),
+        (_card(weights=...), r"pool: damaged, 'weights' is missing in its manifest"),
+        (_card(images=7), "its manifest says 7 images and images.npy holds 6"),
+        (_card(classes=["a", "b"]), r"pool: damaged \(labels: expected 0 to 1, got 2"),
+        (_card(soft_labels=True), r"soft_labels\.npy: damaged or missing"),
+        (lambda pool: (pool / "labels.npy").unlink(), r"labels\.npy: damaged or missing"),
+        (_cut("images.npy", 200), r"images\.npy: damaged or missing"),
+        (_cut("images.npy", 20), r"images\.npy: damaged or missing"),
+        (_cut("images.npy", 0), r"images\.npy: damaged or missing"),
+        (_save("labels.npy", np.array([0, 1])), r"pool: damaged \(labels: expected shape \(6,\)"),
+        (_save("labels.npy", np.array([{}] * 6)), r"labels\.npy: damaged or missing"),
+        (_save("images.npy", np.zeros((6, 8, 8))), r"pool: damaged \(images: expected uint8"),
+    ],
+)
+def test_a_damaged_pool_is_an_input_error(
+    tmp_path: Path, damage: Callable[[Path], object], message: str
+) -> None:
+    SamplePool.from_samples(tmp_path / "pool", make_samples(), CLASSES)
+    damage(tmp_path / "pool")
+    with pytest.raises(InputError, match=message):
+        SamplePool(tmp_path / "pool")
+
+
+def test_a_pool_whose_writing_failed_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, array: np.ndarray) -> None:
+        path.write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(sample_pool, "write_array", fail)
+    with pytest.raises(OSError, match="no space left"):
+        SamplePool.from_samples(tmp_path / "pool", make_samples(), CLASSES)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_pickled_pool_names_its_directory_only(tmp_path: Path) -> None:
+    samples = make_samples(shape=(3, 64, 64))
+    pool = SamplePool.from_samples(tmp_path / "pool", samples, CLASSES)
+    data = pickle.dumps(pool)
+    assert len(data) < 1000
+    again = pickle.loads(data)
+    assert isinstance(base_of(again.samples.images), np.memmap)
+    assert np.array_equal(again.samples.images, samples.images)
+    shutil.rmtree(tmp_path / "pool")
+    with pytest.raises(InputError, match="no such directory"):
+        pickle.loads(data)

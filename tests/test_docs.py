@@ -1,0 +1,81 @@
+"""What the documentation says works: its code runs, its links lead somewhere."""
+
+import re
+import shlex
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from PIL import Image
+
+from synthaug.cli.main import run
+from synthaug.training import Schedule
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [text for kind, text in BLOCK.findall(page.read_text()) if kind == language]
+
+
+def commands(page: Path) -> list[str]:
+    """The `synthaug` commands of a page's shell blocks, but those whose run is a result."""
+    lines = [line.split(" #")[0] for text in blocks(page, "sh") for line in text.splitlines()]
+    parts = [part.strip() for line in lines for part in line.split("&&")]
+    return [part for part in parts if part.startswith("synthaug ")]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the data that the pages speak of, in which no training takes long."""
+    rng = np.random.default_rng(0)
+    for part, count in (("data/xray/train", 60), ("data/xray/test", 20), ("data/made", 30)):
+        for label, level in (("healthy", 60), ("ill", 150)):
+            folder = tmp_path / part / label
+            folder.mkdir(parents=True)
+            for index in range(count):
+                pixels = np.clip(rng.normal(level, 30, (16, 16)), 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / f"{index}.png")
+    original = Schedule.__init__
+
+    def short(self: Schedule, steps: int, warmup: int = 0, final: float = 0.0) -> None:
+        original(self, min(steps, 2), warmup, final)
+
+    monkeypatch.setattr(Schedule, "__init__", short)
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 1)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, _ in LINK.findall(page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), f"{page.name}: no {target}"
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name
+)
+def test_python_runs(page: Path, workplace: Path) -> None:
+    scope: dict[str, object] = {"__name__": "docs"}
+    for block in blocks(page, "python"):
+        exec(compile(block.replace("num_workers=2", "num_workers=0"), page.name, "exec"), scope)
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if commands(page)], ids=lambda page: page.name
+)
+def test_commands_run(page: Path, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in commands(page):
+        arguments = shlex.split(command)[1:]
+        if any("../shared" in each or "datasets/" in each for each in arguments):
+            continue  # the commands of the results need data that are not in the repository
+        with pytest.raises(SystemExit) as stopped:
+            run(arguments)
+        assert stopped.value.code in (0, None), f"{command}: {capsys.readouterr().err}"

@@ -1,0 +1,358 @@
+"""Files and directories that are as they were, or complete, whenever the process dies."""
+
+import json
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pytest
+
+import synthaug.files as files
+from synthaug.errors import InputError
+from synthaug.files import (
+    MANIFEST,
+    new_directory,
+    read_json,
+    read_manifest,
+    write_array,
+    write_atomically,
+    write_json,
+    write_text,
+)
+
+KIND = "thing"
+
+
+def fill(directory: Path, value: str, kind: str = KIND) -> None:
+    with new_directory(directory, kind=kind) as partial:
+        write_text(partial / "value.txt", value)
+        write_json(partial / MANIFEST, {"kind": kind, "value": value})
+
+
+def value_in(directory: Path) -> str:
+    """What a complete directory holds; its two files must belong together."""
+    manifest = read_manifest(directory, kind=KIND)
+    value = (directory / "value.txt").read_text()
+    assert manifest["value"] == value
+    return value
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_a_file_is_written_with_its_parents(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "array.npy"
+    write_array(path, np.arange(5))
+    assert np.load(path).tolist() == [0, 1, 2, 3, 4]
+    write_array(path, np.arange(2))
+    assert np.load(path).tolist() == [0, 1]
+    assert names(path.parent) == ["array.npy"]
+
+
+def test_a_failed_write_leaves_the_old_content(tmp_path: Path) -> None:
+    path = tmp_path / "file.bin"
+    write_text(path, "old")
+
+    def write(file: BinaryIO) -> None:
+        file.write(b"half of the n")
+        assert names(tmp_path) != ["file.bin"]  # it is being written beside
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        write_atomically(path, write)
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["file.bin"]
+
+
+def test_a_failed_first_write_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "x.json", {"loss": float("nan")})
+    with pytest.raises(ValueError, match="Object arrays"):
+        write_array(tmp_path / "x.npy", np.array([{}]))
+    assert names(tmp_path) == []
+
+
+def test_json_round_trip(tmp_path: Path) -> None:
+    value = {"name": "Übung", "numbers": [1, 2.5, None], "deep": {"a": True}}
+    write_json(tmp_path / "x.json", value)
+    assert read_json(tmp_path / "x.json") == value
+    assert (tmp_path / "x.json").read_bytes().endswith(b"}\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"kind": "thi', r"x\.json: expected JSON, but "),
+        (b"", r"x\.json: expected JSON, but "),
+        (b"\xff\xfe\x00", r"x\.json: expected JSON, but "),
+        (b"[1, 2]", r"x\.json: expected a JSON object, got list"),
+    ],
+)
+def test_broken_json_is_an_input_error(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_json(tmp_path / "x.json")
+
+
+def test_missing_json_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"x\.json: no such file"):
+        read_json(tmp_path / "x.json")
+
+
+def test_a_directory_is_made_and_replaced(tmp_path: Path) -> None:
+    directory = tmp_path / "deep" / "thing"
+    fill(directory, "one")
+    assert value_in(directory) == "one"
+    fill(directory, "two")
+    assert value_in(directory) == "two"
+    assert names(directory) == [MANIFEST, "value.txt"]
+    assert names(directory.parent) == ["thing"]
+
+
+def test_files_of_the_old_directory_do_not_stay(tmp_path: Path) -> None:
+    fill(tmp_path / "thing", "one")
+    (tmp_path / "thing" / "extra.npy").write_bytes(b"old")
+    fill(tmp_path / "thing", "two")
+    assert names(tmp_path / "thing") == [MANIFEST, "value.txt"]
+
+
+def test_the_old_directory_stays_when_the_block_raises(tmp_path: Path) -> None:
+    fill(tmp_path / "thing", "one")
+    with (
+        pytest.raises(KeyError),
+        new_directory(tmp_path / "thing", kind=KIND) as partial,
+    ):
+        write_text(partial / "value.txt", "two")
+        raise KeyError
+    assert value_in(tmp_path / "thing") == "one"
+    assert names(tmp_path) == ["thing"]
+
+
+def test_nothing_is_left_when_the_first_block_raises(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), new_directory(tmp_path / "thing", kind=KIND):
+        raise KeyError
+    assert names(tmp_path) == []
+
+
+def test_a_block_must_write_a_manifest(tmp_path: Path) -> None:
+    fill(tmp_path / "thing", "one")
+    with (
+        pytest.raises(RuntimeError, match=f"filled without a {MANIFEST}"),
+        new_directory(tmp_path / "thing", kind=KIND) as partial,
+    ):
+        write_text(partial / "value.txt", "two")
+    assert value_in(tmp_path / "thing") == "one"
+
+
+@pytest.mark.parametrize("content", [{}, {"photo.png": b"mine"}])
+def test_a_users_directory_is_refused_and_untouched(
+    tmp_path: Path, content: dict[str, bytes]
+) -> None:
+    directory = tmp_path / "photos"
+    directory.mkdir()
+    for name, data in content.items():
+        (directory / name).write_bytes(data)
+    with pytest.raises(InputError, match=r"photos: cannot replace it, it holds no manifest"):
+        fill(directory, "one")
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == content
+    assert names(tmp_path) == ["photos"]
+
+
+def test_a_users_file_is_refused_and_untouched(tmp_path: Path) -> None:
+    (tmp_path / "photo").write_bytes(b"mine")
+    with pytest.raises(InputError, match="photo"):
+        fill(tmp_path / "photo", "one")
+    assert (tmp_path / "photo").read_bytes() == b"mine"
+    assert names(tmp_path) == ["photo"]
+
+
+def test_another_kind_is_refused_and_untouched(tmp_path: Path) -> None:
+    fill(tmp_path / "thing", "one")
+    with pytest.raises(InputError, match="expected a sample pool, got a 'thing'"):
+        fill(tmp_path / "thing", "two", kind="sample pool")
+    assert value_in(tmp_path / "thing") == "one"
+
+
+def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
+    fill(tmp_path / "disk" / "thing", "one")
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "thing")
+    fill(tmp_path / "link", "two")
+    assert (tmp_path / "link").is_symlink()
+    assert value_in(tmp_path / "disk" / "thing") == "two"
+    assert names(tmp_path) == ["disk", "link"]
+    assert names(tmp_path / "disk") == ["thing"]
+
+
+def test_the_working_directory_can_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "thing", "one")
+    monkeypatch.chdir(tmp_path / "thing")
+    fill(Path(), "two")
+    assert value_in(tmp_path / "thing") == "two"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "message"),
+    [
+        (None, r"thing: cannot read it, it holds no manifest\.json, so it is not a complete thing"),
+        ('{"kind": "thi', r"manifest\.json: expected JSON"),
+        ('{"kind": "generator"}', r"thing: expected a thing, got a 'generator'"),
+        ("{}", r"thing: expected a thing, got a None"),
+    ],
+)
+def test_a_wrong_manifest_is_an_input_error(
+    tmp_path: Path, manifest: str | None, message: str
+) -> None:
+    (tmp_path / "thing").mkdir()
+    if manifest is not None:
+        (tmp_path / "thing" / MANIFEST).write_text(manifest)
+    with pytest.raises(InputError, match=message):
+        read_manifest(tmp_path / "thing", kind=KIND)
+
+
+def test_a_missing_directory_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="thing: no such directory; expected a thing written by"):
+        read_manifest(tmp_path / "thing", kind=KIND)
+
+
+KILLED_AT_EVERY_CALL = """
+import json, os, signal, shutil, sys, types
+from pathlib import Path
+
+package = types.ModuleType("synthaug")  # its __init__ imports torch, which takes seconds
+package.__path__ = [sys.argv[1]]
+sys.modules["synthaug"] = package
+from synthaug.files import new_directory, write_json, write_text, MANIFEST
+
+base = Path(sys.argv[2])
+
+def fill(directory, value):
+    with new_directory(directory, kind="thing") as partial:
+        write_text(partial / "value.txt", value)
+        write_json(partial / MANIFEST, {"kind": "thing", "value": value})
+
+def die_at(call):
+    calls = 0
+    def count(event, arguments):
+        nonlocal calls
+        if event in ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree"):
+            calls += 1
+            if calls == call:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(count)
+
+for call in range(1, 200):
+    directory = base / str(call) / "thing"
+    fill(directory, "one")
+    child = os.fork()
+    if not child:
+        die_at(call)
+        fill(directory, "two")
+        os._exit(0)
+    if os.waitpid(child, 0)[1] == 0:
+        break
+print(call)
+"""
+
+
+def test_a_kill_at_any_moment_leaves_the_old_or_the_new(tmp_path: Path) -> None:
+    script = [sys.executable, "-c", KILLED_AT_EVERY_CALL, str(Path(files.__file__).parent)]
+    done = subprocess.run([*script, str(tmp_path)], capture_output=True, text=True, check=True)
+    calls = int(done.stdout)
+    assert 10 < calls < 199
+    values, missing = [], 0
+    for call in range(1, calls):
+        directory = tmp_path / str(call) / "thing"
+        missing += not directory.exists()
+        values.append(value_in(directory))
+        shutil.rmtree(directory)
+        with suppress(InputError):  # what is put back, if anything, is complete
+            assert value_in(directory) == "one"
+        fill(directory, "three")
+        assert value_in(directory) == "three"
+        # What a dead process wrote may stay, but nothing that could come back as the old state.
+        assert all(name == "thing" or name.endswith(".partial") for name in names(directory.parent))
+    assert values == sorted(values)  # "one" until the new one is in place, then "two"
+    assert set(values) == {"one", "two"}
+    assert missing  # the moment between the two renames was among them
+
+
+def test_what_a_dead_process_set_aside_is_protected_as_if_it_were_in_place(tmp_path: Path) -> None:
+    fill(tmp_path / "thing", "one")
+    (tmp_path / "thing").rename(tmp_path / ".thing.old")
+    with pytest.raises(InputError, match="expected a sample pool, got a 'thing'"):
+        fill(tmp_path / "thing", "two", kind="sample pool")
+    assert value_in(tmp_path / "thing") == "one"
+
+
+def test_a_half_removed_old_directory_never_comes_back(tmp_path: Path) -> None:
+    old = tmp_path / ".thing.old"
+    old.mkdir()
+    (old / "value.txt").write_text("one")
+    with pytest.raises(InputError, match="no such directory"):
+        read_manifest(tmp_path / "thing", kind=KIND)
+
+
+def test_a_reader_between_the_renames_does_not_disturb_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "thing", "one")
+    rename, seen = Path.rename, []
+
+    def rename_and_read(source: Path, target: Path) -> Path:
+        moved = rename(source, target)
+        if target.name == ".thing.old" and not seen:
+            seen.append(None)
+            seen.append(value_in(tmp_path / "thing"))
+        return moved
+
+    monkeypatch.setattr(Path, "rename", rename_and_read)
+    fill(tmp_path / "thing", "two")
+    assert seen == [None, "one"]
+    assert value_in(tmp_path / "thing") == "two"
+    assert names(tmp_path) == ["thing"]
+
+
+def test_the_old_directory_stays_when_the_new_one_cannot_be_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "thing", "one")
+    rename = Path.rename
+
+    def refuse(source: Path, target: Path) -> Path:
+        if source.suffix == ".partial":
+            raise PermissionError("not allowed")
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(PermissionError, match="not allowed"):
+        fill(tmp_path / "thing", "two")
+    assert value_in(tmp_path / "thing") == "one"
+    assert names(tmp_path) == ["thing"]
+
+
+def test_manifests_are_plain_json(tmp_path: Path) -> None:
+    fill(tmp_path / "thing", "one")
+    assert json.loads((tmp_path / "thing" / MANIFEST).read_text()) == {"kind": KIND, "value": "one"}
+
+
+def test_the_manifest_of_the_old_directory_is_removed_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "thing", "one")
+    remove, left = shutil.rmtree, []
+
+    def look_and_remove(path: Path, **options: bool) -> None:
+        if path.name == ".thing.old" and path.exists():
+            left.append(names(path))
+        remove(path, **options)
+
+    monkeypatch.setattr(files.shutil, "rmtree", look_and_remove)
+    fill(tmp_path / "thing", "two")
+    assert left == [["value.txt"]]

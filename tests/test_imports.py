@@ -1,0 +1,85 @@
+"""The order of the rooms: each imports only from those before it (docs: the design's table)."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import synthaug
+
+ROOT = Path(synthaug.__file__).parent
+ORDER = [
+    *("errors", "versions", "files", "seeding", "images", "training"),
+    *("reading", "metrics", "generators", "pool", "mixing", "albumentations"),
+    *("classifiers", "gain", "cli"),
+]
+ENTRANCES = ("__init__", "__main__")  # what stands at the door may import from every room
+SLOW = ("albumentations", "timm", "matplotlib", "typer", "synthaug.cli")
+FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    return path.parts[0].removesuffix(".py")
+
+
+def imported(path: Path, source: str) -> Iterator[tuple[int, str]]:
+    """Line and room of everything in `source` that is imported from the package."""
+    package = ["synthaug", *path.parts[:-1]]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            modules = [module]
+            if module == "synthaug":  # from synthaug import pool
+                modules = [f"synthaug.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in modules:
+            first, _, rest = name.partition(".")
+            if first == "synthaug":
+                yield node.lineno, rest.partition(".")[0]
+
+
+def violations(path: Path, source: str) -> list[str]:
+    room = room_of(path)
+    allowed = ORDER if room in ENTRANCES else ORDER[: ORDER.index(room) + 1]
+    return [
+        f"{path}:{line} imports {target or 'synthaug'}"
+        for line, target in imported(path, source)
+        if target not in allowed
+    ]
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_a_module_imports_only_from_rooms_before_it(path: Path) -> None:
+    assert room_of(path) in (*ORDER, *ENTRANCES), f"{path} is in no room of the design"
+    assert violations(path, (ROOT / path).read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("images.py", "import synthaug.training"),
+        ("images.py", "def f():\n    from synthaug.pool import SamplePool"),
+        ("pool/export.py", "from synthaug.mixing.datasets import MixedDataset"),
+        ("pool/export.py", "from ..mixing import MixedDataset"),
+        ("mixing/forms.py", "from synthaug import classifiers"),
+        ("mixing/forms.py", "from synthaug import MixedDataset"),
+        ("gain/arms.py", "import synthaug"),
+    ],
+)
+def test_the_order_is_really_held(path: str, source: str) -> None:
+    assert len(violations(Path(path), source)) == 1
+
+
+def test_the_import_is_light() -> None:
+    script = f"import sys, synthaug; print([name for name in {SLOW} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
