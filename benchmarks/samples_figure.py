@@ -27,10 +27,9 @@ def rows(data: LabelledImages) -> dict[str, np.ndarray]:
     """Name of each row -> its images (CLASSES * EACH, H, W)."""
     transfer = TransferVAE().fit(data, device="cpu")
     labels = np.repeat(np.arange(CLASSES), EACH)
+    first = [index for k in range(CLASSES) for index in np.flatnonzero(data.labels == k)[:EACH]]
     found = {
-        "real": data.images[
-            [i for k in range(CLASSES) for i in np.flatnonzero(data.labels == k)[:EACH]]
-        ],
+        "real": data.images[first],
         "TransferVAE, any class": transfer.sample(labels, seed=1).images,
     }
     transfer.donors = "within"

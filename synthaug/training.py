@@ -59,6 +59,22 @@ class Schedule:
         return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * done))
 
 
+@dataclass(frozen=True)
+class Run:
+    """Where and under which seed a training runs, and how it is watched and resumed.
+
+    checkpoint: a file to resume from and to save to, removed at the end; `identity` says which
+        training it belongs to, and the file of another one is refused.
+    progress: called with (steps done, steps in all).
+    """
+
+    seed: int
+    device: torch.device
+    identity: str = ""
+    checkpoint: Path | None = None
+    progress: Progress | None = None
+
+
 def resolve_device(device: str) -> torch.device:
     """`"auto"` is the GPU where there is one; a device that is not there is an error."""
     if device == "auto":
@@ -87,23 +103,17 @@ def optimize(
     phases: Sequence[Phase],
     batches: Callable[[int], Any],
     schedule: Schedule,
+    run: Run,
     *,
-    seed: int,
-    device: torch.device,
     averaged: nn.Module | None = None,
     ema_decay: float = 0.99,
     clip: float = 5.0,
-    checkpoint: Path | None = None,
     checkpoint_every: int = 200,
-    identity: str = "",
-    progress: Progress | None = None,
 ) -> nn.Module:
     """Train `module` and return the exponential moving average of `averaged` (default: all of it).
 
     batches: maps a step to its batch; must depend on the step alone.
     clip: largest norm of a phase's gradient.
-    checkpoint: a file to resume from and to save to, removed at the end; `identity` says which
-        run it belongs to, and the file of another run is refused.
 
     Raises `TrainingError` when a loss is not finite, `InputError` for a foreign checkpoint.
     """
@@ -111,22 +121,23 @@ def optimize(
     decay = min(ema_decay, 1 - 10 / (schedule.steps + 10))
     averaging = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     average = AveragedModel(source, multi_avg_fn=averaging, use_buffers=True)
-    state = _State(module, average, phases, identity)
+    state = _State(module, average, phases, run.identity)
+    checkpoint = run.checkpoint
     start = state.load(checkpoint) if checkpoint and checkpoint.exists() else 0
     base_rates = [[group["lr"] for group in phase.optimizer.param_groups] for phase in phases]
     module.train()
     for step in range(start, schedule.steps):
-        with torch_stream(seed, "step", step, device=device):
+        with torch_stream(run.seed, "step", step, device=run.device):
             batch = batches(step)
             for phase, rates in zip(phases, base_rates, strict=True):
                 for group, rate in zip(phase.optimizer.param_groups, rates, strict=True):
                     group["lr"] = rate * schedule.factor(step)
-                _update(phase, batch, step, clip, device)
+                _update(phase, batch, step, clip, run.device)
         average.update_parameters(source)
         if checkpoint and (step + 1) % checkpoint_every == 0 and step + 1 < schedule.steps:
             state.save(checkpoint, step + 1)
-        if progress:
-            progress(step + 1, schedule.steps)
+        if run.progress:
+            run.progress(step + 1, schedule.steps)
     if checkpoint:
         checkpoint.unlink(missing_ok=True)
     result: nn.Module = average.module

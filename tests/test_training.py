@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from synthaug.errors import InputError, TrainingError
-from synthaug.training import Phase, Schedule, optimize, resolve_device
+from synthaug.training import Phase, Run, Schedule, optimize, resolve_device
 
 CPU = torch.device("cpu")
 
@@ -25,7 +25,11 @@ class Pair(nn.Module):
         self.one, self.two = nn.Linear(3, 3), nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
 
 
+OF_OPTIMIZE = ("averaged", "ema_decay", "checkpoint_every")
+
+
 def run(steps=8, *, module=None, seed=0, loss=None, clip=5.0, **options):
+    how = {name: options.pop(name) for name in OF_OPTIMIZE if name in options}
     module = module or Pair()
     phases = [
         Phase(
@@ -40,10 +44,9 @@ def run(steps=8, *, module=None, seed=0, loss=None, clip=5.0, **options):
         phases,
         lambda step: torch.randn(6, 3),
         Schedule(steps),
-        seed=seed,
-        device=CPU,
+        Run(seed, CPU, **options),
         clip=clip,
-        **options,
+        **how,
     )
     return module, result
 
@@ -86,7 +89,7 @@ def test_learning_rate_follows_the_schedule():
 
     schedule = Schedule(5, warmup=2)
     phases = [Phase("it", optimizer, loss)]
-    optimize(module, phases, lambda _: torch.ones(1, 2), schedule, seed=0, device=CPU)
+    optimize(module, phases, lambda _: torch.ones(1, 2), schedule, Run(0, CPU))
     assert rates == pytest.approx([0.5 * schedule.factor(t) for t in range(5)])
 
 
@@ -171,7 +174,7 @@ def test_gradients_are_clipped():
     nn.init.zeros_(module.weight)
     optimizer = torch.optim.SGD(module.parameters(), lr=1.0)
     phase = Phase("it", optimizer, lambda x: 1000 * module(x).sum())
-    optimize(module, [phase], lambda _: torch.ones(1, 4), Schedule(1), seed=0, device=CPU, clip=0.5)
+    optimize(module, [phase], lambda _: torch.ones(1, 4), Schedule(1), Run(0, CPU), clip=0.5)
     assert module.weight.norm().item() == pytest.approx(0.5, rel=1e-3)
 
 

@@ -19,7 +19,15 @@ from synthaug.generators.settings import expect_count
 from synthaug.images import LabelledImages, Samples, to_float, to_tensor
 from synthaug.mixing.drawing import ClassDrawer, replaced_positions
 from synthaug.seeding import numpy_stream, torch_stream
-from synthaug.training import Phase, Progress, Schedule, mixed_precision, optimize, resolve_device
+from synthaug.training import (
+    Phase,
+    Progress,
+    Run,
+    Schedule,
+    mixed_precision,
+    optimize,
+    resolve_device,
+)
 
 NORM_BATCHES = 32  # batches from which the averaged network's batch-norm statistics are taken
 
@@ -86,17 +94,15 @@ def train_classifier(
         weight_decay=recipe.weight_decay,
     )
     made = (None,) * 4 if synthetic is None else tuple(vars(synthetic).values())
-    run = (classifier, recipe, train.fingerprint, seed, ratio, steps, batch_size, soft_labels)
+    given = (classifier, recipe, train.fingerprint, seed, ratio, steps, batch_size, soft_labels)
+    identity = "" if checkpoint is None else f"classifier {_identity(*given, *made)}"
+    file = None if checkpoint is None else Path(checkpoint)
     averaged = optimize(
         network,
         [Phase("classifier", optimizer, loss)],
         batches,
         Schedule(steps, warmup=min(50, steps // 10)),
-        seed=seed,
-        device=where,
-        checkpoint=None if checkpoint is None else Path(checkpoint),
-        identity="" if checkpoint is None else f"classifier {_identity(*run, *made)}",
-        progress=progress,
+        Run(seed, where, identity, file, progress),
     )
     # Averaged weights do not belong to averaged statistics of the activations: take those anew.
     with torch.no_grad(), mixed_precision(where):

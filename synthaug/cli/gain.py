@@ -39,7 +39,6 @@ from synthaug.reading import split_off, splits_of
 TEST_SHARE = 0.3  # set apart where the data have no test split
 BATCH = 64
 CACHE = Path("~/.cache/synthaug/gain")
-DEFAULT_GENERATORS = [Family.TRANSFER, Family.STYLE_SWAP, Family.RANDOM_FIELD]
 # Few enough steps and arms for about a minute on two cores. Steps, recipe and the number of
 # generator steps were settled on the training split of the digits.
 DEMO_IMAGES, DEMO_STEPS, DEMO_BATCH, DEMO_FIT = 5, 200, 32, 600

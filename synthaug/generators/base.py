@@ -31,7 +31,7 @@ from synthaug.generators.settings import expect_count
 from synthaug.images import LabelledImages, Samples, to_float, to_stored
 from synthaug.reading import read_images
 from synthaug.seeding import Draws, torch_stream
-from synthaug.training import Progress, resolve_device
+from synthaug.training import Progress, Run, resolve_device
 
 KIND = "generator"
 FEWEST_IMAGES = 2
@@ -54,16 +54,7 @@ class Generator(ABC):
         """The untrained network (an empty `nn.Module` where nothing is learned)."""
 
     @abstractmethod
-    def _learn(
-        self,
-        module: nn.Module,
-        data: LabelledImages,
-        *,
-        seed: int,
-        device: torch.device,
-        checkpoint: Path | None,
-        progress: Progress | None,
-    ) -> nn.Module:
+    def _learn(self, module: nn.Module, data: LabelledImages, run: Run) -> nn.Module:
         """Train `module` on `data` and return the network to sample from."""
 
     @abstractmethod
@@ -132,14 +123,9 @@ class Generator(ABC):
         target = resolve_device(device)
         with torch_stream(seed, "build"):
             module = self._build(data.image_shape, len(data.classes)).to(target)
-        learned = self._learn(
-            module,
-            data,
-            seed=seed,
-            device=target,
-            checkpoint=None if checkpoint is None else Path(checkpoint),
-            progress=progress,
-        ).eval()
+        identity = f"{self.family} {self.settings} {data.fingerprint} seed {seed}"
+        file = None if checkpoint is None else Path(checkpoint)
+        learned = self._learn(module, data, Run(seed, target, identity, file, progress)).eval()
         # Only now: a run that breaks off leaves the generator as it was.
         self._module, self._anchors, self._device = learned, data, target
         self._card = {
@@ -157,10 +143,6 @@ class Generator(ABC):
             "holds_real_images": self.keeps_images,
         }
         return self
-
-    def identity(self, data: LabelledImages, seed: int) -> str:
-        """Which training run a checkpoint belongs to."""
-        return f"{self.family} {self.settings} {data.fingerprint} seed {seed}"
 
     def sample(
         self, labels: int | np.ndarray | Tensor, *, seed: int = 0, batch_size: int = 256
@@ -283,5 +265,5 @@ class Untrained(Generator):
     def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
         return nn.Module()
 
-    def _learn(self, module: nn.Module, data: LabelledImages, **_: Any) -> nn.Module:
+    def _learn(self, module: nn.Module, data: LabelledImages, run: Run) -> nn.Module:
         return module

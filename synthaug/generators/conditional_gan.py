@@ -14,7 +14,6 @@ moving average of the generator with its statistics fixed. A saved one holds no 
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -30,7 +29,7 @@ from synthaug.generators.networks import ConditionalDecoder, ProjectionDiscrimin
 from synthaug.generators.settings import expect_choice, expect_count, expect_number
 from synthaug.images import LabelledImages, to_float
 from synthaug.seeding import Draws, torch_stream
-from synthaug.training import Phase, Progress, Schedule, optimize
+from synthaug.training import Phase, Run, Schedule, optimize
 
 
 class _Batch(NamedTuple):
@@ -85,21 +84,12 @@ class ConditionalGAN(Generator):
     def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
         return ConditionalDecoder(image_shape, classes, self.latent, self.width)
 
-    def _learn(
-        self,
-        module: nn.Module,
-        data: LabelledImages,
-        *,
-        seed: int,
-        device: torch.device,
-        checkpoint: Path | None,
-        progress: Progress | None,
-    ) -> nn.Module:
+    def _learn(self, module: nn.Module, data: LabelledImages, run: Run) -> nn.Module:
         classes = len(data.classes)
-        with torch_stream(seed, "discriminator"):
+        with torch_stream(run.seed, "discriminator"):
             pair_shape = (2 * data.image_shape[0], *data.image_shape[1:])
-            judge = ProjectionDiscriminator(pair_shape, classes, self.width).to(device)
-        images = to_float(data.images, device)
+            judge = ProjectionDiscriminator(pair_shape, classes, self.width).to(run.device)
+        images = to_float(data.images, run.device)
         order, starts, sizes = (torch.as_tensor(part) for part in members(data.labels, classes))
 
         def batches(step: int) -> _Batch:
@@ -110,7 +100,7 @@ class ConditionalGAN(Generator):
             # 1 to size - 1 places on within the class, so that no image is paired with itself.
             second = (first + 1 + (torch.rand(pairs) * (size - 1)).long()) % size
             chosen = order[torch.cat([starts[wanted] + first, starts[wanted] + second])]
-            return _Batch(images[chosen.to(device)], wanted.repeat(2).to(device))
+            return _Batch(images[chosen.to(run.device)], wanted.repeat(2).to(run.device))
 
         def judged(shown: Tensor, labels: Tensor) -> Tensor:
             """Logits (B / 2,) of pairs: the first and the second half of the batch side by side."""
@@ -119,7 +109,7 @@ class ConditionalGAN(Generator):
             return logits
 
         def generate(labels: Tensor) -> Tensor:
-            made: Tensor = module(torch.randn(len(labels), self.latent, device=device), labels)
+            made: Tensor = module(torch.randn(len(labels), self.latent, device=run.device), labels)
             return made
 
         def discriminator_loss(batch: _Batch) -> Tensor:
@@ -140,13 +130,9 @@ class ConditionalGAN(Generator):
             ],
             batches,
             Schedule(self.steps),
-            seed=seed,
-            device=device,
+            run,
             averaged=module,
             ema_decay=0.998,
-            checkpoint=checkpoint,
-            identity=self.identity(data, seed),
-            progress=progress,
         )
 
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:

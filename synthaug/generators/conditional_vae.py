@@ -15,7 +15,6 @@ cannot avoid.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -38,7 +37,7 @@ from synthaug.generators.settings import (
 from synthaug.generators.warping import jitter
 from synthaug.images import LabelledImages, to_float
 from synthaug.seeding import Draws
-from synthaug.training import Phase, Progress, Schedule, optimize
+from synthaug.training import Phase, Run, Schedule, optimize
 
 SAMPLINGS = ("nuisance-swap", "interpolate", "jitter")
 
@@ -94,22 +93,13 @@ class ConditionalVAE(Generator):
             {"encoder": ConditionalEncoder(*sizes), "decoder": ConditionalDecoder(*sizes)}
         )
 
-    def _learn(
-        self,
-        module: nn.Module,
-        data: LabelledImages,
-        *,
-        seed: int,
-        device: torch.device,
-        checkpoint: Path | None,
-        progress: Progress | None,
-    ) -> nn.Module:
-        images = to_float(data.images, device)
-        labels = torch.as_tensor(data.labels, device=device)
+    def _learn(self, module: nn.Module, data: LabelledImages, run: Run) -> nn.Module:
+        images = to_float(data.images, run.device)
+        labels = torch.as_tensor(data.labels, device=run.device)
         encoder, decoder = _parts(module)
 
         def batches(step: int) -> tuple[Tensor, Tensor]:
-            chosen = torch.randint(len(images), (self.batch_size,)).to(device)
+            chosen = torch.randint(len(images), (self.batch_size,)).to(run.device)
             # Half the usual geometry, so that the code of an image is more than its number.
             return jitter(images[chosen], angle=0.09, zoom=0.05, shift=0.1), labels[chosen]
 
@@ -130,11 +120,7 @@ class ConditionalVAE(Generator):
             [Phase("ConditionalVAE", optimizer, loss)],
             batches,
             Schedule(self.steps),
-            seed=seed,
-            device=device,
-            checkpoint=checkpoint,
-            identity=self.identity(data, seed),
-            progress=progress,
+            run,
         )
 
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:

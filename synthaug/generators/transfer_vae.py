@@ -14,7 +14,6 @@ for one-shot segmentation (Zhao 2019).
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -37,7 +36,7 @@ from synthaug.generators.settings import (
 from synthaug.generators.warping import deform, jitter, resize_field
 from synthaug.images import LabelledImages, to_float
 from synthaug.seeding import Draws
-from synthaug.training import Phase, Progress, Schedule, optimize
+from synthaug.training import Phase, Run, Schedule, optimize
 
 FLOW, LOG_GAIN, BIAS = 0.6, 1.5, 0.5  # the largest change that a decoder can ask for
 
@@ -83,17 +82,8 @@ class TransferVAE(Generator):
     def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
         return _TransferNetwork(image_shape, self.latent)
 
-    def _learn(
-        self,
-        module: nn.Module,
-        data: LabelledImages,
-        *,
-        seed: int,
-        device: torch.device,
-        checkpoint: Path | None,
-        progress: Progress | None,
-    ) -> nn.Module:
-        images = to_float(data.images, device)
+    def _learn(self, module: nn.Module, data: LabelledImages, run: Run) -> nn.Module:
+        images = to_float(data.images, run.device)
         order, starts, sizes = (
             torch.as_tensor(part) for part in members(data.labels, len(data.classes))
         )
@@ -106,7 +96,7 @@ class TransferVAE(Generator):
             offset = (torch.rand(self.batch_size) * (sizes[of_class] - 1)).long() + 1
             rank = ranks[first] - starts[of_class]
             second = order[starts[of_class] + (rank + offset) % sizes[of_class]]
-            both = torch.cat([images[first.to(device)], images[second.to(device)]])
+            both = torch.cat([images[first.to(run.device)], images[second.to(run.device)]])
             a, b = jitter(both, angle=0.09, zoom=0.05, shift=0.1).chunk(2)
             return a, b
 
@@ -128,11 +118,7 @@ class TransferVAE(Generator):
             [Phase("TransferVAE", optimizer, loss)],
             pairs,
             Schedule(self.steps),
-            seed=seed,
-            device=device,
-            checkpoint=checkpoint,
-            identity=self.identity(data, seed),
-            progress=progress,
+            run,
         )
 
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import synthaug.classifiers.training as training
+import synthaug.training as training_loop
 from synthaug.classifiers import Recipe, evaluate, predict, train_classifier
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples
@@ -77,20 +78,18 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Record:
         runs = []
 
         def stop(
-            network: nn.Module, phases: Any, batches: Any, schedule: Any, *, seed: int, **rest: Any
+            network: nn.Module, phases: Any, batches: Any, schedule: Any, how: training_loop.Run
         ) -> None:
             weights = {name: value.clone() for name, value in network.state_dict().items()}
             values, labels = [], []
             for step in range(schedule.steps):
-                with torch_stream(seed, "step", step):
+                with torch_stream(how.seed, "step", step):
                     images, targets = batches(step)
                 assert images.shape[1:] == (1, 8, 8) and images.dtype == torch.float32
                 assert torch.equal(images.amin((1, 2, 3)), images.amax((1, 2, 3)))
                 values.append((images[:, 0, 0, 0] * 255).round().int().numpy())
                 labels.append(targets.numpy())
-            run = Run(
-                weights, np.array(values), np.array(labels), rest["identity"], {}, phases[0].loss
-            )
+            run = Run(weights, np.array(values), np.array(labels), how.identity, {}, phases[0].loss)
             run.options = phases[0].optimizer.defaults
             runs.append(run)
             raise _Stop

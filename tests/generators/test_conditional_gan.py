@@ -14,9 +14,9 @@ def caught(monkeypatch):
     """What `ConditionalGAN` hands to the training loop."""
     calls = {}
 
-    def catch(module, phases, batches, schedule, **options):
+    def catch(module, phases, batches, schedule, run, **options):
         calls.update(module=module, phases=phases, batches=batches, schedule=schedule, **options)
-        return optimize(module, phases, batches, schedule, **options)
+        return optimize(module, phases, batches, schedule, run, **options)
 
     monkeypatch.setattr(conditional_gan, "optimize", catch)
     return calls
