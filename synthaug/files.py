@@ -65,13 +65,12 @@ def read_json(path: Path) -> dict[str, Any]:
 def new_directory(directory: Path, *, kind: str) -> Iterator[Path]:
     """A directory to fill, which takes the place of `directory` when the block ends well.
 
-    An existing `directory` is replaced only if it holds a manifest of the same `kind`; anything
-    else there is the user's, and refused.
+    An existing `directory` is replaced only if it is empty or holds a manifest of the same `kind`;
+    anything else there is the user's, and refused.
     """
     directory = directory.resolve()  # a link stays, what it points to is replaced
     _restore(directory)
-    if directory.exists():
-        read_manifest(directory, kind=kind, doing="replace")
+    check_replaceable(directory, kind=kind)
     partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -82,6 +81,14 @@ def new_directory(directory: Path, *, kind: str) -> Iterator[Path]:
         _replace(directory, partial)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_replaceable(directory: Path, *, kind: str) -> None:
+    """Raise `InputError` if `directory` holds anything but a directory of this `kind`."""
+    if directory.is_dir() and any(directory.iterdir()):
+        read_manifest(directory, kind=kind, doing="replace")
+    elif directory.exists() and not directory.is_dir():
+        raise InputError(f"{directory}: expected a directory to write, this is a file")
 
 
 def _replace(directory: Path, partial: Path) -> None:

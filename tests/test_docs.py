@@ -1,5 +1,6 @@
 """What the documentation says works: its code runs, its links lead somewhere."""
 
+import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -50,6 +51,19 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def test_results_are_those_of_the_files() -> None:
+    spec = importlib.util.spec_from_file_location("page", ROOT / "benchmarks" / "results_page.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    results = module.read_results()
+    assert results
+    assert (ROOT / "docs" / "results.md").read_text() == module.page(results)
+    text = (ROOT / "README.md").read_text()
+    assert text == module.readme(text, results)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

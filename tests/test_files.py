@@ -149,18 +149,22 @@ def test_a_block_must_write_a_manifest(tmp_path: Path) -> None:
     assert value_in(tmp_path / "thing") == "one"
 
 
-@pytest.mark.parametrize("content", [{}, {"photo.png": b"mine"}])
-def test_a_users_directory_is_refused_and_untouched(
-    tmp_path: Path, content: dict[str, bytes]
-) -> None:
+def test_a_users_directory_is_refused_and_untouched(tmp_path: Path) -> None:
     directory = tmp_path / "photos"
     directory.mkdir()
-    for name, data in content.items():
-        (directory / name).write_bytes(data)
+    (directory / "photo.png").write_bytes(b"mine")
     with pytest.raises(InputError, match=r"photos: cannot replace it, it holds no manifest"):
         fill(directory, "one")
-    assert {path.name: path.read_bytes() for path in directory.iterdir()} == content
+    assert (directory / "photo.png").read_bytes() == b"mine"
+    assert names(directory) == ["photo.png"]
     assert names(tmp_path) == ["photos"]
+
+
+def test_an_empty_directory_may_be_filled(tmp_path: Path) -> None:
+    (tmp_path / "thing").mkdir()
+    fill(tmp_path / "thing", "one")
+    assert value_in(tmp_path / "thing") == "one"
+    assert names(tmp_path) == ["thing"]
 
 
 def test_a_users_file_is_refused_and_untouched(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from synthaug.errors import InputError
-from synthaug.files import read_manifest
+from synthaug.files import check_replaceable
 from synthaug.images import LabelledImages
 from synthaug.reading import read_images
 from synthaug.training import resolve_device
@@ -100,10 +100,7 @@ def check_new(option: str, path: Path) -> None:
 def check_output(path: Path, kind: str) -> None:
     """Raise `InputError` unless a directory can be written at `path`, or one of the same kind
     replaced."""
-    if path.is_dir():
-        read_manifest(path, kind=kind, doing="replace")
-    elif path.exists():
-        raise InputError(f"--output {path}: expected a directory to write, this is a file")
+    check_replaceable(path, kind=kind)
     _check_parent("--output", path, path.parent)
 
 

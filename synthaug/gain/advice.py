@@ -25,7 +25,10 @@ from synthaug import read_images, train_classifier
 from synthaug.classifiers import Recipe
 
 network = train_classifier(
-    read_images({data!r}), recipe={recipe}, steps={steps}, batch_size={batch_size}
+    read_images({data!r}),
+    recipe={recipe},
+    steps={steps},
+    batch_size={batch_size},
 )
 """
 
@@ -60,4 +63,5 @@ def _call(recipe: Recipe) -> str:
         for field in fields(recipe)
         if getattr(recipe, field.name) != field.default
     ]
-    return f"Recipe({', '.join(changed)})"
+    lines = "".join(f"        {each},\n" for each in changed)
+    return f"Recipe(\n{lines}    )" if changed else "Recipe()"

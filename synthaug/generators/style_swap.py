@@ -22,7 +22,8 @@ from synthaug.seeding import Draws
 class StyleSwap(Untrained):
     """Swap everything coarser than a `cells` × `cells` grid between images.
 
-    cells: side of the grid that holds what is swapped; 1 is the mean alone.
+    cells: side of the grid that holds what is swapped, at most a quarter of the image's; 1 is the
+        mean alone.
     strength: how much of the difference is applied, drawn uniformly from this range.
     donors: "any" takes the style of an image of any class, "within" of the same class.
 
@@ -56,7 +57,10 @@ class StyleSwap(Untrained):
 
 
 def low_frequencies(images: Tensor, cells: int) -> Tensor:
-    """(B, C, H, W) averaged over a grid of cells and interpolated back, the shape unchanged."""
+    """(B, C, H, W) averaged over a grid of cells and interpolated back, the shape unchanged.
+
+    A cell is never smaller than 4 pixels: on tiny images the coarse part would be all there is.
+    """
     height, width = images.shape[2:]
-    grid = F.adaptive_avg_pool2d(images, (min(cells, height), min(cells, width)))
+    grid = F.adaptive_avg_pool2d(images, (min(cells, height // 4), min(cells, width // 4)))
     return F.interpolate(grid, (height, width), mode="bicubic", align_corners=False)

@@ -12,7 +12,14 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from synthaug.errors import InputError
-from synthaug.files import MANIFEST, new_directory, read_manifest, write_array, write_json
+from synthaug.files import (
+    MANIFEST,
+    check_replaceable,
+    new_directory,
+    read_manifest,
+    write_array,
+    write_json,
+)
 from synthaug.generators import Generator
 from synthaug.generators.settings import expect_count
 from synthaug.images import LabelledImages, Samples
@@ -122,6 +129,7 @@ class SamplePool:
         Raises `InputError` if the filters leave a class short after 20 rounds.
         """
         expect_count("per_class", per_class)
+        check_replaceable(Path(directory), kind=KIND)
         if filters and reference is None:
             raise InputError("filters: give reference=, the real images that they compare with")
         samples, drawn = _fill(generator, per_class, filters, reference, seed)

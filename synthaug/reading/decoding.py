@@ -31,7 +31,7 @@ BROKEN = (
 )
 
 _GRAY = {"1": "L", "L": "L", "LA": "L"}
-_ADVICE = 'replace or remove it, or leave such images out with on_error="skip"'
+_ADVICE = 'replace or remove it, or leave such images out: on_error="skip" (--on-error skip)'
 
 
 def unreadable(reason: object) -> UnreadableImage:

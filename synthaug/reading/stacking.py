@@ -72,7 +72,7 @@ def _refuse_pair(first: np.ndarray, first_name: str, other: np.ndarray, other_na
     if len(first) != len(other):
         raise InputError(
             f"expected one number of channels, but {first_name} has {len(first)} and {other_name} "
-            f'has {len(other)}; give mode="gray" or mode="rgb"'
+            f'has {len(other)}; give mode="gray" or mode="rgb" (--mode gray, rgb)'
         )
     sizes = [f"{image.shape[1]}x{image.shape[2]}" for image in (first, other)]
     raise InputError(

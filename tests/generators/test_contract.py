@@ -192,7 +192,7 @@ def test_saving_replaces_an_older_generator(fitted, family, tmp_path, fit_tiny):
     assert [path.name for path in tmp_path.iterdir()] == ["generator"]
 
 
-@pytest.mark.parametrize("foreign", [{"notes.txt": "mine"}, {MANIFEST: '{"kind": "pool"}'}, {}])
+@pytest.mark.parametrize("foreign", [{"notes.txt": "mine"}, {MANIFEST: '{"kind": "pool"}'}])
 def test_saving_over_a_users_directory_is_refused(fitted, tmp_path, foreign):
     directory = tmp_path / "holiday"
     directory.mkdir()
@@ -203,6 +203,12 @@ def test_saving_over_a_users_directory_is_refused(fitted, tmp_path, foreign):
         fitted.save(directory)
     assert contents(directory) == before
     assert [path.name for path in tmp_path.iterdir()] == ["holiday"]
+
+
+def test_an_empty_directory_may_be_filled(fitted, tmp_path):
+    (tmp_path / "new").mkdir()
+    fitted.save(tmp_path / "new")
+    assert load_generator(tmp_path / "new", device="cpu").family == fitted.family
 
 
 def test_loading_what_is_not_there(tmp_path):

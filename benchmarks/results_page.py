@@ -1,0 +1,122 @@
+"""Writes docs/results.md, and the table in README.md, from the JSON files in benchmarks/results.
+
+    python benchmarks/results_page.py
+
+Each file is what `synthaug gain ... --json` wrote; the command is in it.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from synthaug import Gain
+from synthaug.gain import ArmResult, Interval
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+START, END = "<!-- results -->\n", "<!-- end of results -->\n"
+INTRODUCTION = """\
+# Results
+
+Each gain is over the best arm without synthetic images, on test images that were opened after
+every choice, over paired seeds, at equal optimiser steps; intervals are 95 %. The baselines were
+tuned first (see [measuring](measuring.md)). Written by `python benchmarks/results_page.py` from
+the files in `benchmarks/results/`, which hold every figure, the tuning and the seeds.
+
+"""
+HEAD = """\
+| data | images a class | best without synthetic | chosen with synthetic | gain | verdict |
+|---|---|---|---|---|---|
+"""
+
+
+def read_results() -> list[Gain]:
+    return [Gain.load(path) for path in sorted(RESULTS.glob("*.json"))]
+
+
+def name_of(gain: Gain) -> str:
+    return Path(str(gain.data["name"])).stem
+
+
+def per_class(gain: Gain) -> str:
+    return str(gain.protocol["per_class"] or "all")
+
+
+def span(interval: Interval) -> str:
+    return f"{interval.points:+.1f} ({interval.low:+.1f} to {interval.high:+.1f})"
+
+
+def percent(values: list[float]) -> str:
+    return f"{100 * np.mean(values):.1f}"
+
+
+def summary(results: list[Gain], *, linked: bool) -> str:
+    """One row a data set."""
+    rows = []
+    for gain in results:
+        scores = (percent(gain.scores(name)) for name in (gain.baseline, gain.chosen["arm"]))
+        before, after = scores
+        name = f"[{name_of(gain)}](#{name_of(gain)})" if linked else name_of(gain)
+        rows.append(
+            f"| {name} | {per_class(gain)} | {gain.baseline}: {before} | "
+            f"{gain.chosen['arm']}: {after} | {span(gain.gain)} | **{gain.verdict}** |\n"
+        )
+    return HEAD + "".join(rows)
+
+
+def section(gain: Gain) -> str:
+    """All arms of one data set."""
+    protocol, data = gain.protocol, gain.data
+    rows = "".join(arm_row(gain, arm) for arm in gain.arms)
+    control = gain.gain_over_control
+    beside = f" Over the best control ({gain.control}): {span(control)}." if control else ""
+    versions = ", ".join(f"{name} {number}" for name, number in protocol["versions"].items())
+    return f"""\
+## {name_of(gain)}
+
+```sh
+{protocol["command"]}
+```
+
+{gain.sentence()}{beside} Recommended on validation: {gain.recommendation}.
+
+{data["train"]:,} training, {data["validation"]:,} validation and {data["test"]:,} test images;
+{len(protocol["seeds"])} seeds, {protocol["steps"]:,} steps of {protocol["batch_size"]}, recipe
+`{recipe(protocol["recipe"])}`, on {protocol["device"]}, one thread a process. {versions}.
+
+| arm | uses | {protocol["metric"]} | gain over baseline | validation | seconds a seed |
+|---|---|---|---|---|---|
+{rows}
+"""
+
+
+def recipe(settings: dict[str, object]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in settings.items() if value)
+
+
+def arm_row(gain: Gain, arm: ArmResult) -> str:
+    balanced = gain.protocol["metric"] == "balanced accuracy"
+    held = arm.validation_balanced_accuracy if balanced else arm.validation_accuracy
+    over = "baseline" if arm.gain is None else span(arm.gain)
+    return (
+        f"| {arm.name} | {arm.uses} | {percent(gain.scores(arm.name))} | {over} | {percent(held)} "
+        f"| {np.mean(arm.seconds):,.0f} |\n"
+    )
+
+
+def page(results: list[Gain]) -> str:
+    return INTRODUCTION + summary(results, linked=True) + "\n" + "\n".join(map(section, results))
+
+
+def readme(text: str, results: list[Gain]) -> str:
+    """README.md with its table renewed."""
+    before, rest = text.split(START)
+    _, after = rest.split(END)
+    return before + START + summary(results, linked=False) + END + after
+
+
+if __name__ == "__main__":
+    results = read_results()
+    (ROOT / "docs" / "results.md").write_text(page(results))
+    path = ROOT / "README.md"
+    path.write_text(readme(path.read_text(), results))
