@@ -66,16 +66,22 @@ def _tune_recipe(
 
 
 def _tune_steps(trials: Trials, recipe: Recipe, tried: list[dict[str, Any]]) -> int:
-    """Double the steps for as long as that is worth it under RandAugment with MixUp, which profits
-    from more steps for longest, so that the number suits all arms."""
+    """Double the steps for as long as that is worth it for the better of RandAugment alone and
+    with MixUp, which is slow to learn and profits from more steps for longest."""
     chosen, best = TUNING_STEPS, -1.0
     steps = TUNING_STEPS
     while steps <= MOST_STEPS:
-        score = _score(trials, [recipe], "randaugment", "mixup", steps)[0]
-        tried.append({"steps": steps, "validation": round(score, 5)})
-        if score < best + WORTH_DOUBLING:
+        scores = {
+            mix or "none": _score(trials, [recipe], "randaugment", mix, steps)[0]
+            for mix in (None, "mixup")
+        }
+        tried += [
+            {"steps": steps, "mix": mix, "validation": round(score, 5)}
+            for mix, score in scores.items()
+        ]
+        if max(scores.values()) < best + WORTH_DOUBLING:
             break
-        chosen, best = steps, score
+        chosen, best = steps, max(scores.values())
         steps *= 2
     return chosen
 

@@ -1,6 +1,7 @@
 """What nobody may be able to say of the instrument: that it saw test images, that its arms were
 trained unequally, that it chose on what it reports."""
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -292,9 +293,16 @@ def test_tuning_settles_recipe_and_steps_before_any_arm(
     tried = gain.protocol["tuning"]
     best = max((t for t in tried if "standardize" in t), key=lambda t: t["validation"])
     assert gain.protocol["recipe"]["standardize"] == best["standardize"]
-    steps = [t["steps"] for t in tried if set(t) == {"steps", "validation"}]
-    assert steps[0] == 4
-    assert gain.protocol["steps"] in steps
+    found: dict[int, float] = {}
+    for trial in tried:
+        if "mix" in trial:
+            found[trial["steps"]] = max(found.get(trial["steps"], 0), trial["validation"])
+    lengths = sorted(found)
+    assert lengths == [4, 8, 16][: len(lengths)]
+    # It stops at the first doubling that is not worth it, and keeps the length before.
+    for shorter, longer in itertools.pairwise(lengths):
+        worth = found[longer] >= found[shorter] + tuning.WORTH_DOUBLING - 1e-5
+        assert worth == (longer < lengths[-1] or gain.protocol["steps"] == longer)
     fixed = measure_gain(train, test, **settings, policy="rotate-scale", sources=sources()[2:])
     assert fixed.protocol["recipe"]["policy"] == "rotate-scale"
     with pytest.raises(InputError, match="policy: expected one of"):
