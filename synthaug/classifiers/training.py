@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import update_bn
 
+from synthaug.classifiers.batches import Batches
 from synthaug.classifiers.networks import Normalize, Standardize, build_classifier
-from synthaug.classifiers.recipes import Augmentation, Recipe
+from synthaug.classifiers.recipes import Recipe
 from synthaug.errors import InputError
 from synthaug.generators.settings import expect_count
-from synthaug.images import LabelledImages, Samples, to_float, to_tensor
-from synthaug.mixing.drawing import ClassDrawer, replaced_positions
-from synthaug.seeding import numpy_stream, torch_stream
+from synthaug.images import LabelledImages, Samples, to_float
+from synthaug.seeding import torch_stream
 from synthaug.training import (
     Phase,
     Progress,
@@ -79,7 +78,7 @@ def train_classifier(
             classifier, train.image_shape, classes, _normalization(train, recipe)
         )
     network = network.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    batches = _Batches(train, soft_labels, synthetic, ratio, recipe, batch_size, seed, where)
+    batches = Batches(train, soft_labels, synthetic, ratio, recipe, batch_size, seed, where)
 
     def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
@@ -162,81 +161,10 @@ def _normalization(train: LabelledImages, recipe: Recipe) -> nn.Module:
     return Normalize(float(floats.mean()), float(floats.std()))
 
 
-def _last(batches: "_Batches", steps: int, seed: int, device: torch.device) -> Iterator[Tensor]:
+def _last(batches: Batches, steps: int, seed: int, device: torch.device) -> Iterator[Tensor]:
     for step in range(max(0, steps - NORM_BATCHES), steps):
         with torch_stream(seed, "step", step, device=device):
             yield batches(step)[0].contiguous(memory_format=torch.channels_last)
-
-
-class _Batches:
-    """Step -> augmented batch (images, labels)."""
-
-    def __init__(
-        self,
-        train: LabelledImages,
-        soft_labels: np.ndarray | None,
-        synthetic: Samples | None,
-        ratio: float,
-        recipe: Recipe,
-        batch_size: int,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        classes = len(train.classes)
-        one_hot = np.eye(classes, dtype=np.float32)
-        self._labels = train.labels
-        images = train.images
-        targets = one_hot[train.labels] if soft_labels is None else soft_labels
-        if synthetic is not None:
-            # One array, real images first: a batch is one gather (torch cannot assign uint16).
-            soft = synthetic.soft_labels
-            made_targets = one_hot[synthetic.labels] if soft is None else soft
-            images = np.concatenate([images, synthetic.images])
-            targets = np.concatenate([targets, made_targets])
-            self._drawer = ClassDrawer(synthetic.labels, classes, synthetic.weights)
-        self._images = to_tensor(images).to(device)
-        self._targets = torch.as_tensor(np.array(targets, dtype=np.float32, order="C")).to(device)
-        self._augment = Augmentation(recipe, classes)
-        self._size, self._seed, self._device = batch_size, seed, device
-        self._count = round(ratio * batch_size) if synthetic is not None else 0
-        balanced = ClassDrawer(train.labels, classes) if recipe.class_balanced else None
-        self._order = _balanced_order(seed, balanced) if balanced else _order(seed, len(train))
-
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        picks = self._order(step * self._size, self._size)
-        if self._count:
-            rng = numpy_stream(self._seed, "synthetic", step)
-            places = replaced_positions(self._size, self._count, rng)
-            made = self._drawer.draw(self._labels[picks[places]], rng)
-            picks[places] = len(self._labels) + made
-        chosen = torch.as_tensor(picks).to(self._device)
-        return self._augment(self._images[chosen], self._targets[chosen])
-
-
-class _order:
-    """Indices of real images: one permutation after another, the same for every arm of a seed."""
-
-    def __init__(self, seed: int, images: int) -> None:
-        self._images = images
-        self._epoch = cache(lambda epoch: numpy_stream(seed, "order", epoch).permutation(images))
-
-    def __call__(self, start: int, count: int) -> np.ndarray:
-        epochs = range(start // self._images, (start + count - 1) // self._images + 1)
-        indices = np.concatenate([self._epoch(epoch) for epoch in epochs])
-        offset = start % self._images
-        return indices[offset : offset + count]
-
-
-class _balanced_order:
-    """Indices of real images, every class equally often."""
-
-    def __init__(self, seed: int, drawer: ClassDrawer) -> None:
-        self._seed, self._drawer = seed, drawer
-
-    def __call__(self, start: int, count: int) -> np.ndarray:
-        rng = numpy_stream(self._seed, "balanced order", start)
-        classes = self._drawer.present[(start + np.arange(count)) % len(self._drawer.present)]
-        return self._drawer.draw(rng.permutation(classes), rng)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,84 @@
+"""The batches of a training: real images in an order that is the same for every arm of a seed, with
+synthetic ones in the places of some, augmented."""
+
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthaug.classifiers.recipes import Augmentation, Recipe
+from synthaug.images import LabelledImages, Samples, to_tensor
+from synthaug.mixing.drawing import ClassDrawer, replaced_positions
+from synthaug.seeding import numpy_stream
+
+
+class Batches:
+    """Step -> augmented batch (images, labels)."""
+
+    def __init__(
+        self,
+        train: LabelledImages,
+        soft_labels: np.ndarray | None,
+        synthetic: Samples | None,
+        ratio: float,
+        recipe: Recipe,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        classes = len(train.classes)
+        one_hot = np.eye(classes, dtype=np.float32)
+        self._labels = train.labels
+        images = train.images
+        targets = one_hot[train.labels] if soft_labels is None else soft_labels
+        if synthetic is not None:
+            # One array, real images first: a batch is one gather (torch cannot assign uint16).
+            soft = synthetic.soft_labels
+            made_targets = one_hot[synthetic.labels] if soft is None else soft
+            images = np.concatenate([images, synthetic.images])
+            targets = np.concatenate([targets, made_targets])
+            self._drawer = ClassDrawer(synthetic.labels, classes, synthetic.weights)
+        self._images = to_tensor(images).to(device)
+        self._targets = torch.as_tensor(np.array(targets, dtype=np.float32, order="C")).to(device)
+        self._augment = Augmentation(recipe, classes)
+        self._size, self._seed, self._device = batch_size, seed, device
+        self._count = round(ratio * batch_size) if synthetic is not None else 0
+        balanced = ClassDrawer(train.labels, classes) if recipe.class_balanced else None
+        self._order = BalancedOrder(seed, balanced) if balanced else ShuffledOrder(seed, len(train))
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        picks = self._order(step * self._size, self._size)
+        if self._count:
+            rng = numpy_stream(self._seed, "synthetic", step)
+            places = replaced_positions(self._size, self._count, rng)
+            made = self._drawer.draw(self._labels[picks[places]], rng)
+            picks[places] = len(self._labels) + made
+        chosen = torch.as_tensor(picks).to(self._device)
+        return self._augment(self._images[chosen], self._targets[chosen])
+
+
+class ShuffledOrder:
+    """Indices of real images: one permutation after another, the same for every arm of a seed."""
+
+    def __init__(self, seed: int, images: int) -> None:
+        self._images = images
+        self._epoch = cache(lambda epoch: numpy_stream(seed, "order", epoch).permutation(images))
+
+    def __call__(self, start: int, count: int) -> np.ndarray:
+        epochs = range(start // self._images, (start + count - 1) // self._images + 1)
+        indices = np.concatenate([self._epoch(epoch) for epoch in epochs])
+        offset = start % self._images
+        return indices[offset : offset + count]
+
+
+class BalancedOrder:
+    """Indices of real images, every class equally often."""
+
+    def __init__(self, seed: int, drawer: ClassDrawer) -> None:
+        self._seed, self._drawer = seed, drawer
+
+    def __call__(self, start: int, count: int) -> np.ndarray:
+        rng = numpy_stream(self._seed, "balanced order", start)
+        classes = self._drawer.present[(start + np.arange(count)) % len(self._drawer.present)]
+        return self._drawer.draw(rng.permutation(classes), rng)
