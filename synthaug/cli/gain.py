@@ -41,7 +41,7 @@ BATCH = 64
 CACHE = Path("~/.cache/synthaug/gain")
 # Few enough steps and arms for about a minute on two cores. Recipe and steps were settled on the
 # training split of the digits: more steps add less than half a point.
-DEMO_IMAGES, DEMO_STEPS, DEMO_BATCH, DEMO_FIT = 5, 200, 32, 600
+DEMO_IMAGES, DEMO_STEPS, DEMO_BATCH, DEMO_FIT = 5, 200, 32, 400
 DEMO_RECIPE = Recipe(policy="rotate-scale", weight_decay=5e-3)
 DEMO_NOTE = (
     "Demonstration on scikit-learn's digits, 5 images a class, with fixed training settings. "

@@ -3,7 +3,8 @@
 Every choice is made on images that no arm of that seed has trained on:
 
 - a validation set that the caller gave; else
-- where `per_class` leaves enough of the training images unused, up to as many of those a class;
+- where `per_class` leaves enough of the training images unused, up to as many of those a class,
+  or up to ten where it is less;
 - else a fifth of the training images, held out;
 - else, where a class has fewer than ten images, five-fold cross-validation, after which the model
   to be tested is trained on all of them.
@@ -22,6 +23,7 @@ from synthaug.seeding import stream_seed
 
 HELD_SHARE = 0.2
 UNUSED_SHARE = 0.3  # of the training images, from which validation is drawn beside a subset
+FEWEST_TO_SCORE = 10  # images a class beside a subset; choices on fewer would be chance
 FEWEST_TO_HOLD_OUT = 10
 FOLDS = 5
 
@@ -67,7 +69,7 @@ def _take(train: LabelledImages, per_class: int, seed: int) -> LabelledImages:
 def _beside(
     train: LabelledImages, per_class: int, seed: int
 ) -> tuple[LabelledImages, LabelledImages] | None:
-    """`per_class` images a class to train on and up to as many others, where there are enough."""
+    """`per_class` images a class to train on and others to score on, where there are enough."""
     if train.counts.min() * (1 - UNUSED_SHARE) < per_class or not _enough_groups(train, 2):
         return None
     kept, unused = split_off(train, UNUSED_SHARE, seed=stream_seed(seed, "unused"))
@@ -75,7 +77,8 @@ def _beside(
     if rest.counts.min() < per_class:
         return None
     rank = _rank_in_class(other.labels, seed)
-    return _take(rest, per_class, seed), other.subset(np.flatnonzero(rank < per_class))
+    scoring = max(per_class, FEWEST_TO_SCORE)
+    return _take(rest, per_class, seed), other.subset(np.flatnonzero(rank < scoring))
 
 
 def _rank_in_class(labels: np.ndarray, seed: int) -> np.ndarray:

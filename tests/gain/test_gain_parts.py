@@ -71,6 +71,13 @@ def test_a_subset_is_scored_on_as_many_other_images() -> None:
     assert text == "20 further images of the training split"
 
 
+def test_a_tiny_subset_is_scored_on_ten_a_class() -> None:
+    parts, _ = plan_parts(numbered([100, 100]), None, 3, 0)
+    assert parts[0].train.counts.tolist() == [3, 3]
+    assert parts[0].held is not None
+    assert parts[0].held.counts.tolist() == [10, 10]
+
+
 def test_a_seed_draws_another_subset() -> None:
     data = numbered([100, 100])
     first, second = (plan_parts(data, None, 10, seed)[0][0] for seed in (0, 1))
