@@ -464,4 +464,4 @@ def test_a_directory_where_a_file_should_go(refused: Callable, data: Path, tmp_p
     expect(message, f"--json {tmp_path}: expected a file to write, this is a directory")
     (tmp_path / "file").write_text("text")
     message = refused("fit", data, "-o", tmp_path / "file")
-    expect(message, f"--output {tmp_path / 'file'}: expected a directory to write")
+    expect(message, f"{tmp_path / 'file'}: expected a directory to write")

@@ -20,7 +20,7 @@ def test_paths_are_relative_to_the_file_and_labels_are_names(tmp_path: Path) -> 
     data = read_images(path)
     assert splits_of(path) == ("train",)
     assert data.classes == ("n10", "n9")
-    assert data.labels.tolist() == [1, 0]
+    assert data.labels.tolist() == [0, 1]
     assert data.images[:, 0, 0, 0].tolist() == [1, 10]
     assert data.groups is None
 
