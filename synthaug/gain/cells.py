@@ -31,6 +31,7 @@ from synthaug.files import (
     write_json,
 )
 from synthaug.gain.arms import Arm, Source
+from synthaug.gain.leaks import without_copies
 from synthaug.gain.parts import Part, plan_parts
 from synthaug.generators import Generator
 from synthaug.images import LabelledImages, Samples
@@ -167,6 +168,8 @@ def _synthetic(study: Study, cell: Cell, part: Part) -> Samples | None:
     if source is None:
         return None
     samples = load_pool(study, source, cell.seed, part.name).samples
+    if source.pool is not None and part.held is not None:
+        samples = without_copies(samples, part.train, part.held)
     if cell.arm.labels == "hard":
         return samples
     soft = _soften(study, cell, samples.images, samples.labels)

@@ -1,7 +1,8 @@
-"""Whether a pool from elsewhere holds copies of test images, which would make any gain worthless.
+"""Whether a pool from elsewhere holds copies of test images, which would make any gain worthless,
+or of the images that choices are made on, which would make it chosen for no merit.
 
 Images are compared as thumbnails of 16 pixels, which survive rescaling and compression. A pool
-image is a near-copy of a test image if it lies far closer to it than test images lie to training
+image is a near-copy of a held image if it lies far closer to it than held images lie to training
 images, and far closer than to any training image.
 """
 
@@ -20,20 +21,33 @@ CHUNK = 1024
 
 def refuse_copies(pool: Samples, train: LabelledImages, test: LabelledImages) -> None:
     """Raise `InputError` naming the pool's images that are near-copies of test images."""
-    made, real, held = (_thumbnails(data.images) for data in (pool, train, test))
-    typical = float(np.median(_nearest(held, real)[0]))
-    to_test, index = _nearest(made, held)
-    to_train, _ = _nearest(made, real)
-    copies = np.flatnonzero((to_test <= NEAR * typical) & (to_test <= NEARER * to_train))
-    # Where training and test share an image, a copy of it tells nothing new of the test images.
-    copies = copies[(to_test[copies] < to_train[copies]) | (to_train[copies] > NEAR * typical)]
+    copied = copies_of(pool, train, test)
+    copies = np.flatnonzero(copied >= 0)
     if len(copies):
-        pairs = ", ".join(f"{i} (test image {index[i]})" for i in copies[:5])
+        pairs = ", ".join(f"{i} (test image {copied[i]})" for i in copies[:5])
         raise InputError(
             f"the pool holds {len(copies)} near-copies of test images: {pairs}"
             f"{', ...' if len(copies) > 5 else ''}; a gain measured with them would be worthless. "
             "Remove them, or make the pool from training images alone"
         )
+
+
+def without_copies(pool: Samples, train: LabelledImages, held: LabelledImages) -> Samples:
+    """The pool without near-copies of the images that score an arm for choices: a pool made from
+    all training images knows those too, and would be chosen for it."""
+    return pool.subset(np.flatnonzero(copies_of(pool, train, held) < 0))
+
+
+def copies_of(pool: Samples, train: LabelledImages, held: LabelledImages) -> np.ndarray:
+    """For each of the pool's images the held image that it is a near-copy of, or -1."""
+    made, real, apart = (_thumbnails(data.images) for data in (pool, train, held))
+    typical = float(np.median(_nearest(apart, real)[0]))
+    to_held, index = _nearest(made, apart)
+    to_train, _ = _nearest(made, real)
+    near = (to_held <= NEAR * typical) & (to_held <= NEARER * to_train)
+    # Where both sides share an image, a copy of it tells nothing new of the held ones.
+    near &= (to_held < to_train) | (to_train > NEAR * typical)
+    return np.where(near, index, -1)
 
 
 def _thumbnails(images: np.ndarray) -> torch.Tensor:

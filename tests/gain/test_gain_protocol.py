@@ -341,6 +341,27 @@ def test_a_pool_with_test_images_is_refused(
         measure_gain(train, test, **QUICK, sources=[], pool=pool)
 
 
+def test_a_pool_never_shows_the_images_that_score_it(
+    train: LabelledImages, test: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pool made from all training images holds copies of those held out for choices."""
+    pool = make_pool(tmp_path / "copies", train.images, train.labels, train)
+    original, shown = cells.train_classifier, []
+
+    def recorded(data: LabelledImages, **options: Any) -> Any:
+        if options["synthetic"] is not None:
+            shown.append((pixels(data.images), pixels(np.asarray(options["synthetic"].images))))
+        return original(data, **options)
+
+    monkeypatch.setattr(cells, "train_classifier", recorded)
+    settings = {**QUICK, "per_class": None, "steps": 2}
+    measure_gain(train, test, **settings, sources=[], pool=pool)
+    assert len(shown) == 2
+    for real, synthetic in shown:
+        assert len(real) >= 230
+        assert synthetic == real
+
+
 def test_noise_with_random_labels_never_helps(
     train: LabelledImages, test: LabelledImages, tmp_path: Path
 ) -> None:
