@@ -67,7 +67,8 @@ def _contents(gain: Gain, pictures: Pictures | None) -> dict[str, Any]:
         "figures": _key_figures(gain),
         "recommended": gain.baseline if gain.recommendation == NO_ARM else gain.recommendation,
         "advice": _advice(gain),
-        "choice": {k: v for k, v in gain.chosen.items() if v is not None},
+        # Settings and recipe are long; they stand with the protocol at the end of the page.
+        "choice": {k: v for k, v in gain.chosen.items() if not isinstance(v, dict)},
         "next_steps": str(gain.protocol.get("next_steps", "")).strip("\n"),
         "arms_plot": _arms_plot(gain),
         "groups": _table(gain),
