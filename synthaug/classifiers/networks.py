@@ -65,8 +65,8 @@ class SmallResNet(nn.Module):
 
     A thin stem keeps the full resolution of images up to 40 pixels (larger ones are halved first),
     and the wide blocks work on a half, a quarter and an eighth of it (images up to 20 pixels have
-    no third block): at 32 pixels that is twice as fast as a network that is wide at full
-    resolution, and no less accurate on small sets.
+    no third block): at 32 pixels a step takes a third of the time of a network that is as wide at
+    full resolution.
     """
 
     def __init__(self, image_shape: tuple[int, int, int], classes: int) -> None:
