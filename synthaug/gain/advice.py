@@ -31,6 +31,9 @@ network = train_classifier(
     batch_size={batch_size},
 )
 """
+_DISTILLED = """\
+# then train again with soft_labels=: half one-hot labels, half what this network predicts
+"""
 
 
 def next_steps(
@@ -40,7 +43,8 @@ def next_steps(
     that train the best classifier without synthetic images."""
     if recommended is None or recommended.source is None:
         recipe = _call(baseline.recipe)
-        return _PLAIN.format(data=data, recipe=recipe, steps=steps, batch_size=batch_size)
+        plain = _PLAIN.format(data=data, recipe=recipe, steps=steps, batch_size=batch_size)
+        return plain + _DISTILLED if baseline.distilled else plain
     return _pool(recommended.source, data) + _MIXED.format(
         ratio=recommended.ratio,
         description=recommended.description,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 import synthaug.gain.cells as cells
@@ -26,7 +27,8 @@ from synthaug import (
     read_images,
 )
 from synthaug.gain import Source
-from synthaug.gain.arms import transfer_sources
+from synthaug.gain.advice import next_steps
+from synthaug.gain.arms import Arm, distilled_arm, transfer_sources
 from synthaug.generators import Generator
 from synthaug.reading import draw_subset
 
@@ -360,6 +362,16 @@ def test_a_pool_never_shows_the_images_that_score_it(
     for real, synthetic in shown:
         assert len(real) >= 230
         assert synthetic == real
+
+
+def test_the_lines_to_use_next_run_and_say_how_the_baseline_was_trained() -> None:
+    plain = Arm("mixup", Recipe(mix="mixup"))
+    for baseline, distilled in ((plain, False), (distilled_arm(plain), True)):
+        lines = next_steps(None, baseline, data="digits", steps=1, batch_size=8)
+        assert ("soft_labels=" in lines) == distilled
+        scope: dict[str, Any] = {}
+        exec(lines, scope)
+        assert scope["network"](torch.zeros(2, 1, 16, 16)).shape == (2, 10)
 
 
 def test_noise_with_random_labels_never_helps(
