@@ -35,6 +35,7 @@ from synthaug.gain.report import write_report
 from synthaug.generators import TransferVAE
 from synthaug.images import LabelledImages
 from synthaug.reading import split_off, splits_of
+from synthaug.training import resolve_device
 
 TEST_SHARE = 0.3  # set apart where the data have no test split
 BATCH = 64
@@ -203,10 +204,7 @@ def _write(result: Gain, json: Path | None, report: Path | None) -> None:
 
 
 def _jobs(device: str) -> int:
-    import torch
-
-    on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
-    return 1 if on_gpu else int(joblib.cpu_count())
+    return 1 if resolve_device(device).type == "cuda" else int(joblib.cpu_count())
 
 
 def _sources(generators: list[Family] | None, pool: Path | None) -> list[Source] | None:
