@@ -5,8 +5,8 @@ The conversion between the two is here and nowhere else.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -84,6 +84,15 @@ def _check_labels(labels: Any, count: int) -> np.ndarray:
     return array.astype(np.int64)
 
 
+def _fingerprint(arrays: Iterable[np.ndarray], names: Iterable[str]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    digest.update("\x1f".join(names).encode())
+    return digest.hexdigest()
+
+
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
     """Real images with their labels.
@@ -149,13 +158,10 @@ class LabelledImages:
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change when an image, a label or a class name does."""
-        digest = hashlib.blake2b(digest_size=8)
-        for part in (self.images, self.labels):
-            digest.update(f"{part.dtype}{part.shape}".encode())
-            digest.update(np.ascontiguousarray(part).data)
-        digest.update("\x1f".join(self.classes).encode())
-        return digest.hexdigest()
+        """16 hexadecimal digits that change when an image, a label, a class name or a group
+        does."""
+        groups = [] if self.groups is None else ["groups", *map(str, self.groups)]
+        return _fingerprint((self.images, self.labels), [*self.classes, *groups])
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,6 +209,13 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change when an image, a label or a weight does."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        present = {name: array for name, array in given.items() if array is not None}
+        return _fingerprint(present.values(), present)
 
     def subset(self, indices: np.ndarray) -> Self:
         """The samples at `indices` (integers or a boolean mask)."""

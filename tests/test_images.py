@@ -86,13 +86,28 @@ def _one_pixel(data: LabelledImages) -> LabelledImages:
         lambda data: make(images=data.images.astype(np.uint16)),
         lambda data: make(images=data.images.reshape(4, 3, 9, 8)),
         lambda data: data.subset(np.array([1, 0, 2, 3])),
+        lambda data: make(groups=np.arange(4)),
     ],
-    ids=["pixel", "label", "name", "type", "shape", "order"],
+    ids=["pixel", "label", "name", "type", "shape", "order", "groups"],
 )
 def test_the_fingerprint_changes_with_the_data(
     change: Callable[[LabelledImages], LabelledImages],
 ) -> None:
     assert change(make()).fingerprint != make().fingerprint
+
+
+def test_the_fingerprint_of_samples_changes_with_all_they_hold() -> None:
+    half = np.full(2, 0.5, np.float32)
+    kinds = [
+        Samples(IMAGES[:2], [0, 1]),
+        Samples(IMAGES[:2], [1, 0]),
+        Samples(IMAGES[2:4], [0, 1]),
+        Samples(IMAGES[:2], [0, 1], weights=half),
+        Samples(IMAGES[:2], [0, 1], weights=2 * half),
+        Samples(IMAGES[:2], [0, 1], soft_labels=np.eye(2)),
+    ]
+    assert len({samples.fingerprint for samples in kinds}) == len(kinds)
+    assert Samples(IMAGES[:2].copy(), [0, 1]).fingerprint == kinds[0].fingerprint
 
 
 def test_the_fingerprint_stays_for_the_same_data_in_another_form(tmp_path: Path) -> None:

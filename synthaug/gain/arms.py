@@ -18,6 +18,7 @@ class Source:
 
     sampling: settings to change after fitting, so that several sources share one fit.
     trained: whether something is learned; a source that learns nothing is a control.
+    fingerprint: of the images in the pool, which may be made anew under the same name.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Source:
     sampling: dict[str, Any] = field(default_factory=dict)
     trained: bool = True
     pool: Path | None = None
+    fingerprint: str = ""
 
     def __post_init__(self) -> None:
         if (self.generator is None) == (self.pool is None):
@@ -32,9 +34,8 @@ class Source:
 
     @property
     def fit_key(self) -> str:
-        """What tells one fit from another; sources with one key share it."""
-        if self.generator is None:
-            return f"pool {self.pool}"
+        """What tells one generator's fit from another; sources with one key share it."""
+        assert self.generator is not None
         return f"{self.generator.family} {self.generator.settings}"
 
 

@@ -11,12 +11,12 @@ import torch
 from torch.nn import functional as F
 
 from synthaug.errors import InputError
-from synthaug.images import LabelledImages, Samples, to_float
+from synthaug.gain.nearest import nearest
+from synthaug.images import LabelledImages, Samples
 
 SIDE = 16
 NEAR = 0.25  # of the median distance from a test image to the nearest training image
 NEARER = 0.5  # than to the nearest training image
-CHUNK = 1024
 
 
 def refuse_copies(pool: Samples, train: LabelledImages, test: LabelledImages) -> None:
@@ -40,27 +40,15 @@ def without_copies(pool: Samples, train: LabelledImages, held: LabelledImages) -
 
 def copies_of(pool: Samples, train: LabelledImages, held: LabelledImages) -> np.ndarray:
     """For each of the pool's images the held image that it is a near-copy of, or -1."""
-    made, real, apart = (_thumbnails(data.images) for data in (pool, train, held))
-    typical = float(np.median(_nearest(apart, real)[0]))
-    to_held, index = _nearest(made, apart)
-    to_train, _ = _nearest(made, real)
+    made, real, apart = pool.images, train.images, held.images
+    typical = float(np.median(nearest(apart, real, _thumbnails)[1]))
+    index, to_held = nearest(made, apart, _thumbnails)
+    _, to_train = nearest(made, real, _thumbnails)
     near = (to_held <= NEAR * typical) & (to_held <= NEARER * to_train)
     # Where both sides share an image, a copy of it tells nothing new of the held ones.
     near &= (to_held < to_train) | (to_train > NEAR * typical)
     return np.where(near, index, -1)
 
 
-def _thumbnails(images: np.ndarray) -> torch.Tensor:
-    parts = [
-        F.adaptive_avg_pool2d(to_float(images[start : start + CHUNK]), (SIDE, SIDE)).flatten(1)
-        for start in range(0, len(images), CHUNK)
-    ]
-    return torch.cat(parts)
-
-
-def _nearest(images: torch.Tensor, others: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """For each of `images` the distance to the nearest of `others`, and which it is."""
-    index = torch.cat([torch.cdist(part, others).argmin(1) for part in torch.split(images, CHUNK)])
-    # By differences: the shortcut over products that finds it is too coarse to tell 0 from little.
-    distance = (images - others[index]).norm(dim=1)
-    return distance.numpy(), index.numpy()
+def _thumbnails(images: torch.Tensor) -> torch.Tensor:
+    return F.adaptive_avg_pool2d(images, (SIDE, SIDE)).flatten(1)

@@ -4,12 +4,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from synthaug.errors import InputError
-from synthaug.images import LabelledImages, Samples, to_float
-
-_CHUNK = 8_000_000  # numbers held at once in the search for the nearest image
+from synthaug.gain.nearest import nearest
+from synthaug.images import LabelledImages, Samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,28 +39,12 @@ def choose_pictures(
     shown = np.unique(train.labels)[:classes]
     real = train.subset(_first(train.labels, shown, per_class))
     synthetic = samples.subset(_first(samples.labels, shown, per_class))
-    index, distance = _nearest(synthetic.images, train.images)
-    return Pictures(real, synthetic, train.images[index], distance)
+    index, distance = nearest(synthetic.images, train.images)
+    per_pixel = distance / math.sqrt(math.prod(train.image_shape))
+    return Pictures(real, synthetic, train.images[index], per_pixel)
 
 
 def _first(labels: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
     """Indices of the first `count` of each class, class by class."""
     found = [np.flatnonzero(labels == label)[:count] for label in classes]
     return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
-
-
-def _nearest(images: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each image the index of the nearest one in `among`, the first of equals, and how far."""
-    wanted = to_float(images).flatten(1)
-    best = np.full(len(images), np.inf)
-    index = np.zeros(len(images), dtype=np.int64)
-    size = int(np.prod(among.shape[1:]))
-    step = max(1, _CHUNK // size)
-    for start in range(0, len(among) if len(images) else 0, step):
-        part = to_float(among[start : start + step]).flatten(1)
-        # By differences: the shortcut over products is too coarse to tell a copy from a likeness.
-        apart = torch.cdist(wanted, part, compute_mode="donot_use_mm_for_euclid_dist").numpy()
-        at = apart.argmin(1)
-        closer = apart.min(1) < best
-        best[closer], index[closer] = apart.min(1)[closer], start + at[closer]
-    return index, best / math.sqrt(size)

@@ -228,7 +228,11 @@ def _pool_source(directory: Path, train: LabelledImages, test: LabelledImages) -
             "every class"
         )
     refuse_copies(pool.samples, train, test)
-    return Source(f"pool {directory.name}", pool=directory.resolve())
+    return Source(
+        f"pool {directory.name}",
+        pool=directory.resolve(),
+        fingerprint=pool.manifest["fingerprint"],
+    )
 
 
 def _metric(train: LabelledImages) -> str:

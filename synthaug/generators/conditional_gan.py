@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from synthaug.errors import InputError
-from synthaug.generators.anchors import members
+from synthaug.generators.anchors import Classmates
 from synthaug.generators.base import Generator
 from synthaug.generators.diff_augment import POLICIES, diff_augment
 from synthaug.generators.losses import hinge_discriminator, hinge_generator
@@ -90,16 +90,13 @@ class ConditionalGAN(Generator):
             pair_shape = (2 * data.image_shape[0], *data.image_shape[1:])
             judge = ProjectionDiscriminator(pair_shape, classes, self.width).to(run.device)
         images = to_float(data.images, run.device)
-        order, starts, sizes = (torch.as_tensor(part) for part in members(data.labels, classes))
+        classmates = Classmates(data.labels, classes)
 
         def batches(step: int) -> _Batch:
             pairs = self.batch_size // 2
             wanted = torch.randint(classes, (pairs,))
-            size = sizes[wanted]
-            first = (torch.rand(pairs) * size).long()
-            # 1 to size - 1 places on within the class, so that no image is paired with itself.
-            second = (first + 1 + (torch.rand(pairs) * (size - 1)).long()) % size
-            chosen = order[torch.cat([starts[wanted] + first, starts[wanted] + second])]
+            first = classmates.of_class(wanted)
+            chosen = torch.cat([first, classmates.another(first)])
             return _Batch(images[chosen.to(run.device)], wanted.repeat(2).to(run.device))
 
         def judged(shown: Tensor, labels: Tensor) -> Tensor:

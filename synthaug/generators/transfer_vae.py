@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthaug.generators.anchors import DONORS, donor_labels, draw_member, members
+from synthaug.generators.anchors import DONORS, Classmates, donor_labels, draw_member
 from synthaug.generators.base import Generator
 from synthaug.generators.losses import (
     kl_to_standard_normal,
@@ -84,18 +84,11 @@ class TransferVAE(Generator):
 
     def _learn(self, module: nn.Module, data: LabelledImages, run: Run) -> nn.Module:
         images = to_float(data.images, run.device)
-        order, starts, sizes = (
-            torch.as_tensor(part) for part in members(data.labels, len(data.classes))
-        )
-        labels, ranks = torch.as_tensor(data.labels), torch.argsort(order)
+        classmates = Classmates(data.labels, len(data.classes))
 
         def pairs(step: int) -> tuple[Tensor, Tensor]:
-            first = torch.randint(len(labels), (self.batch_size,))
-            of_class = labels[first]
-            # A step of 1 to size - 1 places within the class, so that b is never a itself.
-            offset = (torch.rand(self.batch_size) * (sizes[of_class] - 1)).long() + 1
-            rank = ranks[first] - starts[of_class]
-            second = order[starts[of_class] + (rank + offset) % sizes[of_class]]
+            first = torch.randint(len(data), (self.batch_size,))
+            second = classmates.another(first)
             both = torch.cat([images[first.to(run.device)], images[second.to(run.device)]])
             a, b = jitter(both, angle=0.09, zoom=0.05, shift=0.1).chunk(2)
             return a, b

@@ -28,7 +28,14 @@ from synthaug.versions import versions
 
 KIND = "sample pool"
 MOST_ROUNDS = 20  # how often more is sampled where filters reject
-_CARD = ("classes", "source", "images", "soft_labels", "weights")  # what a manifest must hold
+_CARD = (
+    "classes",
+    "source",
+    "images",
+    "fingerprint",
+    "soft_labels",
+    "weights",
+)  # what a manifest must hold
 
 
 class Filter(Protocol):
@@ -174,6 +181,7 @@ class SamplePool:
                 "kind": KIND,
                 "source": source,
                 "images": len(samples),
+                "fingerprint": samples.fingerprint,
                 "classes": [str(name) for name in classes],
                 "per_class": counts.tolist(),
                 "soft_labels": samples.soft_labels is not None,

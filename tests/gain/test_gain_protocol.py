@@ -13,6 +13,7 @@ import torch
 from scipy import stats
 
 import synthaug.gain.cells as cells
+import synthaug.gain.protocol as protocol
 from synthaug import (
     Gain,
     InputError,
@@ -331,6 +332,26 @@ def test_a_pool_is_measured_alone_and_beside(
     assert alone.protocol["caveats"] == ["pool copies is the same pool for all seeds"]
     beside = measure_gain(train, test, **QUICK, sources=sources()[2:], pool=pool)
     assert {arm.uses for arm in beside.arms} == {"real", "control", "synthetic"}
+
+
+def test_a_pool_made_anew_between_interruption_and_resumption_is_measured_anew(
+    train: LabelledImages, test: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**QUICK, "sources": [], "pool": tmp_path / "pool"}
+    make_pool(tmp_path / "pool", train.images, train.labels, train)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(protocol, "_open_test", interrupt)
+        measure_gain(train, test, **settings, cache=tmp_path / "cache")
+    shifted = np.roll(train.images, 2, axis=3)
+    make_pool(tmp_path / "pool", shifted, train.labels, train)
+    resumed = measure_gain(train, test, **settings, cache=tmp_path / "cache")
+    afresh = measure_gain(train, test, **settings)
+    assert [arm.accuracy for arm in resumed.arms] == [arm.accuracy for arm in afresh.arms]
+    assert resumed.gain == afresh.gain
+
+
+def interrupt(*_: Any) -> Gain:
+    raise KeyboardInterrupt
 
 
 def test_a_pool_with_test_images_is_refused(

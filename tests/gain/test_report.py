@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from synthaug.errors import InputError
-from synthaug.gain import pictures as pictures_module
+from synthaug.gain import nearest as nearest_module
 from synthaug.gain import report
 from synthaug.gain.pictures import Pictures, choose_pictures
 from synthaug.gain.report import write_report
@@ -275,7 +275,7 @@ def test_failed_write_leaves_the_old_page(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_choose_pictures_finds_the_nearest_training_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures_module, "_CHUNK", 1500)  # several chunks
+    monkeypatch.setattr(nearest_module, "CHUNK", 7)  # several chunks
     generator = np.random.default_rng(1)
     train = LabelledImages(
         generator.integers(0, 256, (40, 3, 8, 8)).astype(np.uint8), np.arange(40) % 5, "abcde"
