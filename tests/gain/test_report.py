@@ -16,8 +16,8 @@ from PIL import Image
 
 from synthaug.errors import InputError
 from synthaug.gain import nearest as nearest_module
-from synthaug.gain import report
 from synthaug.gain.pictures import Pictures, choose_pictures
+from synthaug.gain.report import images as report_images
 from synthaug.gain.report import write_report
 from synthaug.gain.result import NO_ARM, ArmResult, Gain
 from synthaug.gain.statistics import paired_interval, verdict
@@ -300,7 +300,7 @@ def test_choose_pictures_wants_one_shape() -> None:
 
 def test_sixteen_bit_images_are_shown_over_the_range_they_use() -> None:
     pictures = make_pictures(2, channels=1, dtype=np.uint16)
-    [row, _] = report._picture_rows(pictures)
+    [row, _] = report_images.picture_rows(pictures)
     data = row["real"][0]["src"].removeprefix("data:image/png;base64,")
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
     assert shown.shape == (10, 12) and shown.min() < 20 and shown.max() > 235

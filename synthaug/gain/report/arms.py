@@ -1,0 +1,108 @@
+"""The arms on the page: as interval plot, as table, and seed by seed."""
+
+from typing import Any
+
+from markupsafe import Markup
+
+from synthaug.gain.report.interval_plot import Row, intervals
+from synthaug.gain.report.seed_plot import Column, seeds
+from synthaug.gain.report.words import mean, printable, signed, span
+from synthaug.gain.result import NO_ARM, ArmResult, Gain
+from synthaug.gain.statistics import Interval
+
+GROUPS = {
+    "real": "Real images only",
+    "control": "Controls: generators without training",
+    "synthetic": "With synthetic images",
+}
+
+
+def arms_plot(gain: Gain) -> Markup:
+    rows = []
+    for kind, arms in by_group(gain):
+        rows.append(Row(GROUPS[kind]))
+        rows += [_arm_row(gain, arm, kind) for arm in arms]
+    return intervals(
+        rows,
+        axis="gain over the baseline, percentage points",
+        alt=f"Interval plot of {len(gain.arms)} arms. {gain.sentence()}",
+    )
+
+
+def _arm_row(gain: Gain, arm: ArmResult, kind: str) -> Row:
+    recommended = "recommended" in _tags(gain, arm)
+    name = ("★ " if recommended else "") + printable(arm.name)
+    if arm.name == gain.baseline:
+        zero = Interval(0.0, 0.0, 0.0, [], gain.gain.confidence, 0.0, 0)
+        return Row(name, kind, zero, "baseline", recommended)
+    if arm.gain is None:
+        return Row(name, kind, None, "not compared", recommended)
+    figures = f"{signed(arm.gain.points)}  ({span(arm.gain)})"
+    return Row(name, kind, arm.gain, figures, recommended)
+
+
+def arms_table(gain: Gain) -> list[tuple[str, list[dict[str, Any]]]]:
+    return [
+        (GROUPS[kind], [_table_row(gain, arm) for arm in arms]) for kind, arms in by_group(gain)
+    ]
+
+
+def _table_row(gain: Gain, arm: ArmResult) -> dict[str, Any]:
+    balanced = gain.protocol.get("metric") == "balanced accuracy"
+    validation = arm.validation_balanced_accuracy if balanced else arm.validation_accuracy
+    return {
+        "arm": arm,
+        "tags": _tags(gain, arm),
+        "accuracy": mean(arm.accuracy),
+        "balanced": mean(arm.balanced_accuracy),
+        "validation": mean(validation),
+        "seconds": mean(arm.seconds),
+        "p": "" if arm.p_holm is None else "<0.001" if arm.p_holm < 0.001 else f"{arm.p_holm:.3f}",
+    }
+
+
+def seeds_plot(gain: Gain) -> Markup:
+    roles = [(gain.control, "best control")] if gain.control is not None else []
+    roles += [(gain.baseline, "baseline"), (gain.chosen["arm"], "with synthetic images")]
+    columns = [
+        Column(
+            name=printable(name),
+            role=role,
+            kind=kind_of(gain.arm(name)),
+            scores=[100 * score for score in gain.scores(name)],
+        )
+        for name, role in roles
+        if name is not None
+    ]
+    gaps = [("over baseline", gain.gain)]
+    if gain.gain_over_control is not None:
+        gaps.append(("over control", gain.gain_over_control))
+    return seeds(
+        columns,
+        gaps,
+        alt="Test scores of each seed: "
+        + "; ".join(f"{c.name} " + ", ".join(f"{s:.1f}" for s in c.scores) for c in columns),
+    )
+
+
+def kind_of(arm: ArmResult) -> str:
+    if arm.uses in GROUPS:
+        return arm.uses
+    return "synthetic" if arm.synthetic else "real"
+
+
+def by_group(gain: Gain) -> list[tuple[str, list[ArmResult]]]:
+    """The arms under the heading of what they train with, empty headings left out."""
+    groups = [(kind, [arm for arm in gain.arms if kind_of(arm) == kind]) for kind in GROUPS]
+    return [(kind, arms) for kind, arms in groups if arms]
+
+
+def _tags(gain: Gain, arm: ArmResult) -> list[str]:
+    recommended = gain.baseline if gain.recommendation == NO_ARM else gain.recommendation
+    roles = {
+        "recommended": recommended,
+        "baseline": gain.baseline,
+        "best control": gain.control,
+        "best with synthetic images": gain.chosen["arm"],
+    }
+    return [role for role, name in roles.items() if name == arm.name]

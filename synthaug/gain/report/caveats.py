@@ -1,0 +1,80 @@
+"""The recommendation in words, and what the numbers do not say."""
+
+import math
+
+from synthaug.gain.report.words import mean, number
+from synthaug.gain.result import NO_ARM, Gain
+
+
+def advice(gain: Gain) -> str:
+    """The recommendation in words. It was made on validation images, so that the test images
+    may disagree; where they do, that is said."""
+    if gain.recommendation == NO_ARM:
+        if gain.verdict == "helps":
+            return (
+                "The validation images do not clearly favour synthetic images, though the test "
+                "images do. Repeat with more seeds before you rely on it."
+            )
+        said = "Synthetic images did not earn a place in your training."
+        if gain.verdict == "hurts":
+            return said
+        least = f"{gain.gain.smallest_detectable:.1f} points"
+        return f"{said} If a gain below {least} would matter to you, repeat with more seeds."
+    return {
+        "helps": "The validation images chose it, and the test images confirm it.",
+        "no evidence": "The test images neither confirm nor contradict it. "
+        "More seeds or more test images would tell; training without synthetic images is the "
+        "safe choice until then.",
+        "hurts": "The test images speak against it: train "
+        f"without synthetic images ({gain.baseline}).",
+    }[gain.verdict]
+
+
+def caveats(gain: Gain) -> list[str]:
+    """What the numbers do not say."""
+    interval, seeds = gain.gain, len(gain.gain.per_seed)
+    said = [
+        f"Small gains stay unseen. With {seeds} seeds, a true gain of "
+        f"{interval.smallest_detectable:.1f} points would have been told from zero four times in "
+        "five; a smaller one less often. No evidence of a gain is not evidence of none.",
+        _about_test(gain),
+        _about_validation(gain),
+        "Many comparisons. The verdict's interval needs no correction, since its arm was picked "
+        "before the test images were opened; the p-values of the table are corrected for the "
+        "number of arms (Holm).",
+    ]
+    if interval.stage_one < seeds:
+        said.append(
+            f"Seeds were added. The scatter of the first {interval.stage_one} seeds set their "
+            "number and the interval's width, never the gain itself, so the confidence holds "
+            "(Stein 1945)."
+        )
+    more = gain.protocol.get("caveats", [])
+    return said + [str(text) for text in ([more] if isinstance(more, str) else more)]
+
+
+def _about_test(gain: Gain) -> str:
+    test = gain.data.get("test")
+    said = (
+        "One test set. The interval holds the scatter between seeds (training subset, generator, "
+        "pool, classifier), not that of collecting other test images."
+    )
+    if not isinstance(test, int) or test < 1:
+        return said
+    share = min(max(mean(gain.scores(gain.baseline)), 0.0), 1.0)
+    error = 196 * math.sqrt(share * (1 - share) / test)
+    return (
+        f"{said} There are {number(test)} of them: one image is {100 / test:.2g} points of "
+        f"accuracy, and the accuracy of a single classifier is known to about ±{error:.1f} points."
+    )
+
+
+def _about_validation(gain: Gain) -> str:
+    """How the images were set apart on which the choices were made."""
+    how, count = gain.protocol.get("validation"), gain.data.get("validation")
+    said = "Choices were made on validation images alone"
+    if isinstance(count, int):
+        said += f" ({number(count)} of them)"
+    if isinstance(how, str) and how:
+        return f"{said}, set apart as follows: {how.rstrip('.')}."
+    return f"{said}; how they were set apart stands in the protocol."

@@ -1,0 +1,81 @@
+"""What the chosen arm did to each class."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from synthaug.gain.report.interval_plot import Row, intervals
+from synthaug.gain.result import Gain
+from synthaug.gain.statistics import Interval, paired_interval
+
+MOST_CLASSES = 50  # rows in the plot of classes; of more, those that changed most are shown
+
+
+@dataclass(frozen=True)
+class Change:
+    """What the chosen arm did to one class; accuracies in per cent."""
+
+    name: str
+    before: float
+    after: float
+    interval: Interval
+
+    @property
+    def kind(self) -> str:
+        if self.interval.low > 0:
+            return "better"
+        return "worse" if self.interval.high < 0 else "unclear"
+
+
+def class_changes(gain: Gain, names: Sequence[str]) -> list[Change]:
+    """The classes by change, largest loss last; those without test images are left out."""
+    before = 100 * np.array(gain.arm(gain.baseline).per_class, dtype=float)
+    after = 100 * np.array(gain.arm(gain.chosen["arm"]).per_class, dtype=float)
+    changes = [
+        Change(
+            name=name,
+            before=float(before[:, k].mean()),
+            after=float(after[:, k].mean()),
+            interval=paired_interval(
+                (after - before)[:, k].tolist(), confidence=gain.gain.confidence
+            ),
+        )
+        for k, name in enumerate(names)
+        if np.isfinite(after[:, k] - before[:, k]).all()
+    ]
+    return sorted(changes, key=lambda change: -change.interval.points)
+
+
+def classes_plot(changes: list[Change], gain: Gain) -> Markup | None:
+    if not changes:
+        return None
+    half = MOST_CLASSES // 2
+    rows = [_class_row(change) for change in changes]
+    if len(changes) > MOST_CLASSES:
+        left_out = Row(f"… {len(changes) - 2 * half} classes that changed less …")
+        rows = [*rows[:half], left_out, *rows[-half:]]
+    return intervals(
+        rows,
+        axis="change of the class's accuracy, percentage points",
+        alt=f"Change of accuracy for {len(changes)} classes. {classes_text(changes, gain)}",
+        row_height=22.0 if len(rows) <= 15 else 15.5,
+    )
+
+
+def _class_row(change: Change) -> Row:
+    figures = f"{change.before:.0f} → {change.after:.0f} %"
+    return Row(change.name, change.kind, change.interval, figures)
+
+
+def classes_text(changes: list[Change], gain: Gain) -> str:
+    kinds = [change.kind for change in changes]
+    better, worse = kinds.count("better"), kinds.count("worse")
+    chance = len(changes) * (1 - gain.gain.confidence)
+    about = f"{chance:.0f}" if chance >= 1.5 else f"{chance:.1g}"
+    return (
+        f"Of {len(changes)} classes, {better} lie above zero with their whole interval and {worse} "
+        f"below. The intervals are not corrected for their number: if nothing had changed, about "
+        f"{about} of {len(changes)} would exclude zero by chance."
+    )

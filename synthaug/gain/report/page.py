@@ -1,0 +1,117 @@
+"""The result of `measure_gain` as one HTML page that needs nothing else to be read.
+
+The page holds its style, plots and images; it asks no server for anything and runs no script.
+"""
+
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from synthaug.files import write_text
+from synthaug.gain.pictures import Pictures
+from synthaug.gain.report.arms import arms_plot, arms_table, seeds_plot
+from synthaug.gain.report.caveats import advice, caveats
+from synthaug.gain.report.classes import class_changes, classes_plot, classes_text
+from synthaug.gain.report.images import picture_pairs, picture_rows, range_text
+from synthaug.gain.report.words import breakable, mean, number, percent, printable, signed, span
+from synthaug.gain.result import NO_ARM, Gain
+
+VERDICTS = {"helps": ("▲", "Helps"), "no evidence": ("≈", "No evidence"), "hurts": ("▼", "Hurts")}
+# What no page may hold; a folder's name can, and a class is named after it.
+_NO_TEXT = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def write_report(gain: Gain, pictures: Pictures | None, path: Path) -> None:
+    """Write the page, atomically; without `pictures` it has no images, as from a JSON alone."""
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(signed=signed, span=span, percent=percent, number=number)
+    environment.filters["breakable"] = breakable
+    template = files("synthaug.gain.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
+    page = environment.from_string(template).render(_contents(gain, pictures))
+    write_text(Path(path), _NO_TEXT.sub("\ufffd", page))
+
+
+def _contents(gain: Gain, pictures: Pictures | None) -> dict[str, Any]:
+    """All that the template shows."""
+    symbol, word = VERDICTS[gain.verdict]
+    names = _class_names(gain, pictures)
+    settings = {k: v for k, v in gain.protocol.items() if k not in ("next_steps", "caveats")}
+    changes = class_changes(gain, names)
+    return {
+        "gain": gain,
+        "name": gain.data.get("name", "unnamed data"),
+        "metric": gain.protocol.get("metric", "accuracy"),
+        "confidence": f"{gain.gain.confidence * 100:g} %",
+        "sentence": re.sub(r"(?<= )-(?=\d)", "−", gain.sentence()),
+        "symbol": symbol,
+        "word": word,
+        "facts": _facts(gain),
+        "figures": _key_figures(gain),
+        "recommended": gain.baseline if gain.recommendation == NO_ARM else gain.recommendation,
+        "advice": advice(gain),
+        # Settings and recipe are long; they stand with the protocol at the end of the page.
+        "choice": {k: v for k, v in gain.chosen.items() if not isinstance(v, dict)},
+        "next_steps": str(gain.protocol.get("next_steps", "")).strip("\n"),
+        "arms_plot": arms_plot(gain),
+        "groups": arms_table(gain),
+        "seeds_plot": seeds_plot(gain),
+        "classes_plot": classes_plot(changes, gain),
+        "classes_text": classes_text(changes, gain),
+        "rows": [] if pictures is None else picture_rows(pictures),
+        "pairs": [] if pictures is None else picture_pairs(pictures),
+        "shown_range": None if pictures is None else range_text(pictures),
+        "caveats": caveats(gain),
+        "settings": settings,
+    }
+
+
+def _class_names(gain: Gain, pictures: Pictures | None) -> list[str]:
+    """The classes' names, from wherever they are known; else their numbers."""
+    count = len(gain.arm(gain.baseline).per_class[0])
+    known = gain.data.get("class_names", gain.data.get("classes"))
+    if pictures is not None:
+        known = pictures.real.classes
+    if isinstance(known, Sequence) and not isinstance(known, str) and len(known) == count:
+        return [printable(str(name)) for name in known]
+    return [f"class {number}" for number in range(count)]
+
+
+def _facts(gain: Gain) -> list[str]:
+    """The line below the title."""
+    data, classes = gain.data, len(gain.arm(gain.baseline).per_class[0])
+    per_class = gain.protocol.get("per_class")
+    words = {
+        "train": f"training ({number(per_class)} a class)" if per_class else "training",
+        "validation": "validation",
+        "test": "test",
+    }
+    sizes = [
+        f"{number(data[key])} {word}"
+        for key, word in words.items()
+        if isinstance(data.get(key), int)
+    ]
+    facts = [f"{classes} classes"]
+    if sizes:
+        facts.append(", ".join(sizes) + " images")
+    return [*facts, f"{len(gain.gain.per_seed)} paired seeds"]
+
+
+def _key_figures(gain: Gain) -> list[tuple[str, str, str]]:
+    """The few numbers to remember: what, how much, remark."""
+    before, after = mean(gain.scores(gain.baseline)), mean(gain.scores(gain.chosen["arm"]))
+    metric = gain.protocol.get("metric", "accuracy")
+    figures = [
+        ("Gain over the baseline", f"{signed(gain.gain.points)} points", span(gain.gain)),
+        (f"Test {metric}", f"{percent(before)} → {percent(after)} %", "without → with"),
+    ]
+    if gain.gain_over_control is not None:
+        over = gain.gain_over_control
+        figures.append(("Gain over the control", f"{signed(over.points)} points", span(over)))
+    seen = f"{gain.gain.smallest_detectable:.1f} points"
+    return [*figures, ("Smallest gain it could see", seen, "with a chance of 80 %")]
