@@ -1,11 +1,13 @@
 """Map-style Datasets, and `LabelledImages` that are to be resized."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from torchvision.transforms import v2
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages
@@ -13,6 +15,8 @@ from synthaug.reading.decoding import BROKEN, from_pil, unreadable
 from synthaug.reading.discovery import classes_of, labels_of, split_item
 from synthaug.reading.listing import Listing, Splits
 from synthaug.reading.pixels import from_array, from_tensor
+from synthaug.reading.untransformed import Untransformed, source_of, sources_of
+from synthaug.seeding import torch_stream
 
 
 def open_labelled(data: LabelledImages) -> Splits:
@@ -33,22 +37,35 @@ def open_dataset(dataset: Any) -> Splits:
 
 
 def list_dataset(dataset: Any, *, where: str) -> Listing:
-    """The listing of a Dataset whose images are PIL images, arrays or tensors of 8 or 16 bits."""
+    """The listing of a Dataset whose images are PIL images, arrays or tensors of 8 or 16 bits.
+
+    Its own transforms are left out: they are for training, and what trains on the images, or on
+    what is made of them, goes through them later.
+    """
     try:
         labels, classes = labels_of(dataset), classes_of(dataset)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
+    plain = {id(source): Untransformed(source) for source in sources_of(dataset)}
     return Listing(
         name=lambda index: f"{where}: item {index}",
-        load=partial(_load, dataset, labels, classes),
+        load=partial(_load, dataset, plain, labels, classes),
         labels=labels,
         classes=classes,
+        size=_smaller_size(dataset, plain),
     )
 
 
-def _load(dataset: Any, labels: np.ndarray, classes: tuple[str, ...], index: int) -> np.ndarray:
+def _load(
+    dataset: Any,
+    plain: Mapping[int, Untransformed],
+    labels: np.ndarray,
+    classes: tuple[str, ...],
+    index: int,
+) -> np.ndarray:
+    source, place = source_of(dataset, index)
     try:
-        image, label = split_item(dataset[index])
+        image, label = split_item(plain[id(source)][place])
         if isinstance(image, Image.Image):
             image.load()
     except InputError:
@@ -56,6 +73,10 @@ def _load(dataset: Any, labels: np.ndarray, classes: tuple[str, ...], index: int
     except BROKEN as error:
         raise unreadable(f"{type(error).__name__}: {error}") from error
     _check_label(label, labels[index], classes)
+    return _stored(image)
+
+
+def _stored(image: Any) -> np.ndarray:
     if isinstance(image, Image.Image):
         return from_pil(image)
     if isinstance(image, torch.Tensor):
@@ -63,6 +84,30 @@ def _load(dataset: Any, labels: np.ndarray, classes: tuple[str, ...], index: int
     if isinstance(image, np.ndarray):
         return from_array(image)
     raise InputError(f"expected a PIL image, an array or a tensor, got {type(image).__name__}")
+
+
+def _smaller_size(dataset: Any, plain: Mapping[int, Untransformed]) -> tuple[int, int] | None:
+    """(H, W) of what the Dataset's transforms make of its first image, where that is smaller:
+    photos of many sizes are brought to the size that a classifier sees."""
+    if not len(dataset):
+        return None
+    source, place = source_of(dataset, 0)
+    try:
+        before, _ = split_item(plain[id(source)][place])
+        with torch_stream(0, "first item"):
+            after, _ = split_item(source[place])
+        sizes = [v2.query_size([_shown(image)]) for image in (before, after)]
+    except (InputError, ValueError, TypeError, *BROKEN):  # said where the image itself is loaded
+        return None
+    (height, width), (less_height, less_width) = sizes
+    return (less_height, less_width) if less_height * less_width < height * width else None
+
+
+def _shown(image: Any) -> Any:
+    """Arrays (H, W) or (H, W, C) as tensors, of which torchvision can say the size."""
+    if not isinstance(image, np.ndarray):
+        return image
+    return torch.empty(image.shape[:2])
 
 
 def _check_label(label: Any, found: int, classes: tuple[str, ...]) -> None:

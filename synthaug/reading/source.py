@@ -49,8 +49,9 @@ def read_images(
     source: a folder of class folders, or of train, val and test folders that hold those; an
         `.npz` with images and labels, or train_images and so on; a `.csv` with the columns
         path,label[,split][,group]; "digits" (scikit-learn's; a folder of that name is "./digits");
-        "torchvision:CIFAR10"; "medmnist:pneumoniamnist"; any map-style Dataset, whose own
-        transform is applied; or `LabelledImages`, returned as they are unless they must change.
+        "torchvision:CIFAR10"; "medmnist:pneumoniamnist"; any map-style Dataset, without its own
+        transforms (but where they make images smaller, at that size); or `LabelledImages`,
+        returned as they are unless they must change.
         Class order is that of sorted names, as in torchvision's ImageFolder, unless the source
         brings its own.
     split: "train", "val" or "test"; see `splits_of`.

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from reading_images import labelled, noise, ramp16, tree
 from torch.utils.data import ConcatDataset, Subset, TensorDataset
-from torchvision.datasets import ImageFolder
+from torchvision.datasets import ImageFolder, wrap_dataset_for_transforms_v2
 from torchvision.transforms import v2
 
 from synthaug.errors import InputError
@@ -192,3 +192,70 @@ def test_labelled_images_are_resized_when_asked() -> None:
     assert resized.labels.tolist() == [0, 0, 2]
     assert resized.groups is not None
     assert resized.groups.tolist() == [7, 7, 8]
+
+
+def photos(root: Path, sizes: list[tuple[int, int]], **transforms: Any) -> ImageFolder:
+    for index, (height, width) in enumerate(sizes):
+        (root / "ab"[index % 2]).mkdir(exist_ok=True, parents=True)
+        Image.fromarray(noise(height, width, seed=index)).save(
+            root / "ab"[index % 2] / f"{index}.png"
+        )
+    return ImageFolder(str(root), **transforms)
+
+
+def crop(image: Any) -> torch.Tensor:
+    """As a training has it: random, a tensor, normalised."""
+    tensor = v2.functional.pil_to_tensor(v2.RandomCrop(10, padding=4)(image)).float()
+    return (tensor / 255 - 0.5) / 0.2
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda data: data,
+        lambda data: Subset(data, range(4)),
+        lambda data: ConcatDataset([Subset(data, [0, 1]), Subset(data, [2, 3])]),
+        lambda data: wrap_dataset_for_transforms_v2(data),
+    ],
+    ids=["itself", "subset", "concat", "wrapped"],
+)
+def test_a_dataset_is_read_without_its_transforms(tmp_path: Path, wrap: Any) -> None:
+    data = photos(
+        tmp_path, [(10, 10)] * 4, transform=crop, target_transform=lambda label: 1 - label
+    )
+    plain = read_images(ImageFolder(str(tmp_path)))
+    found = read_images(wrap(data))
+    assert np.array_equal(found.images, plain.images)
+    assert found.labels.tolist() == [1 - label for label in plain.labels]
+    assert data.transform is None or isinstance(data[0][0], torch.Tensor)  # still in place
+
+
+def test_joint_transforms_are_left_out_too(tmp_path: Path) -> None:
+    class Joint(ImageFolder):
+        def __getitem__(self, index: int) -> Any:
+            image = Image.open(self.samples[index][0]).convert("RGB")
+            assert self.transforms is not None
+            return self.transforms(image, self.targets[index])
+
+    photos(tmp_path, [(10, 10)] * 4)
+    data = Joint(str(tmp_path))
+    data.transforms = lambda image, label: (crop(image), label)
+    assert np.array_equal(read_images(data).images, read_images(ImageFolder(str(tmp_path))).images)
+
+
+def test_photos_of_many_sizes_get_the_size_that_a_classifier_sees(tmp_path: Path) -> None:
+    sizes = [(20, 31), (40, 16), (25, 25), (18, 30)]
+    state = torch.get_rng_state()
+    for small in (v2.Resize((9, 12)), v2.RandomResizedCrop((9, 12))):
+        for last in (v2.Identity(), v2.PILToTensor(), v2.Lambda(np.asarray)):
+            data = photos(tmp_path, sizes, transform=v2.Compose([small, last]))
+            assert read_images(data).image_shape == (3, 9, 12)
+            assert read_images(data, image_size=8).image_shape == (3, 8, 8)
+    assert torch.equal(torch.get_rng_state(), state)
+    with pytest.raises(InputError, match=r"images of one size.*give image_size="):
+        read_images(photos(tmp_path, sizes))
+    with pytest.raises(InputError, match=r"images of one size.*give image_size="):
+        read_images(photos(tmp_path, sizes, transform=v2.Resize((99, 99))))
+    assert read_images(photos(tmp_path / "b", [(9, 9)] * 4, transform=v2.Resize(20))).image_shape[
+        1:
+    ] == (9, 9)
