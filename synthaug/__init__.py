@@ -12,7 +12,7 @@ from synthaug.generators import (
     load_generator,
 )
 from synthaug.images import LabelledImages, Samples
-from synthaug.mixing import MixedDataset, SyntheticDataset
+from synthaug.mixing import MixedDataset, MixSynthetic, RatioBatchSampler, SyntheticDataset
 from synthaug.pool import SamplePool
 from synthaug.reading import read_images
 
@@ -22,8 +22,10 @@ __all__ = [
     "Gain",
     "InputError",
     "LabelledImages",
+    "MixSynthetic",
     "MixedDataset",
     "RandomField",
+    "RatioBatchSampler",
     "Recipe",
     "SamplePool",
     "Samples",

@@ -1,28 +1,69 @@
 """Datasets that hand out synthetic images, alone or among real ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torchvision.datasets import VisionDataset
+from torchvision.datasets.vision import StandardTransform
 
 from synthaug.errors import InputError
 from synthaug.images import to_pil
+from synthaug.mixing.depth import DepthGuard
 from synthaug.mixing.drawing import ClassDrawer
-from synthaug.mixing.forms import form_of, source_of, sources_of
+from synthaug.mixing.forms import form_of, pair_of
+from synthaug.mixing.labels import Labels, check_labels, label_rows, one_hot
+from synthaug.mixing.ratio import Ratio, share_per_class
 from synthaug.pool import SamplePool
-from synthaug.reading import classes_of, labels_of
+from synthaug.reading import classes_of, labels_of, source_of, sources_of
 from synthaug.seeding import numpy_stream
 
 Transform = Callable[[Any], Any]
+Mode = Literal["replace", "append", "balance"]
+DEFAULT_RATIO = 0.5
 
 
-class SyntheticDataset(Dataset[tuple[Any, int]]):
+class _Labelled(VisionDataset):  # type: ignore[misc]
+    """torchvision's contract: transforms that can be set at any time, and labels in sight."""
+
+    classes: list[str]
+    targets: list[int]
+
+    def __init__(
+        self,
+        transform: Transform | None,
+        target_transform: Transform | None,
+        transforms: Callable[[Any, Any], Any] | None,
+    ) -> None:
+        super().__init__(None, transforms, transform, target_transform)
+        self._guard = DepthGuard()
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """Class names with their labels."""
+        return {name: index for index, name in enumerate(self.classes)}
+
+    def _transformed(self, image: Any, label: Any) -> tuple[Any, Any]:
+        joint = self.transforms
+        if joint is not None and not isinstance(joint, StandardTransform):
+            return joint(image, label)  # type: ignore[no-any-return]
+        if self.transform is not None:
+            self._guard.check(self.transform, image)
+            image = self.transform(image)
+        if self.target_transform is not None:
+            label = self.target_transform(label)
+        return image, label
+
+
+class SyntheticDataset(_Labelled):
     """The pool alone, as PIL images with their labels.
 
-    transform: applied to each image.
+    transform, target_transform: applied to each image and each label; or
+    transforms: applied to both together, `transforms(image, label)`.
+
+    `.classes`, `.class_to_idx` and `.targets` are those of the pool.
 
     >>> import tempfile
     >>> from synthaug import SamplePool, StyleSwap, SyntheticDataset, read_images
@@ -33,23 +74,31 @@ class SyntheticDataset(Dataset[tuple[Any, int]]):
     (20, (16, 16), 0)
     """
 
-    def __init__(self, pool: SamplePool, transform: Transform | None = None) -> None:
+    def __init__(
+        self,
+        pool: SamplePool,
+        transform: Transform | None = None,
+        target_transform: Transform | None = None,
+        transforms: Callable[[Any, Any], Any] | None = None,
+    ) -> None:
+        super().__init__(transform, target_transform, transforms)
         self.pool = pool
-        self.transform = transform
         self.classes = list(pool.classes)
-        self.class_to_idx = {name: index for index, name in enumerate(self.classes)}
         self.targets = pool.targets
 
     def __len__(self) -> int:
         return len(self.pool)
 
-    def __getitem__(self, index: int) -> tuple[Any, int]:
-        stored, label = self.pool[index]
-        image = to_pil(stored)
-        return (image if self.transform is None else self.transform(image)), label
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        image, label = self.pool[index]
+        return self._transformed(to_pil(image), label)
+
+    def extra_repr(self) -> str:
+        """What the pool is."""
+        return repr(self.pool)
 
 
-class MixedDataset(Dataset[tuple[Any, Any]]):
+class MixedDataset(_Labelled):
     """A real Dataset with synthetic images of the same classes among its own.
 
     real: any map-style Dataset of (image, label). Its own transforms are applied to the synthetic
@@ -57,44 +106,81 @@ class MixedDataset(Dataset[tuple[Any, Any]]):
         ConcatDataset.
     pool: the synthetic images; classes and type must be those of `real`, and what comes out of its
         transforms must have one size.
-    ratio: share of synthetic images, from 0 to 1.
+    ratio: share of synthetic images, from 0 to 1, 0.5 where not given; one a class, by name or in
+        the order of classes; or a function of the epoch that returns those, as `LinearRatio`,
+        `CosineRatio` and `OffForLast` of `synthaug.mixing` are. Not for "balance".
     mode: "replace" keeps the length: in each epoch item *i* is a synthetic image of the same class
         with probability `ratio`. "append" keeps every real image and adds as many synthetic ones
-        as make up the share.
-    transform: applied to every image, real or synthetic, after `real`'s own.
+        as make up the share. "balance" keeps every real image and tops each class up with
+        synthetic ones to `per_class`, or to the size of the largest class.
+    transform: applied to every image, real or synthetic, after `real`'s own; `target_transform` to
+        every label, or `transforms` to both together.
     seed: with the epoch (`set_epoch`) and *i* it settles which image item *i* is, whatever the
         number of workers.
+    labels: "hard" gives out labels as `real` does. "soft" gives out float32 tensors (K,), one-hot
+        for real images and the pool's soft labels for synthetic ones; "mixed" half of each for
+        those.
+    per_class: for "balance", the number of images to top each class up to.
 
     Raises `InputError` naming both sides where pool and real images do not match.
+
+    >>> import tempfile
+    >>> from synthaug import MixedDataset, SamplePool, StyleSwap, SyntheticDataset, read_images
+    >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     pool = SamplePool.create(directory + "/pool", generator, 2)
+    ...     real = SyntheticDataset(pool)  # stands for yours
+    ...     mixed = MixedDataset(real, pool, mode="balance", per_class=3)
+    ...     len(mixed), mixed[29][1]
+    (30, 9)
     """
 
     def __init__(
         self,
         real: Any,
         pool: SamplePool,
-        ratio: float = 0.5,
-        mode: Literal["replace", "append"] = "replace",
+        ratio: Ratio | None = None,
+        mode: Mode = "replace",
         transform: Transform | None = None,
         seed: int = 0,
+        *,
+        target_transform: Transform | None = None,
+        transforms: Callable[[Any, Any], Any] | None = None,
+        labels: Labels = "hard",
+        per_class: int | None = None,
     ) -> None:
-        if not 0 <= ratio <= 1 or (mode == "append" and ratio == 1):
-            raise InputError(
-                f"ratio: expected a share from 0 to 1 (below 1 to append), got {ratio}"
-            )
-        if mode not in ("replace", "append"):
-            raise InputError(f"mode: expected 'replace' or 'append', got {mode!r}")
-        self.real, self.pool, self.ratio, self.mode = real, pool, ratio, mode
-        self.transform, self.seed = transform, seed
+        super().__init__(transform, target_transform, transforms)
+        _check_options(ratio, mode, per_class)
+        check_labels(labels)
+        self.real, self.pool, self.mode, self.seed, self.labels = real, pool, mode, seed, labels
+        self.ratio: Ratio = DEFAULT_RATIO if ratio is None else ratio
+        self.per_class = per_class
         self.classes = _shared_classes(real, pool)
-        self.class_to_idx = {name: index for index, name in enumerate(self.classes)}
-        labels = labels_of(real)  # as positions in the list of classes
-        added = round(len(labels) * ratio / (1 - ratio)) if mode == "append" else 0
-        order = numpy_stream(seed, "append").permutation(len(labels))
-        # The real item that each item is, or whose class and transforms it has.
-        self._places = np.concatenate([np.arange(len(labels)), np.resize(order, added)])
-        self._labels = labels[self._places].astype(np.int64)
+        real_labels = labels_of(real).astype(np.int64)  # as positions in the list of classes
+        added = np.repeat(np.arange(len(self.classes)), self._added(real_labels))
+        self._labels = np.concatenate([real_labels, added])
+        # The real item that each item is, or whose transforms it has.
+        self._places = np.concatenate(
+            [np.arange(len(real_labels)), _hosts(real_labels, added, seed)]
+        )
         self._epoch = torch.zeros((), dtype=torch.int64)
         self._prepare()
+
+    def _added(self, labels: np.ndarray) -> np.ndarray:
+        """How many synthetic images of each class stand after the real ones, int64 (K,)."""
+        counts = np.bincount(labels, minlength=len(self.classes))
+        if self.mode == "balance":
+            return np.maximum((self.per_class or counts.max()) - counts, 0)
+        shares = share_per_class(self.ratio, self.classes, 0)
+        if self.mode == "replace":
+            return np.zeros_like(counts)
+        full = np.flatnonzero(shares == 1)
+        if len(full):
+            raise InputError(
+                f"ratio: expected a share below 1 to append, got 1.0 for class "
+                f"{self.classes[full[0]]!r}"
+            )
+        return _rounded(counts * shares / (1 - shares), self.seed)
 
     def _prepare(self) -> None:
         samples = self.pool.samples
@@ -106,38 +192,63 @@ class MixedDataset(Dataset[tuple[Any, Any]]):
         }
         self._drawer = ClassDrawer(samples.labels, len(self.classes), samples.weights)
         self._picks = lru_cache(maxsize=2)(self._draw_epoch)
-        absent = np.setdiff1d(self._labels, self._drawer.present)
-        if self.ratio and len(absent):
-            count = int((self._labels == absent[0]).sum())
+        self._rows = None
+        if self.labels != "hard":
+            self._rows = torch.as_tensor(label_rows(samples, len(self.classes), self.labels))
+            self._own_rows = torch.as_tensor(
+                one_hot(np.arange(len(self.classes)), len(self.classes))
+            )
+        self._check_present()
+
+    def _check_present(self) -> None:
+        needed = self._labels
+        if self.mode == "replace" and not callable(self.ratio):
+            needed = needed[share_per_class(self.ratio, self.classes, 0)[needed] > 0]
+        elif self.mode != "replace":
+            needed = needed[len(self.real) :]
+        absent = np.setdiff1d(needed, self._drawer.present)
+        if len(absent):
+            count = int((self._labels[: len(self.real)] == absent[0]).sum())
             raise InputError(
                 f"class {self.classes[absent[0]]!r}: the pool holds no image of it, the real "
                 f"images {count}; add some to the pool"
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k not in ("_forms", "_drawer", "_picks")}
+        made_anew = ("_forms", "_drawer", "_picks", "_rows", "_own_rows")
+        return {k: v for k, v in vars(self).items() if k not in made_anew}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        self.__dict__.update(state)
         self._prepare()
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw anew which items are synthetic and which images they are; call it every epoch."""
+        """Draw anew which items are synthetic and which images they are; call it every epoch.
+
+        Worker processes that stay alive between epochs follow.
+        """
         self._epoch.fill_(epoch)
 
     @property
-    def targets(self) -> list[int]:
-        """The label of each item; it does not change with the epoch."""
+    def targets(self) -> list[int]:  # type: ignore[override]
+        """The class of each item; it does not change with the epoch."""
         return [int(label) for label in self._labels]
+
+    @property
+    def synthetic(self) -> np.ndarray:
+        """Which items are synthetic in this epoch, bool (N,)."""
+        picks: np.ndarray = self._picks(int(self._epoch))
+        return picks >= 0
 
     def _draw_epoch(self, epoch: int) -> np.ndarray:
         """For each item the index of a synthetic image, or -1 for the real one."""
         rng = numpy_stream(self.seed, "mixed", epoch)
         chance = rng.random(len(self._labels))
-        if self.mode == "append":
-            synthetic = np.arange(len(self._labels)) >= len(self.real)
+        if self.mode == "replace":
+            shares = share_per_class(self.ratio, self.classes, epoch)
+            synthetic = chance < shares[self._labels]
         else:
-            synthetic = chance < self.ratio
+            synthetic = np.arange(len(self._labels)) >= len(self.real)
         picks = np.full(len(self._labels), -1)
         picks[synthetic] = self._drawer.draw(self._labels[synthetic], rng)
         return picks
@@ -146,17 +257,71 @@ class MixedDataset(Dataset[tuple[Any, Any]]):
         return len(self._labels)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
+        index = range(len(self._labels))[index]
         pick = int(self._picks(int(self._epoch))[index])
-        image, label = self.real[index] if pick < 0 else self._synthetic(pick, index)
-        return (image if self.transform is None else self.transform(image)), label
+        image, label = pair_of(self.real[index]) if pick < 0 else self._made(pick, index)
+        if self._rows is not None:
+            label = self._own_rows[self._labels[index]] if pick < 0 else self._rows[pick]
+        return self._transformed(image, label)
 
-    def _synthetic(self, pick: int, index: int) -> tuple[Any, Any]:
-        make = self._forms[id(source_of(self.real, int(self._places[index])))]
-        return make(*self.pool[pick])
+    def _made(self, pick: int, index: int) -> tuple[Any, Any]:
+        source, _ = source_of(self.real, int(self._places[index]))
+        return self._forms[id(source)](*self.pool[pick])
+
+    def extra_repr(self) -> str:
+        """What is mixed, and how."""
+        how = f"per class {self.per_class or 'as the largest'}"
+        return "\n".join(
+            [
+                f"Real: {type(self.real).__name__}, {len(self.real)} items",
+                f"Synthetic: {self.pool!r}",
+                f"Mode: {self.mode}, {how if self.mode == 'balance' else f'ratio {self.ratio}'}",
+                f"Seed: {self.seed}, epoch: {int(self._epoch)}, labels: {self.labels}",
+            ]
+        )
+
+
+def _check_options(ratio: Ratio | None, mode: str, per_class: int | None) -> None:
+    if mode not in get_args(Mode):
+        raise InputError(f"mode: expected one of {', '.join(get_args(Mode))}, got {mode!r}")
+    if mode == "balance" and ratio is not None:
+        raise InputError(
+            "ratio: the sizes of the classes settle it where mode='balance'; leave it out, or give "
+            "per_class="
+        )
+    if mode != "balance" and per_class is not None:
+        raise InputError(f"per_class: is for mode='balance', got mode={mode!r}")
+    if per_class is not None and per_class < 1:
+        raise InputError(f"per_class: expected at least 1, got {per_class}")
+    if mode == "append" and callable(ratio):
+        raise InputError(
+            "ratio: a share that changes with the epoch would change the length; use mode='replace'"
+        )
+
+
+def _rounded(quotas: np.ndarray, seed: int) -> np.ndarray:
+    """Whole numbers that add up to the rounded sum: the largest remainders are rounded up."""
+    whole: np.ndarray = np.floor(quotas).astype(np.int64)
+    missing = round(float(quotas.sum())) - int(whole.sum())
+    ties = numpy_stream(seed, "append", "rounding").random(len(quotas))
+    order = np.lexsort((ties, -(quotas - whole)))
+    whole[order[:missing]] += 1
+    return whole
+
+
+def _hosts(labels: np.ndarray, added: np.ndarray, seed: int) -> np.ndarray:
+    """For each added item a real one whose transforms it goes through, int64 (A,): of its class,
+    each in turn; where the class has none, of any."""
+    order = numpy_stream(seed, "append").permutation(len(labels))
+    hosts: np.ndarray = np.resize(order, len(added))
+    for label in np.intersect1d(added, labels):
+        of_class = added == label
+        hosts[of_class] = np.resize(order[labels[order] == label], of_class.sum())
+    return hosts
 
 
 def _shared_classes(real: Any, pool: SamplePool) -> list[str]:
-    names = list(classes_of(real))
+    names: Sequence[str] = list(classes_of(real))
     unnamed = [str(index) for index in range(len(names))]
     if names != pool.classes and not (names == unnamed and len(names) <= len(pool.classes)):
         raise InputError(

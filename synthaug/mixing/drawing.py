@@ -27,6 +27,12 @@ class ClassDrawer:
         self._cumulative = np.concatenate([[0.0], np.cumsum(even[self._order])])
         self.present: np.ndarray = np.flatnonzero(counts)
 
+    @property
+    def tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What a draw goes by: the items in order of class, where in it each class ends, and the
+        weights of all before each."""
+        return self._order, self._ends, self._cumulative
+
     def draw(self, classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """For each of `classes` (B,) the index of an item of that class, int64 (B,).
 

@@ -1,48 +1,21 @@
 """The form in which a Dataset hands out its items, and stored images brought into it."""
 
-import copy
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from torch.utils.data import ConcatDataset, Subset
 from torchvision import tv_tensors
-from torchvision.datasets.vision import StandardTransform
 
 from synthaug.errors import InputError
 from synthaug.images import to_float, to_pil
+from synthaug.mixing.depth import DepthGuard
+from synthaug.reading import Untransformed
 from synthaug.seeding import torch_stream
 
 Form = Callable[[np.ndarray, int], tuple[Any, Any]]
 """Makes a stored image (C, H, W) and its label into an item of a Dataset."""
-
-
-def source_of(dataset: Any, index: int) -> Any:
-    """The Dataset, within Subset and ConcatDataset, that item `index` comes from: its transforms
-    are those of the item."""
-    while True:
-        if type(dataset) is Subset:
-            dataset, index = dataset.dataset, int(dataset.indices[index])
-        elif type(dataset) is ConcatDataset:
-            part = bisect_right(dataset.cumulative_sizes, index)
-            index -= dataset.cumulative_sizes[part - 1] if part else 0
-            dataset = dataset.datasets[part]
-        else:
-            return dataset
-
-
-def sources_of(dataset: Any) -> Iterator[Any]:
-    """Every Dataset that `source_of` can find."""
-    if type(dataset) is Subset:
-        yield from sources_of(dataset.dataset)
-    elif type(dataset) is ConcatDataset:
-        for part in dataset.datasets:
-            yield from sources_of(part)
-    else:
-        yield dataset
 
 
 def form_of(dataset: Any, stored: np.ndarray, classes: Sequence[str]) -> Form:
@@ -52,20 +25,16 @@ def form_of(dataset: Any, stored: np.ndarray, classes: Sequence[str]) -> Form:
     Raises `InputError` naming both sides where type, channels, value range or final size do not
     match.
     """
-    image, label = _without_transforms(dataset)[0]
+    plain, guard = Untransformed(dataset), DepthGuard()
+    image, label = pair_of(plain.first)
+    guard.check(getattr(dataset, "transform", None), image)
     with torch_stream(0, "compare forms"):
-        real, final_label = dataset[0]
+        real, _ = pair_of(dataset[0])
     to_image = _image_form(image, stored)
-    # Classes are those of final labels (see `labels_of`): no target_transform for synthetic ones.
-    to_label = _label_form(label if _joint_transform(dataset) else final_label, classes)
+    to_label = _label_form(label, classes)
 
     def make(pixels: np.ndarray, index: int) -> tuple[Any, Any]:
-        joint = _joint_transform(dataset)  # looked up anew, since it can be set at any time
-        own = getattr(dataset, "transform", None)
-        made, made_label = to_image(pixels), to_label(index)
-        if joint:
-            return joint(made, made_label)  # type: ignore[no-any-return]
-        return (own(made) if own else made), made_label
+        return plain.transform(to_image(pixels), to_label(index))
 
     with torch_stream(0, "compare forms"):
         made = make(stored[0], 0)[0]
@@ -73,26 +42,18 @@ def form_of(dataset: Any, stored: np.ndarray, classes: Sequence[str]) -> Form:
     return make
 
 
-def _without_transforms(dataset: Any) -> Any:
-    """A shallow copy of a Dataset that hands out images as they are before its transforms."""
-    plain = copy.copy(dataset)
-    for name in ("transform", "target_transform", "transforms"):
-        if getattr(plain, name, None) is not None:
-            setattr(plain, name, _unchanged)  # not None: a Dataset may call it without asking
-    return plain
+def pair_of(item: Any) -> tuple[Any, Any]:
+    """Image and label of an item of a real Dataset.
 
-
-def _unchanged(*values: Any) -> Any:
-    return values[0] if len(values) == 1 else values
-
-
-def _joint_transform(dataset: Any) -> Any:
-    """What transforms image and label together, or None.
-
-    torchvision makes a StandardTransform of the other two once; those may be set anew later.
+    Raises `InputError` for items of another form, whose further parts no synthetic image has.
     """
-    joint = getattr(dataset, "transforms", None)
-    return None if isinstance(joint, StandardTransform) else joint
+    if not isinstance(item, tuple | list) or len(item) != 2:
+        kind = f"{type(item).__name__} of {len(item)}" if hasattr(item, "__len__") else type(item)
+        raise InputError(
+            f"expected a Dataset of (image, label), got a {kind}; wrap it in a Dataset that "
+            "returns the two"
+        )
+    return item[0], item[1]
 
 
 def _image_form(image: Any, stored: np.ndarray) -> Callable[[np.ndarray], Any]:

@@ -4,16 +4,20 @@ from synthaug.reading.discovery import classes_of, labels_of
 from synthaug.reading.skipped import SkippedImages
 from synthaug.reading.source import ImageSource, read_images, splits_of
 from synthaug.reading.splits import check_groups, draw_folds, draw_subset, split_off
+from synthaug.reading.untransformed import Untransformed, source_of, sources_of
 
 __all__ = [
     "ImageSource",
     "SkippedImages",
+    "Untransformed",
     "check_groups",
     "draw_folds",
     "draw_subset",
     "classes_of",
     "labels_of",
     "read_images",
+    "source_of",
+    "sources_of",
     "split_off",
     "splits_of",
 ]

@@ -1,8 +1,4 @@
-"""One contract for the wrappers, over the forms that real Datasets take.
-
-Pixels tell where an image is from: real ones hold values below 100, synthetic ones above 150, and
-the first pixel of each is its own number.
-"""
+"""The Datasets, over the forms that real ones take."""
 
 import copy
 import math
@@ -15,83 +11,32 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mixing_images import (
+    CLASSES,
+    MADE,
+    REAL,
+    Joint,
+    Plain,
+    Vision,
+    collate,
+    index_of,
+    kind_of,
+    make_pool,
+    number,
+    numbers,
+    same,
+    stored,
+)
 from PIL import Image
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorDataset
 from torchvision import tv_tensors
-from torchvision.datasets import ImageFolder, VisionDataset
+from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from synthaug.errors import InputError
 from synthaug.images import Samples, to_pil
 from synthaug.mixing import MixedDataset, SyntheticDataset
 from synthaug.pool import SamplePool
-
-CLASSES = ["ant", "bee", "cow"]
-REAL = np.array([0, 1, 2, 0, 0, 1, 2, 0, 1, 0, 2, 1, 0, 0, 1, 2, 2, 0, 0, 1])
-MADE = np.array([2, 0, 1, 1, 0, 2, 2, 1, 0, 1, 2, 0])
-
-
-def stored(labels: np.ndarray, start: int, channels: int, dtype: Any = np.uint8) -> np.ndarray:
-    """Images of one value each, `start` + index, scaled up for uint16; asymmetric by one corner."""
-    scale = 257 if dtype == np.uint16 else 1
-    values = (start + np.arange(len(labels))) * scale
-    images = np.tile(values[:, None, None, None], (1, channels, 8, 9))
-    images[:, :, 0, -1] += scale
-    return images.astype(dtype)
-
-
-def make_pool(
-    directory: Path, channels: int = 1, dtype: Any = np.uint8, **changes: Any
-) -> SamplePool:
-    samples = Samples(stored(MADE, 150, channels, dtype), MADE)
-    return SamplePool.from_samples(directory / "pool", samples, changes.pop("classes", CLASSES))
-
-
-class Vision(VisionDataset):
-    """As torchvision's own: PIL images, `.targets`, `.classes`, transforms."""
-
-    def __init__(self, images: np.ndarray, labels: np.ndarray, **transforms: Any) -> None:
-        super().__init__(".", **transforms)
-        self.images, self.targets, self.classes = images, labels.tolist(), list(CLASSES)
-        self.loaded: list[int] = []
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        self.loaded.append(index)
-        image, label = to_pil(self.images[index]), self.targets[index]
-        if self.transform is not None:
-            image = self.transform(image)
-        if self.target_transform is not None:
-            label = self.target_transform(label)
-        return image, label
-
-
-class Joint(Vision):
-    """A Dataset that transforms image and label together."""
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        image, label = to_pil(self.images[index]), self.targets[index]
-        return (image, label) if self.transforms is None else self.transforms(image, label)
-
-
-class Plain(Dataset[tuple[Any, Any]]):
-    """A user's own: whatever images and labels, its transform called without asking."""
-
-    def __init__(self, images: Any, labels: Any, transform: Any = None) -> None:
-        self.images, self.labels = images, labels
-        if transform is not None:
-            self.transform = transform
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        image = self.images[index]
-        return self.transform(image) if hasattr(self, "transform") else image, self.labels[index]
 
 
 def both(image: Any, label: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -176,37 +121,6 @@ def form(request: pytest.FixtureRequest) -> Form:
 @pytest.fixture
 def pool(form: Form, tmp_path: Path) -> SamplePool:
     return make_pool(tmp_path, form.channels, form.dtype)
-
-
-def number(image: Any) -> int:
-    """Which image it is: the value of its first pixel on the scale of uint8."""
-    array = np.asarray(image)
-    value = float(array.reshape(-1)[0])
-    scale = {"u1": 1, "u2": 257}.get(array.dtype.str[1:], 1 / 255)
-    return round(value / scale)
-
-
-def index_of(label: Any) -> int:
-    return CLASSES.index(label) if isinstance(label, str) else int(np.asarray(label).reshape(-1)[0])
-
-
-def kind_of(value: Any) -> tuple[Any, ...]:
-    """Type, element type and shape, as far as they matter for collating."""
-    if isinstance(value, Image.Image):
-        return type(value), value.mode, value.size
-    return type(value), getattr(value, "dtype", None), np.shape(value)
-
-
-def same(one: Any, other: Any) -> bool:
-    return kind_of(one) == kind_of(other) and bool(np.all(np.asarray(one) == np.asarray(other)))
-
-
-def numbers(dataset: Any) -> list[int]:
-    return [number(dataset[index][0]) for index in range(len(dataset))]
-
-
-def collate(items: list[Any]) -> list[tuple[int, int]]:
-    return [(number(image), index_of(label)) for image, label in items]
 
 
 @pytest.mark.parametrize("mode", ["replace", "append"])
@@ -592,11 +506,28 @@ def test_a_class_that_is_missing_in_the_pool_is_refused(tmp_path: Path, mode: An
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ratio": 1.1}, r"ratio: expected a share from 0 to 1 .*, got 1\.1"),
+        ({"ratio": 1.1}, r"ratio: expected a share from 0 to 1, got 1\.1"),
         ({"ratio": -0.1}, r"ratio: expected a share .*, got -0\.1"),
         ({"ratio": math.nan}, "ratio: expected a share .*, got nan"),
-        ({"ratio": 1.0, "mode": "append"}, r"below 1 to append\), got 1\.0"),
-        ({"mode": "shuffle"}, "mode: expected 'replace' or 'append', got 'shuffle'"),
+        ({"ratio": 1.0, "mode": "append"}, r"below 1 to append, got 1\.0 for class 'ant'"),
+        ({"mode": "shuffle"}, "mode: expected one of replace, append, balance, got 'shuffle'"),
+        (
+            {"ratio": [0.1, 0.2]},
+            r"ratio: expected one number or 3, one a class, got \[0\.1, 0\.2\]",
+        ),
+        ({"ratio": {"ant": 0.1, "bee": 0.2}}, "ratio: 'cow' has no share"),
+        (
+            {"ratio": {"ant": 0.1, "bee": 0.2, "cow": 0, "dog": 0}},
+            "ratio: 'dog' is no class; expected each of",
+        ),
+        ({"ratio": [0.1, 0.2, 1.2]}, r"ratio of class 'cow': expected a share .*, got 1\.2"),
+        ({"ratio": lambda epoch: 2.0}, r"ratio in epoch 0: expected a share .*, got 2\.0"),
+        ({"ratio": lambda epoch: 0.2, "mode": "append"}, "would change the length"),
+        ({"ratio": 0.2, "mode": "balance"}, "ratio: the sizes of the classes settle it"),
+        ({"per_class": 5}, "per_class: is for mode='balance', got mode='replace'"),
+        ({"per_class": 0, "mode": "balance"}, "per_class: expected at least 1, got 0"),
+        ({"labels": "fuzzy"}, "labels: expected one of hard, soft, mixed, got 'fuzzy'"),
+        ({"labels": "soft"}, "labels='soft': the pool holds no soft labels"),
     ],
 )
 def test_wrong_options_are_refused(gray: SamplePool, options: dict[str, Any], message: str) -> None:

@@ -1,0 +1,125 @@
+"""An albumentations transform that puts a synthetic image in the place of a real one.
+
+`import synthaug` leaves this module alone, since importing albumentations takes a while.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from albumentations import ImageOnlyTransform
+from albumentations.core.transforms_interface import BaseTransformInitSchema
+
+from synthaug.errors import InputError
+from synthaug.images import to_float
+from synthaug.mixing.drawing import ClassDrawer
+from synthaug.pool import SamplePool
+
+_SLACK = 0.05  # by which interpolation may leave the range of values
+_BELONGING = ("mask", "masks", "bboxes", "keypoints")  # to the real image, and to no other
+
+
+class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
+    """Replaces an image by a synthetic one of its class, which the caller passes with it.
+
+    pool: the directory of a `SamplePool`.
+    p: probability that an image is replaced.
+    label_key: the keyword that the label comes under, a class number or the class's name;
+        declared to the pipeline, so that `A.Compose(strict=True)` knows it.
+    interpolation: OpenCV's flag for resizing where the image is of another size than the pool's.
+
+    Images are uint8 or uint16 as in the pool, or float32 in [0, 1]; (H, W) or (H, W, C). Random
+    numbers are those of the pipeline, `A.Compose(seed=...)`. A replay, as of `A.ReplayCompose`,
+    puts the same synthetic image in, so it is for images of the same class.
+
+    Raises `InputError` naming both sides where pool and image do not match.
+
+    >>> import albumentations as A, numpy as np, tempfile
+    >>> from synthaug import SamplePool, StyleSwap, read_images
+    >>> from synthaug.albumentations import MixSynthetic
+    >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     SamplePool.create(directory + "/pool", generator, 2)  # doctest: +ELLIPSIS
+    ...     pipeline = A.Compose([MixSynthetic(directory + "/pool", p=1.0)], seed=0)
+    ...     made = pipeline(image=np.zeros((32, 32), np.uint8), label=7)
+    SamplePool(...)
+    >>> made["image"].shape, bool(made["image"].any()), made["label"]
+    ((32, 32), True, 7)
+    """
+
+    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
+        """What albumentations checks arguments against."""
+
+        pool: str | Path | SamplePool
+        label_key: str
+        interpolation: int
+
+    def __init__(
+        self,
+        pool: str | Path | SamplePool,
+        p: float = 0.5,
+        label_key: str = "label",
+        interpolation: int = cv2.INTER_LINEAR,
+    ) -> None:
+        super().__init__(p=p)
+        self._pool = pool if isinstance(pool, SamplePool) else SamplePool(pool)
+        self.pool = str(self._pool.directory)  # under the argument's name, for A.to_dict
+        self.label_key, self.interpolation = label_key, interpolation
+        samples = self._pool.samples
+        self._drawer = ClassDrawer(samples.labels, len(self._pool.classes), samples.weights)
+
+    @property
+    def targets_as_params(self) -> list[str]:
+        """The label is needed."""
+        return [self.label_key]
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Which of the pool's images takes the place."""
+        belonging = [key for key in _BELONGING if data.get(key) is not None]
+        if belonging:
+            raise InputError(
+                f"{belonging[0]}: belongs to the real image and does not fit a synthetic one; "
+                "MixSynthetic is for classification"
+            )
+        label = self._class_of(data[self.label_key])
+        return {"index": int(self._drawer.draw(np.array([label]), self.random_generator)[0])}
+
+    def apply(self, img: np.ndarray, index: int = 0, **params: Any) -> np.ndarray:
+        """The pool's image `index` in the form of `img`."""
+        stored = self._pool.samples.images[index]
+        self._check_form(img, stored)
+        made = np.ascontiguousarray(stored.transpose(1, 2, 0))
+        if img.dtype == np.float32:
+            made = to_float(made).numpy()
+        if made.shape[:2] != img.shape[:2]:
+            size = (img.shape[1], img.shape[0])
+            made = cv2.resize(made, size, interpolation=self.interpolation)
+        return made.reshape(img.shape)
+
+    def _class_of(self, label: Any) -> int:
+        classes = self._pool.classes
+        if isinstance(label, str) and label in classes:
+            return classes.index(label)
+        value = np.asarray(label)
+        whole = value.size == 1 and value.dtype.kind in "iu"
+        if not whole or not 0 <= int(value.reshape(-1)[0]) < len(classes):
+            raise InputError(
+                f"{self.label_key}: the pool holds the classes 0 to {len(classes) - 1}, "
+                f"{classes}, got {label!r}"
+            )
+        return int(value.reshape(-1)[0])
+
+    def _check_form(self, image: np.ndarray, stored: np.ndarray) -> None:
+        channels = 1 if image.ndim == 2 else image.shape[2]
+        if channels != len(stored):
+            raise InputError(f"channels: the pool holds {len(stored)}, the image has {channels}")
+        if image.dtype not in (stored.dtype, np.float32):
+            raise InputError(f"dtype: the pool holds {stored.dtype}, the image is {image.dtype}")
+        if image.dtype == np.float32 and not -_SLACK <= image.min() <= image.max() <= 1 + _SLACK:
+            raise InputError(
+                f"the pool's images are in [0, 1], the image has floats from {image.min():.2f} to "
+                f"{image.max():.2f}; place MixSynthetic before Normalize"
+            )

@@ -1,0 +1,269 @@
+"""A torchvision transform of batches that puts synthetic images in the place of real ones."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from synthaug.errors import InputError
+from synthaug.mixing.bank import Bank
+from synthaug.mixing.labels import Labels, label_rows
+from synthaug.pool import SamplePool
+
+LabelsGetter = Callable[[Any], Tensor]
+_SLACK = 0.05  # by which interpolation may leave the range of values
+
+
+class MixSynthetic(v2.Transform):  # type: ignore[misc]
+    """Replaces a share of a batch by synthetic images of the same classes, at random places.
+
+    For whole batches, as torchvision's CutMix and MixUp: after the DataLoader or in its
+    `collate_fn`, on the CPU or a GPU, before or after those two. The pool is kept on the device
+    of the batch, and after the first batch nothing waits for the device.
+
+    pool: the synthetic images, of the size of the batch's; all its classes need some.
+    ratio: the share of each batch, from 0 to 1; where it is no whole number of images, right on
+        average. It can be set anew at any time, for instance each epoch.
+    labels: "hard" leaves labels in their form: class numbers (B,) or (B, 1), or probabilities
+        (B, K), which become one-hot where an image is replaced. "soft" makes all labels
+        probabilities, float32 (B, K), and gives synthetic images the pool's soft labels; "mixed"
+        half of those.
+    num_classes: K, where labels have more classes than the pool.
+    p: probability that a batch is changed at all.
+    mean, std: one number or one a channel, where the batch is normalised already.
+    labels_getter: a function from the batch to its labels. By default the second of (images,
+        labels), or of a dict the key "labels", or the first key that contains "label".
+
+    Images are uint8 or uint16 as in the pool, or floats in [0, 1] before `mean` and `std`;
+    (B, C, H, W). Random numbers are torch's own, of the device of the batch.
+
+    Raises `InputError` naming both sides where pool and batch do not match. Values of images and
+    labels are looked at in the first batch only.
+
+    >>> import tempfile
+    >>> from synthaug import MixSynthetic, SamplePool, StyleSwap, read_images
+    >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     mix = MixSynthetic(SamplePool.create(directory + "/pool", generator, 2), ratio=0.25)
+    ...     images, labels = mix(torch.zeros(8, 1, 16, 16), torch.arange(8))
+    >>> int(images.flatten(1).any(1).sum()), labels.tolist()
+    (2, [0, 1, 2, 3, 4, 5, 6, 7])
+    """
+
+    def __init__(
+        self,
+        pool: SamplePool,
+        ratio: float = 0.5,
+        labels: Labels = "hard",
+        num_classes: int | None = None,
+        p: float = 1.0,
+        *,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
+        labels_getter: LabelsGetter | str = "default",
+    ) -> None:
+        super().__init__()
+        for name, value in (("ratio", ratio), ("p", p)):
+            if not 0 <= value <= 1:
+                raise InputError(f"{name}: expected a number from 0 to 1, got {value}")
+        if num_classes is not None and num_classes < len(pool.classes):
+            raise InputError(
+                f"num_classes: expected at least the pool's {len(pool.classes)}, got {num_classes}"
+            )
+        if not callable(labels_getter) and labels_getter != "default":
+            raise InputError(
+                f'labels_getter: expected "default" or a function, got {labels_getter!r}'
+            )
+        self.pool, self.ratio, self.labels, self.p = pool, ratio, labels, p
+        self.num_classes = num_classes or len(pool.classes)
+        self.mean, self.std = mean, std
+        self._normalization = _normalization(mean, std)
+        self._rows()  # says early where soft labels are missing
+        self._labels_getter = _default_labels if labels_getter == "default" else labels_getter
+        self._banks: dict[torch.device, Bank] = {}
+
+    def forward(self, *inputs: Any) -> Any:
+        """The batch with some images replaced, in the structure that it came in."""
+        batch = inputs if len(inputs) > 1 else inputs[0]
+        flat, structure = tree_flatten(batch)
+        labels = self._labels_getter(batch)  # type: ignore[operator]
+        self._check_label_form(labels)
+        images = _find_images(flat, labels)
+        made_images, made_labels = self._mix(images, labels)
+        swapped = {id(images): made_images, id(labels): made_labels}
+        return tree_unflatten([swapped.get(id(item), item) for item in flat], structure)
+
+    def _mix(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        bank = self._bank(images, labels)
+        size, skipped = len(images), torch.rand(1) >= self.p
+        # Drawn on the CPU: how many there are must be known without asking the device.
+        count = 0 if skipped else min(size, int(self.ratio * size + torch.rand(1)))
+        # Anywhere in the batch: MixUp and CutMix pair neighbours, which must not be all synthetic.
+        places = torch.rand(size, device=images.device).argsort()[:count]
+        wanted = _classes_of(labels[places])
+        picks = bank.draw(wanted)
+        if not count:
+            return images, self._labels_after(labels, places, picks, bank)
+        made = bank.images(picks, images.dtype)
+        mixed = images.clone()
+        _movable(mixed).index_copy_(0, places, _movable(made))
+        if isinstance(images, tv_tensors.TVTensor):
+            mixed = tv_tensors.wrap(mixed, like=images)
+        return mixed, self._labels_after(labels, places, picks, bank)
+
+    def _labels_after(self, labels: Tensor, places: Tensor, picks: Tensor, bank: Bank) -> Tensor:
+        if labels.is_floating_point():
+            rows = labels.clone()
+        elif self.labels == "hard":
+            return labels  # a synthetic image has the class of the one whose place it takes
+        else:
+            one_hot = torch.nn.functional.one_hot(labels.flatten(), self.num_classes)
+            rows = one_hot.to(torch.float32)
+        return rows.index_copy_(0, places, bank.rows[picks].to(rows.dtype))
+
+    def _bank(self, images: Tensor, labels: Tensor) -> Bank:
+        """The pool on the device of the batch, which is looked at the first time."""
+        if images.device not in self._banks:
+            bank = Bank(self.pool, self._rows(), *self._normalization, images.device)
+            self._check_values(images, labels)
+            self._banks[images.device] = bank
+        self._check_image_form(images, len(labels))
+        return self._banks[images.device]
+
+    def _rows(self) -> np.ndarray:
+        """The pool's labels as probabilities, float32 (M, K)."""
+        rows = label_rows(self.pool.samples, len(self.pool.classes), self.labels)
+        return np.pad(rows, ((0, 0), (0, self.num_classes - rows.shape[1])))
+
+    def _check_label_form(self, labels: Any) -> None:
+        if not isinstance(labels, Tensor):
+            raise InputError(f"labels: expected a tensor, got {type(labels).__name__}")
+        width = self.num_classes if labels.is_floating_point() else 1
+        fits = labels.ndim == 2 and labels.shape[1] == width
+        if not fits and (labels.is_floating_point() or labels.ndim != 1):
+            raise InputError(
+                f"labels: expected integers (B,) or (B, 1), or probabilities (B, "
+                f"{self.num_classes}), got {labels.dtype} {tuple(labels.shape)}"
+            )
+
+    def _check_image_form(self, images: Tensor, labels: int) -> None:
+        stored = self.pool.samples.images
+        if tuple(images.shape[1:]) != stored.shape[1:]:
+            raise InputError(
+                f"images: the pool holds {stored.shape[1:]}, the batch {tuple(images.shape[1:])}; "
+                "make the pool at that size, or use MixedDataset, which puts synthetic images "
+                "through the transforms of the real ones"
+            )
+        if not images.is_floating_point() and str(images.dtype) != f"torch.{stored.dtype}":
+            raise InputError(f"images: the pool holds {stored.dtype}, the batch {images.dtype}")
+        if len(images) != labels:
+            raise InputError(f"expected a label for each image, got {len(images)} and {labels}")
+
+    def _check_values(self, images: Tensor, labels: Tensor) -> None:
+        """Look at the values of a batch, which makes the device wait."""
+        classes = len(self.pool.classes)
+        if not labels.is_floating_point() and not 0 <= labels.min() <= labels.max() < classes:
+            raise InputError(
+                f"labels: the pool holds the classes 0 to {classes - 1}, the batch has labels "
+                f"from {int(labels.min())} to {int(labels.max())}"
+            )
+        if not images.is_floating_point():
+            return
+        low, high = images.amin((0, 2, 3)).float().cpu(), images.amax((0, 2, 3)).float().cpu()
+        found = f"the batch has floats from {float(low.min()):.2f} to {float(high.max()):.2f}"
+        if self.mean is None:
+            if low.min() < -_SLACK or high.max() > 1 + _SLACK:
+                raise InputError(
+                    f"images: the pool's are in [0, 1], {found}; place MixSynthetic before "
+                    "Normalize, or tell it the same mean= and std="
+                )
+            return
+        mean, std = map(torch.tensor, self._normalization)
+        plain_low, plain_high = (low * std + mean).min(), (high * std + mean).max()
+        if plain_low < -_SLACK or plain_high > 1 + _SLACK:
+            raise InputError(
+                f"images: the pool's are in [0, 1], {found}, which mean={self.mean} and "
+                f"std={self.std} do not bring there"
+            )
+        if low.min() >= 0 and high.max() <= 1:
+            raise InputError(
+                f"images: {found}, as if it were not normalised; leave out mean= and std=, or "
+                "place MixSynthetic after Normalize"
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_banks": {}}  # what is on a device is put there anew
+
+    def extra_repr(self) -> str:
+        """The pool and the settings."""
+        return (
+            f"{self.pool!r}, ratio={self.ratio}, labels={self.labels!r}, "
+            f"num_classes={self.num_classes}, p={self.p}, mean={self.mean}, std={self.std}"
+        )
+
+
+def _normalization(
+    mean: float | Sequence[float] | None, std: float | Sequence[float] | None
+) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation, one or three of each."""
+    if (mean is None) != (std is None):
+        raise InputError("mean, std: expected both or neither")
+    if mean is None or std is None:
+        return [0.0], [1.0]
+    means, stds = (list(np.atleast_1d(np.asarray(v, dtype=float))) for v in (mean, std))
+    if len(means) not in (1, 3) or len(stds) not in (1, 3) or min(stds) <= 0:
+        raise InputError(
+            f"mean, std: expected one number or one a channel, std above 0, got {mean} and {std}"
+        )
+    return means, stds
+
+
+def _default_labels(batch: Any) -> Any:
+    """torchvision's rule for where labels are."""
+    if isinstance(batch, (tuple, list)) and len(batch) > 1:
+        batch = batch[1]
+    if isinstance(batch, Tensor):
+        return batch
+    if isinstance(batch, Mapping):
+        names = [key for key in batch if isinstance(key, str)]
+        exact = [key for key in names if key.lower() == "labels"]
+        for key in [*exact, *(key for key in names if "label" in key.lower())]:
+            return batch[key]
+    raise InputError(
+        "no labels found: expected (images, labels) or a dict with a key that contains 'label'; "
+        "give labels_getter=, a function from the batch to its labels"
+    )
+
+
+def _find_images(flat: Sequence[Any], labels: Tensor) -> Tensor:
+    """torchvision's rule: what is marked as images, else the first tensor that can be some."""
+    if any(isinstance(item, Image.Image) for item in flat):
+        raise InputError("expected a batch of tensors, got PIL images; use it after the DataLoader")
+    marked = [item for item in flat if isinstance(item, tv_tensors.Image)]
+    pure = [item for item in flat if isinstance(item, Tensor) and item is not labels]
+    for item in [*marked, *(tensor for tensor in pure if tensor.ndim == 4)]:
+        if item.ndim == 4:
+            return item  # type: ignore[no-any-return]
+    shapes = [tuple(item.shape) for item in pure]
+    raise InputError(f"images: expected a tensor (B, C, H, W), got shapes {shapes}")
+
+
+def _classes_of(labels: Tensor) -> Tensor:
+    """The class to draw for each label, int64 (B,): of probabilities a random one, so that the
+    classes stay as frequent as they are."""
+    if not labels.is_floating_point():
+        return labels.flatten().long()
+    uniform = torch.rand_like(labels.float()).clamp(1e-12, 1 - 1e-7)
+    gumbel = -(-uniform.log()).log()
+    return (labels.float().clamp_min(1e-12).log() + gumbel).argmax(1)
+
+
+def _movable(images: Tensor) -> Tensor:
+    """torch cannot move uint16 about, but the same bits as int16."""
+    return images.view(torch.int16) if images.dtype == torch.uint16 else images

@@ -1,0 +1,152 @@
+"""Batches with a fixed share of synthetic images."""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import numpy as np
+from torch import distributed
+from torch.utils.data import ConcatDataset, Sampler, Subset
+
+from synthaug.errors import InputError
+from synthaug.mixing.datasets import MixedDataset, SyntheticDataset
+from synthaug.mixing.drawing import replaced_positions
+from synthaug.seeding import numpy_stream
+
+
+class RatioBatchSampler(Sampler[list[int]]):
+    """Batches that all hold the same share of synthetic images, for `DataLoader(batch_sampler=)`.
+
+    An epoch shows each real image once, and synthetic ones, each in turn, at random places of the
+    batches.
+
+    dataset: a `MixedDataset` in mode "append" or "balance", or a ConcatDataset of real Datasets
+        and `SyntheticDataset`s.
+    batch_size: real and synthetic images together.
+    ratio: the share of synthetic images, from 0 to below 1. Where `batch_size * ratio` is no whole
+        number, batches hold one more or one less, so that the share is right over the epoch.
+    shuffle: draw a new order each epoch (`set_epoch`); False keeps the order of real images.
+    drop_last: leave out the last batch where it is not full.
+    seed: with the epoch it settles the order.
+    rank, world_size: this process among those that share an epoch; by default what
+        torch.distributed says. All get as many batches: as with DistributedSampler, the first real
+        images are shown again to fill up, or with `drop_last` the last ones left out.
+
+    Raises `InputError` for a Dataset of which it cannot tell what is synthetic.
+
+    >>> import tempfile, torch
+    >>> from synthaug import RatioBatchSampler, SamplePool, StyleSwap, SyntheticDataset, read_images
+    >>> from torch.utils.data import ConcatDataset, TensorDataset
+    >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     pool = SamplePool.create(directory + "/pool", generator, 2)
+    ...     dataset = ConcatDataset([TensorDataset(*[torch.zeros(30)] * 2), SyntheticDataset(pool)])
+    ...     batches = list(RatioBatchSampler(dataset, batch_size=8, ratio=0.25))
+    >>> [sum(index >= 30 for index in batch) for batch in batches]
+    [2, 2, 2, 2, 2]
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int,
+        ratio: float,
+        *,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        seed: int = 0,
+        rank: int | None = None,
+        world_size: int | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise InputError(f"batch_size: expected at least 1, got {batch_size}")
+        if not 0 <= ratio < 1:
+            raise InputError(f"ratio: expected a share from 0 to below 1, got {ratio}")
+        self.rank, self.world_size = _place(rank, world_size)
+        self.dataset, self.batch_size, self.ratio = dataset, batch_size, ratio
+        self.shuffle, self.drop_last, self.seed, self.epoch = shuffle, drop_last, seed, 0
+        synthetic = _synthetic_items(dataset)
+        self._real, self._synthetic = np.flatnonzero(~synthetic), np.flatnonzero(synthetic)
+        for items, kind in ((self._real, "real"), (self._synthetic, "synthetic")):
+            if not len(items):
+                raise InputError(f"dataset: expected {kind} images among its items, got none")
+        share, rest = divmod(len(self._real), self.world_size)
+        self._own = share if drop_last or not rest else share + 1
+        self._sizes = list(self._plan())
+
+    def _plan(self) -> Iterator[tuple[int, int]]:
+        """Numbers of real and synthetic images of each batch of an epoch."""
+        left, so_far = self._own, 0
+        for batch in count(1):
+            if not left:
+                return
+            # Of the sum so far, so that no rounding adds up; for 0.3 * 10 is not quite 3.
+            synthetic = int(batch * self.batch_size * self.ratio + 1e-9) - so_far
+            real = self.batch_size - synthetic
+            if left < real:
+                break
+            yield real, synthetic
+            left, so_far = left - real, so_far + synthetic
+        if not self.drop_last:
+            yield left, round(left * self.ratio / (1 - self.ratio))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw a new order, and new synthetic images where `dataset` is a `MixedDataset`."""
+        self.epoch = epoch
+        if hasattr(self.dataset, "set_epoch"):
+            self.dataset.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng = numpy_stream(self.seed, "batches", self.epoch)
+        real = self._real_order(rng)
+        synthetic = self._synthetic_order(rng)
+        places = numpy_stream(self.seed, "places", self.epoch, self.rank)
+        for of_real, of_synthetic in self._sizes:
+            batch = np.empty(of_real + of_synthetic, dtype=np.int64)
+            scattered = replaced_positions(len(batch), of_synthetic, places)
+            at = np.zeros(len(batch), dtype=bool)
+            at[scattered] = True
+            batch[at], synthetic = synthetic[:of_synthetic], synthetic[of_synthetic:]
+            batch[~at], real = real[:of_real], real[of_real:]
+            yield batch.tolist()
+
+    def _real_order(self, rng: np.random.Generator) -> np.ndarray:
+        order = rng.permutation(self._real) if self.shuffle else self._real
+        return np.resize(order, self._own * self.world_size)[self.rank :: self.world_size]
+
+    def _synthetic_order(self, rng: np.random.Generator) -> np.ndarray:
+        """As many as this process needs; all processes together show each one in turn."""
+        needed = sum(size for _, size in self._sizes) * self.world_size
+        rounds = -(-needed // len(self._synthetic))
+        orders = [rng.permutation(self._synthetic) for _ in range(rounds)]
+        return np.concatenate([self._synthetic[:0], *orders])[:needed][self.rank :: self.world_size]
+
+
+def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
+    known = distributed.is_available() and distributed.is_initialized()
+    if world_size is None:
+        world_size = distributed.get_world_size() if known else 1
+    if rank is None:
+        rank = distributed.get_rank() if known else 0
+    if not 0 <= rank < world_size:
+        raise InputError(f"rank: expected 0 to {world_size - 1} of {world_size}, got {rank}")
+    return rank, world_size
+
+
+def _synthetic_items(dataset: Any) -> np.ndarray:
+    """Which items are synthetic, bool (N,)."""
+    if isinstance(dataset, MixedDataset):
+        if dataset.mode == "replace":
+            raise InputError(
+                "dataset: which items are synthetic changes with the epoch in mode='replace'; use "
+                "mode='append'"
+            )
+        return dataset.synthetic
+    if isinstance(dataset, ConcatDataset):
+        return np.concatenate([_synthetic_items(part) for part in dataset.datasets])
+    if isinstance(dataset, Subset):
+        return _synthetic_items(dataset.dataset)[np.asarray(dataset.indices, dtype=np.int64)]
+    return np.full(len(dataset), isinstance(dataset, SyntheticDataset))
