@@ -91,7 +91,7 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
         """The pool's image `index` in the form of `img`."""
         stored = self._pool.samples.images[index]
         self._check_form(img, stored)
-        made = np.ascontiguousarray(stored.transpose(1, 2, 0))
+        made = np.array(stored.transpose(1, 2, 0))  # a copy: the pool is read-only
         if img.dtype == np.float32:
             made = to_float(made).numpy()
         if made.shape[:2] != img.shape[:2]:

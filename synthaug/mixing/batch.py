@@ -123,8 +123,8 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         elif self.labels == "hard":
             return labels  # a synthetic image has the class of the one whose place it takes
         else:
-            one_hot = torch.nn.functional.one_hot(labels.flatten(), self.num_classes)
-            rows = one_hot.to(torch.float32)
+            rows = torch.zeros(len(labels), self.num_classes, device=labels.device)
+            rows.scatter_(1, labels.reshape(-1, 1).long(), 1.0)  # one_hot could make a GPU wait
         return rows.index_copy_(0, places, bank.rows[picks].to(rows.dtype))
 
     def _bank(self, images: Tensor, labels: Tensor) -> Bank:

@@ -194,7 +194,7 @@ class MixedDataset(_Labelled):
         self._picks = lru_cache(maxsize=2)(self._draw_epoch)
         self._rows = None
         if self.labels != "hard":
-            self._rows = torch.as_tensor(label_rows(samples, len(self.classes), self.labels))
+            self._rows = torch.tensor(label_rows(samples, len(self.classes), self.labels))
             self._own_rows = torch.as_tensor(
                 one_hot(np.arange(len(self.classes)), len(self.classes))
             )

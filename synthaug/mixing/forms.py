@@ -34,7 +34,9 @@ def form_of(dataset: Any, stored: np.ndarray, classes: Sequence[str]) -> Form:
     to_label = _label_form(label, classes)
 
     def make(pixels: np.ndarray, index: int) -> tuple[Any, Any]:
-        return plain.transform(to_image(pixels), to_label(index))
+        made = to_image(pixels)
+        guard.check(getattr(dataset, "transform", None), made)
+        return plain.transform(made, to_label(index))
 
     with torch_stream(0, "compare forms"):
         made = make(stored[0], 0)[0]

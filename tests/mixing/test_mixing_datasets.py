@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,14 +29,15 @@ from mixing_images import (
     stored,
 )
 from PIL import Image
+from timm.data.transforms import ToNumpy
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorDataset
-from torchvision import tv_tensors
-from torchvision.datasets import ImageFolder
+from torchvision import transforms, tv_tensors
+from torchvision.datasets import ImageFolder, VisionDataset, wrap_dataset_for_transforms_v2
 from torchvision.transforms import v2
 
 from synthaug.errors import InputError
 from synthaug.images import Samples, to_pil
-from synthaug.mixing import MixedDataset, SyntheticDataset
+from synthaug.mixing import CosineRatio, LinearRatio, MixedDataset, OffForLast, SyntheticDataset
 from synthaug.pool import SamplePool
 
 
@@ -570,3 +572,238 @@ def test_the_pool_alone_in_a_loader(gray: SamplePool, options: dict[str, Any]) -
     loader = DataLoader(SyntheticDataset(gray), batch_size=5, collate_fn=collate, **options)
     found = [item for batch in loader for item in batch]
     assert found == list(zip(range(150, 162), MADE.tolist(), strict=True))
+
+
+def shares(mixed: MixedDataset, epochs: int = 60) -> np.ndarray:
+    """Share of synthetic images of each class over epochs."""
+    found = []
+    for epoch in range(epochs):
+        mixed.set_epoch(epoch)
+        found.append(np.array(numbers(mixed)) >= 150)
+    return np.array(
+        [np.mean(found, 0)[np.array(mixed.targets) == label].mean() for label in range(3)]
+    )
+
+
+@pytest.mark.parametrize("ratio", [[0.1, 0.9, 0.0], {"cow": 0.0, "ant": 0.1, "bee": 0.9}])
+def test_each_class_can_have_a_share_of_its_own(gray: SamplePool, ratio: Any) -> None:
+    draws = 60 * np.bincount(REAL)
+    bound = 4 * np.sqrt(np.array([0.1, 0.9, 0.0]) * [0.9, 0.1, 1.0] / draws)
+    found = shares(MixedDataset(vision(), gray, ratio, seed=1))
+    assert (np.abs(found - [0.1, 0.9, 0.0]) <= bound).all()
+    appended = MixedDataset(vision(), gray, ratio, "append", seed=1)
+    added = np.bincount(appended.targets, minlength=3) - np.bincount(REAL)
+    quotas = np.bincount(REAL) * [1 / 9, 9, 0]
+    assert (np.abs(added - quotas) < 1).all()
+    assert added.sum() == round(quotas.sum())
+
+
+def test_a_share_may_change_over_epochs(gray: SamplePool) -> None:
+    mixed = MixedDataset(vision(), gray, OffForLast(LinearRatio(1.0, 0.5, 3), last=1, epochs=4))
+    found = []
+    for epoch in range(5):
+        mixed.set_epoch(epoch)
+        found.append(np.mean(np.array(numbers(mixed)) >= 150))
+    assert found[0] == 1.0 and found[3] == found[4] == 0.0
+    assert found[0] > found[1] > 0.4 and found[2] < found[1]
+    assert _epochs(mixed, num_workers=2, persistent_workers=True) == _epochs(mixed)
+    own = MixedDataset(vision(), gray, lambda epoch: {"ant": 0.0, "bee": epoch, "cow": 0.0})
+    assert not own.synthetic.any()
+    own.set_epoch(1)
+    assert np.array_equal(own.synthetic, REAL == 1)
+    own.set_epoch(2)
+    with pytest.raises(InputError, match=r"ratio of class 'bee' in epoch 2: .*got 2\.0"):
+        own[0]
+
+
+@pytest.mark.parametrize(
+    ("per_class", "sizes"), [(None, [9, 9, 9]), (7, [9, 7, 7]), (12, [12] * 3)]
+)
+def test_balance_tops_up_and_keeps_every_real_image(
+    form: Form, pool: SamplePool, per_class: Any, sizes: list[int]
+) -> None:
+    mixed = MixedDataset(form.make(), pool, mode="balance", per_class=per_class)
+    assert np.bincount(mixed.targets).tolist() == sizes
+    found = numbers(mixed)
+    assert found[:20] == list(range(20)) and min(found[20:]) >= 150
+    assert (MADE[np.array(found[20:]) - 150] == mixed.targets[20:]).all()
+
+
+def test_balance_fills_a_class_without_real_images(gray: SamplePool) -> None:
+    without = np.flatnonzero(REAL != 1).tolist()
+    mixed = MixedDataset(Subset(_renamed(CLASSES), without), gray, mode="balance", per_class=4)
+    assert np.bincount(mixed.targets).tolist() == [9, 4, 5]
+    assert set(MADE[np.array(numbers(mixed)[14:]) - 150]) == {1}
+
+
+SOFT = np.random.default_rng(0).dirichlet(np.ones(3), 12).astype(np.float32)
+
+
+@pytest.mark.parametrize("rule", ["soft", "mixed"])
+@pytest.mark.parametrize("make", [vision, lambda: Joint(stored(REAL, 0, 1), REAL)])
+def test_soft_labels(tmp_path: Path, rule: Any, make: Callable[[], Any]) -> None:
+    samples = Samples(stored(MADE, 150, 1), MADE, SOFT)
+    pool = SamplePool.from_samples(tmp_path / "pool", samples, CLASSES)
+    mixed = MixedDataset(make(), pool, 0.5, labels=rule)
+    for index in range(20):
+        image, label = mixed[index]
+        assert label.dtype == torch.float32 and label.shape == (3,)
+        expected = np.eye(3, dtype=np.float32)[REAL[index]]
+        if number(image) >= 150:
+            soft = SOFT[number(image) - 150]
+            expected = soft if rule == "soft" else (soft + expected) / 2
+        np.testing.assert_allclose(label, expected, rtol=1e-6)
+    assert mixed.targets == REAL.tolist()
+    again = pickle.loads(pickle.dumps(mixed))
+    assert torch.equal(again[0][1], mixed[0][1])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda pool, **t: SyntheticDataset(pool, **t),
+        lambda pool, **t: MixedDataset(vision(), pool, 0.5, **t),
+    ],
+    ids=["alone", "mixed"],
+)
+def test_the_contract_of_torchvisions_datasets(gray: SamplePool, make: Any) -> None:
+    plain = make(gray)
+    assert isinstance(plain, VisionDataset)
+    assert (plain.transform, plain.target_transform, plain.transforms) == (None, None, None)
+    apart = make(gray, transform=negative, target_transform=lambda label: label + 5)
+    joint = make(gray, transforms=lambda image, label: (negative(image), label + 5))
+    later = make(gray)
+    later.transform, later.target_transform = negative, lambda label: label + 5
+    for dataset in (apart, joint, later):
+        for index in range(len(dataset)):
+            assert number(dataset[index][0]) == 255 - number(plain[index][0])
+            assert dataset[index][1] == plain[index][1] + 5
+    assert plain.targets == apart.targets == joint.targets
+    with pytest.raises(ValueError, match="Only transforms or transform/target_transform"):
+        make(gray, transform=negative, transforms=minus)
+    text = repr(apart)
+    assert text.startswith(f"Dataset {type(plain).__name__}")
+    assert f"Number of datapoints: {len(plain)}" in text
+    assert str(gray.directory) in text and "Transform: <function negative" in text
+    assert not hasattr(plain, "__getitems__")  # DataLoader would go past the wrapper
+    with pytest.raises(IndexError):
+        plain[len(plain)]
+
+
+def test_the_representation_says_what_is_mixed(gray: SamplePool) -> None:
+    mixed = MixedDataset(vision(), gray, CosineRatio(0.5, 0.1, 9), seed=4)
+    mixed.set_epoch(3)
+    for part in (
+        "Real: Vision, 20 items",
+        "12 images of 3 classes",
+        "Seed: 4, epoch: 3",
+        "Mode: replace, ratio CosineRatio(start=0.5, end=0.1, epochs=9)",
+    ):
+        assert part in repr(mixed)
+    assert "Mode: balance, per class 30" in repr(
+        MixedDataset(vision(), gray, mode="balance", per_class=30)
+    )
+
+
+@pytest.mark.parametrize("wrap", [lambda data: data, lambda data: Subset(data, range(6))])
+def test_datasets_wrapped_for_transforms_v2(tmp_path: Path, wrap: Any) -> None:
+    """The wrapper moves transforms out of the Dataset that it wraps, and has them all as joint."""
+    for index, name in enumerate(CLASSES * 2):
+        (tmp_path / "photos" / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(stored(REAL, index, 1)[0, 0]).save(
+            tmp_path / "photos" / name / f"{index}.png"
+        )
+    folder = ImageFolder(
+        str(tmp_path / "photos"),
+        transform=v2.Compose([v2.PILToTensor(), Negative()]),
+        target_transform=lambda label: 2 - label,
+    )
+    labels = [2 - label for label in folder.targets]
+    real = wrap(wrap_dataset_for_transforms_v2(folder))
+    mixed = MixedDataset(real, make_pool(tmp_path, 3), 0.5, seed=1)
+    found = np.array(numbers(mixed))
+    assert mixed.targets == labels
+    assert mixed.synthetic.any() and not mixed.synthetic.all()
+    assert (found[mixed.synthetic] <= 255 - 150).all() and (found[~mixed.synthetic] > 155).all()
+    for index in np.flatnonzero(mixed.synthetic):
+        assert MADE[255 - found[index] - 150] == labels[index] == mixed[index][1]
+    with pytest.raises(TypeError, match="No wrapper exists for dataset class MixedDataset"):
+        wrap_dataset_for_transforms_v2(mixed)  # as for all classes that torchvision does not know
+
+
+class Negative(torch.nn.Module):
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return 255 - image
+
+
+def test_items_that_are_no_pairs_are_refused(gray: SamplePool) -> None:
+    for item, kind in (
+        ({"image": np.zeros((8, 9), np.uint8), "label": 0}, "dict of 2"),
+        ((np.zeros((8, 9), np.uint8), 0, "patient"), "tuple of 3"),
+    ):
+        with pytest.raises(InputError, match=f"expected a Dataset of .*, got a {kind}"):
+            MixedDataset(Items([item] * 3, [0, 1, 2]), gray)
+
+
+class Items:
+    def __init__(self, items: list[Any], targets: list[int]) -> None:
+        self.items, self.targets, self.classes = items, targets, CLASSES
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.items[index]
+
+
+def deep(**transforms: Any) -> Vision:
+    return Vision(stored(REAL, 0, 1, np.uint16), REAL, **transforms)
+
+
+LOSSY = [
+    transforms.ToTensor(),
+    transforms.Compose([transforms.RandomCrop(8), transforms.ToTensor()]),
+    ToNumpy(),
+    v2.Lambda(lambda image: image.convert("L")),
+    v2.RandomApply([v2.Lambda(lambda image: np.asarray(image).astype(np.uint8))]),
+]
+
+
+@pytest.mark.parametrize("transform", LOSSY, ids=["ToTensor", "nested", "ToNumpy", "L", "uint8"])
+def test_transforms_that_corrupt_16_bits_are_refused(tmp_path: Path, transform: Any) -> None:
+    """v1's ToTensor makes negative numbers of them, timm's ToNumpy takes them modulo 256."""
+    pool = make_pool(tmp_path, 1, np.uint16)
+    state = torch.get_rng_state()
+    with pytest.raises(InputError, match=r"corrupts 16-bit images.*put v2\.ToImage"):
+        MixedDataset(deep(transform=transform), pool)
+    for dataset in (MixedDataset(deep(), pool), SyntheticDataset(pool)):
+        dataset.transform = transform  # as timm's create_loader does
+        with pytest.raises(InputError, match="corrupts 16-bit images"):
+            dataset[0]
+    real = deep()
+    mixed = MixedDataset(real, pool, 1.0)
+    real.transform = transform
+    with pytest.raises(InputError, match="corrupts 16-bit images"):
+        mixed[0]
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        v2.Compose(
+            [v2.ToImage(), v2.RandomHorizontalFlip(), v2.ToDtype(torch.float32, scale=True)]
+        ),
+        v2.PILToTensor(),
+        lambda image: (np.asarray(image) // 256).astype(np.uint8),
+        lambda image: torch.as_tensor(np.asarray(image) / 65535 - 0.5),
+    ],
+)
+def test_transforms_that_keep_16_bits_are_not(tmp_path: Path, transform: Any) -> None:
+    pool = make_pool(tmp_path, 1, np.uint16)
+    mixed = MixedDataset(deep(transform=transform), pool, 0.5)
+    assert len([mixed[index] for index in range(20)]) == 20
+    SyntheticDataset(pool, transform)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MixedDataset(vision(), make_pool(tmp_path / "eight"), transform=transforms.ToTensor())[0]

@@ -1,0 +1,172 @@
+"""Every batch has its share of synthetic images, however an epoch is shared out."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mixing_images import MADE, REAL, Vision, make_pool, stored
+from torch.utils.data import ConcatDataset, DataLoader, DistributedSampler, Subset, TensorDataset
+from torchvision.transforms import v2
+
+from synthaug.errors import InputError
+from synthaug.mixing import MixedDataset, RatioBatchSampler, SyntheticDataset
+from synthaug.pool import SamplePool
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> SamplePool:
+    return make_pool(tmp_path_factory.mktemp("pool"))
+
+
+def joined(pool: SamplePool, real: int) -> Any:
+    """`real` real items, then the 12 synthetic ones."""
+    return ConcatDataset(
+        [TensorDataset(torch.zeros(real), torch.zeros(real)), SyntheticDataset(pool)]
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    real=st.integers(1, 60),
+    batch=st.integers(1, 16),
+    ratio=st.floats(0, 0.95),
+    world=st.integers(1, 4),
+    drop=st.booleans(),
+    shuffle=st.booleans(),
+)
+def test_what_an_epoch_shows(
+    pool: SamplePool, real: int, batch: int, ratio: float, world: int, drop: bool, shuffle: bool
+) -> None:
+    dataset = joined(pool, real)
+    samplers = [
+        RatioBatchSampler(
+            dataset, batch, ratio, drop_last=drop, shuffle=shuffle, rank=rank, world_size=world
+        )
+        for rank in range(world)
+    ]
+    epochs = [list(sampler) for sampler in samplers]
+    # All processes take as many steps, or they would wait for each other.
+    assert {len(epoch) for epoch in epochs} == {len(samplers[0])}
+    shown = [index for epoch in epochs for each in epoch for index in each]
+    assert all(0 <= index < real + 12 for index in shown)
+    found = sorted(index for index in shown if index < real)
+    if drop:
+        assert len(set(found)) == len(found)
+    else:
+        assert set(found) == set(range(real)) and len(found) - real < world
+    for epoch in epochs:
+        synthetic = [sum(index >= real for index in each) for each in epoch]
+        full = [len(each) == batch for each in epoch]
+        assert all(full[:-1]) and (all(full) or not drop)
+        so_far = np.cumsum(synthetic)[: len(full) - 1 + all(full)]
+        wanted = ratio * batch * np.arange(1, len(so_far) + 1)
+        assert (np.abs(so_far - wanted) < 1).all()
+        if not shuffle:
+            own = [index for each in epoch for index in each if index < real]
+            assert own[:-1] == sorted(own[:-1])  # the last may be the first again
+
+
+def test_synthetic_images_come_each_in_turn(pool: SamplePool) -> None:
+    sampler = RatioBatchSampler(joined(pool, 36), 8, 0.5)
+    made = [index for batch in sampler for index in batch if index >= 36]
+    assert np.bincount(np.array(made) - 36).tolist() == [3] * 12
+    shared = [
+        RatioBatchSampler(joined(pool, 24), 4, 0.5, rank=rank, world_size=2) for rank in (0, 1)
+    ]
+    made = [index for each in shared for batch in each for index in batch if index >= 24]
+    assert np.bincount(np.array(made) - 24).tolist() == [2] * 12
+
+
+def test_places_within_batches_are_random(pool: SamplePool) -> None:
+    sampler = RatioBatchSampler(joined(pool, 300), 10, 0.4)
+    places = np.zeros(10)
+    for epoch in range(20):
+        sampler.set_epoch(epoch)
+        for batch in sampler:
+            places += np.array(batch) >= 300
+    batches = 20 * len(sampler)
+    assert np.abs(places / batches - 0.4).max() < 4 * np.sqrt(0.24 / batches)
+
+
+def test_epochs_differ_and_the_dataset_follows(pool: SamplePool) -> None:
+    dataset = MixedDataset(Vision(stored(REAL, 0, 1), REAL), pool, 0.5, "append")
+    sampler = RatioBatchSampler(dataset, 4, 0.5)
+    found = []
+    for epoch in (0, 1, 0):
+        sampler.set_epoch(epoch)
+        assert int(dataset._epoch) == epoch
+        found.append(list(sampler))
+    assert found[0] == found[2] != found[1]
+    assert (
+        found[0]
+        == list(RatioBatchSampler(dataset, 4, 0.5))
+        != list(RatioBatchSampler(dataset, 4, 0.5, seed=1))
+    )
+
+
+def test_real_images_are_shared_out_as_distributed_sampler_does(pool: SamplePool) -> None:
+    real = TensorDataset(torch.zeros(11), torch.zeros(11))
+    for rank in range(3):
+        theirs = list(DistributedSampler(real, 3, rank, shuffle=False))
+        sampler = RatioBatchSampler(
+            joined(pool, 11), 4, 0.25, shuffle=False, rank=rank, world_size=3
+        )
+        assert [index for batch in sampler for index in batch if index < 11] == theirs
+
+
+def test_rank_and_world_size_come_from_torch(
+    pool: SamplePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (RatioBatchSampler(joined(pool, 8), 4, 0.5).world_size) == 1
+    torch.distributed.init_process_group(
+        "gloo", store=torch.distributed.HashStore(), rank=0, world_size=1
+    )
+    try:
+        monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda: 2)
+        sampler = RatioBatchSampler(joined(pool, 9), 2, 0.5)
+        assert (sampler.rank, sampler.world_size, len(sampler)) == (2, 3, 3)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def test_what_is_synthetic_is_found_through_wrappers(pool: SamplePool) -> None:
+    real = Vision(stored(REAL, 0, 1), REAL, transform=v2.PILToTensor())
+    made = SyntheticDataset(pool, v2.PILToTensor())
+    order = np.random.default_rng(0).permutation(32).tolist()
+    dataset = ConcatDataset([Subset(ConcatDataset([real, made]), order), made])
+    loader = DataLoader(dataset, batch_sampler=RatioBatchSampler(dataset, 10, 0.3))
+    for images, labels in loader:
+        values = images[:, 0, 0, 0]
+        assert (values >= 150).sum() == round(0.3 * len(values))
+        expected = [MADE[v - 150] if v >= 150 else REAL[v] for v in values.tolist()]
+        assert labels.tolist() == expected
+    balanced = MixedDataset(real, pool, mode="balance", per_class=12)
+    assert len(list(RatioBatchSampler(balanced, 8, 0.5))) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ratio": 1.0}, "ratio: expected a share from 0 to below 1, got 1.0"),
+        ({"ratio": -0.1}, "ratio: expected a share"),
+        ({"batch_size": 0}, "batch_size: expected at least 1, got 0"),
+        ({"rank": 2, "world_size": 2}, "rank: expected 0 to 1 of 2, got 2"),
+    ],
+)
+def test_wrong_options_are_refused(pool: SamplePool, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        RatioBatchSampler(joined(pool, 9), **{"batch_size": 4, "ratio": 0.5, **options})
+
+
+def test_datasets_without_fixed_synthetic_items_are_refused(pool: SamplePool) -> None:
+    real = Vision(stored(REAL, 0, 1), REAL)
+    with pytest.raises(InputError, match="changes with the epoch in mode='replace'; use"):
+        RatioBatchSampler(MixedDataset(real, pool), 4, 0.5)
+    with pytest.raises(InputError, match="expected synthetic images among its items"):
+        RatioBatchSampler(real, 4, 0.5)
+    with pytest.raises(InputError, match="expected real images among its items"):
+        RatioBatchSampler(SyntheticDataset(pool), 4, 0.5)
