@@ -13,11 +13,11 @@ import synthaug
 ROOT = Path(synthaug.__file__).parent
 ORDER = [
     *("errors", "versions", "files", "seeding", "images", "training"),
-    *("reading", "metrics", "generators", "pool", "mixing", "albumentations"),
+    *("reading", "metrics", "generators", "pool", "mixing", "albumentations", "sklearn"),
     *("classifiers", "gain", "cli"),
 ]
 ENTRANCES = ("__init__", "__main__")  # what stands at the door may import from every room
-SLOW = ("albumentations", "timm", "matplotlib", "typer", "synthaug.cli")
+SLOW = ("albumentations", "timm", "matplotlib", "sklearn", "typer", "synthaug.cli")
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 
 

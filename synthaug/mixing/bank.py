@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from synthaug.errors import InputError
-from synthaug.images import to_float
+from synthaug.images import to_tensor
 from synthaug.mixing.drawing import ClassDrawer
 from synthaug.pool import SamplePool
+
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 class Bank:
@@ -37,36 +39,65 @@ class Bank:
                 f"class {pool.classes[absent[0]]!r}: the pool holds no image of it; add some"
             )
         self.rows = torch.as_tensor(rows, device=device)
-        tables = (torch.as_tensor(table, device=device) for table in drawer.tables)
-        self._order, self._ends, self._cumulative = tables
-        self._stored: np.ndarray | Tensor = samples.images
+        order, ends, cumulative = (torch.as_tensor(table, device=device) for table in drawer.tables)
+        self._order, self._cumulative = order, cumulative
+        # Of each class: its first and last place in that order, and the weights that it spans.
+        self._first, self._last = ends.roll(1), ends - 1
+        self._first[0] = 0
+        self._low = cumulative[self._first]
+        self._span = cumulative[ends] - self._low
+        top = float(np.iinfo(samples.images.dtype).max)
+        means, stds = (
+            torch.tensor(each, dtype=torch.float32)[:, None, None] for each in (mean, std)
+        )
+        # Stored integers times scale plus shift are normalised floats.
+        self._scale, self._shift = 1 / (top * stds), -means / stds
+        self._stored = samples.images
+        self._moved: Tensor | None = None
         if device.type != "cpu":
-            moved = np.array(samples.images)
-            # As int16, since torch cannot index uint16.
-            bits = moved.view(np.int16) if moved.dtype == np.uint16 else moved
-            self._stored = torch.as_tensor(bits, device=device)
-        self._deep = samples.images.dtype == np.uint16
-        self._mean = torch.tensor(mean, dtype=torch.float32, device=device)[:, None, None]
-        self._std = torch.tensor(std, dtype=torch.float32, device=device)[:, None, None]
+            self._scale, self._shift = self._scale.to(device), self._shift.to(device)
+            self._moved = to_tensor(samples.images).to(device)
 
     def draw(self, classes: Tensor) -> Tensor:
         """For each of `classes` (B,) the index of one of its images, int64 (B,), as
         `ClassDrawer.draw` does."""
-        ends = self._ends[classes]
-        starts = torch.where(classes > 0, self._ends[classes - 1], 0)
-        low, high = self._cumulative[starts], self._cumulative[ends]
+        low = self._low[classes]
         unit = torch.rand(len(classes), dtype=low.dtype, device=low.device)
-        ranks = torch.searchsorted(self._cumulative, low + unit * (high - low), right=True) - 1
-        return self._order[torch.minimum(torch.maximum(ranks, starts), ends - 1)]
+        at = torch.addcmul(low, unit, self._span[classes])
+        ranks = torch.searchsorted(self._cumulative, at, right=True) - 1
+        return self._order[ranks.clamp(self._first[classes], self._last[classes])]
 
-    def images(self, picks: Tensor, dtype: torch.dtype) -> Tensor:
-        """The images at `picks` as a batch of `dtype` has them: stored integers, or normalised
-        floats."""
-        if isinstance(self._stored, Tensor):
-            stored = self._stored[picks]
-            stored = stored.view(torch.uint16) if self._deep else stored
-        else:
-            stored = torch.from_numpy(self._stored[picks.numpy()])
-        if not dtype.is_floating_point:
-            return stored
-        return ((to_float(stored, stored.device) - self._mean) / self._std).to(dtype)
+    def put(self, images: Tensor, places: Tensor, picks: Tensor) -> None:
+        """`images[places]` become the pool's images at `picks`, in the form of the batch: stored
+        integers, or normalised floats."""
+        if self._moved is None and images.dtype in (torch.float32, torch.float64):
+            self._put_rows(images.numpy(), places.tolist(), picks.tolist())
+            return
+        made = self._gather(picks)
+        if images.is_floating_point():
+            made = (made.float() * self._scale + self._shift).to(images.dtype)
+        to, what = (tensor.view(_BITS[images.itemsize]) for tensor in (images, made))
+        to.index_copy_(0, places, what)
+
+    def _put_rows(self, images: np.ndarray, places: list[int], picks: list[int]) -> None:
+        """One by one, so that each stays in the CPU's cache: several times faster than at once."""
+        scale, shift = _plain(self._scale), _plain(self._shift)
+        unshifted = not np.any(shift)
+        for place, pick in zip(places, picks, strict=True):
+            row = images[place]
+            row[...] = self._stored[pick]
+            row *= scale
+            if not unshifted:
+                row += shift
+
+    def _gather(self, picks: Tensor) -> Tensor:
+        if self._moved is None:
+            return torch.from_numpy(self._stored[picks.numpy()])
+        bits = self._moved.view(_BITS[self._moved.itemsize])  # torch cannot index uint16
+        return bits.index_select(0, picks).view(self._moved.dtype)
+
+
+def _plain(factors: Tensor) -> np.ndarray | np.float32:
+    """One number as such, which numpy applies to a whole image at once."""
+    array: np.ndarray = factors.numpy()
+    return array if array.size > 1 else np.float32(array.item())

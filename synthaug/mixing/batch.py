@@ -110,9 +110,8 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         picks = bank.draw(wanted)
         if not count:
             return images, self._labels_after(labels, places, picks, bank)
-        made = bank.images(picks, images.dtype)
         mixed = images.clone()
-        _movable(mixed).index_copy_(0, places, _movable(made))
+        bank.put(mixed, places, picks)
         if isinstance(images, tv_tensors.TVTensor):
             mixed = tv_tensors.wrap(mixed, like=images)
         return mixed, self._labels_after(labels, places, picks, bank)
@@ -262,8 +261,3 @@ def _classes_of(labels: Tensor) -> Tensor:
     uniform = torch.rand_like(labels.float()).clamp(1e-12, 1 - 1e-7)
     gumbel = -(-uniform.log()).log()
     return (labels.float().clamp_min(1e-12).log() + gumbel).argmax(1)
-
-
-def _movable(images: Tensor) -> Tensor:
-    """torch cannot move uint16 about, but the same bits as int16."""
-    return images.view(torch.int16) if images.dtype == torch.uint16 else images

@@ -1,7 +1,6 @@
 """Datasets that hand out synthetic images, alone or among real ones."""
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -47,7 +46,7 @@ class _Labelled(VisionDataset):  # type: ignore[misc]
 
     def _transformed(self, image: Any, label: Any) -> tuple[Any, Any]:
         joint = self.transforms
-        if joint is not None and not isinstance(joint, StandardTransform):
+        if joint is not None and type(joint) is not StandardTransform:
             return joint(image, label)  # type: ignore[no-any-return]
         if self.transform is not None:
             self._guard.check(self.transform, image)
@@ -163,7 +162,7 @@ class MixedDataset(_Labelled):
         self._places = np.concatenate(
             [np.arange(len(real_labels)), _hosts(real_labels, added, seed)]
         )
-        self._epoch = torch.zeros((), dtype=torch.int64)
+        self._epoch = torch.zeros(1, dtype=torch.int64)
         self._prepare()
 
     def _added(self, labels: np.ndarray) -> np.ndarray:
@@ -184,14 +183,17 @@ class MixedDataset(_Labelled):
 
     def _prepare(self) -> None:
         samples = self.pool.samples
+        self._stored = samples.images
         # Shared memory: workers that stay alive between epochs see the new number.
         self._epoch.share_memory_()  # type: ignore[no-untyped-call]
+        self._now = memoryview(self._epoch.numpy())  # type: ignore[arg-type]
+        self._drawn: tuple[int, list[int]] = (-1, [])
+        sources = list(sources_of(self.real))
         self._forms = {
-            id(source): form_of(source, samples.images, self.classes)
-            for source in sources_of(self.real)
+            id(source): form_of(source, samples.images, self.classes) for source in sources
         }
+        self._only_form = self._forms[id(sources[0])] if len(sources) == 1 else None
         self._drawer = ClassDrawer(samples.labels, len(self.classes), samples.weights)
-        self._picks = lru_cache(maxsize=2)(self._draw_epoch)
         self._rows = None
         if self.labels != "hard":
             self._rows = torch.tensor(label_rows(samples, len(self.classes), self.labels))
@@ -215,7 +217,16 @@ class MixedDataset(_Labelled):
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        made_anew = ("_forms", "_drawer", "_picks", "_rows", "_own_rows")
+        made_anew = (
+            "_stored",
+            "_now",
+            "_drawn",
+            "_forms",
+            "_only_form",
+            "_drawer",
+            "_rows",
+            "_own_rows",
+        )
         return {k: v for k, v in vars(self).items() if k not in made_anew}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -237,11 +248,16 @@ class MixedDataset(_Labelled):
     @property
     def synthetic(self) -> np.ndarray:
         """Which items are synthetic in this epoch, bool (N,)."""
-        picks: np.ndarray = self._picks(int(self._epoch))
-        return picks >= 0
+        return np.array(self._picks()) >= 0
+
+    def _picks(self) -> list[int]:
+        """For each item of this epoch the index of a synthetic image, or -1 for the real one."""
+        epoch = self._now[0]
+        if self._drawn[0] != epoch:
+            self._drawn = epoch, self._draw_epoch(epoch).tolist()
+        return self._drawn[1]
 
     def _draw_epoch(self, epoch: int) -> np.ndarray:
-        """For each item the index of a synthetic image, or -1 for the real one."""
         rng = numpy_stream(self.seed, "mixed", epoch)
         chance = rng.random(len(self._labels))
         if self.mode == "replace":
@@ -257,16 +273,21 @@ class MixedDataset(_Labelled):
         return len(self._labels)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        index = range(len(self._labels))[index]
-        pick = int(self._picks(int(self._epoch))[index])
+        # This runs for every image of a training: each microsecond here is one of theirs.
+        epoch, picks = self._drawn
+        pick = (picks if epoch == self._now[0] else self._picks())[index]
+        index = index + len(self._labels) if index < 0 else index
         image, label = pair_of(self.real[index]) if pick < 0 else self._made(pick, index)
         if self._rows is not None:
             label = self._own_rows[self._labels[index]] if pick < 0 else self._rows[pick]
         return self._transformed(image, label)
 
     def _made(self, pick: int, index: int) -> tuple[Any, Any]:
-        source, _ = source_of(self.real, int(self._places[index]))
-        return self._forms[id(source)](*self.pool[pick])
+        form = self._only_form
+        if form is None:
+            source, _ = source_of(self.real, int(self._places[index]))
+            form = self._forms[id(source)]
+        return form(self._stored[pick], int(self._labels[index]))
 
     def extra_repr(self) -> str:
         """What is mixed, and how."""
@@ -276,7 +297,7 @@ class MixedDataset(_Labelled):
                 f"Real: {type(self.real).__name__}, {len(self.real)} items",
                 f"Synthetic: {self.pool!r}",
                 f"Mode: {self.mode}, {how if self.mode == 'balance' else f'ratio {self.ratio}'}",
-                f"Seed: {self.seed}, epoch: {int(self._epoch)}, labels: {self.labels}",
+                f"Seed: {self.seed}, epoch: {self._now[0]}, labels: {self.labels}",
             ]
         )
 

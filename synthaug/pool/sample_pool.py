@@ -91,7 +91,7 @@ class SamplePool:
             array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, EOFError, ValueError) as error:
             raise InputError(f"{path}: damaged or missing ({error}); make the pool again") from None
-        return array
+        return array.view(np.ndarray)  # mapped all the same; its items are quicker to get at
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -3,7 +3,6 @@
 from functools import partial
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from synthaug.reading.listing import Listing, Splits
 from synthaug.seeding import numpy_stream
@@ -20,6 +19,8 @@ def open_digits() -> Splits:
 
 
 def _list_digits(*, train: bool) -> Listing:
+    from sklearn.datasets import load_digits  # slow to import
+
     digits = load_digits()
     labels = digits.target.astype(np.int64)
     chosen = np.flatnonzero(_is_train(labels) == train)

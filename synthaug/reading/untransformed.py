@@ -56,18 +56,24 @@ class Untransformed:
 
     @cached_property
     def first(self) -> Any:
-        """Item 0. With it, it is known which form of transforms the Dataset uses."""
+        """Item 0."""
         return self._plain[0]
+
+    @cached_property
+    def is_joint(self) -> bool:
+        """Whether image and label are transformed together, as far as item 0 tells."""
+        return self.first is not None and "transforms" in self._called
 
     def transform(self, image: Any, label: Any) -> tuple[Any, Any]:
         """`image` and `label` through the Dataset's own transforms, which can be set at any
         time."""
-        assert self.first is not None
-        joint = self._dataset.transforms if "transforms" in self._called else None
-        if joint is not None and not isinstance(joint, StandardTransform):
-            return joint(image, label)  # type: ignore[no-any-return]
-        own = joint.transform if joint else getattr(self._dataset, "transform", None)
-        return (own(image) if own else image), label
+        own = getattr(self._dataset, "transform", None)
+        if self.is_joint:
+            joint = self._dataset.transforms
+            if joint is not None and not isinstance(joint, StandardTransform):
+                return joint(image, label)  # type: ignore[no-any-return]
+            own = joint.transform if joint else None
+        return (image if own is None else own(image)), label
 
     def _unchanged(self, name: str, *values: Any) -> Any:
         self._called.add(name)
