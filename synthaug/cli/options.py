@@ -60,6 +60,7 @@ class ExportFormat(StrEnum):
 
     FOLDER = "folder"
     NPZ = "npz"
+    TAR = "tar"
 
 
 def read(

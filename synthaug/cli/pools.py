@@ -22,7 +22,7 @@ from synthaug.cli.options import (
 from synthaug.cli.output import describe, finish
 from synthaug.images import Samples
 from synthaug.pool import SamplePool
-from synthaug.pool.export import export_folder, export_npz
+from synthaug.pool.export import export_folder, export_npz, export_tar
 from synthaug.pool.sample_pool import KIND as POOL
 
 
@@ -55,7 +55,8 @@ def export(
         typer.Option("--output", "-o", metavar="PATH", help="What to write; must not exist."),
     ],
     format: Annotated[
-        ExportFormat, typer.Option(help="A folder of PNG files by class, or one .npz.")
+        ExportFormat,
+        typer.Option(help="A folder of PNG files by class, one .npz, or WebDataset's tar files."),
     ] = ExportFormat.FOLDER,
     json: Json = None,
     quiet: Quiet = False,
@@ -64,7 +65,11 @@ def export(
     check_new("--output", output)
     check_file("--json", json)
     source = SamplePool(pool)
-    write = {ExportFormat.FOLDER: export_folder, ExportFormat.NPZ: export_npz}[format]
+    write = {
+        ExportFormat.FOLDER: export_folder,
+        ExportFormat.NPZ: export_npz,
+        ExportFormat.TAR: export_tar,
+    }[format]
     write(source, output)
     counts = np.bincount(source.samples.labels, minlength=len(source.classes))
     card = {"output": str(output), "images": len(source), "per_class": counts.tolist()}

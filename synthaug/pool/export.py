@@ -1,7 +1,12 @@
 """Pools in the forms that other tools read."""
 
+import io
+import json
 import os
 import shutil
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,28 +16,48 @@ from synthaug.files import write_atomically
 from synthaug.images import to_pil
 from synthaug.pool.sample_pool import SamplePool
 
+SHARD = 10_000  # images in one tar file
+
 
 def export_folder(pool: SamplePool, directory: str | Path) -> None:
     """A folder of class folders with PNG files, as torchvision's ImageFolder reads them.
 
+    The files' names begin with "synthetic-", so that they can be copied in among real ones.
+
     Raises `InputError` if `directory` exists, for 16-bit colour images, which PNG files written
     by Pillow cannot hold, and for class names that cannot be folder names.
     """
-    target = Path(directory)
-    _refuse_existing(target)
     unfit = [name for name in pool.classes if Path(name).name != name or name in ("", ".", "..")]
     if unfit:
-        raise InputError(f"{target}: class {unfit[0]!r} cannot be a folder; use the format npz")
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
+        raise InputError(
+            f"{directory}: class {unfit[0]!r} cannot be a folder; use the format npz or tar"
+        )
+    with _new_folder(Path(directory)) as partial:
         for name in pool.classes:
             (partial / name).mkdir(parents=True)
         for index in range(len(pool)):
             image, label = pool[index]
-            to_pil(image).save(partial / pool.classes[label] / f"{index:06d}.png")
-        partial.rename(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            to_pil(image).save(partial / pool.classes[label] / f"synthetic-{index:06d}.png")
+
+
+def export_tar(pool: SamplePool, directory: str | Path) -> None:
+    """A folder of tar files of up to 10,000 images each, as WebDataset reads them.
+
+    Image *i* is `i.png` with its label, a number, in `i.cls`; `classes.json` beside the tar files
+    holds the class names in the order of labels.
+
+    Raises `InputError` if `directory` exists, and for 16-bit colour images.
+    """
+    with _new_folder(Path(directory)) as partial:
+        (partial / "classes.json").write_text(json.dumps(pool.classes), encoding="utf-8")
+        for shard, start in enumerate(range(0, len(pool), SHARD)):
+            with tarfile.open(partial / f"synthetic-{shard:06d}.tar", "w") as archive:
+                for index in range(start, min(start + SHARD, len(pool))):
+                    image, label = pool[index]
+                    png = io.BytesIO()
+                    to_pil(image).save(png, "png")
+                    _add(archive, f"{index:06d}.png", png.getvalue())
+                    _add(archive, f"{index:06d}.cls", str(label).encode())
 
 
 def export_npz(pool: SamplePool, path: str | Path) -> None:
@@ -49,6 +74,25 @@ def export_npz(pool: SamplePool, path: str | Path) -> None:
         target,
         lambda file: np.savez_compressed(file, images=pixels, labels=labels, class_names=names),
     )
+
+
+@contextmanager
+def _new_folder(target: Path) -> Iterator[Path]:
+    """A folder to fill, which gets its name when the block ends well, and goes otherwise."""
+    _refuse_existing(target)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(name)  # of no time and no owner: the same pool gives the same file
+    entry.size = len(content)
+    archive.addfile(entry, io.BytesIO(content))
 
 
 def _refuse_existing(target: Path) -> None:

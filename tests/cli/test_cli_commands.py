@@ -62,6 +62,10 @@ def test_a_pool_is_sampled_exported_and_imported_again(
         assert (done.status, done.err) == (0, "")
         assert done.out == f"{back}: 6 images of 2 classes, 1x8x8 uint8, from {name}\n"
         assert np.array_equal(SamplePool(back).samples.images, images)
+    done = call("export", pool, "-o", tmp_path / "tar", "--format", "tar")
+    assert done.status == 0
+    names = sorted(path.name for path in (tmp_path / "tar").iterdir())
+    assert names == ["classes.json", "synthetic-000000.tar"]
 
 
 def test_inspect_shows_the_card(

@@ -1,10 +1,14 @@
 """Pools in the forms that other tools read."""
 
+import gc
+import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import webdataset
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
@@ -12,7 +16,7 @@ import synthaug.pool.export as export
 from synthaug.errors import InputError
 from synthaug.images import Samples
 from synthaug.pool import SamplePool
-from synthaug.pool.export import export_folder, export_npz
+from synthaug.pool.export import export_folder, export_npz, export_tar
 from synthaug.reading import read_images
 
 CLASSES = ["ant", "bee", "cow"]
@@ -34,7 +38,7 @@ def by_content(images: np.ndarray, labels: np.ndarray) -> set[tuple[int, bytes]]
     }
 
 
-def load(path: str) -> np.ndarray:
+def load(path: Any) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image)
 
@@ -81,7 +85,42 @@ def test_the_npz_is_read_again(tmp_path: Path, channels: int, dtype: Any) -> Non
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["images.npz"]
 
 
-@pytest.mark.parametrize("write", [export_folder, export_npz])
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize(
+    ("channels", "dtype"), [(1, np.uint8), (3, np.uint8), (1, np.uint16)], ids=str
+)
+def test_webdataset_reads_the_tar_files(
+    tmp_path: Path, channels: int, dtype: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "SHARD", 4)
+    pool = make_pool(tmp_path, channels, dtype, ["ʒebra", "a/b", "cow"])
+    export_tar(pool, tmp_path / "tar")
+    shards = sorted(str(path) for path in (tmp_path / "tar").glob("*.tar"))
+    assert [Path(shard).name for shard in shards] == [
+        "synthetic-000000.tar",
+        "synthetic-000001.tar",
+    ]
+    assert json.loads((tmp_path / "tar" / "classes.json").read_text()) == pool.classes
+    data = webdataset.WebDataset(shards, shardshuffle=False).decode("pil").to_tuple("png", "cls")
+    items = list(data)
+    del data
+    gc.collect()  # WebDataset leaves closing the files to it
+    for index, (image, label) in enumerate(items):
+        stored = np.asarray(image).reshape(8, 9, -1).transpose(2, 0, 1)
+        if dtype == np.uint8:  # which decode("pil") makes RGB
+            stored = stored[:channels]
+            assert np.array_equal(stored, pool.samples.images[index])
+        assert label == pool.samples.labels[index]
+    with tarfile.open(shards[1]) as archive:
+        found = [load(archive.extractfile(name)) for name in ("000004.png", "000005.png")]
+    images = np.stack(found).reshape(2, 8, 9, channels).transpose(0, 3, 1, 2)
+    assert images.dtype == dtype and np.array_equal(images, pool.samples.images[4:])
+    first = Path(shards[0]).read_bytes()
+    export_tar(pool, tmp_path / "again")
+    assert (tmp_path / "again" / "synthetic-000000.tar").read_bytes() == first
+
+
+@pytest.mark.parametrize("write", [export_folder, export_npz, export_tar])
 def test_nothing_is_overwritten(tmp_path: Path, write: Any) -> None:
     pool = make_pool(tmp_path)
     (tmp_path / "target.npz").write_bytes(b"mine")
@@ -96,15 +135,18 @@ def test_nothing_is_overwritten(tmp_path: Path, write: Any) -> None:
 @pytest.mark.parametrize("name", ["a/b", "..", ".", "", "/etc"])
 def test_class_names_that_are_no_folder_names_are_refused(tmp_path: Path, name: str) -> None:
     pool = make_pool(tmp_path, classes=["ant", name, "cow"])
-    with pytest.raises(InputError, match=f"class '{name}' cannot be a folder; use the format npz"):
+    with pytest.raises(
+        InputError, match=f"class '{name}' cannot be a folder; use the format npz or tar"
+    ):
         export_folder(pool, tmp_path / "folder")
     assert [path.name for path in tmp_path.iterdir()] == ["pool"]
 
 
 def test_16_bit_colour_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     pool = make_pool(tmp_path, 3, np.uint16)
-    with pytest.raises(InputError, match="no 16-bit colour"):
-        export_folder(pool, tmp_path / "folder")
+    for write in (export_folder, export_tar):
+        with pytest.raises(InputError, match="no 16-bit colour"):
+            write(pool, tmp_path / "folder")
     assert [path.name for path in tmp_path.iterdir()] == ["pool"]
 
 
@@ -124,8 +166,10 @@ def test_a_failed_export_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(export, "to_pil", fail_later)
     monkeypatch.setattr(export.np, "savez_compressed", fail)
-    with pytest.raises(OSError, match="no space left"):
-        export_folder(pool, tmp_path / "folder")
+    for write in (export_folder, export_tar):
+        calls.clear()
+        with pytest.raises(OSError, match="no space left"):
+            write(pool, tmp_path / "folder")
     with pytest.raises(OSError, match="no space left"):
         export_npz(pool, tmp_path / "images.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["pool"]
