@@ -8,9 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 import synthaug.seeding as seeding
-from synthaug.seeding import Draws, numpy_stream, stream_seed, torch_stream
+from synthaug.seeding import Draws, numpy_stream, stream_seed, torch_stream, uniform_at
 
 KNOWN_SEEDS = (4761921975702974394, 1617881830973675142)
 KNOWN_ORDER = [0, 4, 5, 3, 1, 2]
@@ -145,3 +146,23 @@ def test_blocks_can_be_nested() -> None:
         with torch_stream(0, "inner"):
             torch.rand(5)
         assert torch.equal(torch.cat([first, torch.rand(2)]), expected)
+
+
+def test_numbers_at_an_index_are_those_of_splitmix64() -> None:
+    """The first outputs of the reference implementation for the seed 1234567."""
+    reference = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    assert [uniform_at(1234567, index) * 2**53 for index in range(3)] == [
+        number >> 11 for number in reference
+    ]
+
+
+def test_numbers_at_an_index_are_even() -> None:
+    streams = [stream_seed(0, "mixed", epoch) for epoch in range(50)]
+    numbers = np.array([[uniform_at(stream, i) for i in range(400)] for stream in streams])
+    assert stats.kstest(numbers.ravel(), "uniform").pvalue > 1e-3
+    for axis in (0, 1):  # neighbours in one epoch, and one item in neighbouring epochs
+        left, right = (
+            np.take(numbers, range(numbers.shape[axis] - 1), axis),
+            np.take(numbers, range(1, numbers.shape[axis]), axis),
+        )
+        assert abs(np.corrcoef(left.ravel(), right.ravel())[0, 1]) < 4 / np.sqrt(left.size)

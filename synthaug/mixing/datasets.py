@@ -1,6 +1,7 @@
 """Datasets that hand out synthetic images, alone or among real ones."""
 
 from collections.abc import Callable, Sequence
+from operator import index as as_integer
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -17,7 +18,7 @@ from synthaug.mixing.labels import Labels, check_labels, label_rows, one_hot
 from synthaug.mixing.ratio import Ratio, share_per_class
 from synthaug.pool import SamplePool
 from synthaug.reading import classes_of, labels_of, source_of, sources_of
-from synthaug.seeding import numpy_stream
+from synthaug.seeding import numpy_stream, stream_seed, uniform_at
 
 Transform = Callable[[Any], Any]
 Mode = Literal["replace", "append", "balance"]
@@ -114,8 +115,9 @@ class MixedDataset(_Labelled):
         synthetic ones to `per_class`, or to the size of the largest class.
     transform: applied to every image, real or synthetic, after `real`'s own; `target_transform` to
         every label, or `transforms` to both together.
-    seed: with the epoch (`set_epoch`) and *i* it settles which image item *i* is, whatever the
-        number of workers.
+    seed: with the epoch and *i* it settles which image item *i* is, whatever the number of
+        workers. The epoch is how often the item was asked for before, in whatever process, or
+        what `set_epoch` says.
     labels: "hard" gives out labels as `real` does. "soft" gives out float32 tensors (K,), one-hot
         for real images and the pool's soft labels for synthetic ones; "mixed" half of each for
         those.
@@ -157,12 +159,15 @@ class MixedDataset(_Labelled):
         self.classes = _shared_classes(real, pool)
         real_labels = labels_of(real).astype(np.int64)  # as positions in the list of classes
         added = np.repeat(np.arange(len(self.classes)), self._added(real_labels))
-        self._labels = np.concatenate([real_labels, added])
+        self._real_items = len(real_labels)
+        self._labels: list[int] = np.concatenate([real_labels, added]).tolist()
         # The real item that each item is, or whose transforms it has.
         self._places = np.concatenate(
             [np.arange(len(real_labels)), _hosts(real_labels, added, seed)]
         )
-        self._epoch = torch.zeros(1, dtype=torch.int64)
+        # -1 until it is set; then items count for themselves how often they were asked for.
+        self._epoch = torch.full((1,), -1, dtype=torch.int64)
+        self._visits = torch.zeros(len(self._labels), dtype=torch.int32)
         self._prepare()
 
     def _added(self, labels: np.ndarray) -> np.ndarray:
@@ -184,10 +189,8 @@ class MixedDataset(_Labelled):
     def _prepare(self) -> None:
         samples = self.pool.samples
         self._stored = samples.images
-        # Shared memory: workers that stay alive between epochs see the new number.
-        self._epoch.share_memory_()  # type: ignore[no-untyped-call]
-        self._now = memoryview(self._epoch.numpy())  # type: ignore[arg-type]
-        self._drawn: tuple[int, list[int]] = (-1, [])
+        self._now, self._times = _shared(self._epoch), _shared(self._visits)
+        self._drawn: dict[int, tuple[int, list[float]]] = {}
         sources = list(sources_of(self.real))
         self._forms = {
             id(source): form_of(source, samples.images, self.classes) for source in sources
@@ -203,14 +206,14 @@ class MixedDataset(_Labelled):
         self._check_present()
 
     def _check_present(self) -> None:
-        needed = self._labels
+        needed = np.array(self._labels)
         if self.mode == "replace" and not callable(self.ratio):
             needed = needed[share_per_class(self.ratio, self.classes, 0)[needed] > 0]
         elif self.mode != "replace":
             needed = needed[len(self.real) :]
         absent = np.setdiff1d(needed, self._drawer.present)
         if len(absent):
-            count = int((self._labels[: len(self.real)] == absent[0]).sum())
+            count = self._labels[: len(self.real)].count(absent[0])
             raise InputError(
                 f"class {self.classes[absent[0]]!r}: the pool holds no image of it, the real "
                 f"images {count}; add some to the pool"
@@ -220,6 +223,7 @@ class MixedDataset(_Labelled):
         made_anew = (
             "_stored",
             "_now",
+            "_times",
             "_drawn",
             "_forms",
             "_only_form",
@@ -234,8 +238,9 @@ class MixedDataset(_Labelled):
         self._prepare()
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw anew which items are synthetic and which images they are; call it every epoch.
+        """Settle which items are synthetic and which images they are, until it is called again.
 
+        For trainings that resume, or that share an epoch out over processes: call it each epoch.
         Worker processes that stay alive between epochs follow.
         """
         self._epoch.fill_(epoch)
@@ -243,40 +248,43 @@ class MixedDataset(_Labelled):
     @property
     def targets(self) -> list[int]:  # type: ignore[override]
         """The class of each item; it does not change with the epoch."""
-        return [int(label) for label in self._labels]
+        return list(self._labels)
 
     @property
     def synthetic(self) -> np.ndarray:
-        """Which items are synthetic in this epoch, bool (N,)."""
-        return np.array(self._picks()) >= 0
+        """Which items are synthetic in this epoch, or when they are next asked for, bool (N,)."""
+        items = range(len(self))
+        return np.array([self._pick(self._epoch_of(item), item) >= 0 for item in items])
 
-    def _picks(self) -> list[int]:
-        """For each item of this epoch the index of a synthetic image, or -1 for the real one."""
-        epoch = self._now[0]
-        if self._drawn[0] != epoch:
-            self._drawn = epoch, self._draw_epoch(epoch).tolist()
-        return self._drawn[1]
+    def _epoch_of(self, index: int) -> int:
+        epoch: int = self._now[0]
+        return self._times[index] if epoch < 0 else epoch
 
-    def _draw_epoch(self, epoch: int) -> np.ndarray:
-        rng = numpy_stream(self.seed, "mixed", epoch)
-        chance = rng.random(len(self._labels))
+    def _pick(self, epoch: int, index: int) -> int:
+        """The index of the synthetic image that item `index` is in an epoch; -1 for its own."""
+        if epoch not in self._drawn:
+            shares = []
+            if self.mode == "replace":
+                shares = share_per_class(self.ratio, self.classes, epoch).tolist()
+            self._drawn[epoch] = stream_seed(self.seed, "mixed", epoch), shares
+        stream, shares = self._drawn[epoch]
+        label = self._labels[index]
         if self.mode == "replace":
-            shares = share_per_class(self.ratio, self.classes, epoch)
-            synthetic = chance < shares[self._labels]
-        else:
-            synthetic = np.arange(len(self._labels)) >= len(self.real)
-        picks = np.full(len(self._labels), -1)
-        picks[synthetic] = self._drawer.draw(self._labels[synthetic], rng)
-        return picks
+            if uniform_at(stream, 2 * index) >= shares[label]:
+                return -1
+        elif index < self._real_items:
+            return -1
+        return self._drawer.at(label, uniform_at(stream, 2 * index + 1))
 
     def __len__(self) -> int:
         return len(self._labels)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         # This runs for every image of a training: each microsecond here is one of theirs.
-        epoch, picks = self._drawn
-        pick = (picks if epoch == self._now[0] else self._picks())[index]
+        index = as_integer(index)  # of numpy's or torch's, too
         index = index + len(self._labels) if index < 0 else index
+        pick = self._pick(self._epoch_of(index), index)
+        self._times[index] += 1
         image, label = pair_of(self.real[index]) if pick < 0 else self._made(pick, index)
         if self._rows is not None:
             label = self._own_rows[self._labels[index]] if pick < 0 else self._rows[pick]
@@ -287,19 +295,26 @@ class MixedDataset(_Labelled):
         if form is None:
             source, _ = source_of(self.real, int(self._places[index]))
             form = self._forms[id(source)]
-        return form(self._stored[pick], int(self._labels[index]))
+        return form(self._stored[pick], self._labels[index])
 
     def extra_repr(self) -> str:
         """What is mixed, and how."""
+        epoch = "by visits" if self._now[0] < 0 else self._now[0]
         how = f"per class {self.per_class or 'as the largest'}"
         return "\n".join(
             [
                 f"Real: {type(self.real).__name__}, {len(self.real)} items",
                 f"Synthetic: {self.pool!r}",
                 f"Mode: {self.mode}, {how if self.mode == 'balance' else f'ratio {self.ratio}'}",
-                f"Seed: {self.seed}, epoch: {self._now[0]}, labels: {self.labels}",
+                f"Seed: {self.seed}, epoch: {epoch}, labels: {self.labels}",
             ]
         )
+
+
+def _shared(numbers: torch.Tensor) -> memoryview:
+    """A view of a tensor that is put into shared memory: all workers see what one writes."""
+    numbers.share_memory_()  # type: ignore[no-untyped-call]
+    return memoryview(numbers.numpy())  # type: ignore[arg-type]
 
 
 def _check_options(ratio: Ratio | None, mode: str, per_class: int | None) -> None:

@@ -1,5 +1,7 @@
 """Which synthetic image takes the place of which real one."""
 
+from bisect import bisect_right
+
 import numpy as np
 
 from synthaug.errors import InputError
@@ -26,12 +28,23 @@ class ClassDrawer:
         self._ends = np.cumsum(counts)
         self._cumulative = np.concatenate([[0.0], np.cumsum(even[self._order])])
         self.present: np.ndarray = np.flatnonzero(counts)
+        # The same as lists, which are quicker for one draw at a time.
+        self._items: list[int] = self._order.tolist()
+        self._firsts: list[int] = [0, *self._ends.tolist()]
+        self._weights_before: list[float] = self._cumulative.tolist()
 
     @property
     def tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What a draw goes by: the items in order of class, where in it each class ends, and the
         weights of all before each."""
         return self._order, self._ends, self._cumulative
+
+    def at(self, label: int, unit: float) -> int:
+        """The index of the item of class `label` that a number in [0, 1) draws."""
+        first, end = self._firsts[label], self._firsts[label + 1]
+        low, high = self._weights_before[first], self._weights_before[end]
+        rank = bisect_right(self._weights_before, low + unit * (high - low), first, end) - 1
+        return self._items[max(rank, first)]
 
     def draw(self, classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """For each of `classes` (B,) the index of an item of that class, int64 (B,).

@@ -257,10 +257,32 @@ def test_the_seed_and_the_epoch_settle_the_draw(gray: SamplePool) -> None:
     assert draw(0, 0) == draw(0, 0)
     assert len({tuple(draw(seed, epoch)) for seed in range(3) for epoch in range(3)}) == 9
     mixed = MixedDataset(vision(), gray, 0.5)
-    assert numbers(mixed) == numbers(mixed) == draw(0, 0)
     mixed.set_epoch(1)
     mixed.set_epoch(0)
-    assert numbers(mixed) == draw(0, 0)
+    assert numbers(mixed) == numbers(mixed) == draw(0, 0)
+    assert [number(mixed[index - 20][0]) for index in range(20)] == draw(0, 0)
+    for integer in (np.int64(3), torch.tensor(3)):  # as samplers may hand out
+        assert number(mixed[integer][0]) == draw(0, 0)[3]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"num_workers": 2},
+        {"num_workers": 2, "persistent_workers": True},
+        {"num_workers": 1, "persistent_workers": True, "multiprocessing_context": "spawn"},
+    ],
+    ids=["0", "2", "persistent", "spawn"],
+)
+def test_epochs_pass_by_themselves(gray: SamplePool, options: dict[str, Any]) -> None:
+    """A training that never calls set_epoch sees the same as one that does."""
+    expected = _epochs(MixedDataset(vision(), gray, 0.5, seed=2))
+    mixed = pickle.loads(pickle.dumps(MixedDataset(vision(), gray, 0.5, seed=2)))
+    loader = DataLoader(mixed, batch_size=6, collate_fn=collate, **options)
+    assert [[item for batch in loader for item in batch] for _ in range(2)] == expected
+    assert expected[0] != expected[1]
+    assert "epoch: by visits" in repr(mixed)
 
 
 def test_a_higher_ratio_replaces_more_of_the_same(gray: SamplePool) -> None:
@@ -599,13 +621,15 @@ def test_each_class_can_have_a_share_of_its_own(gray: SamplePool, ratio: Any) ->
 
 
 def test_a_share_may_change_over_epochs(gray: SamplePool) -> None:
-    mixed = MixedDataset(vision(), gray, OffForLast(LinearRatio(1.0, 0.5, 3), last=1, epochs=4))
-    found = []
-    for epoch in range(5):
-        mixed.set_epoch(epoch)
-        found.append(np.mean(np.array(numbers(mixed)) >= 150))
-    assert found[0] == 1.0 and found[3] == found[4] == 0.0
-    assert found[0] > found[1] > 0.4 and found[2] < found[1]
+    ratio = OffForLast(LinearRatio(1.0, 0.5, 3), last=1, epochs=4)
+    found = np.zeros((20, 5))
+    for seed in range(20):
+        mixed = MixedDataset(vision(), gray, ratio, seed=seed)
+        for epoch in range(5):
+            mixed.set_epoch(epoch)
+            found[seed, epoch] = mixed.synthetic.mean()
+    assert (found[:, 0] == 1).all() and (found[:, 3:] == 0).all()
+    assert np.abs(found.mean(0) - [1, 0.75, 0.5, 0, 0]).max() < 4 * math.sqrt(0.25 / 400)
     assert _epochs(mixed, num_workers=2, persistent_workers=True) == _epochs(mixed)
     own = MixedDataset(vision(), gray, lambda epoch: {"ant": 0.0, "bee": epoch, "cow": 0.0})
     assert not own.synthetic.any()
@@ -674,6 +698,9 @@ def test_the_contract_of_torchvisions_datasets(gray: SamplePool, make: Any) -> N
     joint = make(gray, transforms=lambda image, label: (negative(image), label + 5))
     later = make(gray)
     later.transform, later.target_transform = negative, lambda label: label + 5
+    for dataset in (plain, apart, joint, later):
+        if isinstance(dataset, MixedDataset):
+            dataset.set_epoch(0)
     for dataset in (apart, joint, later):
         for index in range(len(dataset)):
             assert number(dataset[index][0]) == 255 - number(plain[index][0])
@@ -721,6 +748,7 @@ def test_datasets_wrapped_for_transforms_v2(tmp_path: Path, wrap: Any) -> None:
     labels = [2 - label for label in folder.targets]
     real = wrap(wrap_dataset_for_transforms_v2(folder))
     mixed = MixedDataset(real, make_pool(tmp_path, 3), 0.5, seed=1)
+    mixed.set_epoch(0)
     found = np.array(numbers(mixed))
     assert mixed.targets == labels
     assert mixed.synthetic.any() and not mixed.synthetic.all()
