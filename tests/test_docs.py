@@ -1,6 +1,7 @@
 """What the documentation says works: its code runs, its links lead somewhere."""
 
 import importlib.util
+import json
 import re
 import shlex
 from pathlib import Path
@@ -94,6 +95,37 @@ def test_python_runs(page: Path, workplace: Path) -> None:
     scope: dict[str, object] = {"__name__": "docs"}
     for block in blocks(page, "python"):
         exec(compile(block.replace("num_workers=2", "num_workers=0"), page.name, "exec"), scope)
+
+
+def test_recipes_for_large_packages_run(workplace: Path) -> None:
+    """Blocks in `py` need Hugging Face datasets, which is too large for a test extra."""
+    pytest.importorskip("datasets", reason="needs Hugging Face datasets")
+    page = ROOT / "docs" / "recipes.md"
+    scope: dict[str, Any] = {"__name__": "docs"}
+    exec(blocks(page, "python")[0], scope)
+    [block] = blocks(page, "py")
+    exec(block, scope)
+    batch = scope["photos"][:8]
+    assert len(batch["pixel_values"]) == len(batch["labels"]) == 8
+
+
+def test_each_convention_has_a_test() -> None:
+    text = (ROOT / "docs" / "dropin.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", text)
+    assert len(named) >= len(rows) - 2 * text.count("| convention |")
+    for file, name in named:
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text(), f"{file}: no {name}"
+    for row in rows:
+        assert "::" in row or row.startswith("| convention"), f"no test beside: {row}"
+
+
+def test_the_speeds_are_those_of_the_file() -> None:
+    spec = importlib.util.spec_from_file_location("page", ROOT / "benchmarks" / "speed" / "page.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text() == module.page(json.loads(module.RESULT.read_text()))
 
 
 @pytest.mark.parametrize(

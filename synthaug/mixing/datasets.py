@@ -23,6 +23,7 @@ from synthaug.seeding import numpy_stream, stream_seed, uniform_at
 Transform = Callable[[Any], Any]
 Mode = Literal["replace", "append", "balance"]
 DEFAULT_RATIO = 0.5
+KEPT_EPOCHS = 3  # as many as can be under way at once: workers run ahead of each other
 
 
 class _Labelled(VisionDataset):  # type: ignore[misc]
@@ -160,7 +161,8 @@ class MixedDataset(_Labelled):
         real_labels = labels_of(real).astype(np.int64)  # as positions in the list of classes
         added = np.repeat(np.arange(len(self.classes)), self._added(real_labels))
         self._real_items = len(real_labels)
-        self._labels: list[int] = np.concatenate([real_labels, added]).tolist()
+        self._label_array = np.concatenate([real_labels, added])
+        self._labels: list[int] = self._label_array.tolist()  # quicker for one at a time
         # The real item that each item is, or whose transforms it has.
         self._places = np.concatenate(
             [np.arange(len(real_labels)), _hosts(real_labels, added, seed)]
@@ -190,7 +192,7 @@ class MixedDataset(_Labelled):
         samples = self.pool.samples
         self._stored = samples.images
         self._now, self._times = _shared(self._epoch), _shared(self._visits)
-        self._drawn: dict[int, tuple[int, list[float]]] = {}
+        self._drawn: dict[int, list[int]] = {}
         sources = list(sources_of(self.real))
         self._forms = {
             id(source): form_of(source, samples.images, self.classes) for source in sources
@@ -206,7 +208,7 @@ class MixedDataset(_Labelled):
         self._check_present()
 
     def _check_present(self) -> None:
-        needed = np.array(self._labels)
+        needed = self._label_array
         if self.mode == "replace" and not callable(self.ratio):
             needed = needed[share_per_class(self.ratio, self.classes, 0)[needed] > 0]
         elif self.mode != "replace":
@@ -254,27 +256,38 @@ class MixedDataset(_Labelled):
     def synthetic(self) -> np.ndarray:
         """Which items are synthetic in this epoch, or when they are next asked for, bool (N,)."""
         items = range(len(self))
-        return np.array([self._pick(self._epoch_of(item), item) >= 0 for item in items])
+        return np.array([self._pick(item) >= 0 for item in items])
 
-    def _epoch_of(self, index: int) -> int:
+    def _pick(self, index: int) -> int:
+        """The index of the synthetic image that item `index` is; -1 for its own."""
         epoch: int = self._now[0]
-        return self._times[index] if epoch < 0 else epoch
+        if epoch < 0:
+            epoch = self._times[index]
+        picks = self._drawn.get(epoch)
+        return self._draw(epoch, index) if picks is None else picks[index]
 
-    def _pick(self, epoch: int, index: int) -> int:
-        """The index of the synthetic image that item `index` is in an epoch; -1 for its own."""
-        if epoch not in self._drawn:
-            shares = []
-            if self.mode == "replace":
-                shares = share_per_class(self.ratio, self.classes, epoch).tolist()
-            self._drawn[epoch] = stream_seed(self.seed, "mixed", epoch), shares
-        stream, shares = self._drawn[epoch]
-        label = self._labels[index]
+    def _draw(self, epoch: int, index: int) -> int:
+        """Draw a whole epoch at once, which is the quickest where all of it is asked for."""
+        if self._now[0] < 0 and self._drawn and epoch < max(self._drawn):
+            # A straggler, as where a sampler draws with replacement.
+            return int(self._picks(epoch, np.array([index]))[0])
+        if len(self._drawn) == KEPT_EPOCHS:
+            del self._drawn[min(self._drawn)]
+        self._drawn[epoch] = self._picks(epoch, np.arange(len(self._labels))).tolist()
+        return self._drawn[epoch][index]
+
+    def _picks(self, epoch: int, items: np.ndarray) -> np.ndarray:
+        stream = stream_seed(self.seed, "mixed", epoch)
+        labels = self._label_array[items]
         if self.mode == "replace":
-            if uniform_at(stream, 2 * index) >= shares[label]:
-                return -1
-        elif index < self._real_items:
-            return -1
-        return self._drawer.at(label, uniform_at(stream, 2 * index + 1))
+            shares = share_per_class(self.ratio, self.classes, epoch)
+            synthetic = uniform_at(stream, 2 * items) < shares[labels]
+        else:
+            synthetic = items >= self._real_items
+        picks = np.full(len(items), -1)
+        unit = uniform_at(stream, 2 * items[synthetic] + 1)
+        picks[synthetic] = self._drawer.at(labels[synthetic], unit)
+        return picks
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -283,7 +296,7 @@ class MixedDataset(_Labelled):
         # This runs for every image of a training: each microsecond here is one of theirs.
         index = as_integer(index)  # of numpy's or torch's, too
         index = index + len(self._labels) if index < 0 else index
-        pick = self._pick(self._epoch_of(index), index)
+        pick = self._pick(index)
         self._times[index] += 1
         image, label = pair_of(self.real[index]) if pick < 0 else self._made(pick, index)
         if self._rows is not None:

@@ -1,7 +1,5 @@
 """Which synthetic image takes the place of which real one."""
 
-from bisect import bisect_right
-
 import numpy as np
 
 from synthaug.errors import InputError
@@ -28,10 +26,6 @@ class ClassDrawer:
         self._ends = np.cumsum(counts)
         self._cumulative = np.concatenate([[0.0], np.cumsum(even[self._order])])
         self.present: np.ndarray = np.flatnonzero(counts)
-        # The same as lists, which are quicker for one draw at a time.
-        self._items: list[int] = self._order.tolist()
-        self._firsts: list[int] = [0, *self._ends.tolist()]
-        self._weights_before: list[float] = self._cumulative.tolist()
 
     @property
     def tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -39,15 +33,15 @@ class ClassDrawer:
         weights of all before each."""
         return self._order, self._ends, self._cumulative
 
-    def at(self, label: int, unit: float) -> int:
-        """The index of the item of class `label` that a number in [0, 1) draws."""
-        first, end = self._firsts[label], self._firsts[label + 1]
-        low, high = self._weights_before[first], self._weights_before[end]
-        rank = bisect_right(self._weights_before, low + unit * (high - low), first, end) - 1
-        return self._items[max(rank, first)]
-
     def draw(self, classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """For each of `classes` (B,) the index of an item of that class, int64 (B,).
+
+        Raises `InputError` for a class without items.
+        """
+        return self.at(classes, rng.random(len(classes)))
+
+    def at(self, classes: np.ndarray, unit: np.ndarray) -> np.ndarray:
+        """The items that numbers in [0, 1), `unit` (B,), draw of `classes` (B,), int64 (B,).
 
         Raises `InputError` for a class without items.
         """
@@ -57,12 +51,7 @@ class ClassDrawer:
         ends = self._ends[classes]
         starts = np.where(classes > 0, self._ends[classes - 1], 0)
         low, high = self._cumulative[starts], self._cumulative[ends]
-        ranks = (
-            np.searchsorted(
-                self._cumulative, low + rng.random(len(classes)) * (high - low), "right"
-            )
-            - 1
-        )
+        ranks = np.searchsorted(self._cumulative, low + unit * (high - low), "right") - 1
         chosen: np.ndarray = self._order[np.clip(ranks, starts, ends - 1)]
         return chosen
 

@@ -14,6 +14,8 @@ from synthaug.mixing.depth import DepthGuard
 from synthaug.reading import Untransformed
 from synthaug.seeding import torch_stream
 
+_MODE_HINT = "; read the generator's images with mode='gray' or 'rgb' (--mode) to match"
+
 Form = Callable[[np.ndarray, int], tuple[Any, Any]]
 """Makes a stored image (C, H, W) and its label into an item of a Dataset."""
 
@@ -66,10 +68,10 @@ def _image_form(image: Any, stored: np.ndarray) -> Callable[[np.ndarray], Any]:
     channels = stored.shape[1]
     if isinstance(image, Image.Image):
         mode = "I;16" if stored.dtype == np.uint16 else {1: "L", 3: "RGB"}[channels]
-        _match("mode", mode, image.mode)
+        _match("mode", mode, image.mode, _MODE_HINT)
         return to_pil
     if isinstance(image, torch.Tensor):
-        _match("channels", channels, 1 if image.ndim == 2 else len(image))
+        _match("channels", channels, 1 if image.ndim == 2 else len(image), _MODE_HINT)
         if image.is_floating_point() and not 0 <= float(image.min()) <= float(image.max()) <= 1:
             raise InputError(
                 f"the real images are floats from {float(image.min()):.2f} to "
@@ -80,7 +82,7 @@ def _image_form(image: Any, stored: np.ndarray) -> Callable[[np.ndarray], Any]:
             _match("dtype", torch.as_tensor(stored[:1].copy()).dtype, image.dtype)
         return _to_tensor(image)
     if isinstance(image, np.ndarray):
-        _match("channels", channels, 1 if image.ndim == 2 else image.shape[-1])
+        _match("channels", channels, 1 if image.ndim == 2 else image.shape[-1], _MODE_HINT)
         _match("dtype", stored.dtype, image.dtype)
         flat = image.ndim == 2
         return lambda made: made[0].copy() if flat else made.transpose(1, 2, 0).copy()
@@ -119,6 +121,6 @@ def _size(image: Any) -> Any:
     return image.size if isinstance(image, Image.Image) else tuple(np.shape(image))
 
 
-def _match(what: str, pool: object, real: object) -> None:
+def _match(what: str, pool: object, real: object, hint: str = "") -> None:
     if pool != real:
-        raise InputError(f"{what}: the pool holds {pool}, the real images are {real}")
+        raise InputError(f"{what}: the pool holds {pool}, the real images are {real}{hint}")

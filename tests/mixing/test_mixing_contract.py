@@ -207,7 +207,8 @@ def test_the_same_seed_gives_the_same_epochs(wrapper: Wrapper, pool: SamplePool)
 def test_workers_change_nothing(wrapper: Wrapper, pool: SamplePool) -> None:
     """But for what draws in a worker, as all transforms there: it is the same for the same number
     of workers."""
-    options: dict[str, Any] = {"num_workers": 2, "persistent_workers": True}
+    pin = torch.cuda.is_available()
+    options: dict[str, Any] = {"num_workers": 2, "persistent_workers": True, "pin_memory": pin}
     first = [flat(epoch) for epoch in wrapper.run(pool, 5, 2, **options)]
     other = {} if wrapper.any_workers else options
     assert first == [flat(epoch) for epoch in wrapper.run(pool, 5, 2, **other)]

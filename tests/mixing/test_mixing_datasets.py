@@ -285,6 +285,21 @@ def test_epochs_pass_by_themselves(gray: SamplePool, options: dict[str, Any]) ->
     assert "epoch: by visits" in repr(mixed)
 
 
+def test_items_that_are_asked_for_unevenly_keep_to_their_own_epochs(gray: SamplePool) -> None:
+    """As where a sampler draws with replacement: each item goes through its epochs by itself."""
+    expected = []
+    for epoch in range(40):
+        mixed = MixedDataset(vision(), gray, 0.5, seed=3)
+        mixed.set_epoch(epoch)
+        expected.append(numbers(mixed))
+    mixed, times = MixedDataset(vision(), gray, 0.5, seed=3), np.zeros(20, int)
+    for index in np.random.default_rng(0).integers(0, 20, 400).tolist():
+        assert number(mixed[index][0]) == expected[times[index]][index]
+        times[index] += 1
+    assert times.max() > times.min() + 5
+    assert len(mixed._drawn) <= 3
+
+
 def test_a_higher_ratio_replaces_more_of_the_same(gray: SamplePool) -> None:
     some = np.array(numbers(MixedDataset(vision(), gray, 0.3))) >= 150
     more = np.array(numbers(MixedDataset(vision(), gray, 0.7))) >= 150

@@ -1,0 +1,109 @@
+"""Each example runs, with synthetic images and as it was before; few lines were changed."""
+
+import csv
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from synthaug import SamplePool, StyleSwap, read_images
+from synthaug.images import to_pil
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+ADDED, REMOVED = re.compile(r"  # \+$"), re.compile(r"^( *)# - ")
+NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders of three digits, and the same with 16 bits and patients in a CSV; pools."""
+    root = tmp_path_factory.mktemp("data")
+    for split, count in (("train", 12), ("test", 6)):
+        digits = read_images("digits", split=split, image_size=32)
+        for label in range(3):
+            (root / split / str(label)).mkdir(parents=True)
+            for index in np.flatnonzero(digits.labels == label)[:count]:
+                to_pil(digits.images[index]).save(root / split / str(label) / f"{index}.png")
+    rgb = read_images(root / "train", mode="rgb")
+    SamplePool.create(root / "pool", StyleSwap().fit(rgb, device="cpu"), 8)
+    _sixteen_bits(root)
+    return root
+
+
+def _sixteen_bits(root: Path) -> None:
+    rows = []
+    for path in sorted(root.glob("t*/*/*.png")):
+        gray = read_one(path)
+        target = root / "deep" / f"{path.parent.parent.name}-{path.parent.name}-{path.name}"
+        target.parent.mkdir(exist_ok=True)
+        to_pil(gray.astype(np.uint16) * 257).save(target)
+        patient = f"{path.parent.parent.name}-{path.stem[:-1]}"
+        rows.append([target.relative_to(root), path.parent.name, path.parent.parent.name, patient])
+    with (root / "images.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["path", "label", "split", "group"], *rows])
+    deep = read_images(root / "images.csv")
+    assert deep.images.dtype == np.uint16 and deep.groups is not None
+    SamplePool.create(root / "deep pool", StyleSwap().fit(deep, device="cpu"), 8)
+
+
+def read_one(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("L"))[None]
+
+
+def original(source: str) -> str:
+    """The script as it was before."""
+    kept = [line for line in source.splitlines() if not ADDED.search(line)]
+    return "\n".join(REMOVED.sub(r"\1", line) for line in kept)
+
+
+def run(source: str, name: str, data: Path, directory: Path) -> str:
+    script = directory / f"{name}.py"
+    script.write_text(source.replace("TransferVAE()", "TransferVAE(steps=3)"))
+    pool = data / ("deep pool" if name == "chest_xray" else "pool")
+    arguments = [str(data), "1"] if name == "torchvision_loop" else [str(data), str(pool), "1"]
+    done = subprocess.run(
+        [sys.executable, str(script), *arguments],
+        cwd=directory,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_the_readme_shows_the_lines_of_the_first_example() -> None:
+    [shown] = re.findall(
+        r"```diff\n(.*?)```", (EXAMPLES.parent / "README.md").read_text(), re.DOTALL
+    )
+    source = (EXAMPLES / "torchvision_loop.py").read_text()
+    added = [ADDED.sub("", line) for line in source.splitlines() if ADDED.search(line)]
+    assert [line[1:] for line in shown.splitlines() if line.startswith("+")] == added
+    for line in shown.splitlines():
+        if not line.startswith("+"):
+            assert line[1:] in source.splitlines()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_runs(name: str, data: Path, tmp_path: Path) -> None:
+    source = (EXAMPLES / f"{name}.py").read_text()
+    assert "accuracy" in run(source, name, data, tmp_path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_few_lines_were_changed_in_a_script_that_ran_before(
+    name: str, data: Path, tmp_path: Path
+) -> None:
+    source = (EXAMPLES / f"{name}.py").read_text()
+    before = original(source)
+    assert 2 <= len([line for line in source.splitlines() if ADDED.search(line)]) <= 3
+    assert "synthaug" not in before.split('"""', 2)[2]
+    assert len(source.splitlines()) <= 80  # a screen, or little more
+    assert "accuracy" in run(before, name, data, tmp_path)
