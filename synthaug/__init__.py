@@ -12,6 +12,7 @@ from synthaug.generators import (
     load_generator,
 )
 from synthaug.images import LabelledImages, Samples
+from synthaug.metrics import frechet_distance, kernel_distance, prdc, psnr, ssim
 from synthaug.mixing import MixedDataset, MixSynthetic, RatioBatchSampler, SyntheticDataset
 from synthaug.pool import SamplePool
 from synthaug.reading import read_images
@@ -34,8 +35,13 @@ __all__ = [
     "TrainingError",
     "TransferVAE",
     "evaluate",
+    "frechet_distance",
+    "kernel_distance",
     "load_generator",
     "measure_gain",
+    "prdc",
+    "psnr",
     "read_images",
+    "ssim",
     "train_classifier",
 ]

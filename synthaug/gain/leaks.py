@@ -11,8 +11,8 @@ import torch
 from torch.nn import functional as F
 
 from synthaug.errors import InputError
-from synthaug.gain.nearest import nearest
 from synthaug.images import LabelledImages, Samples
+from synthaug.metrics.nearest import nearest
 
 SIDE = 16
 NEAR = 0.25  # of the median distance from a test image to the nearest training image

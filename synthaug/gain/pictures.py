@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthaug.errors import InputError
-from synthaug.gain.nearest import nearest
 from synthaug.images import LabelledImages, Samples
+from synthaug.metrics.nearest import nearest
 
 
 @dataclass(frozen=True, eq=False)

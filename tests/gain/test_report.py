@@ -15,13 +15,13 @@ import pytest
 from PIL import Image
 
 from synthaug.errors import InputError
-from synthaug.gain import nearest as nearest_module
 from synthaug.gain.pictures import Pictures, choose_pictures
 from synthaug.gain.report import images as report_images
 from synthaug.gain.report import write_report
 from synthaug.gain.result import NO_ARM, ArmResult, Gain
 from synthaug.gain.statistics import paired_interval, verdict
 from synthaug.images import LabelledImages, Samples
+from synthaug.metrics import nearest as nearest_module
 
 SECTIONS = [
     "recommendation",

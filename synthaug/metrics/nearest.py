@@ -1,22 +1,15 @@
 """The nearest of one set of images to each of another, by Euclidean distance of features."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from synthaug.images import to_float
+from synthaug.metrics.features import Features, pixels
 
 CHUNK = 512  # images compared at once
-
-Features = Callable[[Tensor], Tensor]
-"""Floats (N, C, H, W) in [0, 1] to (N, D)."""
-
-
-def pixels(images: Tensor) -> Tensor:
-    """Every pixel is a feature."""
-    return images.flatten(1)
 
 
 def nearest(

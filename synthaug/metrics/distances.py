@@ -1,0 +1,70 @@
+"""How far the distribution of synthetic images is from that of real ones, in features."""
+
+import numpy as np
+
+from synthaug.metrics.features import check_features
+from synthaug.seeding import numpy_stream
+
+
+def frechet_distance(real: np.ndarray, synthetic: np.ndarray) -> float:
+    """Fréchet distance of the normal distributions that fit two sets of features (FID where they
+    are those of Inception; Heusel et al. 2017).
+
+    real, synthetic: float (N, D) and (M, D), as of `extract_features`. Zero for equal sets. With
+    fewer images than features it is biased upwards: compare only sets of one size.
+
+    Raises `InputError` for features that do not match.
+
+    >>> points = np.random.default_rng(0).normal(size=(500, 3))
+    >>> round(frechet_distance(points, points + [2.0, 0.0, 0.0]), 3)
+    4.0
+    """
+    check_features(real=real, synthetic=synthetic)
+    apart = real.mean(0) - synthetic.mean(0)
+    one, other = (np.atleast_2d(np.cov(part, rowvar=False)) for part in (real, synthetic))
+    # The trace of (one other)^(1/2), by the singular values of one^(1/2) other^(1/2): both roots
+    # are symmetric, so nothing imaginary can come of rounding.
+    shared = np.linalg.svd(_root(one) @ _root(other), compute_uv=False).sum()
+    return float(max(apart @ apart + np.trace(one) + np.trace(other) - 2 * shared, 0.0))
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh(covariance)
+    root: np.ndarray = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    return root
+
+
+def kernel_distance(
+    real: np.ndarray,
+    synthetic: np.ndarray,
+    *,
+    subsets: int = 100,
+    subset_size: int = 1000,
+    seed: int = 0,
+) -> float:
+    """Squared maximum mean discrepancy under the kernel (x·y / D + 1)^3, without bias (KID where
+    the features are those of Inception; Binkowski et al. 2018): about zero, and below it by
+    chance, for samples of one distribution, whatever their size.
+
+    real, synthetic: float (N, D) and (M, D).
+    subsets: how many random subsets it is the mean over.
+    subset_size: images of each side in one; all of the smaller side where there are fewer.
+
+    Raises `InputError` for features that do not match.
+    """
+    check_features(real=real, synthetic=synthetic)
+    size = min(subset_size, len(real), len(synthetic))
+    rng = numpy_stream(seed, "kernel distance")
+    estimates = []
+    for _ in range(subsets):
+        x = real[rng.choice(len(real), size, replace=False)]
+        y = synthetic[rng.choice(len(synthetic), size, replace=False)]
+        within = (_kernel(x, x), _kernel(y, y))
+        same = sum((k.sum() - np.trace(k)) / (size * (size - 1)) for k in within)
+        estimates.append(same - 2 * _kernel(x, y).mean())
+    return float(np.mean(estimates))
+
+
+def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    values: np.ndarray = (x @ y.T / x.shape[1] + 1) ** 3
+    return values

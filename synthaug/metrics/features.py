@@ -1,0 +1,66 @@
+"""Images as the numbers that they are compared by."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthaug.errors import InputError
+from synthaug.images import to_float
+
+Features: TypeAlias = Callable[[Tensor], Tensor]
+"""Floats (N, C, H, W) in [0, 1] to (N, D)."""
+
+
+def pixels(images: Tensor) -> Tensor:
+    """Every pixel is a feature."""
+    return images.flatten(1)
+
+
+def extract_features(
+    images: np.ndarray,
+    features: Features = pixels,
+    *,
+    batch_size: int = 256,
+    device: str | torch.device = "cpu",
+) -> np.ndarray:
+    """Features of stored images, float64 (N, D).
+
+    images: uint8 or uint16 (N, C, H, W).
+    features: any function or `nn.Module` from floats (B, C, H, W) in [0, 1] to (B, D), for instance
+        all but the last layer of a classifier. Pixels say little about more than brightness; what
+        a figure was measured with belongs beside it.
+
+    Raises `InputError` where `features` returns another shape.
+
+    >>> extract_features(np.zeros((3, 1, 8, 8), np.uint8)).shape
+    (3, 64)
+    """
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(images), batch_size):
+            batch = to_float(images[start : start + batch_size], device)
+            found = features(batch)
+            if found.ndim != 2 or len(found) != len(batch):
+                raise InputError(
+                    f"features: expected shape ({len(batch)}, D), got {tuple(found.shape)}"
+                )
+            parts.append(found.double().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def check_features(**sets: np.ndarray) -> None:
+    """Raise `InputError` for what are no two sets of features (N, D) of at least two items."""
+    widths = set()
+    for name, values in sets.items():
+        if values.ndim != 2 or len(values) < 2:
+            raise InputError(
+                f"{name}: expected features (N, D) of at least 2 images, got {values.shape}"
+            )
+        if not np.isfinite(values).all():
+            raise InputError(f"{name}: expected finite features")
+        widths.add(values.shape[1])
+    if len(widths) > 1:
+        raise InputError(f"expected as many features of each set, got {sorted(widths)}")

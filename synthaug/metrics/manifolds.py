@@ -1,0 +1,63 @@
+"""Whether synthetic images are like real ones, and whether all kinds of real ones occur."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from synthaug.errors import InputError
+from synthaug.metrics.features import check_features
+
+
+class Prdc(NamedTuple):
+    """Shares of images: precision and density say how likely synthetic images are, recall and
+    coverage how much of the real ones they reach. Only density can be above 1."""
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+def prdc(real: np.ndarray, synthetic: np.ndarray, *, nearest: int = 5) -> Prdc:
+    """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
+
+    A ball is put around each image, as wide as the distance to the `nearest`-th nearest of its
+    kind. Precision is the share of synthetic images in some real ball, recall that of real images
+    in some synthetic ball; density counts the real balls around a synthetic image, over `nearest`;
+    coverage is the share of real balls with a synthetic image in them.
+
+    real, synthetic: float (N, D) and (M, D), as of `extract_features`.
+
+    Raises `InputError` for features that do not match, or for fewer than `nearest` + 1 images.
+
+    >>> points = np.random.default_rng(0).normal(size=(100, 2))
+    >>> prdc(points, points + 100.0)
+    Prdc(precision=0.0, recall=0.0, density=0.0, coverage=0.0)
+    """
+    check_features(real=real, synthetic=synthetic)
+    fewest = min(len(real), len(synthetic))
+    if not 1 <= nearest < fewest:
+        raise InputError(f"nearest: expected 1 to {fewest - 1} for {fewest} images, got {nearest}")
+    real_width, synthetic_width = _widths(real, nearest), _widths(synthetic, nearest)
+    apart = _distances(real, synthetic)
+    in_real = apart < real_width[:, None]
+    return Prdc(
+        precision=float(in_real.any(0).mean()),
+        recall=float((apart < synthetic_width[None, :]).any(1).mean()),
+        density=float(in_real.sum(0).mean() / nearest),
+        coverage=float((apart.min(1) < real_width).mean()),
+    )
+
+
+def _widths(points: np.ndarray, nearest: int) -> np.ndarray:
+    """Distance of each point to its `nearest`-th nearest other."""
+    apart = _distances(points, points)
+    np.fill_diagonal(apart, 0.0)  # a point is its own nearest, but for rounding
+    widths: np.ndarray = np.partition(apart, nearest, axis=1)[:, nearest]
+    return widths
+
+
+def _distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    distances: np.ndarray = torch.cdist(torch.as_tensor(one), torch.as_tensor(other)).numpy()
+    return distances

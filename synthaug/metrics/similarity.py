@@ -1,0 +1,49 @@
+"""How alike two images are, pixel by pixel and structure by structure."""
+
+import numpy as np
+
+from synthaug.errors import InputError
+from synthaug.images import to_float
+
+
+def psnr(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Peak signal-to-noise ratio of each pair in decibels, float64 (N,); infinite for equals.
+
+    images, others: uint8 or uint16 (N, C, H, W).
+
+    >>> psnr(np.zeros((1, 1, 8, 8), np.uint8), np.full((1, 1, 8, 8), 255, np.uint8)).tolist()
+    [0.0]
+    """
+    _check_pairs(images, others)
+    error = (to_float(images) - to_float(others)).double().square().mean((1, 2, 3)).numpy()
+    with np.errstate(divide="ignore"):
+        decibels: np.ndarray = -10 * np.log10(error)
+    return decibels + 0.0
+
+
+def ssim(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Structural similarity of each pair, float64 (N,), 1 for equals: Wang et al. 2004, with their
+    normal window of 11 pixels and images reflected at their edges.
+
+    images, others: uint8 or uint16 (N, C, H, W).
+
+    >>> image = np.random.default_rng(0).integers(0, 256, (1, 1, 16, 16), dtype=np.uint8)
+    >>> ssim(image, image).tolist()
+    [1.0]
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure  # slow to load
+
+    _check_pairs(images, others)
+    found = structural_similarity_index_measure(
+        to_float(images).double(), to_float(others).double(), data_range=1.0, reduction="none"
+    )
+    values: np.ndarray = np.asarray(found)
+    return values
+
+
+def _check_pairs(images: np.ndarray, others: np.ndarray) -> None:
+    if images.shape != others.shape or images.dtype != others.dtype:
+        raise InputError(
+            f"expected pairs of one shape and type, got {images.dtype} {images.shape} and "
+            f"{others.dtype} {others.shape}"
+        )

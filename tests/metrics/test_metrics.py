@@ -1,0 +1,170 @@
+"""Metrics against other implementations, closed forms and what they are to tell apart."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import linalg, ndimage
+from sklearn.neighbors import NearestNeighbors
+from torchmetrics.image.fid import _compute_fid
+from torchmetrics.image.kid import poly_mmd
+
+from synthaug.errors import InputError
+from synthaug.metrics import (
+    extract_features,
+    frechet_distance,
+    kernel_distance,
+    prdc,
+    psnr,
+    ssim,
+)
+from synthaug.metrics.features import pixels
+from synthaug.metrics.nearest import nearest
+
+RNG = np.random.default_rng(0)
+REAL = RNG.normal(size=(60, 5))
+MADE = RNG.normal(size=(50, 5)) @ RNG.normal(size=(5, 5)) + 0.5
+
+
+def images(count: int = 6, dtype: Any = np.uint8, side: int = 16) -> np.ndarray:
+    top = np.iinfo(dtype).max
+    return RNG.integers(0, top, (count, 3, side, side), dtype, endpoint=True)
+
+
+def test_frechet_distance_is_that_of_torchmetrics_and_of_the_formula() -> None:
+    found = frechet_distance(REAL, MADE)
+    parts = [
+        torch.as_tensor(part) for each in (REAL, MADE) for part in (each.mean(0), np.cov(each.T))
+    ]
+    assert found == pytest.approx(float(_compute_fid(*parts)), rel=1e-6)
+    roots = linalg.sqrtm(np.cov(REAL.T) @ np.cov(MADE.T)).real
+    apart = ((REAL.mean(0) - MADE.mean(0)) ** 2).sum()
+    whole = apart + np.trace(np.cov(REAL.T) + np.cov(MADE.T) - 2 * roots)
+    assert found == pytest.approx(whole, rel=1e-6)
+
+
+def test_frechet_distance_of_shifted_and_scaled_normals() -> None:
+    """Of N(0, 1) and N(m, s²) in one dimension: m² + (1 - s)²."""
+    points = RNG.normal(size=(400, 1))
+    points = (points - points.mean()) / points.std(ddof=1)
+    assert frechet_distance(points, 3 * points + 2) == pytest.approx(4 + 4, rel=1e-9)
+    assert frechet_distance(REAL, REAL) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(REAL[:3], MADE[:3]) >= 0  # fewer images than features
+
+
+def test_kernel_distance_is_that_of_torchmetrics() -> None:
+    expected = float(poly_mmd(torch.as_tensor(REAL[:40]), torch.as_tensor(MADE[:40])))
+    assert kernel_distance(REAL[:40], MADE[:40], subsets=1) == pytest.approx(expected, rel=1e-6)
+
+
+def test_kernel_distance_has_no_bias() -> None:
+    found = [
+        kernel_distance(RNG.normal(size=(20, 3)), RNG.normal(size=(30, 3)), subsets=1)
+        for _ in range(300)
+    ]
+    assert abs(np.mean(found)) < 4 * np.std(found) / np.sqrt(300)
+    assert min(found) < 0 < max(found)
+    assert kernel_distance(REAL, MADE) > 1
+    assert kernel_distance(REAL, MADE, subset_size=20, seed=1) == kernel_distance(
+        REAL, MADE, subset_size=20, seed=1
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    count=st.integers(7, 40), k=st.integers(1, 6), shift=st.floats(0, 3), seed=st.integers(0, 99)
+)
+def test_prdc_counts_balls(count: int, k: int, shift: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    real, made = rng.normal(size=(count, 3)), rng.normal(size=(count + 5, 3)) + shift
+    widths = [
+        NearestNeighbors(n_neighbors=k + 1).fit(part).kneighbors(part)[0][:, -1]
+        for part in (real, made)
+    ]
+    apart = np.linalg.norm(real[:, None] - made[None], axis=2)
+    in_real, in_made = apart < widths[0][:, None], apart < widths[1][None]
+    found = prdc(real, made, nearest=k)
+    assert found.precision == pytest.approx(np.mean([column.any() for column in in_real.T]))
+    assert found.recall == pytest.approx(np.mean([row.any() for row in in_made]))
+    assert found.density == pytest.approx(in_real.sum() / (k * len(made)))
+    assert found.coverage == pytest.approx(np.mean([row.any() for row in in_real]))
+
+
+def test_prdc_tells_collapse_from_noise() -> None:
+    collapsed = prdc(REAL, REAL[:1] + 0.01 * RNG.normal(size=(50, 5)))
+    assert collapsed.precision == 1 and collapsed.recall < 0.2 and collapsed.coverage < 0.2
+    noise = prdc(REAL, 20 * RNG.normal(size=(50, 5)))
+    assert noise.precision < 0.1 and noise.density < 0.1
+    same = prdc(REAL[:30], REAL[30:])
+    assert min(same.precision, same.recall, same.coverage) > 0.6
+
+
+def test_psnr_and_ssim_of_known_pairs() -> None:
+    plain = np.full((2, 1, 16, 16), 100, np.uint8)
+    brighter = plain.copy()
+    brighter[0] += 51  # a fifth of the range
+    assert psnr(plain, brighter)[0] == pytest.approx(20 * np.log10(5), rel=1e-5)
+    assert psnr(plain, brighter)[1] == np.inf
+    one, other = images(), images()
+    for dtype in (np.uint8, np.uint16):
+        a, b = ((part.astype(dtype) * (257 if dtype == np.uint16 else 1)) for part in (one, other))
+        expected = [_ssim(x, y) for x, y in zip(one, other, strict=True)]
+        assert ssim(a, b) == pytest.approx(expected, abs=1e-6)
+    assert ssim(images(side=8), images(side=8)).shape == (6,)
+    assert ssim(one, one) == pytest.approx(np.ones(6))
+
+
+def _ssim(one: np.ndarray, other: np.ndarray) -> float:
+    """Wang's formula, by scipy's normal filter of the same width."""
+    x, y = one / 255, other / 255
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return ndimage.gaussian_filter(values, (0, 1.5, 1.5), truncate=3.5, mode="mirror")
+
+    mx, my = mean(x), mean(y)
+    vx, vy, cov = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
+    c1, c2 = 0.01**2, 0.03**2
+    similar = (2 * mx * my + c1) * (2 * cov + c2)
+    return float((similar / ((mx**2 + my**2 + c1) * (vx + vy + c2))).mean())
+
+
+def test_features_are_those_of_the_function_batch_by_batch() -> None:
+    data = images(10)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(768, 4))
+    found = extract_features(data, network, batch_size=3)
+    with torch.no_grad():
+        expected = network(torch.as_tensor(data / 255).float()).numpy()
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    with pytest.raises(InputError, match=r"expected shape \(10, D\), got \(10, 3, 16, 16\)"):
+        extract_features(data, lambda batch: batch)
+
+
+def test_nearest_finds_copies_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synthaug.metrics.nearest.CHUNK", 4)
+    data = images(20)
+    index, distance = nearest(data[[3, 17, 3]], data, pixels)
+    assert index.tolist() == [3, 17, 3] and distance.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: frechet_distance(REAL, MADE[:, :3]),
+            r"as many features of each set, got \[3, 5\]",
+        ),
+        (lambda: kernel_distance(REAL[0], MADE), r"real: expected features \(N, D\)"),
+        (lambda: prdc(REAL, MADE[:1]), "synthetic: expected features .* at least 2 images"),
+        (lambda: prdc(REAL, MADE[:5]), "nearest: expected 1 to 4 for 5 images, got 5"),
+        (lambda: prdc(REAL * np.nan, MADE), "real: expected finite features"),
+        (lambda: psnr(images(2), images(3)), "pairs of one shape and type"),
+        (lambda: ssim(images(), images(dtype=np.uint16)), "pairs of one shape and type"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(call: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        call()
