@@ -4,6 +4,8 @@ from synthaug.classifiers import Recipe, evaluate, train_classifier
 from synthaug.errors import InputError, TrainingError
 from synthaug.gain import Gain, measure_gain
 from synthaug.generators import (
+    VAEGAN,
+    CompositionGAN,
     ConditionalGAN,
     ConditionalVAE,
     RandomField,
@@ -18,6 +20,7 @@ from synthaug.pool import SamplePool
 from synthaug.reading import read_images
 
 __all__ = [
+    "CompositionGAN",
     "ConditionalGAN",
     "ConditionalVAE",
     "Gain",
@@ -34,6 +37,7 @@ __all__ = [
     "SyntheticDataset",
     "TrainingError",
     "TransferVAE",
+    "VAEGAN",
     "evaluate",
     "frechet_distance",
     "kernel_distance",

@@ -26,6 +26,8 @@ from synthaug.cli.output import describe, finish, progress, results, show_card, 
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST, read_json
 from synthaug.generators import (
+    VAEGAN,
+    CompositionGAN,
     ConditionalGAN,
     ConditionalVAE,
     Generator,
@@ -45,6 +47,8 @@ class Family(StrEnum):
 
     TRANSFER = "transfer"
     VAE = "vae"
+    VAEGAN = "vaegan"
+    COMPOSITION = "composition"
     GAN = "gan"
     STYLE_SWAP = "style-swap"
     RANDOM_FIELD = "random-field"
@@ -53,6 +57,8 @@ class Family(StrEnum):
 TRAINED: dict[Family, Callable[..., Generator]] = {
     Family.TRANSFER: TransferVAE,
     Family.VAE: ConditionalVAE,
+    Family.VAEGAN: VAEGAN,
+    Family.COMPOSITION: CompositionGAN,
     Family.GAN: ConditionalGAN,
 }
 UNTRAINED: dict[Family, Callable[[], Generator]] = {

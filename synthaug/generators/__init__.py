@@ -4,25 +4,37 @@ from pathlib import Path
 
 from synthaug.errors import InputError
 from synthaug.generators.base import Generator, read_generator_manifest
+from synthaug.generators.composition_gan import CompositionGAN
 from synthaug.generators.conditional_gan import ConditionalGAN
 from synthaug.generators.conditional_vae import ConditionalVAE
 from synthaug.generators.random_field import RandomField
 from synthaug.generators.style_swap import StyleSwap
 from synthaug.generators.transfer_vae import TransferVAE
+from synthaug.generators.vae_gan import VAEGAN
 
 FAMILIES: dict[str, type[Generator]] = {
     family.__name__: family
-    for family in (TransferVAE, ConditionalVAE, ConditionalGAN, StyleSwap, RandomField)
+    for family in (
+        TransferVAE,
+        ConditionalVAE,
+        VAEGAN,
+        CompositionGAN,
+        ConditionalGAN,
+        StyleSwap,
+        RandomField,
+    )
 }
 
 __all__ = [
     "FAMILIES",
+    "CompositionGAN",
     "ConditionalGAN",
     "ConditionalVAE",
     "Generator",
     "RandomField",
     "StyleSwap",
     "TransferVAE",
+    "VAEGAN",
     "load_generator",
 ]
 

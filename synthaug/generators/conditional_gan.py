@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from synthaug.errors import InputError
 from synthaug.generators.anchors import Classmates
 from synthaug.generators.base import Generator
-from synthaug.generators.diff_augment import POLICIES, diff_augment
+from synthaug.generators.diff_augment import check_policies, diff_augment
 from synthaug.generators.losses import hinge_discriminator, hinge_generator
 from synthaug.generators.networks import ConditionalDecoder, ProjectionDiscriminator
-from synthaug.generators.settings import expect_choice, expect_count, expect_number
+from synthaug.generators.settings import expect_count, expect_number
 from synthaug.images import LabelledImages, to_float
 from synthaug.seeding import Draws, torch_stream
 from synthaug.training import Phase, Run, Schedule, optimize
@@ -74,10 +74,7 @@ class ConditionalGAN(Generator):
             raise InputError(
                 f"batch_size: expected an even number of at least 4, got {self.batch_size}"
             )
-        if not isinstance(self.augment, (tuple, list)):
-            raise InputError(f"augment: expected a tuple of names, got {self.augment!r}")
-        for policy in self.augment:
-            expect_choice("augment", policy, POLICIES)
+        check_policies("augment", self.augment)
         for name in ("generator_rate", "discriminator_rate"):
             expect_number(name, getattr(self, name))
 

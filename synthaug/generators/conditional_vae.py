@@ -14,7 +14,9 @@ which breaks the chance correlations of light, background and pose with the clas
 cannot avoid.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,7 +29,7 @@ from synthaug.generators.losses import (
     reparametrize,
     structural_dissimilarity,
 )
-from synthaug.generators.networks import ConditionalDecoder, ConditionalEncoder
+from synthaug.generators.networks import ConditionalDecoder, ConditionalEncoder, parts_of
 from synthaug.generators.settings import (
     expect_choice,
     expect_count,
@@ -38,6 +40,14 @@ from synthaug.generators.warping import jitter
 from synthaug.images import LabelledImages, to_float
 from synthaug.seeding import Draws
 from synthaug.training import Phase, Run, Schedule, optimize
+
+
+class Batch(NamedTuple):
+    """Real images (B, C, H, W) in [0, 1] and their labels (B,)."""
+
+    images: Tensor
+    labels: Tensor
+
 
 SAMPLINGS = ("nuisance-swap", "interpolate", "jitter")
 
@@ -94,34 +104,40 @@ class ConditionalVAE(Generator):
         )
 
     def _learn(self, module: nn.Module, data: LabelledImages, run: Run) -> nn.Module:
-        images = to_float(data.images, run.device)
-        labels = torch.as_tensor(data.labels, device=run.device)
-        encoder, decoder = _parts(module)
-
-        def batches(step: int) -> tuple[Tensor, Tensor]:
-            chosen = torch.randint(len(images), (self.batch_size,)).to(run.device)
-            # Half the usual geometry, so that the code of an image is more than its number.
-            return jitter(images[chosen], angle=0.09, zoom=0.05, shift=0.1), labels[chosen]
-
-        def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
-            real, of_class = batch
-            mean, log_variance = encoder(real, of_class)
-            made = decoder(reparametrize(mean, log_variance), of_class)
-            total: Tensor = (
-                2 * (made - real).abs().mean()
-                + 0.5 * structural_dissimilarity(made, real)
-                + self.kl_weight * kl_to_standard_normal(mean, log_variance)
-            )
-            return total
+        def loss(batch: Batch) -> Tensor:
+            return self._reconstruct(module, batch)[1]
 
         optimizer = torch.optim.Adam(module.parameters(), lr=self.learning_rate)
         return optimize(
             module,
             [Phase("ConditionalVAE", optimizer, loss)],
-            batches,
+            self._batches(data, run),
             Schedule(self.steps),
             run,
         )
+
+    def _batches(self, data: LabelledImages, run: Run) -> Callable[[int], Batch]:
+        images = to_float(data.images, run.device)
+        labels = torch.as_tensor(data.labels, device=run.device)
+
+        def batches(step: int) -> Batch:
+            chosen = torch.randint(len(images), (self.batch_size,)).to(run.device)
+            # Half the usual geometry, so that the code of an image is more than its number.
+            return Batch(jitter(images[chosen], angle=0.09, zoom=0.05, shift=0.1), labels[chosen])
+
+        return batches
+
+    def _reconstruct(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The batch from its codes, (B, C, H, W), and the loss above."""
+        encoder, decoder = parts_of(module)
+        mean, log_variance = encoder(batch.images, batch.labels)
+        made = decoder(reparametrize(mean, log_variance), batch.labels)
+        loss: Tensor = (
+            2 * (made - batch.images).abs().mean()
+            + 0.5 * structural_dissimilarity(made, batch.images)
+            + self.kl_weight * kl_to_standard_normal(mean, log_variance)
+        )
+        return made, loss
 
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
         data = self._fitted()
@@ -139,7 +155,7 @@ class ConditionalVAE(Generator):
         return {**plan, "donor": donor, "donor label": lending}
 
     def _render(self, plan: dict[str, Tensor]) -> Tensor:
-        encoder, decoder = _parts(self._module)
+        encoder, decoder = parts_of(self._module)
         image, label = self._real(plan["image"]), plan["label"]
         strength = plan["strength"][:, None]
         code, _ = encoder(image, label)
@@ -153,8 +169,3 @@ class ConditionalVAE(Generator):
             return made
         made = image + made - decoder(code, label)
         return made.clamp(0, 1)
-
-
-def _parts(module: nn.Module) -> tuple[nn.Module, nn.Module]:
-    assert isinstance(module, nn.ModuleDict)
-    return module["encoder"], module["decoder"]

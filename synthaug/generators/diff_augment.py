@@ -9,10 +9,14 @@ Images are in [-1, 1]; zero, which fills what moves in or is cut out, is mid-gre
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from synthaug.errors import InputError
+from synthaug.generators.settings import expect_choice
 
 SHIFT, CUT = 1 / 8, 1 / 2  # of the height and width
 
@@ -71,3 +75,14 @@ POLICIES: dict[str, Callable[[Tensor], Tensor]] = {
     "translation": translation,
     "cutout": cutout,
 }
+
+
+def check_policies(name: str, value: Any) -> None:
+    """`value`, the setting `name`, is a tuple of policies.
+
+    >>> check_policies("augment", ("colour", "cutout"))
+    """
+    if not isinstance(value, (tuple, list)):
+        raise InputError(f"{name}: expected a tuple of names, got {value!r}")
+    for policy in value:
+        expect_choice(name, policy, POLICIES)

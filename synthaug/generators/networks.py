@@ -146,3 +146,9 @@ class ProjectionDiscriminator(nn.Module):
         logits: Tensor = self.unconditional(features).squeeze(1)
         logits = logits + (self.embed(labels) * features).sum(1)
         return logits.float()
+
+
+def parts_of(module: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """Encoder and decoder of a family that has both."""
+    assert isinstance(module, nn.ModuleDict)
+    return module["encoder"], module["decoder"]

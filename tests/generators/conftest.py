@@ -8,6 +8,8 @@ from synthaug.images import LabelledImages
 TINY = {
     "TransferVAE": {"steps": 2, "batch_size": 4, "latent": 3},
     "ConditionalVAE": {"steps": 2, "batch_size": 4, "latent": 3, "width": 4},
+    "VAEGAN": {"steps": 2, "batch_size": 4, "latent": 3, "width": 4},
+    "CompositionGAN": {"steps": 2, "batch_size": 4, "width": 4},
     "ConditionalGAN": {"steps": 2, "batch_size": 4, "latent": 3, "width": 4},
 }
 

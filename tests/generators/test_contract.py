@@ -322,7 +322,7 @@ def test_checkpoint_of_another_run_is_refused(
     left = path.read_bytes()
     other = LabelledImages(255 - data.images, data.labels, data.classes)
     with pytest.raises(InputError, match=r"training\.safetensors: .*remove it"):
-        tiny(trained_family, latent=4 if change == "settings" else 3).fit(
+        tiny(trained_family, batch_size=6 if change == "settings" else 4).fit(
             other if change == "data" else data,
             seed=1 if change == "seed" else 0,
             device="cpu",

@@ -1,0 +1,52 @@
+"""VAEGAN: what the discriminator adds to a ConditionalVAE."""
+
+import numpy as np
+import pytest
+import torch
+
+from synthaug.errors import InputError
+from synthaug.generators import VAEGAN
+from synthaug.generators.networks import ProjectionDiscriminator
+
+SMALL = {"steps": 20, "latent": 4, "width": 8, "batch_size": 8}
+
+
+def test_the_discriminator_judges_swapped_codes_under_their_new_class(data, monkeypatch):
+    seen = []
+    forward = ProjectionDiscriminator.forward
+
+    def recorded(self, images, labels):
+        seen.append((images.detach().clone(), labels.clone(), images.requires_grad))
+        return forward(self, images, labels)
+
+    monkeypatch.setattr(ProjectionDiscriminator, "forward", recorded)
+    VAEGAN(**{**SMALL, "steps": 1}, augment=()).fit(data, device="cpu")
+    (real, labels, _), (made, wanted, first), (_, again, second) = seen
+    assert torch.equal(wanted, labels.roll(1)) and torch.equal(again, wanted)
+    assert not first and second  # only the generator's turn changes the generator
+    assert real.min() >= -1 and real.max() <= 1 and made.min() >= -1 and made.max() <= 1
+
+
+def test_both_weights_change_what_is_learned(data):
+    def learned(**weights):
+        return VAEGAN(**SMALL, **weights).fit(data, device="cpu").sample(4).images
+
+    plain = learned(feature_weight=0, adversarial_weight=0)
+    assert not np.array_equal(learned(feature_weight=1, adversarial_weight=0), plain)
+    assert not np.array_equal(learned(feature_weight=0, adversarial_weight=1), plain)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"feature_weight": -1}, "feature_weight: expected a number of at least 0"),
+        ({"adversarial_weight": "much"}, "adversarial_weight: expected a number"),
+        ({"discriminator_rate": 0}, "discriminator_rate: expected a number above 0"),
+        ({"augment": ("mirror",)}, "augment: expected 'colour' or 'translation' or 'cutout'"),
+        ({"augment": "colour"}, "augment: expected a tuple of names"),
+        ({"sampling": "prior"}, "sampling: expected 'nuisance-swap'"),
+    ],
+)
+def test_wrong_settings_are_named(data, setting, message):
+    with pytest.raises(InputError, match=message):
+        VAEGAN(**{**SMALL, **setting}).fit(data, device="cpu")
