@@ -1,7 +1,6 @@
 """Datasets that hand out synthetic images, alone or among real ones."""
 
 from collections.abc import Callable, Sequence
-from operator import index as as_integer
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -255,19 +254,19 @@ class MixedDataset(_Labelled):
     @property
     def synthetic(self) -> np.ndarray:
         """Which items are synthetic in this epoch, or when they are next asked for, bool (N,)."""
-        items = range(len(self))
-        return np.array([self._pick(item) >= 0 for item in items])
-
-    def _pick(self, index: int) -> int:
-        """The index of the synthetic image that item `index` is; -1 for its own."""
-        epoch: int = self._now[0]
-        if epoch < 0:
-            epoch = self._times[index]
-        picks = self._drawn.get(epoch)
-        return self._draw(epoch, index) if picks is None else picks[index]
+        epoch = self._now[0]
+        epochs = np.asarray(self._times) if epoch < 0 else np.full(len(self), epoch)
+        picks = np.empty(len(self), dtype=np.int64)
+        for each in np.unique(epochs):
+            items = np.flatnonzero(epochs == each)
+            picks[items] = self._picks(int(each), items)
+        return picks >= 0
 
     def _draw(self, epoch: int, index: int) -> int:
-        """Draw a whole epoch at once, which is the quickest where all of it is asked for."""
+        """The index of the synthetic image that an item is in an epoch; -1 for its own.
+
+        A whole epoch is drawn at once, which is the quickest where all of it is asked for.
+        """
         if self._now[0] < 0 and self._drawn and epoch < max(self._drawn):
             # A straggler, as where a sampler draws with replacement.
             return int(self._picks(epoch, np.array([index]))[0])
@@ -294,13 +293,20 @@ class MixedDataset(_Labelled):
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         # This runs for every image of a training: each microsecond here is one of theirs.
-        index = as_integer(index)  # of numpy's or torch's, too
-        index = index + len(self._labels) if index < 0 else index
-        pick = self._pick(index)
-        self._times[index] += 1
-        image, label = pair_of(self.real[index]) if pick < 0 else self._made(pick, index)
+        if index < 0:
+            index += len(self._labels)
+        epoch: int = self._now[0]
+        if epoch < 0:
+            epoch = self._times[index]
+            self._times[index] = epoch + 1
+        picks = self._drawn.get(epoch)
+        pick = self._draw(epoch, index) if picks is None else picks[index]
+        item = self._made(pick, index) if pick >= 0 else self.real[index]
+        image, label = item if type(item) is tuple and len(item) == 2 else pair_of(item)
         if self._rows is not None:
             label = self._own_rows[self._labels[index]] if pick < 0 else self._rows[pick]
+        if self.transform is None and self.transforms is None and self.target_transform is None:
+            return image, label
         return self._transformed(image, label)
 
     def _made(self, pick: int, index: int) -> tuple[Any, Any]:
