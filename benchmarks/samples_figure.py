@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from synthaug import (
+    VAEGAN,
+    CompositionGAN,
     ConditionalGAN,
     ConditionalVAE,
     LabelledImages,
@@ -34,13 +36,20 @@ def rows(data: LabelledImages) -> dict[str, np.ndarray]:
     }
     transfer.donors = "within"
     found["TransferVAE, within class"] = transfer.sample(labels, seed=1).images
-    for family in (ConditionalVAE, ConditionalGAN, StyleSwap, RandomField):
+    for family in (
+        ConditionalVAE,
+        VAEGAN,
+        CompositionGAN,
+        ConditionalGAN,
+        StyleSwap,
+        RandomField,
+    ):
         found[family.__name__] = family().fit(data, device="cpu").sample(labels, seed=1).images
     return {name: images[:, 0] for name, images in found.items()}
 
 
 def draw(images: dict[str, np.ndarray], path: Path) -> None:
-    figure = Figure(figsize=(9, 3.4), dpi=160, layout="constrained")
+    figure = Figure(figsize=(9, 0.43 * len(images)), dpi=160, layout="constrained")
     for place, (name, row) in zip(figure.subplots(len(images), 1), images.items(), strict=True):
         place.imshow(np.concatenate(row, axis=1), cmap="gray", interpolation="nearest")
         place.set_xticks([])
