@@ -83,3 +83,9 @@ def test_the_import_is_light() -> None:
         [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_package_is_plain_python() -> None:
+    """Nothing to compile: no other files than modules and the report's template."""
+    kinds = {path.suffix for path in ROOT.rglob("*") if path.is_file()}
+    assert kinds - {".pyc"} == {".py", ".jinja"}

@@ -148,6 +148,19 @@ def test_what_does_not_match_is_refused(pool: SamplePool, given: Any, message: s
         MixSynthetic(pool, p=1.0)(**{"image": image(), "label": 0, **given})
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"p": 1.5}, "p\n.*less than or equal to 1"),
+        ({"label_key": 3}, "label_key\n.*valid string"),
+        ({"interpolation": "linear"}, "interpolation\n.*valid integer"),
+    ],
+)
+def test_arguments_are_checked(pool: SamplePool, options: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        MixSynthetic(pool, **options)
+
+
 def test_a_missing_label_and_a_missing_pool_are_named(pool: SamplePool, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"requires \['label'\] missing keys: \{'label'\}"):
         MixSynthetic(pool, p=1.0)(image=image())
