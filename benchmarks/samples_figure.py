@@ -10,16 +10,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from synthaug import (
-    VAEGAN,
-    CompositionGAN,
-    ConditionalGAN,
-    ConditionalVAE,
     LabelledImages,
-    RandomField,
-    StyleSwap,
     TransferVAE,
     read_images,
 )
+from synthaug.generators import FAMILIES
 from synthaug.reading import draw_subset
 
 CLASSES, EACH = 10, 2
@@ -36,15 +31,9 @@ def rows(data: LabelledImages) -> dict[str, np.ndarray]:
     }
     transfer.donors = "within"
     found["TransferVAE, within class"] = transfer.sample(labels, seed=1).images
-    for family in (
-        ConditionalVAE,
-        VAEGAN,
-        CompositionGAN,
-        ConditionalGAN,
-        StyleSwap,
-        RandomField,
-    ):
-        found[family.__name__] = family().fit(data, device="cpu").sample(labels, seed=1).images
+    for family in FAMILIES.values():
+        if family is not TransferVAE:
+            found[family.__name__] = family().fit(data, device="cpu").sample(labels, seed=1).images
     return {name: images[:, 0] for name, images in found.items()}
 
 

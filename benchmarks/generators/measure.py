@@ -20,22 +20,15 @@ import numpy as np
 import torch
 
 from synthaug import (
-    VAEGAN,
-    CompositionGAN,
-    ConditionalGAN,
-    ConditionalVAE,
     LabelledImages,
-    RandomField,
     Recipe,
-    StyleSwap,
-    TransferVAE,
     evaluate,
     prdc,
     read_images,
     train_classifier,
 )
 from synthaug.classifiers import predict
-from synthaug.generators import Generator
+from synthaug.generators import FAMILIES
 from synthaug.metrics import extract_features
 from synthaug.reading import draw_subset
 from synthaug.training import resolve_device
@@ -43,15 +36,6 @@ from synthaug.versions import versions
 
 RESULTS = Path(__file__).parent / "results"
 EACH = 100  # synthetic images a class
-FAMILIES: tuple[type[Generator], ...] = (
-    TransferVAE,
-    ConditionalVAE,
-    VAEGAN,
-    CompositionGAN,
-    ConditionalGAN,
-    StyleSwap,
-    RandomField,
-)
 RECIPE = Recipe(automatic="randaugment", weight_decay=0.01)
 
 
@@ -85,7 +69,7 @@ def measure(
     features = torch.nn.Sequential(judge[0], judge[1].features)
     real = extract_features(others.images, features)
     rows = []
-    for family in FAMILIES:
+    for family in FAMILIES.values():
         start = time.perf_counter()
         generator = family().fit(few, seed=seed)
         fitted = time.perf_counter()

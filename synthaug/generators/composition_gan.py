@@ -26,19 +26,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from synthaug.generators.adversary import Adversary, Shown
 from synthaug.generators.anchors import Classmates, draw_member
 from synthaug.generators.base import Generator
-from synthaug.generators.diff_augment import check_policies, diff_augment
-from synthaug.generators.losses import (
-    hinge_discriminator,
-    hinge_generator,
-    structural_dissimilarity,
-)
-from synthaug.generators.networks import ProjectionDiscriminator, parts_of, pyramid
+from synthaug.generators.diff_augment import check_policies
+from synthaug.generators.losses import structural_dissimilarity
+from synthaug.generators.networks import parts_of, pyramid
 from synthaug.generators.settings import expect_count, expect_number
 from synthaug.generators.warping import jitter
 from synthaug.images import LabelledImages, to_float
-from synthaug.seeding import Draws, torch_stream
+from synthaug.seeding import Draws
 from synthaug.training import Phase, Run, Schedule, optimize
 
 
@@ -104,11 +101,10 @@ class CompositionGAN(Generator):
 
     def _learn(self, module: nn.Module, data: LabelledImages, run: Run) -> nn.Module:
         encoder, decoder = parts_of(module)
-        with torch_stream(run.seed, "discriminator"):
-            judge = ProjectionDiscriminator(data.image_shape, len(data.classes), self.width)
-            judge = judge.to(run.device)
+        shape, classes, rate = data.image_shape, len(data.classes), self.discriminator_rate
+        adversary = Adversary(shape, classes, self.width, self.augment, rate, run)
         images = to_float(data.images, run.device)
-        classmates = Classmates(data.labels, len(data.classes))
+        classmates = Classmates(data.labels, classes)
         labels = torch.as_tensor(data.labels)
 
         def batches(step: int) -> _Batch:
@@ -125,19 +121,12 @@ class CompositionGAN(Generator):
                 noise.to(run.device),
             )
 
-        def judged(shown: Tensor, of_class: Tensor) -> Tensor:
-            logits: Tensor = judge(diff_augment(shown * 2 - 1, self.augment), of_class)
-            return logits
+        def show(batch: _Batch) -> tuple[Shown, Shown]:
+            made = decoder(compose(encoder, batch.images, batch.noise))
+            return Shown(batch.images[:, 0], batch.labels), Shown(made, batch.labels)
 
-        def discriminator_loss(batch: _Batch) -> Tensor:
-            judge.requires_grad_(True)
-            with torch.no_grad():
-                made = decoder(compose(encoder, batch.images, batch.noise))
-            real = judged(batch.images[:, 0], batch.labels)
-            return hinge_discriminator(real, judged(made, batch.labels))
-
-        def generator_loss(batch: _Batch) -> Tensor:
-            judge.requires_grad_(False)  # its gradients would be computed and thrown away
+        def loss(batch: _Batch) -> Tensor:
+            adversary.rest()
             first = batch.images[:, 0]
             again = decoder(encoder(first))
             composed = compose(encoder, batch.images, batch.noise)
@@ -146,18 +135,14 @@ class CompositionGAN(Generator):
                 2 * (again - first).abs().mean()
                 + 0.5 * structural_dissimilarity(again, first)
                 + self.consistency * (encoder(made) - composed.detach()).abs().mean()
-                + self.adversarial_weight * hinge_generator(judged(made, batch.labels))
+                + self.adversarial_weight * adversary.fooled(Shown(made, batch.labels))
             )
             return total
 
-        judging = torch.optim.Adam(judge.parameters(), self.discriminator_rate, betas=(0.0, 0.99))
-        making = torch.optim.Adam(module.parameters(), lr=self.learning_rate)
+        optimizer = torch.optim.Adam(module.parameters(), lr=self.learning_rate)
         return optimize(
-            nn.ModuleDict({"generator": module, "discriminator": judge}),
-            [
-                Phase("discriminator", judging, discriminator_loss),
-                Phase("generator", making, generator_loss),
-            ],
+            nn.ModuleDict({"generator": module, "discriminator": adversary.network}),
+            [adversary.phase(show), Phase("generator", optimizer, loss)],
             batches,
             Schedule(self.steps),
             run,

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from synthaug.generators.adversary import Adversary, Shown
 from synthaug.generators.conditional_vae import Batch, ConditionalVAE
-from synthaug.generators.diff_augment import check_policies, diff_augment
-from synthaug.generators.losses import hinge_discriminator, hinge_generator, reparametrize
-from synthaug.generators.networks import ProjectionDiscriminator, parts_of
+from synthaug.generators.diff_augment import check_policies
+from synthaug.generators.losses import reparametrize
+from synthaug.generators.networks import parts_of
 from synthaug.generators.settings import expect_number
 from synthaug.images import LabelledImages
-from synthaug.seeding import torch_stream
 from synthaug.training import Phase, Run, Schedule, optimize
 
 
@@ -57,43 +57,31 @@ class VAEGAN(ConditionalVAE):
 
     def _learn(self, module: nn.Module, data: LabelledImages, run: Run) -> nn.Module:
         encoder, decoder = parts_of(module)
-        with torch_stream(run.seed, "discriminator"):
-            judge = ProjectionDiscriminator(data.image_shape, len(data.classes), self.width)
-            judge = judge.to(run.device)
+        shape, classes, rate = data.image_shape, len(data.classes), self.discriminator_rate
+        adversary = Adversary(shape, classes, self.width, self.augment, rate, run)
 
-        def judged(images: Tensor, labels: Tensor) -> Tensor:
-            logits: Tensor = judge(diff_augment(images * 2 - 1, self.augment), labels)
-            return logits
-
-        def swapped(batch: Batch) -> Tensor:
+        def swapped(batch: Batch) -> Shown:
             """The code of each image decoded with the class of the next."""
-            code = reparametrize(*encoder(batch.images, batch.labels))
-            made: Tensor = decoder(code, batch.labels.roll(1))
-            return made
+            labels = batch.labels.roll(1)
+            return Shown(decoder(reparametrize(*encoder(*batch)), labels), labels)
 
-        def discriminator_loss(batch: Batch) -> Tensor:
-            judge.requires_grad_(True)
-            with torch.no_grad():
-                made = swapped(batch)
-            real = judged(batch.images, batch.labels)
-            return hinge_discriminator(real, judged(made, batch.labels.roll(1)))
-
-        def generator_loss(batch: Batch) -> Tensor:
-            judge.requires_grad_(False)  # its gradients would be computed and thrown away
-            made, loss = self._reconstruct(module, batch)
-            of_made, of_real = (judge.features(x * 2 - 1) for x in (made, batch.images))
-            apart = (of_made - of_real.detach()).abs().mean()
-            fooled = hinge_generator(judged(swapped(batch), batch.labels.roll(1)))
-            total: Tensor = loss + self.feature_weight * apart + self.adversarial_weight * fooled
+        def loss(batch: Batch) -> Tensor:
+            adversary.rest()
+            made, reconstruction = self._reconstruct(module, batch)
+            seen, wanted = adversary.features(made), adversary.features(batch.images).detach()
+            total: Tensor = (
+                reconstruction
+                + self.feature_weight * (seen - wanted).abs().mean()
+                + self.adversarial_weight * adversary.fooled(swapped(batch))
+            )
             return total
 
-        judging = torch.optim.Adam(judge.parameters(), self.discriminator_rate, betas=(0.0, 0.99))
-        making = torch.optim.Adam(module.parameters(), lr=self.learning_rate)
+        optimizer = torch.optim.Adam(module.parameters(), lr=self.learning_rate)
         return optimize(
-            nn.ModuleDict({"generator": module, "discriminator": judge}),
+            nn.ModuleDict({"generator": module, "discriminator": adversary.network}),
             [
-                Phase("discriminator", judging, discriminator_loss),
-                Phase("generator", making, generator_loss),
+                adversary.phase(lambda batch: (Shown(*batch), swapped(batch))),
+                Phase("generator", optimizer, loss),
             ],
             self._batches(data, run),
             Schedule(self.steps),
