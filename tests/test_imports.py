@@ -66,7 +66,7 @@ def test_a_module_imports_only_from_rooms_before_it(path: Path) -> None:
     [
         ("images.py", "import synthaug.training"),
         ("images.py", "def f():\n    from synthaug.pool import SamplePool"),
-        ("pool/export.py", "from synthaug.mixing.datasets import MixedDataset"),
+        ("pool/export.py", "from synthaug.mixing.mixed import MixedDataset"),
         ("pool/export.py", "from ..mixing import MixedDataset"),
         ("mixing/forms.py", "from synthaug import classifiers"),
         ("mixing/forms.py", "from synthaug import MixedDataset"),

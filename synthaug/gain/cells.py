@@ -35,12 +35,12 @@ from synthaug.gain.leaks import without_copies
 from synthaug.gain.parts import Part, plan_parts
 from synthaug.generators import Generator
 from synthaug.images import LabelledImages, Samples
+from synthaug.mixing.labels import mixed_labels
 from synthaug.pool import SamplePool
 from synthaug.seeding import stream_seed
 from synthaug.versions import versions
 
 KIND = "cell"
-TEACHER_SHARE = 0.5  # of a mixed label (DM-KD: half one-hot, half posterior)
 POOL_PER_IMAGE, LARGEST_POOL = 20, 20_000
 
 Report = Callable[[str, int, int], None]
@@ -184,10 +184,7 @@ def _soften(study: Study, cell: Cell, images: np.ndarray, labels: np.ndarray) ->
     """One-hot labels, half of each replaced by the teacher's posterior, float32 (M, K)."""
     assert cell.teacher is not None
     teacher = load_network(study, Cell(cell.teacher, cell.seed, cell.part, cell.steps))
-    posterior = predict(teacher, images, device=study.device)
-    one_hot = np.eye(posterior.shape[1], dtype=np.float32)[labels]
-    mixed: np.ndarray = (1 - TEACHER_SHARE) * one_hot + TEACHER_SHARE * posterior
-    return mixed
+    return mixed_labels(labels, predict(teacher, images, device=study.device))
 
 
 def _pool_directory(study: Study, source: Source, seed: int, part: str) -> Path:

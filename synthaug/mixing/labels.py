@@ -8,7 +8,7 @@ from synthaug.errors import InputError
 from synthaug.images import Samples
 
 Labels = Literal["hard", "soft", "mixed"]
-SOFT_SHARE = 0.5  # of a mixed label (Data-free distillation: half one-hot, half posterior)
+SOFT_SHARE = 0.5  # of a mixed label (DM-KD: half one-hot, half posterior)
 
 
 def check_labels(labels: str) -> None:
@@ -25,7 +25,8 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
 
 def mixed_labels(labels: np.ndarray, soft: np.ndarray) -> np.ndarray:
     """Half of each one-hot label replaced by its soft row, float32 (M, K)."""
-    return (1 - SOFT_SHARE) * one_hot(labels, soft.shape[1]) + SOFT_SHARE * soft
+    mixed: np.ndarray = (1 - SOFT_SHARE) * one_hot(labels, soft.shape[1]) + SOFT_SHARE * soft
+    return mixed
 
 
 def label_rows(samples: Samples, classes: int, labels: str) -> np.ndarray:

@@ -9,8 +9,9 @@ from torch import distributed
 from torch.utils.data import ConcatDataset, Sampler, Subset
 
 from synthaug.errors import InputError
-from synthaug.mixing.datasets import MixedDataset, SyntheticDataset
 from synthaug.mixing.drawing import replaced_positions
+from synthaug.mixing.mixed import MixedDataset
+from synthaug.mixing.synthetic import SyntheticDataset
 from synthaug.seeding import numpy_stream
 
 

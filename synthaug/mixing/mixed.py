@@ -1,104 +1,28 @@
-"""Datasets that hand out synthetic images, alone or among real ones."""
+"""A real Dataset with synthetic images among its own."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from torchvision.datasets import VisionDataset
-from torchvision.datasets.vision import StandardTransform
 
 from synthaug.errors import InputError
-from synthaug.images import to_pil
-from synthaug.mixing.depth import DepthGuard
+from synthaug.mixing.appended import hosts_of, rounded
 from synthaug.mixing.drawing import ClassDrawer
 from synthaug.mixing.forms import form_of, pair_of
 from synthaug.mixing.labels import Labels, check_labels, label_rows, one_hot
 from synthaug.mixing.ratio import Ratio, share_per_class
+from synthaug.mixing.synthetic import LabelledDataset, Transform
 from synthaug.pool import SamplePool
 from synthaug.reading import classes_of, labels_of, source_of, sources_of
-from synthaug.seeding import numpy_stream, stream_seed, uniform_at
+from synthaug.seeding import stream_seed, uniform_at
 
-Transform = Callable[[Any], Any]
 Mode = Literal["replace", "append", "balance"]
 DEFAULT_RATIO = 0.5
 KEPT_EPOCHS = 3  # as many as can be under way at once: workers run ahead of each other
 
 
-class _Labelled(VisionDataset):  # type: ignore[misc]
-    """torchvision's contract: transforms that can be set at any time, and labels in sight."""
-
-    classes: list[str]
-    targets: list[int]
-
-    def __init__(
-        self,
-        transform: Transform | None,
-        target_transform: Transform | None,
-        transforms: Callable[[Any, Any], Any] | None,
-    ) -> None:
-        super().__init__(None, transforms, transform, target_transform)
-        self._guard = DepthGuard()
-
-    @property
-    def class_to_idx(self) -> dict[str, int]:
-        """Class names with their labels."""
-        return {name: index for index, name in enumerate(self.classes)}
-
-    def _transformed(self, image: Any, label: Any) -> tuple[Any, Any]:
-        joint = self.transforms
-        if joint is not None and type(joint) is not StandardTransform:
-            return joint(image, label)  # type: ignore[no-any-return]
-        if self.transform is not None:
-            self._guard.check(self.transform, image)
-            image = self.transform(image)
-        if self.target_transform is not None:
-            label = self.target_transform(label)
-        return image, label
-
-
-class SyntheticDataset(_Labelled):
-    """The pool alone, as PIL images with their labels.
-
-    transform, target_transform: applied to each image and each label; or
-    transforms: applied to both together, `transforms(image, label)`.
-
-    `.classes`, `.class_to_idx` and `.targets` are those of the pool.
-
-    >>> import tempfile
-    >>> from synthaug import SamplePool, StyleSwap, SyntheticDataset, read_images
-    >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
-    >>> with tempfile.TemporaryDirectory() as directory:
-    ...     dataset = SyntheticDataset(SamplePool.create(directory + "/pool", generator, 2))
-    ...     len(dataset), dataset[0][0].size, dataset[0][1]
-    (20, (16, 16), 0)
-    """
-
-    def __init__(
-        self,
-        pool: SamplePool,
-        transform: Transform | None = None,
-        target_transform: Transform | None = None,
-        transforms: Callable[[Any, Any], Any] | None = None,
-    ) -> None:
-        super().__init__(transform, target_transform, transforms)
-        self.pool = pool
-        self.classes = list(pool.classes)
-        self.targets = pool.targets
-
-    def __len__(self) -> int:
-        return len(self.pool)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        image, label = self.pool[index]
-        return self._transformed(to_pil(image), label)
-
-    def extra_repr(self) -> str:
-        """What the pool is."""
-        return repr(self.pool)
-
-
-class MixedDataset(_Labelled):
+class MixedDataset(LabelledDataset):
     """A real Dataset with synthetic images of the same classes among its own.
 
     real: any map-style Dataset of (image, label). Its own transforms are applied to the synthetic
@@ -164,7 +88,7 @@ class MixedDataset(_Labelled):
         self._labels: list[int] = self._label_array.tolist()  # quicker for one at a time
         # The real item that each item is, or whose transforms it has.
         self._places = np.concatenate(
-            [np.arange(len(real_labels)), _hosts(real_labels, added, seed)]
+            [np.arange(len(real_labels)), hosts_of(real_labels, added, seed)]
         )
         # -1 until it is set; then items count for themselves how often they were asked for.
         self._epoch = torch.full((1,), -1, dtype=torch.int64)
@@ -185,7 +109,7 @@ class MixedDataset(_Labelled):
                 f"ratio: expected a share below 1 to append, got 1.0 for class "
                 f"{self.classes[full[0]]!r}"
             )
-        return _rounded(counts * shares / (1 - shares), self.seed)
+        return rounded(counts * shares / (1 - shares), self.seed)
 
     def _prepare(self) -> None:
         samples = self.pool.samples
@@ -352,27 +276,6 @@ def _check_options(ratio: Ratio | None, mode: str, per_class: int | None) -> Non
         raise InputError(
             "ratio: a share that changes with the epoch would change the length; use mode='replace'"
         )
-
-
-def _rounded(quotas: np.ndarray, seed: int) -> np.ndarray:
-    """Whole numbers that add up to the rounded sum: the largest remainders are rounded up."""
-    whole: np.ndarray = np.floor(quotas).astype(np.int64)
-    missing = round(float(quotas.sum())) - int(whole.sum())
-    ties = numpy_stream(seed, "append", "rounding").random(len(quotas))
-    order = np.lexsort((ties, -(quotas - whole)))
-    whole[order[:missing]] += 1
-    return whole
-
-
-def _hosts(labels: np.ndarray, added: np.ndarray, seed: int) -> np.ndarray:
-    """For each added item a real one whose transforms it goes through, int64 (A,): of its class,
-    each in turn; where the class has none, of any."""
-    order = numpy_stream(seed, "append").permutation(len(labels))
-    hosts: np.ndarray = np.resize(order, len(added))
-    for label in np.intersect1d(added, labels):
-        of_class = added == label
-        hosts[of_class] = np.resize(order[labels[order] == label], of_class.sum())
-    return hosts
 
 
 def _shared_classes(real: Any, pool: SamplePool) -> list[str]:

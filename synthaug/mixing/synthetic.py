@@ -1,0 +1,86 @@
+"""The pool as a Dataset, and what all our Datasets share with torchvision's."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torchvision.datasets import VisionDataset
+from torchvision.datasets.vision import StandardTransform
+
+from synthaug.images import to_pil
+from synthaug.mixing.depth import DepthGuard
+from synthaug.pool import SamplePool
+
+Transform = Callable[[Any], Any]
+
+
+class LabelledDataset(VisionDataset):  # type: ignore[misc]
+    """torchvision's contract: transforms that can be set at any time, and labels in sight."""
+
+    classes: list[str]
+    targets: list[int]
+
+    def __init__(
+        self,
+        transform: Transform | None,
+        target_transform: Transform | None,
+        transforms: Callable[[Any, Any], Any] | None,
+    ) -> None:
+        super().__init__(None, transforms, transform, target_transform)
+        self._guard = DepthGuard()
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """Class names with their labels."""
+        return {name: index for index, name in enumerate(self.classes)}
+
+    def _transformed(self, image: Any, label: Any) -> tuple[Any, Any]:
+        joint = self.transforms
+        if joint is not None and type(joint) is not StandardTransform:
+            return joint(image, label)  # type: ignore[no-any-return]
+        if self.transform is not None:
+            self._guard.check(self.transform, image)
+            image = self.transform(image)
+        if self.target_transform is not None:
+            label = self.target_transform(label)
+        return image, label
+
+
+class SyntheticDataset(LabelledDataset):
+    """The pool alone, as PIL images with their labels.
+
+    transform, target_transform: applied to each image and each label; or
+    transforms: applied to both together, `transforms(image, label)`.
+
+    `.classes`, `.class_to_idx` and `.targets` are those of the pool.
+
+    >>> import tempfile
+    >>> from synthaug import SamplePool, StyleSwap, SyntheticDataset, read_images
+    >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     dataset = SyntheticDataset(SamplePool.create(directory + "/pool", generator, 2))
+    ...     len(dataset), dataset[0][0].size, dataset[0][1]
+    (20, (16, 16), 0)
+    """
+
+    def __init__(
+        self,
+        pool: SamplePool,
+        transform: Transform | None = None,
+        target_transform: Transform | None = None,
+        transforms: Callable[[Any, Any], Any] | None = None,
+    ) -> None:
+        super().__init__(transform, target_transform, transforms)
+        self.pool = pool
+        self.classes = list(pool.classes)
+        self.targets = pool.targets
+
+    def __len__(self) -> int:
+        return len(self.pool)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        image, label = self.pool[index]
+        return self._transformed(to_pil(image), label)
+
+    def extra_repr(self) -> str:
+        """What the pool is."""
+        return repr(self.pool)
