@@ -83,7 +83,7 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         self.pool, self.ratio, self.labels, self.p = pool, ratio, labels, p
         self.num_classes = num_classes or len(pool.classes)
         self.mean, self.std = mean, std
-        self._normalization = _normalization(mean, std)
+        self._normalization = _normalization(mean, std, pool.samples.images.shape[1])
         self._rows()  # says early where soft labels are missing
         self._labels_getter = _default_labels if labels_getter == "default" else labels_getter
         self._banks: dict[torch.device, Bank] = {}
@@ -172,6 +172,11 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
                 f"labels: the pool holds the classes 0 to {classes - 1}, the batch has labels "
                 f"from {int(labels.min())} to {int(labels.max())}"
             )
+        if labels.is_floating_point() and bool(labels[:, classes:].any()):
+            raise InputError(
+                f"labels: the pool holds the classes 0 to {classes - 1}, the batch has "
+                f"probabilities of others, up to {self.num_classes - 1}"
+            )
         if not images.is_floating_point():
             return
         low, high = images.amin((0, 2, 3)).float().cpu(), images.amax((0, 2, 3)).float().cpu()
@@ -208,17 +213,18 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
 
 
 def _normalization(
-    mean: float | Sequence[float] | None, std: float | Sequence[float] | None
+    mean: float | Sequence[float] | None, std: float | Sequence[float] | None, channels: int
 ) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation, one or three of each."""
+    """Mean and standard deviation, one of each or one a channel."""
     if (mean is None) != (std is None):
         raise InputError("mean, std: expected both or neither")
     if mean is None or std is None:
         return [0.0], [1.0]
     means, stds = (list(np.atleast_1d(np.asarray(v, dtype=float))) for v in (mean, std))
-    if len(means) not in (1, 3) or len(stds) not in (1, 3) or min(stds) <= 0:
+    if any(len(each) not in (1, channels) for each in (means, stds)) or min(stds) <= 0:
         raise InputError(
-            f"mean, std: expected one number or one a channel, std above 0, got {mean} and {std}"
+            f"mean, std: expected one number or {channels}, one a channel, std above 0, got {mean} "
+            f"and {std}"
         )
     return means, stds
 

@@ -293,8 +293,8 @@ def test_memory_format_is_kept(pool: SamplePool) -> None:
         ({"labels": "soft"}, "labels='soft': the pool holds no soft labels; make it with"),
         ({"num_classes": 2}, "num_classes: expected at least the pool's 3, got 2"),
         ({"mean": 0.5}, "mean, std: expected both or neither"),
-        ({"mean": 0.5, "std": 0.0}, "mean, std: expected one number or one a channel, std above 0"),
-        ({"mean": [0.5, 0.5], "std": 1}, "expected one number or one a channel"),
+        ({"mean": 0.5, "std": 0.0}, "mean, std: expected one number or 3, .* std above 0"),
+        ({"mean": [0.5, 0.5], "std": 1}, "expected one number or 3, one a channel"),
         ({"labels_getter": "second"}, 'labels_getter: expected "default" or a function'),
     ],
 )
@@ -320,6 +320,11 @@ IMAGES, LABELS = batch()
         ({"mean": 0.5, "std": 0.2}, (IMAGES / 255, LABELS), "as if it were not normalised; leave"),
         ({}, (IMAGES, LABELS + 1), "holds the classes 0 to 2, the batch has labels from 1 to 3"),
         ({}, (IMAGES, LABELS - 1), "holds the classes 0 to 2, the batch has labels from -1 to 1"),
+        (
+            {"num_classes": 5},
+            (IMAGES, torch.full((16, 5), 0.2)),
+            "the classes 0 to 2, the batch has probabilities of others, up to 4",
+        ),
         ({}, (IMAGES, LABELS[:9]), "a label for each image, got 16 and 9"),
         ({}, (IMAGES, LABELS.float()), r"integers \(B,\) or .* got torch.float32 \(16,\)"),
         ({}, (IMAGES, torch.zeros(16, 4)), r"probabilities \(B, 3\), got torch.float32 \(16, 4\)"),
