@@ -16,16 +16,19 @@ from synthaug.generators import (
 from synthaug.images import LabelledImages, Samples
 from synthaug.metrics import frechet_distance, kernel_distance, prdc, psnr, ssim
 from synthaug.mixing import MixedDataset, MixSynthetic, RatioBatchSampler, SyntheticDataset
-from synthaug.pool import SamplePool
+from synthaug.pool import ClassifierAgreement, DistanceFilter, MemorizationFilter, SamplePool
 from synthaug.reading import read_images
 
 __all__ = [
+    "ClassifierAgreement",
     "CompositionGAN",
     "ConditionalGAN",
     "ConditionalVAE",
+    "DistanceFilter",
     "Gain",
     "InputError",
     "LabelledImages",
+    "MemorizationFilter",
     "MixSynthetic",
     "MixedDataset",
     "RandomField",

@@ -1,5 +1,12 @@
-"""The pool: synthetic images on disk, ready to be mixed in."""
+"""Pool: synthetic images on disk, and which of them are fit for it."""
 
+from synthaug.pool.filters import ClassifierAgreement, DistanceFilter, MemorizationFilter
 from synthaug.pool.sample_pool import Filter, SamplePool
 
-__all__ = ["Filter", "SamplePool"]
+__all__ = [
+    "ClassifierAgreement",
+    "DistanceFilter",
+    "Filter",
+    "MemorizationFilter",
+    "SamplePool",
+]

@@ -27,6 +27,7 @@ from synthaug.seeding import stream_seed
 from synthaug.versions import versions
 
 KIND = "sample pool"
+FEWEST_A_ROUND = 32  # sampled of each class that is not full
 MOST_ROUNDS = 20  # how often more is sampled where filters reject
 _CARD = (
     "classes",
@@ -217,6 +218,12 @@ def _concatenate(parts: Sequence[Samples]) -> Samples:
     return Samples(*(joined(field.name) for field in fields(Samples)))
 
 
+def _first(labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Indices of the first `counts[k]` of each class k."""
+    found = [np.flatnonzero(labels == label)[:count] for label, count in enumerate(counts)]
+    return np.concatenate(found)
+
+
 def _fill(
     generator: Generator,
     per_class: int,
@@ -231,11 +238,14 @@ def _fill(
     missing = np.full(len(generator.classes), per_class)
     parts, drawn = [], 0
     for turn in range(MOST_ROUNDS):
-        wanted = np.repeat(np.arange(len(missing)), missing)
+        # Never a few only: what a filter lets through one in ten times is soon found.
+        counts = np.where(missing > 0, np.maximum(missing, FEWEST_A_ROUND), 0)
+        wanted = np.repeat(np.arange(len(missing)), counts)
         samples = generator.sample(wanted, seed=stream_seed(seed, "round", turn))
         drawn += len(samples)
         for rule in filters:
             samples = samples.subset(np.flatnonzero(rule.keep(samples, reference)))
+        samples = samples.subset(_first(samples.labels, missing))
         parts.append(samples)
         missing = missing - np.bincount(samples.labels, minlength=len(missing))
         if not missing.any():

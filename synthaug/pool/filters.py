@@ -1,0 +1,135 @@
+"""Which samples are fit for a pool: of the class they were made for, neither odd nor copied.
+
+Distances are measured against what is usual: the median distance from a real image to the nearest
+other one of its class. What is far for one data set is near for another.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthaug.errors import InputError
+from synthaug.images import LabelledImages, Samples, to_float
+from synthaug.metrics.features import Features, pixels
+from synthaug.metrics.nearest import nearest
+
+BATCH = 256
+
+
+class ClassifierAgreement:
+    """Keeps samples in which a classifier sees the class that they were made for.
+
+    network: any function or `nn.Module` from floats (B, C, H, W) in [0, 1] to logits (B, K), on
+        `device`. One that learned from the same few images is a poor judge: it keeps what it knows
+        already, and drops much of what would help.
+    confidence: the least probability of the class, from 0 to 1.
+
+    >>> samples = Samples(np.zeros((2, 1, 8, 8), np.uint8), [0, 1])
+    >>> always_zero = lambda images: torch.tensor([[4.0, 0.0]]).repeat(len(images), 1)
+    >>> ClassifierAgreement(always_zero).keep(samples, None).tolist()
+    [True, False]
+    """
+
+    def __init__(
+        self,
+        network: Callable[[Tensor], Tensor],
+        confidence: float = 0.0,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if not 0 <= confidence <= 1:
+            raise InputError(f"confidence: expected a number from 0 to 1, got {confidence}")
+        self.network, self.confidence, self.device = network, confidence, device
+
+    def keep(self, samples: Samples, reference: LabelledImages | None) -> np.ndarray:
+        """bool (M,): which samples to keep; real images are not asked for."""
+        parts = []
+        with torch.inference_mode():
+            for start in range(0, len(samples), BATCH):
+                batch = to_float(samples.images[start : start + BATCH], self.device)
+                parts.append(self.network(batch).float().softmax(1).cpu())
+        posterior = torch.cat(parts).numpy()
+        of_class = posterior[np.arange(len(samples)), samples.labels]
+        kept: np.ndarray = (posterior.argmax(1) == samples.labels) & (of_class >= self.confidence)
+        return kept
+
+
+class DistanceFilter:
+    """Drops samples that are far from every real image of their class.
+
+    at_most: times the usual distance.
+    features: what distances are taken in, as for `extract_features`.
+
+    >>> real = LabelledImages(np.full((4, 1, 8, 8), 9, np.uint8) + np.arange(4, dtype=np.uint8)
+    ...     [:, None, None, None], [0, 0, 1, 1], ["a", "b"])
+    >>> samples = Samples(np.stack([real.images[0] + 1, real.images[0] + 90]), [0, 0])
+    >>> DistanceFilter().keep(samples, real).tolist()
+    [True, False]
+    """
+
+    def __init__(self, at_most: float = 2.0, features: Features = pixels) -> None:
+        _check_factor("at_most", at_most)
+        self.at_most, self.features = at_most, features
+
+    def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
+        """bool (M,): which samples to keep."""
+        kept: np.ndarray = _unusual(samples, reference, self.features) <= self.at_most
+        return kept
+
+
+class MemorizationFilter:
+    """Drops samples that are nearly a real image of their class.
+
+    at_least: times the usual distance.
+    features: what distances are taken in, as for `extract_features`.
+
+    >>> real = LabelledImages(np.full((4, 1, 8, 8), 9, np.uint8) + np.arange(4, dtype=np.uint8)
+    ...     [:, None, None, None], [0, 0, 1, 1], ["a", "b"])
+    >>> samples = Samples(np.stack([real.images[0], real.images[0] + 90]), [0, 0])
+    >>> MemorizationFilter().keep(samples, real).tolist()
+    [False, True]
+    """
+
+    def __init__(self, at_least: float = 0.25, features: Features = pixels) -> None:
+        _check_factor("at_least", at_least)
+        self.at_least, self.features = at_least, features
+
+    def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
+        """bool (M,): which samples to keep."""
+        kept: np.ndarray = _unusual(samples, reference, self.features) >= self.at_least
+        return kept
+
+
+def _check_factor(name: str, value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise InputError(f"{name}: expected a number above 0, got {value}")
+
+
+def _unusual(samples: Samples, reference: LabelledImages, features: Features) -> np.ndarray:
+    """Distance of each sample to the nearest real image of its class, as a multiple of the usual
+    one, float64 (M,).
+
+    Raises `InputError` for a class with fewer than two real images.
+    """
+    found = np.empty(len(samples))
+    for label in np.unique(samples.labels):
+        real = reference.images[reference.labels == label]
+        if len(real) < 2:
+            raise InputError(
+                f"reference: class {reference.classes[label]!r} has {len(real)} images, expected "
+                "at least 2 to tell what is usual"
+            )
+        of_class = samples.labels == label
+        apart = nearest(samples.images[of_class], real, features)[1]
+        found[of_class] = apart / max(_usual(real, features), 1e-12)
+    return found
+
+
+def _usual(real: np.ndarray, features: Features) -> float:
+    """Median distance from an image to the nearest other one."""
+    apart = [
+        nearest(real[[index]], np.delete(real, index, axis=0), features)[1][0]
+        for index in range(len(real))
+    ]
+    return float(np.median(apart))

@@ -1,0 +1,125 @@
+"""Filters: what they keep, in whose distances, and how a pool is filled through them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from synthaug import LabelledImages, RandomField, SamplePool, Samples, StyleSwap, read_images
+from synthaug.errors import InputError
+from synthaug.pool import ClassifierAgreement, DistanceFilter, MemorizationFilter
+from synthaug.reading import draw_subset
+
+
+@pytest.fixture(scope="module")
+def real() -> LabelledImages:
+    data = read_images("digits", image_size=8)
+    return data.subset(draw_subset(data, 12, seed=0))
+
+
+def usual(real: LabelledImages, label: int) -> float:
+    """The median distance to the nearest other image of the class, by all pairs."""
+    points = real.images[real.labels == label].reshape(-1, 64) / 255
+    apart = np.linalg.norm(points[:, None] - points[None], axis=2)
+    np.fill_diagonal(apart, np.inf)
+    return float(np.median(apart.min(1)))
+
+
+def distances(samples: Samples, real: LabelledImages) -> np.ndarray:
+    found = []
+    for image, label in zip(samples.images, samples.labels, strict=True):
+        points = real.images[real.labels == label].reshape(-1, 64) / 255
+        found.append(
+            np.linalg.norm(points - image.reshape(64) / 255, axis=1).min() / usual(real, label)
+        )
+    return np.array(found)
+
+
+def test_distances_are_multiples_of_the_usual_one_of_the_class(real: LabelledImages) -> None:
+    samples = StyleSwap(cells=2).fit(real, device="cpu").sample(8)
+    expected = distances(samples, real)
+    for factor in (0.3, 0.6, 1.0):
+        assert (
+            MemorizationFilter(factor).keep(samples, real).tolist() == (expected >= factor).tolist()
+        )
+        assert DistanceFilter(factor).keep(samples, real).tolist() == (expected <= factor).tolist()
+    assert 0 < (expected >= 0.6).mean() < 1
+
+
+def test_copies_are_dropped_and_noise_is_dropped(real: LabelledImages) -> None:
+    copies = Samples(real.images, real.labels)
+    assert not MemorizationFilter().keep(copies, real).any()
+    assert DistanceFilter().keep(copies, real).all()
+    noise = np.random.default_rng(0).integers(0, 256, (50, 1, 8, 8), dtype=np.uint8)
+    odd = Samples(noise, np.arange(50) % 10)
+    assert MemorizationFilter().keep(odd, real).all()
+    assert not DistanceFilter(1.5).keep(odd, real).any()
+
+
+def test_an_image_of_another_class_is_no_copy(real: LabelledImages) -> None:
+    swapped = Samples(real.images, (real.labels + 1) % 10)
+    assert MemorizationFilter().keep(swapped, real).mean() > 0.9
+
+
+def test_distances_can_be_taken_in_other_features(real: LabelledImages) -> None:
+    brighter = Samples((real.images // 2 + 100).astype(np.uint8), real.labels)
+
+    def shape(images: torch.Tensor) -> torch.Tensor:
+        flat = images.flatten(1)
+        flat = flat - flat.mean(1, keepdim=True)
+        return flat / flat.norm(dim=1, keepdim=True)
+
+    assert MemorizationFilter().keep(brighter, real).all()
+    assert not MemorizationFilter(features=shape).keep(brighter, real).any()
+
+
+def test_agreement_wants_the_class_and_the_confidence() -> None:
+    samples = Samples(np.zeros((600, 1, 8, 8), np.uint8), np.arange(600) % 3)
+    logits = torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.5, 0.0], [9.0, 0.0, 0.0]])
+    place = iter(range(0, 10_000, 256))
+
+    def network(images: torch.Tensor) -> torch.Tensor:
+        start = next(place)
+        return logits[(torch.arange(len(images)) + start) % 3]
+
+    kept = ClassifierAgreement(network).keep(samples, None)
+    assert kept.tolist() == [True, True, False] * 200
+    place = iter(range(0, 10_000, 256))
+    assert (
+        ClassifierAgreement(network, 0.6).keep(samples, None).tolist() == [True, False, False] * 200
+    )
+
+
+def test_a_pool_is_filled_through_filters(real: LabelledImages, tmp_path: Path) -> None:
+    generator = RandomField().fit(real, device="cpu")
+    filters = [MemorizationFilter(0.5), DistanceFilter(1.5)]
+    pool = SamplePool.create(tmp_path / "pool", generator, 6, filters=filters, reference=real)
+    assert np.bincount(pool.targets).tolist() == [6] * 10
+    found = distances(pool.samples, real)
+    assert found.min() >= 0.5 and found.max() <= 1.5
+    assert pool.manifest["drawn"] > 60
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: ClassifierAgreement(torch.nn.Identity(), 2),
+            "confidence: expected a number from 0",
+        ),
+        (lambda: DistanceFilter(0), "at_most: expected a number above 0, got 0"),
+        (lambda: MemorizationFilter(float("inf")), "at_least: expected a number above 0, got inf"),
+    ],
+)
+def test_wrong_options_are_refused(make: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+def test_a_class_of_one_image_says_nothing_of_distances(real: LabelledImages) -> None:
+    one = real.subset(np.flatnonzero(real.labels != 3)[:1])
+    samples = Samples(one.images, one.labels)
+    with pytest.raises(InputError, match="class '9' has 1 images, expected at least 2"):
+        DistanceFilter().keep(samples, one)
