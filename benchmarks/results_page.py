@@ -57,6 +57,8 @@ def summary(results: list[Gain], *, linked: bool) -> str:
         scores = (percent(gain.scores(name)) for name in (gain.baseline, gain.chosen["arm"]))
         before, after = scores
         name = f"[{name_of(gain)}](#{name_of(gain)})" if linked else name_of(gain)
+        if gain.protocol["metric"] != "accuracy":
+            name += f", {gain.protocol['metric']}"
         rows.append(
             f"| {name} | {per_class(gain)} | {gain.baseline}: {before} | "
             f"{gain.chosen['arm']}: {after} | {span(gain.gain)} | **{gain.verdict}** |\n"
