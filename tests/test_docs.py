@@ -61,17 +61,29 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_results_are_those_of_the_files() -> None:
-    spec = importlib.util.spec_from_file_location("page", ROOT / "benchmarks" / "results_page.py")
-    assert spec is not None
-    assert spec.loader is not None
+def load(script: str) -> Any:
+    """A script of the benchmarks as a module."""
+    spec = importlib.util.spec_from_file_location("page", ROOT / "benchmarks" / script)
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_results_are_those_of_the_files() -> None:
+    module = load("results_page.py")
     results = module.read_results()
     assert results
     assert (ROOT / "docs" / "results.md").read_text() == module.page(results)
     text = (ROOT / "README.md").read_text()
     assert text == module.readme(text, results)
+
+
+def test_families_are_those_of_the_files() -> None:
+    module = load("generators/page.py")
+    results = module.read_results()
+    assert results
+    assert module.PAGE.read_text() == module.page(results)
 
 
 def _small_measure_gain(train: LabelledImages, test: LabelledImages, **options: Any) -> Gain:
@@ -121,10 +133,7 @@ def test_each_convention_has_a_test() -> None:
 
 
 def test_the_speeds_are_those_of_the_file() -> None:
-    spec = importlib.util.spec_from_file_location("page", ROOT / "benchmarks" / "speed" / "page.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load("speed/page.py")
     assert module.PAGE.read_text() == module.page(json.loads(module.RESULT.read_text()))
 
 

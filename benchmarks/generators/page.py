@@ -19,7 +19,8 @@ one trained on the real images themselves. It says how much of the classes a fam
 is no gain: whether images help *beside* the real ones is what [`synthaug gain`](results.md)
 measures. *Agreement* is how often a classifier that was trained on the whole training split sees
 the class that an image was made for; precision to coverage are taken in its features, against as
-many other real images. One run each, with one seed: differences of a few points are chance.
+many other real images. Seconds are those of the processor. One run each, with one seed:
+differences of a few points are chance.
 
 Written by `python benchmarks/generators/page.py` from `benchmarks/generators/results/`.
 """
@@ -40,11 +41,11 @@ def page(results: list[dict[str, Any]]) -> str:
 def _section(result: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     command = (
-        f"python benchmarks/generators/measure.py {result['data']}.npz "
+        f"python benchmarks/generators/measure.py {result['data']} "
         f"--per-class {result['per_class']} --steps {result['steps']} --seed {result['seed']}"
     )
     return (
-        f"\n## {result['data']}, {result['per_class']} a class\n\n"
+        f"\n## {Path(result['data']).stem}, {result['per_class']} a class\n\n"
         f"Trained on the real images: {100 * result['train_on_real']:.1f} %. The classifier that "
         f"agreement is taken from: {100 * result['judge']:.1f} %. On {result['device']}, "
         f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}; {versions}; "
