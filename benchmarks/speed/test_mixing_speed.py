@@ -60,9 +60,11 @@ def compare(
     with_it: Callable[[], object],
     without: Callable[[], object],
     rounds: int,
+    in_turn: bool = True,
     **facts: Any,
 ) -> None:
-    """Time `without` before each round of `with_it`; keep the ratio of their speeds."""
+    """Time `without` before each round of `with_it`, or all of its rounds before; keep the ratio of
+    their speeds."""
     before: list[float] = []
 
     def reference() -> None:
@@ -72,7 +74,12 @@ def compare(
 
     for function in (with_it, without):
         function()  # caches and workers
-    benchmark.pedantic(with_it, setup=reference, rounds=rounds)
+    if in_turn:
+        benchmark.pedantic(with_it, setup=reference, rounds=rounds)
+    else:
+        for _ in range(rounds):
+            reference()
+        benchmark.pedantic(with_it, rounds=rounds)
     pairs = np.array(before) / np.array(benchmark.stats.stats.data)
     benchmark.extra_info.update(
         facts,
@@ -129,8 +136,9 @@ def test_a_loader_of_mixed_dataset(
 
 
 @pytest.mark.parametrize("ratio", [0.25, 0.5])
+@pytest.mark.parametrize("in_turn", [True, False], ids=["in-turn", "apart"])
 def test_mix_synthetic_on_a_batch(
-    benchmark: BenchmarkFixture, tmp_path: Path, threads: int, ratio: float
+    benchmark: BenchmarkFixture, tmp_path: Path, threads: int, ratio: float, in_turn: bool
 ) -> None:
     """MixSynthetic on a batch of 128x3x64x64 floats against v2.CutMix on the same batch."""
     images, labels = torch.rand(128, 3, 64, 64), torch.arange(128) % 10
@@ -141,6 +149,8 @@ def test_mix_synthetic_on_a_batch(
         lambda: mix(images, labels),
         lambda: cutmix(images, labels),
         rounds=400,
+        in_turn=in_turn,
+        order="in turn" if in_turn else "one after the other",
         what="MixSynthetic",
         ratio_of_synthetic=ratio,
     )
