@@ -39,7 +39,7 @@ def prdc(real: np.ndarray, synthetic: np.ndarray, *, nearest: int = 5) -> Prdc:
     fewest = min(len(real), len(synthetic))
     if not 1 <= nearest < fewest:
         raise InputError(f"nearest: expected 1 to {fewest - 1} for {fewest} images, got {nearest}")
-    real_width, synthetic_width = _widths(real, nearest), _widths(synthetic, nearest)
+    real_width, synthetic_width = radii(real, nearest), radii(synthetic, nearest)
     apart = _distances(real, synthetic)
     in_real = apart < real_width[:, None]
     return Prdc(
@@ -50,8 +50,8 @@ def prdc(real: np.ndarray, synthetic: np.ndarray, *, nearest: int = 5) -> Prdc:
     )
 
 
-def _widths(points: np.ndarray, nearest: int) -> np.ndarray:
-    """Distance of each point to its `nearest`-th nearest other."""
+def radii(points: np.ndarray, nearest: int) -> np.ndarray:
+    """Distance of each of the features (N, D) to its `nearest`-th nearest other, float64 (N,)."""
     apart = _distances(points, points)
     np.fill_diagonal(apart, 0.0)  # a point is its own nearest, but for rounding
     widths: np.ndarray = np.partition(apart, nearest, axis=1)[:, nearest]

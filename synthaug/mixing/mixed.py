@@ -135,10 +135,10 @@ class MixedDataset(LabelledDataset):
         if self.mode == "replace" and not callable(self.ratio):
             needed = needed[share_per_class(self.ratio, self.classes, 0)[needed] > 0]
         elif self.mode != "replace":
-            needed = needed[len(self.real) :]
+            needed = needed[self._real_items :]
         absent = np.setdiff1d(needed, self._drawer.present)
         if len(absent):
-            count = self._labels[: len(self.real)].count(absent[0])
+            count = self._labels[: self._real_items].count(absent[0])
             raise InputError(
                 f"class {self.classes[absent[0]]!r}: the pool holds no image of it, the real "
                 f"images {count}; add some to the pool"

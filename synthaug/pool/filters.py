@@ -12,7 +12,8 @@ from torch import Tensor
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples, to_float
-from synthaug.metrics.features import Features, pixels
+from synthaug.metrics.features import Features, extract_features, pixels
+from synthaug.metrics.manifolds import radii
 from synthaug.metrics.nearest import nearest
 
 BATCH = 256
@@ -122,14 +123,6 @@ def _unusual(samples: Samples, reference: LabelledImages, features: Features) ->
             )
         of_class = samples.labels == label
         apart = nearest(samples.images[of_class], real, features)[1]
-        found[of_class] = apart / max(_usual(real, features), 1e-12)
+        usual = np.median(radii(extract_features(real, features), nearest=1))
+        found[of_class] = apart / max(usual, 1e-12)
     return found
-
-
-def _usual(real: np.ndarray, features: Features) -> float:
-    """Median distance from an image to the nearest other one."""
-    apart = [
-        nearest(real[[index]], np.delete(real, index, axis=0), features)[1][0]
-        for index in range(len(real))
-    ]
-    return float(np.median(apart))
