@@ -6,7 +6,7 @@ are asked for, which is what makes item *i* of a sampling call depend on (seed, 
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -97,3 +97,43 @@ class Draws:
         unit = numpy_stream(self._seed, "draws", name).random(self._count)
         numbers: np.ndarray = np.minimum((unit * sizes).astype(np.int64), sizes - 1)
         return numbers
+
+
+class StepDraws:
+    """Random numbers of one training step, for one network or for several side by side.
+
+    generators: one for each network; None is torch's global one. Rows come in blocks of equal
+        length, one a network, each from that network's own generator: what a network learns does
+        not depend on which others learn beside it. Numbers are made on the processor, so that they
+        are the same on every device.
+
+    >>> a, b = torch.Generator().manual_seed(1), torch.Generator().manual_seed(2)
+    >>> both = StepDraws([a, b]).normal(6, 2)
+    >>> bool((both[3:] == StepDraws([b.manual_seed(2)]).normal(3, 2)).all())
+    True
+    """
+
+    def __init__(self, generators: Sequence[torch.Generator | None]) -> None:
+        self._generators = generators
+
+    def normal(self, count: int, *shape: int) -> torch.Tensor:
+        """Standard normal numbers, float32 (count, *shape)."""
+        each = count // len(self._generators)
+        return torch.cat([torch.randn(each, *shape, generator=own) for own in self._generators])
+
+    def uniform(self, count: int, *shape: int) -> torch.Tensor:
+        """Uniform numbers in [0, 1), float32 (count, *shape)."""
+        each = count // len(self._generators)
+        drawn = [torch.rand(*shape, each, generator=own) for own in self._generators]
+        return torch.cat(drawn, -1).movedim(-1, 0)
+
+    def integers(self, count: int, below: int | Sequence[int]) -> torch.Tensor:
+        """Integers in [0, below), int64 (count,); `below` may be one for each network."""
+        bounds = [below] * len(self._generators) if isinstance(below, int) else below
+        each = count // len(self._generators)
+        return torch.cat(
+            [
+                torch.randint(bound, (each,), generator=own)
+                for bound, own in zip(bounds, self._generators, strict=True)
+            ]
+        )

@@ -108,12 +108,15 @@ def optimize(
     averaged: nn.Module | None = None,
     ema_decay: float = 0.99,
     clip: float = 5.0,
+    networks: int = 1,
     checkpoint_every: int = 200,
 ) -> nn.Module:
     """Train `module` and return the exponential moving average of `averaged` (default: all of it).
 
     batches: maps a step to its batch; must depend on the step alone.
     clip: largest norm of a phase's gradient.
+    networks: of how many networks, stacked along each parameter's first axis, the loss is the mean.
+        Each then learns as if it were alone.
 
     Raises `TrainingError` when a loss is not finite, `InputError` for a foreign checkpoint.
     """
@@ -132,7 +135,7 @@ def optimize(
             for phase, rates in zip(phases, base_rates, strict=True):
                 for group, rate in zip(phase.optimizer.param_groups, rates, strict=True):
                     group["lr"] = rate * schedule.factor(step)
-                _update(phase, batch, step, clip, run.device)
+                _update(phase, batch, step, clip, networks, run.device)
         average.update_parameters(source)
         if checkpoint and (step + 1) % checkpoint_every == 0 and step + 1 < schedule.steps:
             state.save(checkpoint, step + 1)
@@ -144,7 +147,9 @@ def optimize(
     return result.eval()
 
 
-def _update(phase: Phase, batch: Any, step: int, clip: float, device: torch.device) -> None:
+def _update(
+    phase: Phase, batch: Any, step: int, clip: float, networks: int, device: torch.device
+) -> None:
     phase.optimizer.zero_grad(set_to_none=True)
     with mixed_precision(device):
         loss = phase.loss(batch)
@@ -154,10 +159,22 @@ def _update(phase: Phase, batch: Any, step: int, clip: float, device: torch.devi
             f"the {phase.name} loss became {loss.item()} at step {step}; lower the learning rate, "
             "or look for images that are all one value"
         )
-    loss.backward()  # type: ignore[no-untyped-call]
+    (loss * networks).backward()  # type: ignore[no-untyped-call]
     parameters = [p for group in phase.optimizer.param_groups for p in group["params"]]
-    nn.utils.clip_grad_norm_(parameters, clip)
+    if networks == 1:
+        nn.utils.clip_grad_norm_(parameters, clip)
+    else:
+        clip_each(parameters, clip)
     phase.optimizer.step()
+
+
+def clip_each(parameters: Sequence[Tensor], clip: float) -> None:
+    """Limit the gradient's norm of each of G networks by itself; parameters are (G, ...)."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norms = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients])
+    factors = (clip / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp(max=1)
+    for gradient in gradients:
+        gradient.mul_(factors.view(-1, *[1] * (gradient.ndim - 1)))
 
 
 class _State:

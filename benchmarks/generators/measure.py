@@ -8,7 +8,9 @@ what it makes alone, 100 images a class, and scored on the test split, beside on
 the N real images alone, with the same recipe and steps. Precision to coverage compare the synthetic
 images with as many other real ones of the training split, in the features of a classifier that was
 trained on the whole of it; so does its agreement with the synthetic labels. Seconds are those of
-the processor, so that what else the machine does is not among them.
+the processor, so that what else the machine does is not among them. A family that is measured again
+(`--families`) takes the place of its older row; the others stay. Strips of samples are kept beside
+the figures, for the page.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from synthaug import (
     LabelledImages,
@@ -37,6 +40,7 @@ from synthaug.versions import versions
 
 RESULTS = Path(__file__).parent / "results"
 EACH = 100  # synthetic images a class
+SHOWN = 10, 2  # classes, and samples of each, on a strip
 RECIPE = Recipe(automatic="randaugment", weight_decay=0.01)
 
 
@@ -46,62 +50,91 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, nargs="+", default=[10, 50])
     parser.add_argument("--steps", type=int, default=800, help="of each classifier")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
     options = parser.parse_args()
     train, test = read_images(options.data), read_images(options.data, split="test")
     judge = train_classifier(train, recipe=RECIPE, steps=2 * options.steps, seed=options.seed)
     for count in options.per_class:
-        name = f"{Path(options.data).stem}-{count}-seed{options.seed}.json"
-        result = measure(train, test, judge, count, options.steps, options.seed)
-        result |= {"data": options.data, "judge": score(judge, test)}
-        (RESULTS / name).write_text(json.dumps(result, indent=1) + "\n")
-
-
-def measure(
-    train: LabelledImages,
-    test: LabelledImages,
-    judge: torch.nn.Module,
-    count: int,
-    steps: int,
-    seed: int,
-) -> dict[str, Any]:
-    chosen = draw_subset(train, count, seed=seed)
-    few, rest = train.subset(chosen), train.subset(np.setdiff1d(np.arange(len(train)), chosen))
-    others = rest.subset(draw_subset(rest, min(EACH, int(rest.counts.min())), seed=seed))
-    features = torch.nn.Sequential(judge[0], judge[1].features)
-    real = extract_features(others.images, features)
-    rows = []
-    for family in FAMILIES.values():
-        start = time.process_time()
-        generator = family().fit(few, seed=seed)
-        fitted = time.process_time()
-        samples = generator.sample(EACH, seed=seed)
-        sampled = time.process_time()
-        made = LabelledImages(samples.images, samples.labels, train.classes)
-        network = train_classifier(made, recipe=RECIPE, steps=steps, seed=seed)
-        agreed = predict(judge, made.images).argmax(1) == made.labels
-        found = prdc(real, extract_features(made.images, features))
-        rows.append(
-            {
-                "family": family.__name__,
+        few, others = divide(train, count, options.seed)
+        stem = RESULTS / f"{Path(options.data).stem}-{count}-seed{options.seed}"
+        stem.mkdir(parents=True, exist_ok=True)
+        write_strip(stem / "real.png", few)
+        network = train_classifier(few, recipe=RECIPE, steps=options.steps, seed=options.seed)
+        result = {
+            "data": options.data,
+            "per_class": count,
+            "seed": options.seed,
+            "steps": options.steps,
+            "device": str(resolve_device("auto")),
+            "threads": torch.get_num_threads(),
+            "versions": versions(),
+            "judge": score(judge, test),
+            "train_on_real": score(network, test),
+        }
+        for name in options.families:
+            start = time.process_time()
+            generator = FAMILIES[name]().fit(few, seed=options.seed)
+            fitted = time.process_time()
+            samples = generator.sample(EACH, seed=options.seed)
+            sampled = time.process_time()
+            made = LabelledImages(samples.images, samples.labels, train.classes)
+            write_strip(stem / f"{name}.png", made)
+            row = {
+                "family": name,
                 "fit_seconds": round(fitted - start, 1),
                 "images_a_second": round(len(made) / (sampled - fitted)),
-                "accuracy": score(network, test),
-                "agreement": round(float(agreed.mean()), 4),
-                **{name: round(value, 4) for name, value in found._asdict().items()},
+                **judged(made, test, others, judge, options.steps, options.seed),
             }
-        )
-        print(count, rows[-1], flush=True)
-    network = train_classifier(few, recipe=RECIPE, steps=steps, seed=seed)
+            print(count, row, flush=True)
+            keep(stem.with_suffix(".json"), result, row)
+
+
+def divide(train: LabelledImages, count: int, seed: int) -> tuple[LabelledImages, LabelledImages]:
+    """`count` images a class to learn from, and others to compare with."""
+    chosen = draw_subset(train, count, seed=seed)
+    rest = train.subset(np.setdiff1d(np.arange(len(train)), chosen))
+    return train.subset(chosen), rest.subset(
+        draw_subset(rest, min(EACH, int(rest.counts.min())), seed=seed)
+    )
+
+
+def judged(
+    made: LabelledImages,
+    test: LabelledImages,
+    others: LabelledImages,
+    judge: torch.nn.Module,
+    steps: int,
+    seed: int,
+) -> dict[str, float]:
+    """What the synthetic images are worth by themselves."""
+    network = train_classifier(made, recipe=RECIPE, steps=steps, seed=seed)
+    agreed = predict(judge, made.images).argmax(1) == made.labels
+    features = torch.nn.Sequential(judge[0], judge[1].features)
+    found = prdc(extract_features(others.images, features), extract_features(made.images, features))
     return {
-        "per_class": count,
-        "seed": seed,
-        "steps": steps,
-        "device": str(resolve_device("auto")),
-        "threads": torch.get_num_threads(),
-        "versions": versions(),
-        "train_on_real": score(network, test),
-        "rows": rows,
+        "accuracy": score(network, test),
+        "agreement": round(float(agreed.mean()), 4),
+        **{name: round(value, 4) for name, value in found._asdict().items()},
     }
+
+
+def keep(path: Path, result: dict[str, Any], row: dict[str, Any]) -> None:
+    """Write `row` in its place among those of the families."""
+    older = json.loads(path.read_text())["rows"] if path.exists() else []
+    rows = {kept["family"]: kept for kept in [*older, row]}
+    ordered = [rows[name] for name in FAMILIES if name in rows]
+    path.write_text(json.dumps({**result, "rows": ordered}, indent=1) + "\n")
+
+
+def write_strip(path: Path, images: LabelledImages) -> None:
+    """The first images of some classes, one class a column."""
+    columns, rows = SHOWN
+    classes = len(images.classes)
+    shown = np.unique(np.linspace(0, classes - 1, min(columns, classes)).round().astype(int))
+    tiles = np.stack([images.images[images.labels == label][:rows] for label in shown])
+    sheet = tiles.transpose(1, 3, 0, 4, 2)  # rows, height, columns, width, channels
+    sheet = sheet.reshape(rows * tiles.shape[3], -1, tiles.shape[2])
+    Image.fromarray(sheet.squeeze(-1) if sheet.shape[-1] == 1 else sheet).save(path)
 
 
 def score(network: torch.nn.Module, test: LabelledImages) -> float:

@@ -4,70 +4,188 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from synthaug.generators.adversarial_losses import (
+    LOSSES,
+    AdversarialLoss,
+    interpolation_penalty,
+    r1_penalty,
+)
 from synthaug.generators.diff_augment import diff_augment
-from synthaug.generators.losses import hinge_discriminator, hinge_generator
-from synthaug.generators.networks import ProjectionDiscriminator
-from synthaug.seeding import torch_stream
-from synthaug.training import Phase, Run
+from synthaug.generators.training_set import TrainingSet
+from synthaug.seeding import StepDraws
+from synthaug.training import Phase
+
+MEMORY = 0.99  # of the running mean of what it makes of real images
+RISE = 0.25  # share of a run in which adaptive augmentation can go from never to always
 
 
 class Shown(NamedTuple):
-    """Images (B, C, H, W) in [0, 1] and the classes (B,) that they are to be judged as."""
+    """Images (B, C, H, W) in [0, 1] and the classes (B,) that they are to be judged as, `strength`
+    (B,) of those classes' say, and the noise (B, Z) that an image was made of."""
 
     images: Tensor
     labels: Tensor
+    strength: Tensor | None = None
+    noise: Tensor | None = None
+
+
+class Augmentation(nn.Module):
+    """Differentiable augmentation of all that a discriminator sees, and how sure it is of what it
+    sees: E sign(d(real)), the sign of overfitting of Karras et al. ("Training generative
+    adversarial networks with limited data", NeurIPS 2020), 0 for chance and 1 for by heart.
+
+    policies: of "colour", "translation", "cutout".
+    target: the certainty to keep by changing the share of images that each policy is applied to,
+        from 0 on (ADA); None applies all policies to all images.
+    """
+
+    certainty: Tensor
+    share: Tensor
+
+    def __init__(self, policies: Sequence[str], target: float | None, networks: int) -> None:
+        super().__init__()
+        self._policies, self._target = policies, target
+        self.register_buffer("certainty", torch.zeros(networks))
+        self.register_buffer("share", torch.full((networks,), 1.0 if target is None else 0.0))
+
+    def forward(self, images: Tensor, draws: StepDraws) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1], augmented."""
+        if self._target is None:
+            return diff_augment(images, self._policies, draws)
+        shares = self.share.repeat_interleave(len(images) // len(self.share))
+        for policy in self._policies:
+            chosen = draws.uniform(len(images)).to(images.device) < shares
+            changed = diff_augment(images, [policy], draws)
+            images = torch.where(chosen[:, None, None, None], changed, images)
+        return images
+
+    @torch.no_grad()
+    def heed(self, real: Tensor, even: float, step_size: float) -> None:
+        """Take note of the logits (B,) of real images; `even` stands for "cannot tell"."""
+        now = (real - even).sign().view(len(self.share), -1).mean(1)
+        self.certainty.lerp_(now, 1 - MEMORY)
+        if self._target is not None:
+            self.share.add_((now - self._target).sign() * step_size).clamp_(0, 1)
 
 
 class Adversary:
-    """A projection discriminator under the hinge loss, that sees all images augmented.
+    """A discriminator and what it learns by.
 
-    augment: of "colour", "translation", "cutout".
+    judge: a `Discriminator` on the device, or several side by side.
     rate: learning rate of its Adam (betas 0 and 0.99).
+    steps: of the whole run.
+    pack: how many images of one class it judges together (PacGAN, Lin 2018): rows that follow each
+        other. On few images conditioning alone makes every image of a class the same one, and a
+        pair of equals gives itself away.
+    r1, interpolation: weights of the gradient penalties on real images and between real and
+        synthetic ones.
+    code_weight: of the mean squared error of the noise that it reads from synthetic images.
     """
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
-        classes: int,
-        width: int,
-        augment: Sequence[str],
+        judge: nn.Module,
+        lessons: TrainingSet,
+        *,
         rate: float,
-        run: Run,
+        steps: int,
+        augment: Sequence[str],
+        target: float | None = None,
+        loss: str = "hinge",
+        pack: int = 1,
+        r1: float = 0.0,
+        interpolation: float = 0.0,
+        code_weight: float = 0.0,
     ) -> None:
-        with torch_stream(run.seed, "discriminator"):
-            network = ProjectionDiscriminator(image_shape, classes, width)
-        self.network = network.to(run.device)
-        self._augment = augment
-        self._optimizer = torch.optim.Adam(network.parameters(), rate, betas=(0.0, 0.99))
+        self._judge, self._pack = judge, pack
+        augmentation = Augmentation(augment, target, lessons.networks)
+        self._augmentation = augmentation.to(lessons.run.device)
+        self.networks = nn.ModuleDict({"judge": judge, "augmentation": self._augmentation})
+        self._optimizer = torch.optim.Adam(judge.parameters(), rate, betas=(0.0, 0.99))
+        self._loss: AdversarialLoss = LOSSES[loss]
+        self._r1, self._interpolation, self._code_weight = r1, interpolation, code_weight
+        self._step_size = 1 / max(1, RISE * steps)
 
     def phase(self, show: Callable[[Any], tuple[Shown, Shown]]) -> Phase:
         """Its turn of a step; `show` makes real and synthetic images of a batch."""
 
         def loss(batch: Any) -> Tensor:
-            self.network.requires_grad_(True)
+            self._judge.requires_grad_(True)
             with torch.no_grad():
                 real, made = show(batch)
-            return hinge_discriminator(self._judge(real), self._judge(made))
+            of_real, of_made = self._look(real, batch.draws), self._look(made, batch.draws)
+            total = self._loss.discriminator(of_real["logits"], of_made["logits"])
+            total = total + self._told(of_real, real) + self._told(of_made, made)
+            if self._loss.even is not None:
+                self._augmentation.heed(of_real["logits"], self._loss.even, self._step_size)
+            return total + self._penalties(real, made, batch.draws)
 
         return Phase("discriminator", self._optimizer, loss)
 
-    def fooled(self, made: Shown) -> Tensor:
+    def fooled(self, made: Shown, draws: StepDraws) -> Tensor:
         """What the generator lowers in its own turn, a scalar."""
-        return hinge_generator(self._judge(made))
+        judged = self._look(made, draws)
+        return self._loss.generator(judged["logits"]) + self._told(judged, made)
 
     def rest(self) -> None:
         """For the generator's turn: its gradients would be computed and thrown away."""
-        self.network.requires_grad_(False)
+        self._judge.requires_grad_(False)
 
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor, labels: Tensor) -> Tensor:
         """What it sees in images (B, C, H, W) in [0, 1], float (B, D)."""
-        found: Tensor = self.network.features(images * 2 - 1)
+        found: Tensor = self._look_at(Shown(images, labels), images * 2 - 1)["features"]
         return found
 
-    def _judge(self, shown: Shown) -> Tensor:
-        logits: Tensor = self.network(
-            diff_augment(shown.images * 2 - 1, self._augment), shown.labels
+    @property
+    def certainty(self) -> float | None:
+        """How often it is right about real images, -1 to 1 (the most of several); None where its
+        loss has no such point."""
+        return None if self._loss.even is None else self._augmentation.certainty.max().item()
+
+    def _look(self, shown: Shown, draws: StepDraws) -> dict[str, Tensor]:
+        return self._look_at(shown, self._augmentation(shown.images * 2 - 1, draws))
+
+    def _look_at(self, shown: Shown, images: Tensor) -> dict[str, Tensor]:
+        """`images` in [-1, 1], with the classes of `shown`, in packs."""
+        strength = shown.strength
+        if strength is None:
+            strength = torch.ones(len(shown.labels), device=images.device)
+        packs = images.reshape(-1, self._pack * images.shape[1], *images.shape[2:])
+        judged: dict[str, Tensor] = self._judge(
+            packs, shown.labels[:: self._pack], strength[:: self._pack]
         )
-        return logits
+        return judged
+
+    def _told(self, judged: dict[str, Tensor], shown: Shown) -> Tensor:
+        """The loss of what it reads in images beside how real they are."""
+        loss = judged["logits"].new_zeros(())
+        if "classes" in judged:
+            loss = loss + F.cross_entropy(judged["classes"], shown.labels[:: self._pack])
+        if "codes" in judged and shown.noise is not None:
+            codes = judged["codes"]
+            wanted = shown.noise[:, : codes.shape[1] // self._pack].reshape(codes.shape)
+            loss = loss + self._code_weight * F.mse_loss(codes, wanted)
+        return loss
+
+    def _penalties(self, real: Shown, made: Shown, draws: StepDraws) -> Tensor:
+        def logits(images: Tensor) -> Tensor:
+            return self._look_at(real, images)["logits"]
+
+        total = real.images.new_zeros(())
+        # The gradient of a gradient needs more digits than bfloat16 has.
+        with torch.autocast(real.images.device.type, enabled=False):
+            if self._r1:
+                total = total + self._r1 * r1_penalty(logits, real.images * 2 - 1)
+            if self._interpolation:
+                # A pack is one thing that is judged: all of it at the same place in between.
+                share = draws.uniform(len(real.images) // self._pack)
+                total = total + self._interpolation * interpolation_penalty(
+                    logits,
+                    real.images * 2 - 1,
+                    made.images * 2 - 1,
+                    share.repeat_interleave(self._pack),
+                )
+        return total

@@ -1,13 +1,14 @@
 """What every generator shares: fitting, sampling, saving, loading.
 
-A family says how its networks are built and trained (`_learn`), which random choices an item
-needs (`_plan`) and how planned items become images (`_render`). Plan and render are apart so that
-item *i* depends on (seed, *i*) alone: all choices are drawn before any batch is cut.
+A family says which random choices an item needs (`_plan`) and how planned items become images
+(`_render`). Plan and render are apart so that item *i* depends on (seed, *i*) alone: all choices
+are drawn before any batch is cut. One that learns (`Trained`) also says how a network is built
+(`_build`) and trained (`_learn`).
 """
 
 import time
 from abc import ABC, abstractmethod
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -27,10 +28,12 @@ from synthaug.files import (
     write_atomically,
     write_json,
 )
-from synthaug.generators.settings import expect_count
+from synthaug.generators.settings import expect_choice, expect_count
+from synthaug.generators.stacked import unstack
+from synthaug.generators.training_set import SCOPES, TrainingSet
 from synthaug.images import LabelledImages, Samples, to_float, to_stored
 from synthaug.reading import read_images
-from synthaug.seeding import Draws, torch_stream
+from synthaug.seeding import Draws
 from synthaug.training import Progress, Run, resolve_device
 
 KIND = "generator"
@@ -48,21 +51,23 @@ class Generator(ABC):
     _anchors: LabelledImages
     _device: torch.device
     _card: dict[str, Any]
+    _networks: nn.ModuleList
 
     @abstractmethod
-    def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
-        """The untrained network (an empty `nn.Module` where nothing is learned)."""
+    def _train(self, data: LabelledImages, run: Run, notes: dict[str, Any]) -> list[nn.Module]:
+        """The networks to sample from: one for all classes or one for each. What the card should
+        say about their training goes into `notes`."""
 
     @abstractmethod
-    def _learn(self, module: nn.Module, data: LabelledImages, run: Run) -> nn.Module:
-        """Train `module` on `data` and return the network to sample from."""
+    def _untrained(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
+        """The same networks as they are built, to load weights into."""
 
     @abstractmethod
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
         """The random choices of each item, arrays (M, ...)."""
 
     @abstractmethod
-    def _render(self, plan: dict[str, Tensor]) -> Tensor:
+    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
         """Planned items as images, float32 (B, C, H, W) in [0, 1]."""
 
     def _check_settings(self) -> None:  # noqa: B027 - nothing to check is a valid answer
@@ -121,13 +126,13 @@ class Generator(ABC):
             )
         start = time.perf_counter()
         target = resolve_device(device)
-        with torch_stream(seed, "build"):
-            module = self._build(data.image_shape, len(data.classes)).to(target)
         identity = f"{self.family} {self.settings} {data.fingerprint} seed {seed}"
         file = None if checkpoint is None else Path(checkpoint)
-        learned = self._learn(module, data, Run(seed, target, identity, file, progress)).eval()
+        notes: dict[str, Any] = {}
+        learned = self._train(data, Run(seed, target, identity, file, progress), notes)
         # Only now: a run that breaks off leaves the generator as it was.
-        self._module, self._anchors, self._device = learned, data, target
+        self._networks = nn.ModuleList(learned).eval()
+        self._anchors, self._device = data, target
         self._card = {
             "family": self.family,
             "settings": self.settings,
@@ -141,6 +146,7 @@ class Generator(ABC):
             "versions": versions.versions(),
             "seconds": round(time.perf_counter() - start, 2),
             "holds_real_images": self.keeps_images,
+            **notes,
         }
         return self
 
@@ -166,19 +172,26 @@ class Generator(ABC):
             at_once = -(-batch_size // BLOCK) * BLOCK
             for start in range(0, len(wanted), at_once):
                 stop = min(start + at_once, len(wanted))
-                blocks = [self._render_block(plan, first) for first in range(start, stop, BLOCK)]
+                blocks = [
+                    self._render_block(plan, wanted, first) for first in range(start, stop, BLOCK)
+                ]
                 images[start:stop] = to_stored(torch.cat(blocks)[: stop - start], images.dtype)
         return Samples(images, wanted)
 
-    def _render_block(self, plan: dict[str, np.ndarray], first: int) -> Tensor:
+    def _render_block(self, plan: dict[str, np.ndarray], labels: np.ndarray, first: int) -> Tensor:
         """`BLOCK` planned items from `first` on, those past the end being copies of the last.
 
         The kernels that torch chooses, and so the last bits of their sums, depend on the size of
-        the batch and on an item's place in it. Blocks of one size at fixed places keep both.
+        the batch and on an item's place in it. Blocks of one size at fixed places keep both, so
+        where each class has its own network, each renders the whole block.
         """
-        rows = np.minimum(np.arange(first, first + BLOCK), len(next(iter(plan.values()))) - 1)
+        rows = np.minimum(np.arange(first, first + BLOCK), len(labels) - 1)
         part = {k: torch.as_tensor(v[rows]).to(self._device) for k, v in plan.items()}
-        return self._render(part)
+        if len(self._networks) == 1:
+            return self._render(self._networks[0], part)
+        present = np.unique(labels[rows])
+        rendered = {label: self._render(self._networks[label], part) for label in present}
+        return torch.stack([rendered[label][i] for i, label in enumerate(labels[rows])])
 
     @staticmethod
     def _labels(labels: int | np.ndarray | Tensor, classes: int) -> np.ndarray:
@@ -207,7 +220,7 @@ class Generator(ABC):
         """
         anchors = self._fitted()
         with new_directory(Path(directory), kind=KIND) as partial:
-            weights = {k: v.contiguous().cpu() for k, v in self._module.state_dict().items()}
+            weights = {k: v.contiguous().cpu() for k, v in self._networks.state_dict().items()}
             write_atomically(
                 partial / "weights.safetensors", lambda file: file.write(save(weights))
             )
@@ -239,17 +252,19 @@ class Generator(ABC):
             labels = np.load(directory / "labels.npy", allow_pickle=False)
             weights = load_file(directory / "weights.safetensors")
             generator._anchors = LabelledImages(images, labels, classes)
-            module = generator._build(generator._anchors.image_shape, len(classes))
+            networks = nn.ModuleList(
+                generator._untrained(generator._anchors.image_shape, len(classes))
+            )
         except (OSError, EOFError, ValueError, SafetensorError) as error:
             raise InputError(f"{directory}: damaged ({error}); fit it again") from None
         try:
-            module.load_state_dict(weights)
+            networks.load_state_dict(weights)
         except RuntimeError:  # its message lists every weight
             raise InputError(
                 f"{directory}: damaged (the weights are not those of this {cls.__name__}); "
                 "fit it again"
             ) from None
-        generator._module = module.to(generator._device).eval()
+        generator._networks = networks.to(generator._device).eval()
         extra = {"kind", "classes"}
         generator._card = {k: v for k, v in manifest.items() if k not in extra}
         return generator
@@ -262,8 +277,44 @@ def read_generator_manifest(directory: Path) -> dict[str, Any]:
 class Untrained(Generator):
     """A generator with nothing to learn: it only recombines the images it was given."""
 
-    def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
-        return nn.Module()
+    def _train(self, data: LabelledImages, run: Run, notes: dict[str, Any]) -> list[nn.Module]:
+        return [nn.Module()]
 
-    def _learn(self, module: nn.Module, data: LabelledImages, run: Run) -> nn.Module:
-        return module
+    def _untrained(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
+        return [nn.Module()]
+
+
+@dataclass
+class Trained(Generator):
+    """A generator that learns by gradient.
+
+    scope: "shared", one network for all classes; or "per-class", one for each, all trained at once,
+        where a network learns the same whichever others learn beside it.
+    """
+
+    scope: str = field(default="shared", kw_only=True)
+
+    @abstractmethod
+    def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+        """The untrained network for so many classes."""
+
+    @abstractmethod
+    def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
+        """Train `module`, one network or several side by side, and return what to sample from."""
+
+    def _check_settings(self) -> None:
+        expect_choice("scope", self.scope, SCOPES)
+
+    def _train(self, data: LabelledImages, run: Run, notes: dict[str, Any]) -> list[nn.Module]:
+        lessons = TrainingSet(data, self.scope, run, notes)
+        module = lessons.build("build", lambda classes: self._build(data.image_shape, classes))
+        return unstack(self._learn(module, lessons), lessons.networks)
+
+    def _untrained(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
+        if self.scope == "shared":
+            return [self._build(image_shape, classes)]
+        return [self._build(image_shape, 1) for _ in range(classes)]
+
+    def _known_as(self, labels: np.ndarray) -> np.ndarray:
+        """`labels` as the networks know them: one that knows a single class calls it 0."""
+        return labels if self.scope == "shared" else np.zeros_like(labels)

@@ -27,28 +27,30 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synthaug.generators.adversary import Adversary, Shown
-from synthaug.generators.anchors import Classmates, draw_member
-from synthaug.generators.base import Generator
+from synthaug.generators.anchors import draw_member
+from synthaug.generators.base import Trained
 from synthaug.generators.diff_augment import check_policies
+from synthaug.generators.discriminators import Discriminator
 from synthaug.generators.losses import structural_dissimilarity
 from synthaug.generators.networks import parts_of, pyramid
 from synthaug.generators.settings import expect_count, expect_number
-from synthaug.generators.warping import jitter
-from synthaug.images import LabelledImages, to_float
-from synthaug.seeding import Draws
-from synthaug.training import Phase, Run, Schedule, optimize
+from synthaug.generators.training_set import TrainingSet
+from synthaug.seeding import Draws, StepDraws
+from synthaug.training import Phase, Schedule, optimize
 
 
 class _Batch(NamedTuple):
-    """Images of one class each, (B, K, C, H, W), their labels (B,), and what parts them."""
+    """Images of one class each, (B, K, C, H, W), their labels (B,), the noise (B, K, cells, cells)
+    that parts them, and the step's random numbers."""
 
     images: Tensor
     labels: Tensor
     noise: Tensor
+    draws: StepDraws
 
 
 @dataclass
-class CompositionGAN(Generator):
+class CompositionGAN(Trained):
     """Puts together parts of real images of one class.
 
     steps: optimiser steps.
@@ -81,6 +83,7 @@ class CompositionGAN(Generator):
     discriminator_rate: float = 1e-3
 
     def _check_settings(self) -> None:
+        super()._check_settings()
         for name in ("steps", "cells", "width"):
             expect_count(name, getattr(self, name))
         for name in ("sources", "batch_size"):  # a batch of one has no batch norm
@@ -99,27 +102,26 @@ class CompositionGAN(Generator):
             }
         )
 
-    def _learn(self, module: nn.Module, data: LabelledImages, run: Run) -> nn.Module:
+    def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
         encoder, decoder = parts_of(module)
-        shape, classes, rate = data.image_shape, len(data.classes), self.discriminator_rate
-        adversary = Adversary(shape, classes, self.width, self.augment, rate, run)
-        images = to_float(data.images, run.device)
-        classmates = Classmates(data.labels, classes)
-        labels = torch.as_tensor(data.labels)
+        shape, width = lessons.image_shape, self.width
+        adversary = Adversary(
+            lessons.build("discriminator", lambda classes: Discriminator(shape, classes, width)),
+            lessons,
+            rate=self.discriminator_rate,
+            steps=self.steps,
+            augment=self.augment,
+        )
 
         def batches(step: int) -> _Batch:
-            chosen = [torch.randint(len(data), (self.batch_size,))]
+            draws = lessons.draws(step)
+            chosen = [lessons.any(draws, self.batch_size)]
             for _ in range(self.sources - 1):
-                chosen.append(classmates.another(chosen[-1]))
-            shown = jitter(
-                images[torch.cat(chosen).to(run.device)], angle=0.09, zoom=0.05, shift=0.1
-            )
-            noise = torch.randn(self.batch_size, self.sources, self.cells, self.cells)
-            return _Batch(
-                shown.view(self.sources, -1, *data.image_shape).transpose(0, 1),
-                labels[chosen[0]].to(run.device),
-                noise.to(run.device),
-            )
+                chosen.append(lessons.another(draws, chosen[-1]))
+            images = torch.stack(lessons.jittered(draws, *chosen), 1)
+            noise = draws.normal(len(images), self.sources, self.cells, self.cells)
+            labels = lessons.labels(chosen[0])
+            return _Batch(images, labels, noise.to(images.device), draws)
 
         def show(batch: _Batch) -> tuple[Shown, Shown]:
             made = decoder(compose(encoder, batch.images, batch.noise))
@@ -135,18 +137,19 @@ class CompositionGAN(Generator):
                 2 * (again - first).abs().mean()
                 + 0.5 * structural_dissimilarity(again, first)
                 + self.consistency * (encoder(made) - composed.detach()).abs().mean()
-                + self.adversarial_weight * adversary.fooled(Shown(made, batch.labels))
+                + self.adversarial_weight * adversary.fooled(Shown(made, batch.labels), batch.draws)
             )
             return total
 
         optimizer = torch.optim.Adam(module.parameters(), lr=self.learning_rate)
         return optimize(
-            nn.ModuleDict({"generator": module, "discriminator": adversary.network}),
+            nn.ModuleDict({"generator": module, "discriminator": adversary.networks}),
             [adversary.phase(show), Phase("generator", optimizer, loss)],
             batches,
             Schedule(self.steps),
-            run,
+            lessons.run,
             averaged=module,
+            networks=lessons.networks,
         )
 
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
@@ -157,8 +160,8 @@ class CompositionGAN(Generator):
         noise = draws.normal("regions", self.sources, self.cells, self.cells)
         return {"images": np.stack(drawn, axis=1), "noise": noise}
 
-    def _render(self, plan: dict[str, Tensor]) -> Tensor:
-        data, (encoder, decoder) = self._fitted(), parts_of(self._module)
+    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        data, (encoder, decoder) = self._fitted(), parts_of(network)
         chosen = plan["images"]
         images = self._real(chosen.flatten()).view(*chosen.shape, *data.image_shape)
         made: Tensor = decoder(compose(encoder, images, plan["noise"]))

@@ -1,7 +1,8 @@
 """ConditionalGAN: images of a class from noise, judged by a discriminator that sees few images.
 
-A generator g(z, y) with conditional batch norm against a projection discriminator d(x, y) (Miyato
-and Koyama 2018) under spectral normalisation (Miyato 2018), with the hinge loss (Lim and Ye 2017)
+A generator g(z, y) with conditional batch norm against a discriminator d under spectral
+normalisation (Miyato 2018), by default with projection (Miyato and Koyama 2018) and the hinge loss
+(Lim and Ye 2017),
 
     discriminator: E max(0, 1 - d(T(x), T(x'), y)) + E max(0, 1 + d(T(g(z, y)), T(g(z', y)), y))
     generator:   - E d(T(g(z, y)), T(g(z', y)), y)
@@ -13,6 +14,7 @@ learns a small set by heart. The two learning rates differ (Heusel 2017), and sa
 moving average of the generator with its statistics fixed. A saved one holds no images.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -21,34 +23,69 @@ import torch
 from torch import Tensor, nn
 
 from synthaug.errors import InputError
-from synthaug.generators.anchors import Classmates
-from synthaug.generators.base import Generator
-from synthaug.generators.diff_augment import check_policies, diff_augment
-from synthaug.generators.losses import hinge_discriminator, hinge_generator
-from synthaug.generators.networks import ConditionalDecoder, ProjectionDiscriminator
-from synthaug.generators.settings import expect_count, expect_number
-from synthaug.images import LabelledImages, to_float
-from synthaug.seeding import Draws, torch_stream
-from synthaug.training import Phase, Run, Schedule, optimize
+from synthaug.generators.adversarial_losses import LOSSES, mode_seeking
+from synthaug.generators.adversary import Adversary, Shown
+from synthaug.generators.base import Trained
+from synthaug.generators.diff_augment import check_policies
+from synthaug.generators.discriminators import BACKBONES, CONDITIONINGS, Discriminator
+from synthaug.generators.networks import ConditionalDecoder, ResidualDecoder
+from synthaug.generators.settings import (
+    expect_choice,
+    expect_count,
+    expect_number,
+    expect_range,
+)
+from synthaug.generators.training_set import TrainingSet
+from synthaug.seeding import Draws, StepDraws
+from synthaug.training import Phase, Schedule, optimize
+
+DECODERS: dict[str, Callable[..., nn.Module]] = {
+    "plain": ConditionalDecoder,
+    "residual": ResidualDecoder,
+}
 
 
 class _Batch(NamedTuple):
+    """Real images (B, C, H, W), two and two of one class, their labels, the strength (B,) of the
+    class's say, and the step's random numbers."""
+
     real: Tensor
     labels: Tensor
+    strength: Tensor
+    draws: StepDraws
 
 
 @dataclass
-class ConditionalGAN(Generator):
+class ConditionalGAN(Trained):
     """Makes images of a class from noise.
 
     steps: updates of the discriminator, and of the generator.
     latent: length of the noise z.
+    backbone: "plain" as DCGAN's (Radford 2016), or "residual"; both from 8 to 256 pixels.
+    attention: a self-attention layer in both networks (SAGAN, Zhang 2019).
+    conditioning: how the discriminator is told the class: "projection"; "concatenation" of its
+        embedding with the features; or "auxiliary": it is not told but says it (AC-GAN, Odena
+        2017).
+    loss: "hinge"; "bce", the non-saturating one (Goodfellow 2014); "least-squares" (Mao 2017); or
+        "wasserstein" with a penalty on the gradient between images (Gulrajani 2017).
+    pack: how many images of one class the discriminator judges together, 1 or 2.
     augment: what the discriminator's images go through, of "colour", "translation", "cutout".
         None changes the label. Cutout is off: its holes turn up in the samples.
+    certainty: adaptive augmentation (ADA, Karras 2020): as many images are augmented as keep
+        E sign(d(real)) here, 0.6 in the paper; None augments all.
+    late: shares of the run between which the class is faded in, such as (0.25, 0.5); before, the
+        networks are not told it (transitional training, Shahbazi 2022). (0, 0) tells it at once.
+    diversity: weight of the mode-seeking loss (Mao 2019).
+    codes: how many numbers of z the discriminator has to read from images (InfoGAN, Chen 2016), so
+        that each of them shows.
+    code_weight: of their mean squared error.
+    r1: weight of the penalty on the gradient at real images (Mescheder 2018).
     width: channels at full size, of both networks.
     batch_size: real images a step, every class equally often, and as many synthetic ones; even.
     generator_rate, discriminator_rate: learning rates of Adam (betas 0 and 0.99), at the start
         of a half cosine.
+    clip: largest norm of a network's gradient.
+    ema: share of the moving average that stays at each step.
 
     >>> from synthaug import ConditionalGAN, read_images
     >>> generator = ConditionalGAN(steps=2).fit(read_images("digits"), device="cpu")
@@ -60,13 +97,27 @@ class ConditionalGAN(Generator):
 
     steps: int = 1500
     latent: int = 64
+    backbone: str = "plain"
+    attention: bool = False
+    conditioning: str = "projection"
+    loss: str = "hinge"
+    pack: int = 2
     augment: tuple[str, ...] = ("colour", "translation")
+    certainty: float | None = None
+    late: tuple[float, float] = (0.0, 0.0)
+    diversity: float = 0.0
+    codes: int = 0
+    code_weight: float = 0.1
+    r1: float = 0.0
     width: int = 16
     batch_size: int = 32
     generator_rate: float = 1e-3
     discriminator_rate: float = 2e-3
+    clip: float = 5.0
+    ema: float = 0.998
 
     def _check_settings(self) -> None:
+        super()._check_settings()
         for name in ("steps", "latent", "width"):
             expect_count(name, getattr(self, name))
         expect_count("batch_size", self.batch_size)
@@ -74,68 +125,117 @@ class ConditionalGAN(Generator):
             raise InputError(
                 f"batch_size: expected an even number of at least 4, got {self.batch_size}"
             )
+        expect_choice("backbone", self.backbone, BACKBONES)
+        expect_choice("conditioning", self.conditioning, CONDITIONINGS)
+        expect_choice("loss", self.loss, LOSSES)
+        if self.pack not in (1, 2):
+            raise InputError(f"pack: expected 1 or 2, got {self.pack!r}")
         check_policies("augment", self.augment)
-        for name in ("generator_rate", "discriminator_rate"):
+        self._check_certainty()
+        expect_range("late", self.late)
+        if self.late[1] > 1:
+            raise InputError(f"late: expected shares of the run, at most 1, got {self.late!r}")
+        expect_count("codes", self.codes, least=0)
+        if self.codes > self.latent:
+            raise InputError(f"codes: expected at most latent, {self.latent}, got {self.codes}")
+        for name in ("diversity", "code_weight", "r1"):
+            expect_number(name, getattr(self, name), zero=True)
+        for name in ("generator_rate", "discriminator_rate", "clip"):
             expect_number(name, getattr(self, name))
+        expect_number("ema", self.ema, zero=True)
+        if self.ema >= 1:
+            raise InputError(f"ema: expected a number below 1, got {self.ema}")
+
+    def _check_certainty(self) -> None:
+        if self.certainty is None:
+            return
+        expect_number("certainty", self.certainty)
+        if self.certainty >= 1 or not self.augment or LOSSES[self.loss].even is None:
+            raise InputError(
+                "certainty: expected a number below 1, an augmentation to adapt, and a loss other "
+                f"than wasserstein, whose logits have no middle; got {self.certainty}, "
+                f"augment={self.augment!r} and loss={self.loss!r}"
+            )
 
     def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
-        return ConditionalDecoder(image_shape, classes, self.latent, self.width)
-
-    def _learn(self, module: nn.Module, data: LabelledImages, run: Run) -> nn.Module:
-        classes = len(data.classes)
-        with torch_stream(run.seed, "discriminator"):
-            pair_shape = (2 * data.image_shape[0], *data.image_shape[1:])
-            judge = ProjectionDiscriminator(pair_shape, classes, self.width).to(run.device)
-        images = to_float(data.images, run.device)
-        classmates = Classmates(data.labels, classes)
-
-        def batches(step: int) -> _Batch:
-            pairs = self.batch_size // 2
-            wanted = torch.randint(classes, (pairs,))
-            first = classmates.of_class(wanted)
-            chosen = torch.cat([first, classmates.another(first)])
-            return _Batch(images[chosen.to(run.device)], wanted.repeat(2).to(run.device))
-
-        def judged(shown: Tensor, labels: Tensor) -> Tensor:
-            """Logits (B / 2,) of pairs: the first and the second half of the batch side by side."""
-            pairs = torch.cat(diff_augment(shown * 2 - 1, self.augment).chunk(2), 1)
-            logits: Tensor = judge(pairs, labels.chunk(2)[0])
-            return logits
-
-        def generate(labels: Tensor) -> Tensor:
-            made: Tensor = module(torch.randn(len(labels), self.latent, device=run.device), labels)
-            return made
-
-        def discriminator_loss(batch: _Batch) -> Tensor:
-            judge.requires_grad_(True)
-            with torch.no_grad():
-                made = generate(batch.labels)
-            return hinge_discriminator(judged(batch.real, batch.labels), judged(made, batch.labels))
-
-        def generator_loss(batch: _Batch) -> Tensor:
-            judge.requires_grad_(False)  # its gradients would be computed and thrown away
-            return hinge_generator(judged(generate(batch.labels), batch.labels))
-
-        return optimize(
-            nn.ModuleDict({"generator": module, "discriminator": judge}),
-            [
-                Phase("discriminator", _adam(judge, self.discriminator_rate), discriminator_loss),
-                Phase("generator", _adam(module, self.generator_rate), generator_loss),
-            ],
-            batches,
-            Schedule(self.steps),
-            run,
-            averaged=module,
-            ema_decay=0.998,
+        return DECODERS[self.backbone](
+            image_shape, classes, self.latent, self.width, self.attention
         )
 
+    def _judge(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+        channels, height, width = image_shape
+        return Discriminator(
+            (self.pack * channels, height, width),
+            classes,
+            self.width,
+            conditioning=self.conditioning,
+            backbone=self.backbone,
+            attention=self.attention,
+            codes=self.codes * self.pack,
+        )
+
+    def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
+        shape = lessons.image_shape
+        adversary = Adversary(
+            lessons.build("discriminator", lambda classes: self._judge(shape, classes)),
+            lessons,
+            rate=self.discriminator_rate,
+            steps=self.steps,
+            augment=self.augment,
+            target=self.certainty,
+            loss=self.loss,
+            pack=self.pack,
+            r1=self.r1,
+            interpolation=10.0 if self.loss == "wasserstein" else 0.0,
+            code_weight=self.code_weight,
+        )
+
+        def batches(step: int) -> _Batch:
+            draws = lessons.draws(step)
+            first = lessons.balanced(draws, self.batch_size // 2)
+            chosen = torch.stack([first, lessons.another(draws, first)], 1).flatten()
+            strength = torch.full((len(chosen),), self._strength(step), device=lessons.run.device)
+            return _Batch(lessons.shown(chosen), lessons.labels(chosen), strength, draws)
+
+        def generate(batch: _Batch) -> Shown:
+            noise = batch.draws.normal(len(batch.labels), self.latent).to(batch.real.device)
+            made = module(noise, batch.labels, batch.strength)
+            return Shown(made, batch.labels, batch.strength, noise)
+
+        def show(batch: _Batch) -> tuple[Shown, Shown]:
+            return Shown(batch.real, batch.labels, batch.strength), generate(batch)
+
+        def generator_loss(batch: _Batch) -> Tensor:
+            adversary.rest()
+            made = generate(batch)
+            loss = adversary.fooled(made, batch.draws)
+            if self.diversity and made.noise is not None:
+                loss = loss + self.diversity * mode_seeking(made.images, made.noise)
+            return loss
+
+        optimizer = torch.optim.Adam(module.parameters(), self.generator_rate, betas=(0.0, 0.99))
+        learned = optimize(
+            nn.ModuleDict({"generator": module, "discriminator": adversary.networks}),
+            [adversary.phase(show), Phase("generator", optimizer, generator_loss)],
+            batches,
+            Schedule(self.steps),
+            lessons.run,
+            averaged=module,
+            ema_decay=self.ema,
+            clip=self.clip,
+            networks=lessons.networks,
+        )
+        lessons.notes["certainty"] = adversary.certainty
+        return learned
+
+    def _strength(self, step: int) -> float:
+        """How much the class says at a step: 0, rising linearly between the shares, then 1."""
+        start, end = (share * self.steps for share in self.late)
+        return 1.0 if step >= end else max(0.0, (step - start) / (end - start))
+
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
-        return {"label": labels, "z": draws.normal("z", self.latent)}
+        return {"label": self._known_as(labels), "z": draws.normal("z", self.latent)}
 
-    def _render(self, plan: dict[str, Tensor]) -> Tensor:
-        made: Tensor = self._module(plan["z"], plan["label"])
+    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        made: Tensor = network(plan["z"], plan["label"])
         return made
-
-
-def _adam(module: nn.Module, rate: float) -> torch.optim.Adam:
-    return torch.optim.Adam(module.parameters(), lr=rate, betas=(0.0, 0.99))

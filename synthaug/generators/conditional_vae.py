@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from synthaug.generators.anchors import DONORS, donor_labels, draw_member
-from synthaug.generators.base import Generator
+from synthaug.generators.base import Trained
 from synthaug.generators.losses import (
     kl_to_standard_normal,
     reparametrize,
@@ -36,24 +36,24 @@ from synthaug.generators.settings import (
     expect_number,
     expect_range,
 )
-from synthaug.generators.warping import jitter
-from synthaug.images import LabelledImages, to_float
-from synthaug.seeding import Draws
-from synthaug.training import Phase, Run, Schedule, optimize
+from synthaug.generators.training_set import TrainingSet
+from synthaug.seeding import Draws, StepDraws
+from synthaug.training import Phase, Schedule, optimize
 
 
 class Batch(NamedTuple):
-    """Real images (B, C, H, W) in [0, 1] and their labels (B,)."""
+    """Real images (B, C, H, W) in [0, 1], their labels (B,), and the step's random numbers."""
 
     images: Tensor
     labels: Tensor
+    draws: StepDraws
 
 
 SAMPLINGS = ("nuisance-swap", "interpolate", "jitter")
 
 
 @dataclass
-class ConditionalVAE(Generator):
+class ConditionalVAE(Trained):
     """Codes what the label leaves open, and gives real images the codes of others.
 
     steps: optimiser steps.
@@ -61,7 +61,8 @@ class ConditionalVAE(Generator):
     sampling: "nuisance-swap" as above; "interpolate" decodes a point between the codes of two
         images of the wanted class; "jitter" decodes the code of a real image plus noise. Like
         `donors` and `strength` it can be changed after fitting.
-    donors: whose code a nuisance swap takes: "any" class's or "within" the same.
+    donors: whose code a nuisance swap takes: "any" class's that the network knows, or "within" the
+        same.
     strength: t, drawn uniformly from this range: the share of the way from the first code to the
         second, or the standard deviation of the noise of "jitter".
     kl_weight: weight of KL(q || N(0, 1)), in nats an image, against 2 * L1 + 0.5 * (1 - SSIM).
@@ -88,6 +89,7 @@ class ConditionalVAE(Generator):
     learning_rate: float = 2e-3
 
     def _check_settings(self) -> None:
+        super()._check_settings()
         for name in ("steps", "latent", "width"):
             expect_count(name, getattr(self, name))
         expect_count("batch_size", self.batch_size, least=2)  # batch norm needs two
@@ -103,7 +105,7 @@ class ConditionalVAE(Generator):
             {"encoder": ConditionalEncoder(*sizes), "decoder": ConditionalDecoder(*sizes)}
         )
 
-    def _learn(self, module: nn.Module, data: LabelledImages, run: Run) -> nn.Module:
+    def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
         def loss(batch: Batch) -> Tensor:
             return self._reconstruct(module, batch)[1]
 
@@ -111,19 +113,18 @@ class ConditionalVAE(Generator):
         return optimize(
             module,
             [Phase("ConditionalVAE", optimizer, loss)],
-            self._batches(data, run),
+            self._batches(lessons),
             Schedule(self.steps),
-            run,
+            lessons.run,
+            networks=lessons.networks,
         )
 
-    def _batches(self, data: LabelledImages, run: Run) -> Callable[[int], Batch]:
-        images = to_float(data.images, run.device)
-        labels = torch.as_tensor(data.labels, device=run.device)
-
+    def _batches(self, lessons: TrainingSet) -> Callable[[int], Batch]:
         def batches(step: int) -> Batch:
-            chosen = torch.randint(len(images), (self.batch_size,)).to(run.device)
-            # Half the usual geometry, so that the code of an image is more than its number.
-            return Batch(jitter(images[chosen], angle=0.09, zoom=0.05, shift=0.1), labels[chosen])
+            draws = lessons.draws(step)
+            chosen = lessons.any(draws, self.batch_size)
+            (shown,) = lessons.jittered(draws, chosen)
+            return Batch(shown, lessons.labels(chosen), draws)
 
         return batches
 
@@ -131,7 +132,7 @@ class ConditionalVAE(Generator):
         """The batch from its codes, (B, C, H, W), and the loss above."""
         encoder, decoder = parts_of(module)
         mean, log_variance = encoder(batch.images, batch.labels)
-        made = decoder(reparametrize(mean, log_variance), batch.labels)
+        made = decoder(reparametrize(mean, log_variance, batch.draws), batch.labels)
         loss: Tensor = (
             2 * (made - batch.images).abs().mean()
             + 0.5 * structural_dissimilarity(made, batch.images)
@@ -143,19 +144,20 @@ class ConditionalVAE(Generator):
         data = self._fitted()
         low, high = self.strength
         plan = {
-            "label": labels,
+            "label": self._known_as(labels),
             "image": draw_member(data, labels, draws, "image"),
             "strength": draws.uniform("strength", low=low, high=high),
         }
         if self.sampling == "jitter":
             return {**plan, "noise": draws.normal("noise", self.latent)}
         swap = self.sampling == "nuisance-swap"
-        lending = donor_labels(data, labels, draws, self.donors if swap else "within")
+        shared = swap and self.scope == "shared"
+        lending = donor_labels(data, labels, draws, self.donors if shared else "within")
         donor = draw_member(data, lending, draws, "donor")
-        return {**plan, "donor": donor, "donor label": lending}
+        return {**plan, "donor": donor, "donor label": self._known_as(lending)}
 
-    def _render(self, plan: dict[str, Tensor]) -> Tensor:
-        encoder, decoder = parts_of(self._module)
+    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        encoder, decoder = parts_of(network)
         image, label = self._real(plan["image"]), plan["label"]
         strength = plan["strength"][:, None]
         code, _ = encoder(image, label)

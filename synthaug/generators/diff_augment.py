@@ -17,24 +17,26 @@ from torch.nn import functional as F
 
 from synthaug.errors import InputError
 from synthaug.generators.settings import expect_choice
+from synthaug.seeding import StepDraws
 
 SHIFT, CUT = 1 / 8, 1 / 2  # of the height and width
 
 
-def diff_augment(images: Tensor, policies: Sequence[str]) -> Tensor:
+def diff_augment(images: Tensor, policies: Sequence[str], draws: StepDraws) -> Tensor:
     """Images (B, C, H, W) under each of `policies` in turn, drawn anew for every image.
 
-    >>> diff_augment(torch.zeros(2, 3, 8, 8), ["colour", "translation", "cutout"]).shape
+    >>> draws = StepDraws([torch.Generator().manual_seed(0)])
+    >>> diff_augment(torch.zeros(2, 3, 8, 8), ["colour", "translation", "cutout"], draws).shape
     torch.Size([2, 3, 8, 8])
     """
     for name in policies:
-        images = POLICIES[name](images)
+        images = POLICIES[name](images, draws)
     return images
 
 
-def colour(images: Tensor) -> Tensor:
+def colour(images: Tensor, draws: StepDraws) -> Tensor:
     """Brightness plus U(-0.5, 0.5), saturation times U(0, 2), contrast times U(0.5, 1.5)."""
-    unit = torch.rand(3, len(images), 1, 1, 1, device=images.device)
+    unit = draws.uniform(len(images), 3).T[:, :, None, None, None].to(images.device)
     images = images + unit[0] - 0.5
     grey = images.mean(1, keepdim=True)
     images = grey + (images - grey) * 2 * unit[1]
@@ -42,35 +44,35 @@ def colour(images: Tensor) -> Tensor:
     return middle + (images - middle) * (0.5 + unit[2])
 
 
-def translation(images: Tensor) -> Tensor:
+def translation(images: Tensor, draws: StepDraws) -> Tensor:
     """Moved by whole pixels, up to an eighth of the size in each direction."""
     for axis in (2, 3):
         size = images.shape[axis]
         most = round(size * SHIFT)
         padding = (0, 0, most, most) if axis == 2 else (most, most, 0, 0)
         padded = F.pad(images, padding)
-        first = torch.randint(2 * most + 1, (len(images), 1), device=images.device)
-        rows = first + torch.arange(size, device=images.device)
+        first = draws.integers(len(images), 2 * most + 1).to(images.device)
+        rows = first[:, None] + torch.arange(size, device=images.device)
         # gather rather than indexing: its gradient needs no slow accumulation.
         rows = rows[:, None, :, None] if axis == 2 else rows[:, None, None, :]
         images = padded.gather(axis, rows.expand_as(images))
     return images
 
 
-def cutout(images: Tensor) -> Tensor:
+def cutout(images: Tensor, draws: StepDraws) -> Tensor:
     """A rectangle of half the height and width zeroed; its centre falls anywhere in the image."""
     inside = []
     for axis in (2, 3):
         size = images.shape[axis]
-        centre = torch.randint(size, (len(images), 1), device=images.device)
-        start = centre - round(size * CUT) // 2
+        centre = draws.integers(len(images), size).to(images.device)
+        start = centre[:, None] - round(size * CUT) // 2
         place = torch.arange(size, device=images.device)
         inside.append((place >= start) & (place < start + round(size * CUT)))
     cut = inside[0][:, None, :, None] & inside[1][:, None, None, :]
     return images * ~cut
 
 
-POLICIES: dict[str, Callable[[Tensor], Tensor]] = {
+POLICIES: dict[str, Callable[[Tensor, StepDraws], Tensor]] = {
     "colour": colour,
     "translation": translation,
     "cutout": cutout,

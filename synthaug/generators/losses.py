@@ -1,8 +1,9 @@
 """Reconstruction and regularisation losses of the generators."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from synthaug.seeding import StepDraws
 
 
 def structural_dissimilarity(x: Tensor, y: Tensor, window: int = 7) -> Tensor:
@@ -39,24 +40,7 @@ def squared_variation(field: Tensor) -> Tensor:
     return (field.diff(dim=2) ** 2).mean() + (field.diff(dim=3) ** 2).mean()
 
 
-def reparametrize(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """A draw of N(mean, exp(log_variance)) through which gradients flow."""
-    return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
-
-
-def hinge_discriminator(real: Tensor, synthetic: Tensor) -> Tensor:
-    """E max(0, 1 - d(real)) + E max(0, 1 + d(synthetic)) of logits (B,) (Lim and Ye 2017).
-
-    >>> hinge_discriminator(torch.tensor([2.0, 0.5]), torch.tensor([-1.0, 0.0])).item()
-    0.75
-    """
-    return F.relu(1 - real).mean() + F.relu(1 + synthetic).mean()
-
-
-def hinge_generator(synthetic: Tensor) -> Tensor:
-    """What the generator lowers against it: the negative mean logit of its images (B,).
-
-    >>> hinge_generator(torch.tensor([2.0, 0.5])).item()
-    -1.25
-    """
-    return -synthetic.mean()
+def reparametrize(mean: Tensor, log_variance: Tensor, draws: StepDraws) -> Tensor:
+    """A draw of N(mean, exp(log_variance)), both (B, Z), through which gradients flow."""
+    noise = draws.normal(*mean.shape).to(mean.device)
+    return mean + noise * (0.5 * log_variance).exp()

@@ -5,14 +5,16 @@ down to a start grid whose shorter side is 4 to 7 cells. A decoder walks it upwa
 to each level's exact size, so heights and widths need not be powers of two, nor equal.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.parametrizations import spectral_norm
+
+from synthaug.generators.attention import SelfAttention, attention_level
 
 LARGEST_START = 7
 EMBEDDING = 32  # numbers that a class is embedded in
-FEATURES = 128  # numbers that a discriminator judges
 
 
 def pyramid(height: int, width: int) -> list[tuple[int, int]]:
@@ -53,10 +55,18 @@ class ConditionalBatchNorm(nn.Module):
 
 class ConditionalDecoder(nn.Module):
     """A code and a class to an image: a start grid, then for each level conditional batch norm,
-    ReLU, interpolation to the level's exact size and a 3×3 convolution."""
+    ReLU, interpolation to the level's exact size and a 3×3 convolution.
+
+    attention: whether a self-attention layer follows a grid of at most 16 cells a side.
+    """
 
     def __init__(
-        self, image_shape: tuple[int, int, int], classes: int, latent: int, width: int
+        self,
+        image_shape: tuple[int, int, int],
+        classes: int,
+        latent: int,
+        width: int,
+        attention: bool = False,
     ) -> None:
         super().__init__()
         channels, *size = image_shape
@@ -70,20 +80,85 @@ class ConditionalDecoder(nn.Module):
             nn.Conv2d(below, above, 3, padding=1)
             for below, above in zip(widths, [*widths[1:], channels], strict=True)
         )
+        self.attended = len(self.sizes) - 1 - attention_level(self.sizes[::-1])
+        self.attention = SelfAttention(widths[self.attended]) if attention else None
 
-    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """z (B, Z), labels int64 (B,) -> images float32 (B, C, H, W) in [0, 1]."""
+    def forward(self, z: Tensor, labels: Tensor, strength: Tensor | None = None) -> Tensor:
+        """z (B, Z), labels int64 (B,), strength (B,) of the class's say, 0 to 1 -> images float32
+        (B, C, H, W) in [0, 1]."""
         embedded = self.embed(labels)
+        if strength is not None:
+            embedded = embedded * strength[:, None]
         hidden = self.start(torch.cat([z, embedded], 1)).view(len(z), -1, *self.sizes[0])
         # The last convolution keeps the size: it turns features into channels.
         targets = [*self.sizes[1:], self.sizes[-1]]
-        for norm, convolution, size in zip(self.norms, self.convolutions, targets, strict=True):
+        layers = zip(self.norms, self.convolutions, targets, strict=True)
+        for index, (norm, convolution, size) in enumerate(layers):
+            if self.attention is not None and index == self.attended:
+                hidden = self.attention(hidden)
             hidden = norm(hidden, embedded).relu()
             if hidden.shape[2:] != size:
                 hidden = F.interpolate(hidden, size, mode="nearest")
             hidden = convolution(hidden)
         images: Tensor = hidden.float().sigmoid()
         return images
+
+
+class ResidualDecoder(nn.Module):
+    """The same with a residual block of two convolutions for each level (as in Miyato and Koyama
+    2018, after He 2016)."""
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        classes: int,
+        latent: int,
+        width: int,
+        attention: bool = False,
+    ) -> None:
+        super().__init__()
+        channels, *size = image_shape
+        self.sizes = pyramid(*size)[::-1]
+        widths = [level_width(width, level) for level in range(len(self.sizes))][::-1]
+        self.embed = nn.Embedding(classes, EMBEDDING)
+        start = self.sizes[0]
+        self.start = nn.Linear(latent + EMBEDDING, widths[0] * start[0] * start[1])
+        self.blocks = nn.ModuleList(_ResidualUp(below, above) for below, above in pairwise(widths))
+        self.attended = len(self.sizes) - 1 - attention_level(self.sizes[::-1])
+        self.attention = SelfAttention(widths[self.attended]) if attention else None
+        self.norm = ConditionalBatchNorm(width)
+        self.last = nn.Conv2d(width, channels, 3, padding=1)
+
+    def forward(self, z: Tensor, labels: Tensor, strength: Tensor | None = None) -> Tensor:
+        """As `ConditionalDecoder`'s."""
+        embedded = self.embed(labels)
+        if strength is not None:
+            embedded = embedded * strength[:, None]
+        hidden = self.start(torch.cat([z, embedded], 1)).view(len(z), -1, *self.sizes[0])
+        for index, size in enumerate(self.sizes):
+            if index:
+                hidden = self.blocks[index - 1](hidden, embedded, size)
+            if self.attention is not None and index == self.attended:
+                hidden = self.attention(hidden)
+        images: Tensor = self.last(self.norm(hidden, embedded).relu()).float().sigmoid()
+        return images
+
+
+class _ResidualUp(nn.Module):
+    def __init__(self, below: int, above: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList([ConditionalBatchNorm(below), ConditionalBatchNorm(above)])
+        self.convolutions = nn.ModuleList(
+            [nn.Conv2d(below, above, 3, padding=1), nn.Conv2d(above, above, 3, padding=1)]
+        )
+        self.shortcut = nn.Conv2d(below, above, 1)
+
+    def forward(self, hidden: Tensor, embedded: Tensor, size: tuple[int, int]) -> Tensor:
+        added = F.interpolate(self.norms[0](hidden, embedded).relu(), size, mode="nearest")
+        added = self.norms[1](self.convolutions[0](added), embedded).relu()
+        shortcut = F.interpolate(self.shortcut(hidden), size, mode="nearest")
+        up: Tensor = self.convolutions[1](added) + shortcut
+        return up
 
 
 class ConditionalEncoder(nn.Module):
@@ -115,37 +190,6 @@ class ConditionalEncoder(nn.Module):
         features = self.image(images - 0.5)
         hidden = self.code(torch.cat([features, self.embed(labels)], 1))
         return self.mean(hidden).float(), self.log_variance(hidden).float().clamp(-10, 5)
-
-
-class ProjectionDiscriminator(nn.Module):
-    """How real an image of a class looks: psi(h) + <v_y, h> (Miyato and Koyama 2018), every
-    weight under spectral normalisation (Miyato 2018). The features h are a dense layer of the last
-    grid, not its sum: where a part lies matters to the shape of small images."""
-
-    def __init__(self, image_shape: tuple[int, int, int], classes: int, width: int) -> None:
-        super().__init__()
-        channels, *size = image_shape
-        layers: list[nn.Module] = [
-            spectral_norm(nn.Conv2d(channels, width, 3, padding=1)),
-            nn.LeakyReLU(0.2),
-        ]
-        channels = width
-        for level in range(1, len(pyramid(*size))):
-            above = level_width(width, level + 1)
-            layers += [spectral_norm(nn.Conv2d(channels, above, 4, 2, 1)), nn.LeakyReLU(0.2)]
-            channels = above
-            size = [side // 2 for side in size]  # these convolutions round an odd size down
-        dense = spectral_norm(nn.Linear(channels * size[0] * size[1], FEATURES))
-        self.features = nn.Sequential(*layers, nn.Flatten(), dense, nn.LeakyReLU(0.2))
-        self.unconditional = spectral_norm(nn.Linear(FEATURES, 1))
-        self.embed = spectral_norm(nn.Embedding(classes, FEATURES))
-
-    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """images (B, C, H, W) in [-1, 1], labels int64 (B,) -> logits float32 (B,)."""
-        features = self.features(images).float()
-        logits: Tensor = self.unconditional(features).squeeze(1)
-        logits = logits + (self.embed(labels) * features).sum(1)
-        return logits.float()
 
 
 def parts_of(module: nn.Module) -> tuple[nn.Module, nn.Module]:

@@ -7,7 +7,7 @@ learned about how the images of this data set vary. Relative: elastic distortion
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from synthaug.generators.anchors import draw_member
 from synthaug.generators.base import Untrained
@@ -51,7 +51,7 @@ class RandomField(Untrained):
             "bias": self.bias * draws.normal("bias", 1, *grid),
         }
 
-    def _render(self, plan: dict[str, Tensor]) -> Tensor:
+    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
         image = deform(self._real(plan["image"]), plan["flow"])
         height, width = image.shape[2:]
         gain = resize_field(plan["gain"], height, width).exp()

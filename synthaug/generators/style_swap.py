@@ -9,7 +9,7 @@ adaptation (Yang and Soatto, CVPR 2020), here in pixel space.
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synthaug.generators.anchors import DONORS, draw_donor, draw_member
@@ -50,7 +50,7 @@ class StyleSwap(Untrained):
             "strength": draws.uniform("strength", low=self.strength[0], high=self.strength[1]),
         }
 
-    def _render(self, plan: dict[str, Tensor]) -> Tensor:
+    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
         image, donor = self._real(plan["image"]), self._real(plan["donor"])
         step = low_frequencies(donor, self.cells) - low_frequencies(image, self.cells)
         return (image + plan["strength"][:, None, None, None] * step).clamp(0, 1)

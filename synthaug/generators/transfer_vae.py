@@ -14,35 +14,37 @@ for one-shot segmentation (Zhao 2019).
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthaug.generators.anchors import DONORS, Classmates, donor_labels, draw_member
-from synthaug.generators.base import Generator
+from synthaug.generators.anchors import DONORS, donor_labels, draw_member
+from synthaug.generators.base import Trained
 from synthaug.generators.losses import (
     kl_to_standard_normal,
     reparametrize,
     squared_variation,
     structural_dissimilarity,
 )
+from synthaug.generators.networks import parts_of
 from synthaug.generators.settings import (
     expect_choice,
     expect_count,
     expect_number,
     expect_range,
 )
-from synthaug.generators.warping import deform, jitter, resize_field
-from synthaug.images import LabelledImages, to_float
-from synthaug.seeding import Draws
-from synthaug.training import Phase, Run, Schedule, optimize
+from synthaug.generators.training_set import TrainingSet
+from synthaug.generators.warping import deform, resize_field
+from synthaug.seeding import Draws, StepDraws
+from synthaug.training import Phase, Schedule, optimize
 
 FLOW, LOG_GAIN, BIAS = 0.6, 1.5, 0.5  # the largest change that a decoder can ask for
 
 
 @dataclass
-class TransferVAE(Generator):
+class TransferVAE(Trained):
     """Learns how images of one class differ, and applies such differences to real images.
 
     steps: optimiser steps.
@@ -71,6 +73,7 @@ class TransferVAE(Generator):
     smoothness: float = 5.0
 
     def _check_settings(self) -> None:
+        super()._check_settings()
         for name in ("steps", "latent", "batch_size"):
             expect_count(name, getattr(self, name))
         expect_choice("donors", self.donors, DONORS)
@@ -80,23 +83,25 @@ class TransferVAE(Generator):
             expect_number(name, getattr(self, name), zero=True)
 
     def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
-        return _TransferNetwork(image_shape, self.latent)
+        shape = _Shape.of(image_shape)
+        return nn.ModuleDict(
+            {"encoder": _Encoder(shape, self.latent), "decoder": _Decoder(shape, self.latent)}
+        )
 
-    def _learn(self, module: nn.Module, data: LabelledImages, run: Run) -> nn.Module:
-        images = to_float(data.images, run.device)
-        classmates = Classmates(data.labels, len(data.classes))
+    def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
+        encoder, decoder = parts_of(module)
 
-        def pairs(step: int) -> tuple[Tensor, Tensor]:
-            first = torch.randint(len(data), (self.batch_size,))
-            second = classmates.another(first)
-            both = torch.cat([images[first.to(run.device)], images[second.to(run.device)]])
-            a, b = jitter(both, angle=0.09, zoom=0.05, shift=0.1).chunk(2)
-            return a, b
+        def pairs(step: int) -> _Pairs:
+            draws = lessons.draws(step)
+            first = lessons.any(draws, self.batch_size)
+            second = lessons.another(draws, first)
+            a, b = lessons.jittered(draws, first, second)
+            return _Pairs(a, b, draws)
 
-        def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
-            a, b = batch
-            mean, log_variance = module.encode(a, b)  # type: ignore[operator]
-            flow, gain, bias = module.decode(a, reparametrize(mean, log_variance))  # type: ignore[operator]
+        def loss(batch: _Pairs) -> Tensor:
+            a, b, draws = batch
+            mean, log_variance = encoder(a, b)
+            flow, gain, bias = decoder(a, reparametrize(mean, log_variance, draws))
             made = apply_difference(a, flow, gain, bias)
             return (
                 2 * (made - b).abs().mean()
@@ -111,12 +116,15 @@ class TransferVAE(Generator):
             [Phase("TransferVAE", optimizer, loss)],
             pairs,
             Schedule(self.steps),
-            run,
+            lessons.run,
+            networks=lessons.networks,
         )
 
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
         data = self._fitted()
-        lending = donor_labels(data, labels, draws, self.donors)
+        lending = donor_labels(
+            data, labels, draws, self.donors if self.scope == "shared" else "within"
+        )
         return {
             "image": draw_member(data, labels, draws, "image"),
             "from": draw_member(data, lending, draws, "from"),
@@ -124,11 +132,12 @@ class TransferVAE(Generator):
             "strength": draws.uniform("strength", low=self.strength[0], high=self.strength[1]),
         }
 
-    def _render(self, plan: dict[str, Tensor]) -> Tensor:
+    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        encoder, decoder = parts_of(network)
         image = self._real(plan["image"])
-        z, _ = self._module.encode(self._real(plan["from"]), self._real(plan["to"]))  # type: ignore[operator]
+        z, _ = encoder(self._real(plan["from"]), self._real(plan["to"]))
         strength = plan["strength"][:, None, None, None]
-        flow, gain, bias = (strength * field for field in self._module.decode(image, z))  # type: ignore[operator]
+        flow, gain, bias = (strength * field for field in decoder(image, z))
         return apply_difference(image, flow, gain, bias).clamp(0, 1)
 
 
@@ -140,16 +149,49 @@ def apply_difference(images: Tensor, flow: Tensor, gain: Tensor, bias: Tensor) -
     )
 
 
-class _TransferNetwork(nn.Module):
-    def __init__(self, image_shape: tuple[int, int, int], latent: int) -> None:
-        super().__init__()
+class _Pairs(NamedTuple):
+    """Two images of one class each, (B, C, H, W), and the step's random numbers."""
+
+    a: Tensor
+    b: Tensor
+    draws: StepDraws
+
+
+class _Shape(NamedTuple):
+    """Channels of an image, and how it is brought to a coarse grid of at most 8 cells a side."""
+
+    channels: int
+    halvings: int
+    grid: tuple[int, int]
+
+    @classmethod
+    def of(cls, image_shape: tuple[int, int, int]) -> "_Shape":
         channels, height, width = image_shape
         halvings = max(2, math.ceil(math.log2(min(height, width) / 8)))
-        grid = (min(8, height >> halvings), min(8, width >> halvings))
-        self.pair = nn.Sequential(_down(2 * channels, halvings), nn.AdaptiveAvgPool2d(grid))
-        self.code = nn.Sequential(nn.Linear(64 * grid[0] * grid[1], 128), nn.LeakyReLU(0.2))
+        return cls(channels, halvings, (min(8, height >> halvings), min(8, width >> halvings)))
+
+
+class _Encoder(nn.Module):
+    def __init__(self, shape: _Shape, latent: int) -> None:
+        super().__init__()
+        self.pair = nn.Sequential(
+            _down(2 * shape.channels, shape.halvings), nn.AdaptiveAvgPool2d(shape.grid)
+        )
+        cells = shape.grid[0] * shape.grid[1]
+        self.code = nn.Sequential(nn.Linear(64 * cells, 128), nn.LeakyReLU(0.2))
         self.mean, self.log_variance = nn.Linear(128, latent), nn.Linear(128, latent)
-        self.image = _down(channels, halvings)
+
+    def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance (B, Z) of the code of how `b` differs from `a`."""
+        hidden = self.code(self.pair(torch.cat([a, b], 1) - 0.5).flatten(1))
+        return self.mean(hidden).float(), self.log_variance(hidden).float().clamp(-10, 5)
+
+
+class _Decoder(nn.Module):
+    def __init__(self, shape: _Shape, latent: int) -> None:
+        super().__init__()
+        channels = shape.channels
+        self.image = _down(channels, shape.halvings)
         self.mix = nn.Sequential(
             nn.Conv2d(64 + latent, 64, 3, padding=1),
             nn.LeakyReLU(0.2),
@@ -162,12 +204,7 @@ class _TransferNetwork(nn.Module):
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
         self.channels = channels
 
-    def encode(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance (B, Z) of the code of how `b` differs from `a`."""
-        hidden = self.code(self.pair(torch.cat([a, b], 1) - 0.5).flatten(1))
-        return self.mean(hidden).float(), self.log_variance(hidden).float().clamp(-10, 5)
-
-    def decode(self, a: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, a: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Flow (B, 2, h, w), log-gain and bias (B, C, h, w) that apply `z` to `a`."""
         features = self.image(a - 0.5)
         spread = z[:, :, None, None].expand(-1, -1, *features.shape[2:])

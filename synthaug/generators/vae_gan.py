@@ -20,11 +20,12 @@ from torch import Tensor, nn
 from synthaug.generators.adversary import Adversary, Shown
 from synthaug.generators.conditional_vae import Batch, ConditionalVAE
 from synthaug.generators.diff_augment import check_policies
+from synthaug.generators.discriminators import Discriminator
 from synthaug.generators.losses import reparametrize
 from synthaug.generators.networks import parts_of
 from synthaug.generators.settings import expect_number
-from synthaug.images import LabelledImages
-from synthaug.training import Phase, Run, Schedule, optimize
+from synthaug.generators.training_set import TrainingSet
+from synthaug.training import Phase, Schedule, optimize
 
 
 @dataclass
@@ -55,36 +56,46 @@ class VAEGAN(ConditionalVAE):
             expect_number(name, getattr(self, name), zero=True)
         expect_number("discriminator_rate", self.discriminator_rate)
 
-    def _learn(self, module: nn.Module, data: LabelledImages, run: Run) -> nn.Module:
+    def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
         encoder, decoder = parts_of(module)
-        shape, classes, rate = data.image_shape, len(data.classes), self.discriminator_rate
-        adversary = Adversary(shape, classes, self.width, self.augment, rate, run)
+        shape, width = lessons.image_shape, self.width
+        adversary = Adversary(
+            lessons.build("discriminator", lambda classes: Discriminator(shape, classes, width)),
+            lessons,
+            rate=self.discriminator_rate,
+            steps=self.steps,
+            augment=self.augment,
+        )
 
         def swapped(batch: Batch) -> Shown:
             """The code of each image decoded with the class of the next."""
+            mean, log_variance = encoder(batch.images, batch.labels)
+            code = reparametrize(mean, log_variance, batch.draws)
             labels = batch.labels.roll(1)
-            return Shown(decoder(reparametrize(*encoder(*batch)), labels), labels)
+            return Shown(decoder(code, labels), labels)
 
         def loss(batch: Batch) -> Tensor:
             adversary.rest()
             made, reconstruction = self._reconstruct(module, batch)
-            seen, wanted = adversary.features(made), adversary.features(batch.images).detach()
+            seen = adversary.features(made, batch.labels)
+            wanted = adversary.features(batch.images, batch.labels).detach()
             total: Tensor = (
                 reconstruction
                 + self.feature_weight * (seen - wanted).abs().mean()
-                + self.adversarial_weight * adversary.fooled(swapped(batch))
+                + self.adversarial_weight * adversary.fooled(swapped(batch), batch.draws)
             )
             return total
 
         optimizer = torch.optim.Adam(module.parameters(), lr=self.learning_rate)
         return optimize(
-            nn.ModuleDict({"generator": module, "discriminator": adversary.network}),
+            nn.ModuleDict({"generator": module, "discriminator": adversary.networks}),
             [
-                adversary.phase(lambda batch: (Shown(*batch), swapped(batch))),
+                adversary.phase(lambda batch: (Shown(batch.images, batch.labels), swapped(batch))),
                 Phase("generator", optimizer, loss),
             ],
-            self._batches(data, run),
+            self._batches(lessons),
             Schedule(self.steps),
-            run,
+            lessons.run,
             averaged=module,
+            networks=lessons.networks,
         )

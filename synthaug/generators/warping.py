@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from synthaug.seeding import StepDraws
+
 
 def affine(images: Tensor, matrices: Tensor) -> Tensor:
     """Resample (B, C, H, W) under (B, 2, 3) matrices; sides run from -1 to 1, borders reflect."""
@@ -19,12 +21,11 @@ def similarity_matrices(angle: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     return rows.view(-1, 2, 3)
 
 
-def jitter(images: Tensor, *, angle: float, zoom: float, shift: float) -> Tensor:
+def jitter(images: Tensor, draws: StepDraws, *, angle: float, zoom: float, shift: float) -> Tensor:
     """Each image rotated, zoomed and moved by uniform draws within plus or minus the given amounts
     (radians, share, share of half the image)."""
-    count, device = len(images), images.device
-    unit = torch.rand(4, count, device=device) * 2 - 1
-    matrices = similarity_matrices(unit[0] * angle, 1 + unit[1] * zoom, unit[2:].T * shift)
+    unit = (draws.uniform(len(images), 4) * 2 - 1).to(images.device)
+    matrices = similarity_matrices(unit[:, 0] * angle, 1 + unit[:, 1] * zoom, unit[:, 2:] * shift)
     return affine(images, matrices)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from synthaug.generators import FAMILIES
-from synthaug.generators.base import Untrained
+from synthaug.generators.base import Trained
 from synthaug.images import LabelledImages
 
 TINY = {
@@ -27,8 +27,24 @@ def make_images(shape=(1, 8, 8), dtype=np.uint8, classes=3, per_class=4, seed=0)
     return LabelledImages(stored, labels, [f"class {k}" for k in range(classes)])
 
 
+def kind(family):
+    """The class of a family, and the settings that its scope is asked for by."""
+    name, _, scope = family.partition(" ")
+    return FAMILIES[name], {"scope": scope} if scope else {}
+
+
 def make_generator(family, **settings):
-    return FAMILIES[family](**{**TINY.get(family, {}), **settings})
+    cls, scope = kind(family)
+    return cls(**{**TINY.get(cls.__name__, {}), **scope, **settings})
+
+
+TRAINED = [
+    f"{name}{scope}"
+    for name, cls in FAMILIES.items()
+    if issubclass(cls, Trained)
+    for scope in ("", " per-class")
+]
+UNTRAINED = [name for name, cls in FAMILIES.items() if not issubclass(cls, Trained)]
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +52,7 @@ def data():
     return make_images()
 
 
-@pytest.fixture(scope="session", params=sorted(FAMILIES))
+@pytest.fixture(scope="session", params=TRAINED + UNTRAINED)
 def family(request):
     return request.param
 
@@ -46,9 +62,7 @@ def fitted(family, data):
     return make_generator(family).fit(data, device="cpu")
 
 
-@pytest.fixture(
-    params=sorted(name for name, cls in FAMILIES.items() if not issubclass(cls, Untrained))
-)
+@pytest.fixture(params=TRAINED)
 def trained_family(request):
     return request.param
 

@@ -1,0 +1,92 @@
+"""Networks of one architecture side by side, as one module.
+
+Their parameters are stacked along a first axis, so that one optimiser, one moving average and, on
+a GPU, one launch of each kernel serve all of them. A batch is one block of equal length for each
+network, (G * B, ...). A loss that is a mean over such a batch is the mean of the networks' losses,
+so families need not know how many networks they train.
+"""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+from torch.utils._pytree import tree_map
+
+
+def stack(networks: Sequence[nn.Module]) -> nn.Module:
+    """One module for all of `networks`, which may be dictionaries of networks; of one, itself."""
+    first = networks[0]
+    if len(networks) == 1:
+        return first
+    if isinstance(first, nn.ModuleDict):
+        return nn.ModuleDict({key: stack([each[key] for each in networks]) for key in first})  # type: ignore[index]
+    return Stacked(networks)
+
+
+def unstack(module: nn.Module, count: int) -> list[nn.Module]:
+    """The `count` networks of which `stack` made `module`."""
+    if isinstance(module, nn.ModuleDict):
+        parts = {key: unstack(part, count) for key, part in module.items()}
+        return [nn.ModuleDict({key: parts[key][i] for key in parts}) for i in range(count)]
+    if isinstance(module, Stacked):
+        return [module.network(index) for index in range(count)]
+    return [module]
+
+
+class Stacked(nn.Module):
+    """G networks of one architecture; called with (G * B, ...) tensors, it gives each its block.
+
+    >>> layers = [nn.Linear(2, 3), nn.Linear(2, 3)]
+    >>> both, x = Stacked(layers), torch.rand(8, 2)
+    >>> bool(torch.allclose(both(x)[4:], layers[1](x[4:])))
+    True
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.count = len(networks)
+        # In a tuple, so that it is no submodule: it lends its structure and has no values.
+        self._structure = (copy.deepcopy(networks[0]).to("meta"),)
+        parameters, buffers = stack_module_state(list(networks))
+        for name, value in parameters.items():
+            self.register_parameter(_attribute(name), nn.Parameter(value.detach()))
+        for name, value in buffers.items():
+            self.register_buffer(_attribute(name), value)
+
+    def forward(self, *batches: Tensor) -> Any:
+        structure = self._structure[0].train(self.training)
+        blocks = tuple(batch.view(self.count, -1, *batch.shape[1:]) for batch in batches)
+        state = {_name(name): value for name, value in self.state_dict(keep_vars=True).items()}
+        if blocks[0].device.type == "cuda":
+            made = vmap(lambda own, batch: functional_call(structure, own, batch))(state, blocks)
+            return tree_map(lambda part: part.flatten(0, 1), made)
+        # One launch for all gains nothing on a processor, where grouped convolutions of few
+        # channels are slower than one after another.
+        apart = {name: value.unbind() for name, value in state.items()}
+        each = [
+            functional_call(
+                structure,
+                {name: values[index] for name, values in apart.items()},
+                tuple(block[index] for block in blocks),
+            )
+            for index in range(self.count)
+        ]
+        return tree_map(lambda *parts: torch.cat(parts), *each)
+
+    def network(self, index: int) -> nn.Module:
+        """One of the networks, by itself."""
+        alone = copy.deepcopy(self._structure[0])
+        values = {_name(name): value[index].clone() for name, value in self.state_dict().items()}
+        alone.load_state_dict(values, assign=True)
+        return alone.train(self.training)
+
+
+def _attribute(name: str) -> str:
+    return name.replace(".", "/")  # an attribute's name has no dot
+
+
+def _name(attribute: str) -> str:
+    return attribute.replace("/", ".")

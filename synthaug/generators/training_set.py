@@ -1,0 +1,105 @@
+"""What a generator learns from: real images, for one network of all classes or one of each."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from synthaug.generators.anchors import members
+from synthaug.generators.stacked import stack
+from synthaug.generators.warping import jitter
+from synthaug.images import LabelledImages, to_float
+from synthaug.seeding import StepDraws, stream_seed, torch_stream
+from synthaug.training import Run
+
+SCOPES = ("shared", "per-class")
+
+
+class TrainingSet:
+    """Real images, the networks that learn from them, and their random numbers.
+
+    scope: "shared", one network that is told the class; or "per-class", one network for each class
+        that sees no image of another. Seeds are named after the class, so that what it learns does
+        not depend on which other classes there are.
+    notes: what the card should say about the training.
+    """
+
+    def __init__(self, data: LabelledImages, scope: str, run: Run, notes: dict[str, Any]) -> None:
+        self.image_shape = data.image_shape
+        self.run, self.notes = run, notes
+        apart = scope == "per-class"
+        self.networks = len(data.classes) if apart else 1
+        self._images = to_float(data.images, run.device)
+        self._labels = torch.as_tensor(data.labels)
+        self._streams = [("class", name) for name in data.classes] if apart else [()]
+        order, starts, sizes = members(data.labels, len(data.classes))
+        self._order, self._starts, self._sizes = map(torch.as_tensor, (order, starts, sizes))
+        self._ranks = torch.argsort(self._order)
+        # For each network: its images (places in `_seen`, how many) and its classes.
+        self._seen = self._order if apart else torch.arange(len(data))
+        self._first = self._starts if apart else torch.zeros(1, dtype=torch.int64)
+        self._counts = sizes.tolist() if apart else [len(data)]
+        self._first_class = torch.arange(len(data.classes)) if apart else self._first
+        self.classes = 1 if apart else len(data.classes)
+
+    def build(self, name: str, make: Callable[[int], nn.Module]) -> nn.Module:
+        """The networks on the device, stacked where there are several; `make` is given the number
+        of classes of each, `name` names the stream of initial weights."""
+        made = []
+        for stream in self._streams:
+            with torch_stream(self.run.seed, name, *stream):
+                made.append(make(self.classes))
+        return stack(made).to(self.run.device)
+
+    def draws(self, step: int) -> StepDraws:
+        """Random numbers of a step."""
+        if not self._streams[0]:
+            return StepDraws([None])  # `optimize` seeds the global generator by the step
+        return StepDraws(
+            [
+                torch.Generator().manual_seed(stream_seed(self.run.seed, *stream, "step", step))
+                for stream in self._streams
+            ]
+        )
+
+    def any(self, draws: StepDraws, count: int) -> Tensor:
+        """Random images, int64 (G * count,): `count` for each network."""
+        places = draws.integers(count * self.networks, self._counts)
+        return self._seen[self._first.repeat_interleave(count) + places]
+
+    def balanced(self, draws: StepDraws, count: int) -> Tensor:
+        """The same, each class of a network equally often."""
+        label = self._first_class.repeat_interleave(count) + draws.integers(
+            count * self.networks, self.classes
+        )
+        rank = (draws.uniform(len(label)) * self._sizes[label]).long()
+        return self._order[self._starts[label] + rank]
+
+    def another(self, draws: StepDraws, images: Tensor) -> Tensor:
+        """For each of `images` (B,) a random other one of its class, int64 (B,); the same one
+        where there is no other."""
+        label = self._labels[images]
+        start, size = self._starts[label], self._sizes[label]
+        # 1 to size - 1 places on within the class.
+        offset = 1 + (draws.uniform(len(images)) * (size - 1)).long()
+        return self._order[start + (self._ranks[images] - start + offset) % size]
+
+    def shown(self, images: Tensor) -> Tensor:
+        """Those images, float32 (B, C, H, W) in [0, 1], on the device."""
+        return self._images[images.to(self.run.device)]
+
+    def jittered(self, draws: StepDraws, *images: Tensor) -> list[Tensor]:
+        """The same for each of several (B,), rotated, zoomed and moved by half of what is usual for
+        classifiers, so that the code of an image is more than its number."""
+        each = [part.view(self.networks, -1) for part in images]
+        shown = self.shown(torch.stack(each, 1).flatten())  # a network's own follow each other
+        moved = jitter(shown, draws, angle=0.09, zoom=0.05, shift=0.1)
+        parts = moved.view(self.networks, len(images), -1, *moved.shape[1:]).unbind(1)
+        return [part.flatten(0, 1) for part in parts]
+
+    def labels(self, images: Tensor) -> Tensor:
+        """Their classes as the networks know them, int64 (B,), on the device: a network of one
+        class knows it as 0."""
+        label = self._labels[images]
+        return (label if self.classes > 1 else label * 0).to(self.run.device)
