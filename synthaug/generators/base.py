@@ -70,6 +70,10 @@ class Generator(ABC):
     def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
         """Planned items as images, float32 (B, C, H, W) in [0, 1]."""
 
+    def _notes(self, data: LabelledImages) -> dict[str, Any]:
+        """What the card should say of the fitted generator."""
+        return {}
+
     def _check_settings(self) -> None:  # noqa: B027 - nothing to check is a valid answer
         """Raise `InputError` for a setting that makes no sense; called by `fit` and `sample`."""
 
@@ -133,6 +137,7 @@ class Generator(ABC):
         # Only now: a run that breaks off leaves the generator as it was.
         self._networks = nn.ModuleList(learned).eval()
         self._anchors, self._device = data, target
+        notes |= self._notes(data)
         self._card = {
             "family": self.family,
             "settings": self.settings,

@@ -2,11 +2,11 @@
 
 An encoder gives q(z | x, y) = N(m(x, y), s(x, y)), a decoder the image dec(z, y); trained on
 
-    2 |dec(z, y) - x| + 0.5 (1 - SSIM) + kl_weight * KL(q || N(0, 1))
+    2 |dec(z, y) - x| + 0.5 (1 - SSIM) + kl_weight * KL(q || p(z))
 
-(Kingma and Welling 2014; Sohn 2015). Samples start from real images, never from the prior, whose
-images proved useless for training classifiers. By default the *nuisance swap*: an image a of the
-wanted class keeps its own texture and class and takes the code of an image b of any class,
+(Kingma and Welling 2014; Sohn 2015), p(z) = N(0, 1) or a normal distribution of each class. By
+default samples are a *nuisance swap*: an image a of the wanted class keeps its own texture and
+class and takes the code of an image b of any class,
 
     x = a + dec(m_a + t (m_b - m_a), y_a) - dec(m_a, y_a)
 
@@ -16,18 +16,22 @@ cannot avoid.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from synthaug.errors import InputError
 from synthaug.generators.anchors import DONORS, donor_labels, draw_member
 from synthaug.generators.base import Trained
+from synthaug.generators.codes import class_from_codes, draw_from_mixtures
 from synthaug.generators.losses import (
-    kl_to_standard_normal,
+    RECONSTRUCTIONS,
+    dependence,
+    free_bits,
+    kl_of_dimensions,
     reparametrize,
-    structural_dissimilarity,
 )
 from synthaug.generators.networks import ConditionalDecoder, ConditionalEncoder, parts_of
 from synthaug.generators.settings import (
@@ -37,19 +41,23 @@ from synthaug.generators.settings import (
     expect_range,
 )
 from synthaug.generators.training_set import TrainingSet
+from synthaug.images import LabelledImages
 from synthaug.seeding import Draws, StepDraws
 from synthaug.training import Phase, Schedule, optimize
 
 
 class Batch(NamedTuple):
-    """Real images (B, C, H, W) in [0, 1], their labels (B,), and the step's random numbers."""
+    """Real images (B, C, H, W) in [0, 1], their labels (B,), the step's random numbers, and the
+    weight of the divergence at that step."""
 
     images: Tensor
     labels: Tensor
     draws: StepDraws
+    kl_weight: float
 
 
-SAMPLINGS = ("nuisance-swap", "interpolate", "jitter")
+SAMPLINGS = ("nuisance-swap", "interpolate", "jitter", "mixture", "prior")
+PRIORS = ("standard", "class")
 
 
 @dataclass
@@ -59,15 +67,23 @@ class ConditionalVAE(Trained):
     steps: optimiser steps.
     latent: length of the code.
     sampling: "nuisance-swap" as above; "interpolate" decodes a point between the codes of two
-        images of the wanted class; "jitter" decodes the code of a real image plus noise. Like
-        `donors` and `strength` it can be changed after fitting.
+        images of the wanted class; "jitter" decodes the code of a real image plus noise;
+        "mixture" decodes a draw from a Gaussian mixture of the class's codes (Ghosh 2020); "prior"
+        one from p(z). Like `donors` and `strength` it can be changed after fitting.
     donors: whose code a nuisance swap takes: "any" class's that the network knows, or "within" the
         same.
     strength: t, drawn uniformly from this range: the share of the way from the first code to the
-        second, or the standard deviation of the noise of "jitter".
-    kl_weight: weight of KL(q || N(0, 1)), in nats an image, against 2 * L1 + 0.5 * (1 - SSIM).
-        More of it makes a code that knows less about the class, which is better up to a point;
-        the default is 40 times that of `TransferVAE`.
+        second (above 1 it goes on beyond it), or the standard deviation of the noise of "jitter".
+    kl_weight: weight of KL(q || p), in nats an image. More of it makes a code that knows less about
+        the class, which is better up to a point; the default is 40 times that of `TransferVAE`.
+    kl_warmup: share of the steps over which that weight rises from 0 (Bowman 2016).
+    free_bits: nats that each number of the code may say at no cost (Kingma 2016).
+    prior: "standard", N(0, 1) for all; or "class", a normal distribution of each class, learned.
+        Codes are then taken relative to it, so that a swap moves none of what makes the class.
+    independence: weight of a kernel measure of how the code depends on the class (HSIC, Gretton
+        2005). The card says how well a probe reads the class from the codes, `class_from_code`.
+    l1, mse, bce, ssim: weights of what is wrong with a reconstruction: mean absolute error, mean
+        squared error, binary cross-entropy, 1 - SSIM.
     width: channels at full size.
     batch_size: images a step.
     learning_rate: of Adam, at the start of a half cosine.
@@ -84,6 +100,14 @@ class ConditionalVAE(Trained):
     donors: str = "any"
     strength: tuple[float, float] = (0.5, 1.0)
     kl_weight: float = 8e-3
+    kl_warmup: float = 0.0
+    free_bits: float = 0.0
+    prior: str = "standard"
+    independence: float = 0.0
+    l1: float = 2.0
+    mse: float = 0.0
+    bce: float = 0.0
+    ssim: float = 0.5
     width: int = 16
     batch_size: int = 64
     learning_rate: float = 2e-3
@@ -95,19 +119,31 @@ class ConditionalVAE(Trained):
         expect_count("batch_size", self.batch_size, least=2)  # batch norm needs two
         expect_choice("sampling", self.sampling, SAMPLINGS)
         expect_choice("donors", self.donors, DONORS)
+        expect_choice("prior", self.prior, PRIORS)
         expect_range("strength", self.strength)
-        expect_number("kl_weight", self.kl_weight, zero=True)
+        for name in ("kl_weight", "kl_warmup", "free_bits", "independence", *RECONSTRUCTIONS):
+            expect_number(name, getattr(self, name), zero=True)
         expect_number("learning_rate", self.learning_rate)
+        if self.kl_warmup > 1:
+            raise InputError(f"kl_warmup: expected a share of the steps, got {self.kl_warmup}")
+        if not self.l1 + self.mse + self.bce + self.ssim:
+            raise InputError("l1, mse, bce, ssim: expected at least one above 0, got 0 for all")
+        if self.independence and self.scope == "per-class":
+            raise InputError(
+                "independence: a network that knows a single class has none to be independent of; "
+                "expected 0 with scope='per-class'"
+            )
 
     def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
         sizes = (image_shape, classes, self.latent, self.width)
-        return nn.ModuleDict(
-            {"encoder": ConditionalEncoder(*sizes), "decoder": ConditionalDecoder(*sizes)}
-        )
+        parts = {"encoder": ConditionalEncoder(*sizes), "decoder": ConditionalDecoder(*sizes)}
+        if self.prior == "class":
+            parts["prior"] = _ClassPrior(classes, self.latent)
+        return nn.ModuleDict(parts)
 
     def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
         def loss(batch: Batch) -> Tensor:
-            return self._reconstruct(module, batch)[1]
+            return self._reconstruct(module, batch, lessons.networks)[1]
 
         optimizer = torch.optim.Adam(module.parameters(), lr=self.learning_rate)
         return optimize(
@@ -120,31 +156,41 @@ class ConditionalVAE(Trained):
         )
 
     def _batches(self, lessons: TrainingSet) -> Callable[[int], Batch]:
+        warmup = self.kl_warmup * self.steps
+
         def batches(step: int) -> Batch:
             draws = lessons.draws(step)
             chosen = lessons.any(draws, self.batch_size)
             (shown,) = lessons.jittered(draws, chosen)
-            return Batch(shown, lessons.labels(chosen), draws)
+            risen = min(1.0, (step + 1) / warmup) if warmup else 1.0
+            return Batch(shown, lessons.labels(chosen), draws, risen * self.kl_weight)
 
         return batches
 
-    def _reconstruct(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _reconstruct(self, module: nn.Module, batch: Batch, networks: int) -> tuple[Tensor, Tensor]:
         """The batch from its codes, (B, C, H, W), and the loss above."""
         encoder, decoder = parts_of(module)
         mean, log_variance = encoder(batch.images, batch.labels)
-        made = decoder(reparametrize(mean, log_variance, batch.draws), batch.labels)
-        loss: Tensor = (
-            2 * (made - batch.images).abs().mean()
-            + 0.5 * structural_dissimilarity(made, batch.images)
-            + self.kl_weight * kl_to_standard_normal(mean, log_variance)
-        )
+        codes = reparametrize(mean, log_variance, batch.draws)
+        made = decoder(codes, batch.labels)
+        kl = kl_of_dimensions(mean, log_variance, *_prior(module, batch.labels, self.latent))
+        loss = batch.kl_weight * free_bits(kl, self.free_bits, networks)
+        for name, differ in RECONSTRUCTIONS.items():
+            if weight := getattr(self, name):
+                loss = loss + weight * differ(made, batch.images)
+        if self.independence:
+            loss = loss + self.independence * dependence(codes, batch.labels)
         return made, loss
 
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
         data = self._fitted()
+        plan = {"label": self._known_as(labels)}
+        if self.sampling == "prior":
+            return {**plan, "z": draws.normal("z", self.latent)}
+        if self.sampling == "mixture":
+            return {**plan, "z": draw_from_mixtures(self._codes(data), data.labels, labels, draws)}
         low, high = self.strength
-        plan = {
-            "label": self._known_as(labels),
+        plan |= {
             "image": draw_member(data, labels, draws, "image"),
             "strength": draws.uniform("strength", low=low, high=high),
         }
@@ -157,17 +203,73 @@ class ConditionalVAE(Trained):
         return {**plan, "donor": donor, "donor label": self._known_as(lending)}
 
     def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
-        encoder, decoder = parts_of(network)
-        image, label = self._real(plan["image"]), plan["label"]
-        strength = plan["strength"][:, None]
-        code, _ = encoder(image, label)
-        made: Tensor
+        label = plan["label"]
+        if "z" in plan:
+            return self._decode(network, plan["z"], label)
+        image, strength = self._real(plan["image"]), plan["strength"][:, None]
+        code = self._encode(network, image, label)
         if "noise" in plan:
-            made = decoder(code + strength * plan["noise"], label)
-            return made
-        other, _ = encoder(self._real(plan["donor"]), plan["donor label"])
-        made = decoder(code + strength * (other - code), label)
+            return self._decode(network, code + strength * plan["noise"], label)
+        other = self._encode(network, self._real(plan["donor"]), plan["donor label"])
+        made = self._decode(network, code + strength * (other - code), label)
         if self.sampling == "interpolate":
             return made
-        made = image + made - decoder(code, label)
-        return made.clamp(0, 1)
+        return (image + made - self._decode(network, code, label)).clamp(0, 1)
+
+    def _encode(self, network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        """Codes (B, Z) of images, relative to the prior of their class."""
+        encoder, _ = parts_of(network)
+        mean, _ = encoder(images, labels)
+        centre, log_variance = _prior(network, labels, self.latent)
+        relative: Tensor = (mean - centre) / (0.5 * log_variance).exp()
+        return relative
+
+    def _decode(self, network: nn.Module, codes: Tensor, labels: Tensor) -> Tensor:
+        """Images of codes (B, Z) relative to the prior of the class."""
+        _, decoder = parts_of(network)
+        centre, log_variance = _prior(network, labels, self.latent)
+        made: Tensor = decoder(centre + codes * (0.5 * log_variance).exp(), labels)
+        return made
+
+    @torch.inference_mode()
+    def _codes(self, data: LabelledImages) -> np.ndarray:
+        """The codes (N, Z) of all real images."""
+        codes = np.empty((len(data), self.latent), np.float32)
+        known = self._known_as(data.labels)
+        for index, network in enumerate(self._networks):
+            own = np.arange(len(data)) if len(self._networks) == 1 else data.labels == index
+            rows = np.flatnonzero(own) if own.dtype == bool else own
+            for part in np.array_split(rows, -(-len(rows) // 256)):
+                labels = torch.as_tensor(known[part]).to(self._device)
+                images = self._real(torch.as_tensor(part))
+                codes[part] = self._encode(network, images, labels).cpu().numpy()
+        return codes
+
+    def _notes(self, data: LabelledImages) -> dict[str, Any]:
+        if self.scope == "per-class":
+            return {}
+        return {"class_from_code": class_from_codes(self._codes(data), data.labels)}
+
+
+class _ClassPrior(nn.Module):
+    """Mean and log-variance of a normal distribution of each class, N(0, 1) at the start."""
+
+    def __init__(self, classes: int, latent: int) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(classes, 2 * latent)
+        nn.init.zeros_(self.embed.weight)
+
+    def forward(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Of each of labels (B,), two of (B, Z)."""
+        mean, log_variance = self.embed(labels).float().chunk(2, 1)
+        return mean, log_variance.clamp(-10, 5)
+
+
+def _prior(module: nn.Module, labels: Tensor, latent: int) -> tuple[Tensor, Tensor]:
+    """Mean and log-variance of p(z) for each of labels (B,), (B, Z)."""
+    assert isinstance(module, nn.ModuleDict)
+    if "prior" in module:
+        found: tuple[Tensor, Tensor] = module["prior"](labels)
+        return found
+    zero = torch.zeros(len(labels), latent, device=labels.device)
+    return zero, zero

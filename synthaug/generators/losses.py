@@ -1,5 +1,8 @@
 """Reconstruction and regularisation losses of the generators."""
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,6 +27,26 @@ def structural_dissimilarity(x: Tensor, y: Tensor, window: int = 7) -> Tensor:
     return 1 - ssim.mean()
 
 
+def cross_entropy(x: Tensor, y: Tensor) -> Tensor:
+    """- E (y log x + (1 - y) log(1 - x)) of intensities in [0, 1].
+
+    >>> half = torch.full((1, 1, 2, 2), 0.5)
+    >>> round(cross_entropy(half, half).item(), 4)  # log 2
+    0.6931
+    """
+    inside = x.clamp(1e-6, 1 - 1e-6)
+    loss: Tensor = -(y * inside.log() + (1 - y) * (1 - inside).log()).mean()
+    return loss
+
+
+RECONSTRUCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": F.l1_loss,
+    "ssim": structural_dissimilarity,
+    "mse": F.mse_loss,
+    "bce": cross_entropy,
+}
+
+
 def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Kullback-Leibler divergence of N(mean, exp(log_variance)) from N(0, 1), summed over the
     latent (B, Z) and averaged over the batch (Kingma and Welling 2014, appendix B).
@@ -33,6 +56,54 @@ def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     """
     kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1)
     return kl.mean()
+
+
+def kl_of_dimensions(
+    mean: Tensor, log_variance: Tensor, prior_mean: Tensor, prior_log_variance: Tensor
+) -> Tensor:
+    """Kullback-Leibler divergence of N(mean, exp(log_variance)) from the prior's, all (B, Z), of
+    each dimension by itself, (B, Z).
+
+    >>> zero = torch.zeros(1, 2)
+    >>> kl_of_dimensions(zero, zero, zero + 2, zero).tolist()
+    [[2.0, 2.0]]
+    """
+    apart = (mean - prior_mean) ** 2
+    ratio = (log_variance.exp() + apart) / prior_log_variance.exp()
+    return 0.5 * (ratio - 1 + prior_log_variance - log_variance)
+
+
+def free_bits(kl: Tensor, least: float, networks: int = 1) -> Tensor:
+    """Of a divergence by dimension (G * B, Z) the sum over dimensions of max(least, mean over the
+    batch), averaged over the G networks: what a dimension says up to `least` nats costs nothing
+    (Kingma et al. 2016).
+
+    >>> free_bits(torch.tensor([[0.1, 2.0], [0.3, 4.0]]), 0.5).item()
+    3.5
+    """
+    means = kl.view(networks, -1, kl.shape[1]).mean(1)
+    return means.clamp(min=least).sum(1).mean()
+
+
+def dependence(codes: Tensor, labels: Tensor) -> Tensor:
+    """The Hilbert-Schmidt independence criterion of codes (B, Z) and classes (B,): tr(K H L H) /
+    (B - 1)^2 with a Gaussian kernel K of the median distance and L = 1 for equal classes; 0 where
+    the codes say nothing of the class (Gretton et al. 2005).
+
+    >>> codes = torch.tensor([[0.0], [0.0], [9.0], [9.0]])
+    >>> told = dependence(codes, torch.tensor([0, 0, 1, 1]))
+    >>> hidden = dependence(codes, torch.tensor([0, 1, 0, 1]))
+    >>> bool(told > 10 * hidden.abs())
+    True
+    """
+    squares = torch.cdist(codes, codes) ** 2
+    apart = squares.detach()[squares > 0]
+    width = apart.median() if len(apart) else squares.new_ones(())
+    kernel = (-squares / width).exp()
+    same = (labels[:, None] == labels).to(kernel.dtype)
+    same = same - same.mean(0) - same.mean(1, keepdim=True) + same.mean()
+    criterion: Tensor = (kernel * same).sum() / (len(codes) - 1) ** 2
+    return criterion
 
 
 def squared_variation(field: Tensor) -> Tensor:

@@ -40,6 +40,7 @@ from synthaug.generators.warping import deform, resize_field
 from synthaug.seeding import Draws, StepDraws
 from synthaug.training import Phase, Schedule, optimize
 
+SAMPLINGS = ("pairs", "prior")
 FLOW, LOG_GAIN, BIAS = 0.6, 1.5, 0.5  # the largest change that a decoder can ask for
 
 
@@ -49,9 +50,13 @@ class TransferVAE(Trained):
 
     steps: optimiser steps.
     latent: length of the code of a difference.
-    donors: "any" takes differences from pairs of any class, "within" of the same class. It can be
-        changed after fitting.
+    sampling: "pairs" takes differences from real pairs, "prior" from N(0, 1), which they were kept
+        near. Like the next four it can be changed after fitting.
+    donors: "any" takes differences from pairs of any class that the network knows, "within" of the
+        same class.
     strength: a difference is scaled by a uniform draw from this range.
+    apart: draw a strength for each of deformation, gain and bias, not one for all.
+    chain: how many differences are applied one after another.
     batch_size: pairs a step.
     learning_rate: of Adam, at the start of a half cosine.
     kl_weight: weight of the KL term against 2 * L1 + 0.5 * (1 - SSIM).
@@ -65,8 +70,11 @@ class TransferVAE(Trained):
 
     steps: int = 1200
     latent: int = 16
+    sampling: str = "pairs"
     donors: str = "any"
     strength: tuple[float, float] = (0.4, 1.1)
+    apart: bool = False
+    chain: int = 1
     batch_size: int = 64
     learning_rate: float = 2e-3
     kl_weight: float = 2e-4
@@ -74,8 +82,9 @@ class TransferVAE(Trained):
 
     def _check_settings(self) -> None:
         super()._check_settings()
-        for name in ("steps", "latent", "batch_size"):
+        for name in ("steps", "latent", "batch_size", "chain"):
             expect_count(name, getattr(self, name))
+        expect_choice("sampling", self.sampling, SAMPLINGS)
         expect_choice("donors", self.donors, DONORS)
         expect_range("strength", self.strength)
         expect_number("learning_rate", self.learning_rate)
@@ -121,24 +130,40 @@ class TransferVAE(Trained):
         )
 
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
-        data = self._fitted()
+        data, (low, high) = self._fitted(), self.strength
+        plan = {"image": draw_member(data, labels, draws, "image")}
         lending = donor_labels(
             data, labels, draws, self.donors if self.scope == "shared" else "within"
         )
-        return {
-            "image": draw_member(data, labels, draws, "image"),
-            "from": draw_member(data, lending, draws, "from"),
-            "to": draw_member(data, lending, draws, "to"),
-            "strength": draws.uniform("strength", low=self.strength[0], high=self.strength[1]),
-        }
+        maps = (3,) if self.apart else ()
+        for link in _links(self.chain):
+            if self.sampling == "pairs":
+                for end in ("from", "to"):
+                    plan[end + link] = draw_member(data, lending, draws, end + link)
+            else:
+                plan["z" + link] = draws.normal("z" + link, self.latent)
+            strength = draws.uniform("strength" + link, *maps, low=low, high=high)
+            plan["strength" + link] = strength
+        return plan
 
     def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
         encoder, decoder = parts_of(network)
         image = self._real(plan["image"])
-        z, _ = encoder(self._real(plan["from"]), self._real(plan["to"]))
-        strength = plan["strength"][:, None, None, None]
-        flow, gain, bias = (strength * field for field in decoder(image, z))
-        return apply_difference(image, flow, gain, bias).clamp(0, 1)
+        for link in _links(self.chain):
+            if self.sampling == "pairs":
+                z, _ = encoder(self._real(plan["from" + link]), self._real(plan["to" + link]))
+            else:
+                z = plan["z" + link]
+            strengths = plan["strength" + link].view(len(image), -1).expand(-1, 3)
+            scales = strengths[:, :, None, None, None].unbind(1)
+            fields = zip(scales, decoder(image, z), strict=True)
+            image = apply_difference(image, *(scale * field for scale, field in fields)).clamp(0, 1)
+        return image
+
+
+def _links(chain: int) -> list[str]:
+    """What tells the draws of chained differences apart."""
+    return ["", *(f" {index}" for index in range(1, chain))]
 
 
 def apply_difference(images: Tensor, flow: Tensor, gain: Tensor, bias: Tensor) -> Tensor:

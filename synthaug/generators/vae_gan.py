@@ -76,7 +76,7 @@ class VAEGAN(ConditionalVAE):
 
         def loss(batch: Batch) -> Tensor:
             adversary.rest()
-            made, reconstruction = self._reconstruct(module, batch)
+            made, reconstruction = self._reconstruct(module, batch, lessons.networks)
             seen = adversary.features(made, batch.labels)
             wanted = adversary.features(batch.images, batch.labels).detach()
             total: Tensor = (

@@ -1,0 +1,56 @@
+"""What the codes of a class look like, and what they tell of it."""
+
+import numpy as np
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from synthaug.seeding import Draws
+
+MOST_COMPONENTS = 10
+EACH = 10  # codes that a component is fitted to, at least
+PROBED = 50  # images of a class that the probe reads, at most
+
+
+def draw_from_mixtures(
+    codes: np.ndarray, labels: np.ndarray, wanted: np.ndarray, draws: Draws
+) -> np.ndarray:
+    """For each of `wanted` (M,) a code of its class, float32 (M, Z), from a Gaussian mixture with
+    diagonal covariance that is fitted to the codes (N, Z) of its real images (Ghosh et al., ICLR
+    2020).
+
+    labels: int64 (N,), the class of each code.
+    """
+    component, noise = draws.uniform("component"), draws.normal("z", codes.shape[1])
+    drawn = np.empty((len(wanted), codes.shape[1]), np.float32)
+    for label in np.unique(wanted):
+        own, rows = codes[labels == label], wanted == label
+        count = int(np.clip(len(own) // EACH, 1, MOST_COMPONENTS))
+        mixture = GaussianMixture(count, covariance_type="diag", reg_covar=1e-4, random_state=0)
+        mixture.fit(own.astype(np.float64))
+        chosen = np.searchsorted(mixture.weights_.cumsum()[:-1], component[rows], side="right")
+        spread = np.sqrt(mixture.covariances_[chosen])
+        drawn[rows] = mixture.means_[chosen] + spread * noise[rows]
+    return drawn
+
+
+def class_from_codes(codes: np.ndarray, labels: np.ndarray) -> float | None:
+    """How often a support vector machine reads the right class (N,) from codes (N, Z) that it did
+    not learn from; None where a class has too few images to hold some out.
+
+    Codes that know nothing of the class give the share of the largest class.
+    """
+    rank = np.zeros(len(labels), np.int64)
+    for label in np.unique(labels):
+        rank[labels == label] = np.arange(np.count_nonzero(labels == label))
+    read = rank < PROBED
+    codes, labels = codes[read], labels[read]
+    counts = np.bincount(labels)
+    fewest = int(counts[counts > 0].min())
+    if fewest < 2 or np.count_nonzero(counts) < 2:
+        return None
+    folds = StratifiedKFold(min(5, fewest), shuffle=True, random_state=0)
+    probe = make_pipeline(StandardScaler(), SVC())
+    return round(float(cross_val_score(probe, codes, labels, cv=folds).mean()), 4)
