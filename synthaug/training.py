@@ -5,6 +5,7 @@ All randomness of step *t* follows the stream (seed, "step", t), so a run that w
 resumed from its checkpoint ends with the same weights as one that was not.
 """
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -18,12 +19,21 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from synthaug.distributed import ALONE, Team, current
 from synthaug.errors import InputError, TrainingError
 from synthaug.files import write_atomically
 from synthaug.seeding import torch_stream
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
+
+Watch = Callable[[int, nn.Module], float | None]
+"""Called now and then with (steps done, the moving average, in evaluation mode); it may say how
+useful that is, more being better."""
+
+LOOKS, APART = 10, 100  # how often a run is watched; not sooner than so many steps apart
+PATIENCE = 3  # looks without a better one, after which a run is over
+LOG_EVERY = 10  # steps
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,10 @@ class Run:
     checkpoint: a file to resume from and to save to, removed at the end; `identity` says which
         training it belongs to, and the file of another one is refused.
     progress: called with (steps done, steps in all).
+    watch: looks at the moving average ten times a run. Where it says how useful that is, the best
+        one is kept, and the run ends when three looks found no better one.
+    log: called with (steps done, losses by phase) every ten steps.
+    team: the processes that share the run, each with a part of every batch.
     """
 
     seed: int
@@ -73,12 +87,18 @@ class Run:
     identity: str = ""
     checkpoint: Path | None = None
     progress: Progress | None = None
+    watch: Watch | None = None
+    log: Callable[[int, dict[str, float]], None] | None = None
+    team: Team = ALONE
 
 
 def resolve_device(device: str) -> torch.device:
     """`"auto"` is the GPU where there is one; a device that is not there is an error."""
+    if device == "auto" and torch.cuda.is_available():
+        ours = current()
+        return torch.device("cuda") if ours.size == 1 else torch.device("cuda", ours.local)
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cpu")
     try:
         resolved = torch.device(device)
     except RuntimeError:
@@ -111,7 +131,8 @@ def optimize(
     networks: int = 1,
     checkpoint_every: int = 200,
 ) -> nn.Module:
-    """Train `module` and return the exponential moving average of `averaged` (default: all of it).
+    """Train `module` and return the exponential moving average of `averaged` (default: all of it),
+    the best one where `run.watch` says which that is.
 
     batches: maps a step to its batch; must depend on the step alone.
     clip: largest norm of a phase's gradient.
@@ -124,48 +145,93 @@ def optimize(
     decay = min(ema_decay, 1 - 10 / (schedule.steps + 10))
     averaging = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     average = AveragedModel(source, multi_avg_fn=averaging, use_buffers=True)
-    state = _State(module, average, phases, run.identity)
+    best = _Best(average.module.eval())
+    kept = {"module": module, "average": average} | ({"best": best} if run.watch else {})
+    state = _State(kept, phases, run.identity)
+    apart = max(APART, -(-schedule.steps // LOOKS))
     checkpoint = run.checkpoint
     start = state.load(checkpoint) if checkpoint and checkpoint.exists() else 0
     base_rates = [[group["lr"] for group in phase.optimizer.param_groups] for phase in phases]
+    losses: dict[str, Tensor] = {}
+    member = () if run.team.size == 1 else ("process", run.team.rank)
     module.train()
     for step in range(start, schedule.steps):
-        with torch_stream(run.seed, "step", step, device=run.device):
+        with torch_stream(run.seed, "step", step, *member, device=run.device):
             batch = batches(step)
             for phase, rates in zip(phases, base_rates, strict=True):
                 for group, rate in zip(phase.optimizer.param_groups, rates, strict=True):
                     group["lr"] = rate * schedule.factor(step)
-                _update(phase, batch, step, clip, networks, run.device)
+                losses[phase.name] = _update(phase, batch, step, clip, networks, run)
         average.update_parameters(source)
-        if checkpoint and (step + 1) % checkpoint_every == 0 and step + 1 < schedule.steps:
-            state.save(checkpoint, step + 1)
+        done = step + 1
+        if run.log and done % LOG_EVERY == 0:
+            run.log(done, {name: loss.item() for name, loss in losses.items()})
+        if run.watch and done % apart == 0:
+            score = run.watch(done, average.module) if run.team.leads else None
+            best.heed(run.team.tell(score), average.module)
+        if checkpoint and done % checkpoint_every == 0 and done < schedule.steps:
+            state.save(checkpoint, done, run.team)
         if run.progress:
-            run.progress(step + 1, schedule.steps)
-    if checkpoint:
+            run.progress(done, schedule.steps)
+        if best.settled:
+            break
+    if checkpoint and run.team.leads:
         checkpoint.unlink(missing_ok=True)
-    result: nn.Module = average.module
-    return result.eval()
+    learned = best.kept if best.judged else average.module.eval()
+    # Statistics of batch norm are each process's own.
+    learned.load_state_dict(run.team.tell(learned.state_dict()))
+    return learned
 
 
-def _update(
-    phase: Phase, batch: Any, step: int, clip: float, networks: int, device: torch.device
-) -> None:
+class _Best(nn.Module):
+    """The most useful moving average so far, and for how many looks it has been that."""
+
+    score: Tensor
+    stale: Tensor
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.kept = copy.deepcopy(module)
+        self.register_buffer("score", torch.tensor(-math.inf, dtype=torch.float64))
+        self.register_buffer("stale", torch.tensor(0))
+
+    @property
+    def judged(self) -> bool:
+        return math.isfinite(self.score.item())
+
+    @property
+    def settled(self) -> bool:
+        return self.stale.item() >= PATIENCE
+
+    def heed(self, score: float | None, module: nn.Module) -> None:
+        if score is None:
+            return
+        self.stale += 1
+        if score > self.score.item():
+            self.score.fill_(score)
+            self.stale.zero_()
+            self.kept.load_state_dict(module.state_dict())
+
+
+def _update(phase: Phase, batch: Any, step: int, clip: float, networks: int, run: Run) -> Tensor:
     phase.optimizer.zero_grad(set_to_none=True)
-    with mixed_precision(device):
+    with mixed_precision(run.device):
         loss = phase.loss(batch)
     # On a GPU reading the loss waits for the device, so it is read now and then only.
-    if (device.type == "cpu" or step % 50 == 0) and not torch.isfinite(loss):
+    if (run.device.type == "cpu" or step % 50 == 0) and not torch.isfinite(loss):
         raise TrainingError(
             f"the {phase.name} loss became {loss.item()} at step {step}; lower the learning rate, "
             "or look for images that are all one value"
         )
     (loss * networks).backward()  # type: ignore[no-untyped-call]
     parameters = [p for group in phase.optimizer.param_groups for p in group["params"]]
+    run.team.average(p.grad for p in parameters if p.grad is not None)
     if networks == 1:
         nn.utils.clip_grad_norm_(parameters, clip)
     else:
         clip_each(parameters, clip)
     phase.optimizer.step()
+    return loss.detach()
 
 
 def clip_each(parameters: Sequence[Tensor], clip: float) -> None:
@@ -181,13 +247,15 @@ class _State:
     """All that a run needs to go on, as one flat safetensors file."""
 
     def __init__(
-        self, module: nn.Module, average: nn.Module, phases: Sequence[Phase], identity: str
+        self, modules: dict[str, nn.Module], phases: Sequence[Phase], identity: str
     ) -> None:
-        self._modules = {"module": module, "average": average}
+        self._modules = modules
         self._phases = phases
         self._identity = identity
 
-    def save(self, path: Path, step: int) -> None:
+    def save(self, path: Path, step: int, team: Team) -> None:
+        if not team.leads:
+            return
         tensors = {
             f"{name}/{key}": value.contiguous().clone()
             for name, module in self._modules.items()

@@ -18,11 +18,14 @@ from synthaug.cli.options import (
     Quiet,
     Seed,
     check_device,
+    check_directory,
     check_file,
     check_output,
     read,
 )
 from synthaug.cli.output import describe, finish, progress, results, show_card, spell_seconds
+from synthaug.cli.profiling import traced
+from synthaug.distributed import team
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST, read_json
 from synthaug.generators import (
@@ -39,7 +42,7 @@ from synthaug.generators import (
 from synthaug.generators.base import KIND as GENERATOR
 from synthaug.pool import SamplePool
 from synthaug.pool.sample_pool import KIND as POOL
-from synthaug.reading import draw_subset
+from synthaug.reading import draw_subset, split_off, splits_of
 
 
 class Family(StrEnum):
@@ -67,13 +70,29 @@ UNTRAINED: dict[Family, Callable[[], Generator]] = {
 }
 
 
-def build(family: Family, steps: int | None) -> Generator:
-    """An unfitted generator; `steps` None leaves the family's own number."""
-    if family in UNTRAINED:
-        if steps is not None:
-            raise InputError(f"--steps: {family} has no training; leave it out")
-        return UNTRAINED[family]()
-    return TRAINED[family]() if steps is None else TRAINED[family](steps=steps)
+class Scope(StrEnum):
+    """How many networks there are."""
+
+    SHARED = "shared"
+    PER_CLASS = "per-class"
+
+
+def build(family: Family, steps: int | None, scope: Scope | None = None) -> Generator:
+    """An unfitted generator; None leaves the family's own."""
+    given = {"steps": steps, "scope": None if scope is None else str(scope)}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if family in TRAINED:
+        return TRAINED[family](**chosen)
+    if chosen:
+        raise InputError(f"--{next(iter(chosen))}: {family} has no training; leave it out")
+    return UNTRAINED[family]()
+
+
+def refuse_aids(family: Family, given: dict[str, object]) -> None:
+    """Raise `InputError` for what only a training can be given."""
+    for name, value in given.items():
+        if value:
+            raise InputError(f"--{name}: {family} has no training; leave it out")
 
 
 def fit(
@@ -84,9 +103,42 @@ def fit(
     generator: Annotated[
         Family, typer.Option(metavar="NAME", help=f"Kind of generator: {', '.join(Family)}.")
     ] = Family.TRANSFER,
+    scope: Annotated[
+        Scope | None,
+        typer.Option(
+            help="One network for all classes (shared, the default), or one for each, all trained "
+            "at once."
+        ),
+    ] = None,
     steps: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Optimiser steps. Default: the generator's own."),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="GENERATOR", help="Go on from a generator that fit wrote, classes by name."
+        ),
+    ] = None,
+    validate: Annotated[
+        bool,
+        typer.Option(
+            help="Keep the moment of training whose samples teach a quick probe most about the "
+            "validation images of DATA (or a fifth of its training images, held out), and stop "
+            "when that is past."
+        ),
+    ] = False,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write losses, diversity and grids of samples for TensorBoard."
+        ),
+    ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write a trace of ten steps, for chrome://tracing or Perfetto."
+        ),
     ] = None,
     per_class: PerClass = None,
     image_size: ImageSize = None,
@@ -100,24 +152,46 @@ def fit(
     """Fit a generator to the training images of DATA.
 
     Killed and started again with the same options, training goes on from
-    GENERATOR.checkpoint.
+    GENERATOR.checkpoint. Started by torchrun or accelerate launch (-m synthaug fit ...), all
+    processes train it together.
     """
-    made = build(generator, steps)
+    made = build(generator, steps, scope)
+    if generator in UNTRAINED:
+        aids = {"start": start, "validate": validate, "log": log, "profile": profile}
+        refuse_aids(generator, aids)
     check_device(device)
     check_output(output, GENERATOR)
     check_file("--json", json)
+    check_file("--profile", profile)
+    check_directory("--log", log)
     images = read(data, image_size, mode, on_error)
+    validation = None
+    if validate and "val" in splits_of(data):
+        validation = read(data, image_size, mode, on_error, split="val")
+    elif validate:
+        kept, held = split_off(images, 1 / 5, seed=seed)
+        images, validation = images.subset(kept), images.subset(held)
     if per_class is not None:
         images = images.subset(draw_subset(images, per_class, seed=seed))
     checkpoint = output.with_name(f"{output.name}.checkpoint")
-    with progress(quiet) as update:
+    with team() as ours, progress(quiet or not ours.leads) as update, traced(profile) as step:
+
+        def show(done: int, total: int) -> None:
+            update(f"fitting {made.family}", done, total)
+            step()
+
         made.fit(
             images,
             seed=seed,
             device=device,
             checkpoint=checkpoint,
-            progress=lambda done, total: update(f"fitting {made.family}", done, total),
+            progress=show,
+            start=start,
+            validation=validation,
+            log=log,
         )
+    if not ours.leads:
+        return
     made.save(output)
     seconds = spell_seconds(made.card["seconds"])
     summary = f"{output}: {made.family} fitted to {len(images)} images in {seconds} s"

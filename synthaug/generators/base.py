@@ -2,13 +2,12 @@
 
 A family says which random choices an item needs (`_plan`) and how planned items become images
 (`_render`). Plan and render are apart so that item *i* depends on (seed, *i*) alone: all choices
-are drawn before any batch is cut. One that learns (`Trained`) also says how a network is built
-(`_build`) and trained (`_learn`).
+are drawn before any batch is cut.
 """
 
 import time
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -28,9 +27,7 @@ from synthaug.files import (
     write_atomically,
     write_json,
 )
-from synthaug.generators.settings import expect_choice, expect_count
-from synthaug.generators.stacked import unstack
-from synthaug.generators.training_set import SCOPES, TrainingSet
+from synthaug.generators.settings import expect_count
 from synthaug.images import LabelledImages, Samples, to_float, to_stored
 from synthaug.reading import read_images
 from synthaug.seeding import Draws
@@ -39,6 +36,25 @@ from synthaug.training import Progress, Run, resolve_device
 KIND = "generator"
 FEWEST_IMAGES = 2
 BLOCK = 64  # images that are rendered together, whatever the batch size
+
+
+@dataclass(frozen=True)
+class Aids:
+    """What a training may be given beside its images: see `Generator.fit`."""
+
+    start: "Generator | None" = None
+    validation: LabelledImages | None = None
+    log: Path | None = None
+
+    @property
+    def identity(self) -> str:
+        """What tells a training with these aids from one with others."""
+        told = ""
+        if self.start is not None:
+            told += f" start {self.start.card['data']['fingerprint']} {self.start.card['seed']}"
+        if self.validation is not None:
+            told += f" validation {self.validation.fingerprint}"
+        return told
 
 
 class Generator(ABC):
@@ -54,7 +70,9 @@ class Generator(ABC):
     _networks: nn.ModuleList
 
     @abstractmethod
-    def _train(self, data: LabelledImages, run: Run, notes: dict[str, Any]) -> list[nn.Module]:
+    def _train(
+        self, data: LabelledImages, run: Run, aids: "Aids", notes: dict[str, Any]
+    ) -> list[nn.Module]:
         """The networks to sample from: one for all classes or one for each. What the card should
         say about their training goes into `notes`."""
 
@@ -73,6 +91,16 @@ class Generator(ABC):
     def _notes(self, data: LabelledImages) -> dict[str, Any]:
         """What the card should say of the fitted generator."""
         return {}
+
+    @classmethod
+    def _read_start(cls, directory: Path, device: str) -> Self:
+        manifest = read_generator_manifest(directory)
+        if manifest.get("family") != cls.__name__:
+            raise InputError(
+                f"{directory}: expected a {cls.__name__} to start from, got a "
+                f"{manifest.get('family')}"
+            )
+        return cls.load(directory, manifest, device)
 
     def _check_settings(self) -> None:  # noqa: B027 - nothing to check is a valid answer
         """Raise `InputError` for a setting that makes no sense; called by `fit` and `sample`."""
@@ -109,6 +137,9 @@ class Generator(ABC):
         device: str = "auto",
         checkpoint: str | Path | None = None,
         progress: Progress | None = None,
+        start: str | Path | None = None,
+        validation: LabelledImages | None = None,
+        log: str | Path | None = None,
     ) -> Self:
         """Learn from labelled images.
 
@@ -116,24 +147,42 @@ class Generator(ABC):
         device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", ...
         checkpoint: a file that training resumes from, if it is there, and saves its state to.
         progress: called with (steps done, steps in all).
+        start: a saved generator of the same family and sizes to go on from. Classes are matched by
+            name; the card says which were not found in it.
+        validation: other real images of the same classes. Ten times a run a probe learns from
+            samples alone and is scored on them; the most useful moving average (mean of accuracy
+            and coverage) is kept, and training ends when three looks found no better one.
+        log: a directory for TensorBoard: losses, diversity, usefulness, grids of samples.
 
         Raises `InputError` for a class with fewer than two images, `TrainingError` when a loss
         is no longer a number.
         """
         self._check_settings()
         data = data if isinstance(data, LabelledImages) else read_images(data)
+        if validation is not None and (
+            validation.classes != data.classes or validation.image_shape != data.image_shape
+        ):
+            raise InputError(
+                f"validation: expected images {data.image_shape} of the classes of data, got "
+                f"{validation.image_shape} and classes {', '.join(validation.classes)}"
+            )
         scarce = np.flatnonzero(data.counts < FEWEST_IMAGES)
         if len(scarce):
             raise InputError(
                 f"class {data.classes[scarce[0]]!r}: expected at least {FEWEST_IMAGES} images to "
                 f"fit a generator, got {data.counts[scarce[0]]}"
             )
-        start = time.perf_counter()
+        began = time.perf_counter()
         target = resolve_device(device)
-        identity = f"{self.family} {self.settings} {data.fingerprint} seed {seed}"
+        aids = Aids(
+            None if start is None else self._read_start(Path(start), device),
+            validation,
+            None if log is None else Path(log),
+        )
+        identity = f"{self.family} {self.settings} {data.fingerprint} seed {seed}{aids.identity}"
         file = None if checkpoint is None else Path(checkpoint)
         notes: dict[str, Any] = {}
-        learned = self._train(data, Run(seed, target, identity, file, progress), notes)
+        learned = self._train(data, Run(seed, target, identity, file, progress), aids, notes)
         # Only now: a run that breaks off leaves the generator as it was.
         self._networks = nn.ModuleList(learned).eval()
         self._anchors, self._device = data, target
@@ -149,7 +198,7 @@ class Generator(ABC):
             },
             "device": str(self._device),
             "versions": versions.versions(),
-            "seconds": round(time.perf_counter() - start, 2),
+            "seconds": round(time.perf_counter() - began, 2),
             "holds_real_images": self.keeps_images,
             **notes,
         }
@@ -282,44 +331,15 @@ def read_generator_manifest(directory: Path) -> dict[str, Any]:
 class Untrained(Generator):
     """A generator with nothing to learn: it only recombines the images it was given."""
 
-    def _train(self, data: LabelledImages, run: Run, notes: dict[str, Any]) -> list[nn.Module]:
+    def _train(
+        self, data: LabelledImages, run: Run, aids: Aids, notes: dict[str, Any]
+    ) -> list[nn.Module]:
+        if aids != Aids():
+            raise InputError(
+                f"start, validation, log: {self.family} has no training that they could serve; "
+                "leave them out"
+            )
         return [nn.Module()]
 
     def _untrained(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
         return [nn.Module()]
-
-
-@dataclass
-class Trained(Generator):
-    """A generator that learns by gradient.
-
-    scope: "shared", one network for all classes; or "per-class", one for each, all trained at once,
-        where a network learns the same whichever others learn beside it.
-    """
-
-    scope: str = field(default="shared", kw_only=True)
-
-    @abstractmethod
-    def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
-        """The untrained network for so many classes."""
-
-    @abstractmethod
-    def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
-        """Train `module`, one network or several side by side, and return what to sample from."""
-
-    def _check_settings(self) -> None:
-        expect_choice("scope", self.scope, SCOPES)
-
-    def _train(self, data: LabelledImages, run: Run, notes: dict[str, Any]) -> list[nn.Module]:
-        lessons = TrainingSet(data, self.scope, run, notes)
-        module = lessons.build("build", lambda classes: self._build(data.image_shape, classes))
-        return unstack(self._learn(module, lessons), lessons.networks)
-
-    def _untrained(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
-        if self.scope == "shared":
-            return [self._build(image_shape, classes)]
-        return [self._build(image_shape, 1) for _ in range(classes)]
-
-    def _known_as(self, labels: np.ndarray) -> np.ndarray:
-        """`labels` as the networks know them: one that knows a single class calls it 0."""
-        return labels if self.scope == "shared" else np.zeros_like(labels)

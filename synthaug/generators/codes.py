@@ -1,11 +1,9 @@
 """What the codes of a class look like, and what they tell of it."""
 
+import warnings
+
 import numpy as np
-from sklearn.mixture import GaussianMixture
-from sklearn.model_selection import StratifiedKFold, cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.exceptions import ConvergenceWarning
 
 from synthaug.seeding import Draws
 
@@ -23,13 +21,18 @@ def draw_from_mixtures(
 
     labels: int64 (N,), the class of each code.
     """
+    from sklearn.mixture import GaussianMixture  # slow to import, and seldom needed
+
     component, noise = draws.uniform("component"), draws.normal("z", codes.shape[1])
     drawn = np.empty((len(wanted), codes.shape[1]), np.float32)
     for label in np.unique(wanted):
         own, rows = codes[labels == label], wanted == label
         count = int(np.clip(len(own) // EACH, 1, MOST_COMPONENTS))
         mixture = GaussianMixture(count, covariance_type="diag", reg_covar=1e-4, random_state=0)
-        mixture.fit(own.astype(np.float64))
+        with warnings.catch_warnings():
+            # Copies of an image are fewer clusters than asked for; a fit not quite done will do.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            mixture.fit(own.astype(np.float64))
         chosen = np.searchsorted(mixture.weights_.cumsum()[:-1], component[rows], side="right")
         spread = np.sqrt(mixture.covariances_[chosen])
         drawn[rows] = mixture.means_[chosen] + spread * noise[rows]
@@ -42,6 +45,11 @@ def class_from_codes(codes: np.ndarray, labels: np.ndarray) -> float | None:
 
     Codes that know nothing of the class give the share of the largest class.
     """
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
     rank = np.zeros(len(labels), np.int64)
     for label in np.unique(labels):
         rank[labels == label] = np.arange(np.count_nonzero(labels == label))
@@ -52,5 +60,5 @@ def class_from_codes(codes: np.ndarray, labels: np.ndarray) -> float | None:
     if fewest < 2 or np.count_nonzero(counts) < 2:
         return None
     folds = StratifiedKFold(min(5, fewest), shuffle=True, random_state=0)
-    probe = make_pipeline(StandardScaler(), SVC())
+    probe = make_pipeline(StandardScaler(), SVC(random_state=0))
     return round(float(cross_val_score(probe, codes, labels, cv=folds).mean()), 4)

@@ -28,12 +28,12 @@ from torch.nn import functional as F
 
 from synthaug.generators.adversary import Adversary, Shown
 from synthaug.generators.anchors import draw_member
-from synthaug.generators.base import Trained
 from synthaug.generators.diff_augment import check_policies
 from synthaug.generators.discriminators import Discriminator
 from synthaug.generators.losses import structural_dissimilarity
 from synthaug.generators.networks import parts_of, pyramid
 from synthaug.generators.settings import expect_count, expect_number
+from synthaug.generators.trained import Trained
 from synthaug.generators.training_set import TrainingSet
 from synthaug.seeding import Draws, StepDraws
 from synthaug.training import Phase, Schedule, optimize
@@ -106,7 +106,7 @@ class CompositionGAN(Trained):
         encoder, decoder = parts_of(module)
         shape, width = lessons.image_shape, self.width
         adversary = Adversary(
-            lessons.build("discriminator", lambda classes: Discriminator(shape, classes, width)),
+            lessons.build("discriminator", lambda known: Discriminator(shape, len(known), width)),
             lessons,
             rate=self.discriminator_rate,
             steps=self.steps,

@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from synthaug.errors import InputError
 from synthaug.generators.adversarial_losses import LOSSES, mode_seeking
 from synthaug.generators.adversary import Adversary, Shown
-from synthaug.generators.base import Trained
 from synthaug.generators.diff_augment import check_policies
 from synthaug.generators.discriminators import BACKBONES, CONDITIONINGS, Discriminator
 from synthaug.generators.networks import ConditionalDecoder, ResidualDecoder
@@ -35,6 +34,7 @@ from synthaug.generators.settings import (
     expect_number,
     expect_range,
 )
+from synthaug.generators.trained import Trained
 from synthaug.generators.training_set import TrainingSet
 from synthaug.seeding import Draws, StepDraws
 from synthaug.training import Phase, Schedule, optimize
@@ -177,7 +177,7 @@ class ConditionalGAN(Trained):
     def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
         shape = lessons.image_shape
         adversary = Adversary(
-            lessons.build("discriminator", lambda classes: self._judge(shape, classes)),
+            lessons.build("discriminator", lambda known: self._judge(shape, len(known))),
             lessons,
             rate=self.discriminator_rate,
             steps=self.steps,

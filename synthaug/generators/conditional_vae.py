@@ -24,7 +24,6 @@ from torch import Tensor, nn
 
 from synthaug.errors import InputError
 from synthaug.generators.anchors import DONORS, donor_labels, draw_member
-from synthaug.generators.base import Trained
 from synthaug.generators.codes import class_from_codes, draw_from_mixtures
 from synthaug.generators.losses import (
     RECONSTRUCTIONS,
@@ -40,6 +39,7 @@ from synthaug.generators.settings import (
     expect_number,
     expect_range,
 )
+from synthaug.generators.trained import Trained
 from synthaug.generators.training_set import TrainingSet
 from synthaug.images import LabelledImages
 from synthaug.seeding import Draws, StepDraws

@@ -1,6 +1,6 @@
 """What a generator learns from: real images, for one network of all classes or one of each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -33,6 +33,7 @@ class TrainingSet:
         self._images = to_float(data.images, run.device)
         self._labels = torch.as_tensor(data.labels)
         self._streams = [("class", name) for name in data.classes] if apart else [()]
+        self._known = [(name,) for name in data.classes] if apart else [data.classes]
         order, starts, sizes = members(data.labels, len(data.classes))
         self._order, self._starts, self._sizes = map(torch.as_tensor, (order, starts, sizes))
         self._ranks = torch.argsort(self._order)
@@ -43,13 +44,13 @@ class TrainingSet:
         self._first_class = torch.arange(len(data.classes)) if apart else self._first
         self.classes = 1 if apart else len(data.classes)
 
-    def build(self, name: str, make: Callable[[int], nn.Module]) -> nn.Module:
-        """The networks on the device, stacked where there are several; `make` is given the number
-        of classes of each, `name` names the stream of initial weights."""
+    def build(self, name: str, make: Callable[[Sequence[str]], nn.Module]) -> nn.Module:
+        """The networks on the device, stacked where there are several; `make` is given the names of
+        the classes of each, `name` names the stream of initial weights."""
         made = []
-        for stream in self._streams:
+        for stream, known in zip(self._streams, self._known, strict=True):
             with torch_stream(self.run.seed, name, *stream):
-                made.append(make(self.classes))
+                made.append(make(known))
         return stack(made).to(self.run.device)
 
     def draws(self, step: int) -> StepDraws:
@@ -64,12 +65,15 @@ class TrainingSet:
         )
 
     def any(self, draws: StepDraws, count: int) -> Tensor:
-        """Random images, int64 (G * count,): `count` for each network."""
+        """Random images, int64 (G * count,): `count` for each network, of which each process that
+        trains it draws its share."""
+        count = count // self.run.team.size
         places = draws.integers(count * self.networks, self._counts)
         return self._seen[self._first.repeat_interleave(count) + places]
 
     def balanced(self, draws: StepDraws, count: int) -> Tensor:
         """The same, each class of a network equally often."""
+        count = count // self.run.team.size
         label = self._first_class.repeat_interleave(count) + draws.integers(
             count * self.networks, self.classes
         )

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor, nn
 
 from synthaug.generators.anchors import DONORS, donor_labels, draw_member
-from synthaug.generators.base import Trained
 from synthaug.generators.losses import (
     kl_to_standard_normal,
     reparametrize,
@@ -35,6 +34,7 @@ from synthaug.generators.settings import (
     expect_number,
     expect_range,
 )
+from synthaug.generators.trained import Trained
 from synthaug.generators.training_set import TrainingSet
 from synthaug.generators.warping import deform, resize_field
 from synthaug.seeding import Draws, StepDraws

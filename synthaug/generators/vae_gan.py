@@ -60,7 +60,7 @@ class VAEGAN(ConditionalVAE):
         encoder, decoder = parts_of(module)
         shape, width = lessons.image_shape, self.width
         adversary = Adversary(
-            lessons.build("discriminator", lambda classes: Discriminator(shape, classes, width)),
+            lessons.build("discriminator", lambda known: Discriminator(shape, len(known), width)),
             lessons,
             rate=self.discriminator_rate,
             steps=self.steps,

@@ -1,0 +1,24 @@
+"""What a training spends its time on."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from torch.profiler import profile, schedule
+
+BEFORE, STEPS = 10, 10  # steps that are let pass, and that are traced
+
+
+@contextmanager
+def traced(path: Path | None) -> Iterator[Callable[[], None]]:
+    """Write a trace of some steps to `path`; what it gives is to be called after each step."""
+    if path is None:
+        yield lambda: None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plan = schedule(wait=BEFORE - 1, warmup=1, active=STEPS, repeat=1)
+    with profile(
+        schedule=plan,
+        on_trace_ready=lambda done: done.export_chrome_trace(str(path)),
+    ) as running:
+        yield running.step

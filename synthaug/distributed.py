@@ -1,0 +1,101 @@
+"""Processes that train one generator together, as `torchrun` or `accelerate launch` start them.
+
+    torchrun --nproc-per-node 4 -m synthaug fit DATA -o GENERATOR
+    accelerate launch -m synthaug fit DATA -o GENERATOR
+
+A generator of all classes is trained on a share of each batch in every process, whose gradients
+are averaged; generators of one class each are dealt out to the processes, and each learns what it
+would have learned alone.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+Value = TypeVar("Value")
+
+
+class Team(NamedTuple):
+    """This process, 0 to `size` - 1, among `size`; `local` is its number on its machine."""
+
+    rank: int = 0
+    size: int = 1
+    local: int = 0
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes and speaks for all."""
+        return self.rank == 0
+
+    def tell(self, value: Value) -> Value:
+        """The first process's `value`, in every process."""
+        if self.size == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def gather(self, value: Value) -> list[Value]:
+        """Every process's `value`, in every process."""
+        if self.size == 1:
+            return [value]
+        values: list[Value] = [value] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each by its mean over the processes."""
+        if self.size == 1:
+            return
+        several = list(tensors)
+        together = torch.cat([tensor.flatten() for tensor in several])
+        dist.all_reduce(together)
+        together /= self.size
+        start = 0
+        for tensor in several:
+            stop = start + tensor.numel()
+            tensor.copy_(together[start:stop].view_as(tensor))
+            start = stop
+
+
+ALONE = Team()
+_current: ContextVar[Team] = ContextVar("team", default=ALONE)
+
+
+def current() -> Team:
+    """The team that this process works in; `ALONE` outside `team`."""
+    return _current.get()
+
+
+@contextmanager
+def team() -> Iterator[Team]:
+    """Within the block generators are fitted by all processes that the launcher started, each of
+    which runs the same code; alone where it started one or none was used.
+
+    >>> with team() as ours:
+    ...     ours.size
+    1
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield ALONE
+        return
+    ours = Team(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
+    if torch.cuda.is_available():
+        torch.cuda.set_device(ours.local)
+    started = not dist.is_initialized()
+    if started:
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    token = _current.set(ours)
+    try:
+        yield ours
+    finally:
+        _current.reset(token)
+        if started:
+            dist.destroy_process_group()

@@ -1,0 +1,157 @@
+"""A generator that learns by gradient, one network for all classes or one for each."""
+
+import copy
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from synthaug.distributed import Team, current
+from synthaug.errors import InputError
+from synthaug.generators.base import Aids, Generator
+from synthaug.generators.settings import expect_choice
+from synthaug.generators.stacked import unstack
+from synthaug.generators.training_set import SCOPES, TrainingSet
+from synthaug.generators.warm_start import WarmStart
+from synthaug.generators.watching import PROBED, VARIETY, Watcher, diversity, usefulness
+from synthaug.images import LabelledImages, Samples
+from synthaug.training import Run
+
+
+@dataclass
+class Trained(Generator):
+    """A generator that learns by gradient.
+
+    scope: "shared", one network for all classes; or "per-class", one for each, all trained at once,
+        where a network learns the same whichever others learn beside it.
+    """
+
+    scope: str = field(default="shared", kw_only=True)
+
+    @abstractmethod
+    def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+        """The untrained network for so many classes."""
+
+    @abstractmethod
+    def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
+        """Train `module`, one network or several side by side, and return what to sample from."""
+
+    def _check_settings(self) -> None:
+        expect_choice("scope", self.scope, SCOPES)
+
+    def _train(
+        self, data: LabelledImages, run: Run, aids: Aids, notes: dict[str, Any]
+    ) -> list[nn.Module]:
+        start = None
+        if aids.start is not None:
+            start = WarmStart(list(aids.start._networks), aids.start.classes)
+            origin = aids.start.card["data"]["fingerprint"]
+            notes["start"] = {"fingerprint": origin, "missing": start.missing_of(data.classes)}
+        ours = current()
+        if self.scope == "shared" or ours.size == 1:
+            self._check_share(ours)
+            learned = self._run(data, replace(run, team=ours), aids, start, notes)
+        else:
+            learned = self._deal(data, run, aids, start, notes, ours)
+        sketch = self._sketch(learned, data, run)
+        varied = diversity(sketch.sample(VARIETY, seed=run.seed), data)
+        notes["diversity"] = varied.round(4).tolist()
+        if aids.validation is not None:
+            taught = sketch.sample(PROBED, seed=run.seed)
+            notes["validation"] = usefulness(taught, aids.validation)._asdict()
+        if self.scope == "per-class":
+            shown = self.settings["steps"] * self.settings["batch_size"]
+            notes["passes"] = (shown / data.counts).round(1).tolist()
+        return learned
+
+    def _run(
+        self,
+        data: LabelledImages,
+        run: Run,
+        aids: Aids,
+        start: WarmStart | None,
+        notes: dict[str, Any],
+    ) -> list[nn.Module]:
+        """Train the networks of these classes in this process."""
+
+        def make(known: Sequence[str]) -> nn.Module:
+            network = self._build(data.image_shape, len(known))
+            if start is not None:
+                start.give(network, known)
+            return network
+
+        def sample(average: nn.Module, each: int) -> Samples:
+            networks = unstack(average, lessons.networks)
+            return self._sketch(networks, data, run).sample(each, seed=run.seed)
+
+        log = aids.log if run.team.leads else None
+        steps = int(self.settings["steps"])
+        watcher = Watcher(self.family, steps, data, sample, aids.validation, log)
+        watched = replace(run, watch=watcher.look, log=watcher.log if log else None)
+        lessons = TrainingSet(data, self.scope, watched, notes)
+        try:
+            learned = self._learn(lessons.build("build", make), lessons)
+        finally:
+            watcher.close()
+        return unstack(learned, lessons.networks)
+
+    def _deal(
+        self,
+        data: LabelledImages,
+        run: Run,
+        aids: Aids,
+        start: WarmStart | None,
+        notes: dict[str, Any],
+        ours: Team,
+    ) -> list[nn.Module]:
+        """Train every so-manieth class in this process, and gather those of all processes."""
+        own = data.classes[ours.rank :: ours.size]
+        learned: list[nn.Module] = []
+        if own:
+            if run.checkpoint is not None:
+                place = run.checkpoint.with_name(f"{run.checkpoint.name}.{ours.rank}")
+                run = replace(run, checkpoint=place)
+            validation = aids.validation and only(aids.validation, own)
+            log = aids.log and aids.log / str(ours.rank)
+            part = replace(aids, validation=validation, log=log)
+            learned = self._run(only(data, own), run, part, start, notes)
+        states = ours.gather([network.cpu().state_dict() for network in learned])
+        networks = self._untrained(data.image_shape, len(data.classes))
+        for index, network in enumerate(networks):
+            network.load_state_dict(states[index % ours.size][index // ours.size])
+        return [network.to(run.device).eval() for network in networks]
+
+    def _check_share(self, ours: Team) -> None:
+        batch = self.settings["batch_size"]
+        if batch % ours.size or batch // ours.size < 2:
+            raise InputError(
+                f"batch_size: expected a multiple of the {ours.size} processes, two images for "
+                f"each at least, got {batch}"
+            )
+
+    def _sketch(self, networks: list[nn.Module], data: LabelledImages, run: Run) -> "Trained":
+        """This generator as it would be with these networks."""
+        sketch = copy.copy(self)
+        sketch._networks = nn.ModuleList(networks).eval()
+        sketch._anchors, sketch._device = data, run.device
+        return sketch
+
+    def _untrained(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
+        if self.scope == "shared":
+            return [self._build(image_shape, classes)]
+        return [self._build(image_shape, 1) for _ in range(classes)]
+
+    def _known_as(self, labels: np.ndarray) -> np.ndarray:
+        """`labels` as the networks know them: one that knows a single class calls it 0."""
+        return labels if self.scope == "shared" else np.zeros_like(labels)
+
+
+def only(data: LabelledImages, classes: Sequence[str]) -> LabelledImages:
+    """The images of some of the classes, which are counted anew."""
+    places = np.array([list(data.classes).index(name) for name in classes])
+    kept = data.subset(np.flatnonzero(np.isin(data.labels, places)))
+    labels = np.searchsorted(places, kept.labels)
+    return LabelledImages(kept.images, labels, list(classes), kept.groups)

@@ -1,0 +1,167 @@
+"""What is looked at while a generator trains: how varied its images are, and how useful."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import nn
+
+from synthaug.errors import InputError
+from synthaug.images import LabelledImages, Samples
+from synthaug.metrics import prdc
+
+FLOOR = 0.3  # of the variety of real images; below it a class counts as collapsed
+VARIETY = 16  # images of a class that its variety is taken from
+PROBED = 50  # synthetic images of a class that the probe learns from
+SHOWN = 8  # images of a class on a grid
+NEAREST = 5
+
+
+class CollapseWarning(UserWarning):
+    """A generator makes the same image, or nearly, again and again."""
+
+
+class Usefulness(NamedTuple):
+    """What a probe that learned from synthetic images alone scores on real ones, and the share of
+    real ones that have a synthetic one near them; both 0 to 1."""
+
+    accuracy: float
+    coverage: float
+
+
+def variety(images: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """The mean distance between two images of each class, of the first 16 of them; float64 (K,),
+    0 where there are fewer than two.
+
+    >>> images = np.array([0, 0, 0, 255], np.uint8)[:, None, None, None]
+    >>> variety(images, np.array([0, 0, 1, 1]), 2)
+    array([  0., 255.])
+    """
+    found = np.zeros(classes)
+    for label in range(classes):
+        own = images[np.flatnonzero(labels == label)[:VARIETY]]
+        flat = own.reshape(len(own), -1).astype(np.float64)
+        pairs = np.triu_indices(len(flat), 1)
+        if len(pairs[0]):
+            found[label] = np.linalg.norm(flat[pairs[0]] - flat[pairs[1]], axis=1).mean()
+    return found
+
+
+def diversity(samples: Samples, data: LabelledImages) -> np.ndarray:
+    """The variety of each class's samples over that of its real images, float64 (K,); 1 where the
+    real images are all the same."""
+    classes = len(data.classes)
+    real = variety(data.images, data.labels, classes)
+    made = variety(samples.images, samples.labels, classes)
+    ratio: np.ndarray = np.divide(made, real, out=np.ones(classes), where=real > 0)
+    return ratio
+
+
+def usefulness(samples: Samples, real: LabelledImages) -> Usefulness:
+    """Train on synthetic, test on real: a support vector machine on principal components."""
+    from sklearn.decomposition import PCA  # slow to import, and seldom needed
+    from sklearn.pipeline import make_pipeline
+    from sklearn.svm import SVC
+
+    made, held = _flat(samples.images), _flat(real.images)
+    components = min(64, len(made) - 1, made.shape[1])
+    probe = make_pipeline(PCA(components, whiten=True, random_state=0), SVC(random_state=0))
+    probe.fit(made, samples.labels)
+    covered = prdc(held, made, nearest=min(NEAREST, len(held) - 1, len(made) - 1)).coverage
+    return Usefulness(float(probe.score(held, real.labels)), covered)
+
+
+def _flat(images: np.ndarray) -> np.ndarray:
+    flat: np.ndarray = images.reshape(len(images), -1) / np.iinfo(images.dtype).max
+    return flat
+
+
+class Watcher:
+    """Looks at what a family would make, were its training over.
+
+    sample: (the moving average, images a class) -> samples.
+    validation: other real images of the same classes, that say how useful the samples are.
+    log: a directory for TensorBoard.
+    """
+
+    def __init__(
+        self,
+        family: str,
+        steps: int,
+        data: LabelledImages,
+        sample: Callable[[nn.Module, int], Samples],
+        validation: LabelledImages | None,
+        log: Path | None,
+    ) -> None:
+        self._family, self._steps, self._data, self._sample = family, steps, data, sample
+        self._validation = validation
+        self._writer = None if log is None else _writer(log)
+        self._warned = False
+
+    def look(self, step: int, average: nn.Module) -> float | None:
+        """Samples of the moving average: on a grid, how varied, how useful."""
+        samples = self._sample(average, PROBED if self._validation else VARIETY)
+        varied = diversity(samples, self._data)
+        scalars = {"diversity, least of the classes": float(varied.min())}
+        self._warn(step, varied)
+        score = None
+        if self._validation is not None:
+            useful = usefulness(samples, self._validation)
+            score = (useful.accuracy + useful.coverage) / 2
+            scalars |= useful._asdict()
+        self._write("samples", scalars, step)
+        if self._writer is not None:
+            self._writer.add_image("samples", _grid(samples), step)
+        return score
+
+    def log(self, step: int, losses: dict[str, float]) -> None:
+        """Losses by phase."""
+        self._write("loss", losses, step)
+
+    def _write(self, group: str, scalars: dict[str, float], step: int) -> None:
+        if self._writer is not None:
+            for name, value in scalars.items():
+                self._writer.add_scalar(f"{group}/{name}", value, step)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def _warn(self, step: int, varied: np.ndarray) -> None:
+        """Once, and not in the first half: what has just begun is not varied yet."""
+        poor = np.flatnonzero(varied < FLOOR)
+        if self._warned or not len(poor) or 2 * step < self._steps:
+            return
+        self._warned = True
+        worst = int(varied.argmin())
+        warnings.warn(
+            CollapseWarning(
+                f"{self._family}, step {step}: images of {len(poor)} of {len(varied)} classes are "
+                f"nearly the same (those of {self._data.classes[worst]!r} differ "
+                f"{varied[worst]:.2f} times as much as real ones; expected {FLOOR} at least): the "
+                "generator has collapsed; try fewer steps, a lower discriminator_rate, pack=2 or "
+                "late=(0.25, 0.5) of ConditionalGAN, or a family that starts from real images"
+            ),
+            stacklevel=2,
+        )
+
+
+def _writer(directory: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise InputError(
+            'log: TensorBoard is not installed; pip install "synthaug[log]", or leave it out'
+        ) from None
+    return SummaryWriter(str(directory))
+
+
+def _grid(samples: Samples) -> np.ndarray:
+    """The first images of the first classes, a class a row, uint8 (C, H, W)."""
+    rows = [samples.images[samples.labels == label][:SHOWN] for label in np.unique(samples.labels)]
+    tiles = np.stack(rows[:SHOWN])
+    channels, height = tiles.shape[2:4]
+    sheet = tiles.transpose(2, 0, 3, 1, 4).reshape(channels, len(tiles) * height, -1)
+    return (sheet / (np.iinfo(sheet.dtype).max / 255)).round().astype(np.uint8)
