@@ -83,7 +83,7 @@ def test_families_are_those_of_the_files() -> None:
     module = load("generators/page.py")
     results = module.read_results()
     assert results
-    assert module.PAGE.read_text() == module.page(results)
+    assert module.PAGE.read_text() == module.page(results, module.read_ablations())
 
 
 def _small_measure_gain(train: LabelledImages, test: LabelledImages, **options: Any) -> Gain:

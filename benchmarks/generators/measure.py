@@ -33,6 +33,8 @@ from synthaug import (
 )
 from synthaug.classifiers import predict
 from synthaug.generators import FAMILIES
+from synthaug.generators.trained import Trained
+from synthaug.generators.training_set import SCOPES
 from synthaug.metrics import extract_features
 from synthaug.reading import draw_subset
 from synthaug.training import resolve_device
@@ -51,6 +53,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=800, help="of each classifier")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--scope", choices=SCOPES, default="shared")
+    parser.add_argument("--fit-steps", type=int, help="of each generator, not its default")
+    parser.add_argument("--batch-size", type=int, help="of each generator, not its default")
     options = parser.parse_args()
     train, test = read_images(options.data), read_images(options.data, split="test")
     judge = train_classifier(train, recipe=RECIPE, steps=2 * options.steps, seed=options.seed)
@@ -73,14 +78,16 @@ def main() -> None:
         }
         for name in options.families:
             start = time.process_time()
-            generator = FAMILIES[name]().fit(few, seed=options.seed)
+            settings = asked(name, options)
+            generator = FAMILIES[name](**settings).fit(few, seed=options.seed)
             fitted = time.process_time()
             samples = generator.sample(EACH, seed=options.seed)
             sampled = time.process_time()
             made = LabelledImages(samples.images, samples.labels, train.classes)
-            write_strip(stem / f"{name}.png", made)
+            write_strip(stem / f"{name}{'-per-class' if 'scope' in settings else ''}.png", made)
             row = {
                 "family": name,
+                "settings": settings,
                 "fit_seconds": round(fitted - start, 1),
                 "images_a_second": round(len(made) / (sampled - fitted)),
                 **judged(made, test, others, judge, options.steps, options.seed),
@@ -107,23 +114,38 @@ def judged(
     seed: int,
 ) -> dict[str, float]:
     """What the synthetic images are worth by themselves."""
-    network = train_classifier(made, recipe=RECIPE, steps=steps, seed=seed)
     agreed = predict(judge, made.images).argmax(1) == made.labels
     features = torch.nn.Sequential(judge[0], judge[1].features)
     found = prdc(extract_features(others.images, features), extract_features(made.images, features))
     return {
-        "accuracy": score(network, test),
+        "accuracy": judged_alone(made, test, steps, seed),
         "agreement": round(float(agreed.mean()), 4),
         **{name: round(value, 4) for name, value in found._asdict().items()},
     }
 
 
+def judged_alone(made: LabelledImages, test: LabelledImages, steps: int, seed: int) -> float:
+    """The test accuracy of a classifier that learned from synthetic images alone."""
+    return score(train_classifier(made, recipe=RECIPE, steps=steps, seed=seed), test)
+
+
 def keep(path: Path, result: dict[str, Any], row: dict[str, Any]) -> None:
     """Write `row` in its place among those of the families."""
     older = json.loads(path.read_text())["rows"] if path.exists() else []
-    rows = {kept["family"]: kept for kept in [*older, row]}
-    ordered = [rows[name] for name in FAMILIES if name in rows]
+    rows = {
+        (kept["family"], kept["settings"].get("scope", "shared")): kept for kept in [*older, row]
+    }
+    ordered = [rows[name, scope] for name in FAMILIES for scope in SCOPES if (name, scope) in rows]
     path.write_text(json.dumps({**result, "rows": ordered}, indent=1) + "\n")
+
+
+def asked(family: str, options: argparse.Namespace) -> dict[str, Any]:
+    """What the command line asks for, where it is not the family's default."""
+    if not issubclass(FAMILIES[family], Trained):
+        return {}
+    scope = None if options.scope == "shared" else options.scope
+    wanted = {"scope": scope, "steps": options.fit_steps, "batch_size": options.batch_size}
+    return {name: value for name, value in wanted.items() if value is not None}
 
 
 def write_strip(path: Path, images: LabelledImages) -> None:

@@ -1,66 +1,172 @@
-"""Writes docs/families.md from the files in benchmarks/generators/results.
+"""Writes docs/families.md and its pictures from the files in benchmarks/generators/results and
+benchmarks/generators/ablations.
 
 python benchmarks/generators/page.py
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image, ImageDraw
+
 ROOT = Path(__file__).parent.parent.parent
-RESULTS = ROOT / "benchmarks" / "generators" / "results"
-PAGE = ROOT / "docs" / "families.md"
+FOLDER = ROOT / "benchmarks" / "generators"
+RESULTS, ABLATIONS = FOLDER / "results", FOLDER / "ablations"
+PAGE, IMAGES = ROOT / "docs" / "families.md", ROOT / "docs" / "images"
 HEAD = """\
-# Which generator?
+# The families, measured
 
-What each family makes of few real images, with its default settings. *Accuracy* is that of a
-classifier trained on 100 synthetic images a class **alone**, on the test split; beside it stands
-one trained on the real images themselves. It says how much of the classes a family has caught, and
-is no gain: whether images help *beside* the real ones is what [`synthaug gain`](results.md)
-measures. *Agreement* is how often a classifier that was trained on the whole training split sees
-the class that an image was made for; precision to coverage are taken in its features, against as
-many other real images. Seconds are those of the processor. One run each, with one seed:
-differences of a few points are chance.
+What each family makes of few real images; which to take is on [Generators](generators.md).
+*Accuracy* is that of a classifier trained on 100 synthetic images a class **alone**, on the test
+split; beside it stands one trained on the real images themselves. It says how much of the classes a
+family has caught, and is no gain: whether images help *beside* the real ones is what
+[`synthaug gain`](results.md) measures. *Agreement* is how often a classifier that was trained on
+the whole training split sees the class that an image was made for; precision to coverage are taken
+in its features, against as many other real images. Seconds are those of the processor. One run
+each, with one seed: differences of a few points are chance.
 
-Written by `python benchmarks/generators/page.py` from `benchmarks/generators/results/`.
+Written by `python benchmarks/generators/page.py` from `benchmarks/generators/results/` and
+`ablations/`.
 """
 COLUMNS = """\
-| family | accuracy | agreement | precision | recall | density | coverage | fit, s | images a s |
-|---|---|---|---|---|---|---|---|---|
+| family | scope | accuracy | agreement | precision | recall | density | coverage | fit, s | images a s |
+|---|---|---|---|---|---|---|---|---|---|
 """
+OPTIONS = """\
+
+# Options, with and without
+
+Each option changed alone, from the family's defaults, over paired seeds: of the images drawn, the
+generator and the classifier. *Accuracy* as above, its mean; *change* is that from the defaults,
+with the least and the most of the seeds; *diversity* is the mean distance of two samples of a class
+over that of two real images, of the class where it is least. What did not help is no default.
+"""
+OPTION_COLUMNS = """\
+| family | option | accuracy | change | diversity | class read from code |
+|---|---|---|---|---|---|
+"""
+LABEL, GAP, SCALE = 190, 6, 2  # pixels
 
 
 def read_results() -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    return _read(RESULTS)
 
 
-def page(results: list[dict[str, Any]]) -> str:
-    return HEAD + "".join(map(_section, results))
+def read_ablations() -> list[dict[str, Any]]:
+    return _read(ABLATIONS)
+
+
+def page(results: list[dict[str, Any]], ablations: list[dict[str, Any]]) -> str:
+    sections = "".join(map(_section, results))
+    return HEAD + sections + (OPTIONS + "".join(map(_ablation, ablations)) if ablations else "")
+
+
+def _read(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
 
 
 def _section(result: dict[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    command = (
-        f"python benchmarks/generators/measure.py {result['data']} "
-        f"--per-class {result['per_class']} --steps {result['steps']} --seed {result['seed']}"
-    )
+    command = f"--per-class {result['per_class']} --steps {result['steps']} --seed {result['seed']}"
+    picture = f"images/{_stem(result)}.png"
     return (
         f"\n## {Path(result['data']).stem}, {result['per_class']} a class\n\n"
         f"Trained on the real images: {100 * result['train_on_real']:.1f} %. The classifier that "
-        f"agreement is taken from: {100 * result['judge']:.1f} %. On {result['device']}, "
-        f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}; {versions}; "
-        f"`{command}`.\n\n{COLUMNS}" + "".join(_row(row) for row in result["rows"])
+        f"agreement is taken from: {100 * result['judge']:.1f} %. {_where(result)}; "
+        f"`python benchmarks/generators/measure.py {result['data']} {command}`"
+        f"{_settings(result['rows'])}.\n\n{COLUMNS}"
+        + "".join(map(_row, result["rows"]))
+        + f"\n![Samples of every family beside real images]({picture})\n"
     )
+
+
+def _where(result: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    threads = f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}"
+    return f"On {result['device']}, {threads}; {versions}"
+
+
+def _settings(rows: Iterable[dict[str, Any]]) -> str:
+    """The further options of the rows that are not the families' defaults."""
+    options = {"scope": "--scope", "steps": "--fit-steps", "batch_size": "--batch-size"}
+    given = {tuple(row["settings"].items()) for row in rows if row["settings"]}
+    told = [" ".join(f"{options[name]} {value}" for name, value in each) for each in sorted(given)]
+    return "".join(f", and with `{each}` for the rows of that scope" for each in told)
 
 
 def _row(row: dict[str, Any]) -> str:
     shares = (row[name] for name in ("precision", "recall", "density", "coverage"))
     return (
-        f"| `{row['family']}` | {100 * row['accuracy']:.1f} | {100 * row['agreement']:.1f} | "
+        f"| `{row['family']}` | {_scope(row)} | {100 * row['accuracy']:.1f} | "
+        f"{100 * row['agreement']:.1f} | "
         + " | ".join(f"{value:.2f}" for value in shares)
         + f" | {row['fit_seconds']:.0f} | {row['images_a_second']} |\n"
     )
 
 
+def _scope(row: dict[str, Any]) -> str:
+    return str(row["settings"].get("scope", "shared"))
+
+
+def _ablation(result: dict[str, Any]) -> str:
+    rows = result["rows"]
+    names = list(dict.fromkeys((row["family"], row["option"]) for row in rows))
+    seeds = sorted({row["seed"] for row in rows})
+    command = (
+        f"python benchmarks/generators/ablate.py {result['data']} --per-class "
+        f"{result['per_class']} --steps {result['steps']} --seeds {len(seeds)}"
+    )
+    return (
+        f"\n## {Path(result['data']).stem}, {result['per_class']} a class, seeds "
+        f"{', '.join(map(str, seeds))}\n\n{_where(result)}; `{command}`.\n\n{OPTION_COLUMNS}"
+        + "".join(_option(rows, family, option) for family, option in names)
+    )
+
+
+def _option(rows: list[dict[str, Any]], family: str, option: str) -> str:
+    of_family = [row for row in rows if row["family"] == family]
+    own = {row["seed"]: row for row in of_family if row["option"] == option}
+    plain = {row["seed"]: row for row in of_family if row["option"] == "default"}
+    changes = [100 * (own[s]["accuracy"] - plain[s]["accuracy"]) for s in own if s in plain]
+    change = f"{np.mean(changes):+.1f} ({min(changes):+.1f} to {max(changes):+.1f})"
+    read = [row["class_from_code"] for row in own.values() if row["class_from_code"] is not None]
+    return (
+        f"| `{family}` | {option if option == 'default' else f'`{option}`'} | "
+        f"{100 * np.mean([row['accuracy'] for row in own.values()]):.1f} | "
+        f"{'' if option == 'default' else change} | "
+        f"{np.mean([row['diversity'] for row in own.values()]):.2f} | "
+        f"{f'{100 * np.mean(read):.0f} %' if read else ''} |\n"
+    )
+
+
+def _stem(result: dict[str, Any]) -> str:
+    return f"families-{Path(result['data']).stem}-{result['per_class']}"
+
+
+def picture(result: dict[str, Any]) -> Image.Image:
+    """The strips of a file, one under another, each with its name."""
+    folder = RESULTS / f"{Path(result['data']).stem}-{result['per_class']}-seed{result['seed']}"
+    strips = [("real images", folder / "real.png")]
+    for row in result["rows"]:
+        apart = _scope(row) != "shared"
+        name = row["family"] + ("-per-class" if apart else "")
+        label = row["family"] + ("\none for each class" if apart else "")
+        strips.append((label, folder / f"{name}.png"))
+    shown = [(label, Image.open(path).convert("RGB")) for label, path in strips]
+    width, height = (SCALE * side for side in shown[0][1].size)
+    sheet = Image.new("RGB", (LABEL + width, len(shown) * (height + GAP) - GAP), "white")
+    pen = ImageDraw.Draw(sheet)
+    for index, (label, strip) in enumerate(shown):
+        top = index * (height + GAP)
+        sheet.paste(strip.resize((width, height), Image.Resampling.NEAREST), (LABEL, top))
+        pen.multiline_text((6, top + 6), label, fill="black", font_size=16)
+    return sheet
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page(read_results()))
+    found = read_results()
+    PAGE.write_text(page(found, read_ablations()))
+    for each in found:
+        picture(each).save(IMAGES / f"{_stem(each)}.png", optimize=True)

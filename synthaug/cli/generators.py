@@ -24,7 +24,7 @@ from synthaug.cli.options import (
     read,
 )
 from synthaug.cli.output import describe, finish, progress, results, show_card, spell_seconds
-from synthaug.cli.profiling import traced
+from synthaug.cli.profiling import LAST_TRACED, traced
 from synthaug.distributed import team
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST, read_json
@@ -159,6 +159,8 @@ def fit(
     if generator in UNTRAINED:
         aids = {"start": start, "validate": validate, "log": log, "profile": profile}
         refuse_aids(generator, aids)
+    elif profile is not None and made.settings["steps"] < LAST_TRACED:
+        raise InputError(f"--profile: expected a run of at least {LAST_TRACED} steps")
     check_device(device)
     check_output(output, GENERATOR)
     check_file("--json", json)

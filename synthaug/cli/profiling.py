@@ -7,6 +7,7 @@ from pathlib import Path
 from torch.profiler import profile, schedule
 
 BEFORE, STEPS = 10, 10  # steps that are let pass, and that are traced
+LAST_TRACED = BEFORE + STEPS
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from synthaug.seeding import Draws
 
@@ -21,7 +20,8 @@ def draw_from_mixtures(
 
     labels: int64 (N,), the class of each code.
     """
-    from sklearn.mixture import GaussianMixture  # slow to import, and seldom needed
+    from sklearn.exceptions import ConvergenceWarning  # slow to import, and seldom needed
+    from sklearn.mixture import GaussianMixture
 
     component, noise = draws.uniform("component"), draws.normal("z", codes.shape[1])
     drawn = np.empty((len(wanted), codes.shape[1]), np.float32)

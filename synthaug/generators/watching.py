@@ -1,5 +1,6 @@
 """What is looked at while a generator trains: how varied its images are, and how useful."""
 
+import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +43,7 @@ def variety(images: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
     found = np.zeros(classes)
     for label in range(classes):
         own = images[np.flatnonzero(labels == label)[:VARIETY]]
-        flat = own.reshape(len(own), -1).astype(np.float64)
+        flat = own.reshape(len(own), math.prod(images.shape[1:])).astype(np.float64)
         pairs = np.triu_indices(len(flat), 1)
         if len(pairs[0]):
             found[label] = np.linalg.norm(flat[pairs[0]] - flat[pairs[1]], axis=1).mean()

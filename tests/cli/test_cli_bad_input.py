@@ -239,6 +239,26 @@ WORDS: dict[str, tuple[Words, tuple[str, ...]]] = {
         ("fit", "digits", "--generator", "style-swap", "--steps", "5", "-o", NEW),
         ("--steps", "style-swap has no training", "leave it out"),
     ),
+    "scope without training": (
+        ("fit", "digits", "--generator", "style-swap", "--scope", "per-class", "-o", NEW),
+        ("--scope", "style-swap has no training", "leave it out"),
+    ),
+    "validation without training": (
+        ("fit", "digits", "--generator", "random-field", "--validate", "-o", NEW),
+        ("--validate", "random-field has no training", "leave it out"),
+    ),
+    "a trace of too short a run": (
+        ("fit", "digits", "--steps", "19", "--profile", NEW, "-o", NEW),
+        ("--profile: expected a run of at least 20 steps",),
+    ),
+    "unknown scope": (
+        ("fit", "digits", "--scope", "each", "-o", NEW),
+        ("--scope", "per-class", "'each'"),
+    ),
+    "start that is not there": (
+        ("fit", "digits", "--start", "nothing", "-o", NEW),
+        ("nothing: no such directory",),
+    ),
     "unknown policy": (
         ("gain", "digits", "--policy", "flip", "--cache", NEW),
         ("--policy", "shift-flip", "'flip'"),

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -196,3 +198,57 @@ def test_a_loss_that_is_no_number_is_a_failure(
 
 def test_the_images_of_fit_are_those_of_the_training_split(generator: Path, data: Path) -> None:
     assert load_generator(generator).card["data"]["fingerprint"] == read_images(data).fingerprint
+
+
+FAST = ("--generator", "vae", "--steps", "3", "--device", "cpu")
+
+
+def test_fit_trains_a_network_for_each_class(call: Callable, data: Path, tmp_path: Path) -> None:
+    output = tmp_path / "generator"
+    assert call("fit", data, *FAST, "--scope", "per-class", "-o", output).status == 0
+    made = load_generator(output)
+    assert made.settings["scope"] == "per-class"
+    assert call("sample", output, "--per-class", "2", "-o", tmp_path / "pool").status == 0
+    assert len(SamplePool(tmp_path / "pool")) == 4
+
+
+def test_fit_goes_on_from_another_generator(call: Callable, data: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert call("fit", data, *FAST, "-o", first).status == 0
+    assert call("fit", data, *FAST, "--start", first, "-o", second).status == 0
+    told = load_generator(second).card["start"]
+    assert told == {"fingerprint": load_generator(first).card["data"]["fingerprint"], "missing": []}
+
+
+@pytest.mark.parametrize("split", ["val", None])
+def test_fit_validates_on_a_split_or_on_images_held_out(
+    call: Callable, data: Path, tree: Callable, tmp_path: Path, split: str | None
+) -> None:
+    if split:
+        tree(tmp_path / "set" / "train", {"cat": 6, "dog": 6})
+        tree(tmp_path / "set" / "val", {"cat": 4, "dog": 4}, seed=9)
+        data = tmp_path / "set"
+    output = tmp_path / "generator"
+    assert call("fit", data, *FAST, "--validate", "-o", output).status == 0
+    card = load_generator(output).card
+    assert 0 <= card["validation"]["accuracy"] <= 1
+    everything = len(read_images(data))
+    assert card["data"]["images"] == (everything if split else everything * 4 // 5)
+
+
+def test_fit_writes_a_trace_and_a_log(call: Callable, data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    trace, log = tmp_path / "made for it" / "trace.json", tmp_path / "log"
+    words = ("--generator", "vae", "--steps", "25", "--device", "cpu")
+    done = call("fit", data, *words, "--profile", trace, "--log", log, "-o", tmp_path / "generator")
+    assert done.status == 0, done.err
+    events = json.loads(trace.read_text())["traceEvents"]
+    steps = {event["name"] for event in events if event["name"].startswith("ProfilerStep#")}
+    assert len(steps) == 10
+    assert list(log.glob("events.out.tfevents.*"))
+
+
+def test_the_package_runs_as_a_module() -> None:
+    words = [sys.executable, "-m", "synthaug", "fit", "--help"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "Fit a generator to the training images of DATA." in done.stdout

@@ -1,0 +1,146 @@
+"""What each option of a family changes: with it and without, over paired seeds, one file a data
+set.
+
+    python benchmarks/generators/ablate.py DATA --per-class 20 --steps 400 --seeds 3
+    python benchmarks/generators/page.py
+
+Every option is changed alone, from the family's defaults. For each seed (of the images that are
+drawn, the generator and the classifier alike) a classifier learns from 100 synthetic images a class
+alone and is scored on the test split; diversity is the mean distance between two samples of a class
+over that between two real ones, of the class where it is least. Finished rows are kept, so that it
+can be stopped and started again.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from measure import EACH, judged_alone
+
+from synthaug import LabelledImages, read_images
+from synthaug.generators import FAMILIES
+from synthaug.reading import draw_subset
+from synthaug.training import resolve_device
+from synthaug.versions import versions
+
+RESULTS = Path(__file__).parent / "ablations"
+
+
+@dataclass(frozen=True)
+class Option:
+    """A change of one family's settings."""
+
+    family: str
+    settings: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return ", ".join(f"{key}={value!r}" for key, value in self.settings.items()) or "default"
+
+
+OPTIONS = [
+    Option("ConditionalGAN", {}),
+    Option("ConditionalGAN", {"pack": 1}),
+    Option("ConditionalGAN", {"pack": 1, "late": (0.25, 0.5)}),
+    Option("ConditionalGAN", {"late": (0.25, 0.5)}),
+    Option("ConditionalGAN", {"augment": ()}),
+    Option("ConditionalGAN", {"certainty": 0.6}),
+    Option("ConditionalGAN", {"attention": True}),
+    Option("ConditionalGAN", {"diversity": 0.1}),
+    Option("ConditionalGAN", {"codes": 4}),
+    Option("ConditionalGAN", {"r1": 0.1}),
+    Option("ConditionalGAN", {"backbone": "residual"}),
+    Option("ConditionalGAN", {"conditioning": "concatenation"}),
+    Option("ConditionalGAN", {"conditioning": "auxiliary"}),
+    Option("ConditionalGAN", {"loss": "bce"}),
+    Option("ConditionalGAN", {"loss": "least-squares"}),
+    Option("ConditionalGAN", {"loss": "wasserstein"}),
+    Option("ConditionalGAN", {"scope": "per-class", "batch_size": 16}),
+    Option("ConditionalVAE", {}),
+    Option("ConditionalVAE", {"sampling": "interpolate"}),
+    Option("ConditionalVAE", {"sampling": "interpolate", "strength": (1.0, 1.5)}),
+    Option("ConditionalVAE", {"sampling": "jitter"}),
+    Option("ConditionalVAE", {"sampling": "mixture"}),
+    Option("ConditionalVAE", {"sampling": "prior"}),
+    Option("ConditionalVAE", {"sampling": "prior", "prior": "class"}),
+    Option("ConditionalVAE", {"prior": "class"}),
+    Option("ConditionalVAE", {"independence": 10.0}),
+    Option("ConditionalVAE", {"kl_warmup": 0.5}),
+    Option("ConditionalVAE", {"free_bits": 0.05}),
+    Option("ConditionalVAE", {"l1": 0.0, "mse": 10.0, "ssim": 0.0}),
+    Option("ConditionalVAE", {"l1": 0.0, "bce": 2.0, "ssim": 0.0}),
+    Option("ConditionalVAE", {"ssim": 0.0}),
+    Option("ConditionalVAE", {"scope": "per-class", "batch_size": 16}),
+    Option("TransferVAE", {}),
+    Option("TransferVAE", {"donors": "within"}),
+    Option("TransferVAE", {"sampling": "prior"}),
+    Option("TransferVAE", {"apart": True}),
+    Option("TransferVAE", {"chain": 2}),
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data")
+    parser.add_argument("--per-class", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=400, help="of each classifier")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    options = parser.parse_args()
+    train, test = read_images(options.data), read_images(options.data, split="test")
+    path = RESULTS / f"{Path(options.data).stem}-{options.per_class}.json"
+    for seed in range(options.seeds):
+        for option in OPTIONS:
+            if option.family in options.families:
+                row = {"family": option.family, "option": option.name, "seed": seed}
+                if not done(path, row):
+                    keep(path, options, row | measure(train, test, option, options, seed))
+
+
+def measure(
+    train: LabelledImages,
+    test: LabelledImages,
+    option: Option,
+    options: argparse.Namespace,
+    seed: int,
+) -> dict[str, Any]:
+    few = train.subset(draw_subset(train, options.per_class, seed=seed))
+    generator = FAMILIES[option.family](**option.settings).fit(few, seed=seed)
+    samples = generator.sample(EACH, seed=seed)
+    made = LabelledImages(samples.images, samples.labels, train.classes)
+    found = {
+        "accuracy": judged_alone(made, test, options.steps, seed),
+        "diversity": min(generator.card["diversity"]),
+        "class_from_code": generator.card.get("class_from_code"),
+    }
+    print(option.family, option.name, seed, found, flush=True)
+    return found
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return json.loads(path.read_text())["rows"] if path.exists() else []
+
+
+def done(path: Path, row: dict[str, Any]) -> bool:
+    return any(row.items() <= kept.items() for kept in read(path))
+
+
+def keep(path: Path, options: argparse.Namespace, row: dict[str, Any]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    result = {
+        "data": options.data,
+        "per_class": options.per_class,
+        "steps": options.steps,
+        "device": str(resolve_device("auto")),
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+        "rows": [*read(path), row],
+    }
+    path.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

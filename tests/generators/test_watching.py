@@ -1,0 +1,247 @@
+"""What is looked at while a generator trains, and what comes of it."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from synthaug import training
+from synthaug.errors import InputError
+from synthaug.generators import ConditionalGAN, ConditionalVAE, StyleSwap
+from synthaug.generators import watching as module
+from synthaug.generators.watching import (
+    FLOOR,
+    CollapseWarning,
+    Watcher,
+    diversity,
+    usefulness,
+    variety,
+)
+from synthaug.images import LabelledImages, Samples
+
+
+def images_of(levels, labels, noise=0, seed=0):
+    """Images of one grey level each, with noise."""
+    spread = np.random.default_rng(seed).integers(-noise, noise + 1, (len(levels), 1, 8, 8))
+    return (np.array(levels)[:, None, None, None] + spread).astype(np.uint8), np.array(labels)
+
+
+def labelled(images, labels):
+    return LabelledImages(images, labels, [str(k) for k in range(labels.max() + 1)])
+
+
+def watcher(data, samples, *, steps=200, validation=None, log=None):
+    return Watcher("ConditionalGAN", steps, data, lambda _, __: samples, validation, log)
+
+
+def test_variety_is_the_mean_distance_of_pairs():
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (30, 3, 4, 4), dtype=np.uint8), np.arange(30) % 3
+    found = variety(images, labels, 4)
+    for label in range(3):
+        own = images[labels == label].reshape(10, -1).astype(float)
+        apart = [np.linalg.norm(own[i] - own[j]) for i in range(10) for j in range(i)]
+        assert found[label] == pytest.approx(np.mean(apart))
+    assert found[3] == 0
+
+
+def test_diversity_compares_each_class_with_its_real_images():
+    real, labels = images_of([0, 200, 0, 100], [0, 0, 1, 1])
+    made, _ = images_of([0, 100, 0, 100], [0, 0, 1, 1])
+    np.testing.assert_allclose(diversity(Samples(made, labels), labelled(real, labels)), [0.5, 1.0])
+    same, _ = images_of([7, 7, 7, 7], labels)
+    assert diversity(Samples(made, labels), labelled(same, labels)).tolist() == [1.0, 1.0]
+
+
+def test_useful_images_teach_the_probe_and_cover_the_real_ones():
+    levels, labels = [50, 200] * 20, [0, 1] * 20
+    real = labelled(*images_of(levels, labels, noise=30))
+    like = Samples(*images_of(levels, labels, noise=30, seed=1))
+    assert usefulness(like, real).accuracy > 0.95
+    assert usefulness(like, real).coverage > 0.8
+    swapped = Samples(*images_of(levels, labels[1:] + labels[:1], noise=30, seed=1))
+    assert usefulness(swapped, real).accuracy < 0.05
+    elsewhere = Samples(*images_of([110, 140] * 20, labels, noise=30, seed=1))
+    assert usefulness(elsewhere, real).coverage == 0
+
+
+def test_collapse_is_told_once_and_in_the_second_half_only():
+    real, labels = images_of([0, 200, 0, 100], [0, 0, 1, 1])
+    poor = Samples(images_of([10, 11, 0, 100], labels)[0], labels)
+    looking = watcher(labelled(real, labels), poor)
+    looking.look(99, nn.Module())
+    with pytest.warns(CollapseWarning, match=r"step 100: images of 1 of 2 classes .*those of '0'"):
+        looking.look(100, nn.Module())
+    looking.look(200, nn.Module())
+
+
+def test_what_is_varied_enough_is_no_collapse():
+    real, labels = images_of([0, 200, 0, 100], [0, 0, 1, 1])
+    made = Samples(images_of([0, int(200 * FLOOR) + 1, 0, 100], labels)[0], labels)
+    watcher(labelled(real, labels), made).look(200, nn.Module())
+
+
+def test_a_generator_that_collapses_says_so(data, monkeypatch, tiny):
+    monkeypatch.setattr(module, "FLOOR", 1e9)
+    monkeypatch.setattr(training, "APART", 2)
+    with pytest.warns(CollapseWarning, match="ConditionalGAN, step 2: images of 3 of 3 classes"):
+        tiny("ConditionalGAN", steps=4).fit(data, device="cpu")
+
+
+@pytest.mark.parametrize("scope", ["shared", "per-class"])
+def test_the_card_says_how_varied_samples_are(data, tiny, scope):
+    generator = tiny("ConditionalVAE", scope=scope).fit(data, device="cpu")
+    expected = diversity(generator.sample(16), data)
+    assert generator.card["diversity"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_card_says_how_often_a_class_was_seen():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [2, 10])
+    data = labelled(rng.integers(0, 256, (12, 1, 8, 8), dtype=np.uint8), labels)
+    made = ConditionalVAE(steps=5, batch_size=4, width=4, scope="per-class").fit(data, device="cpu")
+    assert made.card["passes"] == [10.0, 2.0]  # 5 steps of 4 images, of 2 and of 10
+
+
+@pytest.fixture
+def scores(monkeypatch):
+    """Lets a training of 20 steps, looked at every second one, believe a series of scores."""
+    given = []
+    monkeypatch.setattr(training, "APART", 2)
+
+    def useful(samples, real):
+        return module.Usefulness(given.pop(0) if given else 0.0, 0.0)
+
+    monkeypatch.setattr(module, "usefulness", useful)
+    monkeypatch.setattr("synthaug.generators.trained.usefulness", useful)
+    return given
+
+
+SMALL = {"steps": 20, "batch_size": 2, "width": 2, "latent": 2}
+
+
+def fit(data, seen, **settings):
+    generator = ConditionalVAE(**{**SMALL, **settings})
+    return generator.fit(
+        data, device="cpu", validation=data, progress=lambda done, _: seen.append(done)
+    )
+
+
+def test_training_ends_when_three_looks_found_nothing_better(data, scores):
+    scores += [0.5, 0.7, 0.6, 0.7, 0.1]
+    seen = []
+    fit(data, seen)
+    assert seen[-1] == 10  # the second look was the best, and three came after it
+
+
+def test_the_most_useful_moment_is_kept(data, scores):
+    scores += [0.5, 0.7, 0.6, 0.7, 0.1]
+    stopped = fit(data, [])
+    kept = {}
+
+    def remember(done, _):
+        if done == 4:
+            raise KeyboardInterrupt
+
+    # What a run that is cut at step 4 has as its best then.
+    original = training._Best.heed
+
+    def heed(self, score, network):
+        original(self, score, network)
+        kept.update({name: value.clone() for name, value in network.state_dict().items()})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training._Best, "heed", heed)
+        scores += [0.5, 0.7]
+        with pytest.raises(KeyboardInterrupt):
+            ConditionalVAE(**SMALL).fit(data, device="cpu", validation=data, progress=remember)
+    got = stopped._networks[0].state_dict()
+    assert kept.keys() == got.keys()
+    assert all(torch.equal(kept[name], got[name]) for name in kept)
+
+
+def test_looks_change_nothing_where_there_is_no_validation(data, monkeypatch):
+    monkeypatch.setattr(training, "APART", 2)
+    seen = []
+    looked = ConditionalVAE(**SMALL).fit(
+        data, device="cpu", progress=lambda done, _: seen.append(done)
+    )
+    assert seen[-1] == 20
+    monkeypatch.setattr(training, "APART", 100)
+    alone = ConditionalVAE(**SMALL).fit(data, device="cpu")
+    pairs = zip(looked._networks.parameters(), alone._networks.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_the_card_says_how_useful_the_kept_one_is(data):
+    generator = fit(data, [])
+    assert set(generator.card["validation"]) == {"accuracy", "coverage"}
+
+
+def test_a_stopped_training_resumes_to_the_same_end(data, tmp_path, scores, monkeypatch):
+    def cut(done, _):
+        if done == 9:
+            raise KeyboardInterrupt
+
+    series = [0.5, 0.7, 0.6, 0.65, 0.1, 0.0]
+    scores += series
+    whole = fit(data, [])
+    monkeypatch.setitem(training.optimize.__kwdefaults__, "checkpoint_every", 8)
+    path = tmp_path / "checkpoint"
+    scores[:] = series
+    with pytest.raises(KeyboardInterrupt):
+        ConditionalVAE(**SMALL).fit(
+            data, device="cpu", validation=data, checkpoint=path, progress=cut
+        )
+    scores[:] = series[4:]  # resumed at step 8, after the fourth look
+    seen = []
+    resumed = ConditionalVAE(**SMALL).fit(
+        data,
+        device="cpu",
+        validation=data,
+        checkpoint=path,
+        progress=lambda done, _: seen.append(done),
+    )
+    assert (seen[0], seen[-1]) == (9, 10)
+    expected, got = whole._networks.state_dict(), resumed._networks.state_dict()
+    assert all(torch.equal(expected[name], got[name]) for name in expected)
+
+
+def test_validation_of_other_classes_or_sizes_is_refused(data, tiny):
+    other = LabelledImages(data.images, data.labels, ["a", "b", "c"])
+    larger = LabelledImages(data.images.repeat(2, 3), data.labels, data.classes)
+    for wrong in (other, larger):
+        with pytest.raises(InputError, match="validation: expected images"):
+            tiny("ConditionalVAE").fit(data, device="cpu", validation=wrong)
+
+
+def test_tensorboard_gets_losses_diversity_and_samples(data, tmp_path, monkeypatch):
+    pytest.importorskip("tensorboard")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its own protocol buffers
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    monkeypatch.setattr(training, "APART", 10)
+    monkeypatch.setattr(module, "FLOOR", 0)
+    ConditionalGAN(steps=30, batch_size=4, width=2, latent=2).fit(
+        data, device="cpu", validation=data, log=tmp_path / "log"
+    )
+    events = EventAccumulator(str(tmp_path / "log")).Reload()
+    tags = events.Tags()
+    assert {"loss/generator", "loss/discriminator", "samples/accuracy"} <= set(tags["scalars"])
+    assert [event.step for event in events.Scalars("loss/generator")] == [10, 20, 30]
+    picture = events.Images("samples")[-1]
+    assert (picture.height, picture.width) == (3 * 8, module.SHOWN * 8)
+
+
+def test_log_without_tensorboard_names_the_extra(data, tiny, monkeypatch, tmp_path):
+    monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
+    with pytest.raises(InputError, match=r'pip install "synthaug\[log\]"'):
+        tiny("ConditionalVAE").fit(data, device="cpu", log=tmp_path / "log")
+
+
+def test_a_generator_without_training_takes_none_of_it(data, tmp_path):
+    for aid in ({"validation": data}, {"log": tmp_path}):
+        with pytest.raises(InputError, match="StyleSwap has no training"):
+            StyleSwap().fit(data, device="cpu", **aid)
