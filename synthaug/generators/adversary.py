@@ -136,8 +136,8 @@ class Adversary:
 
     def features(self, images: Tensor, labels: Tensor) -> Tensor:
         """What it sees in images (B, C, H, W) in [0, 1], float (B, D)."""
-        found: Tensor = self._look_at(Shown(images, labels), images * 2 - 1)["features"]
-        return found
+        packs = self._packed(images * 2 - 1)
+        return self._look_at(Shown(images, labels), packs)["features"]
 
     @property
     def certainty(self) -> float | None:
@@ -146,14 +146,16 @@ class Adversary:
         return None if self._loss.even is None else self._augmentation.certainty.max().item()
 
     def _look(self, shown: Shown, draws: StepDraws) -> dict[str, Tensor]:
-        return self._look_at(shown, self._augmentation(shown.images * 2 - 1, draws))
+        return self._look_at(shown, self._packed(self._augmentation(shown.images * 2 - 1, draws)))
 
-    def _look_at(self, shown: Shown, images: Tensor) -> dict[str, Tensor]:
-        """`images` in [-1, 1], with the classes of `shown`, in packs."""
+    def _packed(self, images: Tensor) -> Tensor:
+        return images.reshape(-1, self._pack * images.shape[1], *images.shape[2:])
+
+    def _look_at(self, shown: Shown, packs: Tensor) -> dict[str, Tensor]:
+        """`packs` of images in [-1, 1], with the classes of `shown`."""
         strength = shown.strength
         if strength is None:
-            strength = torch.ones(len(shown.labels), device=images.device)
-        packs = images.reshape(-1, self._pack * images.shape[1], *images.shape[2:])
+            strength = torch.ones(len(shown.labels), device=packs.device)
         judged: dict[str, Tensor] = self._judge(
             packs, shown.labels[:: self._pack], strength[:: self._pack]
         )
@@ -171,21 +173,19 @@ class Adversary:
         return loss
 
     def _penalties(self, real: Shown, made: Shown, draws: StepDraws) -> Tensor:
-        def logits(images: Tensor) -> Tensor:
-            return self._look_at(real, images)["logits"]
+        def logits(packs: Tensor) -> Tensor:
+            return self._look_at(real, packs)["logits"]
 
+        # A pack is one thing that is judged: it has one gradient, and one place in between.
+        of_real, of_made = (self._packed(shown.images * 2 - 1) for shown in (real, made))
         total = real.images.new_zeros(())
         # The gradient of a gradient needs more digits than bfloat16 has.
         with torch.autocast(real.images.device.type, enabled=False):
             if self._r1:
-                total = total + self._r1 * r1_penalty(logits, real.images * 2 - 1)
+                total = total + self._r1 * r1_penalty(logits, of_real)
             if self._interpolation:
-                # A pack is one thing that is judged: all of it at the same place in between.
-                share = draws.uniform(len(real.images) // self._pack)
+                share = draws.uniform(len(of_real))
                 total = total + self._interpolation * interpolation_penalty(
-                    logits,
-                    real.images * 2 - 1,
-                    made.images * 2 - 1,
-                    share.repeat_interleave(self._pack),
+                    logits, of_real, of_made, share
                 )
         return total

@@ -35,7 +35,7 @@ class SelfAttention(nn.Module):
         self.key = normalise(nn.Conv2d(channels, inner, 1, bias=False))
         self.value = normalise(nn.Conv2d(channels, values, 1, bias=False))
         self.output = normalise(nn.Conv2d(values, channels, 1, bias=False))
-        self.gamma = nn.Parameter(torch.zeros(()))
+        self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, C, H, W) -> the same shape."""

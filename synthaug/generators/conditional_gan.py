@@ -231,7 +231,9 @@ class ConditionalGAN(Trained):
     def _strength(self, step: int) -> float:
         """How much the class says at a step: 0, rising linearly between the shares, then 1."""
         start, end = (share * self.steps for share in self.late)
-        return 1.0 if step >= end else max(0.0, (step - start) / (end - start))
+        if step >= end:
+            return 1.0
+        return 0.0 if step <= start else (step - start) / (end - start)
 
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
         return {"label": self._known_as(labels), "z": draws.normal("z", self.latent)}

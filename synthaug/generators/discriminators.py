@@ -43,13 +43,14 @@ class Discriminator(nn.Module):
             nn.LeakyReLU(0.2),
         ]
         channels, levels = width, pyramid(*size)
-        for level in range(1, len(levels)):
-            if attention and level - 1 == attention_level(levels):
+        for level in range(len(levels)):
+            if level:
+                above = level_width(width, level + 1)
+                layers.append(down(channels, above))
+                channels = above
+                size = [side // 2 for side in size]  # these layers round an odd size down
+            if attention and level == attention_level(levels):
                 layers.append(SelfAttention(channels, spectral_norm))
-            above = level_width(width, level + 1)
-            layers.append(down(channels, above))
-            channels = above
-            size = [side // 2 for side in size]  # these layers round an odd size down
         dense = spectral_norm(nn.Linear(channels * size[0] * size[1], FEATURES))
         self.features = nn.Sequential(*layers, nn.Flatten(), dense, nn.LeakyReLU(0.2))
         self.head = CONDITIONINGS[conditioning](classes)

@@ -60,11 +60,20 @@ class Stacked(nn.Module):
         structure = self._structure[0].train(self.training)
         blocks = tuple(batch.view(self.count, -1, *batch.shape[1:]) for batch in batches)
         state = {_name(name): value for name, value in self.state_dict(keep_vars=True).items()}
-        if blocks[0].device.type == "cuda":
-            made = vmap(lambda own, batch: functional_call(structure, own, batch))(state, blocks)
-            return tree_map(lambda part: part.flatten(0, 1), made)
         # One launch for all gains nothing on a processor, where grouped convolutions of few
         # channels are slower than one after another.
+        call = self._together if blocks[0].device.type == "cuda" else self._in_turn
+        return call(structure, state, blocks)
+
+    def _together(
+        self, structure: nn.Module, state: dict[str, Tensor], blocks: tuple[Tensor, ...]
+    ) -> Any:
+        made = vmap(lambda own, batch: functional_call(structure, own, batch))(state, blocks)
+        return tree_map(lambda part: part.flatten(0, 1), made)
+
+    def _in_turn(
+        self, structure: nn.Module, state: dict[str, Tensor], blocks: tuple[Tensor, ...]
+    ) -> Any:
         apart = {name: value.unbind() for name, value in state.items()}
         each = [
             functional_call(
