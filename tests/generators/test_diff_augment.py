@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from synthaug.generators.diff_augment import POLICIES, colour, cutout, diff_augment, translation
+from synthaug.seeding import StepDraws
 
 SHAPES = [(64, 3, 16, 24), (64, 1, 9, 31), (8, 1, 8, 8)]
 
@@ -12,6 +13,10 @@ SHAPES = [(64, 3, 16, 24), (64, 1, 9, 31), (8, 1, 8, 8)]
 @pytest.fixture(autouse=True)
 def seeded():
     torch.manual_seed(0)
+
+
+def draws(*seeds):
+    return StepDraws([torch.Generator().manual_seed(seed) for seed in seeds or (0,)])
 
 
 def drawn(shape):
@@ -22,7 +27,7 @@ def drawn(shape):
 @pytest.mark.parametrize("policies", [[name] for name in POLICIES] + [list(POLICIES)], ids=str)
 def test_shape_type_and_variety(shape, policies):
     images = drawn(shape[:1] and (1, *shape[1:])).expand(shape)
-    augmented = diff_augment(images, policies)
+    augmented = diff_augment(images, policies, draws())
     assert augmented.shape == shape
     assert augmented.dtype == images.dtype
     assert not torch.equal(augmented[0], augmented[1:].flip(0)[0])
@@ -31,13 +36,13 @@ def test_shape_type_and_variety(shape, policies):
 
 def test_no_policy_changes_nothing():
     images = drawn((2, 1, 8, 8))
-    assert diff_augment(images, ()) is images
+    assert diff_augment(images, (), draws()) is images
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_translation_moves_by_whole_pixels_up_to_an_eighth(shape):
     images = drawn(shape)
-    moved = translation(images)
+    moved = translation(images, draws())
     dy, dx = round(shape[2] / 8), round(shape[3] / 8)
     padded = F.pad(images, (dx, dx, dy, dy))
     windows = {
@@ -55,7 +60,7 @@ def test_translation_moves_by_whole_pixels_up_to_an_eighth(shape):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_cutout_zeroes_one_rectangle_and_keeps_the_rest(shape):
     images = drawn(shape).abs() + 0.1
-    cut = cutout(images)
+    cut = cutout(images, draws())
     gone = cut == 0
     assert torch.equal(cut[~gone], images[~gone])
     assert torch.equal(gone.any(1), gone.all(1))  # the same place in every channel
@@ -69,7 +74,7 @@ def test_cutout_zeroes_one_rectangle_and_keeps_the_rest(shape):
 
 def test_colour_keeps_grey_grey_and_moves_the_mean_by_half_at_most():
     images = drawn((64, 1, 8, 8)).expand(-1, 3, -1, -1)
-    changed = colour(images)
+    changed = colour(images, draws())
     torch.testing.assert_close(changed[:, 0], changed[:, 2])
     shift = (changed - images).mean((1, 2, 3))
     assert shift.abs().max() <= 0.5 + 1e-5
@@ -81,7 +86,7 @@ def test_colour_keeps_grey_grey_and_moves_the_mean_by_half_at_most():
 
 def test_colour_changes_saturation():
     images = drawn((64, 3, 8, 8))
-    spread = colour(images).std(1).mean((1, 2)) / images.std(1).mean((1, 2))
+    spread = colour(images, draws()).std(1).mean((1, 2)) / images.std(1).mean((1, 2))
     assert spread.min() < 0.4
     assert 1.5 < spread.max() <= 3
 
@@ -90,14 +95,18 @@ def test_colour_changes_saturation():
 def test_gradients(name):
     images = torch.rand(2, 3, 8, 8, dtype=torch.float64, requires_grad=True)
 
-    def fixed(x):
-        torch.manual_seed(3)
-        return POLICIES[name](x)
-
-    assert torch.autograd.gradcheck(fixed, (images,))
+    assert torch.autograd.gradcheck(lambda x: POLICIES[name](x, draws(3)), (images,))
 
 
 def test_every_image_gets_a_gradient():
     images = drawn((16, 3, 16, 16)).requires_grad_()
-    diff_augment(images, list(POLICIES)).sum().backward()
+    diff_augment(images, list(POLICIES), draws()).sum().backward()
     assert (images.grad.abs().sum((1, 2, 3)) > 0).all()
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_networks_side_by_side_draw_each_its_own(name):
+    images = drawn((10, 3, 16, 16))
+    both = POLICIES[name](images, draws(1, 2))
+    for block, seed in ((slice(5), 1), (slice(5, 10), 2)):
+        torch.testing.assert_close(both[block], POLICIES[name](images[block], draws(seed)))

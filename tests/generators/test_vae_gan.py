@@ -6,25 +6,40 @@ import torch
 
 from synthaug.errors import InputError
 from synthaug.generators import VAEGAN
-from synthaug.generators.networks import ProjectionDiscriminator
+from synthaug.generators.discriminators import Discriminator
 
-SMALL = {"steps": 20, "latent": 4, "width": 8, "batch_size": 8}
+SMALL = {"steps": 6, "latent": 4, "width": 8, "batch_size": 8}
 
 
-def test_the_discriminator_judges_swapped_codes_under_their_new_class(data, monkeypatch):
-    seen = []
-    forward = ProjectionDiscriminator.forward
+@pytest.fixture
+def seen(monkeypatch):
+    """What discriminators were shown: images, labels, and whether they could be changed by it."""
+    noted = []
+    forward = Discriminator.forward
 
-    def recorded(self, images, labels):
-        seen.append((images.detach().clone(), labels.clone(), images.requires_grad))
-        return forward(self, images, labels)
+    def recorded(self, images, labels, strength):
+        assert (strength == 1).all()
+        noted.append((images.detach().clone(), labels.clone(), images.requires_grad))
+        return forward(self, images, labels, strength)
 
-    monkeypatch.setattr(ProjectionDiscriminator, "forward", recorded)
+    monkeypatch.setattr(Discriminator, "forward", recorded)
+    return noted
+
+
+def test_the_discriminator_judges_swapped_codes_under_their_new_class(data, seen):
     VAEGAN(**{**SMALL, "steps": 1}, augment=()).fit(data, device="cpu")
-    (real, labels, _), (made, wanted, first), (_, again, second) = seen
+    (real, labels, _), (made, wanted, first), _, _, (_, again, second) = seen
     assert torch.equal(wanted, labels.roll(1)) and torch.equal(again, wanted)
     assert not first and second  # only the generator's turn changes the generator
     assert real.min() >= -1 and real.max() <= 1 and made.min() >= -1 and made.max() <= 1
+
+
+def test_features_are_of_an_image_and_its_reconstruction_as_they_are(data, seen):
+    VAEGAN(**{**SMALL, "steps": 1}).fit(data, device="cpu")
+    (real, labels, _), _, (made, first, moves), (again, second, _), _ = seen
+    assert torch.equal(first, labels) and torch.equal(second, labels)
+    assert not torch.equal(real, again)  # the former is augmented
+    assert moves and made.min() >= -1 and made.max() <= 1
 
 
 def test_both_weights_change_what_is_learned(data):
@@ -44,7 +59,7 @@ def test_both_weights_change_what_is_learned(data):
         ({"discriminator_rate": 0}, "discriminator_rate: expected a number above 0"),
         ({"augment": ("mirror",)}, "augment: expected 'colour' or 'translation' or 'cutout'"),
         ({"augment": "colour"}, "augment: expected a tuple of names"),
-        ({"sampling": "prior"}, "sampling: expected 'nuisance-swap'"),
+        ({"sampling": "memory"}, "sampling: expected 'nuisance-swap'"),
     ],
 )
 def test_wrong_settings_are_named(data, setting, message):
