@@ -237,7 +237,7 @@ def _update(phase: Phase, batch: Any, step: int, clip: float, networks: int, run
 def clip_each(parameters: Sequence[Tensor], clip: float) -> None:
     """Limit the gradient's norm of each of G networks by itself; parameters are (G, ...)."""
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norms = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients])
+    norms = torch.stack([torch.linalg.vector_norm(g.reshape(len(g), -1), dim=1) for g in gradients])
     factors = (clip / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp(max=1)
     for gradient in gradients:
         gradient.mul_(factors.view(-1, *[1] * (gradient.ndim - 1)))

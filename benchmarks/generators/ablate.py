@@ -12,6 +12,7 @@ can be stopped and started again.
 """
 
 import argparse
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +22,14 @@ import torch
 from measure import EACH, judged_alone
 
 from synthaug import LabelledImages, read_images
-from synthaug.generators import FAMILIES
+from synthaug.generators import FAMILIES, Generator
+from synthaug.generators.watching import VARIETY, diversity
 from synthaug.reading import draw_subset
 from synthaug.training import resolve_device
 from synthaug.versions import versions
 
 RESULTS = Path(__file__).parent / "ablations"
+SAMPLING = {"sampling", "donors", "strength", "apart", "chain"}  # can change after fitting
 
 
 @dataclass(frozen=True)
@@ -93,31 +96,38 @@ def main() -> None:
     train, test = read_images(options.data), read_images(options.data, split="test")
     path = RESULTS / f"{Path(options.data).stem}-{options.per_class}.json"
     for seed in range(options.seeds):
+        few = train.subset(draw_subset(train, options.per_class, seed=seed))
+        fitted: dict[str, Generator] = {}
         for option in OPTIONS:
-            if option.family in options.families:
-                row = {"family": option.family, "option": option.name, "seed": seed}
-                if not done(path, row):
-                    keep(path, options, row | measure(train, test, option, options, seed))
+            row = {"family": option.family, "option": option.name, "seed": seed}
+            if option.family in options.families and not done(path, row):
+                generator = fit(option, few, fitted, seed)
+                samples = generator.sample(EACH, seed=seed)
+                made = LabelledImages(samples.images, samples.labels, train.classes)
+                row |= {
+                    "accuracy": judged_alone(made, test, options.steps, seed),
+                    "diversity": round(float(diversity(generator.sample(VARIETY), few).min()), 4),
+                    "class_from_code": generator.card.get("class_from_code"),
+                }
+                print(row, flush=True)
+                keep(path, options, row)
 
 
-def measure(
-    train: LabelledImages,
-    test: LabelledImages,
-    option: Option,
-    options: argparse.Namespace,
-    seed: int,
-) -> dict[str, Any]:
-    few = train.subset(draw_subset(train, options.per_class, seed=seed))
-    generator = FAMILIES[option.family](**option.settings).fit(few, seed=seed)
-    samples = generator.sample(EACH, seed=seed)
-    made = LabelledImages(samples.images, samples.labels, train.classes)
-    found = {
-        "accuracy": judged_alone(made, test, options.steps, seed),
-        "diversity": min(generator.card["diversity"]),
-        "class_from_code": generator.card.get("class_from_code"),
-    }
-    print(option.family, option.name, seed, found, flush=True)
-    return found
+def fit(option: Option, few: LabelledImages, fitted: dict[str, Generator], seed: int) -> Generator:
+    """The generator with that option; where it changes sampling alone, the one of the defaults."""
+    learned = {key: value for key, value in option.settings.items() if key not in SAMPLING}
+    key = f"{option.family} {learned}"
+    if key not in fitted:
+        fitted[key] = FAMILIES[option.family](**learned).fit(few, seed=seed)
+    return replace_settings(fitted[key], option.settings)
+
+
+def replace_settings(generator: Generator, settings: dict[str, Any]) -> Generator:
+    """A fitted generator that samples otherwise."""
+    changed = copy.copy(generator)
+    for name in SAMPLING & settings.keys():
+        setattr(changed, name, settings[name])
+    return changed
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """`fit`, `sample` and `inspect`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -88,7 +88,7 @@ def build(family: Family, steps: int | None, scope: Scope | None = None) -> Gene
     return UNTRAINED[family]()
 
 
-def refuse_aids(family: Family, given: dict[str, object]) -> None:
+def refuse_aids(family: Family, given: Mapping[str, object]) -> None:
     """Raise `InputError` for what only a training can be given."""
     for name, value in given.items():
         if value:

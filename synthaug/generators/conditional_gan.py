@@ -85,7 +85,8 @@ class ConditionalGAN(Trained):
     generator_rate, discriminator_rate: learning rates of Adam (betas 0 and 0.99), at the start
         of a half cosine.
     clip: largest norm of a network's gradient.
-    ema: share of the moving average that stays at each step.
+    ema: share of the moving average that stays at each step; less in a run that would be over
+        before it forgets its beginning, 1 - 10 / (steps + 10).
 
     >>> from synthaug import ConditionalGAN, read_images
     >>> generator = ConditionalGAN(steps=2).fit(read_images("digits"), device="cpu")
@@ -128,7 +129,10 @@ class ConditionalGAN(Trained):
         expect_choice("backbone", self.backbone, BACKBONES)
         expect_choice("conditioning", self.conditioning, CONDITIONINGS)
         expect_choice("loss", self.loss, LOSSES)
-        if self.pack not in (1, 2):
+        if not isinstance(self.attention, bool):
+            raise InputError(f"attention: expected True or False, got {self.attention!r}")
+        expect_count("pack", self.pack)
+        if self.pack > 2:
             raise InputError(f"pack: expected 1 or 2, got {self.pack!r}")
         check_policies("augment", self.augment)
         self._check_certainty()
