@@ -25,8 +25,8 @@ split; beside it stands one trained on the real images themselves. It says how m
 family has caught, and is no gain: whether images help *beside* the real ones is what
 [`synthaug gain`](results.md) measures. *Agreement* is how often a classifier that was trained on
 the whole training split sees the class that an image was made for; precision to coverage are taken
-in its features, against as many other real images. *s* are the processor's seconds of training. One run
-each, with one seed: differences of a few points are chance.
+in its features, against as many other real images. *s* are the processor's seconds of training.
+One run each, with one seed: differences of a few points are chance.
 
 Written by `python benchmarks/generators/page.py` from `benchmarks/generators/results/` and
 `ablations/`.

@@ -131,8 +131,7 @@ class ConditionalGAN(Trained):
         expect_choice("loss", self.loss, LOSSES)
         if not isinstance(self.attention, bool):
             raise InputError(f"attention: expected True or False, got {self.attention!r}")
-        expect_count("pack", self.pack)
-        if self.pack > 2:
+        if not isinstance(self.pack, int) or self.pack not in (1, 2):
             raise InputError(f"pack: expected 1 or 2, got {self.pack!r}")
         check_policies("augment", self.augment)
         self._check_certainty()
