@@ -14,6 +14,7 @@ from synthaug.generators.adversarial_losses import (
     r1_penalty,
 )
 from synthaug.generators.diff_augment import diff_augment
+from synthaug.generators.discriminators import Discriminator
 from synthaug.generators.training_set import TrainingSet
 from synthaug.seeding import StepDraws
 from synthaug.training import Phase
@@ -108,6 +109,23 @@ class Adversary:
         self._loss: AdversarialLoss = LOSSES[loss]
         self._r1, self._interpolation, self._code_weight = r1, interpolation, code_weight
         self._step_size = 1 / max(1, RISE * steps)
+
+    @classmethod
+    def plain(
+        cls,
+        lessons: TrainingSet,
+        *,
+        width: int,
+        rate: float,
+        steps: int,
+        augment: Sequence[str],
+    ) -> "Adversary":
+        """A discriminator of the usual kind, of so many channels at full size."""
+        judge = lessons.build(
+            "discriminator",
+            lambda known: Discriminator(lessons.image_shape, len(known), width),
+        )
+        return cls(judge, lessons, rate=rate, steps=steps, augment=augment)
 
     def phase(self, show: Callable[[Any], tuple[Shown, Shown]]) -> Phase:
         """Its turn of a step; `show` makes real and synthetic images of a batch."""

@@ -29,7 +29,6 @@ from torch.nn import functional as F
 from synthaug.generators.adversary import Adversary, Shown
 from synthaug.generators.anchors import draw_member
 from synthaug.generators.diff_augment import check_policies
-from synthaug.generators.discriminators import Discriminator
 from synthaug.generators.losses import structural_dissimilarity
 from synthaug.generators.networks import parts_of, pyramid
 from synthaug.generators.settings import expect_count, expect_number
@@ -104,10 +103,9 @@ class CompositionGAN(Trained):
 
     def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
         encoder, decoder = parts_of(module)
-        shape, width = lessons.image_shape, self.width
-        adversary = Adversary(
-            lessons.build("discriminator", lambda known: Discriminator(shape, len(known), width)),
+        adversary = Adversary.plain(
             lessons,
+            width=self.width,
             rate=self.discriminator_rate,
             steps=self.steps,
             augment=self.augment,

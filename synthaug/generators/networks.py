@@ -53,6 +53,44 @@ class ConditionalBatchNorm(nn.Module):
         return shifted
 
 
+def ascent(
+    image_shape: tuple[int, int, int], width: int
+) -> tuple[list[tuple[int, int]], list[int]]:
+    """Sizes and channels of a decoder's levels, the start grid first.
+
+    >>> ascent((1, 28, 28), 16)
+    ([(7, 7), (14, 14), (28, 28)], [64, 32, 16])
+    """
+    sizes = pyramid(*image_shape[1:])[::-1]
+    return sizes, [level_width(width, level) for level in range(len(sizes))][::-1]
+
+
+class _Start(nn.Module):
+    """A code and a class to a start grid and the class's embedding."""
+
+    def __init__(self, size: tuple[int, int], channels: int, classes: int, latent: int) -> None:
+        super().__init__()
+        self.size = size
+        self.embed = nn.Embedding(classes, EMBEDDING)
+        self.dense = nn.Linear(latent + EMBEDDING, channels * size[0] * size[1])
+
+    def forward(self, z: Tensor, labels: Tensor, strength: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(B, D, h, w) and (B, E)."""
+        embedded = self.embed(labels)
+        if strength is not None:
+            embedded = embedded * strength[:, None]
+        return self.dense(torch.cat([z, embedded], 1)).view(len(z), -1, *self.size), embedded
+
+
+def _attentions(sizes: list[tuple[int, int]], widths: list[int], wanted: bool) -> nn.ModuleList:
+    """What the grids of a decoder go through: one of them self-attention, if that is wanted."""
+    attended = len(sizes) - 1 - attention_level(sizes[::-1]) if wanted else -1
+    return nn.ModuleList(
+        SelfAttention(channels) if index == attended else nn.Identity()
+        for index, channels in enumerate(widths)
+    )
+
+
 class ConditionalDecoder(nn.Module):
     """A code and a class to an image: a start grid, then for each level conditional batch norm,
     ReLU, interpolation to the level's exact size and a 3×3 convolution.
@@ -69,34 +107,24 @@ class ConditionalDecoder(nn.Module):
         attention: bool = False,
     ) -> None:
         super().__init__()
-        channels, *size = image_shape
-        self.sizes = pyramid(*size)[::-1]
-        widths = [level_width(width, level) for level in range(len(self.sizes))][::-1]
-        self.embed = nn.Embedding(classes, EMBEDDING)
-        start = self.sizes[0]
-        self.start = nn.Linear(latent + EMBEDDING, widths[0] * start[0] * start[1])
+        self.sizes, widths = ascent(image_shape, width)
+        self.start = _Start(self.sizes[0], widths[0], classes, latent)
         self.norms = nn.ModuleList(ConditionalBatchNorm(count) for count in widths)
         self.convolutions = nn.ModuleList(
             nn.Conv2d(below, above, 3, padding=1)
-            for below, above in zip(widths, [*widths[1:], channels], strict=True)
+            for below, above in zip(widths, [*widths[1:], image_shape[0]], strict=True)
         )
-        self.attended = len(self.sizes) - 1 - attention_level(self.sizes[::-1])
-        self.attention = SelfAttention(widths[self.attended]) if attention else None
+        self.attentions = _attentions(self.sizes, widths, attention)
 
     def forward(self, z: Tensor, labels: Tensor, strength: Tensor | None = None) -> Tensor:
         """z (B, Z), labels int64 (B,), strength (B,) of the class's say, 0 to 1 -> images float32
         (B, C, H, W) in [0, 1]."""
-        embedded = self.embed(labels)
-        if strength is not None:
-            embedded = embedded * strength[:, None]
-        hidden = self.start(torch.cat([z, embedded], 1)).view(len(z), -1, *self.sizes[0])
+        hidden, embedded = self.start(z, labels, strength)
         # The last convolution keeps the size: it turns features into channels.
         targets = [*self.sizes[1:], self.sizes[-1]]
-        layers = zip(self.norms, self.convolutions, targets, strict=True)
-        for index, (norm, convolution, size) in enumerate(layers):
-            if self.attention is not None and index == self.attended:
-                hidden = self.attention(hidden)
-            hidden = norm(hidden, embedded).relu()
+        layers = zip(self.attentions, self.norms, self.convolutions, targets, strict=True)
+        for attention, norm, convolution, size in layers:
+            hidden = norm(attention(hidden), embedded).relu()
             if hidden.shape[2:] != size:
                 hidden = F.interpolate(hidden, size, mode="nearest")
             hidden = convolution(hidden)
@@ -117,29 +145,20 @@ class ResidualDecoder(nn.Module):
         attention: bool = False,
     ) -> None:
         super().__init__()
-        channels, *size = image_shape
-        self.sizes = pyramid(*size)[::-1]
-        widths = [level_width(width, level) for level in range(len(self.sizes))][::-1]
-        self.embed = nn.Embedding(classes, EMBEDDING)
-        start = self.sizes[0]
-        self.start = nn.Linear(latent + EMBEDDING, widths[0] * start[0] * start[1])
+        self.sizes, widths = ascent(image_shape, width)
+        self.start = _Start(self.sizes[0], widths[0], classes, latent)
         self.blocks = nn.ModuleList(_ResidualUp(below, above) for below, above in pairwise(widths))
-        self.attended = len(self.sizes) - 1 - attention_level(self.sizes[::-1])
-        self.attention = SelfAttention(widths[self.attended]) if attention else None
+        self.attentions = _attentions(self.sizes, widths, attention)
         self.norm = ConditionalBatchNorm(width)
-        self.last = nn.Conv2d(width, channels, 3, padding=1)
+        self.last = nn.Conv2d(width, image_shape[0], 3, padding=1)
 
     def forward(self, z: Tensor, labels: Tensor, strength: Tensor | None = None) -> Tensor:
         """As `ConditionalDecoder`'s."""
-        embedded = self.embed(labels)
-        if strength is not None:
-            embedded = embedded * strength[:, None]
-        hidden = self.start(torch.cat([z, embedded], 1)).view(len(z), -1, *self.sizes[0])
-        for index, size in enumerate(self.sizes):
-            if index:
-                hidden = self.blocks[index - 1](hidden, embedded, size)
-            if self.attention is not None and index == self.attended:
-                hidden = self.attention(hidden)
+        hidden, embedded = self.start(z, labels, strength)
+        hidden = self.attentions[0](hidden)
+        layers = zip(self.blocks, self.attentions[1:], self.sizes[1:], strict=True)
+        for block, attention, size in layers:
+            hidden = attention(block(hidden, embedded, size))
         images: Tensor = self.last(self.norm(hidden, embedded).relu()).float().sigmoid()
         return images
 

@@ -51,6 +51,8 @@ class Trained(Generator):
             origin = aids.start.card["data"]["fingerprint"]
             notes["start"] = {"fingerprint": origin, "missing": start.missing_of(data.classes)}
         ours = current()
+        if ours.size > 1:
+            run = replace(run, identity=f"{run.identity} processes {ours.size}")
         if self.scope == "shared" or ours.size == 1:
             self._check_share(ours)
             learned = self._run(data, replace(run, team=ours), aids, start, notes)

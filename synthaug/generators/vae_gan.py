@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from synthaug.generators.adversary import Adversary, Shown
 from synthaug.generators.conditional_vae import Batch, ConditionalVAE
 from synthaug.generators.diff_augment import check_policies
-from synthaug.generators.discriminators import Discriminator
 from synthaug.generators.losses import reparametrize
 from synthaug.generators.networks import parts_of
 from synthaug.generators.settings import expect_number
@@ -58,10 +57,9 @@ class VAEGAN(ConditionalVAE):
 
     def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
         encoder, decoder = parts_of(module)
-        shape, width = lessons.image_shape, self.width
-        adversary = Adversary(
-            lessons.build("discriminator", lambda known: Discriminator(shape, len(known), width)),
+        adversary = Adversary.plain(
             lessons,
+            width=self.width,
             rate=self.discriminator_rate,
             steps=self.steps,
             augment=self.augment,

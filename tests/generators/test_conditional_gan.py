@@ -231,7 +231,7 @@ def test_both_networks_are_told_the_class_late(caught, data):
 def test_a_class_that_is_never_told_is_never_learned(data):
     def embedding(steps, late):
         generator = ConditionalGAN(**{**TINY, "steps": steps}, late=late).fit(data, device="cpu")
-        return generator._networks[0].embed.weight
+        return generator._networks[0].start.embed.weight
 
     assert torch.equal(embedding(1, (1.0, 1.0)), embedding(3, (1.0, 1.0)))
     assert not torch.equal(embedding(1, (0.0, 0.0)), embedding(3, (0.0, 0.0)))

@@ -83,7 +83,7 @@ def test_a_network_of_one_class_takes_what_belongs_to_it(data, saved, request, o
     )
     from synthaug.generators import load_generator
 
-    source, name = weights(load_generator(start, device="cpu")), "decoder.start.weight"
+    source, name = weights(load_generator(start, device="cpu")), "decoder.start.dense.weight"
     one = source[1] if of == "per-class" else source[0]
     assert torch.equal(weights(again)[0][name], one[name])
     if of == "per-class":  # a class that it did not know begins from scratch
