@@ -43,7 +43,7 @@ def class_from_codes(codes: np.ndarray, labels: np.ndarray) -> float | None:
     """How often a support vector machine reads the right class (N,) from codes (N, Z) that it did
     not learn from; None where a class has too few images to hold some out.
 
-    Codes that know nothing of the class give the share of the largest class.
+    Codes that know nothing of the class give the share of the largest class, or less.
     """
     from sklearn.model_selection import StratifiedKFold, cross_val_score
     from sklearn.pipeline import make_pipeline

@@ -31,6 +31,7 @@ from synthaug.generators.networks import ConditionalDecoder, ResidualDecoder
 from synthaug.generators.settings import (
     expect_choice,
     expect_count,
+    expect_flag,
     expect_number,
     expect_range,
 )
@@ -129,8 +130,7 @@ class ConditionalGAN(Trained):
         expect_choice("backbone", self.backbone, BACKBONES)
         expect_choice("conditioning", self.conditioning, CONDITIONINGS)
         expect_choice("loss", self.loss, LOSSES)
-        if not isinstance(self.attention, bool):
-            raise InputError(f"attention: expected True or False, got {self.attention!r}")
+        expect_flag("attention", self.attention)
         if not isinstance(self.pack, int) or self.pack not in (1, 2):
             raise InputError(f"pack: expected 1 or 2, got {self.pack!r}")
         check_policies("augment", self.augment)

@@ -220,8 +220,12 @@ class ConditionalVAE(Trained):
         """Codes (B, Z) of images, relative to the prior of their class."""
         encoder, _ = parts_of(network)
         mean, _ = encoder(images, labels)
+        return self._relative(network, mean, labels)
+
+    def _relative(self, network: nn.Module, codes: Tensor, labels: Tensor) -> Tensor:
+        """What codes (B, Z) are relative to the prior of their class."""
         centre, log_variance = _prior(network, labels, self.latent)
-        relative: Tensor = (mean - centre) / (0.5 * log_variance).exp()
+        relative: Tensor = (codes - centre) / (0.5 * log_variance).exp()
         return relative
 
     def _decode(self, network: nn.Module, codes: Tensor, labels: Tensor) -> Tensor:

@@ -97,7 +97,7 @@ def dependence(codes: Tensor, labels: Tensor) -> Tensor:
     True
     """
     squares = torch.cdist(codes, codes) ** 2
-    apart = squares.detach()[squares > 0]
+    apart = squares[squares > 0]
     width = apart.median() if len(apart) else squares.new_ones(())
     kernel = (-squares / width).exp()
     same = (labels[:, None] == labels).to(kernel.dtype)

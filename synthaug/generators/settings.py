@@ -22,6 +22,12 @@ def expect_count(name: str, value: Any, least: int = 1) -> None:
         raise InputError(f"{name}: expected an integer of at least {least}, got {value!r}")
 
 
+def expect_flag(name: str, value: Any) -> None:
+    """`value` is True or False."""
+    if not isinstance(value, bool):
+        raise InputError(f"{name}: expected True or False, got {value!r}")
+
+
 def expect_number(name: str, value: Any, *, zero: bool = False) -> None:
     """`value` is a finite number above zero, or zero where `zero` says so."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)

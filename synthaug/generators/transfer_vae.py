@@ -31,6 +31,7 @@ from synthaug.generators.networks import parts_of
 from synthaug.generators.settings import (
     expect_choice,
     expect_count,
+    expect_flag,
     expect_number,
     expect_range,
 )
@@ -87,6 +88,7 @@ class TransferVAE(Trained):
         expect_choice("sampling", self.sampling, SAMPLINGS)
         expect_choice("donors", self.donors, DONORS)
         expect_range("strength", self.strength)
+        expect_flag("apart", self.apart)
         expect_number("learning_rate", self.learning_rate)
         for name in ("kl_weight", "smoothness"):
             expect_number(name, getattr(self, name), zero=True)

@@ -56,7 +56,7 @@ class VAEGAN(ConditionalVAE):
         expect_number("discriminator_rate", self.discriminator_rate)
 
     def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
-        encoder, decoder = parts_of(module)
+        encoder, _ = parts_of(module)
         adversary = Adversary.plain(
             lessons,
             width=self.width,
@@ -70,7 +70,8 @@ class VAEGAN(ConditionalVAE):
             mean, log_variance = encoder(batch.images, batch.labels)
             code = reparametrize(mean, log_variance, batch.draws)
             labels = batch.labels.roll(1)
-            return Shown(decoder(code, labels), labels)
+            relative = self._relative(module, code, batch.labels)
+            return Shown(self._decode(module, relative, labels), labels)
 
         def loss(batch: Batch) -> Tensor:
             adversary.rest()
