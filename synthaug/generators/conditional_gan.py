@@ -9,9 +9,10 @@ normalisation (Miyato 2018), by default with projection (Miyato and Koyama 2018)
 
 It judges pairs of images of one class (PacGAN, Lin 2018): on few images conditioning alone makes
 every image of a class the same one, and a pair of equals gives itself away. T is differentiable
-augmentation (Zhao 2020), in both losses and on both kinds of image: without it a discriminator
-learns a small set by heart. The two learning rates differ (Heusel 2017), and samples come from the
-moving average of the generator with its statistics fixed. A saved one holds no images.
+augmentation (Zhao 2020), in both losses and on both kinds of image, of no more images than it takes
+to keep the discriminator from learning a small set by heart (Karras 2020). The two learning rates
+differ (Heusel 2017), and samples come from the moving average of the generator with its statistics
+fixed. A saved one holds no images.
 """
 
 from collections.abc import Callable
@@ -73,7 +74,8 @@ class ConditionalGAN(Trained):
     augment: what the discriminator's images go through, of "colour", "translation", "cutout".
         None changes the label. Cutout is off: its holes turn up in the samples.
     certainty: adaptive augmentation (ADA, Karras 2020): as many images are augmented as keep
-        E sign(d(real)) here, 0.6 in the paper; None augments all.
+        E sign(d(real)) here, and none as long as it is lower; None augments all, which costs
+        samples of few images much of their variety.
     late: shares of the run between which the class is faded in, such as (0.25, 0.5); before, the
         networks are not told it (transitional training, Shahbazi 2022). (0, 0) tells it at once.
     diversity: weight of the mode-seeking loss (Mao 2019).
@@ -105,7 +107,7 @@ class ConditionalGAN(Trained):
     loss: str = "hinge"
     pack: int = 2
     augment: tuple[str, ...] = ("colour", "translation")
-    certainty: float | None = None
+    certainty: float | None = 0.6
     late: tuple[float, float] = (0.0, 0.0)
     diversity: float = 0.0
     codes: int = 0
@@ -156,7 +158,7 @@ class ConditionalGAN(Trained):
         if self.certainty >= 1 or not self.augment or LOSSES[self.loss].even is None:
             raise InputError(
                 "certainty: expected a number below 1, an augmentation to adapt, and a loss other "
-                f"than wasserstein, whose logits have no middle; got {self.certainty}, "
+                f"than wasserstein, whose logits have no middle, or None; got {self.certainty}, "
                 f"augment={self.augment!r} and loss={self.loss!r}"
             )
 

@@ -13,7 +13,8 @@ from synthaug.generators.discriminators import BACKBONES
 from synthaug.images import LabelledImages
 from synthaug.training import optimize
 
-TINY = {"steps": 3, "latent": 3, "width": 4, "batch_size": 6}
+# All images augmented from the first step on: adaptive augmentation begins with none.
+TINY = {"steps": 3, "latent": 3, "width": 4, "batch_size": 6, "certainty": None}
 OPTIONS = [
     {"backbone": "residual"},
     {"attention": True},
@@ -100,7 +101,7 @@ def test_classes_of_any_size_are_shown_equally_often(caught, data):
 
 def test_two_phases_at_two_rates_and_the_average_of_the_generator(caught, data):
     settings = {"generator_rate": 1e-3, "discriminator_rate": 4e-3, "clip": 2.0, "ema": 0.5}
-    ConditionalGAN(**TINY, **settings).fit(data, device="cpu")
+    ConditionalGAN(**TINY | settings).fit(data, device="cpu")
     generator, discriminator = caught["module"]["generator"], caught["module"]["discriminator"]
     assert [phase.name for phase in caught["phases"]] == ["discriminator", "generator"]
     for phase, network, rate in zip(
@@ -158,7 +159,7 @@ def test_noise_and_class_both_matter(plain):
 @pytest.mark.parametrize("scope", ["shared", "per-class"])
 @pytest.mark.parametrize("option", OPTIONS, ids=str)
 def test_every_option_changes_what_is_learned(data, plain, option, scope):
-    generator = ConditionalGAN(**TINY, **option, scope=scope).fit(data, device="cpu")
+    generator = ConditionalGAN(**TINY | option, scope=scope).fit(data, device="cpu")
     assert differ(generator, plain[scope])
     assert all(value.isfinite().all() for value in weights(generator).values())
     assert generator.sample(1).images.shape == (3, 1, 8, 8)
