@@ -39,6 +39,7 @@ VARIANTS = {
     "wasserstein": ConditionalGAN(
         **WITH_CODES,
         loss="wasserstein",
+        certainty=None,
         backbone="residual",
         attention=True,
         conditioning="concatenation",
