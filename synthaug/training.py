@@ -214,7 +214,6 @@ class _Best(nn.Module):
 
 
 def _update(phase: Phase, batch: Any, step: int, clip: float, networks: int, run: Run) -> Tensor:
-    phase.optimizer.zero_grad(set_to_none=True)
     with mixed_precision(run.device):
         loss = phase.loss(batch)
     # On a GPU reading the loss waits for the device, so it is read now and then only.
@@ -223,6 +222,9 @@ def _update(phase: Phase, batch: Any, step: int, clip: float, networks: int, run
             f"the {phase.name} loss became {loss.item()} at step {step}; lower the learning rate, "
             "or look for images that are all one value"
         )
+    # Not before the forward pass, and the loss is given back with its graph: where nothing of the
+    # last step is left, the allocator returns its memory to the system and asks for it anew.
+    phase.optimizer.zero_grad(set_to_none=True)
     (loss * networks).backward()  # type: ignore[no-untyped-call]
     parameters = [p for group in phase.optimizer.param_groups for p in group["params"]]
     run.team.average(p.grad for p in parameters if p.grad is not None)
@@ -231,7 +233,7 @@ def _update(phase: Phase, batch: Any, step: int, clip: float, networks: int, run
     else:
         clip_each(parameters, clip)
     phase.optimizer.step()
-    return loss.detach()
+    return loss
 
 
 def clip_each(parameters: Sequence[Tensor], clip: float) -> None:
