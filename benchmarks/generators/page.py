@@ -42,7 +42,8 @@ OPTIONS = """\
 Each option changed alone, from the family's defaults, over paired seeds: of the images drawn, the
 generator and the classifier. *Accuracy* as above, its mean; *change* is that from the defaults,
 with the least and the most of the seeds; *diversity* is the mean distance of two samples of a class
-over that of two real images, of the class where it is least. What did not help is no default.
+over that of two real images, of the class where it is least. What did not help is no default. Of
+one seed, a change of a few points is chance.
 """
 OPTION_COLUMNS = """\
 | family | option | accuracy | change | diversity | class read from code |
