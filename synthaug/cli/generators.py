@@ -83,12 +83,11 @@ def build(family: Family, steps: int | None, scope: Scope | None = None) -> Gene
     chosen = {name: value for name, value in given.items() if value is not None}
     if family in TRAINED:
         return TRAINED[family](**chosen)
-    if chosen:
-        raise InputError(f"--{next(iter(chosen))}: {family} has no training; leave it out")
+    refuse_for_untrained(family, chosen)
     return UNTRAINED[family]()
 
 
-def refuse_aids(family: Family, given: Mapping[str, object]) -> None:
+def refuse_for_untrained(family: Family, given: Mapping[str, object]) -> None:
     """Raise `InputError` for what only a training can be given."""
     for name, value in given.items():
         if value:
@@ -158,7 +157,7 @@ def fit(
     made = build(generator, steps, scope)
     if generator in UNTRAINED:
         aids = {"start": start, "validate": validate, "log": log, "profile": profile}
-        refuse_aids(generator, aids)
+        refuse_for_untrained(generator, aids)
     elif profile is not None and made.settings["steps"] < LAST_TRACED:
         raise InputError(f"--profile: expected a run of at least {LAST_TRACED} steps")
     check_device(device)
@@ -176,7 +175,11 @@ def fit(
     if per_class is not None:
         images = images.subset(draw_subset(images, per_class, seed=seed))
     checkpoint = output.with_name(f"{output.name}.checkpoint")
-    with team() as ours, progress(quiet or not ours.leads) as update, traced(profile) as step:
+    with (
+        team() as ours,
+        progress(quiet or not ours.leads) as update,
+        traced(profile if ours.leads else None) as step,
+    ):
 
         def show(done: int, total: int) -> None:
             update(f"fitting {made.family}", done, total)

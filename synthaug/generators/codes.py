@@ -50,15 +50,12 @@ def class_from_codes(codes: np.ndarray, labels: np.ndarray) -> float | None:
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    rank = np.zeros(len(labels), np.int64)
-    for label in np.unique(labels):
-        rank[labels == label] = np.arange(np.count_nonzero(labels == label))
-    read = rank < PROBED
-    codes, labels = codes[read], labels[read]
-    counts = np.bincount(labels)
-    fewest = int(counts[counts > 0].min())
-    if fewest < 2 or np.count_nonzero(counts) < 2:
+    places = [np.flatnonzero(labels == label)[:PROBED] for label in np.unique(labels)]
+    fewest = min(map(len, places))
+    if fewest < 2 or len(places) < 2:
         return None
+    read = np.sort(np.concatenate(places))
+    codes, labels = codes[read], labels[read]
     folds = StratifiedKFold(min(5, fewest), shuffle=True, random_state=0)
     probe = make_pipeline(StandardScaler(), SVC(random_state=0))
     return round(float(cross_val_score(probe, codes, labels, cv=folds).mean()), 4)

@@ -54,8 +54,8 @@ def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     >>> kl_to_standard_normal(torch.zeros(3, 4), torch.zeros(3, 4)).item()
     0.0
     """
-    kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1)
-    return kl.mean()
+    zero = torch.zeros_like(mean)
+    return kl_of_dimensions(mean, log_variance, zero, zero).sum(1).mean()
 
 
 def kl_of_dimensions(

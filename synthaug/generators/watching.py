@@ -11,7 +11,7 @@ from torch import nn
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples
-from synthaug.metrics import prdc
+from synthaug.metrics import extract_features, prdc
 
 FLOOR = 0.3  # of the variety of real images; below it a class counts as collapsed
 VARIETY = 16  # images of a class that its variety is taken from
@@ -66,17 +66,12 @@ def usefulness(samples: Samples, real: LabelledImages) -> Usefulness:
     from sklearn.pipeline import make_pipeline
     from sklearn.svm import SVC
 
-    made, held = _flat(samples.images), _flat(real.images)
+    made, held = extract_features(samples.images), extract_features(real.images)
     components = min(64, len(made) - 1, made.shape[1])
     probe = make_pipeline(PCA(components, whiten=True, random_state=0), SVC(random_state=0))
     probe.fit(made, samples.labels)
     covered = prdc(held, made, nearest=min(NEAREST, len(held) - 1, len(made) - 1)).coverage
     return Usefulness(float(probe.score(held, real.labels)), covered)
-
-
-def _flat(images: np.ndarray) -> np.ndarray:
-    flat: np.ndarray = images.reshape(len(images), -1) / np.iinfo(images.dtype).max
-    return flat
 
 
 class Watcher:
