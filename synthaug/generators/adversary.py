@@ -17,7 +17,7 @@ from synthaug.generators.diff_augment import diff_augment
 from synthaug.generators.discriminators import Discriminator
 from synthaug.generators.training_set import TrainingSet
 from synthaug.seeding import StepDraws
-from synthaug.training import Phase
+from synthaug.training import Phase, adam
 
 MEMORY = 0.99  # of the running mean of what it makes of real images
 RISE = 0.25  # share of a run in which adaptive augmentation can go from never to always
@@ -105,7 +105,7 @@ class Adversary:
         augmentation = Augmentation(augment, target, lessons.networks)
         self._augmentation = augmentation.to(lessons.run.device)
         self.networks = nn.ModuleDict({"judge": judge, "augmentation": self._augmentation})
-        self._optimizer = torch.optim.Adam(judge.parameters(), rate, betas=(0.0, 0.99))
+        self._optimizer = adam(judge.parameters(), rate, betas=(0.0, 0.99))
         self._loss: AdversarialLoss = LOSSES[loss]
         self._r1, self._interpolation, self._code_weight = r1, interpolation, code_weight
         self._step_size = 1 / max(1, RISE * steps)

@@ -35,7 +35,7 @@ from synthaug.generators.settings import expect_count, expect_number
 from synthaug.generators.trained import Trained
 from synthaug.generators.training_set import TrainingSet
 from synthaug.seeding import Draws, StepDraws
-from synthaug.training import Phase, Schedule, optimize
+from synthaug.training import Phase, Schedule, adam, optimize
 
 
 class _Batch(NamedTuple):
@@ -139,7 +139,7 @@ class CompositionGAN(Trained):
             )
             return total
 
-        optimizer = torch.optim.Adam(module.parameters(), lr=self.learning_rate)
+        optimizer = adam(module.parameters(), self.learning_rate)
         return optimize(
             nn.ModuleDict({"generator": module, "discriminator": adversary.networks}),
             [adversary.phase(show), Phase("generator", optimizer, loss)],

@@ -39,7 +39,7 @@ from synthaug.generators.settings import (
 from synthaug.generators.trained import Trained
 from synthaug.generators.training_set import TrainingSet
 from synthaug.seeding import Draws, StepDraws
-from synthaug.training import Phase, Schedule, optimize
+from synthaug.training import Phase, Schedule, adam, optimize
 
 DECODERS: dict[str, Callable[..., nn.Module]] = {
     "plain": ConditionalDecoder,
@@ -218,7 +218,7 @@ class ConditionalGAN(Trained):
                 loss = loss + self.diversity * mode_seeking(made.images, made.noise)
             return loss
 
-        optimizer = torch.optim.Adam(module.parameters(), self.generator_rate, betas=(0.0, 0.99))
+        optimizer = adam(module.parameters(), self.generator_rate, betas=(0.0, 0.99))
         learned = optimize(
             nn.ModuleDict({"generator": module, "discriminator": adversary.networks}),
             [adversary.phase(show), Phase("generator", optimizer, generator_loss)],

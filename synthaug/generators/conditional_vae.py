@@ -43,7 +43,7 @@ from synthaug.generators.trained import Trained
 from synthaug.generators.training_set import TrainingSet
 from synthaug.images import LabelledImages
 from synthaug.seeding import Draws, StepDraws
-from synthaug.training import Phase, Schedule, optimize
+from synthaug.training import Phase, Schedule, adam, optimize
 
 
 class Batch(NamedTuple):
@@ -145,7 +145,7 @@ class ConditionalVAE(Trained):
         def loss(batch: Batch) -> Tensor:
             return self._reconstruct(module, batch, lessons.networks)[1]
 
-        optimizer = torch.optim.Adam(module.parameters(), lr=self.learning_rate)
+        optimizer = adam(module.parameters(), self.learning_rate)
         return optimize(
             module,
             [Phase("ConditionalVAE", optimizer, loss)],

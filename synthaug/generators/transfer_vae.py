@@ -39,7 +39,7 @@ from synthaug.generators.trained import Trained
 from synthaug.generators.training_set import TrainingSet
 from synthaug.generators.warping import deform, resize_field
 from synthaug.seeding import Draws, StepDraws
-from synthaug.training import Phase, Schedule, optimize
+from synthaug.training import Phase, Schedule, adam, optimize
 
 SAMPLINGS = ("pairs", "prior")
 FLOW, LOG_GAIN, BIAS = 0.6, 1.5, 0.5  # the largest change that a decoder can ask for
@@ -121,7 +121,7 @@ class TransferVAE(Trained):
                 + self.kl_weight * kl_to_standard_normal(mean, log_variance)
             )
 
-        optimizer = torch.optim.Adam(module.parameters(), lr=self.learning_rate)
+        optimizer = adam(module.parameters(), self.learning_rate)
         return optimize(
             module,
             [Phase("TransferVAE", optimizer, loss)],

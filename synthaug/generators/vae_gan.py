@@ -14,7 +14,6 @@ the hinge loss, and differentiable augmentation T of all that it judges.
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from synthaug.generators.adversary import Adversary, Shown
@@ -24,7 +23,7 @@ from synthaug.generators.losses import reparametrize
 from synthaug.generators.networks import parts_of
 from synthaug.generators.settings import expect_number
 from synthaug.generators.training_set import TrainingSet
-from synthaug.training import Phase, Schedule, optimize
+from synthaug.training import Phase, Schedule, adam, optimize
 
 
 @dataclass
@@ -85,7 +84,7 @@ class VAEGAN(ConditionalVAE):
             )
             return total
 
-        optimizer = torch.optim.Adam(module.parameters(), lr=self.learning_rate)
+        optimizer = adam(module.parameters(), self.learning_rate)
         return optimize(
             nn.ModuleDict({"generator": module, "discriminator": adversary.networks}),
             [

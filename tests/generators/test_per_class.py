@@ -72,7 +72,7 @@ def plain_descent(monkeypatch):
     """Adam makes whole steps of the rounding of gradients that are zero, such as those of a bias
     before batch norm."""
 
-    def descent(parameters, lr, betas=None):
+    def descent(parameters, lr, betas=None, fused=None):
         return torch.optim.SGD(parameters, 100 * lr)
 
     monkeypatch.setattr(torch.optim, "Adam", descent)
