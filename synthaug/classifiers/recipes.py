@@ -72,6 +72,8 @@ class Recipe:
     class_balanced: whether each class is drawn equally often.
     learning_rate, weight_decay: of SGD with Nesterov momentum 0.9 on a half cosine.
     label_smoothing: share of each label that is spread over all classes.
+    logit_adjustment: how many times the logarithm of a class's share of the real images is added
+        to its logit in the loss, which asks for larger margins of rare classes (Menon et al. 2021).
     """
 
     policy: str = "shift"
@@ -82,6 +84,7 @@ class Recipe:
     learning_rate: float = 0.1
     weight_decay: float = 2e-3
     label_smoothing: float = 0.0
+    logit_adjustment: float = 0.0
 
     def __post_init__(self) -> None:
         for name, known in (("policy", POLICIES), ("automatic", AUTOMATIC), ("mix", MIXES)):

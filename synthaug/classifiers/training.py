@@ -80,10 +80,13 @@ def train_classifier(
     network = network.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
     batches = Batches(train, soft_labels, synthetic, ratio, recipe, batch_size, seed, where)
 
+    counts = torch.as_tensor(train.counts, dtype=torch.float32, device=where).clamp(min=1)
+    margins = recipe.logit_adjustment * (counts / counts.sum()).log()
+
     def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
         logits = network(images.contiguous(memory_format=torch.channels_last)).float()
-        return F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+        return F.cross_entropy(logits + margins, labels, label_smoothing=recipe.label_smoothing)
 
     optimizer = torch.optim.SGD(
         network.parameters(),

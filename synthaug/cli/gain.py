@@ -131,6 +131,14 @@ def gain(
             "interrupted one goes on.",
         ),
     ] = CACHE,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep",
+            help="Leave finished cells in --cache: a later run with other generators or more seeds "
+            "trains only what is new.",
+        ),
+    ] = False,
     seed: Seed = 0,
     device: Device = "auto",
     json: Json = None,
@@ -173,6 +181,7 @@ def gain(
             device=device,
             jobs=jobs or _jobs(device),
             cache=study,
+            keep=keep,
             report=update,
             name=data or "digits",
         )

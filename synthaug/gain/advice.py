@@ -1,6 +1,7 @@
 """What to do next, as lines of Python."""
 
 from dataclasses import fields
+from typing import Any
 
 from synthaug.classifiers import Recipe
 from synthaug.gain.arms import Arm, Source
@@ -8,7 +9,7 @@ from synthaug.gain.arms import Arm, Source
 _FITTED = """\
 from synthaug import MixedDataset, SamplePool, {family}, read_images
 
-generator = {family}({sampling}).fit(read_images({data!r}))
+generator = {family}({settings}).fit(read_images({data!r}))
 pool = SamplePool.create("pool", generator, per_class=200)
 """
 _POOLED = """\
@@ -56,16 +57,22 @@ def next_steps(
 def _pool(source: Source, data: str) -> str:
     if source.generator is None:
         return _POOLED.format(pool=str(source.pool))
-    sampling = ", ".join(f"{name}={value!r}" for name, value in source.sampling.items())
-    return _FITTED.format(family=source.generator.family, sampling=sampling, data=data)
+    settings = {**_changed(source.generator), **source.sampling}
+    written = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+    return _FITTED.format(family=source.generator.family, settings=written, data=data)
 
 
 def _call(recipe: Recipe) -> str:
     """The recipe as a constructor call, defaults left out."""
-    changed = [
-        f"{field.name}={getattr(recipe, field.name)!r}"
-        for field in fields(recipe)
-        if getattr(recipe, field.name) != field.default
-    ]
-    lines = "".join(f"        {each},\n" for each in changed)
+    changed = _changed(recipe).items()
+    lines = "".join(f"        {name}={value!r},\n" for name, value in changed)
     return f"Recipe(\n{lines}    )" if changed else "Recipe()"
+
+
+def _changed(settings: Any) -> dict[str, Any]:
+    """The fields of a dataclass that are not its defaults."""
+    return {
+        field.name: getattr(settings, field.name)
+        for field in fields(settings)
+        if getattr(settings, field.name) != field.default
+    }

@@ -75,6 +75,8 @@ class Arm:
         steps = [f"{recipe.policy} geometry", recipe.automatic, recipe.mix]
         if recipe.class_balanced:
             steps.append("classes drawn equally often")
+        if recipe.logit_adjustment:
+            steps.append("adjusted logits")
         if self.distilled:
             steps.append("labels half self-distilled")
         if self.source is not None:
@@ -104,8 +106,8 @@ def default_sources() -> list[Source]:
 def real_arms(base: Recipe, *, balanced: bool, quick: bool) -> list[Arm]:
     """Arms without synthetic images on a tuned base recipe.
 
-    balanced: whether the classes are of one size; if so, drawing them equally often is no arm of
-        its own.
+    balanced: whether the classes are of one size; if so, drawing them equally often and adjusted
+        logits are no arms of their own.
     quick: leave out all but the plain one, MixUp and CutMix, which cost the least.
     """
     change = dataclasses.replace
@@ -119,11 +121,13 @@ def real_arms(base: Recipe, *, balanced: bool, quick: bool) -> list[Arm]:
     arms += [
         Arm("none", change(base, policy="none")),
         Arm("randaugment", change(base, automatic="randaugment")),
+        Arm("trivialaugment", change(base, automatic="trivialaugment")),
         Arm("randaugment+mixup", change(base, automatic="randaugment", mix="mixup")),
         Arm("randaugment+cutmix", change(base, automatic="randaugment", mix="cutmix")),
     ]
     if not balanced:
         arms.append(Arm("oversampled", change(base, class_balanced=True)))
+        arms.append(Arm("logit-adjusted", change(base, logit_adjustment=1.0)))
     return arms
 
 

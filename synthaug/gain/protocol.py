@@ -54,6 +54,7 @@ def measure_gain(
     device: str = "auto",
     jobs: int = 1,
     cache: str | Path | None = None,
+    keep: bool = False,
     report: Report | None = None,
     name: str = "data",
 ) -> Gain:
@@ -77,8 +78,10 @@ def measure_gain(
     recipe, policy, steps: fix the training recipe, its geometry alone, or the number of optimiser
         steps; what is not fixed is tuned on validation images before any arm is compared.
     jobs: processes side by side, each on one thread.
-    cache: a directory for finished cells, from which an interrupted run continues and which a
-        finished one cleans up; by default a temporary one.
+    cache: a directory for finished cells (one arm, one seed), from which an interrupted run
+        continues and which a finished one cleans up; by default a temporary one.
+    keep: leave the cells in `cache`: a later run on the same data, with other sources or more
+        seeds, then trains only what is new.
     report: called with (what is running, cells done, cells known so far).
 
     Raises `InputError` for inputs that do not fit, among them a pool with copies of test images.
@@ -104,7 +107,7 @@ def measure_gain(
         where = str(resolve_device(device))
         study = Study(train, validation, per_class, classifier, batch_size, where, Path(directory))
         study = study.in_own_directory()
-        stack.enter_context(kept_until_done(study.directory))
+        stack.enter_context(kept_until_done(study.directory, keep=keep))
         numbers = list(range(seed, seed + seeds))
         trials = Trials(study, Runner(study, jobs, report), _metric(train), numbers)
         tuning = tune(trials, recipe, policy, steps)

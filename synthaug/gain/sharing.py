@@ -9,8 +9,9 @@ from pathlib import Path
 
 
 @contextmanager
-def kept_until_done(directory: Path) -> Iterator[None]:
-    """Make `directory`; remove it when the block ends well, keep it to go on from otherwise.
+def kept_until_done(directory: Path, *, keep: bool = False) -> Iterator[None]:
+    """Make `directory`; remove it when the block ends well, keep it to go on from otherwise (and
+    where that is asked for).
 
     Of several processes that share it, the last one to end removes it.
     """
@@ -18,7 +19,7 @@ def kept_until_done(directory: Path) -> Iterator[None]:
     handle = _hold(directory)
     try:
         yield
-        if _is_alone(handle):
+        if not keep and _is_alone(handle):
             shutil.rmtree(directory)
     finally:
         os.close(handle)

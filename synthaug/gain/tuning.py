@@ -1,8 +1,9 @@
 """How the baseline is made strong before anything is compared with it.
 
-Standardisation, geometry, weight decay and the number of optimiser steps move the accuracy of a
-small classifier by more than most generators do, so they are settled first, without synthetic
-images, on the validation images of the first seeds: one after another, the best value of each kept.
+Standardisation, geometry, weight decay, learning rate and the number of optimiser steps move the
+accuracy of a small classifier by more than most generators do, so they are settled first, without
+synthetic images, on the validation images of the first seeds: one after another, the best value of
+each kept.
 """
 
 import dataclasses
@@ -22,6 +23,7 @@ WORTH_DOUBLING = 0.005  # of validation accuracy; less is not worth twice the ti
 CANDIDATES: dict[str, tuple[Any, ...]] = {
     "standardize": (True, False),
     "weight_decay": (5e-3, 2e-3, 1e-2, 2e-2),
+    "learning_rate": (0.1, 0.05, 0.2),
     "policy": ("shift", "shift-flip", "rotate-scale", "rotate-scale-flip"),
 }
 

@@ -456,3 +456,17 @@ def test_a_pool_of_memory_maps_is_mixed_in(tmp_path: Path, record: Record) -> No
     held = record(make_real(), synthetic=soft)
     assert np.array_equal(mapped.images, held.images)
     assert np.array_equal(mapped.labels, held.labels)
+
+
+def test_adjusted_logits_leave_the_sizes_of_classes_out_of_the_answer() -> None:
+    """Of images that say nothing, a classifier learns the classes' shares; by Menon et al. (2021)
+    it answers with those divided by the shares to the power of the adjustment."""
+    labels = np.repeat([0, 1, 2], [16, 8, 8])
+    blank = LabelledImages(np.full((32, 1, 8, 8), 100, np.uint8), labels, CLASSES)
+    shares = np.array([0.5, 0.25, 0.25])
+    for adjustment, expected in [(0.0, shares), (1.0, np.full(3, 1 / 3))]:
+        recipe = Recipe(policy="none", weight_decay=0.0, logit_adjustment=adjustment)
+        network = train_classifier(blank, recipe=recipe, steps=80, batch_size=32, device="cpu")
+        assert predict(network, blank.images[:1], device="cpu")[0] == pytest.approx(
+            expected, abs=0.02
+        )

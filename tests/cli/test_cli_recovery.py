@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-import synthaug.gain.protocol as protocol
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
 
@@ -143,7 +142,7 @@ def test_an_interrupted_gain_leaves_finished_cells_only_and_no_process(
 
 
 def test_a_killed_gain_goes_on_to_the_same_result(
-    call: Callable, data: Path, quick: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Callable, data: Path, quick: tuple, tmp_path: Path
 ) -> None:
     cache = tmp_path / "cells"
     words = ("gain", data, *quick, "--steps", "8")
@@ -153,10 +152,7 @@ def test_a_killed_gain_goes_on_to_the_same_result(
     assert not (tmp_path / "killed.json").exists()
     before = {path: path.stat() for path in finished_cells(cache)}
     files = {path: path.stat() for cell in before for path in cell.iterdir()}
-    # The cells are kept this time, to be looked at.
-    with monkeypatch.context() as patch:
-        patch.setattr(protocol, "kept_until_done", nullcontext)
-        resumed = call(*words, "--cache", cache, "--json", tmp_path / "resumed.json")
+    resumed = call(*words, "--cache", cache, "--keep", "--json", tmp_path / "resumed.json")
     assert resumed.status == 0, resumed.err
     assert len(finished_cells(cache)) > len(before)
     for path, known in {**before, **files}.items():
