@@ -70,7 +70,7 @@ def load(script: str) -> Any:
 
 
 def test_results_are_those_of_the_files() -> None:
-    module = load("results_page.py")
+    module = load("accuracy/page.py")
     results = module.read_results()
     assert results
     assert (ROOT / "docs" / "results.md").read_text() == module.page(results)

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
 
 # Checkpoints every few steps, and the command line.

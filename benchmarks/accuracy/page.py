@@ -1,8 +1,9 @@
-"""Writes docs/results.md, and the table in README.md, from the JSON files in benchmarks/results.
+"""Writes docs/results.md, its picture, and the table in README.md, from the JSON files in
+benchmarks/accuracy/results.
 
-    python benchmarks/results_page.py
+    python benchmarks/accuracy/page.py
 
-Each file is what `synthaug gain ... --json` wrote; the command is in it.
+Each file is what `synthaug gain ... --json` or grid.py wrote; the command is in it.
 """
 
 from pathlib import Path
@@ -12,16 +13,19 @@ import numpy as np
 from synthaug import Gain
 from synthaug.gain import ArmResult, Interval
 
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
+ROOT = Path(__file__).parent.parent.parent
+RESULTS = ROOT / "benchmarks" / "accuracy" / "results"
+PICTURE = ROOT / "docs" / "images" / "gains.png"
 START, END = "<!-- results -->\n", "<!-- end of results -->\n"
 INTRODUCTION = """\
 # Results
 
 Each gain is over the best arm without synthetic images, on test images that were opened after
 every choice, over paired seeds, at equal optimiser steps; intervals are 95 %. The baselines were
-tuned first (see [measuring](measuring.md)). Written by `python benchmarks/results_page.py` from
-the files in `benchmarks/results/`, which hold every figure, the tuning and the seeds.
+tuned first (see [measuring](measuring.md)). Written by `python benchmarks/accuracy/page.py` from
+the files in `benchmarks/accuracy/results/`, which hold every figure, the tuning and the seeds.
+
+![The gain on each set, with its interval](images/gains.png)
 
 """
 HEAD = """\
@@ -31,15 +35,27 @@ HEAD = """\
 
 
 def read_results() -> list[Gain]:
-    return [Gain.load(path) for path in sorted(RESULTS.glob("*.json"))]
+    """Sorted by data set, the smaller subsets first."""
+    results = [Gain.load(path) for path in RESULTS.glob("*.json")]
+    return sorted(results, key=lambda gain: (name_of(gain), gain.data["train"]))
 
 
 def name_of(gain: Gain) -> str:
     return Path(str(gain.data["name"])).stem
 
 
-def per_class(gain: Gain) -> str:
-    return str(gain.protocol["per_class"] or "all")
+def images_a_class(gain: Gain) -> str:
+    caveats = [c for c in gain.protocol["caveats"] if c.startswith("at most")]
+    capped = caveats[0].removeprefix("at most ").split()[0] if caveats else None
+    return str(gain.protocol["per_class"] or (capped and f"up to {capped}") or "all")
+
+
+def title(gain: Gain) -> str:
+    return f"{name_of(gain)}, {images_a_class(gain)} a class"
+
+
+def anchor(gain: Gain) -> str:
+    return title(gain).replace(",", "").replace(" ", "-")
 
 
 def span(interval: Interval) -> str:
@@ -56,11 +72,11 @@ def summary(results: list[Gain], *, linked: bool) -> str:
     for gain in results:
         scores = (percent(gain.scores(name)) for name in (gain.baseline, gain.chosen["arm"]))
         before, after = scores
-        name = f"[{name_of(gain)}](#{name_of(gain)})" if linked else name_of(gain)
+        name = f"[{name_of(gain)}](#{anchor(gain)})" if linked else name_of(gain)
         if gain.protocol["metric"] != "accuracy":
             name += f", {gain.protocol['metric']}"
         rows.append(
-            f"| {name} | {per_class(gain)} | {gain.baseline}: {before} | "
+            f"| {name} | {images_a_class(gain)} | {gain.baseline}: {before} | "
             f"{gain.chosen['arm']}: {after} | {span(gain.gain)} | **{gain.verdict}** |\n"
         )
     return HEAD + "".join(rows)
@@ -74,7 +90,7 @@ def section(gain: Gain) -> str:
     beside = f" Over the best control ({gain.control}): {span(control)}." if control else ""
     versions = ", ".join(f"{name} {number}" for name, number in protocol["versions"].items())
     return f"""\
-## {name_of(gain)}
+## {title(gain)}
 
 ```sh
 {protocol["command"]}
@@ -117,8 +133,26 @@ def readme(text: str, results: list[Gain]) -> str:
     return before + START + summary(results, linked=False) + END + after
 
 
+def draw(results: list[Gain]) -> None:
+    """A forest plot: one line for each gain, its interval, and no gain at zero."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 0.6 + 0.3 * len(results)), layout="constrained")
+    axes = figure.subplots()
+    for row, gain in enumerate(reversed(results)):
+        color = {"helps": "tab:green", "hurts": "tab:red"}.get(gain.verdict, "gray")
+        low, high = gain.gain.points - gain.gain.low, gain.gain.high - gain.gain.points
+        axes.errorbar(gain.gain.points, row, xerr=[[low], [high]], fmt="o", color=color, capsize=3)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_yticks(range(len(results)), [title(gain) for gain in reversed(results)])
+    axes.set_xlabel("gain over the best training without synthetic images, points")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(PICTURE, dpi=110)
+
+
 if __name__ == "__main__":
     results = read_results()
+    draw(results)
     (ROOT / "docs" / "results.md").write_text(page(results))
     path = ROOT / "README.md"
     path.write_text(readme(path.read_text(), results))

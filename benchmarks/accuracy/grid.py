@@ -1,0 +1,114 @@
+"""Does it help? The gain on each data set at each size, one file each.
+
+    python benchmarks/accuracy/grid.py FOLDER --jobs 2
+    python benchmarks/accuracy/page.py
+
+FOLDER holds the sets as `.npz` files. Each file of results is what `measure_gain` gave, under the
+whole protocol: the baselines tuned first, all choices on validation images, the test split last.
+What is finished is kept: cells (one arm, one seed) in `--cache`, results in
+benchmarks/accuracy/results, so that a run can be stopped at any time and goes on where it was, and
+one with more seeds or other generators trains only what is new. A set or a size that is named is
+measured again.
+
+A class that has fewer images than asked for gives all that it has; of the others, the same images
+are then taken for all seeds.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from synthaug import LabelledImages, measure_gain, read_images
+from synthaug.gain import Source
+from synthaug.gain.arms import default_sources
+from synthaug.generators import ConditionalVAE
+from synthaug.reading import splits_of
+from synthaug.seeding import numpy_stream
+
+RESULTS = Path(__file__).parent / "results"
+SETS = (  # those that say most first
+    "gtsrb32",
+    "cifar10",
+    "fashion_mnist",
+    "wbc_types64",
+    "pneumoniamnist",
+    "mnist",
+    "covid_ct",
+)
+SIZES = (10, 50)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--sets", nargs="+", help=f"default: all of {', '.join(SETS)}")
+    parser.add_argument("--per-class", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--cache", type=Path, default=Path("~/.cache/synthaug/grid"))
+    options = parser.parse_args()
+    for name in options.sets or SETS:
+        for count in options.per_class:
+            target = RESULTS / f"{name}-{count}.json"
+            if options.sets or not target.exists():
+                print(f"{name}, {count} a class", flush=True)
+                measure(options, name, count, target)
+
+
+def measure(options: argparse.Namespace, name: str, count: int, target: Path) -> None:
+    path = options.folder / f"{name}.npz"
+    train = read_images(path)
+    scarce = int(train.counts.min()) < count
+    gain = measure_gain(
+        at_most(train, count) if scarce else train,
+        read_images(path, split="test"),
+        validation=read_images(path, split="val") if "val" in splits_of(path) else None,
+        sources=sources(),
+        seeds=options.seeds,
+        per_class=None if scarce else count,
+        jobs=options.jobs,
+        cache=options.cache.expanduser(),
+        keep=True,
+        report=say,
+        name=str(path),
+    )
+    if scarce:
+        gain.protocol["caveats"].append(f"at most {count} images a class, all where it has fewer")
+    gain.protocol["command"] = shlex.join(
+        ["python", "benchmarks/accuracy/grid.py", str(options.folder)]
+        + ["--sets", name, "--per-class", str(count), "--seeds", str(options.seeds)]
+    )
+    RESULTS.mkdir(exist_ok=True)
+    gain.save(target)
+    print(gain.sentence(), flush=True)
+
+
+def sources() -> list[Source]:
+    """What is measured: generators that are trained, and the controls that are not."""
+    return [
+        *default_sources(),
+        Source("nuisance-swap", ConditionalVAE()),
+    ]
+
+
+def at_most(train: LabelledImages, count: int) -> LabelledImages:
+    """`count` images of each class, all of one that has fewer."""
+    kept = [
+        numpy_stream(0, "at most", label).permutation(np.flatnonzero(train.labels == label))[:count]
+        for label in range(len(train.classes))
+    ]
+    return train.subset(np.sort(np.concatenate(kept)))
+
+
+def say(what: str, done: int, known: int) -> None:
+    if sys.stdout.isatty():
+        print(f"\r{what}: {done} of {known}\033[K", end="", flush=True)
+    elif done % 25 == 0:
+        print(f"{what}: {done} of {known}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
