@@ -77,10 +77,9 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
     )
     if scarce:
         gain.protocol["caveats"].append(f"at most {count} images a class, all where it has fewer")
-    gain.protocol["command"] = shlex.join(
-        ["python", "benchmarks/accuracy/grid.py", str(options.folder)]
-        + ["--sets", name, "--per-class", str(count), "--seeds", str(options.seeds)]
-    )
+    asked = f"--sets {name} --per-class {count} --seeds {options.seeds}"
+    folder = shlex.quote(str(options.folder))
+    gain.protocol["command"] = f"python benchmarks/accuracy/grid.py {folder} {asked}"
     RESULTS.mkdir(exist_ok=True)
     gain.save(target)
     print(gain.sentence(), flush=True)
