@@ -17,6 +17,7 @@ class Source:
     """Where synthetic images come from: a generator to fit anew for each seed, or a pool.
 
     sampling: settings to change after fitting, so that several sources share one fit.
+    filters: limits of the pool's filters by their names, as for `limit_filters`.
     trained: whether something is learned; a source that learns nothing is a control.
     fingerprint: of the images in the pool, which may be made anew under the same name.
     """
@@ -24,6 +25,7 @@ class Source:
     name: str
     generator: Generator | None = None
     sampling: dict[str, Any] = field(default_factory=dict)
+    filters: dict[str, float] = field(default_factory=dict)
     trained: bool = True
     pool: Path | None = None
     fingerprint: str = ""

@@ -34,14 +34,14 @@ from synthaug.gain.arms import Arm, Source
 from synthaug.gain.leaks import without_copies
 from synthaug.gain.parts import Part, plan_parts
 from synthaug.generators import Generator
+from synthaug.generators.base import read_generator_manifest
 from synthaug.images import LabelledImages, Samples
 from synthaug.mixing.labels import mixed_labels
-from synthaug.pool import SamplePool
+from synthaug.pool import SamplePool, limit_filters, usual_size
 from synthaug.seeding import stream_seed
 from synthaug.versions import versions
 
 KIND = "cell"
-POOL_PER_IMAGE, LARGEST_POOL = 20, 20_000
 
 Report = Callable[[str, int, int], None]
 """Called with (what is running, cells done, cells known so far)."""
@@ -100,9 +100,9 @@ class Cell:
 
     def directory(self, study: Study) -> Path:
         identity = f"{self.arm} {self.steps} {self.teacher}"
-        digest = hashlib.blake2b(identity.encode(), digest_size=4).hexdigest()
         slug = re.sub(r"[^a-z0-9.+-]+", "-", self.arm.name)
-        return study.directory / "cells" / f"{slug}-seed{self.seed}-{self.part}-{digest}"
+        named = f"{slug}-seed{self.seed}-{self.part}-{_digest(identity)}"
+        return study.directory / "cells" / named
 
     def done(self, study: Study) -> bool:
         return (self.directory(study) / MANIFEST).exists()
@@ -188,8 +188,12 @@ def _soften(study: Study, cell: Cell, images: np.ndarray, labels: np.ndarray) ->
 
 
 def _pool_directory(study: Study, source: Source, seed: int, part: str) -> Path:
-    digest = hashlib.blake2b(source.fit_key.encode(), digest_size=4).hexdigest()
+    digest = _digest(f"{source.fit_key} {source.sampling} {source.filters}")
     return study.directory / "pools" / f"{source.name}-seed{seed}-{part}-{digest}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
 def load_pool(study: Study, source: Source, seed: int, part: str) -> SamplePool:
@@ -200,16 +204,33 @@ def load_pool(study: Study, source: Source, seed: int, part: str) -> SamplePool:
 def make_pools(study: Study, sources: Sequence[Source], seed: int, part_name: str) -> None:
     """Fit one generator on one part and sample a pool for each of the sources that share it."""
     part = _part(study, seed, part_name)
-    largest = int(part.train.counts.max())
-    per_class = min(POOL_PER_IMAGE * largest, LARGEST_POOL // len(study.train.classes))
     generator_seed = stream_seed(seed, "generator")
-    generator: Generator = copy.deepcopy(sources[0].generator)  # type: ignore[assignment]
-    generator.fit(part.train, seed=generator_seed, device=study.device)
+    fitted = _fitted(study, sources[0], part, seed, generator_seed)
     for source in sources:
+        generator = copy.copy(fitted)
         for name, value in source.sampling.items():
             setattr(generator, name, value)
-        directory = _pool_directory(study, source, seed, part_name)
-        SamplePool.create(directory, generator, max(per_class, 1), seed=generator_seed)
+        SamplePool.create(
+            _pool_directory(study, source, seed, part_name),
+            generator,
+            usual_size(part.train.counts),
+            filters=limit_filters(source.filters),
+            reference=part.train,
+            seed=generator_seed,
+        )
+
+
+def _fitted(study: Study, source: Source, part: Part, seed: int, generator_seed: int) -> Generator:
+    """The source's generator fitted to one part, from disk where a source before it shared it."""
+    assert source.generator is not None
+    directory = study.directory / "generators" / f"seed{seed}-{part.name}-{_digest(source.fit_key)}"
+    if (directory / MANIFEST).exists():
+        manifest = read_generator_manifest(directory)
+        return type(source.generator).load(directory, manifest, study.device)
+    generator = copy.deepcopy(source.generator)
+    generator.fit(part.train, seed=generator_seed, device=study.device)
+    generator.save(directory)
+    return generator
 
 
 class Runner:
@@ -228,7 +249,7 @@ class Runner:
         self._map(train_cell, [(cell,) for cell in missing], what)
 
     def _missing_fits(self, cells: Sequence[Cell]) -> list[tuple[Any, ...]]:
-        fits: dict[tuple[str, int, str], dict[str, Source]] = {}
+        fits: dict[tuple[str, int, str], dict[Path, Source]] = {}
         for cell in cells:
             source = cell.arm.source
             if source is None or source.pool is not None:
@@ -236,7 +257,7 @@ class Runner:
             directory = _pool_directory(self._study, source, cell.seed, cell.part)
             if not (directory / MANIFEST).exists():
                 key = (source.fit_key, cell.seed, cell.part)
-                fits.setdefault(key, {})[source.name] = source
+                fits.setdefault(key, {})[directory] = source
         return [(list(group.values()), seed, part) for (_, seed, part), group in fits.items()]
 
     def _map(

@@ -1,6 +1,8 @@
 """Generators: what learns from labelled images and makes more of them."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from synthaug.errors import InputError
 from synthaug.generators.base import Generator, read_generator_manifest
@@ -36,7 +38,27 @@ __all__ = [
     "TransferVAE",
     "VAEGAN",
     "load_generator",
+    "make_generator",
 ]
+
+
+def make_generator(family: str, settings: Mapping[str, Any]) -> Generator:
+    """An unfitted generator of a family by its name, with settings as JSON has them.
+
+    Raises `InputError` for a family or a setting that is not known.
+
+    >>> make_generator("TransferVAE", {"strength": [0.5, 1.0]}).settings["strength"]
+    (0.5, 1.0)
+    """
+    return _family(family).from_settings(settings)
+
+
+def _family(name: str) -> type[Generator]:
+    if name not in FAMILIES:
+        raise InputError(
+            f"unknown generator family {name!r}; expected one of {', '.join(FAMILIES)}"
+        )
+    return FAMILIES[name]
 
 
 def load_generator(directory: str | Path, *, device: str = "auto") -> Generator:
@@ -46,10 +68,8 @@ def load_generator(directory: str | Path, *, device: str = "auto") -> Generator:
     """
     path = Path(directory)
     manifest = read_generator_manifest(path)
-    family = FAMILIES.get(str(manifest.get("family")))
-    if family is None:
-        raise InputError(
-            f"{path}: unknown generator family {manifest.get('family')!r}; expected one of "
-            f"{', '.join(FAMILIES)}"
-        )
+    try:
+        family = _family(str(manifest.get("family")))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     return family.load(path, manifest, device)

@@ -7,6 +7,7 @@ are drawn before any batch is cut.
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -113,6 +114,15 @@ class Generator(ABC):
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """An unfitted generator with settings as JSON has them, lists in place of tuples."""
+        known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+        foreign = sorted(set(settings) - known)
+        if foreign:
+            raise InputError(f"unknown settings {foreign} of {cls.__name__}")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -291,15 +301,13 @@ class Generator(ABC):
         settings, classes = manifest.get("settings"), manifest.get("classes")
         if not isinstance(settings, dict) or not isinstance(classes, list):
             raise InputError(f"{directory}: damaged ({MANIFEST} lacks settings or classes)")
-        known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
-        foreign = sorted(set(settings) - known)
-        if foreign:
+        try:
+            generator = cls.from_settings(settings)
+        except InputError as error:
+            written = manifest.get("versions", {}).get("synthaug")
             raise InputError(
-                f"{directory}: unknown settings {foreign} of {cls.__name__}; it was written by "
-                f"another version ({manifest.get('versions', {}).get('synthaug')})"
-            )
-        # JSON has no tuples.
-        generator = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
+                f"{directory}: {error}; it was written by another version ({written})"
+            ) from None
         generator._device = resolve_device(device)
         try:
             images = np.load(directory / "images.npy", allow_pickle=False)

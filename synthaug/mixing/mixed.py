@@ -1,6 +1,7 @@
 """A real Dataset with synthetic images among its own."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -11,10 +12,12 @@ from synthaug.mixing.appended import hosts_of, rounded
 from synthaug.mixing.drawing import ClassDrawer
 from synthaug.mixing.forms import form_of, pair_of
 from synthaug.mixing.labels import Labels, check_labels, label_rows, one_hot
+from synthaug.mixing.mix_recipe import MixRecipe
 from synthaug.mixing.ratio import Ratio, share_per_class
 from synthaug.mixing.synthetic import LabelledDataset, Transform
 from synthaug.pool import SamplePool
-from synthaug.reading import classes_of, labels_of, source_of, sources_of
+from synthaug.pool.filters import Network
+from synthaug.reading import classes_of, labels_of, read_images, source_of, sources_of
 from synthaug.seeding import stream_seed, uniform_at
 
 Mode = Literal["replace", "append", "balance"]
@@ -94,6 +97,43 @@ class MixedDataset(LabelledDataset):
         self._epoch = torch.full((1,), -1, dtype=torch.int64)
         self._visits = torch.zeros(len(self._labels), dtype=torch.int32)
         self._prepare()
+
+    @classmethod
+    def from_recipe(
+        cls,
+        real: Any,
+        recipe: MixRecipe | str | Path,
+        pool: str | Path,
+        *,
+        teacher: Network | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        transform: Transform | None = None,
+    ) -> Any:
+        """`real` with synthetic images as a recipe of `synthaug tune` says; `real` itself where
+        that says none.
+
+        recipe: the file, or what was read from it.
+        pool: a directory for the synthetic images; the first call fits the generator to the images
+            of `real`, without its transforms, and fills it, later ones find it there.
+        teacher: a classifier, needed where the recipe mixes labels: see `SamplePool.create`.
+
+        >>> import tempfile
+        >>> from synthaug import MixedDataset, StyleSwap, SyntheticDataset, read_images
+        >>> from synthaug.mixing import MixRecipe
+        >>> recipe = MixRecipe(StyleSwap(), ratio=0.25)
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     pool = recipe.make_pool(directory + "/real", read_images("digits"), device="cpu")
+        ...     real = SyntheticDataset(pool)  # stands for yours
+        ...     mixed = MixedDataset.from_recipe(real, recipe, directory + "/pool", device="cpu")
+        ...     len(mixed) == len(real), mixed.ratio
+        (True, 0.25)
+        """
+        asked = recipe if isinstance(recipe, MixRecipe) else MixRecipe.load(recipe)
+        if asked.generator is None:
+            return real
+        made = asked.make_pool(pool, read_images(real), teacher=teacher, seed=seed, device=device)
+        return cls(real, made, asked.ratio, transform=transform, seed=seed, labels=asked.labels)
 
     def _added(self, labels: np.ndarray) -> np.ndarray:
         """How many synthetic images of each class stand after the real ones, int64 (K,)."""

@@ -1,7 +1,12 @@
 """Pool: synthetic images on disk, and which of them are fit for it."""
 
-from synthaug.pool.filters import ClassifierAgreement, DistanceFilter, MemorizationFilter
-from synthaug.pool.sample_pool import Filter, SamplePool
+from synthaug.pool.filters import (
+    ClassifierAgreement,
+    DistanceFilter,
+    MemorizationFilter,
+    limit_filters,
+)
+from synthaug.pool.sample_pool import Filter, SamplePool, usual_size
 
 __all__ = [
     "ClassifierAgreement",
@@ -9,4 +14,6 @@ __all__ = [
     "Filter",
     "MemorizationFilter",
     "SamplePool",
+    "limit_filters",
+    "usual_size",
 ]

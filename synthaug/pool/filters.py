@@ -4,7 +4,7 @@ Distances are measured against what is usual: the median distance from a real im
 other one of its class. What is far for one data set is near for another.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -19,12 +19,27 @@ from synthaug.metrics.nearest import nearest
 BATCH = 256
 
 
+Network = Callable[[Tensor], Tensor]
+"""Any function or `nn.Module` from floats (B, C, H, W) in [0, 1] to logits (B, K)."""
+
+
+def posterior_of(network: Network, images: np.ndarray, device: str | torch.device) -> np.ndarray:
+    """What a classifier makes of stored images, float32 (M, K)."""
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(images), BATCH):
+            batch = to_float(images[start : start + BATCH], device)
+            parts.append(network(batch).float().softmax(1).cpu())
+    rows: np.ndarray = torch.cat(parts).numpy()
+    return rows
+
+
 class ClassifierAgreement:
     """Keeps samples in which a classifier sees the class that they were made for.
 
-    network: any function or `nn.Module` from floats (B, C, H, W) in [0, 1] to logits (B, K), on
-        `device`. One that learned from the same few images is a poor judge: it keeps what it knows
-        already, and drops much of what would help.
+    network: from floats (B, C, H, W) in [0, 1] to logits (B, K), on `device`. One that learned
+        from the same few images is a poor judge: it keeps what it knows already, and drops much of
+        what would help.
     confidence: the least probability of the class, from 0 to 1.
 
     >>> samples = Samples(np.zeros((2, 1, 8, 8), np.uint8), [0, 1])
@@ -35,7 +50,7 @@ class ClassifierAgreement:
 
     def __init__(
         self,
-        network: Callable[[Tensor], Tensor],
+        network: Network,
         confidence: float = 0.0,
         device: str | torch.device = "cpu",
     ) -> None:
@@ -45,12 +60,7 @@ class ClassifierAgreement:
 
     def keep(self, samples: Samples, reference: LabelledImages | None) -> np.ndarray:
         """bool (M,): which samples to keep; real images are not asked for."""
-        parts = []
-        with torch.inference_mode():
-            for start in range(0, len(samples), BATCH):
-                batch = to_float(samples.images[start : start + BATCH], self.device)
-                parts.append(self.network(batch).float().softmax(1).cpu())
-        posterior = torch.cat(parts).numpy()
+        posterior = posterior_of(self.network, samples.images, self.device)
         of_class = posterior[np.arange(len(samples)), samples.labels]
         kept: np.ndarray = (posterior.argmax(1) == samples.labels) & (of_class >= self.confidence)
         return kept
@@ -100,6 +110,24 @@ class MemorizationFilter:
         """bool (M,): which samples to keep."""
         kept: np.ndarray = _unusual(samples, reference, self.features) >= self.at_least
         return kept
+
+
+LIMITS: dict[str, Callable[[float], "DistanceFilter | MemorizationFilter"]] = {
+    "distance": DistanceFilter,
+    "memorization": MemorizationFilter,
+}
+
+
+def limit_filters(limits: Mapping[str, float]) -> "list[DistanceFilter | MemorizationFilter]":
+    """Filters by the names of `LIMITS`, each with its limit in times the usual distance.
+
+    >>> limit_filters({"distance": 2.0})[0].at_most
+    2.0
+    """
+    unknown = [name for name in limits if name not in LIMITS]
+    if unknown:
+        raise InputError(f"filters: expected {' or '.join(LIMITS)}, got {unknown[0]!r}")
+    return [LIMITS[name](limit) for name, limit in limits.items()]
 
 
 def _check_factor(name: str, value: float) -> None:

@@ -23,10 +23,12 @@ from synthaug.files import (
 from synthaug.generators import Generator
 from synthaug.generators.settings import expect_count
 from synthaug.images import LabelledImages, Samples
+from synthaug.pool.filters import Network, posterior_of
 from synthaug.seeding import stream_seed
 from synthaug.versions import versions
 
 KIND = "sample pool"
+PER_IMAGE, LARGEST = 20, 20_000
 FEWEST_A_ROUND = 32  # sampled of each class that is not full
 MOST_ROUNDS = 20  # how often more is sampled where filters reject
 _CARD = (
@@ -37,6 +39,16 @@ _CARD = (
     "soft_labels",
     "weights",
 )  # what a manifest must hold
+
+
+def usual_size(counts: np.ndarray) -> int:
+    """Images of every class in a pool for so many real ones of each, int64 (K,): twenty times the
+    largest class, twenty thousand in all at most.
+
+    >>> usual_size(np.array([10, 50]))
+    1000
+    """
+    return max(1, min(PER_IMAGE * int(counts.max()), LARGEST // len(counts)))
 
 
 class Filter(Protocol):
@@ -127,12 +139,15 @@ class SamplePool:
         *,
         filters: Sequence[Filter] = (),
         reference: LabelledImages | None = None,
+        teacher: Network | None = None,
         seed: int = 0,
     ) -> Self:
         """Sample `per_class` images of every class from a fitted generator into a new pool.
 
         filters: each sample must pass all of them; more are drawn until every class is full.
         reference: real images that the filters compare with; needed where filters are given.
+        teacher: a classifier, from floats (B, C, H, W) in [0, 1] to logits (B, K), whose posterior
+            becomes the samples' soft labels; it is asked on the generator's device.
 
         Raises `InputError` if the filters leave a class short after 20 rounds.
         """
@@ -141,7 +156,11 @@ class SamplePool:
         if filters and reference is None:
             raise InputError("filters: give reference=, the real images that they compare with")
         samples, drawn = _fill(generator, per_class, filters, reference, seed)
-        card = {"generator": generator.card, "seed": seed, "drawn": drawn}
+        if teacher is not None:
+            soft = posterior_of(teacher, samples.images, generator.card["device"])
+            samples = Samples(samples.images, samples.labels, soft, samples.weights)
+        passed = [type(each).__name__ for each in filters]
+        card = {"generator": generator.card, "seed": seed, "drawn": drawn, "filters": passed}
         return cls._write(directory, samples, generator.classes, generator.family, card)
 
     @classmethod
