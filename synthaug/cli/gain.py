@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,20 +24,18 @@ from synthaug.cli.options import (
     check_device,
     check_directory,
     check_file,
-    read,
 )
 from synthaug.cli.output import errors, progress, results, show_gain
+from synthaug.cli.splits import read_splits
 from synthaug.errors import InputError
 from synthaug.gain import Gain, Source, measure_gain
 from synthaug.gain.arms import transfer_sources
 from synthaug.gain.choice import Search
 from synthaug.gain.report import write_report
 from synthaug.generators import TransferVAE
-from synthaug.images import LabelledImages
-from synthaug.reading import split_off, splits_of
+from synthaug.mixing import MixRecipe
 from synthaug.training import resolve_device
 
-TEST_SHARE = 0.3  # set apart where the data have no test split
 BATCH = 64
 CACHE = Path("~/.cache/synthaug/gain")
 # Few enough steps and arms for about a minute on two cores. Recipe and steps were settled on the
@@ -87,6 +85,12 @@ def gain(
         Path | None,
         typer.Option(
             metavar="POOL", help="Measure these images too; alone unless --generator is given."
+        ),
+    ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Measure the way of mixing that tune wrote, and no other."
         ),
     ] = None,
     arms: Annotated[
@@ -152,13 +156,14 @@ def gain(
     """
     demo = data is None
     study = cache.expanduser()
-    recipe = _recipe(policy, demo)
+    training = _training(policy, demo)
+    mix = _mix(recipe, generator, pool, arms)
     check_device(device)
     check_file("--json", json)
     check_directory("--report", report)
     check_directory("--cache", study)
     sources = _sources(generator, pool)
-    splits = _read_splits(data or "digits", test, image_size, mode, on_error)
+    splits = read_splits(data or "digits", test, image_size, mode, on_error)
     if demo and not quiet:
         errors.print(DEMO_NOTE)
     with progress(quiet, growing=True) as update:
@@ -174,16 +179,17 @@ def gain(
             precision=precision,
             per_class=DEMO_IMAGES if demo and per_class is None else per_class,
             classifier=classifier,
-            recipe=recipe,
+            recipe=training,
             policy=policy,
             steps=DEMO_STEPS if demo and steps is None else steps,
             batch_size=batch_size or (DEMO_BATCH if demo else BATCH),
             device=device,
-            jobs=jobs or _jobs(device),
+            jobs=jobs or jobs_on(device),
             cache=study,
             keep=keep,
             report=update,
             name=data or "digits",
+            mix=mix,
         )
     if splits.set_apart:
         result.protocol["caveats"].append(splits.set_apart)
@@ -195,7 +201,19 @@ def gain(
             errors.print(f"Report: {report / 'report.html'}", soft_wrap=True)
 
 
-def _recipe(policy: str | None, demo: bool) -> Recipe | None:
+def _mix(
+    recipe: Path | None, generator: list[Family] | None, pool: Path | None, arms: Search | None
+) -> MixRecipe | None:
+    """What `--recipe` names, which leaves nothing for the options that search."""
+    if recipe is None:
+        return None
+    for name, value in (("--generator", generator), ("--pool", pool), ("--arms", arms)):
+        if value is not None:
+            raise InputError(f"{name}: --recipe says what is measured; leave one of them out")
+    return MixRecipe.load(recipe)
+
+
+def _training(policy: str | None, demo: bool) -> Recipe | None:
     """The fixed recipe of the demonstration; None where it is tuned."""
     if policy is not None and policy not in POLICIES:
         raise InputError(f"--policy: expected one of {', '.join(POLICIES)}, got {policy!r}")
@@ -212,7 +230,7 @@ def _write(result: Gain, json: Path | None, report: Path | None) -> None:
         write_report(result, result.pictures, report / "report.html")
 
 
-def _jobs(device: str) -> int:
+def jobs_on(device: str) -> int:
     return 1 if resolve_device(device).type == "cuda" else int(joblib.cpu_count())
 
 
@@ -235,28 +253,3 @@ def _demo_sources() -> list[Source]:
         *transfer_sources(TransferVAE(steps=DEMO_FIT)),
         Source("random-field", build(Family.RANDOM_FIELD, None), trained=False),
     ]
-
-
-@dataclass(frozen=True)
-class _Splits:
-    train: LabelledImages
-    validation: LabelledImages | None
-    test: LabelledImages
-    set_apart: str = ""  # where the test images came from, if they had to be set apart
-
-
-def _read_splits(
-    data: str, test: str | None, image_size: int | None, mode: str | None, on_error: str
-) -> _Splits:
-    """Training, validation and test images; a test split is set apart where there is none."""
-    known, others = splits_of(data), None if test is None else splits_of(test)
-    train = read(data, image_size, mode, on_error)
-    validation = read(data, image_size, mode, on_error, "val") if "val" in known else None
-    if test is not None and others is not None:
-        split = "test" if "test" in others else "train"
-        return _Splits(train, validation, read(test, image_size, mode, on_error, split))
-    if "test" in known:
-        return _Splits(train, validation, read(data, image_size, mode, on_error, "test"))
-    kept, held = split_off(train, TEST_SHARE, seed=0)
-    note = f"{data} has no test split, so {len(held)} of its {len(train)} images were set apart"
-    return _Splits(train.subset(kept), validation, train.subset(held), note)

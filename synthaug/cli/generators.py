@@ -40,6 +40,8 @@ from synthaug.generators import (
     load_generator,
 )
 from synthaug.generators.base import KIND as GENERATOR
+from synthaug.generators.trained import Trained
+from synthaug.mixing import MixRecipe
 from synthaug.pool import SamplePool
 from synthaug.pool.sample_pool import KIND as POOL
 from synthaug.reading import draw_subset, split_off, splits_of
@@ -87,7 +89,17 @@ def build(family: Family, steps: int | None, scope: Scope | None = None) -> Gene
     return UNTRAINED[family]()
 
 
-def refuse_for_untrained(family: Family, given: Mapping[str, object]) -> None:
+def _of_recipe(recipe: Path, others: Mapping[str, object]) -> Generator:
+    for name, value in others.items():
+        if value is not None:
+            raise InputError(f"--{name}: --recipe says what is fitted; leave one of them out")
+    made = MixRecipe.load(recipe).generator
+    if made is None:
+        raise InputError(f"{recipe}: it says to mix no synthetic images in; there is none to fit")
+    return made
+
+
+def refuse_for_untrained(family: str, given: Mapping[str, object]) -> None:
     """Raise `InputError` for what only a training can be given."""
     for name, value in given.items():
         if value:
@@ -100,8 +112,11 @@ def fit(
         Path, typer.Option("--output", "-o", metavar="GENERATOR", help="Directory to write.")
     ],
     generator: Annotated[
-        Family, typer.Option(metavar="NAME", help=f"Kind of generator: {', '.join(Family)}.")
-    ] = Family.TRANSFER,
+        Family | None,
+        typer.Option(
+            metavar="NAME", help=f"Kind of generator: {', '.join(Family)}. Default: transfer."
+        ),
+    ] = None,
     scope: Annotated[
         Scope | None,
         typer.Option(
@@ -112,6 +127,10 @@ def fit(
     steps: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Optimiser steps. Default: the generator's own."),
+    ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The generator of a recipe that tune wrote."),
     ] = None,
     start: Annotated[
         Path | None,
@@ -154,10 +173,13 @@ def fit(
     GENERATOR.checkpoint. Started by torchrun or accelerate launch (-m synthaug fit ...), all
     processes train it together.
     """
-    made = build(generator, steps, scope)
-    if generator in UNTRAINED:
+    if recipe is None:
+        made = build(generator or Family.TRANSFER, steps, scope)
+    else:
+        made = _of_recipe(recipe, {"generator": generator, "scope": scope, "steps": steps})
+    if not isinstance(made, Trained):
         aids = {"start": start, "validate": validate, "log": log, "profile": profile}
-        refuse_for_untrained(generator, aids)
+        refuse_for_untrained(made.family, aids)
     elif profile is not None and made.settings["steps"] < LAST_TRACED:
         raise InputError(f"--profile: expected a run of at least {LAST_TRACED} steps")
     check_device(device)

@@ -11,6 +11,8 @@ from synthaug.cli.gain import gain
 from synthaug.cli.generators import fit, inspect, sample
 from synthaug.cli.output import errors
 from synthaug.cli.pools import export, import_images
+from synthaug.cli.report import report
+from synthaug.cli.tune import tune
 from synthaug.errors import InputError
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -33,6 +35,8 @@ for command, name in (
     (import_images, "import"),
     (export, "export"),
     (inspect, "inspect"),
+    (tune, "tune"),
+    (report, "report"),
 ):
     app.command(name, epilog=f"{DEBUG} shows the traceback of an error.")(command)
 
@@ -61,7 +65,7 @@ def _run(words: list[str], *, debug: bool) -> int:
         message, status = _explain(error)
         errors.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
     if status == INTERRUPTED:
-        note = "interrupted; started again, gain and fit go on from where they were"
+        note = "interrupted; started again, gain, tune and fit go on from where they were"
         errors.print(note, soft_wrap=True)
     return int(status)
 

@@ -3,6 +3,16 @@
 from synthaug.gain.arms import Source, default_sources
 from synthaug.gain.protocol import measure_gain
 from synthaug.gain.result import ArmResult, Gain
+from synthaug.gain.search import Budget, search_mix
 from synthaug.gain.statistics import Interval
 
-__all__ = ["ArmResult", "Gain", "Interval", "Source", "default_sources", "measure_gain"]
+__all__ = [
+    "ArmResult",
+    "Budget",
+    "Gain",
+    "Interval",
+    "Source",
+    "default_sources",
+    "measure_gain",
+    "search_mix",
+]

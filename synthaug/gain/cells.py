@@ -57,7 +57,7 @@ class Study:
     classifier: str
     batch_size: int
     device: str
-    directory: Path
+    directory: Path = Path()
     _parts: dict[int, list[Part]] = field(default_factory=dict, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class Study:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
 
-    def in_own_directory(self) -> Self:
+    def below(self, directory: Path) -> Self:
         """The study in a subdirectory named after all that its cells depend on."""
         settings = (
             self.train.fingerprint,
@@ -78,7 +78,7 @@ class Study:
             versions(),
         )
         digest = hashlib.blake2b(repr(settings).encode(), digest_size=8).hexdigest()
-        return replace(self, directory=self.directory / digest)
+        return replace(self, directory=directory / digest)
 
     def parts(self, seed: int) -> list[Part]:
         """The seed's parts (see `plan_parts`)."""

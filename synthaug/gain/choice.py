@@ -5,12 +5,32 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from synthaug.classifiers import Recipe
-from synthaug.gain.arms import Arm, Source, distilled_arm, every_arm, real_arms, synthetic_arm
+from synthaug.errors import InputError
+from synthaug.gain.arms import (
+    Arm,
+    Labels,
+    Source,
+    distilled_arm,
+    every_arm,
+    real_arms,
+    synthetic_arm,
+)
 from synthaug.gain.trials import Trials
 
 Search = Literal["quick", "staged", "full"]
 SEARCHES: tuple[Search, ...] = ("quick", "staged", "full")
 RATIOS = (0.25, 0.5)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A way of mixing that is not searched for: on top of the arm without synthetic images that is
+    called `partner`."""
+
+    source: Source
+    ratio: float
+    labels: Labels
+    partner: str
 
 
 @dataclass(frozen=True)
@@ -33,16 +53,42 @@ class Choices:
 
 def choose(trials: Trials, base: Recipe, sources: Sequence[Source], search: Search) -> Choices:
     """Train the arms that the search asks for and choose among them on validation images."""
+    real, partner = without_synthetic(trials, base, quick=search == "quick")
+    classical = next(arm for arm in real if arm.name == "classical")
+    partners = list(dict.fromkeys([partner, classical]))
+    synthetic = _SEARCH[search](trials, sources, partners)
+    return _chosen(trials, real, partner, synthetic)
+
+
+def choose_given(trials: Trials, base: Recipe, given: Given, controls: Sequence[Source]) -> Choices:
+    """Train one given way of mixing, beside all arms without synthetic images and the controls."""
+    real, partner = without_synthetic(trials, base, quick=False)
+    named = [arm for arm in real if arm.name == given.partner]
+    if not named:
+        raise InputError(
+            f"recipe: its partner is {given.partner!r}; expected one of "
+            f"{', '.join(arm.name for arm in real)}"
+        )
+    arms = [synthetic_arm(given.source, named[0], given.ratio, given.labels)]
+    arms += [synthetic_arm(each, named[0], given.ratio, "hard") for each in controls]
+    trials.train(arms, "with synthetic images")
+    return _chosen(trials, real, partner, arms)
+
+
+def without_synthetic(trials: Trials, base: Recipe, *, quick: bool) -> tuple[list[Arm], Arm]:
+    """Train the arms without synthetic images; all of them, and the best to build on. The best of
+    all may be that one with self-distilled labels, the last of them."""
     balanced = trials.metric == "accuracy"
-    real = real_arms(base, balanced=balanced, quick=search == "quick")
+    real = real_arms(base, balanced=balanced, quick=quick)
     trials.train(real, "without synthetic images")
     partner = trials.best(real)
     trials.teacher = partner
     real.append(distilled_arm(partner))
     trials.train(real, "self-distilled labels")
-    classical = next(arm for arm in real if arm.name == "classical")
-    partners = list(dict.fromkeys([partner, classical]))
-    synthetic = _SEARCH[search](trials, sources, partners)
+    return real, partner
+
+
+def _chosen(trials: Trials, real: list[Arm], partner: Arm, synthetic: Sequence[Arm]) -> Choices:
     trained = [arm for arm in synthetic if arm.uses == "synthetic"]
     controls = [arm for arm in synthetic if arm.uses == "control"]
     return Choices(

@@ -1,8 +1,6 @@
 """The protocol: tune without synthetic images, choose on validation, open the test split once."""
 
-import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,24 +11,23 @@ from synthaug.classifiers import Recipe
 from synthaug.errors import InputError
 from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm, Source, default_sources
-from synthaug.gain.cells import Report, Runner, Study, load_pool
-from synthaug.gain.choice import SEARCHES, Choices, Search, choose
+from synthaug.gain.cells import Report, Study, load_pool
+from synthaug.gain.choice import SEARCHES, Choices, Search, choose, choose_given
 from synthaug.gain.leaks import refuse_copies
+from synthaug.gain.mixes import given_by
 from synthaug.gain.parts import plan_parts
 from synthaug.gain.pictures import Pictures, choose_pictures
 from synthaug.gain.result import NO_ARM, Gain
-from synthaug.gain.sharing import kept_until_done
 from synthaug.gain.statistics import Interval, clearly_better, seeds_for_precision, verdict
 from synthaug.gain.table import TestScores, arm_table, describe, gain_of
-from synthaug.gain.trials import Trials
+from synthaug.gain.trials import Trials, opened
 from synthaug.gain.tuning import Tuning, tune
 from synthaug.images import LabelledImages
+from synthaug.mixing import MixRecipe
 from synthaug.pool import SamplePool
 from synthaug.reading import check_groups
-from synthaug.training import resolve_device
 from synthaug.versions import versions
 
-BALANCED_UP_TO = 1.5  # largest class over smallest; above it the metric is balanced accuracy
 FEWEST_SEEDS, MOST_SEEDS = 2, 60
 
 
@@ -57,6 +54,7 @@ def measure_gain(
     keep: bool = False,
     report: Report | None = None,
     name: str = "data",
+    mix: MixRecipe | None = None,
 ) -> Gain:
     """Measure what synthetic images do to a classifier's accuracy on held-out images.
 
@@ -83,6 +81,8 @@ def measure_gain(
     keep: leave the cells in `cache`: a later run on the same data, with other sources or more
         seeds, then trains only what is new.
     report: called with (what is running, cells done, cells known so far).
+    mix: measure this way of mixing (what `search_mix` or `synthaug tune` found) and no other, in
+        place of `arms` and `sources`, of which the controls stay.
 
     Raises `InputError` for inputs that do not fit, among them a pool with copies of test images.
 
@@ -102,18 +102,19 @@ def measure_gain(
         wanted.append(_pool_source(Path(pool), train, test))
     if not wanted:
         raise InputError("sources: expected at least one generator or a pool")
-    with ExitStack() as stack:
-        directory = cache or stack.enter_context(tempfile.TemporaryDirectory())
-        where = str(resolve_device(device))
-        study = Study(train, validation, per_class, classifier, batch_size, where, Path(directory))
-        study = study.in_own_directory()
-        stack.enter_context(kept_until_done(study.directory, keep=keep))
-        numbers = list(range(seed, seed + seeds))
-        trials = Trials(study, Runner(study, jobs, report), _metric(train), numbers)
+    given = None if mix is None else given_by(mix)
+    study = Study(train, validation, per_class, classifier, batch_size, device)
+    numbers = list(range(seed, seed + seeds))
+    with opened(study, numbers, cache=cache, keep=keep, jobs=jobs, report=report) as trials:
         tuning = tune(trials, recipe, policy, steps)
         trials.steps = tuning.steps
-        choices = choose(trials, tuning.recipe, wanted, arms)
-        return _open_test(_Measured(trials, tuning, choices, arms, name), test, precision)
+        if given is None:
+            choices = choose(trials, tuning.recipe, wanted, arms)
+        else:
+            controls = [source for source in wanted if not source.trained]
+            choices = choose_given(trials, tuning.recipe, given, controls)
+        search = arms if given is None else "recipe"
+        return _open_test(_Measured(trials, tuning, choices, search, name), test, precision)
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class _Measured:
     trials: Trials
     tuning: Tuning
     choices: Choices
-    search: Search
+    search: str
     name: str
 
 
@@ -236,11 +237,6 @@ def _pool_source(directory: Path, train: LabelledImages, test: LabelledImages) -
         pool=directory.resolve(),
         fingerprint=pool.manifest["fingerprint"],
     )
-
-
-def _metric(train: LabelledImages) -> str:
-    uneven = train.counts.max() > BALANCED_UP_TO * train.counts.min()
-    return "balanced accuracy" if uneven else "accuracy"
 
 
 def _pictures(trials: Trials, arm: Arm) -> Pictures:

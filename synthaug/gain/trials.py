@@ -1,13 +1,29 @@
 """Trials: arms trained over seeds, scored on held images for choices, on test images at the end."""
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from synthaug.classifiers import Scores, evaluate
 from synthaug.gain.arms import Arm
-from synthaug.gain.cells import Cell, Runner, Study, held_predictions, load_network, seconds
+from synthaug.gain.cells import (
+    Cell,
+    Report,
+    Runner,
+    Study,
+    held_predictions,
+    load_network,
+    seconds,
+)
+from synthaug.gain.sharing import kept_until_done
 from synthaug.images import LabelledImages
+from synthaug.training import resolve_device
+
+BALANCED_UP_TO = 1.5  # largest class over smallest; above it the metric is balanced accuracy
 
 
 class Trials:
@@ -72,3 +88,28 @@ class Trials:
     def seconds(self, arm: Arm, seed: int) -> float:
         """Time spent on the arm for one seed, generator and sampling included."""
         return sum(seconds(self.study, cell) for cell in self.cells(arm, seed))
+
+
+@contextmanager
+def opened(
+    study: Study,
+    seeds: list[int],
+    *,
+    cache: str | Path | None,
+    keep: bool,
+    jobs: int,
+    report: Report | None,
+) -> Iterator[Trials]:
+    """Trials of a study, with a directory for their cells that lasts until the block ends well: one
+    of their own in `cache`, or a temporary one. See `measure_gain`."""
+    with ExitStack() as stack:
+        directory = cache or stack.enter_context(tempfile.TemporaryDirectory())
+        device = str(resolve_device(study.device))
+        placed = replace(study, device=device).below(Path(directory))
+        stack.enter_context(kept_until_done(placed.directory, keep=keep))
+        yield Trials(placed, Runner(placed, jobs, report), _metric(study.train), seeds)
+
+
+def _metric(train: LabelledImages) -> str:
+    uneven = train.counts.max() > BALANCED_UP_TO * train.counts.min()
+    return "balanced accuracy" if uneven else "accuracy"

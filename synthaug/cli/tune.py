@@ -1,0 +1,199 @@
+"""`tune`: which way of mixing validation images favour."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from synthaug.classifiers import POLICIES
+from synthaug.cli.gain import BATCH, CACHE, jobs_on
+from synthaug.cli.generators import Family
+from synthaug.cli.options import (
+    Data,
+    Device,
+    ImageSize,
+    Json,
+    Mode,
+    OnError,
+    PerClass,
+    Quiet,
+    Seed,
+    check_device,
+    check_directory,
+    check_file,
+)
+from synthaug.cli.output import errors, finish, progress, results, spell_seconds
+from synthaug.cli.splits import read_splits
+from synthaug.errors import InputError
+from synthaug.files import read_json
+from synthaug.gain.search import Budget, search_mix
+from synthaug.mixing import MixRecipe
+
+UNITS = {"s": 1, "m": 60, "h": 3600}
+NEXT = """\
+from synthaug import MixedDataset
+
+train_set = MixedDataset.from_recipe(train_set, {recipe!r}, "pool")  # train_set: your Dataset
+"""
+
+
+def tune(
+    data: Data,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The recipe to write.")
+    ],
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="How long to search: 90s, 20m, 2h. What comes before, the training without "
+            "synthetic images, and after, the check of the winner, is not counted. Default: 20m.",
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="How many proposals to try at most.")
+    ] = None,
+    generator: Annotated[
+        list[Family] | None,
+        typer.Option(metavar="NAME", help="Try this one; repeatable. Default: all."),
+    ] = None,
+    per_class: PerClass = None,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=2, help="Repetitions of a proposal; as many others check the winner."
+        ),
+    ] = 3,
+    classifier: Annotated[
+        str, typer.Option(metavar="NAME", help='"resnet" (small, from scratch) or "timm:NAME".')
+    ] = "resnet",
+    policy: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help=f"Fix the geometry, not tune it: {', '.join(POLICIES)}."),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Fix the optimiser steps, not tune them."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(metavar="N", min=2, help="Images a step.")] = BATCH,
+    image_size: ImageSize = None,
+    mode: Mode = None,
+    on_error: OnError = "raise",
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Processes side by side. Default: one a CPU core, or one in all on a GPU.",
+        ),
+    ] = None,
+    cache: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Where what was trained waits, so that an interrupted search goes on.",
+        ),
+    ] = CACHE,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep",
+            help="Leave it there: a later search with a larger budget goes on from it, and gain "
+            "with the same --cache trains only what is new.",
+        ),
+    ] = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Search for the best way of mixing, on validation images.
+
+    Generator, scope, sampling, ratio, labels, filter, and the training it is put on top of. The
+    test images are not looked at: synthaug gain DATA --recipe FILE measures what was found. The
+    answer may be to mix nothing in.
+    """
+    _check_target(output)
+    check_file("--json", json)
+    check_device(device)
+    place = cache.expanduser()
+    check_directory("--cache", place)
+    limit = Budget(None if budget is None and trials else _seconds(budget or "20m"), trials)
+    splits = read_splits(data, None, image_size, mode, on_error)
+    with progress(quiet, growing=True) as update:
+        mix = search_mix(
+            splits.train,
+            limit,
+            validation=splits.validation,
+            families=[str(each) for each in generator or Family],
+            seeds=seeds,
+            seed=seed,
+            per_class=per_class,
+            classifier=classifier,
+            policy=policy,
+            steps=steps,
+            batch_size=batch_size,
+            device=device,
+            jobs=jobs or jobs_on(device),
+            cache=place,
+            keep=keep,
+            report=update,
+            name=data,
+        )
+    mix.save(output)
+    finish("", read_json(output), json, True)
+    if not quiet:
+        _show(mix, output, data)
+
+
+def _check_target(output: Path) -> None:
+    """Raise `InputError` unless a recipe can be written there; one that is there is replaced."""
+    check_file("--output", output)
+    if output.exists():
+        MixRecipe.load(output)
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    if found is None or not float(found[1]):
+        raise InputError(f"--budget: expected a time such as 90s, 20m or 2h, got {text!r}")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def _show(mix: MixRecipe, output: Path, data: str) -> None:
+    console, search = results(), mix.search
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("tried on all seeds, the best first")
+    table.add_column("points", justify="right")
+    for row in search["tried"]:
+        table.add_row(escape(row["arm"]), f"{row['points']:+.1f}")
+    if search["tried"]:
+        console.print(table)
+        console.print()
+    console.print(escape(sentence(mix)))
+    spent = ", ".join(f"{what} {spell_seconds(s)} s" for what, s in search["seconds"].items())
+    ends = ", ".join(f"{count} {end}" for end, count in search["trials"].items() if count)
+    console.print(f"Spent: {spent}. Proposals: {ends or 'none'}. Written: {output}")
+    console.print()
+    if mix.generator is not None:
+        console.print(NEXT.format(recipe=str(output)), markup=False, soft_wrap=True)
+        errors.print(f"Not measured on test images yet: synthaug gain {data} --recipe {output}")
+
+
+def sentence(mix: MixRecipe) -> str:
+    """What was found, and how sure it is, for somebody who knows no statistics."""
+    search, check = mix.search, mix.search["check"]
+    if check is None:
+        return "Nothing was trained on all seeds within the budget: use none, or give it more time."
+    span = f"{check['points']:+.1f} points ({check['low']:+.1f} to {check['high']:+.1f})"
+    beside = (
+        f"on {len(check['per_seed'])} seeds that the search had not seen, {search['best']} has "
+        f"{span} of validation {search['metric']} over {search['baseline']}, the best without "
+        "synthetic images"
+    )
+    if mix.generator is None:
+        return f"Use none: {beside}."
+    return f"Use {search['best']}: {beside}."

@@ -1,0 +1,47 @@
+"""Ways of mixing as files have them, and as arms."""
+
+from dataclasses import asdict
+from typing import Any
+
+from synthaug.errors import InputError
+from synthaug.gain.arms import Arm, Source
+from synthaug.gain.choice import Given
+from synthaug.generators import make_generator
+from synthaug.generators.trained import Trained
+from synthaug.mixing import MixRecipe
+
+
+def given_by(mix: MixRecipe) -> Given:
+    """The arm that a recipe asks for.
+
+    Raises `InputError` for a recipe that mixes nothing in, or that does not say on top of what.
+    """
+    if mix.generator is None:
+        raise InputError(
+            "recipe: it says to mix no synthetic images in, so there is nothing to measure; leave "
+            "it out to measure the usual generators"
+        )
+    partner = mix.training.get("partner")
+    if not isinstance(partner, str) or mix.labels == "soft":
+        raise InputError(
+            "recipe: expected training.partner, an arm without synthetic images, and hard or mixed "
+            "labels, as synthaug tune writes them"
+        )
+    trained = isinstance(mix.generator, Trained)
+    source = Source("recipe", mix.generator, trained=trained, filters=mix.filters)
+    return Given(source, mix.ratio, mix.labels, partner)
+
+
+def recipe_of(
+    arm: Arm | None, baseline: Arm, training: dict[str, Any], search: dict[str, Any]
+) -> MixRecipe:
+    """What the file says: `arm` and how it was trained, or no mixing and the baseline."""
+    if arm is None or arm.source is None or arm.source.generator is None:
+        told = {"recipe": asdict(baseline.recipe), "distilled": baseline.distilled}
+        return MixRecipe(
+            None, training={"partner": baseline.name, **told, **training}, search=search
+        )
+    source, made = arm.source, arm.source.generator
+    generator = make_generator(made.family, {**made.settings, **source.sampling})
+    told = {"partner": arm.partner, "recipe": asdict(arm.recipe), "distilled": False}
+    return MixRecipe(generator, arm.ratio, arm.labels, source.filters, {**told, **training}, search)

@@ -1,0 +1,278 @@
+"""The search for a way of mixing: on validation images alone, over paired seeds, within a budget.
+
+Optuna proposes (a tree-structured Parzen estimator, Bergstra et al. 2011); each proposal is trained
+seed after seed beside the best arm without synthetic images, and given up early where others do
+better (successive halving, Jamieson and Talwalkar 2016). The best of many is better by luck, too:
+so the winner is trained again on seeds that the search has not seen, and recommended only where it
+is better there.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthaug.classifiers import Recipe
+from synthaug.errors import InputError
+from synthaug.gain.arms import Arm
+from synthaug.gain.cells import Report, Study
+from synthaug.gain.choice import without_synthetic
+from synthaug.gain.mixes import recipe_of
+from synthaug.gain.parts import plan_parts
+from synthaug.gain.space import FAMILIES, FIRST, propose
+from synthaug.gain.statistics import clearly_better, paired_interval
+from synthaug.gain.trials import Trials, opened
+from synthaug.gain.tuning import tune
+from synthaug.images import LabelledImages
+from synthaug.mixing import MixRecipe
+
+FEWEST_SEEDS = 2
+PARTNERS = 3  # the best arms without synthetic images are offered to build on
+SHOWN = 5  # of what was tried, in the recipe
+REPEATS = (
+    20  # proposals in a row that were tried before, after which the space is taken as searched
+)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long the search goes on: seconds or proposals, whichever ends first."""
+
+    seconds: float | None = None
+    trials: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.seconds is None and self.trials is None:
+            raise InputError("budget: expected seconds or a number of trials")
+        for name, value in (("seconds", self.seconds), ("trials", self.trials)):
+            if value is not None and value <= 0:
+                raise InputError(f"budget: expected {name} above 0, got {value}")
+
+
+def search_mix(
+    train: LabelledImages,
+    budget: Budget,
+    *,
+    validation: LabelledImages | None = None,
+    families: Sequence[str] = tuple(FAMILIES),
+    seeds: int = 3,
+    seed: int = 0,
+    per_class: int | None = None,
+    classifier: str = "resnet",
+    recipe: Recipe | None = None,
+    policy: str | None = None,
+    steps: int | None = None,
+    batch_size: int = 64,
+    device: str = "auto",
+    jobs: int = 1,
+    cache: str | Path | None = None,
+    keep: bool = False,
+    report: Report | None = None,
+    name: str = "data",
+) -> MixRecipe:
+    """Look for the way of mixing that validation images favour; "none" is one of the answers.
+
+    budget: of the search; the training without synthetic images before it, and the check of the
+        winner after it, come on top.
+    families: which generators are tried, of `FAMILIES`.
+    seeds: how many the search trains each proposal on at most; the winner is checked on as many
+        others.
+    For all else see `measure_gain`. With `keep` and a larger budget a search goes on later.
+
+    Raises `InputError` for inputs that do not fit.
+    """
+    optuna = _optuna()
+    if seeds < FEWEST_SEEDS:
+        raise InputError(f"seeds: expected at least {FEWEST_SEEDS}, got {seeds}")
+    unknown = [each for each in families if each not in FAMILIES]
+    if unknown or not families:
+        raise InputError(f"families: expected some of {', '.join(FAMILIES)}, got {unknown}")
+    study = Study(train, validation, per_class, classifier, batch_size, device)
+    numbers = list(range(seed, seed + seeds))
+    with opened(study, numbers, cache=cache, keep=keep, jobs=jobs, report=report) as trials:
+        began = time.monotonic()
+        tuning = tune(trials, recipe, policy, steps)
+        trials.steps = tuning.steps
+        real, _ = without_synthetic(trials, tuning.recipe, quick=False)
+        baseline = trials.best(real)
+        ready = time.monotonic()
+        search = _Search(trials, optuna, baseline, _partners(trials, real), families, jobs, seed)
+        best = search.run(budget)
+        searched = time.monotonic()
+        fresh = list(range(seed + seeds, seed + 2 * seeds))
+        sure = None if best is None else _differences(trials, best, baseline, fresh)
+        recommended = sure is not None and clearly_better(sure)
+        told = {
+            "data": name,
+            "fingerprint": train.fingerprint,
+            "per_class": per_class,
+            "metric": trials.metric,
+            "validation": plan_parts(train, validation, per_class, seed)[1],
+            "seeds": numbers,
+            "baseline": baseline.name,
+            "tried": search.table()[:SHOWN],
+            "trials": search.counts(),
+            "best": None if best is None else best.name,
+            "check": None if sure is None else vars(paired_interval(sure)),
+            "check_seeds": fresh,
+            "recommended": recommended,
+            "seconds": {
+                "without synthetic images": round(ready - began, 1),
+                "search": round(searched - ready, 1),
+                "check": round(time.monotonic() - searched, 1),
+            },
+        }
+        setting = {"classifier": classifier, "steps": tuning.steps, "batch_size": batch_size}
+        return recipe_of(best if recommended else None, baseline, setting, told)
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError:
+        raise InputError(
+            "the search needs Optuna, which is not installed; pip install 'synthaug[tune]'"
+        ) from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def _partners(trials: Trials, real: Sequence[Arm]) -> list[Arm]:
+    """The arms to build on, the best first."""
+    scores = trials.validation(real)
+    plain = [arm for arm in real if not arm.distilled]
+    return sorted(plain, key=lambda arm: -float(scores[arm].mean()))[:PARTNERS]
+
+
+def _differences(trials: Trials, arm: Arm, baseline: Arm, seeds: list[int]) -> list[float]:
+    """Validation points of `arm` over `baseline`, one a seed."""
+    # The teacher's cells come before those that learn from it.
+    for each in (trials.teacher, baseline, arm):
+        if each is not None:
+            trials.train([each], "checking the best", seeds=seeds)
+    scores = trials.validation([arm, baseline], seeds=seeds)
+    return [100 * float(each) for each in scores[arm] - scores[baseline]]
+
+
+class _Search:
+    """Proposals of Optuna, trained in rounds of as many as there are processes."""
+
+    def __init__(
+        self,
+        trials: Trials,
+        optuna: Any,
+        baseline: Arm,
+        partners: list[Arm],
+        families: Sequence[str],
+        jobs: int,
+        seed: int,
+    ) -> None:
+        self._trials, self._baseline, self._jobs = trials, baseline, jobs
+        self._optuna, self._families = optuna, list(families)
+        self._partners = {arm.name: arm for arm in partners}
+        self._arms: dict[str, Arm] = {}
+        trials.study.directory.mkdir(parents=True, exist_ok=True)
+        self._study = optuna.create_study(
+            study_name=f"{self._families} {list(self._partners)} {trials.steps} {trials.seeds}",
+            storage=f"sqlite:///{trials.study.directory / 'search.db'}",
+            load_if_exists=True,
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=len(FIRST)),
+            pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
+        )
+        if not self._study.trials:
+            usual = {
+                "ratio": 0.25,
+                "soft labels": False,
+                "filter": "none",
+                "partner": partners[0].name,
+            }
+            for first in FIRST:
+                if first["generator"] in self._families:
+                    self._study.enqueue_trial({**usual, "scope": "shared", **first})
+
+    def run(self, budget: Budget) -> Arm | None:
+        """The best of what was trained on every seed; None where nothing was."""
+        began, repeats = time.monotonic(), 0
+        while not self._over(budget, time.monotonic() - began) and repeats < REPEATS:
+            room = self._jobs
+            if budget.trials is not None:
+                room = min(room, budget.trials - len(self._finished()))
+            known = len(self._values())
+            self._round([self._study.ask() for _ in range(room)])
+            repeats = repeats + 1 if len(self._values()) == known else 0
+        done = [t for t in self._finished() if t.state.name == "COMPLETE"]
+        if not done:
+            return None
+        return self._arm(max(done, key=lambda trial: trial.value))
+
+    def _over(self, budget: Budget, seconds: float) -> bool:
+        enough = budget.trials is not None and len(self._finished()) >= budget.trials
+        return enough or (budget.seconds is not None and seconds >= budget.seconds)
+
+    def _finished(self) -> list[Any]:
+        return [trial for trial in self._study.trials if trial.state.is_finished()]
+
+    def _values(self) -> dict[str, float]:
+        """What was tried, by name, with its value; what was given up has that of its last seed."""
+        return {
+            trial.user_attrs["arm"]: trial.value
+            for trial in self._finished()
+            if trial.value is not None
+        }
+
+    def _round(self, asked: list[Any]) -> None:
+        living = [(trial, self._arm(trial)) for trial in asked]
+        for trial, arm in living:
+            trial.set_user_attr("arm", arm.name)
+        over: dict[Arm, list[float]] = {arm: [] for _, arm in living}
+        for rung, seed in enumerate(self._trials.seeds, start=1):
+            living = self._trained(living, seed)
+            for trial, arm in list(living):
+                scores = self._trials.validation([arm, self._baseline], seeds=[seed])
+                over[arm].append(100 * float(scores[arm][0] - scores[self._baseline][0]))
+                trial.report(float(np.mean(over[arm])), step=rung)
+                if rung < len(self._trials.seeds) and trial.should_prune():
+                    self._study.tell(trial, state=self._optuna.trial.TrialState.PRUNED)
+                    living.remove((trial, arm))
+        for trial, arm in living:
+            self._study.tell(trial, float(np.mean(over[arm])))
+
+    def _trained(self, living: list[tuple[Any, Arm]], seed: int) -> list[tuple[Any, Arm]]:
+        """Those that could be trained: filters may leave too little, a training may diverge."""
+        try:
+            self._trials.train([arm for _, arm in living], "searching", seeds=[seed])
+            return living
+        except InputError:
+            pass
+        kept = []
+        for trial, arm in living:
+            try:
+                self._trials.train([arm], "searching", seeds=[seed])
+                kept.append((trial, arm))
+            except InputError as error:
+                trial.set_user_attr("error", str(error))
+                self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
+        return kept
+
+    def _arm(self, trial: Any) -> Arm:
+        """The arm that a proposal stands for; the same object for the same proposal."""
+        if not hasattr(trial, "suggest_categorical"):
+            trial = self._optuna.trial.FixedTrial(trial.params)
+        classes = len(self._trials.study.train.classes)
+        proposed = propose(trial, self._families, self._partners, classes)
+        return self._arms.setdefault(proposed.name, proposed)
+
+    def table(self) -> list[dict[str, Any]]:
+        """What was tried on every seed, the best first: points over the baseline."""
+        done = {t.user_attrs["arm"]: t for t in self._finished() if t.state.name == "COMPLETE"}
+        ordered = sorted(done.items(), key=lambda item: -item[1].value)
+        return [{"arm": name, "points": round(trial.value, 2)} for name, trial in ordered]
+
+    def counts(self) -> dict[str, int]:
+        """How many proposals ended how."""
+        ends = [trial.state.name.lower() for trial in self._finished()]
+        return {end: ends.count(end) for end in ("complete", "pruned", "fail")}

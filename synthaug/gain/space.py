@@ -1,0 +1,109 @@
+"""What a search for a way of mixing may propose."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from synthaug.gain.arms import Arm, Labels, Source, synthetic_arm
+from synthaug.generators import (
+    VAEGAN,
+    CompositionGAN,
+    ConditionalGAN,
+    ConditionalVAE,
+    Generator,
+    RandomField,
+    StyleSwap,
+    TransferVAE,
+)
+
+if TYPE_CHECKING:
+    import optuna
+
+MOST_PER_CLASS = 20  # networks, one a class, that are worth their time
+# One network a class sees few images, and there are many: fewer and smaller steps serve it.
+SCOPES: dict[str, dict[str, Any]] = {
+    "shared": {},
+    "per-class": {"scope": "per-class", "steps": 400, "batch_size": 16},
+}
+RATIOS = (0.125, 0.25, 0.5)
+FILTERS: dict[str, dict[str, float]] = {
+    "none": {},
+    "distance": {"distance": 2.0},
+    "memorization": {"memorization": 0.25},
+}
+Proposal = tuple[Generator, dict[str, Any]]
+"""A generator, and settings to change after fitting."""
+
+
+def _transfer(trial: "optuna.Trial", scope: str) -> Proposal:
+    sampling = {
+        "donors": trial.suggest_categorical("transfer donors", ["any", "within"]),
+        "chain": trial.suggest_categorical("chain", [1, 2]),
+    }
+    return TransferVAE(**SCOPES[scope]), sampling
+
+
+def _vae(trial: "optuna.Trial", scope: str) -> Proposal:
+    weight = trial.suggest_categorical("kl_weight", [2e-3, 8e-3])
+    way = trial.suggest_categorical("vae sampling", ["nuisance-swap", "interpolate", "mixture"])
+    return ConditionalVAE(**SCOPES[scope], kl_weight=weight), {"sampling": way}
+
+
+def _vaegan(trial: "optuna.Trial", scope: str) -> Proposal:
+    way = trial.suggest_categorical("vaegan sampling", ["nuisance-swap", "interpolate"])
+    return VAEGAN(**SCOPES[scope]), {"sampling": way}
+
+
+def _style(trial: "optuna.Trial", scope: str) -> Proposal:
+    return StyleSwap(cells=trial.suggest_categorical("cells", [4, 8])), {}
+
+
+FAMILIES: dict[str, Callable[["optuna.Trial", str], Proposal]] = {
+    "transfer": _transfer,
+    "vae": _vae,
+    "vaegan": _vaegan,
+    "composition": lambda trial, scope: (CompositionGAN(**SCOPES[scope]), {}),
+    "gan": lambda trial, scope: (ConditionalGAN(**SCOPES[scope]), {}),
+    "style-swap": _style,
+    "random-field": lambda trial, scope: (RandomField(), {}),
+}
+UNTRAINED = ("style-swap", "random-field")
+FIRST: tuple[dict[str, Any], ...] = (  # what is tried before Optuna has anything to learn from
+    {"generator": "transfer", "transfer donors": "any", "chain": 1},
+    {"generator": "vae", "kl_weight": 8e-3, "vae sampling": "nuisance-swap"},
+    {"generator": "style-swap", "cells": 8},
+    {"generator": "transfer", "transfer donors": "within", "chain": 1},
+    {"generator": "random-field"},
+)
+
+
+def propose(
+    trial: "optuna.Trial", families: Sequence[str], partners: Mapping[str, Arm], classes: int
+) -> Arm:
+    """The arm that a trial's choices make."""
+    family = trial.suggest_categorical("generator", families)
+    scope = "shared"
+    if family not in UNTRAINED and classes <= MOST_PER_CLASS:
+        scope = trial.suggest_categorical("scope", list(SCOPES))
+    generator, sampling = FAMILIES[family](trial, scope)
+    rule = trial.suggest_categorical("filter", list(FILTERS))
+    words = [family, *([] if scope == "shared" else [scope]), *_changed(generator, sampling)]
+    words += [] if rule == "none" else [f"{rule} filter"]
+    source = Source(
+        " ".join(words),
+        generator,
+        sampling,
+        trained=family not in UNTRAINED,
+        filters=FILTERS[rule],
+    )
+    partner = partners[trial.suggest_categorical("partner", list(partners))]
+    ratio = trial.suggest_categorical("ratio", RATIOS)
+    labels: Labels = "mixed" if trial.suggest_categorical("soft labels", [False, True]) else "hard"
+    return synthetic_arm(source, partner, ratio, labels)
+
+
+def _changed(generator: Generator, sampling: Mapping[str, Any]) -> list[str]:
+    """What differs from the family's defaults, in words; what comes with a scope apart."""
+    usual = type(generator)().settings
+    chosen = {**generator.settings, **sampling}
+    told = SCOPES["per-class"]
+    return [f"{k} {v}" for k, v in chosen.items() if k not in told and v != usual[k]]
