@@ -13,9 +13,11 @@ from PIL import Image
 
 import synthaug
 import synthaug.cli.gain
+import synthaug.cli.tune
 from synthaug import Gain, LabelledImages, Recipe, StyleSwap, measure_gain
 from synthaug.cli.main import run
-from synthaug.gain import Source
+from synthaug.gain import Budget, Source, search_mix
+from synthaug.mixing import MixRecipe
 from synthaug.training import Schedule
 
 ROOT = Path(__file__).parent.parent
@@ -55,6 +57,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(joblib, "cpu_count", lambda: 1)
     for module in (synthaug, synthaug.cli.gain):
         monkeypatch.setattr(module, "measure_gain", _small_measure_gain)
+    monkeypatch.setattr(synthaug.cli.tune, "search_mix", _small_search_mix)
+    MixRecipe(StyleSwap(), 0.25, training={"partner": "mixup"}).save(tmp_path / "recipe.json")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -90,6 +94,12 @@ def _small_measure_gain(train: LabelledImages, test: LabelledImages, **options: 
     few = {"seeds": 2, "arms": "quick", "steps": 2, "recipe": Recipe()}
     few["sources"] = [Source("style-swap", StyleSwap(), trained=False)]
     return measure_gain(train, test, **{**options, **few})
+
+
+def _small_search_mix(train: LabelledImages, budget: Budget, **options: Any) -> MixRecipe:
+    """The real search, of one proposal."""
+    few = {"seeds": 2, "steps": 2, "recipe": Recipe(), "families": ["style-swap"]}
+    return search_mix(train, Budget(trials=1), **{**options, **few})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

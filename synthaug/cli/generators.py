@@ -95,7 +95,7 @@ def _of_recipe(recipe: Path, others: Mapping[str, object]) -> Generator:
             raise InputError(f"--{name}: --recipe says what is fitted; leave one of them out")
     made = MixRecipe.load(recipe).generator
     if made is None:
-        raise InputError(f"{recipe}: it says to mix no synthetic images in; there is none to fit")
+        raise InputError(f"{recipe}: its search found no way of mixing; there is none to fit")
     return made
 
 

@@ -1,6 +1,7 @@
 """`tune`: which way of mixing validation images favour."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -177,10 +178,12 @@ def _show(mix: MixRecipe, output: Path, data: str) -> None:
     spent = ", ".join(f"{what} {spell_seconds(s)} s" for what, s in search["seconds"].items())
     ends = ", ".join(f"{count} {end}" for end, count in search["trials"].items() if count)
     console.print(f"Spent: {spent}. Proposals: {ends or 'none'}. Written: {output}")
-    console.print()
-    if mix.generator is not None:
+    if mix.recommended:
+        console.print()
         console.print(NEXT.format(recipe=str(output)), markup=False, soft_wrap=True)
-        errors.print(f"Not measured on test images yet: synthaug gain {data} --recipe {output}")
+    if mix.generator is not None:
+        words = shlex.join(["synthaug", "gain", data, "--recipe", str(output)])
+        errors.print(f"Not measured on test images yet: {words}", markup=False, soft_wrap=True)
 
 
 def sentence(mix: MixRecipe) -> str:
@@ -194,6 +197,6 @@ def sentence(mix: MixRecipe) -> str:
         f"{span} of validation {search['metric']} over {search['baseline']}, the best without "
         "synthetic images"
     )
-    if mix.generator is None:
+    if not mix.recommended:
         return f"Use none: {beside}."
     return f"Use {search['best']}: {beside}."

@@ -14,12 +14,12 @@ from synthaug.mixing import MixRecipe
 def given_by(mix: MixRecipe) -> Given:
     """The arm that a recipe asks for.
 
-    Raises `InputError` for a recipe that mixes nothing in, or that does not say on top of what.
+    Raises `InputError` for a recipe without a generator, or that does not say on top of what.
     """
     if mix.generator is None:
         raise InputError(
-            "recipe: it says to mix no synthetic images in, so there is nothing to measure; leave "
-            "it out to measure the usual generators"
+            "recipe: its search found no way of mixing, so there is nothing to measure; search for "
+            "longer, or leave it out to measure the usual generators"
         )
     partner = mix.training.get("partner")
     if not isinstance(partner, str) or mix.labels == "soft":
@@ -33,15 +33,19 @@ def given_by(mix: MixRecipe) -> Given:
 
 
 def recipe_of(
-    arm: Arm | None, baseline: Arm, training: dict[str, Any], search: dict[str, Any]
+    arm: Arm | None,
+    baseline: Arm,
+    training: dict[str, Any],
+    search: dict[str, Any],
+    *,
+    recommended: bool,
 ) -> MixRecipe:
-    """What the file says: `arm` and how it was trained, or no mixing and the baseline."""
+    """What the file says: `arm` and how it was trained, or where there is none, the baseline."""
     if arm is None or arm.source is None or arm.source.generator is None:
-        told = {"recipe": asdict(baseline.recipe), "distilled": baseline.distilled}
-        return MixRecipe(
-            None, training={"partner": baseline.name, **told, **training}, search=search
-        )
+        told = {"partner": baseline.name, "recipe": asdict(baseline.recipe)}
+        return MixRecipe(None, training={**told, **training}, search=search, recommended=False)
     source, made = arm.source, arm.source.generator
     generator = make_generator(made.family, {**made.settings, **source.sampling})
-    told = {"partner": arm.partner, "recipe": asdict(arm.recipe), "distilled": False}
-    return MixRecipe(generator, arm.ratio, arm.labels, source.filters, {**told, **training}, search)
+    told = {"partner": arm.partner, "recipe": asdict(arm.recipe)}
+    given = (generator, arm.ratio, arm.labels, source.filters)
+    return MixRecipe(*given, {**told, **training}, search, recommended)

@@ -73,7 +73,7 @@ def search_mix(
     report: Report | None = None,
     name: str = "data",
 ) -> MixRecipe:
-    """Look for the way of mixing that validation images favour; "none" is one of the answers.
+    """Look for the way of mixing that validation images favour; it may not be recommended.
 
     budget: of the search; the training without synthetic images before it, and the check of the
         winner after it, come on top.
@@ -118,7 +118,6 @@ def search_mix(
             "best": None if best is None else best.name,
             "check": None if sure is None else vars(paired_interval(sure)),
             "check_seeds": fresh,
-            "recommended": recommended,
             "seconds": {
                 "without synthetic images": round(ready - began, 1),
                 "search": round(searched - ready, 1),
@@ -126,7 +125,7 @@ def search_mix(
             },
         }
         setting = {"classifier": classifier, "steps": tuning.steps, "batch_size": batch_size}
-        return recipe_of(best if recommended else None, baseline, setting, told)
+        return recipe_of(best, baseline, setting, told, recommended=recommended)
 
 
 def _optuna() -> Any:

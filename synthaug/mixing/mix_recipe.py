@@ -21,12 +21,13 @@ KIND = "mix recipe"
 class MixRecipe:
     """A way of mixing.
 
-    generator: not fitted; None where no synthetic images are the best choice.
+    generator: not fitted; None where the search found none.
     ratio: synthetic share of each batch. labels: the rule for the synthetic images' labels.
     filters: limits of the pool's filters by their names, as for `limit_filters`.
     training: how the classifier was trained that this was found with: `classifier`, `recipe` (of
-        `Recipe`), `distilled`, `steps`, `batch_size`.
+        `Recipe`), `partner` (the arm's name), `steps`, `batch_size`.
     search: on which images it was found, what was tried, what it cost, how sure it is.
+    recommended: whether it is better than to mix nothing in; it never is without a generator.
     """
 
     generator: Generator | None
@@ -35,10 +36,13 @@ class MixRecipe:
     filters: dict[str, float] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     search: dict[str, Any] = field(default_factory=dict)
+    recommended: bool = True
 
     def __post_init__(self) -> None:
         check_labels(self.labels)
         limit_filters(self.filters)
+        if self.recommended and self.generator is None:
+            raise InputError("recommended: expected a generator to recommend, got none")
         if not 0 <= self.ratio <= 1:
             raise InputError(f"ratio: expected a share from 0 to 1, got {self.ratio}")
 
@@ -54,6 +58,7 @@ class MixRecipe:
             "filters": self.filters,
             "training": self.training,
             "search": self.search,
+            "recommended": self.recommended,
         }
         write_json(Path(path), value)
 
@@ -72,6 +77,7 @@ class MixRecipe:
                 dict(value["filters"]),
                 dict(value["training"]),
                 dict(value["search"]),
+                bool(value["recommended"]),
             )
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
@@ -96,7 +102,7 @@ class MixRecipe:
         Raises `InputError` where `directory` holds another pool, which is left as it is.
         """
         if self.generator is None:
-            raise InputError("this recipe says to mix no synthetic images in; there is no pool")
+            raise InputError("this recipe has no generator, so there is nothing to make a pool of")
         path = Path(directory)
         if (path / MANIFEST).exists():
             return self._known_pool(path, data, seed)

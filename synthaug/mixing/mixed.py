@@ -111,7 +111,7 @@ class MixedDataset(LabelledDataset):
         transform: Transform | None = None,
     ) -> Any:
         """`real` with synthetic images as a recipe of `synthaug tune` says; `real` itself where
-        that says none.
+        that recommends none.
 
         recipe: the file, or what was read from it.
         pool: a directory for the synthetic images; the first call fits the generator to the images
@@ -130,7 +130,7 @@ class MixedDataset(LabelledDataset):
         (True, 0.25)
         """
         asked = recipe if isinstance(recipe, MixRecipe) else MixRecipe.load(recipe)
-        if asked.generator is None:
+        if not asked.recommended:
             return real
         made = asked.make_pool(pool, read_images(real), teacher=teacher, seed=seed, device=device)
         return cls(real, made, asked.ratio, transform=transform, seed=seed, labels=asked.labels)

@@ -1,0 +1,146 @@
+"""`tune`, and what becomes of its recipe; `report`."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from synthaug.cli.tune import sentence
+from synthaug.generators import StyleSwap
+from synthaug.mixing import MixRecipe
+from synthaug.pool import SamplePool
+
+LITTLE = ("--steps", "2", "--batch-size", "8", "--seeds", "2", "--policy", "shift")
+PLACE = ("--jobs", "1", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def tuned(data: Path, call: Callable, tmp_path_factory: pytest.TempPathFactory):
+    """A recipe, the cache of its search, and what was printed."""
+    pytest.importorskip("optuna", reason="needs Optuna")
+    folder = tmp_path_factory.mktemp("tune")
+    few = ("--generator", "style-swap", "--generator", "random-field", "--trials", "3")
+    kept = ("--cache", folder / "cells", "--keep", "--json", folder / "copy.json")
+    done = call("tune", data, *LITTLE, *PLACE, *few, *kept, "-o", folder / "recipe.json")
+    assert done.status == 0, done.err
+    return folder, done
+
+
+def test_a_search_writes_a_recipe_and_says_how_sure_it_is(tuned: tuple, data: Path) -> None:
+    folder, done = tuned
+    mix = MixRecipe.load(folder / "recipe.json")
+    assert (folder / "copy.json").read_text() == (folder / "recipe.json").read_text()
+    assert sum(mix.search["trials"].values()) == 3
+    assert len(mix.search["check"]["per_seed"]) == 2
+    assert mix.training["steps"] == 2
+    assert sentence(mix) in done.out
+    assert ("from_recipe" in done.out) == mix.recommended
+    assert "points" in done.out.splitlines()[0]
+    said = f"synthaug gain {data} --recipe {folder / 'recipe.json'}"
+    assert done.err == f"Not measured on test images yet: {said}\n"
+    assert set(mix.search["seconds"]) == {"without synthetic images", "search", "check"}
+
+
+def test_what_was_trained_serves_a_larger_search(
+    tuned: tuple, data: Path, call: Callable, tmp_path: Path
+) -> None:
+    folder, _ = tuned
+    cells = set((folder / "cells").glob("*/cells/*"))
+    assert cells
+    few = ("--generator", "style-swap", "--generator", "random-field", "--trials", "9")
+    words = ("tune", data, *LITTLE, *PLACE, *few, "--cache", folder / "cells", "--keep")
+    done = call(*words, "-o", tmp_path / "recipe.json", "-q")
+    assert (done.status, done.out, done.err) == (0, "", "")
+    assert sum(MixRecipe.load(tmp_path / "recipe.json").search["trials"].values()) == 9
+    assert cells < set((folder / "cells").glob("*/cells/*"))
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.json"
+    MixRecipe(StyleSwap(cells=4), 0.25, training={"partner": "mixup"}).save(path)
+    return path
+
+
+def test_gain_measures_the_recipe(recipe: Path, data: Path, call: Callable, tmp_path: Path) -> None:
+    words = ("gain", data, *LITTLE, *PLACE, "--cache", tmp_path / "cells", "--recipe", recipe)
+    done = call(*words, "--json", tmp_path / "gain.json")
+    assert done.status == 0, done.err
+    value = json.loads((tmp_path / "gain.json").read_text())
+    arms = [arm["name"] for arm in value["arms"] if arm["synthetic"]]
+    assert arms == [f"{n} 0.25 hard, mixup" for n in ("recipe", "style-swap", "random-field")]
+    assert value["chosen"]["settings"]["cells"] in (4, 8)
+    assert value["protocol"]["search"] == "recipe"
+    page = tmp_path / "page.html"
+    done = call("report", tmp_path / "gain.json", "-o", page)
+    assert (done.status, done.out, done.err) == (0, "", f"Report: {page}\n")
+    assert "recipe 0.25 hard, mixup" in page.read_text()
+
+
+def test_fit_and_sample_follow_the_recipe(
+    recipe: Path, data: Path, call: Callable, tmp_path: Path
+) -> None:
+    done = call("fit", data, "--recipe", recipe, "-o", tmp_path / "generator")
+    assert done.status == 0, done.err
+    assert call("sample", tmp_path / "generator", "-o", tmp_path / "pool").status == 0
+    card = SamplePool(tmp_path / "pool").manifest["generator"]
+    assert (card["family"], card["settings"]["cells"]) == ("StyleSwap", 4)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("tune", "DATA", "-o", "NEW", "--budget", "20"), "--budget: expected a time such as 90s"),
+        (("tune", "DATA", "-o", "NEW", "--budget", "0m"), "--budget: expected a time such as 90s"),
+        (("tune", "DATA", "-o", "FILE"), "FILE: expected a recipe that synthaug tune wrote"),
+        (("tune", "DATA", "-o", "FOLDER"), "FOLDER: expected a file to write"),
+        (("tune", "DATA", "-o", "NEW", "--seeds", "1"), "--seeds"),
+        (("tune", "NEW", "-o", "RECIPE"), "NEW"),
+        (("gain", "DATA", "--recipe", "FILE"), "FILE: expected a recipe that synthaug tune"),
+        (("gain", "DATA", "--recipe", "RECIPE", "--generator", "gan"), "--generator: --recipe"),
+        (("gain", "DATA", "--recipe", "RECIPE", "--arms", "full"), "--arms: --recipe"),
+        (("gain", "DATA", "--recipe", "NONE"), "there is nothing to measure"),
+        (("gain", "DATA", "--recipe", "STRANGE"), "its partner is 'cutout'; expected one of"),
+        (("gain", "DATA", "--recipe", "BARE"), "expected training.partner"),
+        (("fit", "DATA", "--recipe", "NONE", "-o", "NEW"), "there is none to fit"),
+        (("fit", "DATA", "--recipe", "RECIPE", "--steps", "3", "-o", "NEW"), "--steps: --recipe"),
+        (("fit", "DATA", "--recipe", "RECIPE", "--validate", "-o", "NEW"), "has no training"),
+        (("report", "FILE", "-o", "NEW"), "FILE: not a result of synthaug gain"),
+        (("report", "NEW", "-o", "NEW"), "no such file"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    words: tuple[str, ...],
+    message: str,
+    recipe: Path,
+    data: Path,
+    call: Callable,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "FILE").write_text("{}")
+    (tmp_path / "FOLDER").mkdir()
+    MixRecipe(None, recommended=False).save(tmp_path / "NONE")
+    MixRecipe(StyleSwap(), 0.5).save(tmp_path / "BARE")
+    MixRecipe(StyleSwap(), 0.5, training={"partner": "cutout"}).save(tmp_path / "STRANGE")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    places = {"DATA": data, "RECIPE": recipe}
+    given = [places.get(word, tmp_path / word if word.isupper() else word) for word in words]
+    more = (*LITTLE, "--jobs", "1", "--cache", tmp_path / "cells") if words[0] == "gain" else ()
+    done = call(*given, *more)
+    assert done.status == 2, done
+    assert message.replace("FILE:", f"{tmp_path / 'FILE'}:") in done.err or message in done.err
+    assert "Traceback" not in done.err
+    for path, content in before.items():
+        assert path.read_bytes() == content
+    assert not (tmp_path / "NEW").exists()
+
+
+def test_without_optuna_the_extra_is_named(
+    data: Path, call: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    done = call("tune", data, "-o", tmp_path / "recipe.json", "--cache", tmp_path / "cells")
+    assert done.status == 2
+    assert "pip install 'synthaug[tune]'" in done.err

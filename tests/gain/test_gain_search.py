@@ -1,0 +1,178 @@
+"""The search for a way of mixing: what it proposes, gives up, and recommends. Scores are made up,
+so that nothing is trained; the command's own test trains."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import synthaug.gain.search as search
+import synthaug.gain.space as space
+from synthaug.classifiers import Recipe
+from synthaug.errors import InputError
+from synthaug.gain import Budget, search_mix
+from synthaug.gain.arms import Arm
+from synthaug.gain.tuning import Tuning
+from synthaug.generators import StyleSwap, TransferVAE
+from synthaug.images import LabelledImages
+from synthaug.mixing import MixRecipe
+
+pytest.importorskip("optuna", reason="needs Optuna")
+REAL = [Arm("classical", Recipe()), Arm("mixup", Recipe(mix="mixup"))]
+Score = Callable[[Arm, int], float]
+
+
+class Made:
+    """Trials whose scores are made up."""
+
+    def __init__(self, score: Score, directory: Path, train: LabelledImages) -> None:
+        self.study = SimpleNamespace(directory=directory, train=train)
+        self.metric, self.steps, self.teacher = "accuracy", 0, REAL[0]
+        self.seeds: list[int] = []
+        self.trained: list[tuple[str, int]] = []
+        self._score = score
+
+    def train(self, arms: Sequence[Arm], what: str, *, seeds: list[int] | None = None) -> None:
+        for arm in arms:
+            if arm.source is not None and arm.source.filters == {"memorization": 0.25}:
+                raise InputError("the filters left nothing")
+            self.trained += [(arm.name, seed) for seed in seeds or self.seeds]
+
+    def validation(
+        self, arms: Sequence[Arm], *, seeds: list[int] | None = None
+    ) -> dict[Arm, np.ndarray]:
+        return {arm: np.array([self._score(arm, s) for s in seeds or self.seeds]) for arm in arms}
+
+    def best(self, arms: Sequence[Arm]) -> Arm:
+        return max(arms, key=lambda arm: float(self.validation([arm])[arm].mean()))
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[MixRecipe, Made]]:
+    images = np.zeros((40, 1, 8, 8), np.uint8)
+    train = LabelledImages(images, np.repeat([0, 1], 20), ["a", "b"])
+
+    def searched(score: Score, **options: Any) -> tuple[MixRecipe, Made]:
+        made = Made(score, tmp_path, train)
+
+        @contextmanager
+        def opened(study: Any, seeds: list[int], **others: Any) -> Iterator[Made]:
+            made.seeds = seeds
+            yield made
+
+        monkeypatch.setattr(search, "opened", opened)
+        monkeypatch.setattr(search, "tune", lambda *_: Tuning(Recipe(), 100, []))
+        monkeypatch.setattr(search, "without_synthetic", lambda *_, **__: (REAL, REAL[0]))
+        return search_mix(train, **{"budget": Budget(trials=40), "jobs": 2, **options}), made
+
+    return searched
+
+
+def good(arm: Arm, seed: int) -> float:
+    """Half the images, more with style swap at a low ratio on MixUp, and some luck."""
+    value = 0.5 + 0.01 * (arm.recipe.mix == "mixup")
+    if arm.source is not None:
+        value += 0.03 if arm.source.name.startswith("style-swap") else -0.05
+        value -= 0.04 * (arm.ratio - 0.125)
+    return value + 0.001 * (seed % 3)
+
+
+def test_the_best_way_is_found_and_checked_on_seeds_of_its_own(run: Callable) -> None:
+    mix, made = run(good)
+    assert isinstance(mix.generator, StyleSwap)
+    assert (mix.ratio, mix.training["partner"]) == (0.125, "mixup")
+    assert mix.training["recipe"]["mix"] == "mixup"
+    assert mix.search["baseline"] == "mixup"
+    # Each proposal on the seeds of the search; the winner and the baseline on the others, last.
+    searching = [seed for _, seed in made.trained[: -3 * 3]]
+    assert set(searching) == {0, 1, 2} == set(mix.search["seeds"])
+    assert [seed for _, seed in made.trained[-3 * 3 :]] == 3 * [3, 4, 5]
+    assert mix.search["check"]["points"] == pytest.approx(3.0)
+    assert mix.recommended
+
+
+def test_those_that_others_beat_are_given_up_before_their_last_seed(run: Callable) -> None:
+    mix, made = run(good)
+    ends = mix.search["trials"]
+    assert ends["pruned"] >= 5 and ends["complete"] >= 5
+    assert sum(ends.values()) == 40
+    gans = {name for name, seed in made.trained if name.startswith("gan") and seed == 2}
+    assert len(gans) < len({name for name, seed in made.trained if name.startswith("gan")})
+
+
+def test_luck_in_the_search_is_no_recommendation(run: Callable) -> None:
+    mix, _ = run(lambda arm, seed: 0.5 + (0.05 if arm.source is not None and seed < 3 else 0.0))
+    assert mix.search["tried"][0]["points"] == pytest.approx(5.0)
+    assert mix.search["check"]["points"] == pytest.approx(0.0)
+    assert not mix.recommended
+    assert mix.generator is not None  # which gain --recipe measures all the same
+
+
+def test_what_cannot_be_trained_is_noted_and_the_search_goes_on(run: Callable) -> None:
+    mix, _ = run(good)
+    assert mix.search["trials"]["fail"] >= 1
+    assert mix.generator is not None
+
+
+def test_a_search_goes_on_where_another_ended(run: Callable) -> None:
+    first, before = run(good, budget=Budget(trials=10))
+    again, after = run(good, budget=Budget(trials=30))
+    assert sum(first.search["trials"].values()) == 10
+    assert sum(again.search["trials"].values()) == 30
+    tried = {name for name, seed in before.trained if seed == 0}
+    assert len({name for name, seed in after.trained if seed == 0} - tried) > 5
+    assert again.search["check"]["points"] >= first.search["check"]["points"]
+
+
+def test_a_space_that_is_searched_through_ends_before_the_budget(run: Callable) -> None:
+    mix, made = run(good, families=["random-field"], budget=Budget(seconds=3600))
+    names = {name for name, _ in made.trained if name.startswith("random-field")}
+    assert len(names) <= 2 * 3 * 2 * 2  # filters that leave something, ratios, labels, partners
+    assert not mix.recommended  # it is worse than none
+
+
+def test_a_budget_that_is_over_at_once_recommends_none(
+    run: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search._Search, "_over", lambda *_: True)
+    mix, _ = run(good)
+    assert (mix.generator, mix.search["check"], mix.recommended) == (None, None, False)
+
+
+@pytest.mark.parametrize("most", [20, 1])
+def test_one_network_a_class_only_where_classes_are_few(
+    run: Callable, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(space, "MOST_PER_CLASS", most)
+    _, made = run(good, families=["gan"], budget=Budget(trials=12))
+    assert any("per-class" in name for name, _ in made.trained) == (most == 20)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seeds": 1}, "seeds: expected at least 2"),
+        ({"families": ["diffusion"]}, "families: expected some of transfer"),
+        ({"families": []}, "families: expected some of transfer"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(run: Callable, options: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        run(good, **options)
+    for wrong in ({}, {"seconds": 0.0}, {"trials": -1}):
+        with pytest.raises(InputError, match="budget"):
+            Budget(**wrong)
+
+
+def test_sampling_settings_are_in_the_recipe(run: Callable) -> None:
+    def within(arm: Arm, seed: int) -> float:
+        told = arm.source is not None and arm.source.sampling.get("donors") == "within"
+        return 0.6 if told else 0.5
+
+    mix, _ = run(within)
+    assert isinstance(mix.generator, TransferVAE)
+    assert mix.generator.donors == "within"

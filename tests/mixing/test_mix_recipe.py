@@ -1,0 +1,129 @@
+"""Recipes of mixing: the file, the pool that is made from it, and the Dataset."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from synthaug import InputError, LabelledImages, MixedDataset, RandomField, StyleSwap, TransferVAE
+from synthaug.mixing import MixRecipe, SyntheticDataset
+from synthaug.pool import SamplePool
+
+CLASSES = ["ant", "bee"]
+
+
+@pytest.fixture
+def data() -> LabelledImages:
+    rng = np.random.default_rng(0)
+    return LabelledImages(
+        rng.integers(0, 256, (8, 1, 8, 8), dtype=np.uint8), np.repeat([0, 1], 4), CLASSES
+    )
+
+
+@pytest.fixture
+def real(data: LabelledImages, tmp_path: Path) -> SyntheticDataset:
+    """A Dataset of the user's; any will do."""
+    samples = RandomField().fit(data, device="cpu").sample(4, seed=1)
+    return SyntheticDataset(SamplePool.from_samples(tmp_path / "mine", samples, CLASSES))
+
+
+def test_what_was_saved_is_read(tmp_path: Path) -> None:
+    recipe = MixRecipe(
+        TransferVAE(steps=5, donors="within", strength=(0.2, 0.4)),
+        0.25,
+        "mixed",
+        {"distance": 2.0},
+        {"partner": "mixup", "steps": 600},
+        {"trials": {"complete": 3}},
+    )
+    recipe.save(tmp_path / "recipe.json")
+    assert MixRecipe.load(tmp_path / "recipe.json") == recipe
+    none = MixRecipe(None, recommended=False)
+    none.save(tmp_path / "recipe.json")
+    assert MixRecipe.load(tmp_path / "recipe.json") == none
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "pool"}, "expected a recipe that synthaug tune wrote"),
+        ({"generator": None}, "expected a generator to recommend"),
+        ({"ratio": 1.5}, "ratio: expected a share"),
+        ({"ratio": "half"}, "damaged"),
+        ({"labels": "fuzzy"}, "labels: expected one of"),
+        ({"filters": {"taste": 1.0}}, "filters: expected distance or memorization"),
+        ({"filters": {"distance": -1.0}}, "at_most: expected a number above 0"),
+        ({"generator": {"family": "Diffusion", "settings": {}}}, "unknown generator family"),
+        ({"generator": {"family": "StyleSwap", "settings": {"n": 1}}}, "unknown settings"),
+        ({"generator": {"family": "StyleSwap"}}, "damaged .*settings"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, change: dict, message: str) -> None:
+    path = tmp_path / "recipe.json"
+    MixRecipe(StyleSwap(), 0.5).save(path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(InputError, match=message) as refused:
+        MixRecipe.load(path)
+    assert str(path) in str(refused.value)
+
+
+def test_a_dataset_is_mixed_as_the_recipe_says(real: SyntheticDataset, tmp_path: Path) -> None:
+    recipe = MixRecipe(StyleSwap(), 0.25, filters={"memorization": 0.01})
+    recipe.save(tmp_path / "recipe.json")
+    made = tmp_path / "pool"
+    mixed = MixedDataset.from_recipe(real, tmp_path / "recipe.json", made, device="cpu", seed=3)
+    assert (mixed.ratio, mixed.labels, mixed.seed, len(mixed)) == (0.25, "hard", 3, len(real))
+    assert mixed.pool.manifest["generator"]["family"] == "StyleSwap"
+    assert mixed.pool.manifest["filters"] == ["MemorizationFilter"]
+    assert len(mixed.pool) == 20 * 4 * 2
+    # The next time the pool is there.
+    before = (made / "images.npy").stat().st_mtime_ns
+    again = MixedDataset.from_recipe(real, recipe, made, device="cpu", seed=3)
+    assert (made / "images.npy").stat().st_mtime_ns == before
+    assert np.array_equal(again.pool.samples.images, mixed.pool.samples.images)
+
+
+def test_a_pool_made_otherwise_is_refused_and_kept(
+    real: SyntheticDataset, data: LabelledImages, tmp_path: Path
+) -> None:
+    recipe = MixRecipe(StyleSwap(cells=2), 0.25)
+    recipe.make_pool(tmp_path / "pool", data, device="cpu")
+    before = (tmp_path / "pool" / "images.npy").read_bytes()
+    for other, images, seed, named in [
+        (MixRecipe(StyleSwap(cells=4), 0.25), data, 0, "settings"),
+        (MixRecipe(RandomField(), 0.25), data, 0, "family"),
+        (recipe, data, 1, "seed"),
+        (recipe, data.subset(np.arange(2, 7)), 0, "fingerprint"),
+    ]:
+        with pytest.raises(InputError, match=f"a pool made otherwise .{named}"):
+            other.make_pool(tmp_path / "pool", images, seed=seed, device="cpu")
+    assert (tmp_path / "pool" / "images.npy").read_bytes() == before
+    with pytest.raises(InputError, match="a pool made otherwise"):
+        recipe.make_pool(tmp_path / "mine", data, device="cpu")
+
+
+def test_mixed_labels_take_a_teacher(real: SyntheticDataset, tmp_path: Path) -> None:
+    recipe = MixRecipe(StyleSwap(cells=2), 1.0, "mixed")
+    with pytest.raises(InputError, match="teacher: the recipe's labels are 'mixed'"):
+        MixedDataset.from_recipe(real, recipe, tmp_path / "pool", device="cpu")
+    assert not (tmp_path / "pool").exists()
+
+    def teacher(images: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([[0.0, np.log(3.0)]]).repeat(len(images), 1)
+
+    mixed = MixedDataset.from_recipe(real, recipe, tmp_path / "pool", teacher=teacher, device="cpu")
+    rows = np.stack([np.asarray(mixed[index][1]) for index in range(len(mixed))])
+    one_hot = np.eye(2)[np.array(mixed.targets)]
+    assert rows == pytest.approx(0.5 * one_hot + 0.5 * np.array([0.25, 0.75]))
+
+
+def test_none_leaves_the_dataset_as_it_is(
+    real: SyntheticDataset, data: LabelledImages, tmp_path: Path
+) -> None:
+    for recipe in (MixRecipe(None, recommended=False), MixRecipe(StyleSwap(), recommended=False)):
+        assert MixedDataset.from_recipe(real, recipe, tmp_path / "pool") is real
+    assert not (tmp_path / "pool").exists()
+    with pytest.raises(InputError, match="no generator"):
+        MixRecipe(None, recommended=False).make_pool(tmp_path / "pool", data)
