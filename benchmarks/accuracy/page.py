@@ -116,8 +116,9 @@ def arm_row(gain: Gain, arm: ArmResult) -> str:
     balanced = gain.protocol["metric"] == "balanced accuracy"
     held = arm.validation_balanced_accuracy if balanced else arm.validation_accuracy
     over = "baseline" if arm.gain is None else span(arm.gain)
+    name = f"{arm.name} ({len(arm.accuracy)} seeds)" if gain.given_up(arm) else arm.name
     return (
-        f"| {arm.name} | {arm.uses} | {percent(gain.scores(arm.name))} | {over} | {percent(held)} "
+        f"| {name} | {arm.uses} | {percent(gain.scores(arm.name))} | {over} | {percent(held)} "
         f"| {np.mean(arm.seconds):,.0f} |\n"
     )
 

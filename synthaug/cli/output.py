@@ -143,7 +143,7 @@ def _arms(gain: Gain, *, framed: bool) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for arm in gain.arms:
         role = _role(gain, arm)
-        table.add_row(*_cells(gain, arm, role), style="bold" if role else "")
+        table.add_row(*_cells(gain, arm, role or _given_up(gain, arm)), style="bold" * bool(role))
     return table
 
 
@@ -151,6 +151,11 @@ def _role(gain: Gain, arm: ArmResult) -> str:
     """What the arm is in this comparison, if anything."""
     roles = {gain.control: "control", gain.chosen["arm"]: "chosen", gain.baseline: "baseline"}
     return roles.get(arm.name, "")
+
+
+def _given_up(gain: Gain, arm: ArmResult) -> str:
+    """On how few seeds, where it was far behind on those."""
+    return f"{len(arm.accuracy)} seeds" if gain.given_up(arm) else ""
 
 
 def _cells(gain: Gain, arm: ArmResult, role: str) -> list[str]:

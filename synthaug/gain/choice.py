@@ -80,7 +80,7 @@ def without_synthetic(trials: Trials, base: Recipe, *, quick: bool) -> tuple[lis
     all may be that one with self-distilled labels, the last of them."""
     balanced = trials.metric == "accuracy"
     real = real_arms(base, balanced=balanced, quick=quick)
-    trials.train(real, "without synthetic images")
+    trials.race(real, "without synthetic images")
     partner = trials.best(real)
     trials.teacher = partner
     real.append(distilled_arm(partner))
@@ -103,7 +103,8 @@ def _chosen(trials: Trials, real: list[Arm], partner: Arm, synthetic: Sequence[A
 def _quick(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) -> list[Arm]:
     """Each source on top of the best arm without synthetic images."""
     arms = [synthetic_arm(source, partners[0], RATIOS[0], "hard") for source in sources]
-    trials.train(arms, "with synthetic images")
+    for group in _by_use(arms):
+        trials.race(group, "with synthetic images")
     return arms
 
 
@@ -117,17 +118,19 @@ def _staged(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) 
         for arm in bests
         for other in partners[1:]
     ]
-    trials.train(alone, "with synthetic images")
+    for arm in alone:
+        trials.race([arm], "with synthetic images", beside=_like(arm, arms))
     arms += alone
     bests = [trials.best(group) for group in _by_use(arms)]
     higher = [synthetic_arm(_source(arm), _partner(arm), RATIOS[1], "hard") for arm in bests]
-    trials.train(higher, "with synthetic images")
+    for arm in higher:
+        trials.race([arm], "with synthetic images", beside=_like(arm, arms))
     arms += higher
     trained = [arm for arm in arms if arm.uses == "synthetic"]
     if trained:
         best = trials.best(trained)
         mixed = synthetic_arm(_source(best), _partner(best), best.ratio, "mixed")
-        trials.train([mixed], "with synthetic images")
+        trials.race([mixed], "with synthetic images", beside=trained)
         arms.append(mixed)
     return arms
 
@@ -135,7 +138,8 @@ def _staged(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) 
 def _full(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) -> list[Arm]:
     """All of sources × partners × ratios × label rules."""
     arms = every_arm(sources, partners, RATIOS)
-    trials.train(arms, "with synthetic images")
+    for group in _by_use(arms):
+        trials.race(group, "with synthetic images")
     return arms
 
 
@@ -145,6 +149,10 @@ _SEARCH = {"quick": _quick, "staged": _staged, "full": _full}
 def _by_use(arms: Sequence[Arm]) -> list[list[Arm]]:
     groups = [[arm for arm in arms if arm.uses == use] for use in ("synthetic", "control")]
     return [group for group in groups if group]
+
+
+def _like(arm: Arm, arms: Sequence[Arm]) -> list[Arm]:
+    return [each for each in arms if each.uses == arm.uses]
 
 
 def _partner(arm: Arm) -> Arm:

@@ -131,7 +131,9 @@ class _Measured:
 def _open_test(measured: _Measured, test: LabelledImages, precision: float | None) -> Gain:
     """Score every arm on the test images; nothing from here on changes a choice."""
     trials, choices = measured.trials, measured.choices
-    scores = {arm: [trials.test(arm, s, test) for s in trials.seeds] for arm in choices.arms}
+    scores = {
+        arm: [trials.test(arm, seed, test) for seed in trials.seeds_of(arm)] for arm in choices.arms
+    }
     gain = gain_of(trials, scores, choices.chosen, choices.baseline)
     if precision is not None:
         _add_seeds(trials, choices, test, scores, gain, precision)

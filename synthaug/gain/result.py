@@ -79,6 +79,10 @@ class Gain:
         balanced = self.protocol["metric"] == "balanced accuracy"
         return arm.balanced_accuracy if balanced else arm.accuracy
 
+    def given_up(self, arm: ArmResult) -> bool:
+        """Whether the arm was far behind on the first seeds and not trained on the others."""
+        return len(arm.accuracy) < len(self.scores(self.baseline))
+
     def to_json(self) -> dict[str, Any]:
         """The contract that users script against; see the reference."""
         value = asdict(replace(self, pictures=None), dict_factory=_without_pictures)

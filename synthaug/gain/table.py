@@ -30,12 +30,13 @@ def gain_of(
 
 
 def arm_table(trials: Trials, choices: Choices, scores: TestScores) -> list[ArmResult]:
-    """Every arm against the baseline, over the seeds that all arms share."""
-    count = len(trials.seeds)
-    reference = points(trials, scores[choices.baseline])[:count]
+    """Every arm against the baseline, over the seeds that it shares with all that were not given
+    up."""
+    reference = points(trials, scores[choices.baseline])
+    counts = {arm: len(trials.seeds_of(arm)) for arm in choices.arms}
     differences = {
-        arm: list(points(trials, scores[arm])[:count] - reference)
-        for arm in choices.arms
+        arm: list(points(trials, scores[arm])[:count] - reference[:count])
+        for arm, count in counts.items()
         if arm != choices.baseline
     }
     corrected = holm([paired_p_value(each) for each in differences.values()])
@@ -53,7 +54,8 @@ def _arm_result(
     differences: list[float] | None,
     p_holm: float | None,
 ) -> ArmResult:
-    held = [trials.held(arm, seed) for seed in trials.seeds]
+    seeds = trials.seeds_of(arm)
+    held = [trials.held(arm, seed) for seed in seeds]
     return ArmResult(
         name=arm.name,
         synthetic=arm.source is not None,
@@ -64,7 +66,7 @@ def _arm_result(
         validation_accuracy=[accuracy for accuracy, _ in held],
         validation_balanced_accuracy=[balanced for _, balanced in held],
         per_class=[[float(v) if np.isfinite(v) else None for v in s.per_class] for s in scores],
-        seconds=[round(trials.seconds(arm, seed), 2) for seed in trials.seeds],
+        seconds=[round(trials.seconds(arm, seed), 2) for seed in seeds],
         gain=None if differences is None else paired_interval(differences),
         p_holm=p_holm,
     )

@@ -105,4 +105,5 @@ def _tags(gain: Gain, arm: ArmResult) -> list[str]:
         "best control": gain.control,
         "best with synthetic images": gain.chosen["arm"],
     }
-    return [role for role, name in roles.items() if name == arm.name]
+    tags = [role for role, name in roles.items() if name == arm.name]
+    return [*tags, f"given up after {len(arm.accuracy)} seeds"] if gain.given_up(arm) else tags
