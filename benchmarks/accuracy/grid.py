@@ -10,6 +10,10 @@ benchmarks/accuracy/results, so that a run can be stopped at any time and goes o
 one with more seeds or other generators trains only what is new. A set or a size that is named is
 measured again.
 
+With `--peers` pythae's VAE is measured in place of our generators, beside the same arms without
+synthetic images, which are not trained again (how to install it stands in
+benchmarks/peers/pythae_pool.py); the results are beside ours, in peers/.
+
 A class that has fewer images than asked for gives all that it has; of the others, the same images
 are then taken for all seeds.
 """
@@ -47,12 +51,14 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", help=f"default: all of {', '.join(SETS)}")
     parser.add_argument("--per-class", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--peers", action="store_true")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/synthaug/grid"))
     options = parser.parse_args()
     for name in options.sets or SETS:
         for count in options.per_class:
-            target = RESULTS / f"{name}-{count}.json"
+            folder = RESULTS / "peers" if options.peers else RESULTS
+            target = folder / f"{name}-{count}.json"
             if options.sets or not target.exists():
                 print(f"{name}, {count} a class", flush=True)
                 measure(options, name, count, target)
@@ -66,7 +72,7 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
         at_most(train, count) if scarce else train,
         read_images(path, split="test"),
         validation=read_images(path, split="val") if "val" in splits_of(path) else None,
-        sources=sources(),
+        sources=peers() if options.peers else sources(),
         seeds=options.seeds,
         per_class=None if scarce else count,
         jobs=options.jobs,
@@ -77,10 +83,10 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
     )
     if scarce:
         gain.protocol["caveats"].append(f"at most {count} images a class, all where it has fewer")
-    asked = f"--sets {name} --per-class {count} --seeds {options.seeds}"
+    asked = f"--sets {name} --per-class {count} --seeds {options.seeds}{' --peers' * options.peers}"
     folder = shlex.quote(str(options.folder))
     gain.protocol["command"] = f"python benchmarks/accuracy/grid.py {folder} {asked}"
-    RESULTS.mkdir(exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     gain.save(target)
     print(gain.sentence(), flush=True)
 
@@ -91,6 +97,14 @@ def sources() -> list[Source]:
         *default_sources(),
         Source("nuisance-swap", ConditionalVAE()),
     ]
+
+
+def peers() -> list[Source]:
+    """pythae's VAE, one a class, sampled from a Gaussian mixture of its codes."""
+    sys.path.append(str(Path(__file__).parent.parent / "peers"))
+    from pythae_generator import PythaeVAE
+
+    return [Source("pythae", PythaeVAE())]
 
 
 def at_most(train: LabelledImages, count: int) -> LabelledImages:

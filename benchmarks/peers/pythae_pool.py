@@ -15,13 +15,11 @@ alike. Trained on a GPU where there is one.
 
 import argparse
 import logging
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
-from pythae.samplers import GaussianMixtureSampler
-from pythae_vae import OURS, train_pythae
+from pythae_vae import OURS, sample_pythae
 
 from synthaug import read_images
 from synthaug.images import to_float, to_pil, to_stored
@@ -47,29 +45,18 @@ def main() -> None:
         data = data.subset(draw_subset(data, options.per_class, seed=options.seed))
     for label, name in enumerate(data.classes):
         real = to_float(data.images[data.labels == label])
-        made = to_stored(make(real, options), data.images.dtype)
-        write(made, options.output / name)
-        print(f"{name}: {len(made)} images, learnt from {len(real)}", flush=True)
-
-
-def make(real: torch.Tensor, options: argparse.Namespace) -> torch.Tensor:
-    """Images (M, C, H, W) in [0, 1] of the class of `real` (N, C, H, W)."""
-    real = real.clone()
-    real[real == real.max()] = 1  # pythae's sampler refuses images of which none reaches 1
-    with tempfile.TemporaryDirectory() as scratch:
-        model = train_pythae(
+        images = sample_pythae(
             real,
+            options.each,
             steps=options.steps,
             batch_size=options.batch_size,
             seed=options.seed,
             device="cuda" if torch.cuda.is_available() else "cpu",
-            output=scratch,
             loss=options.loss,
         )
-    sampler = GaussianMixtureSampler(model)
-    sampler.fit(real)
-    made: torch.Tensor = sampler.sample(options.each)
-    return made
+        made = to_stored(images, data.images.dtype)
+        write(made, options.output / name)
+        print(f"{name}: {len(made)} images, learnt from {len(real)}", flush=True)
 
 
 def write(images: np.ndarray, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """pythae's VAE with the layers of our encoder and decoder."""
 
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,6 +10,7 @@ from pythae.models import VAE, VAEConfig
 from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.pipelines import TrainingPipeline
+from pythae.samplers import GaussianMixtureSampler, GaussianMixtureSamplerConfig
 from pythae.trainers import BaseTrainerConfig, training_callbacks
 from torch import Tensor
 
@@ -17,6 +19,7 @@ from synthaug.generators.networks import ConditionalDecoder, ConditionalEncoder
 
 training_callbacks.tqdm = partial(training_callbacks.tqdm, disable=True)  # a line for each epoch
 OURS = ConditionalVAE()  # its sizes and learning rate
+COMPONENTS = 10  # pythae's own number
 
 
 class Encoder(BaseEncoder):
@@ -85,3 +88,34 @@ def train_pythae(
     callbacks = [] if after_step is None else [_AfterStep(after_step)]
     TrainingPipeline(model, config)(images, callbacks=callbacks)
     return model
+
+
+def sample_pythae(
+    real: Tensor,
+    count: int,
+    *,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    device: str,
+    loss: str = "bce",
+) -> Tensor:
+    """New images (count, C, H, W) in [0, 1], decoded from a Gaussian mixture of the codes of the
+    images (N, C, H, W) of one class that a VAE learned from."""
+    real = real.clone()
+    real[real == real.max()] = 1  # pythae's sampler refuses images of which none reaches 1
+    with tempfile.TemporaryDirectory() as scratch:
+        model = train_pythae(
+            real,
+            steps=steps,
+            batch_size=batch_size,
+            seed=seed,
+            device=device,
+            output=scratch,
+            loss=loss,
+        )
+    mixture = GaussianMixtureSamplerConfig(n_components=min(COMPONENTS, len(real)))
+    sampler = GaussianMixtureSampler(model, mixture)
+    sampler.fit(real)
+    made: Tensor = sampler.sample(count)
+    return made
