@@ -4,7 +4,12 @@ All take float32 (B, C, H, W) in [0, 1] and return logits (B, K): how pixels are
 part of the network, so that a trained one can be used anywhere.
 """
 
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +18,7 @@ from torch.nn import functional as F
 from synthaug.errors import InputError
 
 TIMM = "timm:"
+PRETRAINED = "pretrained"
 WIDTHS = (32, 64, 128)
 
 
@@ -26,18 +32,37 @@ class Standardize(nn.Module):
 
 
 class Normalize(nn.Module):
-    """All images shifted and scaled by the same two numbers, taken from the training images."""
+    """All images shifted and scaled by the same numbers: two, or two a channel."""
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, mean: float, deviation: float) -> None:
+    def __init__(self, mean: float | Sequence[float], deviation: float | Sequence[float]) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(mean))
-        self.register_buffer("deviation", torch.tensor(max(deviation, 0.01)))
+        self.register_buffer("mean", _of_channels(mean))
+        self.register_buffer("deviation", _of_channels(deviation).clamp(min=0.01))
 
     def forward(self, images: Tensor) -> Tensor:
         return (images - self.mean) / self.deviation
+
+
+def _of_channels(numbers: float | Sequence[float]) -> Tensor:
+    made = torch.tensor(numbers)
+    return made.view(-1, 1, 1) if made.ndim else made
+
+
+class Resize(nn.Module):
+    """Images brought to one side, larger ones smoothed first."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, images: Tensor) -> Tensor:
+        size = (self.side, self.side)
+        return F.interpolate(
+            images, size, mode="bilinear", antialias=True, align_corners=False
+        ).clamp(0, 1)
 
 
 class ResidualBlock(nn.Module):
@@ -97,30 +122,124 @@ def _convolution(channels: int, width: int, stride: int) -> list[nn.Module]:
     return [convolution, nn.BatchNorm2d(width), nn.ReLU()]
 
 
-def build_classifier(
-    name: str, image_shape: tuple[int, int, int], classes: int, normalization: nn.Module
-) -> nn.Module:
-    """An untrained network: "resnet" (`SmallResNet`) or "timm:NAME".
+@dataclass(frozen=True)
+class Backbone:
+    """Which network classifies, and what it starts from.
 
-    image_shape: (C, H, W) of the images that it will see.
+    name: "resnet" (`SmallResNet`), or "timm:NAME".
+    weights: None for random ones; "pretrained" for those that timm downloads; or a file of them,
+        .safetensors or .pth, under timm's names. Images are then normalised as it was trained with.
+    size: the side that images are brought to within the network; None leaves them as they are.
 
-    Raises `InputError` for a name that neither knows.
+    >>> Backbone.of("timm:resnet10t")
+    Backbone(name='timm:resnet10t', weights=None, size=None)
     """
-    if name.startswith(TIMM):
-        network = _timm_network(name.removeprefix(TIMM), image_shape[0], classes)
-    elif name == "resnet":
-        network = SmallResNet(image_shape, classes)
-    else:
-        raise InputError(f"classifier: expected 'resnet' or 'timm:NAME', got {name!r}")
-    return nn.Sequential(normalization, network)
+
+    name: str = "resnet"
+    weights: str | None = None
+    size: int | None = None
+
+    @classmethod
+    def of(cls, given: "str | Backbone") -> "Backbone":
+        """A name alone means random weights."""
+        return cls(given) if isinstance(given, str) else given
+
+    def __post_init__(self) -> None:
+        if self.size is not None and not 8 <= self.size <= 512:
+            raise InputError(f"classifier size: expected 8 to 512 pixels, got {self.size}")
+        if self.weights is None:
+            return
+        if not self.name.startswith(TIMM):
+            raise InputError(
+                f"classifier weights: are for timm's networks; expected 'timm:NAME', got "
+                f"{self.name!r}"
+            )
+        if self.weights != PRETRAINED and not Path(self.weights).is_file():
+            raise InputError(f"classifier weights: no such file: {self.weights}")
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a result says of it; weights and size only where they are given."""
+        given = {"classifier_weights": self.weights, "classifier_size": self.size}
+        return {"classifier": self.name, **{k: v for k, v in given.items() if v is not None}}
+
+    @property
+    def identity(self) -> str:
+        """What tells its trainings from those of another, the content of a file included."""
+        told = repr((self.name, self.size))
+        if self.weights is None or self.weights == PRETRAINED:
+            return f"{told} {self.weights}"
+        content = Path(self.weights).read_bytes()
+        return f"{told} {hashlib.blake2b(content, digest_size=8).hexdigest()}"
+
+    def build(
+        self,
+        image_shape: tuple[int, int, int],
+        classes: int,
+        normalization: nn.Module,
+        *,
+        empty: bool = False,
+    ) -> nn.Sequential:
+        """The network behind its normalisation; `empty` leaves out weights, to load others into.
+
+        image_shape: (C, H, W) of the images that it will see.
+
+        Raises `InputError` for a name or weights that timm does not know.
+        """
+        channels, height, width = image_shape
+        if self.name.startswith(TIMM):
+            weights = None if empty else self.weights
+            network = _timm_network(self.name.removeprefix(TIMM), channels, classes, weights)
+        elif self.name == "resnet":
+            seen = (channels, self.size or height, self.size or width)
+            network = SmallResNet(seen, classes)
+        else:
+            raise InputError(f"classifier: expected 'resnet' or 'timm:NAME', got {self.name!r}")
+        if self.weights is not None:
+            normalization = _as_pretrained(network, channels)
+        if self.size is not None:
+            normalization = nn.Sequential(Resize(self.size), normalization)
+        return nn.Sequential(normalization, network)
 
 
-def _timm_network(name: str, channels: int, classes: int) -> nn.Module:
+def head_of(network: nn.Module) -> nn.Module:
+    """The last layer of a network that `Backbone.build` made."""
+    inner: Any = network[1]  # type: ignore[index]
+    head: nn.Module = inner.head if isinstance(inner, SmallResNet) else inner.get_classifier()
+    return head
+
+
+def _timm_network(name: str, channels: int, classes: int, weights: str | None) -> nn.Module:
     import timm
 
     if not timm.is_model(name):
         close = get_close_matches(name, timm.list_models(), n=5)
         hint = f"; close to it: {', '.join(close)}" if close else ""
         raise InputError(f"classifier: timm knows no model {name!r}{hint}")
-    network: nn.Module = timm.create_model(name, num_classes=classes, in_chans=channels)
+    file = {} if weights in (None, PRETRAINED) else {"file": weights}
+    try:
+        network: nn.Module = timm.create_model(
+            name,
+            pretrained=weights is not None,
+            pretrained_cfg_overlay=file,
+            num_classes=classes,
+            in_chans=channels,
+        )
+    except Exception as error:
+        if weights is None:
+            raise
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"classifier weights: timm could not load {weights!r} into {name} ({said}); expected a "
+            "file of that network's weights under timm's names, or 'pretrained' where the network "
+            "can be reached"
+        ) from None
     return network
+
+
+def _as_pretrained(network: nn.Module, channels: int) -> Normalize:
+    facts: Any = network.pretrained_cfg
+    mean, deviation = torch.tensor(facts["mean"]), torch.tensor(facts["std"])
+    if channels != len(mean):
+        return Normalize(float(mean.mean()), float(deviation.mean()))
+    return Normalize(mean.tolist(), deviation.tolist())

@@ -74,6 +74,7 @@ class Recipe:
     label_smoothing: share of each label that is spread over all classes.
     logit_adjustment: how many times the logarithm of a class's share of the real images is added
         to its logit in the loss, which asks for larger margins of rare classes (Menon et al. 2021).
+    frozen: whether the last layer alone learns, from the features of a pretrained network.
     """
 
     policy: str = "shift"
@@ -85,6 +86,7 @@ class Recipe:
     weight_decay: float = 2e-3
     label_smoothing: float = 0.0
     logit_adjustment: float = 0.0
+    frozen: bool = False
 
     def __post_init__(self) -> None:
         for name, known in (("policy", POLICIES), ("automatic", AUTOMATIC), ("mix", MIXES)):

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import update_bn
 
 from synthaug.classifiers.batches import Batches
-from synthaug.classifiers.networks import Normalize, Standardize, build_classifier
+from synthaug.classifiers.networks import Backbone, Normalize, Standardize, head_of
 from synthaug.classifiers.recipes import Recipe
 from synthaug.errors import InputError
 from synthaug.generators.settings import expect_count
@@ -38,7 +38,7 @@ def train_classifier(
     synthetic: Samples | None = None,
     ratio: float = 0.5,
     soft_labels: np.ndarray | None = None,
-    classifier: str = "resnet",
+    classifier: str | Backbone = "resnet",
     steps: int = 1000,
     batch_size: int = 64,
     seed: int = 0,
@@ -52,7 +52,7 @@ def train_classifier(
     synthetic: images mixed in: in every batch `round(ratio * batch_size)` images, at random
         places, are replaced by synthetic ones of the same class. Where `synthetic` holds soft
         labels, those are learned.
-    classifier: "resnet" or "timm:NAME".
+    classifier: "resnet", "timm:NAME", or a `Backbone` with weights to start from.
     recipe: how to augment and regularise (default `Recipe()`).
 
     Returns the network with averaged weights, which maps float32 (B, C, H, W) in [0, 1] to logits
@@ -74,29 +74,45 @@ def train_classifier(
     where = resolve_device(device)
     classes = len(train.classes)
     with torch_stream(seed, "build"):
-        network = build_classifier(
-            classifier, train.image_shape, classes, _normalization(train, recipe)
-        )
+        backbone = Backbone.of(classifier)
+        network = backbone.build(train.image_shape, classes, _normalization(train, recipe))
     network = network.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
     batches = Batches(train, soft_labels, synthetic, ratio, recipe, batch_size, seed, where)
 
     counts = torch.as_tensor(train.counts, dtype=torch.float32, device=where).clamp(min=1)
     margins = recipe.logit_adjustment * (counts / counts.sum()).log()
 
+    learning: nn.Module = network
+    if recipe.frozen:
+        learning = head_of(network)
+        network.requires_grad_(False)
+        learning.requires_grad_(True)
+
     def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
+        if recipe.frozen:
+            network.eval()  # its statistics are those of the images it was trained on
         logits = network(images.contiguous(memory_format=torch.channels_last)).float()
         return F.cross_entropy(logits + margins, labels, label_smoothing=recipe.label_smoothing)
 
     optimizer = torch.optim.SGD(
-        network.parameters(),
+        learning.parameters(),
         lr=recipe.learning_rate,
         momentum=0.9,
         nesterov=True,
         weight_decay=recipe.weight_decay,
     )
     made = (None,) * 4 if synthetic is None else tuple(vars(synthetic).values())
-    given = (classifier, recipe, train.fingerprint, seed, ratio, steps, batch_size, soft_labels)
+    given = (
+        backbone.identity,
+        recipe,
+        train.fingerprint,
+        seed,
+        ratio,
+        steps,
+        batch_size,
+        soft_labels,
+    )
     identity = "" if checkpoint is None else f"classifier {_identity(*given, *made)}"
     file = None if checkpoint is None else Path(checkpoint)
     averaged = optimize(
@@ -106,6 +122,8 @@ def train_classifier(
         Schedule(steps, warmup=min(50, steps // 10)),
         Run(seed, where, identity, file, progress),
     )
+    if recipe.frozen:
+        return averaged.eval()
     # Averaged weights do not belong to averaged statistics of the activations: take those anew.
     with torch.no_grad(), mixed_precision(where):
         update_bn(_last(batches, steps, seed, where), averaged)

@@ -9,10 +9,13 @@ from typing import Annotated
 import joblib
 import typer
 
-from synthaug.classifiers import POLICIES, Recipe
+from synthaug.classifiers import POLICIES, Backbone, Recipe
 from synthaug.cli.generators import TRAINED, Family, build
 from synthaug.cli.options import (
     DATA_FORMS,
+    ClassifierName,
+    ClassifierSize,
+    ClassifierWeights,
     Device,
     ImageSize,
     Json,
@@ -97,9 +100,9 @@ def gain(
         Search | None,
         typer.Option(help="How widely to search for the best way of mixing. Default: staged."),
     ] = None,
-    classifier: Annotated[
-        str, typer.Option(metavar="NAME", help='"resnet" (small, from scratch) or "timm:NAME".')
-    ] = "resnet",
+    classifier: ClassifierName = "resnet",
+    classifier_weights: ClassifierWeights = None,
+    classifier_size: ClassifierSize = None,
     policy: Annotated[
         str | None,
         typer.Option(metavar="NAME", help=f"Fix the geometry, not tune it: {', '.join(POLICIES)}."),
@@ -178,7 +181,7 @@ def gain(
             seed=seed,
             precision=precision,
             per_class=DEMO_IMAGES if demo and per_class is None else per_class,
-            classifier=classifier,
+            classifier=Backbone(classifier, classifier_weights, classifier_size),
             recipe=training,
             policy=policy,
             steps=DEMO_STEPS if demo and steps is None else steps,

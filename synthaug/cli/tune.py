@@ -9,10 +9,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from synthaug.classifiers import POLICIES
+from synthaug.classifiers import POLICIES, Backbone
 from synthaug.cli.gain import BATCH, CACHE, jobs_on
 from synthaug.cli.generators import Family
 from synthaug.cli.options import (
+    ClassifierName,
+    ClassifierSize,
+    ClassifierWeights,
     Data,
     Device,
     ImageSize,
@@ -68,9 +71,9 @@ def tune(
             metavar="N", min=2, help="Repetitions of a proposal; as many others check the winner."
         ),
     ] = 3,
-    classifier: Annotated[
-        str, typer.Option(metavar="NAME", help='"resnet" (small, from scratch) or "timm:NAME".')
-    ] = "resnet",
+    classifier: ClassifierName = "resnet",
+    classifier_weights: ClassifierWeights = None,
+    classifier_size: ClassifierSize = None,
     policy: Annotated[
         str | None,
         typer.Option(metavar="NAME", help=f"Fix the geometry, not tune it: {', '.join(POLICIES)}."),
@@ -133,7 +136,7 @@ def tune(
             seeds=seeds,
             seed=seed,
             per_class=per_class,
-            classifier=classifier,
+            classifier=Backbone(classifier, classifier_weights, classifier_size),
             policy=policy,
             steps=steps,
             batch_size=batch_size,

@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
-from synthaug.classifiers import build_classifier, predict, train_classifier
+from synthaug.classifiers import Backbone, predict, train_classifier
 from synthaug.classifiers.networks import Normalize, Standardize
 from synthaug.files import (
     MANIFEST,
@@ -54,7 +54,7 @@ class Study:
     train: LabelledImages
     validation: LabelledImages | None
     per_class: int | None
-    classifier: str
+    classifier: Backbone
     batch_size: int
     device: str
     directory: Path = Path()
@@ -72,7 +72,7 @@ class Study:
             self.train.fingerprint,
             None if self.validation is None else self.validation.fingerprint,
             self.per_class,
-            self.classifier,
+            self.classifier.identity,
             self.batch_size,
             self.device,
             versions(),
@@ -143,7 +143,8 @@ def load_network(study: Study, cell: Cell) -> nn.Module:
     weights = load_file(cell.directory(study) / "weights.safetensors")
     normalization = Standardize() if cell.arm.recipe.standardize else Normalize(0.0, 1.0)
     classes = len(study.train.classes)
-    network = build_classifier(study.classifier, study.train.image_shape, classes, normalization)
+    shape = study.train.image_shape
+    network = study.classifier.build(shape, classes, normalization, empty=True)
     network.load_state_dict(weights)
     return network.eval()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from synthaug.classifiers import Recipe
+from synthaug.classifiers import Backbone, Recipe
 from synthaug.errors import InputError
 from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm, Source, default_sources
@@ -43,7 +43,7 @@ def measure_gain(
     seed: int = 0,
     precision: float | None = None,
     per_class: int | None = None,
-    classifier: str = "resnet",
+    classifier: str | Backbone = "resnet",
     recipe: Recipe | None = None,
     policy: str | None = None,
     steps: int | None = None,
@@ -72,7 +72,8 @@ def measure_gain(
     precision: add seeds until the interval's half width is at most so many percentage points, by
         Stein's two-stage rule, up to 60 seeds.
     per_class: train on so many images a class, drawn anew for each seed.
-    classifier: "resnet" or "timm:NAME".
+    classifier: "resnet", "timm:NAME", or a `Backbone` with weights to start from, which are then
+        fine-tuned, or only its last layer, as validation images favour.
     recipe, policy, steps: fix the training recipe, its geometry alone, or the number of optimiser
         steps; what is not fixed is tuned on validation images before any arm is compared.
     jobs: processes side by side, each on one thread.
@@ -103,7 +104,7 @@ def measure_gain(
     if not wanted:
         raise InputError("sources: expected at least one generator or a pool")
     given = None if mix is None else given_by(mix)
-    study = Study(train, validation, per_class, classifier, batch_size, device)
+    study = Study(train, validation, per_class, Backbone.of(classifier), batch_size, device)
     numbers = list(range(seed, seed + seeds))
     with opened(study, numbers, cache=cache, keep=keep, jobs=jobs, report=report) as trials:
         tuning = tune(trials, recipe, policy, steps)
@@ -281,7 +282,7 @@ def _protocol(
         "steps": tuning.steps,
         "batch_size": study.batch_size,
         "device": study.device,
-        "classifier": study.classifier,
+        **study.classifier.facts,
         "recipe": asdict(tuning.recipe),
         "validation": apart,
         "search": measured.search,

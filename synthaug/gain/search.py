@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from synthaug.classifiers import Recipe
+from synthaug.classifiers import Backbone, Recipe
 from synthaug.errors import InputError
 from synthaug.gain.arms import Arm
 from synthaug.gain.cells import Report, Study
@@ -61,7 +61,7 @@ def search_mix(
     seeds: int = 3,
     seed: int = 0,
     per_class: int | None = None,
-    classifier: str = "resnet",
+    classifier: str | Backbone = "resnet",
     recipe: Recipe | None = None,
     policy: str | None = None,
     steps: int | None = None,
@@ -90,7 +90,7 @@ def search_mix(
     unknown = [each for each in families if each not in FAMILIES]
     if unknown or not families:
         raise InputError(f"families: expected some of {', '.join(FAMILIES)}, got {unknown}")
-    study = Study(train, validation, per_class, classifier, batch_size, device)
+    study = Study(train, validation, per_class, Backbone.of(classifier), batch_size, device)
     numbers = list(range(seed, seed + seeds))
     with opened(study, numbers, cache=cache, keep=keep, jobs=jobs, report=report) as trials:
         began = time.monotonic()
@@ -124,7 +124,7 @@ def search_mix(
                 "check": round(time.monotonic() - searched, 1),
             },
         }
-        setting = {"classifier": classifier, "steps": tuning.steps, "batch_size": batch_size}
+        setting = {**study.classifier.facts, "steps": tuning.steps, "batch_size": batch_size}
         return recipe_of(best, baseline, setting, told, recommended=recommended)
 
 

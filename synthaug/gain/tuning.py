@@ -26,6 +26,12 @@ CANDIDATES: dict[str, tuple[Any, ...]] = {
     "learning_rate": (0.1, 0.05, 0.2),
     "policy": ("shift", "shift-flip", "rotate-scale", "rotate-scale-flip"),
 }
+FINE_TUNING: dict[str, tuple[Any, ...]] = {  # of a network that starts from weights
+    "frozen": (False, True),
+    "learning_rate": (1e-2, 3e-3, 3e-2, 1e-1),
+    "weight_decay": (1e-3, 1e-4),
+    "policy": CANDIDATES["policy"],
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,8 @@ def tune(trials: Trials, recipe: Recipe | None, policy: str | None, steps: int |
     tried: list[dict[str, Any]] = []
     if recipe is None:
         fixed = {} if policy is None else {"policy": (policy,)}
-        recipe = _tune_recipe(trials, {**CANDIDATES, **fixed}, steps or TUNING_STEPS, tried)
+        usual = CANDIDATES if trials.study.classifier.weights is None else FINE_TUNING
+        recipe = _tune_recipe(trials, {**usual, **fixed}, steps or TUNING_STEPS, tried)
     if steps is None:
         steps = _tune_steps(trials, recipe, tried)
     return Tuning(recipe, steps, tried)

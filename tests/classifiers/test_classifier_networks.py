@@ -1,12 +1,20 @@
 """The small network in every size, and timm's by name."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
-from synthaug.classifiers import build_classifier
-from synthaug.classifiers.networks import Normalize, Standardize
+from synthaug.classifiers import Backbone, Recipe, evaluate, train_classifier
+from synthaug.classifiers.networks import Normalize, Resize, Standardize, head_of
 from synthaug.errors import InputError
+from synthaug.images import LabelledImages
+
+NAME = "timm:resnet10t"
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -15,7 +23,7 @@ from synthaug.errors import InputError
     [(8, 8), (16, 16), (28, 28), (32, 32), (64, 64), (20, 36), (36, 20), (8, 200), (256, 256)],
 )
 def test_every_size_builds_and_learns(channels: int, height: int, width: int) -> None:
-    network = build_classifier("resnet", (channels, height, width), 5, Standardize())
+    network = Backbone().build((channels, height, width), 5, Standardize())
     images = torch.rand(2, channels, height, width)
     logits = network(images)
     assert logits.shape == (2, 5)
@@ -46,7 +54,7 @@ def test_normalized_images_keep_their_differences() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_timm_networks_work(channels: int) -> None:
-    network = build_classifier("timm:resnet10t", (channels, 32, 32), 4, nn.Identity())
+    network = Backbone(NAME).build((channels, 32, 32), 4, nn.Identity())
     assert network.eval()(torch.rand(2, channels, 32, 32)).shape == (2, 4)
 
 
@@ -61,4 +69,97 @@ def test_timm_networks_work(channels: int) -> None:
 )
 def test_unknown_names_are_refused(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        build_classifier(name, (3, 32, 32), 4, nn.Identity())
+        Backbone(name).build((3, 32, 32), 4, nn.Identity())
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some weights of timm's network, of 1,000 classes and three channels."""
+    torch.manual_seed(5)
+    path = tmp_path_factory.mktemp("weights") / "resnet10t.safetensors"
+    save_file(timm.create_model("resnet10t").state_dict(), path)
+    return path
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_weights_are_loaded_all_but_the_last_layer(weights: Path, channels: int) -> None:
+    backbone = Backbone(NAME, str(weights))
+    network = backbone.build((channels, 32, 32), 4, Standardize())
+    torch.manual_seed(5)
+    source = timm.create_model("resnet10t")
+    pairs = zip(network[1].named_parameters(), source.parameters(), strict=True)
+    for (name, ours), theirs in pairs:
+        if name.startswith("fc."):
+            assert ours.shape[0] == 4
+        elif name == "conv1.0.weight" and channels == 1:
+            assert torch.allclose(ours, theirs.sum(1, keepdim=True), atol=1e-5)
+        else:
+            assert torch.equal(ours, theirs), name
+    # Images are normalised as they were where it was trained, on whatever recipe.
+    images = torch.rand(2, channels, 32, 32)
+    mean, deviation = (torch.tensor(source.pretrained_cfg[k]) for k in ("mean", "std"))
+    if channels == 3:
+        expected = (images - mean.view(3, 1, 1)) / deviation.view(3, 1, 1)
+    else:
+        expected = (images - mean.mean()) / deviation.mean()
+    assert torch.allclose(network[0](images), expected, atol=1e-6)
+    empty = backbone.build((channels, 32, 32), 4, Standardize(), empty=True)
+    assert empty.state_dict().keys() == network.state_dict().keys()
+    assert not torch.equal(empty[1].conv1[0].weight, network[1].conv1[0].weight)
+
+
+def test_images_are_brought_to_the_size_that_is_asked_for() -> None:
+    images = torch.rand(2, 3, 12, 20)
+    assert Resize(32)(images).shape == (2, 3, 32, 32)
+    assert torch.allclose(Resize(16)(torch.full((1, 1, 40, 40), 0.3)), torch.tensor(0.3))
+    for backbone in (Backbone("resnet", size=24), Backbone(NAME, size=32)):
+        network = backbone.build((3, 12, 20), 4, Standardize())
+        assert network.eval()(images).shape == (2, 4)
+
+
+def test_a_linear_probe_changes_the_last_layer_alone(weights: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (24, 1, 16, 16), dtype=np.uint8)
+    images[12:] //= 3
+    data = LabelledImages(images, np.repeat([0, 1], 12), ["a", "b"])
+    recipe = Recipe(policy="none", learning_rate=0.5, frozen=True)
+    backbone = Backbone(NAME, str(weights), size=32)
+    network = train_classifier(
+        data, recipe=recipe, classifier=backbone, steps=30, batch_size=8, device="cpu"
+    )
+    start = backbone.build(data.image_shape, 2, Standardize()).state_dict()
+    for name, tensor in network.state_dict().items():
+        if "1.fc." in name:
+            assert not torch.equal(tensor, start[name])
+        elif "num_batches" not in name:
+            assert torch.allclose(tensor, start[name], atol=1e-6), name
+    assert evaluate(network, data, device="cpu").accuracy > 0.9
+
+
+@pytest.mark.parametrize("name", ["resnet", NAME])
+def test_the_last_layer_gives_one_number_a_class(name: str) -> None:
+    head = head_of(Backbone(name).build((3, 32, 32), 7, Standardize()))
+    assert isinstance(head, nn.Linear) and head.out_features == 7
+
+
+def test_weights_that_do_not_fit_are_refused(weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        Backbone(NAME, str(tmp_path / "none.pth"))
+    with pytest.raises(InputError, match="expected 'timm:NAME', got 'resnet'"):
+        Backbone("resnet", str(weights))
+    with pytest.raises(InputError, match="8 to 512"):
+        Backbone(size=4)
+    (tmp_path / "text.pth").write_text("not weights")
+    for name, file in (("timm:resnet18", weights), (NAME, tmp_path / "text.pth")):
+        with pytest.raises(InputError, match=r"timm could not load .* expected a file"):
+            Backbone(name, str(file)).build((3, 32, 32), 4, Standardize())
+
+
+def test_its_identity_is_that_of_the_weights(weights: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(weights.read_bytes())
+    same = Backbone(NAME, str(weights)).identity
+    assert Backbone(NAME, str(copy)).identity == same
+    save_file({"x": torch.zeros(1)}, copy)
+    others = [Backbone(NAME, str(copy)), Backbone(NAME), Backbone(NAME, str(weights), 64)]
+    assert len({same, *(each.identity for each in others)}) == 4
