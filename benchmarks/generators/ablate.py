@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import EACH, judged_alone
+from measure import EACH, judged_alone, least_diversity
 
 from synthaug import LabelledImages, read_images
 from synthaug.generators import FAMILIES, Generator
-from synthaug.generators.watching import VARIETY, diversity
 from synthaug.reading import draw_subset
 from synthaug.training import resolve_device
 from synthaug.versions import versions
@@ -106,7 +105,7 @@ def main() -> None:
                 made = LabelledImages(samples.images, samples.labels, train.classes)
                 row |= {
                     "accuracy": judged_alone(made, test, options.steps, seed),
-                    "diversity": round(float(diversity(generator.sample(VARIETY), few).min()), 4),
+                    "diversity": least_diversity(generator, few),
                     "class_from_code": generator.card.get("class_from_code"),
                 }
                 print(row, flush=True)

@@ -32,9 +32,10 @@ from synthaug import (
     train_classifier,
 )
 from synthaug.classifiers import predict
-from synthaug.generators import FAMILIES
+from synthaug.generators import FAMILIES, Generator
 from synthaug.generators.trained import Trained
 from synthaug.generators.training_set import SCOPES
+from synthaug.generators.watching import VARIETY, diversity
 from synthaug.metrics import extract_features
 from synthaug.reading import draw_subset
 from synthaug.training import resolve_device
@@ -90,6 +91,7 @@ def main() -> None:
                 "settings": settings,
                 "fit_seconds": round(fitted - start, 1),
                 "images_a_second": round(len(made) / (sampled - fitted)),
+                "diversity": least_diversity(generator, few),
                 **judged(made, test, others, judge, options.steps, options.seed),
             }
             print(count, row, flush=True)
@@ -122,6 +124,11 @@ def judged(
         "agreement": round(float(agreed.mean()), 4),
         **{name: round(value, 4) for name, value in found._asdict().items()},
     }
+
+
+def least_diversity(generator: Generator, few: LabelledImages) -> float:
+    """Of the class where it is least: how far apart two samples are, beside two real images."""
+    return round(float(diversity(generator.sample(VARIETY), few).min()), 4)
 
 
 def judged_alone(made: LabelledImages, test: LabelledImages, steps: int, seed: int) -> float:

@@ -25,15 +25,18 @@ split; beside it stands one trained on the real images themselves. It says how m
 family has caught, and is no gain: whether images help *beside* the real ones is what
 [`synthaug gain`](results.md) measures. *Agreement* is how often a classifier that was trained on
 the whole training split sees the class that an image was made for; precision to coverage are taken
-in its features, against as many other real images. *s* are the processor's seconds of training.
-One run each, with one seed: differences of a few points are chance.
+in its features, against as many other real images. *Diversity* is the mean distance of two samples
+of a class over that of two real images, of the class where it is least: below 0.3, or with a recall
+below 0.3, a generator counts as collapsed. *s* are the processor's seconds of training. One run
+each, with one seed: differences of a few points are chance.
 
 Written by `python benchmarks/generators/page.py` from `benchmarks/generators/results/` and
 `ablations/`.
 """
 COLUMNS = """\
-| family | scope | accuracy | agreement | precision | recall | density | coverage | s | images/s |
-|---|---|---|---|---|---|---|---|---|---|
+| family | scope | accuracy | agreement | precision | recall | density | coverage | diversity | s | \
+images/s |
+|---|---|---|---|---|---|---|---|---|---|---|
 """
 OPTIONS = """\
 
@@ -103,8 +106,13 @@ def _row(row: dict[str, Any]) -> str:
         f"| `{row['family']}` | {_scope(row)} | {100 * row['accuracy']:.1f} | "
         f"{100 * row['agreement']:.1f} | "
         + " | ".join(f"{value:.2f}" for value in shares)
-        + f" | {row['fit_seconds']:.0f} | {row['images_a_second']} |\n"
+        + f" | {_two(row.get('diversity'))} | {row['fit_seconds']:.0f} | "
+        f"{row['images_a_second']} |\n"
     )
+
+
+def _two(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _scope(row: dict[str, Any]) -> str:
