@@ -34,8 +34,8 @@ Written by `python benchmarks/generators/page.py` from `benchmarks/generators/re
 `ablations/`.
 """
 COLUMNS = """\
-| family | scope | accuracy | agreement | precision | recall | density | coverage | diversity | s | \
-images/s |
+| family | scope | accuracy | agreement | precision | recall | density | coverage | diversity \
+| s | images/s |
 |---|---|---|---|---|---|---|---|---|---|---|
 """
 OPTIONS = """\

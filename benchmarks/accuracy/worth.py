@@ -1,0 +1,116 @@
+"""What a gain is worth in real images: the best training without synthetic images, given two and
+four times as many real ones.
+
+    python benchmarks/accuracy/worth.py FOLDER --jobs 2
+    python benchmarks/accuracy/page.py
+
+For each file of results that grid.py wrote: the same recipe, steps, seeds and network as its
+baseline, on more images a class, as long as the data have them; a seed's images hold those that
+its baseline had. Written beside the results, in worth/; a file that is there and complete is left
+alone.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import torch
+
+from synthaug import Gain, LabelledImages, Recipe, evaluate, read_images, train_classifier
+from synthaug.classifiers import predict
+from synthaug.files import read_json, write_json
+from synthaug.gain.arms import Arm, real_arms
+from synthaug.gain.parts import plan_parts
+from synthaug.mixing.labels import mixed_labels
+from synthaug.reading import draw_subset, splits_of
+
+RESULTS = Path(__file__).parent / "results"
+WORTH = RESULTS / "worth"
+TIMES = (2, 4)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--jobs", type=int, default=1)
+    options = parser.parse_args()
+    for path in sorted(RESULTS.glob("*.json")):
+        gain = Gain.load(path)
+        source = options.folder / Path(str(gain.data["name"])).name
+        if gain.protocol["per_class"] is not None and source.exists():
+            measure(gain, source, WORTH / path.name, options.jobs)
+
+
+def measure(gain: Gain, source: Path, target: Path, jobs: int) -> None:
+    train, test = read_images(source), read_images(source, split="test")
+    validation = read_images(source, split="val") if "val" in splits_of(source) else None
+    count = int(gain.protocol["per_class"])
+    times = [each for each in TIMES if each * count <= train.counts.min()]
+    known = read_json(target) if target.exists() else {}
+    if known.get("baseline") == gain.baseline and len(known.get("times", {})) == len(times):
+        return
+    arm, seeds = baseline_of(gain), gain.protocol["seeds"]
+    tasks = [
+        joblib.delayed(score)(
+            arm, more(train, validation, count, each * count, seed), test, gain, seed
+        )
+        for each in times
+        for seed in seeds
+    ]
+    scores = np.array(joblib.Parallel(n_jobs=jobs)(tasks)).reshape(len(times), len(seeds))
+    made = {str(each): list(row) for each, row in zip(times, scores, strict=True)}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_json(target, {"baseline": gain.baseline, "seeds": seeds, "times": made})
+    shown = {each: f"{100 * np.mean(row):.1f}" for each, row in made.items()}
+    print(f"{target.stem}: {100 * np.mean(gain.scores(gain.baseline)):.1f}, {shown}", flush=True)
+
+
+def baseline_of(gain: Gain) -> Arm:
+    """The baseline, built again from its name."""
+    name = gain.baseline.removesuffix(", self-distilled")
+    base = Recipe(**gain.protocol["recipe"])
+    arm = next(arm for arm in real_arms(base, balanced=False, quick=False) if arm.name == name)
+    return Arm(gain.baseline, arm.recipe, distilled=name != gain.baseline)
+
+
+def more(
+    train: LabelledImages, validation: LabelledImages | None, count: int, larger: int, seed: int
+) -> LabelledImages:
+    """The seed's images and others, `larger` a class."""
+    parts, _ = plan_parts(train, validation, count, seed)
+    own = {image.tobytes() for part in parts if part.tested for image in part.train.images}
+    inside = np.array([image.tobytes() in own for image in train.images])
+    kept = np.flatnonzero(inside)
+    others = train.subset(np.flatnonzero(~inside))
+    room = larger - np.bincount(train.labels[kept], minlength=len(train.classes))
+    added = draw_subset(others, int(room.max()), seed=seed)
+    rank = np.zeros(len(others), dtype=np.int64)
+    for label in range(len(train.classes)):
+        of_class = added[others.labels[added] == label]
+        rank[of_class] = np.arange(len(of_class)) + 1
+    chosen = np.flatnonzero((rank > 0) & (rank <= room[others.labels]))
+    return train.subset(np.sort(np.concatenate([kept, np.flatnonzero(~inside)[chosen]])))
+
+
+def score(arm: Arm, train: LabelledImages, test: LabelledImages, gain: Gain, seed: int) -> float:
+    torch.set_num_threads(1)
+    setting: dict[str, Any] = {
+        "recipe": arm.recipe,
+        "classifier": gain.protocol["classifier"],
+        "steps": gain.protocol["steps"],
+        "batch_size": gain.protocol["batch_size"],
+        "seed": seed,
+    }
+    network = train_classifier(train, **setting)
+    if arm.distilled:
+        soft = mixed_labels(train.labels, predict(network, train.images))
+        network = train_classifier(train, soft_labels=soft, **setting)
+    found = evaluate(network, test)
+    balanced = gain.protocol["metric"] == "balanced accuracy"
+    return found.balanced_accuracy if balanced else found.accuracy
+
+
+if __name__ == "__main__":
+    main()
