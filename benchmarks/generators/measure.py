@@ -33,9 +33,9 @@ from synthaug import (
 )
 from synthaug.classifiers import predict
 from synthaug.generators import FAMILIES, Generator
-from synthaug.generators.trained import Trained
-from synthaug.generators.training_set import SCOPES
-from synthaug.generators.watching import VARIETY, diversity
+from synthaug.generators.learning.trained import Trained
+from synthaug.generators.learning.training_set import SCOPES
+from synthaug.generators.learning.watching import VARIETY, diversity
 from synthaug.metrics import extract_features
 from synthaug.reading import draw_subset
 from synthaug.training import resolve_device

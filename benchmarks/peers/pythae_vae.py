@@ -15,7 +15,7 @@ from pythae.trainers import BaseTrainerConfig, training_callbacks
 from torch import Tensor
 
 from synthaug import ConditionalVAE
-from synthaug.generators.networks import ConditionalDecoder, ConditionalEncoder
+from synthaug.generators.networks.coders import ConditionalDecoder, ConditionalEncoder
 
 training_callbacks.tqdm = partial(training_callbacks.tqdm, disable=True)  # a line for each epoch
 OURS = ConditionalVAE()  # its sizes and learning rate

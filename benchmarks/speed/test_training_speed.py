@@ -29,7 +29,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from synthaug import ConditionalGAN, ConditionalVAE, LabelledImages
-from synthaug.generators.networks import ConditionalDecoder, ConditionalEncoder
+from synthaug.generators.networks.coders import ConditionalDecoder, ConditionalEncoder
 
 CLASSES, EACH = 10, 50
 STEPS = 1200  # of a whole training, of which some are timed

@@ -39,8 +39,8 @@ from synthaug.generators import (
     TransferVAE,
     load_generator,
 )
-from synthaug.generators.base import KIND as GENERATOR
-from synthaug.generators.trained import Trained
+from synthaug.generators.learning.trained import Trained
+from synthaug.generators.saving import KIND as GENERATOR
 from synthaug.mixing import MixRecipe
 from synthaug.pool import SamplePool
 from synthaug.pool.sample_pool import KIND as POOL

@@ -34,7 +34,7 @@ from synthaug.gain.arms import Arm, Source
 from synthaug.gain.leaks import without_copies
 from synthaug.gain.parts import Part, plan_parts
 from synthaug.generators import Generator
-from synthaug.generators.base import read_generator_manifest
+from synthaug.generators.saving import read_generator_manifest
 from synthaug.images import LabelledImages, Samples
 from synthaug.mixing.labels import mixed_labels
 from synthaug.pool import SamplePool, limit_filters, usual_size

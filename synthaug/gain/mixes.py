@@ -7,7 +7,7 @@ from synthaug.errors import InputError
 from synthaug.gain.arms import Arm, Source
 from synthaug.gain.choice import Given
 from synthaug.generators import make_generator
-from synthaug.generators.trained import Trained
+from synthaug.generators.learning.trained import Trained
 from synthaug.mixing import MixRecipe
 
 

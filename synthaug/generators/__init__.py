@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from synthaug.errors import InputError
-from synthaug.generators.base import Generator, read_generator_manifest
+from synthaug.generators.base import Generator
 from synthaug.generators.composition_gan import CompositionGAN
 from synthaug.generators.conditional_gan import ConditionalGAN
 from synthaug.generators.conditional_vae import ConditionalVAE
 from synthaug.generators.random_field import RandomField
+from synthaug.generators.saving import read_generator_manifest
 from synthaug.generators.style_swap import StyleSwap
 from synthaug.generators.transfer_vae import TransferVAE
 from synthaug.generators.vae_gan import VAEGAN

@@ -14,27 +14,18 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 import synthaug.versions as versions
 from synthaug.errors import InputError
-from synthaug.files import (
-    MANIFEST,
-    new_directory,
-    read_manifest,
-    write_array,
-    write_atomically,
-    write_json,
-)
+from synthaug.files import MANIFEST
+from synthaug.generators.saving import read_generator, read_generator_manifest, write_generator
 from synthaug.generators.settings import expect_count
 from synthaug.images import LabelledImages, Samples, to_float, to_stored
 from synthaug.reading import read_images
 from synthaug.seeding import Draws
 from synthaug.training import Progress, Run, resolve_device
 
-KIND = "generator"
 FEWEST_IMAGES = 2
 BLOCK = 64  # images that are rendered together, whatever the batch size
 
@@ -283,17 +274,8 @@ class Generator(ABC):
         Families that start from real images store those too: treat the directory like the data.
         """
         anchors = self._fitted()
-        with new_directory(Path(directory), kind=KIND) as partial:
-            weights = {k: v.contiguous().cpu() for k, v in self._networks.state_dict().items()}
-            write_atomically(
-                partial / "weights.safetensors", lambda file: file.write(save(weights))
-            )
-            kept = anchors if self.keeps_images else anchors.subset(np.arange(0))
-            write_array(partial / "images.npy", kept.images)
-            write_array(partial / "labels.npy", kept.labels)
-            write_json(
-                partial / MANIFEST, {"kind": KIND, "classes": list(anchors.classes), **self.card}
-            )
+        kept = anchors if self.keeps_images else anchors.subset(np.arange(0))
+        write_generator(Path(directory), self._networks, kept, self.card)
 
     @classmethod
     def load(cls, directory: Path, manifest: dict[str, Any], device: str) -> Self:
@@ -309,16 +291,8 @@ class Generator(ABC):
                 f"{directory}: {error}; it was written by another version ({written})"
             ) from None
         generator._device = resolve_device(device)
-        try:
-            images = np.load(directory / "images.npy", allow_pickle=False)
-            labels = np.load(directory / "labels.npy", allow_pickle=False)
-            weights = load_file(directory / "weights.safetensors")
-            generator._anchors = LabelledImages(images, labels, classes)
-            networks = nn.ModuleList(
-                generator._untrained(generator._anchors.image_shape, len(classes))
-            )
-        except (OSError, EOFError, ValueError, SafetensorError) as error:
-            raise InputError(f"{directory}: damaged ({error}); fit it again") from None
+        generator._anchors, weights = read_generator(directory, classes)
+        networks = nn.ModuleList(generator._untrained(generator._anchors.image_shape, len(classes)))
         try:
             networks.load_state_dict(weights)
         except RuntimeError:  # its message lists every weight
@@ -330,10 +304,6 @@ class Generator(ABC):
         extra = {"kind", "classes"}
         generator._card = {k: v for k, v in manifest.items() if k not in extra}
         return generator
-
-
-def read_generator_manifest(directory: Path) -> dict[str, Any]:
-    return read_manifest(directory, kind=KIND)
 
 
 class Untrained(Generator):

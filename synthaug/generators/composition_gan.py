@@ -26,14 +26,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthaug.generators.adversary import Adversary, Shown
 from synthaug.generators.anchors import draw_member
-from synthaug.generators.diff_augment import check_policies
-from synthaug.generators.losses import structural_dissimilarity
-from synthaug.generators.networks import parts_of, pyramid
+from synthaug.generators.learning.adversary import Adversary, Shown
+from synthaug.generators.learning.diff_augment import check_policies
+from synthaug.generators.learning.losses import structural_dissimilarity
+from synthaug.generators.learning.trained import Trained
+from synthaug.generators.learning.training_set import TrainingSet
+from synthaug.generators.networks.coders import parts_of, pyramid
 from synthaug.generators.settings import expect_count, expect_number
-from synthaug.generators.trained import Trained
-from synthaug.generators.training_set import TrainingSet
 from synthaug.seeding import Draws, StepDraws
 from synthaug.training import Phase, Schedule, adam, optimize
 

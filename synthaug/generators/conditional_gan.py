@@ -24,11 +24,13 @@ import torch
 from torch import Tensor, nn
 
 from synthaug.errors import InputError
-from synthaug.generators.adversarial_losses import LOSSES, mode_seeking
-from synthaug.generators.adversary import Adversary, Shown
-from synthaug.generators.diff_augment import check_policies
-from synthaug.generators.discriminators import BACKBONES, CONDITIONINGS, Discriminator
-from synthaug.generators.networks import ConditionalDecoder, ResidualDecoder
+from synthaug.generators.learning.adversarial_losses import LOSSES, mode_seeking
+from synthaug.generators.learning.adversary import Adversary, Shown
+from synthaug.generators.learning.diff_augment import check_policies
+from synthaug.generators.learning.trained import Trained
+from synthaug.generators.learning.training_set import TrainingSet
+from synthaug.generators.networks.coders import ConditionalDecoder, ResidualDecoder
+from synthaug.generators.networks.discriminators import BACKBONES, CONDITIONINGS, Discriminator
 from synthaug.generators.settings import (
     expect_choice,
     expect_count,
@@ -36,8 +38,6 @@ from synthaug.generators.settings import (
     expect_number,
     expect_range,
 )
-from synthaug.generators.trained import Trained
-from synthaug.generators.training_set import TrainingSet
 from synthaug.seeding import Draws, StepDraws
 from synthaug.training import Phase, Schedule, adam, optimize
 

@@ -25,22 +25,22 @@ from torch import Tensor, nn
 from synthaug.errors import InputError
 from synthaug.generators.anchors import DONORS, donor_labels, draw_member
 from synthaug.generators.codes import class_from_codes, draw_from_mixtures
-from synthaug.generators.losses import (
+from synthaug.generators.learning.losses import (
     RECONSTRUCTIONS,
     dependence,
     free_bits,
     kl_of_dimensions,
     reparametrize,
 )
-from synthaug.generators.networks import ConditionalDecoder, ConditionalEncoder, parts_of
+from synthaug.generators.learning.trained import Trained
+from synthaug.generators.learning.training_set import TrainingSet
+from synthaug.generators.networks.coders import ConditionalDecoder, ConditionalEncoder, parts_of
 from synthaug.generators.settings import (
     expect_choice,
     expect_count,
     expect_number,
     expect_range,
 )
-from synthaug.generators.trained import Trained
-from synthaug.generators.training_set import TrainingSet
 from synthaug.images import LabelledImages
 from synthaug.seeding import Draws, StepDraws
 from synthaug.training import Phase, Schedule, adam, optimize

@@ -21,13 +21,15 @@ import torch
 from torch import Tensor, nn
 
 from synthaug.generators.anchors import DONORS, donor_labels, draw_member
-from synthaug.generators.losses import (
+from synthaug.generators.learning.losses import (
     kl_to_standard_normal,
     reparametrize,
     squared_variation,
     structural_dissimilarity,
 )
-from synthaug.generators.networks import parts_of
+from synthaug.generators.learning.trained import Trained
+from synthaug.generators.learning.training_set import TrainingSet
+from synthaug.generators.networks.coders import parts_of
 from synthaug.generators.settings import (
     expect_choice,
     expect_count,
@@ -35,8 +37,6 @@ from synthaug.generators.settings import (
     expect_number,
     expect_range,
 )
-from synthaug.generators.trained import Trained
-from synthaug.generators.training_set import TrainingSet
 from synthaug.generators.warping import deform, resize_field
 from synthaug.seeding import Draws, StepDraws
 from synthaug.training import Phase, Schedule, adam, optimize

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from synthaug.generators import FAMILIES
-from synthaug.generators.trained import Trained
+from synthaug.generators.learning.trained import Trained
 from synthaug.images import LabelledImages
 
 TINY = {

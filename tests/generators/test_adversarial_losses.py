@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from synthaug.generators.adversarial_losses import (
+from synthaug.generators.learning.adversarial_losses import (
     LOSSES,
     bce_discriminator,
     bce_generator,

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from synthaug.generators.adversarial_losses import LOSSES
-from synthaug.generators.adversary import MEMORY, RISE, Adversary, Augmentation, Shown
-from synthaug.generators.diff_augment import diff_augment
-from synthaug.generators.discriminators import Discriminator
-from synthaug.generators.training_set import TrainingSet
+from synthaug.generators.learning.adversarial_losses import LOSSES
+from synthaug.generators.learning.adversary import MEMORY, RISE, Adversary, Augmentation, Shown
+from synthaug.generators.learning.diff_augment import diff_augment
+from synthaug.generators.learning.training_set import TrainingSet
+from synthaug.generators.networks.discriminators import Discriminator
 from synthaug.seeding import StepDraws
 from synthaug.training import Run
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from synthaug.errors import InputError
-from synthaug.generators import ConditionalGAN, adversary, conditional_gan, load_generator
-from synthaug.generators.attention import SelfAttention
-from synthaug.generators.discriminators import BACKBONES
+from synthaug.generators import ConditionalGAN, conditional_gan, load_generator
+from synthaug.generators.learning import adversary
+from synthaug.generators.networks.attention import SelfAttention
+from synthaug.generators.networks.discriminators import BACKBONES
 from synthaug.images import LabelledImages
 from synthaug.training import optimize
 

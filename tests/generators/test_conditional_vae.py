@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from synthaug.errors import InputError
 from synthaug.generators import ConditionalVAE, load_generator
 from synthaug.generators.codes import class_from_codes, draw_from_mixtures
-from synthaug.generators.losses import dependence, structural_dissimilarity
-from synthaug.generators.stacked import stack
-from synthaug.generators.training_set import TrainingSet
+from synthaug.generators.learning.losses import dependence, structural_dissimilarity
+from synthaug.generators.learning.stacked import stack
+from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.images import LabelledImages, to_float
 from synthaug.seeding import Draws, StepDraws
 from synthaug.training import Run

@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from synthaug.generators.diff_augment import POLICIES, colour, cutout, diff_augment, translation
+from synthaug.generators.learning.diff_augment import (
+    POLICIES,
+    colour,
+    cutout,
+    diff_augment,
+    translation,
+)
 from synthaug.seeding import StepDraws
 
 SHAPES = [(64, 3, 16, 24), (64, 1, 9, 31), (8, 1, 8, 8)]

@@ -7,7 +7,7 @@ from scipy.ndimage import uniform_filter
 from torch.distributions import Normal, kl_divergence
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from synthaug.generators.losses import (
+from synthaug.generators.learning.losses import (
     kl_to_standard_normal,
     reparametrize,
     squared_variation,

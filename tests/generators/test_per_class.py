@@ -17,8 +17,8 @@ from synthaug.generators import (
     ConditionalVAE,
     TransferVAE,
 )
-from synthaug.generators.stacked import Stacked, stack, unstack
-from synthaug.generators.training_set import TrainingSet
+from synthaug.generators.learning.stacked import Stacked, stack, unstack
+from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.images import LabelledImages
 from synthaug.seeding import Draws
 from synthaug.training import Phase, Run, Schedule, clip_each, optimize

@@ -9,7 +9,7 @@ from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.utils import parametrizations
 
-from synthaug.generators.spectral_norm import spectral_norm
+from synthaug.generators.networks.spectral_norm import spectral_norm
 
 LAYERS = {
     "linear": lambda: nn.Linear(7, 5),

@@ -8,11 +8,15 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils._pytree import tree_flatten
 
-from synthaug.generators.adversarial_losses import r1_penalty
-from synthaug.generators.attention import SelfAttention
-from synthaug.generators.discriminators import Discriminator
-from synthaug.generators.networks import ConditionalDecoder, ConditionalEncoder, ResidualDecoder
-from synthaug.generators.stacked import Stacked, stack, unstack
+from synthaug.generators.learning.adversarial_losses import r1_penalty
+from synthaug.generators.learning.stacked import Stacked, stack, unstack
+from synthaug.generators.networks.attention import SelfAttention
+from synthaug.generators.networks.coders import (
+    ConditionalDecoder,
+    ConditionalEncoder,
+    ResidualDecoder,
+)
+from synthaug.generators.networks.discriminators import Discriminator
 
 SHAPE, CLASSES, LATENT, WIDTH = (1, 9, 12), 3, 5, 4
 COUNT, EACH = 3, 4

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from synthaug.generators import training_set
-from synthaug.generators.stacked import unstack
-from synthaug.generators.training_set import TrainingSet
+from synthaug.generators.learning import training_set
+from synthaug.generators.learning.stacked import unstack
+from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.warping import jitter
 from synthaug.images import LabelledImages
 from synthaug.seeding import StepDraws, torch_stream

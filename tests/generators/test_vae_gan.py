@@ -6,7 +6,7 @@ import torch
 
 from synthaug.errors import InputError
 from synthaug.generators import VAEGAN
-from synthaug.generators.discriminators import Discriminator
+from synthaug.generators.networks.discriminators import Discriminator
 
 SMALL = {"steps": 6, "latent": 4, "width": 8, "batch_size": 8}
 

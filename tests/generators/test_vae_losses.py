@@ -6,7 +6,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
-from synthaug.generators.losses import (
+from synthaug.generators.learning.losses import (
     RECONSTRUCTIONS,
     cross_entropy,
     dependence,

@@ -10,8 +10,8 @@ from torch import nn
 from synthaug import training
 from synthaug.errors import InputError
 from synthaug.generators import ConditionalGAN, ConditionalVAE, StyleSwap
-from synthaug.generators import watching as module
-from synthaug.generators.watching import (
+from synthaug.generators.learning import watching as module
+from synthaug.generators.learning.watching import (
     FLOOR,
     CollapseWarning,
     Watcher,
@@ -115,7 +115,7 @@ def scores(monkeypatch):
         return module.Usefulness(given.pop(0) if given else 0.0, 0.0)
 
     monkeypatch.setattr(module, "usefulness", useful)
-    monkeypatch.setattr("synthaug.generators.trained.usefulness", useful)
+    monkeypatch.setattr("synthaug.generators.learning.trained.usefulness", useful)
     return given
 
 

@@ -7,15 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthaug.generators.adversarial_losses import (
+from synthaug.generators.learning.adversarial_losses import (
     LOSSES,
     AdversarialLoss,
     interpolation_penalty,
     r1_penalty,
 )
-from synthaug.generators.diff_augment import diff_augment
-from synthaug.generators.discriminators import Discriminator
-from synthaug.generators.training_set import TrainingSet
+from synthaug.generators.learning.diff_augment import diff_augment
+from synthaug.generators.learning.training_set import TrainingSet
+from synthaug.generators.networks.discriminators import Discriminator
 from synthaug.seeding import StepDraws
 from synthaug.training import Phase, adam
 

@@ -12,11 +12,11 @@ from torch import nn
 from synthaug.distributed import Team, current
 from synthaug.errors import InputError
 from synthaug.generators.base import Aids, Generator
+from synthaug.generators.learning.stacked import unstack
+from synthaug.generators.learning.training_set import SCOPES, TrainingSet
+from synthaug.generators.learning.warm_start import WarmStart
+from synthaug.generators.learning.watching import PROBED, VARIETY, Watcher, diversity, usefulness
 from synthaug.generators.settings import expect_choice
-from synthaug.generators.stacked import unstack
-from synthaug.generators.training_set import SCOPES, TrainingSet
-from synthaug.generators.warm_start import WarmStart
-from synthaug.generators.watching import PROBED, VARIETY, Watcher, diversity, usefulness
 from synthaug.images import LabelledImages, Samples
 from synthaug.training import Run
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from synthaug.generators.anchors import members
-from synthaug.generators.stacked import stack
+from synthaug.generators.learning.stacked import stack
 from synthaug.generators.warping import jitter
 from synthaug.images import LabelledImages, to_float
 from synthaug.seeding import StepDraws, stream_seed, torch_stream

@@ -1,0 +1,1 @@
+"""Networks that generators are built from: coders and decoders, discriminators, and their parts."""

@@ -1,0 +1,50 @@
+"""A fitted generator as a directory: weights, the images that it starts from, its card."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from synthaug.errors import InputError
+from synthaug.files import (
+    MANIFEST,
+    new_directory,
+    read_manifest,
+    write_array,
+    write_atomically,
+    write_json,
+)
+from synthaug.images import LabelledImages
+
+KIND = "generator"
+
+
+def write_generator(
+    directory: Path, networks: nn.Module, images: LabelledImages, card: dict[str, Any]
+) -> None:
+    """An older generator there is replaced whole, anything else refused."""
+    with new_directory(directory, kind=KIND) as partial:
+        weights = {k: v.contiguous().cpu() for k, v in networks.state_dict().items()}
+        write_atomically(partial / "weights.safetensors", lambda file: file.write(save(weights)))
+        write_array(partial / "images.npy", images.images)
+        write_array(partial / "labels.npy", images.labels)
+        write_json(partial / MANIFEST, {"kind": KIND, "classes": list(images.classes), **card})
+
+
+def read_generator_manifest(directory: Path) -> dict[str, Any]:
+    """The card; `InputError` if there is no complete generator in `directory`."""
+    return read_manifest(directory, kind=KIND)
+
+
+def read_generator(directory: Path, classes: list[str]) -> tuple[LabelledImages, dict[str, Tensor]]:
+    """Its images and weights; `InputError` if they are damaged."""
+    try:
+        images = np.load(directory / "images.npy", allow_pickle=False)
+        labels = np.load(directory / "labels.npy", allow_pickle=False)
+        weights = load_file(directory / "weights.safetensors")
+        return LabelledImages(images, labels, classes), weights
+    except (OSError, EOFError, ValueError, SafetensorError) as error:
+        raise InputError(f"{directory}: damaged ({error}); fit it again") from None
