@@ -6,16 +6,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import joblib
 import typer
 
 from synthaug.classifiers import POLICIES, Backbone, Recipe
 from synthaug.cli.generators import TRAINED, Family, build
-from synthaug.cli.options import (
-    DATA_FORMS,
+from synthaug.cli.measuring import (
+    BATCH,
+    CACHE,
+    Cache,
     ClassifierName,
     ClassifierSize,
     ClassifierWeights,
+    Jobs,
+    Keep,
+    Policy,
+    Steps,
+    jobs_on,
+)
+from synthaug.cli.options import (
+    DATA_FORMS,
     Device,
     ImageSize,
     Json,
@@ -37,10 +46,7 @@ from synthaug.gain.choice import Search
 from synthaug.gain.report import write_report
 from synthaug.generators import TransferVAE
 from synthaug.mixing import MixRecipe
-from synthaug.training import resolve_device
 
-BATCH = 64
-CACHE = Path("~/.cache/synthaug/gain")
 # Few enough steps and arms for about a minute on two cores. Recipe and steps were settled on the
 # training split of the digits: more steps add less than half a point.
 DEMO_IMAGES, DEMO_STEPS, DEMO_BATCH, DEMO_FIT = 5, 200, 32, 400
@@ -103,16 +109,8 @@ def gain(
     classifier: ClassifierName = "resnet",
     classifier_weights: ClassifierWeights = None,
     classifier_size: ClassifierSize = None,
-    policy: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help=f"Fix the geometry, not tune it: {', '.join(POLICIES)}."),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, help="Fix the optimiser steps of each arm, not tune them."
-        ),
-    ] = None,
+    policy: Policy = None,
+    steps: Steps = None,
     batch_size: Annotated[
         int | None, typer.Option(metavar="N", min=2, help=f"Images a step. Default: {BATCH}.")
     ] = None,
@@ -122,30 +120,9 @@ def gain(
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write report.html and result.json there.")
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Processes side by side. Default: one a CPU core, or one in all on a GPU.",
-        ),
-    ] = None,
-    cache: Annotated[
-        Path,
-        typer.Option(
-            metavar="DIR",
-            help="Where finished cells (one arm, one seed) wait until the run is over, so that an "
-            "interrupted one goes on.",
-        ),
-    ] = CACHE,
-    keep: Annotated[
-        bool,
-        typer.Option(
-            "--keep",
-            help="Leave finished cells in --cache: a later run with other generators or more seeds "
-            "trains only what is new.",
-        ),
-    ] = False,
+    jobs: Jobs = None,
+    cache: Cache = CACHE,
+    keep: Keep = False,
     seed: Seed = 0,
     device: Device = "auto",
     json: Json = None,
@@ -231,10 +208,6 @@ def _write(result: Gain, json: Path | None, report: Path | None) -> None:
     if report is not None:
         result.save(report / "result.json")
         write_report(result, result.pictures, report / "report.html")
-
-
-def jobs_on(device: str) -> int:
-    return 1 if resolve_device(device).type == "cuda" else int(joblib.cpu_count())
 
 
 def _sources(generators: list[Family] | None, pool: Path | None) -> list[Source] | None:

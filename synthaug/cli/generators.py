@@ -179,7 +179,7 @@ def fit(
         made = _of_recipe(recipe, {"generator": generator, "scope": scope, "steps": steps})
     if not isinstance(made, Trained):
         aids = {"start": start, "validate": validate, "log": log, "profile": profile}
-        refuse_for_untrained(made.family, aids)
+        refuse_for_untrained(generator or made.family, aids)
     elif profile is not None and made.settings["steps"] < LAST_TRACED:
         raise InputError(f"--profile: expected a run of at least {LAST_TRACED} steps")
     check_device(device)

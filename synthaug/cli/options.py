@@ -55,29 +55,6 @@ Quiet = Annotated[
 ]
 
 
-ClassifierName = Annotated[
-    str,
-    typer.Option(metavar="NAME", help='"resnet" (small, from random weights) or "timm:NAME".'),
-]
-ClassifierWeights = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE",
-        help="Weights that a timm:NAME starts from: a .safetensors or .pth file under timm's "
-        'names, or "pretrained" for those that timm downloads.',
-    ),
-]
-ClassifierSize = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=8,
-        max=512,
-        help="Bring images to N x N pixels within the classifier; generators keep their size.",
-    ),
-]
-
-
 class ExportFormat(StrEnum):
     """How `export` writes a pool."""
 

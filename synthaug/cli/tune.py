@@ -9,13 +9,22 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from synthaug.classifiers import POLICIES, Backbone
-from synthaug.cli.gain import BATCH, CACHE, jobs_on
+from synthaug.classifiers import Backbone
 from synthaug.cli.generators import Family
-from synthaug.cli.options import (
+from synthaug.cli.measuring import (
+    BATCH,
+    CACHE,
+    Cache,
     ClassifierName,
     ClassifierSize,
     ClassifierWeights,
+    Jobs,
+    Keep,
+    Policy,
+    Steps,
+    jobs_on,
+)
+from synthaug.cli.options import (
     Data,
     Device,
     ImageSize,
@@ -74,41 +83,15 @@ def tune(
     classifier: ClassifierName = "resnet",
     classifier_weights: ClassifierWeights = None,
     classifier_size: ClassifierSize = None,
-    policy: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help=f"Fix the geometry, not tune it: {', '.join(POLICIES)}."),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Fix the optimiser steps, not tune them."),
-    ] = None,
+    policy: Policy = None,
+    steps: Steps = None,
     batch_size: Annotated[int, typer.Option(metavar="N", min=2, help="Images a step.")] = BATCH,
     image_size: ImageSize = None,
     mode: Mode = None,
     on_error: OnError = "raise",
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Processes side by side. Default: one a CPU core, or one in all on a GPU.",
-        ),
-    ] = None,
-    cache: Annotated[
-        Path,
-        typer.Option(
-            metavar="DIR",
-            help="Where what was trained waits, so that an interrupted search goes on.",
-        ),
-    ] = CACHE,
-    keep: Annotated[
-        bool,
-        typer.Option(
-            "--keep",
-            help="Leave it there: a later search with a larger budget goes on from it, and gain "
-            "with the same --cache trains only what is new.",
-        ),
-    ] = False,
+    jobs: Jobs = None,
+    cache: Cache = CACHE,
+    keep: Keep = False,
     seed: Seed = 0,
     device: Device = "auto",
     json: Json = None,
@@ -116,9 +99,9 @@ def tune(
 ) -> None:
     """Search for the best way of mixing, on validation images.
 
-    Generator, scope, sampling, ratio, labels, filter, and the training it is put on top of. The
-    test images are not looked at: synthaug gain DATA --recipe FILE measures what was found. The
-    answer may be to mix nothing in.
+    Generator, scope, sampling, ratio, labels, filter, and what it is put on
+    top of. Test images are not looked at: synthaug gain DATA --recipe FILE
+    measures what was found. The answer may be to mix nothing in.
     """
     _check_target(output)
     check_file("--json", json)

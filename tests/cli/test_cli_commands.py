@@ -15,7 +15,7 @@ from synthaug.generators import load_generator
 from synthaug.pool import SamplePool
 from synthaug.reading import read_images
 
-NAMES = ("gain", "fit", "sample", "import", "export", "inspect")
+NAMES = ("gain", "fit", "sample", "import", "export", "inspect", "tune", "report")
 
 
 def test_fit_writes_a_generator_and_says_so(call: Callable, data: Path, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_help_explains_every_option(
     [
         (OSError(28, "No space left on device", "pool/images.npy"), 1, "pool/images.npy: No space"),
         (RuntimeError("two\nlines"), 1, "RuntimeError: two lines (--debug shows where)"),
-        (KeyboardInterrupt(), 130, "interrupted; started again, gain and fit go on"),
+        (KeyboardInterrupt(), 130, "interrupted; started again, gain, tune and fit go on"),
     ],
 )
 def test_what_goes_wrong_meanwhile(

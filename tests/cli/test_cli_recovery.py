@@ -92,7 +92,7 @@ def test_an_interrupted_fit_leaves_its_checkpoint_only(data: Path, tmp_path: Pat
     assert process.returncode == 130
     assert (out, err) == (
         "",
-        "interrupted; started again, gain and fit go on from where they were\n",
+        "interrupted; started again, gain, tune and fit go on from where they were\n",
     )
     assert list(tmp_path.iterdir()) == [checkpoint]
 
@@ -133,7 +133,7 @@ def test_an_interrupted_gain_leaves_finished_cells_only_and_no_process(
     assert process.returncode == 130
     assert (out, err) == (
         "",
-        "interrupted; started again, gain and fit go on from where they were\n",
+        "interrupted; started again, gain, tune and fit go on from where they were\n",
     )
     assert list(tmp_path.iterdir()) == [cache]
     assert finished_cells(cache)

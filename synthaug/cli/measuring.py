@@ -1,0 +1,72 @@
+"""Options that `gain` and `tune` share: the classifier, and how its trainings are run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import joblib
+import typer
+
+from synthaug.classifiers import POLICIES
+from synthaug.training import resolve_device
+
+BATCH = 64
+CACHE = Path("~/.cache/synthaug/gain")
+
+ClassifierName = Annotated[
+    str,
+    typer.Option(metavar="NAME", help='"resnet" (small, from random weights) or "timm:NAME".'),
+]
+ClassifierWeights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Weights that a timm:NAME starts from: a .safetensors or .pth file under timm's "
+        'names, or "pretrained" for those that timm downloads.',
+    ),
+]
+ClassifierSize = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=8,
+        max=512,
+        help="Bring images to N x N pixels within the classifier; generators keep their size.",
+    ),
+]
+Policy = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help=f"Fix the geometry, not tune it: {', '.join(POLICIES)}."),
+]
+Steps = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Fix the optimiser steps of each arm, not tune them."),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Processes side by side. Default: one a CPU core, or one in all on a GPU.",
+    ),
+]
+Cache = Annotated[
+    Path,
+    typer.Option(
+        metavar="DIR",
+        help="Where finished cells (one arm, one seed) wait until the run is over, so that an "
+        "interrupted one goes on.",
+    ),
+]
+Keep = Annotated[
+    bool,
+    typer.Option(
+        "--keep",
+        help="Leave finished cells in the cache: a later gain or tune on the same data, with other "
+        "generators, more seeds or a larger budget, trains only what is new.",
+    ),
+]
+
+
+def jobs_on(device: str) -> int:
+    """How many processes train side by side where nothing else is asked for."""
+    return 1 if resolve_device(device).type == "cuda" else int(joblib.cpu_count())
