@@ -6,12 +6,14 @@ benchmarks/accuracy/results.
 Each file is what `synthaug gain ... --json` or grid.py wrote; the command is in it.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
 
 from synthaug import Gain
 from synthaug.gain import ArmResult, Interval
+from synthaug.gain.result import NO_ARM
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "benchmarks" / "accuracy" / "results"
@@ -27,6 +29,25 @@ the files in `benchmarks/accuracy/results/`, which hold every figure, the tuning
 
 ![The gain on each set, with its interval](images/gains.png)
 
+"""
+WORTH = RESULTS / "worth"
+WORTH_HEAD = """\
+## What a gain is worth
+
+The best training without synthetic images, with 2 and 4 times as many real images a class, as far
+as the sets have them: same recipe, steps and seeds (`python benchmarks/accuracy/worth.py`).
+
+| data | images a class | real images | with synthetic | twice the real images | four times |
+|---|---|---|---|---|---|
+"""
+PEERS_HEAD = """\
+## Beside pythae
+
+Its VAE, one a class, sampled from a Gaussian mixture of the codes, fitted anew for each seed, under
+the same measurement and over the same baseline.
+
+| data | images a class | gain with pythae's images | its best arm | with ours |
+|---|---|---|---|---|
 """
 HEAD = """\
 | data | images a class | best without synthetic | chosen with synthetic | gain | verdict |
@@ -123,8 +144,55 @@ def arm_row(gain: Gain, arm: ArmResult) -> str:
     )
 
 
+def overall(results: list[Gain]) -> str:
+    """All gains together; where none is recommended, nothing is gained or lost."""
+    gains = [gain.gain.points for gain in results]
+    advised = [0.0 if gain.recommendation == NO_ARM else gain.gain.points for gain in results]
+    controls = [gain.gain_over_control.points for gain in results if gain.gain_over_control]
+    helped = sum(gain.verdict == "helps" for gain in results)
+    hurt = sum(gain.verdict == "hurts" for gain in results)
+    return (
+        f"Over the {len(results)} rows: a mean gain of {np.mean(gains):+.1f} points, intervals "
+        f"above zero in {helped} and below in {hurt}. With synthetic images only where validation "
+        f"recommends them: {np.mean(advised):+.1f} in the mean, {min(advised):+.1f} at worst. Over "
+        f"the best generator without training: {np.mean(controls):+.1f} in the mean.\n"
+    )
+
+
+def worth(results: list[Gain]) -> str:
+    """How many more real images would have gained as much; nothing where none was measured."""
+    rows = []
+    for gain in results:
+        known = WORTH / f"{name_of(gain)}-{images_a_class(gain)}.json"
+        if known.exists():
+            times = json.loads(known.read_text())["times"]
+            cells = [percent(times[each]) if each in times else "" for each in ("2", "4")]
+            rows.append(
+                f"| {name_of(gain)} | {images_a_class(gain)} | "
+                f"{percent(gain.scores(gain.baseline))} | {percent(gain.scores(gain.chosen['arm']))}"
+                f" | {' | '.join(cells)} |\n"
+            )
+    return WORTH_HEAD + "".join(rows) + "\n" if rows else ""
+
+
+def peers(results: list[Gain]) -> str:
+    """pythae's VAE under the same measurement; nothing where it was not measured."""
+    rows = []
+    for gain in results:
+        path = RESULTS / "peers" / f"{name_of(gain)}-{images_a_class(gain)}.json"
+        if path.exists():
+            theirs = Gain.load(path)
+            rows.append(
+                f"| {name_of(gain)} | {images_a_class(gain)} | {span(theirs.gain)} | "
+                f"{theirs.chosen['arm']} | {span(gain.gain)} |\n"
+            )
+    return PEERS_HEAD + "".join(rows) + "\n" if rows else ""
+
+
 def page(results: list[Gain]) -> str:
-    return INTRODUCTION + summary(results, linked=True) + "\n" + "\n".join(map(section, results))
+    tables = f"{summary(results, linked=True)}\n{overall(results)}\n"
+    sections = "\n".join(map(section, results))
+    return INTRODUCTION + tables + worth(results) + peers(results) + sections
 
 
 def readme(text: str, results: list[Gain]) -> str:
