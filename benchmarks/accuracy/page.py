@@ -71,6 +71,11 @@ def images_a_class(gain: Gain) -> str:
     return str(gain.protocol["per_class"] or (capped and f"up to {capped}") or "all")
 
 
+def file_of(gain: Gain) -> str:
+    """What grid.py calls its result."""
+    return f"{name_of(gain)}-{images_a_class(gain).removeprefix('up to ')}.json"
+
+
 def title(gain: Gain) -> str:
     return f"{name_of(gain)}, {images_a_class(gain)} a class"
 
@@ -163,15 +168,13 @@ def worth(results: list[Gain]) -> str:
     """How many more real images would have gained as much; nothing where none was measured."""
     rows = []
     for gain in results:
-        known = WORTH / f"{name_of(gain)}-{images_a_class(gain)}.json"
+        known = WORTH / file_of(gain)
         if known.exists():
             times = json.loads(known.read_text())["times"]
-            cells = [percent(times[each]) if each in times else "" for each in ("2", "4")]
-            rows.append(
-                f"| {name_of(gain)} | {images_a_class(gain)} | "
-                f"{percent(gain.scores(gain.baseline))} | {percent(gain.scores(gain.chosen['arm']))}"
-                f" | {' | '.join(cells)} |\n"
-            )
+            scores = [gain.scores(gain.baseline), gain.scores(gain.chosen["arm"])]
+            scores += [times.get(each) for each in ("2", "4")]
+            cells = " | ".join("" if each is None else percent(each) for each in scores)
+            rows.append(f"| {name_of(gain)} | {images_a_class(gain)} | {cells} |\n")
     return WORTH_HEAD + "".join(rows) + "\n" if rows else ""
 
 
@@ -179,7 +182,7 @@ def peers(results: list[Gain]) -> str:
     """pythae's VAE under the same measurement; nothing where it was not measured."""
     rows = []
     for gain in results:
-        path = RESULTS / "peers" / f"{name_of(gain)}-{images_a_class(gain)}.json"
+        path = RESULTS / "peers" / file_of(gain)
         if path.exists():
             theirs = Gain.load(path)
             rows.append(
