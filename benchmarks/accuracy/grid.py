@@ -28,7 +28,6 @@ import numpy as np
 from synthaug import LabelledImages, measure_gain, read_images
 from synthaug.gain import Source
 from synthaug.gain.arms import default_sources
-from synthaug.generators import ConditionalVAE
 from synthaug.reading import splits_of
 from synthaug.seeding import numpy_stream
 
@@ -72,7 +71,7 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
         at_most(train, count) if scarce else train,
         read_images(path, split="test"),
         validation=read_images(path, split="val") if "val" in splits_of(path) else None,
-        sources=peers() if options.peers else sources(),
+        sources=peers() if options.peers else default_sources(),
         seeds=options.seeds,
         per_class=None if scarce else count,
         jobs=options.jobs,
@@ -89,14 +88,6 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
     target.parent.mkdir(parents=True, exist_ok=True)
     gain.save(target)
     print(gain.sentence(), flush=True)
-
-
-def sources() -> list[Source]:
-    """What is measured: generators that are trained, and the controls that are not."""
-    return [
-        *default_sources(),
-        Source("nuisance-swap", ConditionalVAE()),
-    ]
 
 
 def peers() -> list[Source]:

@@ -53,8 +53,8 @@ DEMO_IMAGES, DEMO_STEPS, DEMO_BATCH, DEMO_FIT = 5, 200, 32, 400
 DEMO_RECIPE = Recipe(policy="rotate-scale", weight_decay=5e-3)
 DEMO_NOTE = (
     "Demonstration on scikit-learn's digits, 5 images a class, with fixed training settings. "
-    "Left out to save time: RandAugment, StyleSwap, ratio 0.5, mixed labels; synthaug gain DATA "
-    "tries them."
+    "Left out to save time: RandAugment, ConditionalVAE, StyleSwap, ratio 0.5, mixed labels; "
+    "synthaug gain DATA tries them."
 )
 
 
@@ -86,8 +86,8 @@ def gain(
         list[Family] | None,
         typer.Option(
             metavar="NAME",
-            help=f"Generator to measure; repeatable: {', '.join(Family)}. Default: transfer and "
-            "those without training.",
+            help=f"Generator to measure; repeatable: {', '.join(Family)}. Default: transfer, vae "
+            "and those without training.",
         ),
     ] = None,
     pool: Annotated[

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from synthaug.classifiers import Recipe
-from synthaug.generators import Generator, RandomField, StyleSwap, TransferVAE
+from synthaug.generators import ConditionalVAE, Generator, RandomField, StyleSwap, TransferVAE
 
 Labels = Literal["hard", "mixed"]
 
@@ -97,9 +97,10 @@ def transfer_sources(generator: Generator) -> list[Source]:
 
 
 def default_sources() -> list[Source]:
-    """The trained generator, with differences of any or of the same class, and the controls."""
+    """Trained generators, and the controls that learn nothing."""
     return [
         *transfer_sources(TransferVAE()),
+        Source("nuisance-swap", ConditionalVAE()),
         Source("style-swap", StyleSwap(), trained=False),
         Source("random-field", RandomField(), trained=False),
     ]
