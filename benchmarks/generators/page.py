@@ -30,6 +30,9 @@ of a class over that of two real images, of the class where it is least: below 0
 below 0.3, a generator counts as collapsed. *s* are the processor's seconds of training. One run
 each, with one seed: differences of a few points are chance.
 
+The pictures show a few images of scikit-learn's digits, of Fashion-MNIST (Xiao et al. 2017, MIT
+licence) and of the German Traffic Sign Recognition Benchmark (Stallkamp et al. 2012, for research).
+
 Written by `python benchmarks/generators/page.py` from `benchmarks/generators/results/` and
 `ablations/`.
 """
