@@ -98,9 +98,19 @@ def _where(result: dict[str, Any]) -> str:
 def _settings(rows: Iterable[dict[str, Any]]) -> str:
     """The further options of the rows that are not the families' defaults."""
     options = {"scope": "--scope", "steps": "--fit-steps", "batch_size": "--batch-size"}
-    given = {tuple(row["settings"].items()) for row in rows if row["settings"]}
-    told = [" ".join(f"{options[name]} {value}" for name, value in each) for each in sorted(given)]
-    return "".join(f", and with `{each}` for the rows of that scope" for each in told)
+    told: dict[str, list[str]] = {}
+    for row in rows:
+        if row["settings"]:
+            given = " ".join(f"{options[key]} {value}" for key, value in row["settings"].items())
+            told.setdefault(given, []).append(row["family"])
+    return "".join(
+        f", and with `{given}` for {_those(given, families)}"
+        for given, families in sorted(told.items())
+    )
+
+
+def _those(given: str, families: list[str]) -> str:
+    return "the rows of that scope" if "--scope" in given else " and ".join(families)
 
 
 def _row(row: dict[str, Any]) -> str:
