@@ -10,6 +10,8 @@ from synthaug.classifiers import Recipe
 from synthaug.generators import ConditionalVAE, Generator, RandomField, StyleSwap, TransferVAE
 
 Labels = Literal["hard", "mixed"]
+EXTRAPOLATE = {"sampling": "interpolate", "strength": (1.0, 1.5)}
+"""A VAE's sampling beyond the codes of two images of one class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +103,7 @@ def default_sources() -> list[Source]:
     return [
         *transfer_sources(TransferVAE()),
         Source("nuisance-swap", ConditionalVAE()),
+        Source("extrapolate", ConditionalVAE(), EXTRAPOLATE),
         Source("style-swap", StyleSwap(), trained=False),
         Source("random-field", RandomField(), trained=False),
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from synthaug.gain.arms import Arm, Labels, Source, synthetic_arm
+from synthaug.gain.arms import EXTRAPOLATE, Arm, Labels, Source, synthetic_arm
 from synthaug.generators import (
     VAEGAN,
     CompositionGAN,
@@ -24,6 +24,12 @@ SCOPES: dict[str, dict[str, Any]] = {
     "shared": {},
     "per-class": {"scope": "per-class", "steps": 400, "batch_size": 16},
 }
+WAYS: dict[str, dict[str, Any]] = {  # how a VAE samples
+    "nuisance-swap": {"sampling": "nuisance-swap"},
+    "interpolate": {"sampling": "interpolate"},
+    "extrapolate": EXTRAPOLATE,
+    "mixture": {"sampling": "mixture"},
+}
 RATIOS = (0.125, 0.25, 0.5)
 FILTERS: dict[str, dict[str, float]] = {
     "none": {},
@@ -35,22 +41,19 @@ Proposal = tuple[Generator, dict[str, Any]]
 
 
 def _transfer(trial: "optuna.Trial", scope: str) -> Proposal:
-    sampling = {
-        "donors": trial.suggest_categorical("transfer donors", ["any", "within"]),
-        "chain": trial.suggest_categorical("chain", [1, 2]),
-    }
-    return TransferVAE(**SCOPES[scope]), sampling
+    donors = trial.suggest_categorical("transfer donors", ["any", "within"])
+    return TransferVAE(**SCOPES[scope]), {"donors": donors}
 
 
 def _vae(trial: "optuna.Trial", scope: str) -> Proposal:
     weight = trial.suggest_categorical("kl_weight", [2e-3, 8e-3])
-    way = trial.suggest_categorical("vae sampling", ["nuisance-swap", "interpolate", "mixture"])
-    return ConditionalVAE(**SCOPES[scope], kl_weight=weight), {"sampling": way}
+    way = trial.suggest_categorical("vae sampling", list(WAYS))
+    return ConditionalVAE(**SCOPES[scope], kl_weight=weight), WAYS[way]
 
 
 def _vaegan(trial: "optuna.Trial", scope: str) -> Proposal:
-    way = trial.suggest_categorical("vaegan sampling", ["nuisance-swap", "interpolate"])
-    return VAEGAN(**SCOPES[scope]), {"sampling": way}
+    way = trial.suggest_categorical("vaegan sampling", list(WAYS))
+    return VAEGAN(**SCOPES[scope]), WAYS[way]
 
 
 def _style(trial: "optuna.Trial", scope: str) -> Proposal:
@@ -68,10 +71,11 @@ FAMILIES: dict[str, Callable[["optuna.Trial", str], Proposal]] = {
 }
 UNTRAINED = ("style-swap", "random-field")
 FIRST: tuple[dict[str, Any], ...] = (  # what is tried before Optuna has anything to learn from
-    {"generator": "transfer", "transfer donors": "any", "chain": 1},
+    {"generator": "transfer", "transfer donors": "any"},
     {"generator": "vae", "kl_weight": 8e-3, "vae sampling": "nuisance-swap"},
     {"generator": "style-swap", "cells": 8},
-    {"generator": "transfer", "transfer donors": "within", "chain": 1},
+    {"generator": "transfer", "transfer donors": "within"},
+    {"generator": "vae", "kl_weight": 8e-3, "vae sampling": "extrapolate"},
     {"generator": "random-field"},
 )
 
