@@ -88,8 +88,7 @@ class Trials:
 
         Far is more than three points and more than two standard errors below the best of them and
         of those `beside`, on the held images of the first seeds: what is given up then is not the
-        best of all but by a rare chance, and a third of the time is saved (racing, Maron and Moore
-        1994).
+        best of all but by a rare chance, and its time is saved (racing, Maron and Moore 1994).
         """
         first = self.seeds[:RACE_SEEDS]
         self.train(arms, what, seeds=first)
