@@ -53,7 +53,8 @@ is chance.
 
 What helps a GAN of few images is a discriminator that judges pairs (`pack=2`). Augmenting all that
 it sees costs variety; augmenting as little as it needs (`certainty=0.6`, the default) does not, and
-is here no better than not augmenting, but by chance. What hurts: telling the class late, a class that is concatenated, least squares, the Wasserstein loss.
+is here no better than not augmenting, but by chance. What hurts: telling the class late, a class
+that is concatenated, least squares, the Wasserstein loss.
 Attention, R1, codes, the residual backbone, the mode-seeking and the BCE loss change little. Of a
 VAE's images those beyond the codes of two real ones teach most by themselves; its losses and priors
 change little, and the independence penalty does what it is for: less of the class can be read from
