@@ -102,19 +102,11 @@ def train_classifier(
         nesterov=True,
         weight_decay=recipe.weight_decay,
     )
-    made = (None,) * 4 if synthetic is None else tuple(vars(synthetic).values())
-    given = (
-        backbone.identity,
-        recipe,
-        train.fingerprint,
-        seed,
-        ratio,
-        steps,
-        batch_size,
-        soft_labels,
-    )
-    identity = "" if checkpoint is None else f"classifier {_identity(*given, *made)}"
-    file = None if checkpoint is None else Path(checkpoint)
+    identity, file = "", None
+    if checkpoint is not None:  # only then: it takes reading the weights and all images
+        made = (None,) * 4 if synthetic is None else tuple(vars(synthetic).values())
+        told = (backbone.identity, recipe, train.fingerprint, seed, ratio, steps, batch_size)
+        identity, file = f"classifier {_identity(*told, soft_labels, *made)}", Path(checkpoint)
     averaged = optimize(
         network,
         [Phase("classifier", optimizer, loss)],

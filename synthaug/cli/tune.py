@@ -38,10 +38,9 @@ from synthaug.cli.options import (
     check_directory,
     check_file,
 )
-from synthaug.cli.output import errors, finish, progress, results, spell_seconds
+from synthaug.cli.output import errors, progress, results, spell_seconds
 from synthaug.cli.splits import read_splits
 from synthaug.errors import InputError
-from synthaug.files import read_json
 from synthaug.gain.search import Budget, search_mix
 from synthaug.mixing import MixRecipe
 
@@ -130,8 +129,9 @@ def tune(
             report=update,
             name=data,
         )
-    mix.save(output)
-    finish("", read_json(output), json, True)
+    for path in (output, json):
+        if path is not None:
+            mix.save(path)
     if not quiet:
         _show(mix, output, data)
 

@@ -32,9 +32,7 @@ from synthaug.mixing import MixRecipe
 FEWEST_SEEDS = 2
 PARTNERS = 3  # the best arms without synthetic images are offered to build on
 SHOWN = 5  # of what was tried, in the recipe
-REPEATS = (
-    20  # proposals in a row that were tried before, after which the space is taken as searched
-)
+REPEATS = 20  # rounds without a new proposal, after which the space is taken as searched
 
 
 @dataclass(frozen=True)
