@@ -41,7 +41,8 @@ class Choices:
     partner: the best arm without synthetic images and self-distillation; synthetic images are
         tried on top of it. baseline: the best without synthetic images.
     control: the best with a generator that learns nothing; None where none was tried.
-    chosen: the best with a trained generator or a pool (a control, where only those were tried).
+    chosen: the best with a trained generator or a pool (a control, where only those were tried);
+        the given one, where one was.
     """
 
     arms: list[Arm]
@@ -57,7 +58,15 @@ def choose(trials: Trials, base: Recipe, sources: Sequence[Source], search: Sear
     classical = next(arm for arm in real if arm.name == "classical")
     partners = list(dict.fromkeys([partner, classical]))
     synthetic = _SEARCH[search](trials, sources, partners)
-    return _chosen(trials, real, partner, synthetic)
+    trained = [arm for arm in synthetic if arm.uses == "synthetic"]
+    controls = [arm for arm in synthetic if arm.uses == "control"]
+    return Choices(
+        arms=[*real, *synthetic],
+        partner=partner,
+        baseline=trials.best(real),
+        control=trials.best(controls) if controls else None,
+        chosen=trials.best(trained or controls),
+    )
 
 
 def choose_given(trials: Trials, base: Recipe, given: Given, controls: Sequence[Source]) -> Choices:
@@ -72,7 +81,13 @@ def choose_given(trials: Trials, base: Recipe, given: Given, controls: Sequence[
     arms = [synthetic_arm(given.source, named[0], given.ratio, given.labels)]
     arms += [synthetic_arm(each, named[0], given.ratio, "hard") for each in controls]
     trials.train(arms, "with synthetic images")
-    return _chosen(trials, real, partner, arms)
+    return Choices(
+        arms=[*real, *arms],
+        partner=partner,
+        baseline=trials.best(real),
+        control=trials.best(arms[1:]) if arms[1:] else None,
+        chosen=arms[0],
+    )
 
 
 def without_synthetic(trials: Trials, base: Recipe, *, quick: bool) -> tuple[list[Arm], Arm]:
@@ -86,18 +101,6 @@ def without_synthetic(trials: Trials, base: Recipe, *, quick: bool) -> tuple[lis
     real.append(distilled_arm(partner))
     trials.train(real, "self-distilled labels")
     return real, partner
-
-
-def _chosen(trials: Trials, real: list[Arm], partner: Arm, synthetic: Sequence[Arm]) -> Choices:
-    trained = [arm for arm in synthetic if arm.uses == "synthetic"]
-    controls = [arm for arm in synthetic if arm.uses == "control"]
-    return Choices(
-        arms=[*real, *synthetic],
-        partner=partner,
-        baseline=trials.best(real),
-        control=trials.best(controls) if controls else None,
-        chosen=trials.best(trained or controls),
-    )
 
 
 def _quick(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) -> list[Arm]:
