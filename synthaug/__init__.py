@@ -5,6 +5,7 @@ from synthaug.errors import InputError, TrainingError
 from synthaug.gain import Gain, measure_gain
 from synthaug.generators import (
     VAEGAN,
+    Blend,
     CompositionGAN,
     ConditionalGAN,
     ConditionalVAE,
@@ -20,6 +21,7 @@ from synthaug.pool import ClassifierAgreement, DistanceFilter, MemorizationFilte
 from synthaug.reading import read_images
 
 __all__ = [
+    "Blend",
     "ClassifierAgreement",
     "CompositionGAN",
     "ConditionalGAN",

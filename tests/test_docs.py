@@ -92,7 +92,7 @@ def test_families_are_those_of_the_files() -> None:
 def _small_measure_gain(train: LabelledImages, test: LabelledImages, **options: Any) -> Gain:
     """The real measurement with all that the page asks for, but few arms and seeds."""
     few = {"seeds": 2, "arms": "quick", "steps": 2, "recipe": Recipe()}
-    few["sources"] = [Source("style-swap", StyleSwap(), trained=False)]
+    few["sources"] = [Source("style-swap", StyleSwap())]
     return measure_gain(train, test, **{**options, **few})
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from synthaug.classifiers import POLICIES, Backbone, Recipe
-from synthaug.cli.generators import TRAINED, Family, build
+from synthaug.cli.generators import Family, build
 from synthaug.cli.measuring import (
     BATCH,
     CACHE,
@@ -220,12 +220,12 @@ def _sources(generators: list[Family] | None, pool: Path | None) -> list[Source]
         if family is Family.TRANSFER:
             sources += transfer_sources(made)
         else:
-            sources.append(Source(str(family), made, trained=family in TRAINED))
+            sources.append(Source(str(family), made))
     return sources
 
 
 def _demo_sources() -> list[Source]:
     return [
         *transfer_sources(TransferVAE(steps=DEMO_FIT)),
-        Source("random-field", build(Family.RANDOM_FIELD, None), trained=False),
+        Source("random-field", build(Family.RANDOM_FIELD, None)),
     ]

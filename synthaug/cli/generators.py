@@ -30,6 +30,7 @@ from synthaug.errors import InputError
 from synthaug.files import MANIFEST, read_json
 from synthaug.generators import (
     VAEGAN,
+    Blend,
     CompositionGAN,
     ConditionalGAN,
     ConditionalVAE,
@@ -39,7 +40,6 @@ from synthaug.generators import (
     TransferVAE,
     load_generator,
 )
-from synthaug.generators.learning.trained import Trained
 from synthaug.generators.saving import KIND as GENERATOR
 from synthaug.mixing import MixRecipe
 from synthaug.pool import SamplePool
@@ -55,6 +55,7 @@ class Family(StrEnum):
     VAEGAN = "vaegan"
     COMPOSITION = "composition"
     GAN = "gan"
+    BLEND = "blend"
     STYLE_SWAP = "style-swap"
     RANDOM_FIELD = "random-field"
 
@@ -65,6 +66,7 @@ TRAINED: dict[Family, Callable[..., Generator]] = {
     Family.VAEGAN: VAEGAN,
     Family.COMPOSITION: CompositionGAN,
     Family.GAN: ConditionalGAN,
+    Family.BLEND: lambda **chosen: Blend((TransferVAE(**chosen), StyleSwap())),
 }
 UNTRAINED: dict[Family, Callable[[], Generator]] = {
     Family.STYLE_SWAP: StyleSwap,
@@ -177,10 +179,10 @@ def fit(
         made = build(generator or Family.TRANSFER, steps, scope)
     else:
         made = _of_recipe(recipe, {"generator": generator, "scope": scope, "steps": steps})
-    if not isinstance(made, Trained):
+    if not made.learns:
         aids = {"start": start, "validate": validate, "log": log, "profile": profile}
         refuse_for_untrained(generator or made.family, aids)
-    elif profile is not None and made.settings["steps"] < LAST_TRACED:
+    elif profile is not None and made.settings.get("steps", LAST_TRACED) < LAST_TRACED:
         raise InputError(f"--profile: expected a run of at least {LAST_TRACED} steps")
     check_device(device)
     check_output(output, GENERATOR)

@@ -20,7 +20,6 @@ class Source:
 
     sampling: settings to change after fitting, so that several sources share one fit.
     filters: limits of the pool's filters by their names, as for `limit_filters`.
-    trained: whether something is learned; a source that learns nothing is a control.
     fingerprint: of the images in the pool, which may be made anew under the same name.
     """
 
@@ -28,7 +27,6 @@ class Source:
     generator: Generator | None = None
     sampling: dict[str, Any] = field(default_factory=dict)
     filters: dict[str, float] = field(default_factory=dict)
-    trained: bool = True
     pool: Path | None = None
     fingerprint: str = ""
 
@@ -37,10 +35,14 @@ class Source:
             raise ValueError("a source has either a generator or a pool")
 
     @property
-    def fit_key(self) -> str:
-        """What tells one generator's fit from another; sources with one key share it."""
-        assert self.generator is not None
-        return f"{self.generator.family} {self.generator.settings}"
+    def trained(self) -> bool:
+        """Whether something is learned; a source that learns nothing is a control."""
+        return self.generator is None or self.generator.learns
+
+
+def fit_key(generator: Generator) -> str:
+    """What tells one generator's fit from another; sources with one key share it."""
+    return f"{generator.family} {generator.settings}"
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,8 @@ def default_sources() -> list[Source]:
         *transfer_sources(TransferVAE()),
         Source("nuisance-swap", ConditionalVAE()),
         Source("extrapolate", ConditionalVAE(), EXTRAPOLATE),
-        Source("style-swap", StyleSwap(), trained=False),
-        Source("random-field", RandomField(), trained=False),
+        Source("style-swap", StyleSwap()),
+        Source("random-field", RandomField()),
     ]
 
 

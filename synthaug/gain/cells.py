@@ -9,7 +9,9 @@ import copy
 import hashlib
 import re
 import time
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -30,11 +32,10 @@ from synthaug.files import (
     write_atomically,
     write_json,
 )
-from synthaug.gain.arms import Arm, Source
+from synthaug.gain.arms import Arm, Source, fit_key
 from synthaug.gain.leaks import without_copies
 from synthaug.gain.parts import Part, plan_parts
-from synthaug.generators import Generator
-from synthaug.generators.saving import read_generator_manifest
+from synthaug.generators import Blend, Generator, load_generator
 from synthaug.images import LabelledImages, Samples
 from synthaug.mixing.labels import mixed_labels
 from synthaug.pool import SamplePool, limit_filters, usual_size
@@ -189,7 +190,8 @@ def _soften(study: Study, cell: Cell, images: np.ndarray, labels: np.ndarray) ->
 
 
 def _pool_directory(study: Study, source: Source, seed: int, part: str) -> Path:
-    digest = _digest(f"{source.fit_key} {source.sampling} {source.filters}")
+    assert source.generator is not None
+    digest = _digest(f"{fit_key(source.generator)} {source.sampling} {source.filters}")
     return study.directory / "pools" / f"{source.name}-seed{seed}-{part}-{digest}"
 
 
@@ -202,36 +204,43 @@ def load_pool(study: Study, source: Source, seed: int, part: str) -> SamplePool:
     return SamplePool(source.pool or _pool_directory(study, source, seed, part))
 
 
-def make_pools(study: Study, sources: Sequence[Source], seed: int, part_name: str) -> None:
-    """Fit one generator on one part and sample a pool for each of the sources that share it."""
+def make_pools(
+    study: Study, generator: Generator, sources: Sequence[Source], seed: int, part_name: str
+) -> None:
+    """Fit the generator on one part and sample a pool for each of the sources that share it."""
     part = _part(study, seed, part_name)
-    generator_seed = stream_seed(seed, "generator")
-    fitted = _fitted(study, sources[0], part, seed, generator_seed)
+    fitted = _fitted(study, generator, part, seed)
     for source in sources:
-        generator = copy.copy(fitted)
+        sampling = copy.copy(fitted)
         for name, value in source.sampling.items():
-            setattr(generator, name, value)
+            setattr(sampling, name, value)
         SamplePool.create(
             _pool_directory(study, source, seed, part_name),
-            generator,
+            sampling,
             usual_size(part.train.counts),
             filters=limit_filters(source.filters),
             reference=part.train,
-            seed=generator_seed,
+            seed=_generator_seed(seed),
         )
 
 
-def _fitted(study: Study, source: Source, part: Part, seed: int, generator_seed: int) -> Generator:
-    """The source's generator fitted to one part, from disk where a source before it shared it."""
-    assert source.generator is not None
-    directory = study.directory / "generators" / f"seed{seed}-{part.name}-{_digest(source.fit_key)}"
+def _fitted(study: Study, generator: Generator, part: Part, seed: int) -> Generator:
+    """The generator fitted to one part, from disk where it is there already; a blend is made of
+    parts that other sources have use for, too."""
+    named = f"seed{seed}-{part.name}-{_digest(fit_key(generator))}"
+    directory = study.directory / "generators" / named
     if (directory / MANIFEST).exists():
-        manifest = read_generator_manifest(directory)
-        return type(source.generator).load(directory, manifest, study.device)
-    generator = copy.deepcopy(source.generator)
-    generator.fit(part.train, seed=generator_seed, device=study.device)
-    generator.save(directory)
-    return generator
+        return load_generator(directory, device=study.device)
+    if isinstance(generator, Blend):
+        return Blend.of([_fitted(study, each, part, seed) for each in generator.parts])
+    fitted = copy.deepcopy(generator)
+    fitted.fit(part.train, seed=_generator_seed(seed), device=study.device)
+    fitted.save(directory)
+    return fitted
+
+
+def _generator_seed(seed: int) -> int:
+    return stream_seed(seed, "generator")
 
 
 class Runner:
@@ -244,22 +253,38 @@ class Runner:
     def run(self, cells: Sequence[Cell], what: str) -> None:
         """Train the cells that are not on disk yet, after making the pools they need."""
         missing = [cell for cell in cells if not cell.done(self._study)]
-        fits = self._missing_fits(missing)
-        self._known += len(missing) + len(fits)
-        self._map(make_pools, fits, f"{what}: generators")
+        single, blends = self._missing_fits(missing)
+        self._known += len(missing) + len(single) + len(blends)
+        for fits in (single, blends):  # what a blend is made of comes before it
+            self._map(make_pools, fits, f"{what}: generators")
         self._map(train_cell, [(cell,) for cell in missing], what)
 
-    def _missing_fits(self, cells: Sequence[Cell]) -> list[tuple[Any, ...]]:
-        fits: dict[tuple[str, int, str], dict[Path, Source]] = {}
+    def _missing_fits(
+        self, cells: Sequence[Cell]
+    ) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        """What `make_pools` is to be called with: for single generators, and for blends of them."""
+        fits: dict[tuple[str, int, str], tuple[Generator, dict[Path, Source]]] = {}
         for cell in cells:
             source = cell.arm.source
-            if source is None or source.pool is not None:
+            if source is None or source.generator is None:
                 continue
             directory = _pool_directory(self._study, source, cell.seed, cell.part)
-            if not (directory / MANIFEST).exists():
-                key = (source.fit_key, cell.seed, cell.part)
-                fits.setdefault(key, {})[directory] = source
-        return [(list(group.values()), seed, part) for (_, seed, part), group in fits.items()]
+            if (directory / MANIFEST).exists():
+                continue
+            made = source.generator
+            parts = made.parts if isinstance(made, Blend) else ()
+            for each in (*parts, made):
+                fits.setdefault((fit_key(each), cell.seed, cell.part), (each, {}))
+            fits[fit_key(made), cell.seed, cell.part][1][directory] = source
+        tasks = [
+            (made, list(pools.values()), seed, part)
+            for (_, seed, part), (made, pools) in fits.items()
+        ]
+        blended = [isinstance(task[0], Blend) for task in tasks]
+        return (
+            [task for task, blend in zip(tasks, blended, strict=True) if not blend],
+            [task for task, blend in zip(tasks, blended, strict=True) if blend],
+        )
 
     def _map(
         self, function: Callable[..., None], arguments: Sequence[tuple[Any, ...]], what: str
@@ -267,9 +292,12 @@ class Runner:
         self._say(what)
         tasks = (joblib.delayed(_on_one_thread)(function, self._study, *each) for each in arguments)
         pool = joblib.Parallel(n_jobs=self._jobs, return_as="generator_unordered")
-        for _ in pool(tasks):
-            self._done += 1
-            self._say(what)
+        with warnings.catch_warnings(), closing(pool(tasks)) as results:
+            # Of tasks that an interruption cancels: they are the next run's.
+            warnings.filterwarnings("ignore", message=r"\d+ tasks (have been|which were)")
+            for _ in results:
+                self._done += 1
+                self._say(what)
 
     def _say(self, what: str) -> None:
         if self._report:

@@ -7,7 +7,6 @@ from synthaug.errors import InputError
 from synthaug.gain.arms import Arm, Source
 from synthaug.gain.choice import Given
 from synthaug.generators import make_generator
-from synthaug.generators.learning.trained import Trained
 from synthaug.mixing import MixRecipe
 
 
@@ -27,8 +26,7 @@ def given_by(mix: MixRecipe) -> Given:
             "recipe: expected training.partner, an arm without synthetic images, and hard or mixed "
             "labels, as synthaug tune writes them"
         )
-    trained = isinstance(mix.generator, Trained)
-    source = Source("recipe", mix.generator, trained=trained, filters=mix.filters)
+    source = Source("recipe", mix.generator, filters=mix.filters)
     return Given(source, mix.ratio, mix.labels, partner)
 
 

@@ -92,7 +92,7 @@ def measure_gain(
     >>> gain = measure_gain(
     ...     read_images("digits"), read_images("digits", split="test"), per_class=5, seeds=2,
     ...     steps=2, recipe=Recipe(), arms="quick", device="cpu",
-    ...     sources=[Source("style-swap", StyleSwap(), trained=False)])
+    ...     sources=[Source("style-swap", StyleSwap())])
     >>> gain.verdict in ("helps", "no evidence", "hurts")
     True
     """

@@ -92,13 +92,7 @@ def propose(
     rule = trial.suggest_categorical("filter", list(FILTERS))
     words = [family, *([] if scope == "shared" else [scope]), *_changed(generator, sampling)]
     words += [] if rule == "none" else [f"{rule} filter"]
-    source = Source(
-        " ".join(words),
-        generator,
-        sampling,
-        trained=family not in UNTRAINED,
-        filters=FILTERS[rule],
-    )
+    source = Source(" ".join(words), generator, sampling, FILTERS[rule])
     partner = partners[trial.suggest_categorical("partner", list(partners))]
     ratio = trial.suggest_categorical("ratio", RATIOS)
     labels: Labels = "mixed" if trial.suggest_categorical("soft labels", [False, True]) else "hard"

@@ -6,30 +6,22 @@ from typing import Any
 
 from synthaug.errors import InputError
 from synthaug.generators.base import Generator
+from synthaug.generators.blend import Blend
 from synthaug.generators.composition_gan import CompositionGAN
 from synthaug.generators.conditional_gan import ConditionalGAN
 from synthaug.generators.conditional_vae import ConditionalVAE
 from synthaug.generators.random_field import RandomField
 from synthaug.generators.saving import read_generator_manifest
+from synthaug.generators.single import SINGLE, family_of
 from synthaug.generators.style_swap import StyleSwap
 from synthaug.generators.transfer_vae import TransferVAE
 from synthaug.generators.vae_gan import VAEGAN
 
-FAMILIES: dict[str, type[Generator]] = {
-    family.__name__: family
-    for family in (
-        TransferVAE,
-        ConditionalVAE,
-        VAEGAN,
-        CompositionGAN,
-        ConditionalGAN,
-        StyleSwap,
-        RandomField,
-    )
-}
+FAMILIES: dict[str, type[Generator]] = {**SINGLE, Blend.__name__: Blend}
 
 __all__ = [
     "FAMILIES",
+    "Blend",
     "CompositionGAN",
     "ConditionalGAN",
     "ConditionalVAE",
@@ -51,15 +43,7 @@ def make_generator(family: str, settings: Mapping[str, Any]) -> Generator:
     >>> make_generator("TransferVAE", {"strength": [0.5, 1.0]}).settings["strength"]
     (0.5, 1.0)
     """
-    return _family(family).from_settings(settings)
-
-
-def _family(name: str) -> type[Generator]:
-    if name not in FAMILIES:
-        raise InputError(
-            f"unknown generator family {name!r}; expected one of {', '.join(FAMILIES)}"
-        )
-    return FAMILIES[name]
+    return family_of(family, FAMILIES).from_settings(settings)
 
 
 def load_generator(directory: str | Path, *, device: str = "auto") -> Generator:
@@ -70,7 +54,7 @@ def load_generator(directory: str | Path, *, device: str = "auto") -> Generator:
     path = Path(directory)
     manifest = read_generator_manifest(path)
     try:
-        family = _family(str(manifest.get("family")))
+        family = family_of(manifest.get("family"), FAMILIES)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return family.load(path, manifest, device)

@@ -5,9 +5,10 @@ A family says which random choices an item needs (`_plan`) and how planned items
 are drawn before any batch is cut.
 """
 
+import copy
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -102,6 +103,11 @@ class Generator(ABC):
         return type(self).__name__
 
     @property
+    def learns(self) -> bool:
+        """Whether anything is trained; what only recombines real images is a control."""
+        return True
+
+    @property
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return asdict(self)  # type: ignore[call-overload, no-any-return]
@@ -185,8 +191,7 @@ class Generator(ABC):
         notes: dict[str, Any] = {}
         learned = self._train(data, Run(seed, target, identity, file, progress), aids, notes)
         # Only now: a run that breaks off leaves the generator as it was.
-        self._networks = nn.ModuleList(learned).eval()
-        self._anchors, self._device = data, target
+        self._take(learned, data, target)
         notes |= self._notes(data)
         self._card = {
             "family": self.family,
@@ -204,6 +209,21 @@ class Generator(ABC):
             **notes,
         }
         return self
+
+    def _take(
+        self, networks: Iterable[nn.Module], anchors: LabelledImages, device: torch.device
+    ) -> None:
+        """Sample from these networks and images from now on."""
+        self._networks = nn.ModuleList(networks).eval()
+        self._anchors, self._device = anchors, device
+
+    def _sketch(
+        self, networks: Iterable[nn.Module], anchors: LabelledImages, device: torch.device
+    ) -> Self:
+        """This generator as it would be with these networks and images."""
+        sketch = copy.copy(self)
+        sketch._take(networks, anchors, device)
+        return sketch
 
     def sample(
         self, labels: int | np.ndarray | Tensor, *, seed: int = 0, batch_size: int = 256
@@ -242,11 +262,14 @@ class Generator(ABC):
         """
         rows = np.minimum(np.arange(first, first + BLOCK), len(labels) - 1)
         part = {k: torch.as_tensor(v[rows]).to(self._device) for k, v in plan.items()}
+        return self._render_labels(part, labels[rows])
+
+    def _render_labels(self, plan: dict[str, Tensor], labels: np.ndarray) -> Tensor:
+        """Planned items of these classes, each by the network that knows its class."""
         if len(self._networks) == 1:
-            return self._render(self._networks[0], part)
-        present = np.unique(labels[rows])
-        rendered = {label: self._render(self._networks[label], part) for label in present}
-        return torch.stack([rendered[label][i] for i, label in enumerate(labels[rows])])
+            return self._render(self._networks[0], plan)
+        rendered = {label: self._render(self._networks[label], plan) for label in np.unique(labels)}
+        return torch.stack([rendered[label][i] for i, label in enumerate(labels)])
 
     @staticmethod
     def _labels(labels: int | np.ndarray | Tensor, classes: int) -> np.ndarray:
@@ -308,6 +331,10 @@ class Generator(ABC):
 
 class Untrained(Generator):
     """A generator with nothing to learn: it only recombines the images it was given."""
+
+    @property
+    def learns(self) -> bool:
+        return False
 
     def _train(
         self, data: LabelledImages, run: Run, aids: Aids, notes: dict[str, Any]

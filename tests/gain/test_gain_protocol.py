@@ -15,6 +15,7 @@ from scipy import stats
 import synthaug.gain.cells as cells
 import synthaug.gain.protocol as protocol
 from synthaug import (
+    Blend,
     Gain,
     InputError,
     LabelledImages,
@@ -30,6 +31,7 @@ from synthaug import (
 from synthaug.gain import Source
 from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm, distilled_arm, transfer_sources
+from synthaug.gain.parts import plan_parts
 from synthaug.generators import Generator
 from synthaug.reading import draw_subset
 
@@ -59,8 +61,8 @@ def test() -> LabelledImages:
 def sources() -> list[Source]:
     return [
         *transfer_sources(TransferVAE(steps=5)),
-        Source("style-swap", StyleSwap(cells=2), trained=False),
-        Source("random-field", RandomField(), trained=False),
+        Source("style-swap", StyleSwap(cells=2)),
+        Source("random-field", RandomField()),
     ]
 
 
@@ -242,6 +244,31 @@ def test_kept_cells_serve_a_later_run_with_other_sources(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_blend_takes_the_generators_that_others_learned(
+    train: LabelledImages, test: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit, fitted = Generator.fit, []
+
+    def noting(self: Generator, data: LabelledImages, **options: object) -> Generator:
+        fitted.append((self.family, options["seed"]))
+        return fit(self, data, **options)
+
+    monkeypatch.setattr(Generator, "fit", noting)
+    transfer, style = TransferVAE(steps=5), StyleSwap(cells=2)
+    several = [Source("blend", Blend((transfer, style))), *transfer_sources(transfer)]
+    settings = {**QUICK, "cache": tmp_path, "keep": True}
+    gain = measure_gain(train, test, **settings, sources=several)
+    assert len(fitted) == len(set(fitted)) == 2 * QUICK["seeds"]
+    made = [arm.name.split()[0] for arm in gain.arms if arm.uses == "synthetic"]
+    assert made == ["blend", "transfer-any", "transfer-within"]
+    # What the cells hold is what a fit of the whole blend makes.
+    (pool,) = (SamplePool(path) for path in tmp_path.glob("*/pools/blend-seed0-*"))
+    part = plan_parts(train, None, QUICK["per_class"], 0)[0][0].train
+    alone = Blend((transfer, style)).fit(part, seed=pool.manifest["generator"]["seed"])
+    wanted = alone.sample(len(pool) // len(part.classes), seed=pool.manifest["seed"])
+    np.testing.assert_array_equal(pool.samples.images, wanted.images)
+
+
 def test_few_images_are_cross_validated_without_leaking_into_generators(
     train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,9 +282,7 @@ def test_few_images_are_cross_validated_without_leaking_into_generators(
 
     monkeypatch.setattr(Generator, "fit", recorded)
     settings = {**QUICK, "per_class": None, "steps": 2}
-    gain = measure_gain(
-        few, test, **settings, sources=[Source("random-field", RandomField(), trained=False)]
-    )
+    gain = measure_gain(few, test, **settings, sources=[Source("random-field", RandomField())])
     # Each of four folds and the whole, for both seeds; a fold's generator knows three quarters.
     assert sorted(len(each) for each in fitted) == [30] * 8 + [40] * 2
     assert gain.data["train"] == gain.data["validation"] == 40
@@ -275,7 +300,7 @@ def test_uneven_classes_are_measured_by_balanced_accuracy(
         train.subset(kept),
         test,
         **settings,
-        sources=[Source("style-swap", StyleSwap(), trained=False)],
+        sources=[Source("style-swap", StyleSwap())],
     )
     assert gain.protocol["metric"] == "balanced accuracy"
     assert {"oversampled", "logit-adjusted"} < {arm.name for arm in gain.arms}

@@ -84,7 +84,7 @@ def test_a_result_says_on_how_few_seeds_an_arm_was_given_up(
     gain = measure_gain(
         data.subset(draw_subset(data, 20, seed=0)),
         read_images("digits", split="test", image_size=8).subset(np.arange(100)),
-        sources=[Source("style-swap", StyleSwap(cells=2), trained=False)],
+        sources=[Source("style-swap", StyleSwap(cells=2))],
         per_class=5,
         seeds=3,
         steps=8,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from synthaug.generators import FAMILIES
+from synthaug.generators import FAMILIES, Blend
 from synthaug.generators.learning.trained import Trained
 from synthaug.images import LabelledImages
 
@@ -35,6 +35,9 @@ def kind(family):
 
 def make_generator(family, **settings):
     cls, scope = kind(family)
+    if cls is Blend and not settings:
+        parts = ("TransferVAE", "ConditionalVAE per-class", "StyleSwap")
+        return Blend(tuple(make_generator(part) for part in parts))
     return cls(**{**TINY.get(cls.__name__, {}), **scope, **settings})
 
 

@@ -152,7 +152,9 @@ def test_unknown_device(family, data, tiny):
 
 def test_settings_are_the_constructor_arguments(family, tiny):
     generator = tiny(family)
-    assert type(generator)(**generator.settings) == generator
+    assert type(generator).from_settings(generator.settings) == generator
+    read = json.loads(json.dumps(generator.settings))
+    assert type(generator).from_settings(read) == generator
 
 
 def test_card_is_json_and_says_what_it_was_trained_on(fitted, data):

@@ -1,6 +1,5 @@
 """A generator that learns by gradient, one network for all classes or one for each."""
 
-import copy
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -58,7 +57,7 @@ class Trained(Generator):
             learned = self._run(data, replace(run, team=ours), aids, start, notes)
         else:
             learned = self._deal(data, run, aids, start, notes, ours)
-        sketch = self._sketch(learned, data, run)
+        sketch = self._sketch(learned, data, run.device)
         varied = diversity(sketch.sample(VARIETY, seed=run.seed), data)
         notes["diversity"] = varied.round(4).tolist()
         if aids.validation is not None:
@@ -87,7 +86,7 @@ class Trained(Generator):
 
         def sample(average: nn.Module, each: int) -> Samples:
             networks = unstack(average, lessons.networks)
-            return self._sketch(networks, data, run).sample(each, seed=run.seed)
+            return self._sketch(networks, data, run.device).sample(each, seed=run.seed)
 
         log = aids.log if run.team.leads else None
         steps = int(self.settings["steps"])
@@ -133,13 +132,6 @@ class Trained(Generator):
                 f"batch_size: expected a multiple of the {ours.size} processes, two images for "
                 f"each at least, got {batch}"
             )
-
-    def _sketch(self, networks: list[nn.Module], data: LabelledImages, run: Run) -> "Trained":
-        """This generator as it would be with these networks."""
-        sketch = copy.copy(self)
-        sketch._networks = nn.ModuleList(networks).eval()
-        sketch._anchors, sketch._device = data, run.device
-        return sketch
 
     def _untrained(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
         if self.scope == "shared":

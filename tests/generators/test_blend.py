@@ -1,0 +1,134 @@
+"""What a Blend makes of its parts, beside what the contract suite asks of every family."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from synthaug import Blend, InputError, RandomField, StyleSwap, TransferVAE
+from synthaug.generators import load_generator, make_generator
+from synthaug.images import LabelledImages
+from synthaug.training import optimize
+
+LABELS = np.arange(300) % 3
+TRANSFER = TransferVAE(steps=3, batch_size=4, latent=3)
+OTHER = TransferVAE(steps=2, batch_size=4, latent=3, scope="per-class")
+
+
+@pytest.fixture(scope="module")
+def parts(data):
+    made = (TRANSFER, RandomField(), StyleSwap(cells=1))
+    return [type(part)(**part.settings).fit(data, seed=4, device="cpu") for part in made]
+
+
+def test_each_image_is_that_of_one_of_the_parts(parts):
+    blend = Blend.of(parts)
+    images = blend.sample(LABELS, seed=7).images
+    alone = [part.sample(LABELS, seed=7).images for part in parts]
+    equal = np.array([(images == each).all(axis=(1, 2, 3)) for each in alone])
+    assert equal.any(axis=0).all()
+    counts = equal.sum(axis=1)
+    assert counts.min() > 70  # of 300, a third each
+
+
+def test_parts_learn_in_a_blend_what_they_learn_alone(parts, data):
+    blend = Blend((TRANSFER, RandomField(), StyleSwap(cells=1))).fit(data, seed=4, device="cpu")
+    expected = Blend.of(parts).sample(LABELS, seed=1).images
+    np.testing.assert_array_equal(blend.sample(LABELS, seed=1).images, expected)
+    assert [part["family"] for part in blend.card["parts"]] == [part.family for part in parts]
+    assert blend.card["parts"][0]["diversity"] == parts[0].card["diversity"]
+
+
+def test_a_blend_of_fitted_parts_is_saved_and_loaded(parts, tmp_path):
+    blend = Blend.of(parts)
+    blend.save(tmp_path / "blend")
+    loaded = load_generator(tmp_path / "blend", device="cpu")
+    expected = blend.sample(LABELS, seed=2).images
+    np.testing.assert_array_equal(loaded.sample(LABELS, seed=2).images, expected)
+    assert loaded.card["seed"] == 4
+
+
+@pytest.mark.parametrize(
+    ("made", "learns"), [((StyleSwap(), RandomField()), False), ((StyleSwap(), TRANSFER), True)]
+)
+def test_a_blend_learns_where_a_part_does(made, learns):
+    assert Blend(made).learns is learns
+
+
+@pytest.mark.parametrize("made", [(), (StyleSwap(),), (StyleSwap(), Blend())])
+def test_parts_that_make_no_blend(made, data):
+    with pytest.raises(InputError, match="parts: expected two generators or more, none a Blend"):
+        Blend(made).fit(data, device="cpu")
+
+
+def test_settings_of_parts_are_checked(data):
+    with pytest.raises(InputError, match="cells: expected an integer of at least 1, got 0"):
+        Blend((StyleSwap(), StyleSwap(cells=0))).fit(data, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"brushes": 3}, r"unknown settings \['brushes'\] of Blend"),
+        ({"parts": [3]}, "parts: expected a family and its settings for each, got 3"),
+        ({"parts": [{"family": "StyleSwap"}]}, "expected a family and its settings"),
+        ({"parts": [{"family": "Cubist", "settings": {}}]}, "unknown generator family 'Cubist'"),
+        ({"parts": [{"family": "Blend", "settings": {}}]}, "unknown generator family 'Blend'"),
+    ],
+    ids=str,
+)
+def test_settings_of_no_blend(settings, message):
+    with pytest.raises(InputError, match=message):
+        make_generator("Blend", settings)
+
+
+def test_parts_that_learned_from_other_images(parts, data):
+    inverted = LabelledImages(255 - data.images, data.labels, data.classes)
+    stranger = StyleSwap().fit(inverted, seed=4, device="cpu")
+    with pytest.raises(InputError, match="expected generators fitted to the same images"):
+        Blend.of([parts[0], stranger])
+
+
+def test_a_killed_run_goes_on_with_the_part_it_was_at(data, tmp_path, monkeypatch):
+    class Killed(Exception):
+        pass
+
+    def kill(done, total):
+        assert total == 5
+        if done == 4:
+            raise Killed
+
+    monkeypatch.setitem(optimize.__kwdefaults__, "checkpoint_every", 1)
+    place = tmp_path / "run.safetensors"
+    made = (TRANSFER, StyleSwap(), OTHER)
+    whole = Blend(made).fit(data, device="cpu")
+    with pytest.raises(Killed):
+        Blend(made).fit(data, device="cpu", checkpoint=place, progress=kill)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.safetensors.2"]
+    seen = []
+    resumed = Blend(made).fit(
+        data, device="cpu", checkpoint=place, progress=lambda done, _: seen.append(done)
+    )
+    assert seen == [1, 2, 3, 5]
+    assert not list(tmp_path.iterdir())
+    for name, value in whole._networks.state_dict().items():
+        assert torch.equal(value, resumed._networks.state_dict()[name]), name
+
+
+def test_warm_start_part_by_part(data, tmp_path):
+    Blend((TRANSFER, StyleSwap())).fit(data, seed=9, device="cpu").save(tmp_path / "blend")
+    alone = TransferVAE(**TRANSFER.settings).fit(data, seed=9, device="cpu")
+    alone.save(tmp_path / "alone")
+    blend = Blend((TRANSFER, StyleSwap())).fit(data, device="cpu", start=tmp_path / "blend")
+    expected = TransferVAE(**TRANSFER.settings).fit(data, device="cpu", start=tmp_path / "alone")
+    got = blend._networks[0][0].state_dict()
+    for name, value in expected._networks.state_dict().items():
+        assert torch.equal(value, got[name]), name
+    with pytest.raises(InputError, match=re.escape("expected a Blend of ['StyleSwap', ")):
+        Blend((StyleSwap(), TRANSFER)).fit(data, device="cpu", start=tmp_path / "blend")
+
+
+def test_a_blend_of_what_learns_nothing_has_no_use_for_aids(data, tmp_path):
+    with pytest.raises(InputError, match="has no training that they could serve"):
+        Blend((StyleSwap(), RandomField())).fit(data, device="cpu", log=tmp_path / "log")
