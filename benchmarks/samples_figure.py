@@ -14,7 +14,7 @@ from synthaug import (
     TransferVAE,
     read_images,
 )
-from synthaug.generators import FAMILIES
+from synthaug.generators.single import SINGLE
 from synthaug.reading import draw_subset
 
 CLASSES, EACH = 10, 2
@@ -31,7 +31,7 @@ def rows(data: LabelledImages) -> dict[str, np.ndarray]:
     }
     transfer.donors = "within"
     found["TransferVAE, within class"] = transfer.sample(labels, seed=1).images
-    for family in FAMILIES.values():
+    for family in SINGLE.values():
         if family is not TransferVAE:
             found[family.__name__] = family().fit(data, device="cpu").sample(labels, seed=1).images
     return {name: images[:, 0] for name, images in found.items()}

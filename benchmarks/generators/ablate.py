@@ -22,7 +22,8 @@ import torch
 from measure import EACH, judged_alone, least_diversity
 
 from synthaug import LabelledImages, read_images
-from synthaug.generators import FAMILIES, Generator
+from synthaug.generators import Generator
+from synthaug.generators.single import SINGLE
 from synthaug.reading import draw_subset
 from synthaug.training import resolve_device
 from synthaug.versions import versions
@@ -90,7 +91,7 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, default=20)
     parser.add_argument("--steps", type=int, default=400, help="of each classifier")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--families", nargs="+", choices=SINGLE, default=list(SINGLE))
     options = parser.parse_args()
     train, test = read_images(options.data), read_images(options.data, split="test")
     path = RESULTS / f"{Path(options.data).stem}-{options.per_class}.json"
@@ -117,7 +118,7 @@ def fit(option: Option, few: LabelledImages, fitted: dict[str, Generator], seed:
     learned = {key: value for key, value in option.settings.items() if key not in SAMPLING}
     key = f"{option.family} {learned}"
     if key not in fitted:
-        fitted[key] = FAMILIES[option.family](**learned).fit(few, seed=seed)
+        fitted[key] = SINGLE[option.family](**learned).fit(few, seed=seed)
     return replace_settings(fitted[key], option.settings)
 
 

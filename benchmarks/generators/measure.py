@@ -32,10 +32,11 @@ from synthaug import (
     train_classifier,
 )
 from synthaug.classifiers import predict
-from synthaug.generators import FAMILIES, Generator
+from synthaug.generators import Generator
 from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import SCOPES
 from synthaug.generators.learning.watching import VARIETY, diversity
+from synthaug.generators.single import SINGLE
 from synthaug.metrics import extract_features
 from synthaug.reading import draw_subset
 from synthaug.training import resolve_device
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, nargs="+", default=[10, 50])
     parser.add_argument("--steps", type=int, default=800, help="of each classifier")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--families", nargs="+", choices=SINGLE, default=list(SINGLE))
     parser.add_argument("--scope", choices=SCOPES, default="shared")
     parser.add_argument("--fit-steps", type=int, help="of each generator, not its default")
     parser.add_argument("--batch-size", type=int, help="of each generator, not its default")
@@ -80,7 +81,7 @@ def main() -> None:
         for name in options.families:
             start = time.process_time()
             settings = asked(name, options)
-            generator = FAMILIES[name](**settings).fit(few, seed=options.seed)
+            generator = SINGLE[name](**settings).fit(few, seed=options.seed)
             fitted = time.process_time()
             samples = generator.sample(EACH, seed=options.seed)
             sampled = time.process_time()
@@ -142,13 +143,13 @@ def keep(path: Path, result: dict[str, Any], row: dict[str, Any]) -> None:
     rows = {
         (kept["family"], kept["settings"].get("scope", "shared")): kept for kept in [*older, row]
     }
-    ordered = [rows[name, scope] for name in FAMILIES for scope in SCOPES if (name, scope) in rows]
+    ordered = [rows[name, scope] for name in SINGLE for scope in SCOPES if (name, scope) in rows]
     path.write_text(json.dumps({**result, "rows": ordered}, indent=1) + "\n")
 
 
 def asked(family: str, options: argparse.Namespace) -> dict[str, Any]:
     """What the command line asks for, where it is not the family's default."""
-    if not issubclass(FAMILIES[family], Trained):
+    if not issubclass(SINGLE[family], Trained):
         return {}
     scope = None if options.scope == "shared" else options.scope
     wanted = {"scope": scope, "steps": options.fit_steps, "batch_size": options.batch_size}
