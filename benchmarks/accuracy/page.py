@@ -1,4 +1,4 @@
-"""Writes docs/results.md, its picture, and the table in README.md, from the JSON files in
+"""Writes docs/results.md, its pictures, and the table in README.md, from the JSON files in
 benchmarks/accuracy/results.
 
     python benchmarks/accuracy/page.py
@@ -7,9 +7,12 @@ Each file is what `synthaug gain ... --json` or grid.py wrote; the command is in
 """
 
 import json
+import re
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from synthaug import Gain
 from synthaug.gain import ArmResult, Interval
@@ -17,7 +20,7 @@ from synthaug.gain.result import NO_ARM
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "benchmarks" / "accuracy" / "results"
-PICTURE = ROOT / "docs" / "images" / "gains.png"
+PICTURES = ROOT / "docs" / "images"
 START, END = "<!-- results -->\n", "<!-- end of results -->\n"
 INTRODUCTION = """\
 # Results
@@ -28,6 +31,8 @@ tuned first (see [measuring](measuring.md)). Written by `python benchmarks/accur
 the files in `benchmarks/accuracy/results/`, which hold every figure, the tuning and the seeds.
 
 ![The gain on each set, with its interval](images/gains.png)
+
+![Gains against images a class, and against the share of synthetic ones](images/trends.png)
 
 """
 WORTH = RESULTS / "worth"
@@ -207,8 +212,6 @@ def readme(text: str, results: list[Gain]) -> str:
 
 def draw(results: list[Gain]) -> None:
     """A forest plot: one line for each gain, its interval, and no gain at zero."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(7, 0.6 + 0.3 * len(results)), layout="constrained")
     axes = figure.subplots()
     for row, gain in enumerate(reversed(results)):
@@ -219,12 +222,59 @@ def draw(results: list[Gain]) -> None:
     axes.set_yticks(range(len(results)), [title(gain) for gain in reversed(results)])
     axes.set_xlabel("gain over the best training without synthetic images, points")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(PICTURE, dpi=110)
+    figure.savefig(PICTURES / "gains.png", dpi=110)
+
+
+def draw_trends(results: list[Gain]) -> None:
+    """Gains against the images of a class, and against the ratio of synthetic images."""
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    by_size, by_ratio = figure.subplots(1, 2, sharey=True)
+    for name, group in groupby(results, name_of):
+        gains = list(group)
+        sizes = [gain.data["train"] / gain.data["classes"] for gain in gains]
+        by_size.plot(sizes, [gain.gain.points for gain in gains], marker="o", label=name)
+        color = by_size.lines[-1].get_color()
+        for gain in gains:
+            points = ratios_of(gain)
+            by_ratio.plot(*zip(*points, strict=True), marker="o", color=color)
+    shown = sorted({round(gain.data["train"] / gain.data["classes"]) for gain in results})
+    by_size.set_xscale("log")
+    by_size.set_xticks(shown, [str(size) for size in shown])
+    by_size.minorticks_off()
+    by_size.set_xlabel("real images a class")
+    by_size.set_ylabel("gain, points")
+    figure.legend(*by_size.get_legend_handles_labels(), loc="outside right", frameon=False)
+    by_ratio.set_xlabel("share of synthetic images, best trained generator")
+    for axes in (by_size, by_ratio):
+        axes.axhline(0, color="black", linewidth=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(PICTURES / "trends.png", dpi=110)
+
+
+def ratios_of(gain: Gain) -> list[tuple[float, float]]:
+    """(ratio, points over the baseline) of the chosen source and partner with hard labels."""
+    source, _, _, partner = parts_of(gain.chosen["arm"])
+    found = [(parts_of(arm.name), arm.gain) for arm in gain.arms if arm.uses != "real"]
+    of_chosen = {
+        ratio: each.points
+        for (own, ratio, rule, beside), each in found
+        if each is not None and (own, rule, beside) == (source, "hard", partner)
+    }
+    return [(0.0, 0.0), *sorted(of_chosen.items())]
+
+
+def parts_of(arm: str) -> tuple[str, float, str, str]:
+    """Source, ratio, labels and partner, from an arm's name."""
+    found = re.fullmatch(r"(.+) ([0-9.]+) (hard|mixed), (.+)", arm)
+    assert found is not None, arm
+    source, ratio, rule, partner = found.groups()
+    return source, float(ratio), rule, partner
 
 
 if __name__ == "__main__":
     results = read_results()
     draw(results)
+    draw_trends(results)
     (ROOT / "docs" / "results.md").write_text(page(results))
     path = ROOT / "README.md"
     path.write_text(readme(path.read_text(), results))
