@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from synthaug.gain.arms import EXTRAPOLATE, Arm, Labels, Source, synthetic_arm
 from synthaug.generators import (
     VAEGAN,
+    Blend,
     CompositionGAN,
     ConditionalGAN,
     ConditionalVAE,
@@ -60,12 +61,26 @@ def _style(trial: "optuna.Trial", scope: str) -> Proposal:
     return StyleSwap(cells=trial.suggest_categorical("cells", [4, 8])), {}
 
 
+BLENDS: dict[str, tuple[type[Generator], ...]] = {
+    "transfer and style": (TransferVAE, StyleSwap),
+    "vae and style": (ConditionalVAE, StyleSwap),
+    "transfer, vae and style": (TransferVAE, ConditionalVAE, StyleSwap),
+}
+
+
+def _blend(trial: "optuna.Trial", scope: str) -> Proposal:
+    families = BLENDS[trial.suggest_categorical("blend of", list(BLENDS))]
+    parts = (made(**SCOPES[scope]) if made is not StyleSwap else made() for made in families)
+    return Blend(tuple(parts)), {}
+
+
 FAMILIES: dict[str, Callable[["optuna.Trial", str], Proposal]] = {
     "transfer": _transfer,
     "vae": _vae,
     "vaegan": _vaegan,
     "composition": lambda trial, scope: (CompositionGAN(**SCOPES[scope]), {}),
     "gan": lambda trial, scope: (ConditionalGAN(**SCOPES[scope]), {}),
+    "blend": _blend,
     "style-swap": _style,
     "random-field": lambda trial, scope: (RandomField(), {}),
 }
@@ -73,6 +88,7 @@ UNTRAINED = ("style-swap", "random-field")
 FIRST: tuple[dict[str, Any], ...] = (  # what is tried before Optuna has anything to learn from
     {"generator": "transfer", "transfer donors": "any"},
     {"generator": "vae", "kl_weight": 8e-3, "vae sampling": "nuisance-swap"},
+    {"generator": "blend", "blend of": "transfer and style"},
     {"generator": "style-swap", "cells": 8},
     {"generator": "transfer", "transfer donors": "within"},
     {"generator": "vae", "kl_weight": 8e-3, "vae sampling": "extrapolate"},
@@ -101,6 +117,8 @@ def propose(
 
 def _changed(generator: Generator, sampling: Mapping[str, Any]) -> list[str]:
     """What differs from the family's defaults, in words; what comes with a scope apart."""
+    if isinstance(generator, Blend):
+        return ["of", " and ".join(part.family for part in generator.parts)]
     usual = type(generator)().settings
     chosen = {**generator.settings, **sampling}
     told = SCOPES["per-class"]

@@ -17,7 +17,7 @@ from synthaug.errors import InputError
 from synthaug.gain import Budget, search_mix
 from synthaug.gain.arms import Arm
 from synthaug.gain.tuning import Tuning
-from synthaug.generators import StyleSwap, TransferVAE
+from synthaug.generators import Blend, StyleSwap, TransferVAE
 from synthaug.images import LabelledImages
 from synthaug.mixing import MixRecipe
 
@@ -176,3 +176,16 @@ def test_sampling_settings_are_in_the_recipe(run: Callable) -> None:
     mix, _ = run(within)
     assert isinstance(mix.generator, TransferVAE)
     assert mix.generator.donors == "within"
+
+
+def test_a_blend_is_proposed_kept_and_read_again(run: Callable, tmp_path: Path) -> None:
+    def both(arm: Arm, seed: int) -> float:
+        return 0.6 if "ConditionalVAE and StyleSwap" in arm.name else 0.5
+
+    mix, made = run(both, families=["blend"], budget=Budget(trials=25))
+    mix.save(tmp_path / "recipe.json")
+    assert MixRecipe.load(tmp_path / "recipe.json").generator == mix.generator
+    assert isinstance(mix.generator, Blend)
+    assert [part.family for part in mix.generator.parts][-2:] == ["ConditionalVAE", "StyleSwap"]
+    proposed = {name.split(" 0.")[0] for name, _ in made.trained if name.startswith("blend")}
+    assert len({name.removesuffix(" filter") for name in proposed}) >= 3
