@@ -66,7 +66,9 @@ TRAINED: dict[Family, Callable[..., Generator]] = {
     Family.VAEGAN: VAEGAN,
     Family.COMPOSITION: CompositionGAN,
     Family.GAN: ConditionalGAN,
-    Family.BLEND: lambda **chosen: Blend((TransferVAE(**chosen), StyleSwap())),
+    Family.BLEND: lambda **chosen: Blend(
+        (TransferVAE(**chosen), ConditionalVAE(**chosen), StyleSwap())
+    ),
 }
 UNTRAINED: dict[Family, Callable[[], Generator]] = {
     Family.STYLE_SWAP: StyleSwap,

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from synthaug.classifiers import Recipe
-from synthaug.generators import ConditionalVAE, Generator, RandomField, StyleSwap, TransferVAE
+from synthaug.generators import (
+    Blend,
+    ConditionalVAE,
+    Generator,
+    RandomField,
+    StyleSwap,
+    TransferVAE,
+)
 
 Labels = Literal["hard", "mixed"]
 EXTRAPOLATE = {"sampling": "interpolate", "strength": (1.0, 1.5)}
@@ -106,6 +113,7 @@ def default_sources() -> list[Source]:
         *transfer_sources(TransferVAE()),
         Source("nuisance-swap", ConditionalVAE()),
         Source("extrapolate", ConditionalVAE(), EXTRAPOLATE),
+        Source("blend", Blend((TransferVAE(), ConditionalVAE(), StyleSwap()))),
         Source("style-swap", StyleSwap()),
         Source("random-field", RandomField()),
     ]

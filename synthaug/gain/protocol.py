@@ -64,8 +64,9 @@ def measure_gain(
         images, at a ratio of 0.25 with hard labels, and fewer arms without; "staged" then
         tries the best also on the plain classical arm, at a ratio of 0.5, and with mixed labels;
         "full" tries all combinations.
-    sources: generators to measure (default: TransferVAE, ConditionalVAE, and the controls StyleSwap
-        and RandomField); an empty list with `pool` measures the pool alone.
+    sources: generators to measure (default: TransferVAE, ConditionalVAE, a Blend of both with
+        StyleSwap, and the controls StyleSwap and RandomField); an empty list with `pool` measures
+        the pool alone.
     pool: a directory with images made elsewhere, the same for all seeds.
     seeds: paired repetitions, at least 2, from `seed` up; each changes the subset, the generator,
         its pool and the classifier together.

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from synthaug.errors import InputError
 from synthaug.generators.base import Aids, Generator
+from synthaug.generators.conditional_vae import ConditionalVAE
 from synthaug.generators.single import make_single
 from synthaug.generators.style_swap import StyleSwap
 from synthaug.generators.transfer_vae import TransferVAE
@@ -27,7 +28,8 @@ from synthaug.training import Run
 class Blend(Generator):
     """Makes each image with one of its parts, all equally often.
 
-    parts: at least two generators, of any other families. Each learns as it would alone.
+    parts: at least two generators, of any other families; by default TransferVAE, ConditionalVAE
+        and StyleSwap. Each learns as it would alone.
 
     A run that was killed goes on with the part that it was at; those before it learn again.
 
@@ -37,7 +39,9 @@ class Blend(Generator):
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
 
-    parts: tuple[Generator, ...] = field(default_factory=lambda: (TransferVAE(), StyleSwap()))
+    parts: tuple[Generator, ...] = field(
+        default_factory=lambda: (TransferVAE(), ConditionalVAE(), StyleSwap())
+    )
 
     @classmethod
     def of(cls, parts: Sequence[Generator]) -> Self:
