@@ -209,6 +209,14 @@ def head_of(network: nn.Module) -> nn.Module:
     return head
 
 
+def has_depthwise(network: nn.Module) -> bool:
+    """Whether any convolution works on each channel by itself."""
+    return any(
+        isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1
+        for layer in network.modules()
+    )
+
+
 def _timm_network(name: str, channels: int, classes: int, weights: str | None) -> nn.Module:
     import timm
 

@@ -19,7 +19,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import synthaug.classifiers.training as training
 import synthaug.training as training_loop
-from synthaug.classifiers import Recipe, evaluate, predict, train_classifier
+from synthaug.classifiers import Backbone, Recipe, evaluate, predict, train_classifier
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples
 from synthaug.pool import SamplePool
@@ -371,6 +371,30 @@ def test_batch_norm_statistics_belong_to_the_averaged_weights() -> None:
     more = train_classifier(TRAIN, steps=training.NORM_BATCHES + 2, **options)
     tracked = next(b for name, b in more.named_buffers() if name.endswith("num_batches_tracked"))
     assert tracked == training.NORM_BATCHES
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("mobilenetv3_small_050", torch.float32), ("resnet10t", torch.bfloat16)]
+)
+def test_depthwise_convolutions_learn_in_full_precision_on_a_processor(
+    name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("this processor multiplies no bfloat16")
+    seen, build = [], Backbone.build
+
+    def watched(self: Backbone, *arguments: Any, **options: Any) -> torch.nn.Sequential:
+        network = build(self, *arguments, **options)
+        first = next(each for each in network.modules() if isinstance(each, torch.nn.Conv2d))
+        first.register_forward_hook(
+            lambda layer, _, made: seen.append(made.dtype) if layer.training else None
+        )
+        return network
+
+    monkeypatch.setattr(Backbone, "build", watched)
+    options = {**SHORT, "steps": 1, "classifier": Backbone(f"timm:{name}", size=32)}
+    train_classifier(TRAIN, **options)
+    assert seen[0] == dtype
 
 
 def test_a_timm_network_is_trained() -> None:
