@@ -191,6 +191,10 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
     for key, item in value.items():
         if isinstance(item, Mapping):
             yield from _flat(item, f"{prefix}{key}.")
+        elif isinstance(item, list) and any(isinstance(each, Mapping) for each in item):
+            yield from _flat(
+                {str(index): each for index, each in enumerate(item)}, f"{prefix}{key}."
+            )
         else:
             yield f"{prefix}{key}", item
 

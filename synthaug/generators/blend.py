@@ -96,7 +96,7 @@ class Blend(Generator):
         learned, notes["parts"] = [], []
         for index, (part, start) in enumerate(zip(self.parts, starts, strict=True)):
             own: dict[str, Any] = {}
-            log = aids.log and aids.log / f"{index} {part.family}"
+            log = aids.log and aids.log / f"{index}-{part.family}"
             given = replace(aids, start=start, log=log)
             if self.learns and not part.learns:
                 given = Aids()  # for those that learn; a blend of others refuses it

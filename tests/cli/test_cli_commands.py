@@ -81,6 +81,21 @@ def test_inspect_shows_the_card(
         assert json.loads(card.read_text()) == json.loads((directory / "manifest.json").read_text())
 
 
+def test_a_blend_is_fitted_sampled_and_inspected(
+    call: Callable, data: Path, tmp_path: Path
+) -> None:
+    blend, log = tmp_path / "blend", tmp_path / "log"
+    words = ("--generator", "blend", "--steps", "2", "--scope", "per-class", "--log", log)
+    assert call("fit", data, *words, "-o", blend).status == 0
+    shown = call("inspect", blend).out
+    assert re.search(r"settings\.parts\.1\.settings\.scope +per-class", shown)
+    assert re.search(r"settings\.parts\.2\.family +StyleSwap", shown)
+    assert sorted(path.name for path in log.iterdir()) == ["0-TransferVAE", "1-ConditionalVAE"]
+    assert call("sample", blend, "--per-class", "2", "-o", tmp_path / "pool").status == 0
+    refused = call("fit", data, *words[:4], "--start", blend, "-o", tmp_path / "other")
+    assert (refused.status, "it has a network for each class" in refused.err) == (2, True)
+
+
 def test_quiet_says_nothing(
     call: Callable, data: Path, generator: Path, pool: Path, quick: tuple, tmp_path: Path
 ) -> None:
