@@ -255,7 +255,7 @@ class Runner:
         missing = [cell for cell in cells if not cell.done(self._study)]
         single, blends = self._missing_fits(missing)
         self._known += len(missing) + len(single) + len(blends)
-        for fits in (single, blends):  # what a blend is made of comes before it
+        for fits in filter(None, (single, blends)):  # what a blend is made of comes before it
             self._map(make_pools, fits, f"{what}: generators")
         self._map(train_cell, [(cell,) for cell in missing], what)
 
