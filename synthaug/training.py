@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import safe_open
@@ -30,6 +30,8 @@ Progress = Callable[[int, int], None]
 Watch = Callable[[int, nn.Module], float | None]
 """Called now and then with (steps done, the moving average, in evaluation mode); it may say how
 useful that is, more being better."""
+
+Network = TypeVar("Network", bound=nn.Module)
 
 LOOKS, APART = 10, 100  # how often a run is watched; not sooner than so many steps apart
 PATIENCE = 3  # looks without a better one, after which a run is over
@@ -97,6 +99,12 @@ def adam(
 ) -> torch.optim.Optimizer:
     """Adam in one pass over each parameter, in a quarter of the time of torch's default."""
     return torch.optim.Adam(parameters, rate, betas=betas, fused=True)
+
+
+def channels_last(network: Network) -> Network:
+    """The network with the weights of its convolutions laid out channels last, which makes their
+    activations so, too: up to a third faster on a processor, and on a GPU in 16 bits."""
+    return network.to(memory_format=torch.channels_last)
 
 
 def resolve_device(device: str) -> torch.device:
@@ -273,7 +281,8 @@ class _State:
         for phase in self._phases:
             for index, slots in phase.optimizer.state_dict()["state"].items():
                 for slot, value in slots.items():
-                    tensors[f"optimizer/{phase.name}/{index}/{slot}"] = torch.as_tensor(value)
+                    place = f"optimizer/{phase.name}/{index}/{slot}"
+                    tensors[place] = torch.as_tensor(value).contiguous()
         metadata = {"step": str(step), "identity": self._identity}
         write_atomically(path, lambda file: file.write(save(tensors, metadata)))
 
@@ -303,4 +312,9 @@ class _State:
                     slots.setdefault(int(index), {})[slot] = value
             state = phase.optimizer.state_dict()
             phase.optimizer.load_state_dict({**state, "state": slots})
+            for parameter, kept in phase.optimizer.state.items():
+                # A fused step reads both as they lie in memory, so they have to lie alike.
+                for slot, value in kept.items():
+                    if value.shape == parameter.shape:
+                        kept[slot] = torch.empty_like(parameter).copy_(value)
         return int(metadata["step"])

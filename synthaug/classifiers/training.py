@@ -30,6 +30,7 @@ from synthaug.training import (
     Progress,
     Run,
     Schedule,
+    channels_last,
     mixed_precision,
     optimize,
     resolve_device,
@@ -83,7 +84,7 @@ def train_classifier(
     with torch_stream(seed, "build"):
         backbone = Backbone.of(classifier)
         network = backbone.build(train.image_shape, classes, _normalization(train, recipe))
-    network = network.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = channels_last(network).to(where)
     batches = Batches(train, soft_labels, synthetic, ratio, recipe, batch_size, seed, where)
 
     counts = torch.as_tensor(train.counts, dtype=torch.float32, device=where).clamp(min=1)

@@ -25,7 +25,7 @@ from synthaug.generators.settings import expect_count
 from synthaug.images import LabelledImages, Samples, to_float, to_stored
 from synthaug.reading import read_images
 from synthaug.seeding import Draws
-from synthaug.training import Progress, Run, resolve_device
+from synthaug.training import Progress, Run, channels_last, resolve_device
 
 FEWEST_IMAGES = 2
 BLOCK = 64  # images that are rendered together, whatever the batch size
@@ -214,7 +214,8 @@ class Generator(ABC):
         self, networks: Iterable[nn.Module], anchors: LabelledImages, device: torch.device
     ) -> None:
         """Sample from these networks and images from now on."""
-        self._networks = nn.ModuleList(networks).eval()
+        # Of one layout, whether they were trained or read: kernels differ in the last bits.
+        self._networks = channels_last(nn.ModuleList(networks).eval())
         self._anchors, self._device = anchors, device
 
     def _sketch(
@@ -313,9 +314,9 @@ class Generator(ABC):
             raise InputError(
                 f"{directory}: {error}; it was written by another version ({written})"
             ) from None
-        generator._device = resolve_device(device)
-        generator._anchors, weights = read_generator(directory, classes)
-        networks = nn.ModuleList(generator._untrained(generator._anchors.image_shape, len(classes)))
+        target = resolve_device(device)
+        anchors, weights = read_generator(directory, classes)
+        networks = nn.ModuleList(generator._untrained(anchors.image_shape, len(classes)))
         try:
             networks.load_state_dict(weights)
         except RuntimeError:  # its message lists every weight
@@ -323,7 +324,7 @@ class Generator(ABC):
                 f"{directory}: damaged (the weights are not those of this {cls.__name__}); "
                 "fit it again"
             ) from None
-        generator._networks = networks.to(generator._device).eval()
+        generator._take(networks.to(target), anchors, target)
         extra = {"kind", "classes"}
         generator._card = {k: v for k, v in manifest.items() if k not in extra}
         return generator

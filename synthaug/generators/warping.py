@@ -1,5 +1,7 @@
 """Smooth deformation and smooth appearance change of a batch of images."""
 
+from functools import cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -43,4 +45,16 @@ def deform(images: Tensor, flow: Tensor) -> Tensor:
 
 def resize_field(field: Tensor, height: int, width: int) -> Tensor:
     """A coarse field (B, D, h, w) interpolated bicubically to (B, D, height, width)."""
-    return F.interpolate(field.float(), (height, width), mode="bicubic", align_corners=False)
+    rows = _bicubic(field.shape[2], height, field.device)
+    columns = _bicubic(field.shape[3], width, field.device).T
+    with torch.autocast(field.device.type, enabled=False):
+        return rows @ field.float() @ columns
+
+
+@cache
+@torch.inference_mode(False)  # what is kept here has to serve a training, too
+def _bicubic(few: int, many: int, device: torch.device) -> Tensor:
+    """(many, few): what `F.interpolate` does to a side, as a matrix, which is ten times as fast."""
+    each = torch.eye(few).view(1, few, few, 1)
+    fine = F.interpolate(each, (many, 1), mode="bicubic", align_corners=False)
+    return fine[0, :, :, 0].T.contiguous().to(device)

@@ -44,6 +44,15 @@ def test_structural_dissimilarity_agrees_with_torchmetrics(pair):
     assert structural_dissimilarity(*pair).item() == pytest.approx(1 - ssim, abs=1e-4)
 
 
+def test_structural_dissimilarity_is_exact_where_all_else_is_in_16_bits(pair):
+    expected = structural_dissimilarity(*pair)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert structural_dissimilarity(*pair).item() == expected.item()
+    x = pair[0].clone().requires_grad_()
+    structural_dissimilarity(x, pair[1]).backward()
+    assert x.grad.isfinite().all() and x.grad.abs().max() > 0
+
+
 def test_structural_dissimilarity_of_equals_and_opposites():
     x = torch.rand(1, 1, 8, 8)
     assert structural_dissimilarity(x, x).item() == pytest.approx(0, abs=1e-6)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from synthaug.errors import InputError
 from synthaug.generators import RandomField, StyleSwap, TransferVAE
@@ -99,6 +100,19 @@ def test_gain_and_bias_of_a_difference():
     fields = torch.full((2, 1, 2, 2), np.log(2.0)), torch.full((2, 1, 2, 2), 0.1)
     got = apply_difference(images, still, *fields)
     torch.testing.assert_close(got, 2 * images + 0.1, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("few", [(1, 1), (2, 2), (8, 5)])
+def test_a_field_is_resized_as_torch_does_it(few):
+    field = torch.randn(3, 2, *few)
+    with torch.inference_mode():
+        got = resize_field(field, 21, 16)
+    expected = F.interpolate(field, (21, 16), mode="bicubic", align_corners=False)
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
+    # What was worked out while sampling serves a training.
+    learned = field.requires_grad_()
+    resize_field(learned, 21, 16).square().sum().backward()
+    assert learned.grad is not None and learned.grad.isfinite().all()
 
 
 def test_flow_of_one_pixel_moves_by_one_pixel():

@@ -1,6 +1,7 @@
 """Reconstruction and regularisation losses of the generators."""
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -17,14 +18,30 @@ def structural_dissimilarity(x: Tensor, y: Tensor, window: int = 7) -> Tensor:
     >>> round(structural_dissimilarity(x, x).item(), 6)
     0.0
     """
-    mean_x, mean_y = F.avg_pool2d(x, window, 1), F.avg_pool2d(y, window, 1)
-    var_x = F.avg_pool2d(x * x, window, 1) - mean_x**2
-    var_y = F.avg_pool2d(y * y, window, 1) - mean_y**2
-    covariance = F.avg_pool2d(x * y, window, 1) - mean_x * mean_y
+    x, y = x.float(), y.float()
+    # A mean over windows is a product with a band matrix on either side, in a quarter of the time
+    # of a pooling. Variances are small differences of large numbers: not in 16 bits.
+    rows = _window_means(x.shape[2], window, x.device)
+    columns = _window_means(x.shape[3], window, x.device).T
+    with torch.autocast(x.device.type, enabled=False):
+        mean_x, mean_y = rows @ x @ columns, rows @ y @ columns
+        covariance = rows @ (x * y) @ columns - mean_x * mean_y
+        squares = mean_x**2 + mean_y**2
+        variances = rows @ (x**2 + y**2) @ columns - squares
     c1, c2 = 0.01**2, 0.03**2
     ssim = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-    ssim = ssim / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
+    ssim = ssim / ((squares + c1) * (variances + c2))
     return 1 - ssim.mean()
+
+
+@cache
+@torch.inference_mode(False)  # what is kept here has to serve a training, too
+def _window_means(size: int, window: int, device: torch.device) -> Tensor:
+    """(size - window + 1, size): each row the mean of `window` neighbours."""
+    means = torch.zeros(size - window + 1, size)
+    for start, row in enumerate(means):
+        row[start : start + window] = 1 / window
+    return means.to(device)
 
 
 def cross_entropy(x: Tensor, y: Tensor) -> Tensor:

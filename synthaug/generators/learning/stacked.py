@@ -52,7 +52,8 @@ class Stacked(nn.Module):
         self._structure = (copy.deepcopy(networks[0]).to("meta"),)
         parameters, buffers = stack_module_state(list(networks))
         for name, value in parameters.items():
-            self.register_parameter(_attribute(name), nn.Parameter(value.detach()))
+            laid_out = _laid_out(value.detach(), networks[0].get_parameter(name))
+            self.register_parameter(_attribute(name), nn.Parameter(laid_out))
         for name, value in buffers.items():
             self.register_buffer(_attribute(name), value)
 
@@ -91,6 +92,12 @@ class Stacked(nn.Module):
         values = {_name(name): value[index].clone() for name, value in self.state_dict().items()}
         alone.load_state_dict(values, assign=True)
         return alone.train(self.training)
+
+
+def _laid_out(stacked: Tensor, alone: Tensor) -> Tensor:
+    """With each network's part as it lies in memory alone: kernels differ in the last bits."""
+    strides = (alone.numel(), *alone.stride())
+    return stacked.new_empty_strided(stacked.shape, strides).copy_(stacked)
 
 
 def _attribute(name: str) -> str:

@@ -11,7 +11,7 @@ from synthaug.generators.learning.stacked import stack
 from synthaug.generators.warping import jitter
 from synthaug.images import LabelledImages, to_float
 from synthaug.seeding import StepDraws, stream_seed, torch_stream
-from synthaug.training import Run
+from synthaug.training import Run, channels_last
 
 SCOPES = ("shared", "per-class")
 
@@ -50,7 +50,7 @@ class TrainingSet:
         made = []
         for stream, known in zip(self._streams, self._known, strict=True):
             with torch_stream(self.run.seed, name, *stream):
-                made.append(make(known))
+                made.append(channels_last(make(known)))
         return stack(made).to(self.run.device)
 
     def draws(self, step: int) -> StepDraws:
