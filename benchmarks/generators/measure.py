@@ -90,6 +90,7 @@ def main() -> None:
             row = {
                 "family": name,
                 "settings": settings,
+                "synthaug": versions()["synthaug"],
                 "fit_seconds": round(fitted - start, 1),
                 "images_a_second": round(len(made) / (sampled - fitted)),
                 "diversity": least_diversity(generator, few),
@@ -139,9 +140,12 @@ def judged_alone(made: LabelledImages, test: LabelledImages, steps: int, seed: i
 
 def keep(path: Path, result: dict[str, Any], row: dict[str, Any]) -> None:
     """Write `row` in its place among those of the families."""
-    older = json.loads(path.read_text())["rows"] if path.exists() else []
+    older = json.loads(path.read_text()) if path.exists() else {"rows": []}
+    for kept in older["rows"]:
+        kept.setdefault("synthaug", older["versions"]["synthaug"])
     rows = {
-        (kept["family"], kept["settings"].get("scope", "shared")): kept for kept in [*older, row]
+        (kept["family"], kept["settings"].get("scope", "shared")): kept
+        for kept in [*older["rows"], row]
     }
     ordered = [rows[name, scope] for name in SINGLE for scope in SCOPES if (name, scope) in rows]
     path.write_text(json.dumps({**result, "rows": ordered}, indent=1) + "\n")

@@ -99,7 +99,10 @@ def _section(result: dict[str, Any]) -> str:
 
 
 def _where(result: dict[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    told = {name: {version} for name, version in result["versions"].items()}
+    # Rows that were not measured again keep the version that they were measured with.
+    told["synthaug"] |= {row["synthaug"] for row in result.get("rows", []) if "synthaug" in row}
+    versions = ", ".join(f"{name} {' and '.join(sorted(own))}" for name, own in told.items())
     threads = f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}"
     return f"On {result['device']}, {threads}; {versions}"
 
