@@ -24,6 +24,7 @@ from rich.text import Text
 
 from synthaug.files import write_json
 from synthaug.gain import ArmResult, Gain
+from synthaug.gain.report.caveats import advice
 from synthaug.gain.result import NO_ARM
 from synthaug.pool import SamplePool
 
@@ -114,12 +115,10 @@ def show_gain(gain: Gain, console: Console) -> None:
         )
     for caveat in protocol["caveats"]:
         console.print(f"Note: {escape(caveat)}.")
-    if gain.recommendation == NO_ARM:
-        console.print("Validation images do not favour synthetic images: use none. Best without:")
-    else:
-        console.print(
-            f"Validation images favour [bold]{escape(gain.recommendation)}[/]. To use it:"
-        )
+    use = "Best without" if gain.recommendation == NO_ARM else "To use it"
+    console.print(
+        f"[bold]Recommended: {escape(gain.recommendation)}.[/] {escape(advice(gain))} {use}:"
+    )
     # As plain text, so that the lines can be copied.
     console.print()
     console.print(protocol["next_steps"], markup=False, soft_wrap=True)
