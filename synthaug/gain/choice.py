@@ -98,9 +98,9 @@ def without_synthetic(trials: Trials, base: Recipe, *, quick: bool) -> tuple[lis
     trials.race(real, "without synthetic images")
     partner = trials.best(real)
     trials.teacher = partner
-    real.append(distilled_arm(partner))
-    trials.train(real, "self-distilled labels")
-    return real, partner
+    distilled = distilled_arm(partner)
+    trials.train([distilled], "self-distilled labels")
+    return [*real, distilled], partner
 
 
 def _quick(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) -> list[Arm]:

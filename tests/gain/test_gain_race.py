@@ -92,11 +92,15 @@ def test_a_result_says_on_how_few_seeds_an_arm_was_given_up(
         recipe=Recipe(),
         arms="quick",
         device="cpu",
+        cache=tmp_path / "cells",
+        keep=True,
     )
     lengths = {arm.name: len(arm.accuracy) for arm in gain.arms}
     assert lengths[gain.baseline] == lengths[gain.chosen["arm"]] == 3
     short = [name for name, length in lengths.items() if length == 2]
     assert short
+    last = [path.name for path in tmp_path.glob("cells/*/cells/*-seed2-*")]
+    assert len(last) == len(set(lengths) - set(short))  # what was given up is not trained after all
     for arm in gain.arms:
         assert len(arm.seconds) == len(arm.validation_accuracy) == len(arm.per_class)
         baseline = np.array(gain.arm(gain.baseline).accuracy)[: len(arm.accuracy)]
