@@ -22,9 +22,9 @@ from synthaug import Gain, LabelledImages, Recipe, evaluate, read_images, train_
 from synthaug.classifiers import predict
 from synthaug.files import read_json, write_json
 from synthaug.gain.arms import Arm, real_arms
-from synthaug.gain.parts import plan_parts
+from synthaug.gain.parts import UNUSED_SHARE, plan_parts
 from synthaug.mixing.labels import mixed_labels
-from synthaug.reading import draw_subset, splits_of
+from synthaug.reading import splits_of
 
 RESULTS = Path(__file__).parent / "results"
 WORTH = RESULTS / "worth"
@@ -47,15 +47,14 @@ def measure(gain: Gain, source: Path, target: Path, jobs: int) -> None:
     train, test = read_images(source), read_images(source, split="test")
     validation = read_images(source, split="val") if "val" in splits_of(source) else None
     count = int(gain.protocol["per_class"])
-    times = [each for each in TIMES if each * count <= train.counts.min()]
+    room = int((1 - UNUSED_SHARE) * train.counts.min())
+    times = [each for each in TIMES if each * count <= room]
     known = read_json(target) if target.exists() else {}
     if known.get("baseline") == gain.baseline and len(known.get("times", {})) == len(times):
         return
     arm, seeds = baseline_of(gain), gain.protocol["seeds"]
     tasks = [
-        joblib.delayed(score)(
-            arm, more(train, validation, count, each * count, seed), test, gain, seed
-        )
+        joblib.delayed(score)(arm, more(train, validation, each * count, seed), test, gain, seed)
         for each in times
         for seed in seeds
     ]
@@ -76,22 +75,11 @@ def baseline_of(gain: Gain) -> Arm:
 
 
 def more(
-    train: LabelledImages, validation: LabelledImages | None, count: int, larger: int, seed: int
+    train: LabelledImages, validation: LabelledImages | None, larger: int, seed: int
 ) -> LabelledImages:
-    """The seed's images and others, `larger` a class."""
-    parts, _ = plan_parts(train, validation, count, seed)
-    own = {image.tobytes() for part in parts if part.tested for image in part.train.images}
-    inside = np.array([image.tobytes() in own for image in train.images])
-    kept = np.flatnonzero(inside)
-    others = train.subset(np.flatnonzero(~inside))
-    room = larger - np.bincount(train.labels[kept], minlength=len(train.classes))
-    added = draw_subset(others, int(room.max()), seed=seed)
-    rank = np.zeros(len(others), dtype=np.int64)
-    for label in range(len(train.classes)):
-        of_class = added[others.labels[added] == label]
-        rank[of_class] = np.arange(len(of_class)) + 1
-    chosen = np.flatnonzero((rank > 0) & (rank <= room[others.labels]))
-    return train.subset(np.sort(np.concatenate([kept, np.flatnonzero(~inside)[chosen]])))
+    """The seed's images and others, `larger` a class: a smaller subset is part of a larger one."""
+    parts, _ = plan_parts(train, validation, larger, seed)
+    return next(part.train for part in parts if part.tested)
 
 
 def score(arm: Arm, train: LabelledImages, test: LabelledImages, gain: Gain, seed: int) -> float:

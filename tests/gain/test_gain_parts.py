@@ -71,6 +71,16 @@ def test_a_subset_is_scored_on_as_many_other_images() -> None:
     assert text == "20 further images of the training split"
 
 
+@pytest.mark.parametrize("validation", [None, numbered([5, 5])])
+def test_a_seeds_larger_subset_holds_its_smaller_one(validation: LabelledImages | None) -> None:
+    small, large = (
+        ids(plan_parts(numbered([60, 90]), validation, size, seed=3)[0][0].train)
+        for size in (10, 40)
+    )
+    assert len(small) == 20 and len(large) == 80
+    assert small < large
+
+
 def test_a_tiny_subset_is_scored_on_ten_a_class() -> None:
     parts, _ = plan_parts(numbered([100, 100]), None, 3, 0)
     assert parts[0].train.counts.tolist() == [3, 3]
