@@ -115,14 +115,12 @@ def _settings(rows: Iterable[dict[str, Any]]) -> str:
         if row["settings"]:
             given = " ".join(f"{options[key]} {value}" for key, value in row["settings"].items())
             told.setdefault(given, []).append(row["family"])
+    scoped = sum("--scope" in given for given in told)
     return "".join(
-        f", and with `{given}` for {_those(given, families)}"
-        for given, families in sorted(told.items())
+        f", and with `{given}` for "
+        + ("the rows of that scope" if "--scope" in given and scoped == 1 else " and ".join(those))
+        for given, those in sorted(told.items())
     )
-
-
-def _those(given: str, families: list[str]) -> str:
-    return "the rows of that scope" if "--scope" in given else " and ".join(families)
 
 
 def _row(row: dict[str, Any]) -> str:
