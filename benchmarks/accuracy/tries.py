@@ -157,7 +157,8 @@ def page() -> str:
     known = {name: rows for name in PLACES if (rows := read(name))}
     tries = list(dict.fromkeys(tried for rows in known.values() for tried in rows))
     heads = " | ".join(
-        f"{name}, {PLACES[name].per_class or 'all'} ({len(known[name][NONE])})" for name in known
+        f"{name}, {PLACES[name].per_class or 'all'} a class ({len(known[name][NONE])})"
+        for name in known
     )
     lines = "".join(
         f"| {tried} | {' | '.join(cell(rows, tried) for rows in known.values())} |\n"
@@ -180,10 +181,16 @@ def cell(rows: dict[str, dict[str, float]], tried: str) -> str:
 TEXT = """\
 # What was tried
 
-{heads}
-{rule}
-{lines}
-"""
+Ways of making and mixing synthetic images, each beside the same recipe without any, at equal steps
+and paired seeds. The first row is accuracy, the others are points over it, with a standard error
+where there is more than one seed; differences below a point are chance. Heads name the set, its
+images a class and the number of seeds. All of it was measured on images of the training split;
+test images are for [the results](results.md), where what did well here is measured under the whole
+protocol. Written by `python benchmarks/accuracy/tries.py`, whose head says how a try is named.
+
+| tried | {heads} |
+|{rule}
+{lines}"""
 
 if __name__ == "__main__":
     main()
