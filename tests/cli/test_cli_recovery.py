@@ -38,6 +38,9 @@ def started(*words: str | Path) -> Iterator[subprocess.Popen]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # What starts the tests in the background may have them ignore interruptions, and a process
+        # inherits that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         yield process
