@@ -130,11 +130,14 @@ def train_cell(study: Study, cell: Cell) -> None:
         device=study.device,
     )
     seconds = time.perf_counter() - start
+    weights = {k: v.cpu().contiguous() for k, v in network.state_dict().items()}
+    predicted = None
+    if part.held is not None:
+        predicted = predict(network, part.held.images, device=study.device).argmax(1)
+    # Only now: a process that is stopped while it writes leaves something behind.
     with new_directory(cell.directory(study), kind=KIND) as partial:
-        weights = {k: v.cpu().contiguous() for k, v in network.state_dict().items()}
         write_atomically(partial / "weights.safetensors", lambda file: file.write(save(weights)))
-        if part.held is not None:
-            predicted = predict(network, part.held.images, device=study.device).argmax(1)
+        if predicted is not None:
             write_array(partial / "predicted.npy", predicted)
         write_json(partial / MANIFEST, {"kind": KIND, "arm": cell.arm.name, "seconds": seconds})
 
