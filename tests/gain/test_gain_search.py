@@ -124,7 +124,7 @@ def test_a_search_goes_on_where_another_ended(run: Callable) -> None:
     assert sum(first.search["trials"].values()) == 10
     assert sum(again.search["trials"].values()) == 30
     tried = {name for name, seed in before.trained if seed == 0}
-    assert len({name for name, seed in after.trained if seed == 0} - tried) >= 3
+    assert len({name for name, seed in after.trained if seed == 0} - tried) > 5
     assert again.search["check"]["points"] >= first.search["check"]["points"]
 
 
