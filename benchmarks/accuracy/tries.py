@@ -11,6 +11,7 @@ by grid.py. A row that is there is not measured again.
 """
 
 import argparse
+import copy
 import json
 import math
 import time
@@ -35,6 +36,7 @@ from synthaug import (
     train_classifier,
 )
 from synthaug.files import write_json
+from synthaug.gain.arms import EXTRAPOLATE
 from synthaug.generators import Generator
 from synthaug.pool import usual_size
 from synthaug.reading import draw_subset, split_off
@@ -50,7 +52,7 @@ GENERATORS: dict[str, Generator] = {
     "transfer": TransferVAE(),
     "within": TransferVAE(donors="within"),
     "nuisance": ConditionalVAE(),
-    "extrapolate": ConditionalVAE(sampling="interpolate", strength=(1.0, 1.5)),
+    "extrapolate": ConditionalVAE(**EXTRAPOLATE),
     "wide": ConditionalVAE(latent=256, kl_weight=1e-3),
 }
 
@@ -144,8 +146,7 @@ def sampled(
     names, _, share = tried.partition("@")
     for name in names.split("+"):
         if name not in fitted:
-            own = GENERATORS[name]
-            fitted[name] = type(own).from_settings(own.settings)
+            fitted[name] = copy.deepcopy(GENERATORS[name])
             fitted[name].fit(data, seed=seed, device="cpu")
     parts = [fitted[name] for name in names.split("+")]
     generator = parts[0] if len(parts) == 1 else Blend.of(parts)

@@ -113,7 +113,7 @@ def default_sources() -> list[Source]:
         *transfer_sources(TransferVAE()),
         Source("nuisance-swap", ConditionalVAE()),
         Source("extrapolate", ConditionalVAE(), EXTRAPOLATE),
-        Source("blend", Blend((TransferVAE(), ConditionalVAE(), StyleSwap()))),
+        Source("blend", Blend()),
         Source("style-swap", StyleSwap()),
         Source("random-field", RandomField()),
     ]

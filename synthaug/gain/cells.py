@@ -256,16 +256,15 @@ class Runner:
     def run(self, cells: Sequence[Cell], what: str) -> None:
         """Train the cells that are not on disk yet, after making the pools they need."""
         missing = [cell for cell in cells if not cell.done(self._study)]
-        single, blends = self._missing_fits(missing)
-        self._known += len(missing) + len(single) + len(blends)
-        for fits in filter(None, (single, blends)):  # what a blend is made of comes before it
-            self._map(make_pools, fits, f"{what}: generators")
+        fits = self._missing_fits(missing)
+        self._known += len(missing) + len(fits)
+        for blends in (False, True):  # what a blend is made of comes before it
+            if group := [fit for fit in fits if isinstance(fit[0], Blend) == blends]:
+                self._map(make_pools, group, f"{what}: generators")
         self._map(train_cell, [(cell,) for cell in missing], what)
 
-    def _missing_fits(
-        self, cells: Sequence[Cell]
-    ) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-        """What `make_pools` is to be called with: for single generators, and for blends of them."""
+    def _missing_fits(self, cells: Sequence[Cell]) -> list[tuple[Any, ...]]:
+        """What `make_pools` is to be called with, for what a blend is made of, too."""
         fits: dict[tuple[str, int, str], tuple[Generator, dict[Path, Source]]] = {}
         for cell in cells:
             source = cell.arm.source
@@ -279,15 +278,10 @@ class Runner:
             for each in (*parts, made):
                 fits.setdefault((fit_key(each), cell.seed, cell.part), (each, {}))
             fits[fit_key(made), cell.seed, cell.part][1][directory] = source
-        tasks = [
+        return [
             (made, list(pools.values()), seed, part)
             for (_, seed, part), (made, pools) in fits.items()
         ]
-        blended = [isinstance(task[0], Blend) for task in tasks]
-        return (
-            [task for task, blend in zip(tasks, blended, strict=True) if not blend],
-            [task for task, blend in zip(tasks, blended, strict=True) if blend],
-        )
 
     def _map(
         self, function: Callable[..., None], arguments: Sequence[tuple[Any, ...]], what: str
