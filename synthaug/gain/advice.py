@@ -1,15 +1,17 @@
 """What to do next, as lines of Python."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 from synthaug.classifiers import Recipe
 from synthaug.gain.arms import Arm, Source
+from synthaug.generators import FAMILIES, Generator
 
 _FITTED = """\
-from synthaug import MixedDataset, SamplePool, {family}, read_images
+from synthaug import {names}
 
-generator = {family}({settings}).fit(read_images({data!r}))
+generator = {generator}.fit(read_images({data!r}))
 pool = SamplePool.create("pool", generator, per_class=200)
 """
 _POOLED = """\
@@ -43,7 +45,7 @@ def next_steps(
     """The lines that put the recommended mix into a Dataset; where none is recommended, the lines
     that train the best classifier without synthetic images."""
     if recommended is None or recommended.source is None:
-        recipe = _call(baseline.recipe)
+        recipe = _recipe(baseline.recipe)
         plain = _PLAIN.format(data=data, recipe=recipe, steps=steps, batch_size=batch_size)
         return plain + _DISTILLED if baseline.distilled else plain
     return _pool(recommended.source, data) + _MIXED.format(
@@ -57,22 +59,37 @@ def next_steps(
 def _pool(source: Source, data: str) -> str:
     if source.generator is None:
         return _POOLED.format(pool=str(source.pool))
-    settings = {**_changed(source.generator), **source.sampling}
-    written = ", ".join(f"{name}={value!r}" for name, value in settings.items())
-    return _FITTED.format(family=source.generator.family, settings=written, data=data)
+    generator = _generator(source.generator, source.sampling)
+    families = {name for name in FAMILIES if f"{name}(" in generator}
+    names = ", ".join(sorted({"MixedDataset", "SamplePool", "read_images", *families}))
+    return _FITTED.format(names=names, generator=generator, data=data)
 
 
-def _call(recipe: Recipe) -> str:
-    """The recipe as a constructor call, defaults left out."""
-    changed = _changed(recipe).items()
-    lines = "".join(f"        {name}={value!r},\n" for name, value in changed)
-    return f"Recipe(\n{lines}    )" if changed else "Recipe()"
+def _generator(made: Generator, sampling: Mapping[str, Any] | None = None) -> str:
+    """The constructor call that gives it, with what `sampling` changes."""
+    return f"{made.family}({', '.join(_arguments(made, sampling or {}))})"
 
 
-def _changed(settings: Any) -> dict[str, Any]:
-    """The fields of a dataclass that are not its defaults."""
-    return {
-        field.name: getattr(settings, field.name)
-        for field in fields(settings)
-        if getattr(settings, field.name) != field.default
-    }
+def _recipe(recipe: Recipe) -> str:
+    lines = "".join(f"        {argument},\n" for argument in _arguments(recipe, {}))
+    return f"Recipe(\n{lines}    )" if lines else "Recipe()"
+
+
+def _arguments(made: Any, changes: Mapping[str, Any]) -> list[str]:
+    """A dataclass's arguments as Python, with some changed; defaults are left out."""
+    usual = type(made)()
+    settings = {field.name: getattr(made, field.name) for field in fields(made)} | dict(changes)
+    return [
+        f"{name}={_written(value)}"
+        for name, value in settings.items()
+        if value != getattr(usual, name)
+    ]
+
+
+def _written(value: object) -> str:
+    """A setting as Python; a blend's parts are generators themselves."""
+    if isinstance(value, Generator):
+        return _generator(value)
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_written, value))}{',' * (len(value) == 1)})"
+    return repr(value)
