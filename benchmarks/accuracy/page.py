@@ -118,7 +118,8 @@ def section(gain: Gain) -> str:
     protocol, data = gain.protocol, gain.data
     rows = "".join(arm_row(gain, arm) for arm in gain.arms)
     control = gain.gain_over_control
-    beside = f" Over the best control ({gain.control}): {span(control)}." if control else ""
+    pair = f"The best trained ({gain.trained}) over the best control ({gain.control})"
+    beside = f" {pair}: {span(control)}." if control else ""
     versions = ", ".join(f"{name} {number}" for name, number in protocol["versions"].items())
     return f"""\
 ## {title(gain)}
@@ -164,8 +165,9 @@ def overall(results: list[Gain]) -> str:
     return (
         f"Over the {len(results)} rows: a mean gain of {np.mean(gains):+.1f} points, intervals "
         f"above zero in {helped} and below in {hurt}. With synthetic images only where validation "
-        f"recommends them: {np.mean(advised):+.1f} in the mean, {min(advised):+.1f} at worst. Over "
-        f"the best generator without training: {np.mean(controls):+.1f} in the mean.\n"
+        f"recommends them: {np.mean(advised):+.1f} in the mean, {min(advised):+.1f} at worst. The "
+        f"best trained generator over the best that needs no training: {np.mean(controls):+.1f} in "
+        f"the mean.\n"
     )
 
 

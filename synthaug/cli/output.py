@@ -110,8 +110,9 @@ def show_gain(gain: Gain, console: Console) -> None:
     control = gain.gain_over_control
     if control is not None:
         console.print(
-            f"Over the best generator without training ({escape(str(gain.control))}): "
-            f"{control.points:+.1f} points, {control.low:+.1f} to {control.high:+.1f}."
+            f"The best trained ({escape(str(gain.trained))}) over the best that needs no training "
+            f"({escape(str(gain.control))}): {control.points:+.1f} points, {control.low:+.1f} to "
+            f"{control.high:+.1f}."
         )
     for caveat in protocol["caveats"]:
         console.print(f"Note: {escape(caveat)}.")
@@ -148,7 +149,12 @@ def _arms(gain: Gain, *, framed: bool) -> Table:
 
 def _role(gain: Gain, arm: ArmResult) -> str:
     """What the arm is in this comparison, if anything."""
-    roles = {gain.control: "control", gain.chosen["arm"]: "chosen", gain.baseline: "baseline"}
+    roles = {
+        gain.trained: "trained",
+        gain.control: "control",
+        gain.chosen["arm"]: "chosen",
+        gain.baseline: "baseline",
+    }
     return roles.get(arm.name, "")
 
 

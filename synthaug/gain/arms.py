@@ -17,6 +17,7 @@ from synthaug.generators import (
 )
 
 Labels = Literal["hard", "mixed"]
+LABELS: tuple[Labels, ...] = ("hard", "mixed")
 EXTRAPOLATE = {"sampling": "interpolate", "strength": (1.0, 1.5)}
 """A VAE's sampling beyond the codes of two images of one class."""
 
@@ -162,11 +163,11 @@ def synthetic_arm(source: Source, partner: Arm, ratio: float, labels: Labels) ->
 def every_arm(
     sources: Sequence[Source], partners: Sequence[Arm], ratios: Sequence[float]
 ) -> list[Arm]:
-    """All of sources × partners × ratios, × hard and mixed labels for what is trained."""
+    """All of sources × partners × ratios × hard and mixed labels."""
     return [
         synthetic_arm(source, partner, ratio, rule)
         for source in sources
         for partner in partners
         for ratio in ratios
-        for rule in (("hard", "mixed") if source.trained else ("hard",))
+        for rule in LABELS
     ]

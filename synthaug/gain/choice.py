@@ -1,6 +1,6 @@
 """Which arms are compared, and what validation images make of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -40,14 +40,15 @@ class Choices:
     arms: all that were compared, those without synthetic images first.
     partner: the best arm without synthetic images and self-distillation; synthetic images are
         tried on top of it. baseline: the best without synthetic images.
-    control: the best with a generator that learns nothing; None where none was tried.
-    chosen: the best with a trained generator or a pool (a control, where only those were tried);
-        the given one, where one was.
+    trained: the best with a trained generator or a pool. control: the best with a generator that
+        learns nothing. None where none was tried.
+    chosen: the best with synthetic images; the given one, where one was.
     """
 
     arms: list[Arm]
     partner: Arm
     baseline: Arm
+    trained: Arm | None
     control: Arm | None
     chosen: Arm
 
@@ -58,14 +59,14 @@ def choose(trials: Trials, base: Recipe, sources: Sequence[Source], search: Sear
     classical = next(arm for arm in real if arm.name == "classical")
     partners = list(dict.fromkeys([partner, classical]))
     synthetic = _SEARCH[search](trials, sources, partners)
-    trained = [arm for arm in synthetic if arm.uses == "synthetic"]
-    controls = [arm for arm in synthetic if arm.uses == "control"]
+    bests = {arm.uses: arm for arm in _bests(trials, synthetic)}
     return Choices(
         arms=[*real, *synthetic],
         partner=partner,
         baseline=trials.best(real),
-        control=trials.best(controls) if controls else None,
-        chosen=trials.best(trained or controls),
+        trained=bests.get("synthetic"),
+        control=bests.get("control"),
+        chosen=trials.best(synthetic),
     )
 
 
@@ -85,6 +86,7 @@ def choose_given(trials: Trials, base: Recipe, given: Given, controls: Sequence[
         arms=[*real, *arms],
         partner=partner,
         baseline=trials.best(real),
+        trained=arms[0] if given.source.trained else None,
         control=trials.best(arms[1:]) if arms[1:] else None,
         chosen=arms[0],
     )
@@ -113,28 +115,20 @@ def _quick(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) -
 
 def _staged(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) -> list[Arm]:
     """Each source on top of the best partner; then, for the best trained source and the best
-    control, the other partner and a higher ratio; then mixed labels for the best trained arm."""
+    control, the other partner; then a higher ratio; then mixed labels."""
     arms = _quick(trials, sources, partners)
-    bests = [trials.best(group) for group in _by_use(arms)]
-    alone = [
-        synthetic_arm(_source(arm), other, RATIOS[0], "hard")
-        for arm in bests
-        for other in partners[1:]
+    stages: list[Callable[[Arm], list[Arm]]] = [
+        lambda best: [
+            synthetic_arm(_source(best), other, best.ratio, best.labels) for other in partners[1:]
+        ],
+        lambda best: [synthetic_arm(_source(best), _partner(best), RATIOS[1], best.labels)],
+        lambda best: [synthetic_arm(_source(best), _partner(best), best.ratio, "mixed")],
     ]
-    for arm in alone:
-        trials.race([arm], "with synthetic images", beside=_like(arm, arms))
-    arms += alone
-    bests = [trials.best(group) for group in _by_use(arms)]
-    higher = [synthetic_arm(_source(arm), _partner(arm), RATIOS[1], "hard") for arm in bests]
-    for arm in higher:
-        trials.race([arm], "with synthetic images", beside=_like(arm, arms))
-    arms += higher
-    trained = [arm for arm in arms if arm.uses == "synthetic"]
-    if trained:
-        best = trials.best(trained)
-        mixed = synthetic_arm(_source(best), _partner(best), best.ratio, "mixed")
-        trials.race([mixed], "with synthetic images", beside=trained)
-        arms.append(mixed)
+    for further in stages:
+        for best in _bests(trials, arms):
+            tried = further(best)
+            trials.race(tried, "with synthetic images", beside=_like(best, arms))
+            arms += tried
     return arms
 
 
@@ -147,6 +141,11 @@ def _full(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) ->
 
 
 _SEARCH = {"quick": _quick, "staged": _staged, "full": _full}
+
+
+def _bests(trials: Trials, arms: Sequence[Arm]) -> list[Arm]:
+    """The best with what was trained, and the best control, as far as there are any."""
+    return [trials.best(group) for group in _by_use(arms)]
 
 
 def _by_use(arms: Sequence[Arm]) -> list[list[Arm]]:

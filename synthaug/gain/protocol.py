@@ -142,7 +142,7 @@ def _open_test(measured: _Measured, test: LabelledImages, precision: float | Non
         gain = gain_of(
             trials, scores, choices.chosen, choices.baseline, stage_one=len(trials.seeds)
         )
-    control = choices.control
+    trained, control = choices.trained, choices.control
     validation = trials.validation([choices.chosen, choices.baseline])
     favoured = clearly_better(list(validation[choices.chosen] - validation[choices.baseline]))
     return Gain(
@@ -151,11 +151,12 @@ def _open_test(measured: _Measured, test: LabelledImages, precision: float | Non
         protocol=_protocol(measured, precision, gain, favoured),
         arms=arm_table(trials, choices, scores),
         baseline=choices.baseline.name,
+        trained=None if trained is None else trained.name,
         control=None if control is None else control.name,
         chosen=describe(choices.chosen),
         gain_over_control=None
-        if control is None or control == choices.chosen
-        else gain_of(trials, scores, choices.chosen, control, stage_one=gain.stage_one),
+        if trained is None or control is None
+        else gain_of(trials, scores, trained, control, stage_one=gain.stage_one),
         gain=gain,
         recommendation=choices.chosen.name if favoured else NO_ARM,
         verdict=verdict(gain),
@@ -177,11 +178,12 @@ def _add_seeds(
     extra = list(range(first + len(trials.seeds), first + wanted))
     if not extra:
         return
-    arms = [choices.baseline, choices.chosen, *([choices.control] if choices.control else [])]
+    bests = (choices.baseline, choices.chosen, choices.trained, choices.control)
+    arms = list(dict.fromkeys(arm for arm in bests if arm is not None))
     # The teacher's cells come before those that learn from it.
     trials.train([choices.partner], "more seeds", seeds=extra)
     trials.train(arms, "more seeds", seeds=extra)
-    for arm in dict.fromkeys(arms):
+    for arm in arms:
         scores[arm] += [trials.test(arm, s, test) for s in extra]
 
 

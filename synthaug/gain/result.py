@@ -46,11 +46,12 @@ class Gain:
     protocol: metric, seeds, per_class, steps, batch_size, device, classifier, recipe, how the
         validation images were set apart, versions, command, arms left out.
     arms: all arms, those without synthetic images first.
-    baseline: the best arm without synthetic images; control: the best with a generator that needs
-        no training, None where none was run; chosen: the best with synthetic images, with its
-        generator, ratio and label rule. Each was picked on validation images alone.
+    baseline: the best arm without synthetic images; trained: the best with a trained generator or a
+        pool; control: the best with a generator that needs no training; both None where none was
+        run; chosen: the best of those two, with its generator, ratio and label rule. Each was
+        picked on validation images alone.
     gain: of `chosen` over `baseline` on the test images, in the protocol's metric.
-    gain_over_control: of `chosen` over `control`.
+    gain_over_control: of `trained` over `control`.
     recommendation: the chosen arm, or "none" where validation does not clearly favour it.
     verdict: whether the interval of `gain` lies above zero, below, or holds it.
     pictures: examples for the report page; not part of the JSON.
@@ -61,6 +62,7 @@ class Gain:
     protocol: dict[str, Any]
     arms: list[ArmResult]
     baseline: str
+    trained: str | None
     control: str | None
     chosen: dict[str, Any]
     gain_over_control: Interval | None
@@ -102,6 +104,8 @@ class Gain:
             arms = [ArmResult(**{**a, "gain": _interval(a["gain"])}) for a in value.pop("arms")]
             over_control = _interval(value.pop("gain_over_control"))
             gain = Interval(**value.pop("gain"))
+            # Until 0.3.0 the chosen one was the best that was trained.
+            value.setdefault("trained", value["chosen"]["arm"] if over_control else None)
             return cls(**value, arms=arms, gain_over_control=over_control, gain=gain)
         except (KeyError, TypeError) as error:
             raise InputError(f"{path}: not a result of synthaug gain ({error})") from None

@@ -40,6 +40,7 @@ def wide(measured: tuple) -> Gain:
         gain,
         arms=[*gain.arms, arm],
         chosen={**gain.chosen, "arm": LONG},
+        trained=LONG,
         control=gain.chosen["arm"],
         gain_over_control=interval,
         recommendation=LONG,

@@ -78,7 +78,7 @@ def pixels(images: np.ndarray) -> set[bytes]:
 def test_the_json_is_the_contract(staged: Gain, tmp_path: Path) -> None:
     staged.save(tmp_path / "gain.json")
     value = json.loads((tmp_path / "gain.json").read_text())
-    keys = "synthaug data protocol arms baseline control chosen gain_over_control gain"
+    keys = "synthaug data protocol arms baseline trained control chosen gain_over_control gain"
     assert set(value) == {*keys.split(), "recommendation", "verdict"}
     assert {"name", "classes", "train", "test", "fingerprint"} <= set(value["data"])
     protocol = "metric seeds per_class steps batch_size device classifier"
@@ -103,10 +103,23 @@ def test_choices_are_the_best_on_validation(staged: Gain) -> None:
     def best(kind: str) -> float:
         return max(np.mean(a.validation_accuracy) for a in staged.arms if a.uses == kind)
 
-    for name, kind in ((staged.baseline, "real"), (staged.control, "control")):
+    bests = {"real": staged.baseline, "control": staged.control, "synthetic": staged.trained}
+    for kind, name in bests.items():
         assert name is not None
         assert np.mean(staged.arm(name).validation_accuracy) == best(kind)
-    assert np.mean(staged.arm(staged.chosen["arm"]).validation_accuracy) == best("synthetic")
+    chosen = staged.arm(staged.chosen["arm"])
+    assert chosen.name in (staged.control, staged.trained)
+    assert np.mean(chosen.validation_accuracy) == max(best("synthetic"), best("control"))
+    assert staged.gain_over_control is not None
+    over = [
+        100 * (a - b)
+        for a, b in zip(
+            staged.arm(str(staged.trained)).accuracy,
+            staged.arm(str(staged.control)).accuracy,
+            strict=True,
+        )
+    ]
+    assert staged.gain_over_control.per_seed == pytest.approx(over)
 
 
 def test_the_staged_search_tries_both_ratios_and_label_rules(staged: Gain) -> None:
@@ -114,6 +127,7 @@ def test_the_staged_search_tries_both_ratios_and_label_rules(staged: Gain) -> No
     assert {"transfer-any", "transfer-within"} <= {name.split()[0] for name in names}
     assert {"0.25", "0.5"} == {name.split()[1] for name in names}
     assert any(" mixed, " in name for name in names)
+    assert any(" mixed, " in arm.name for arm in staged.arms if arm.uses == "control")
     real = {arm.name for arm in staged.arms if arm.uses == "real"}
     assert {"none", "classical", "randaugment", "mixup", "cutmix", "randaugment+mixup"} <= real
     assert any(name.endswith("self-distilled") for name in real)
@@ -127,7 +141,7 @@ def test_the_full_search_tries_every_combination(
     synthetic = [arm.name for arm in gain.arms if arm.uses == "synthetic"]
     controls = [arm.name for arm in gain.arms if arm.uses == "control"]
     assert len(set(synthetic)) == 2 * 2 * 2 * partners
-    assert len(set(controls)) == 2 * 2 * partners
+    assert len(set(controls)) == 2 * 2 * 2 * partners
 
 
 def test_no_arm_sees_a_test_image_and_all_take_the_same_steps(

@@ -91,6 +91,7 @@ def make_gain(
         },
         arms=compared,
         baseline="geometry",
+        trained="vae 0.5",
         control="style-swap 0.5" if control else None,
         chosen={"arm": "vae 0.5", "generator": "VAE", "ratio": 0.5, "labels": "hard"},
         gain_over_control=paired_interval(over(chosen, arms[2])) if control else None,
@@ -193,7 +194,7 @@ def test_page_is_complete_and_self_contained(
         assert part in page.text
     for value in ("synthaug gain toy --seeds 4", "0.1, 0.01", "deep", "200 of them", "kind 1"):
         assert value in page.text
-    assert ("Gain over the control" in page.text) == control
+    assert ("Trained over the control" in page.text) == control
 
 
 def test_page_without_pictures_is_made_from_the_json_alone(tmp_path: Path) -> None:

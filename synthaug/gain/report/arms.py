@@ -62,8 +62,10 @@ def _table_row(gain: Gain, arm: ArmResult) -> dict[str, Any]:
 
 
 def seeds_plot(gain: Gain) -> Markup:
-    roles = [(gain.control, "best control")] if gain.control is not None else []
-    roles += [(gain.baseline, "baseline"), (gain.chosen["arm"], "with synthetic images")]
+    chosen = gain.chosen["arm"]
+    bests = ((gain.control, "best control"), (gain.trained, "best trained"))
+    roles = [(name, role) for name, role in bests if name not in (None, chosen)]
+    roles += [(gain.baseline, "baseline"), (chosen, "with synthetic images")]
     columns = [
         Column(
             name=printable(name),
@@ -76,7 +78,7 @@ def seeds_plot(gain: Gain) -> Markup:
     ]
     gaps = [("over baseline", gain.gain)]
     if gain.gain_over_control is not None:
-        gaps.append(("over control", gain.gain_over_control))
+        gaps.append(("trained over control", gain.gain_over_control))
     return seeds(
         columns,
         gaps,
@@ -102,6 +104,7 @@ def _tags(gain: Gain, arm: ArmResult) -> list[str]:
     roles = {
         "recommended": recommended,
         "baseline": gain.baseline,
+        "best trained": gain.trained,
         "best control": gain.control,
         "best with synthetic images": gain.chosen["arm"],
     }

@@ -112,6 +112,6 @@ def _key_figures(gain: Gain) -> list[tuple[str, str, str]]:
     ]
     if gain.gain_over_control is not None:
         over = gain.gain_over_control
-        figures.append(("Gain over the control", f"{signed(over.points)} points", span(over)))
+        figures.append(("Trained over the control", f"{signed(over.points)} points", span(over)))
     seen = f"{gain.gain.smallest_detectable:.1f} points"
     return [*figures, ("Smallest gain it could see", seen, "with a chance of 80 %")]
