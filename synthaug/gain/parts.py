@@ -4,7 +4,7 @@ Every choice is made on images that no arm of that seed has trained on:
 
 - a validation set that the caller gave; else
 - where `per_class` leaves enough of the training images unused, up to as many of those a class,
-  or up to ten where it is less;
+  or up to fifty where it is less: a baseline that is tuned on a hundred images is a weak one;
 - else a fifth of the training images, held out;
 - else, where a class has fewer than ten images, five-fold cross-validation, after which the model
   to be tested is trained on all of them.
@@ -23,7 +23,7 @@ from synthaug.seeding import stream_seed
 
 HELD_SHARE = 0.2
 UNUSED_SHARE = 0.3  # of the training images, from which validation is drawn beside a subset
-FEWEST_TO_SCORE = 10  # images a class beside a subset; choices on fewer would be chance
+FEWEST_TO_SCORE = 50  # images a class beside a subset; choices on fewer are mostly chance
 FEWEST_TO_HOLD_OUT = 10
 FOLDS = 5
 

@@ -64,11 +64,11 @@ def test_groups_stay_on_one_side(groups: int, size: int, per_class: int, seed: i
 
 
 def test_a_subset_is_scored_on_as_many_other_images() -> None:
-    parts, text = plan_parts(numbered([100, 100]), None, 10, 0)
-    assert [len(part.train) for part in parts] == [20]
+    parts, text = plan_parts(numbered([300, 300]), None, 60, 0)
+    assert [len(part.train) for part in parts] == [120]
     assert parts[0].held is not None
-    assert parts[0].held.counts.tolist() == [10, 10]
-    assert text == "20 further images of the training split"
+    assert parts[0].held.counts.tolist() == [60, 60]
+    assert text == "120 further images of the training split"
 
 
 @pytest.mark.parametrize("validation", [None, numbered([5, 5])])
@@ -81,11 +81,14 @@ def test_a_seeds_larger_subset_holds_its_smaller_one(validation: LabelledImages 
     assert small < large
 
 
-def test_a_tiny_subset_is_scored_on_ten_a_class() -> None:
-    parts, _ = plan_parts(numbered([100, 100]), None, 3, 0)
+@pytest.mark.parametrize(("images", "held"), [(300, 50), (100, 30)])
+def test_a_tiny_subset_is_scored_on_fifty_a_class_where_there_are_as_many(
+    images: int, held: int
+) -> None:
+    parts, _ = plan_parts(numbered([images] * 2), None, 3, 0)
     assert parts[0].train.counts.tolist() == [3, 3]
     assert parts[0].held is not None
-    assert parts[0].held.counts.tolist() == [10, 10]
+    assert parts[0].held.counts.tolist() == [held, held]
 
 
 def test_a_seed_draws_another_subset() -> None:
