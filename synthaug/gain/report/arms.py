@@ -13,7 +13,7 @@ from synthaug.gain.statistics import Interval
 GROUPS = {
     "real": "Real images only",
     "control": "Controls: generators without training",
-    "synthetic": "With synthetic images",
+    "synthetic": "Trained generators, pools",
 }
 
 
