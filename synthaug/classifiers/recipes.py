@@ -54,6 +54,9 @@ AUTOMATIC: dict[str, Callable[[], v2.Transform]] = {
     "randaugment": v2.RandAugment,  # Cubuk et al. 2020
     "trivialaugment": v2.TrivialAugmentWide,  # Müller and Hutter 2021
 }
+ALIKE = (
+    4  # images of a batch that one draw of those changes: a third of the time of a draw for each
+)
 MIXES: dict[str, Callable[[int], v2.Transform]] = {
     "mixup": lambda classes: v2.MixUp(num_classes=classes),  # Zhang et al. 2018
     "cutmix": lambda classes: v2.CutMix(num_classes=classes),  # Yun et al. 2019
@@ -65,7 +68,8 @@ class Recipe:
     """One way of training a classifier without synthetic images.
 
     policy: label-preserving geometry and light, a key of `POLICIES`.
-    automatic: None, "randaugment" or "trivialaugment", applied to each image first.
+    automatic: None, "randaugment" or "trivialaugment", applied first, drawn anew for every four
+        images.
     mix: None, "mixup" or "cutmix", applied to each batch last.
     standardize: whether each image is brought to zero mean and unit deviation; otherwise all are
         shifted and scaled alike.
@@ -118,7 +122,7 @@ class Augmentation:
         top = int(np.iinfo(str(images.dtype).removeprefix("torch.")).max)
         if self._automatic is None:
             return images.float() / top
-        if images.dtype == torch.uint8:
-            return torch.stack([self._automatic(image) for image in images]).float() / top
         # torchvision's operations know no uint16: they work on floats instead.
-        return torch.stack([self._automatic(image) for image in images.float() / top])
+        known = images if images.dtype == torch.uint8 else images.float() / top
+        changed = torch.cat([self._automatic(few) for few in known.split(ALIKE)])
+        return changed.float() / top if images.dtype == torch.uint8 else changed

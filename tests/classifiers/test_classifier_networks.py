@@ -37,6 +37,9 @@ def test_every_size_builds_and_learns(channels: int, height: int, width: int) ->
 def test_standardized_images_have_no_contrast_and_no_level() -> None:
     images = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     standard = Standardize()(images)
+    mean, deviation = images.mean((1, 2, 3)), images.std((1, 2, 3))
+    expected = (images - mean[:, None, None, None]) / (deviation + 0.01)[:, None, None, None]
+    assert torch.allclose(standard, expected, atol=1e-5)
     assert torch.allclose(standard.mean((1, 2, 3)), torch.zeros(3), atol=1e-5)
     assert torch.allclose(standard.std((1, 2, 3)), torch.ones(3), atol=0.05)
     assert torch.allclose(Standardize()(images * 0.5 + 0.2), standard, atol=0.15)

@@ -98,13 +98,34 @@ def test_automatic_augmentation_keeps_shape_and_range(
     automatic: str, dtype: Any, shape: tuple[int, int, int]
 ) -> None:
     torch.manual_seed(5)
-    images = stored(1, shape, dtype).expand(40, -1, -1, -1)
+    images = stored(1, shape, dtype).expand(160, -1, -1, -1)
     floats, _ = augment(images, Recipe(policy="none", automatic=automatic))
     assert floats.shape == images.shape
     assert floats.dtype == torch.float32
     assert torch.isfinite(floats).all()
     assert float(floats.min()) >= 0 and float(floats.max()) <= 1
     assert len(torch.unique(floats.flatten(1), dim=0)) > 10
+
+
+@pytest.mark.parametrize("automatic", AUTOMATIC)
+def test_images_that_share_a_draw_are_changed_as_each_would_be_alone(automatic: str) -> None:
+    images = torch.randint(0, 256, (8, 3, 16, 12), dtype=torch.uint8)
+    recipe = Recipe(policy="none", automatic=automatic)
+    apart: set[int] = set()
+    for seed in range(40):
+        torch.manual_seed(seed)
+        floats, _ = Augmentation(recipe, 2)(images, torch.eye(2).repeat(4, 1))
+        draw = AUTOMATIC[automatic]()
+        torch.manual_seed(seed)
+        first = draw(images[:4])
+        middle = torch.get_rng_state()
+        for index, image in enumerate(images):
+            torch.manual_seed(seed) if index < 4 else torch.set_rng_state(middle)
+            assert torch.equal((floats[index] * 255).round().to(torch.uint8), draw(image))
+        assert torch.equal((floats[:4] * 255).round().to(torch.uint8), first)
+        torch.set_rng_state(middle)
+        apart.add(int(torch.equal(draw(images[:4]), first)))
+    assert 0 in apart  # the next four get a draw of their own
 
 
 def test_automatic_augmentation_of_16_bit_images_keeps_their_depth() -> None:
