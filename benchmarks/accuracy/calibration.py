@@ -177,7 +177,7 @@ def page(result: dict[str, Any]) -> str:
     }
     ordered = sorted(planted.items(), key=lambda item: item[1].mean())
     power = [
-        f"| {100 * share:g} % | {points.mean():+.1f} | {points.std(ddof=1):.1f} | "
+        f"| {100 * share:g} % | {points.mean():+z.1f} | {points.std(ddof=1):.1f} | "
         + " | ".join(f"{100 * seen(points, size):.0f} %" for size in SIZES)
         + " |\n"
         for share, points in ordered

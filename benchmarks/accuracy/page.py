@@ -90,7 +90,7 @@ def anchor(gain: Gain) -> str:
 
 
 def span(interval: Interval) -> str:
-    return f"{interval.points:+.1f} ({interval.low:+.1f} to {interval.high:+.1f})"
+    return f"{interval.points:+z.1f} ({interval.low:+z.1f} to {interval.high:+z.1f})"
 
 
 def percent(values: list[float]) -> str:
@@ -163,10 +163,10 @@ def overall(results: list[Gain]) -> str:
     helped = sum(gain.verdict == "helps" for gain in results)
     hurt = sum(gain.verdict == "hurts" for gain in results)
     return (
-        f"Over the {len(results)} rows: a mean gain of {np.mean(gains):+.1f} points, intervals "
+        f"Over the {len(results)} rows: a mean gain of {np.mean(gains):+z.1f} points, intervals "
         f"above zero in {helped} and below in {hurt}. With synthetic images only where validation "
-        f"recommends them: {np.mean(advised):+.1f} in the mean, {min(advised):+.1f} at worst. The "
-        f"best trained generator over the best that needs no training: {np.mean(controls):+.1f} in "
+        f"recommends them: {np.mean(advised):+z.1f} in the mean, {min(advised):+z.1f} at worst. The "
+        f"best trained generator over the best that needs no training: {np.mean(controls):+z.1f} in "
         f"the mean.\n"
     )
 

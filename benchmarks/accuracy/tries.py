@@ -177,7 +177,7 @@ def cell(rows: dict[str, dict[str, float]], tried: str) -> str:
     if not gains:
         return ""
     error = f" ± {np.std(gains, ddof=1) / math.sqrt(len(gains)):.1f}" if len(gains) > 1 else ""
-    return f"{np.mean(gains):+.1f}{error}"
+    return f"{np.mean(gains):+z.1f}{error}"
 
 
 TEXT = """\

@@ -162,7 +162,7 @@ def _option(rows: list[dict[str, Any]], family: str, option: str) -> str:
     own = {row["seed"]: row for row in of_family if row["option"] == option}
     plain = {row["seed"]: row for row in of_family if row["option"] == "default"}
     changes = [100 * (own[s]["accuracy"] - plain[s]["accuracy"]) for s in own if s in plain]
-    change = f"{np.mean(changes):+.1f} ({min(changes):+.1f} to {max(changes):+.1f})"
+    change = f"{np.mean(changes):+z.1f} ({min(changes):+z.1f} to {max(changes):+z.1f})"
     read = [row["class_from_code"] for row in own.values() if row["class_from_code"] is not None]
     return (
         f"| `{family}` | {option if option == 'default' else f'`{option}`'} | "

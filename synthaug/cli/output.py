@@ -111,8 +111,8 @@ def show_gain(gain: Gain, console: Console) -> None:
     if control is not None:
         console.print(
             f"The best trained ({escape(str(gain.trained))}) over the best that needs no training "
-            f"({escape(str(gain.control))}): {control.points:+.1f} points, {control.low:+.1f} to "
-            f"{control.high:+.1f}."
+            f"({escape(str(gain.control))}): {control.points:+z.1f} points, {control.low:+z.1f} to "
+            f"{control.high:+z.1f}."
         )
     for caveat in protocol["caveats"]:
         console.print(f"Note: {escape(caveat)}.")
@@ -170,7 +170,7 @@ def _cells(gain: Gain, arm: ArmResult, role: str) -> list[str]:
     if arm.gain is None:
         row += ["", ""]
     else:
-        row += [f"{arm.gain.points:+.1f}", f"{arm.gain.low:+.1f} to {arm.gain.high:+.1f}"]
+        row += [f"{arm.gain.points:+z.1f}", f"{arm.gain.low:+z.1f} to {arm.gain.high:+z.1f}"]
     return [*row, spell_seconds(sum(arm.seconds) / len(arm.seconds))]
 
 

@@ -156,7 +156,7 @@ def _show(mix: MixRecipe, output: Path, data: str) -> None:
     table.add_column("tried on all seeds, the best first")
     table.add_column("points", justify="right")
     for row in search["tried"]:
-        table.add_row(escape(row["arm"]), f"{row['points']:+.1f}")
+        table.add_row(escape(row["arm"]), f"{row['points']:+z.1f}")
     if search["tried"]:
         console.print(table)
         console.print()
@@ -177,7 +177,7 @@ def sentence(mix: MixRecipe) -> str:
     search, check = mix.search, mix.search["check"]
     if check is None:
         return "Nothing was trained on all seeds within the budget: use none, or give it more time."
-    span = f"{check['points']:+.1f} points ({check['low']:+.1f} to {check['high']:+.1f})"
+    span = f"{check['points']:+z.1f} points ({check['low']:+z.1f} to {check['high']:+z.1f})"
     beside = (
         f"on {len(check['per_seed'])} seeds that the search had not seen, {search['best']} has "
         f"{span} of validation {search['metric']} over {search['baseline']}, the best without "

@@ -114,12 +114,12 @@ class Gain:
         """The verdict for somebody who knows no statistics."""
         gain, metric = self.gain, self.protocol["metric"]
         seeds = len(gain.per_seed)
-        span = f"{gain.low:+.1f} to {gain.high:+.1f}"
+        span = f"{gain.low:+z.1f} to {gain.high:+z.1f}"
         said = {
             "helps": f"Synthetic images help here: {metric} rises by {gain.points:.1f} points",
             "hurts": f"Synthetic images hurt here: {metric} falls by {-gain.points:.1f} points",
             "no evidence": "No evidence that synthetic images help here: "
-            f"{metric} changes by {gain.points:+.1f} points",
+            f"{metric} changes by {gain.points:+z.1f} points",
         }[self.verdict]
         return (
             f"{said} over the best training without them ({self.baseline}), "
