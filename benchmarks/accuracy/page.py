@@ -165,9 +165,9 @@ def overall(results: list[Gain]) -> str:
     return (
         f"Over the {len(results)} rows: a mean gain of {np.mean(gains):+z.1f} points, intervals "
         f"above zero in {helped} and below in {hurt}. With synthetic images only where validation "
-        f"recommends them: {np.mean(advised):+z.1f} in the mean, {min(advised):+z.1f} at worst. The "
-        f"best trained generator over the best that needs no training: {np.mean(controls):+z.1f} in "
-        f"the mean.\n"
+        f"recommends them: {np.mean(advised):+z.1f} in the mean, {min(advised):+z.1f} at worst. "
+        "The best trained generator over the best that needs no training: "
+        f"{np.mean(controls):+z.1f} in the mean.\n"
     )
 
 

@@ -31,7 +31,8 @@ class Standardize(nn.Module):
         # As `std` has it, which takes ten times as long for channels that come last.
         size = torch.linalg.vector_norm(centred, dim=(1, 2, 3), keepdim=True)
         deviation = size / math.sqrt(images[0].numel() - 1)
-        return centred / (deviation + 0.01)
+        standard: Tensor = centred / (deviation + 0.01)
+        return standard
 
 
 class Normalize(nn.Module):

@@ -124,5 +124,5 @@ class Augmentation:
             return images.float() / top
         # torchvision's operations know no uint16: they work on floats instead.
         known = images if images.dtype == torch.uint8 else images.float() / top
-        changed = torch.cat([self._automatic(few) for few in known.split(ALIKE)])
+        changed = torch.cat([self._automatic(few) for few in torch.split(known, ALIKE)])
         return changed.float() / top if images.dtype == torch.uint8 else changed
