@@ -89,7 +89,9 @@ def test_piped_output_is_plain_with_an_arm_a_line(measured: tuple) -> None:
 @pytest.mark.parametrize("width", [72, 80, 120])
 def test_the_table_keeps_its_numbers_whole_on_a_terminal(wide: Gain, width: int) -> None:
     lines = shown(wide, width)
-    before_code = lines[: next(i for i, line in enumerate(lines) if line.startswith("from "))]
+    before_code = lines[
+        : next(i for i, line in enumerate(lines) if line.startswith("from synthaug"))
+    ]
     assert max(map(len, before_code)) <= width
     assert not any("…" in line for line in lines)
     text = "\n".join(lines)
