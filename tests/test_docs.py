@@ -1,6 +1,7 @@
 """What the documentation says works: its code runs, its links lead somewhere."""
 
 import importlib.util
+import json
 import re
 import shlex
 from pathlib import Path
@@ -66,7 +67,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def load(script: str) -> Any:
     """A script of the benchmarks as a module."""
-    spec = importlib.util.spec_from_file_location("page", ROOT / "benchmarks" / script)
+    spec = importlib.util.spec_from_file_location(Path(script).stem, ROOT / "benchmarks" / script)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -87,6 +88,23 @@ def test_families_are_those_of_the_files() -> None:
     results = module.read_results()
     assert results
     assert module.PAGE.read_text() == module.page(results, module.read_ablations())
+
+
+def test_what_was_tried_is_that_of_the_files() -> None:
+    module = load("accuracy/tries.py")
+    assert module.read("gtsrb32")
+    assert module.PAGE.read_text() == module.page()
+
+
+def test_the_instrument_is_calibrated() -> None:
+    module = load("accuracy/calibration.py")
+    result = json.loads(module.RESULT.read_text())
+    for kind in module.EQUALS:
+        ends = module.verdicts(module.points_of(result, kind))
+        assert ends["comparisons"] == 200
+        assert ends["helps"] <= 0.05
+        assert 0.93 <= ends["no evidence"] <= 0.97
+        assert module.row_of_equals(result, kind) in module.PAGE.read_text()
 
 
 def _small_measure_gain(train: LabelledImages, test: LabelledImages, **options: Any) -> Gain:

@@ -39,6 +39,7 @@ ROOT = Path(__file__).parent.parent.parent
 RESULT = Path(__file__).parent / "calibration.json"
 PAGE = ROOT / "docs" / "calibration.md"
 COMPARISONS, SEEDS = 200, 5
+EQUALS = ("seed alone", "copies")  # second arms that gain nothing
 PLANTED = (0.02, 0.05, 0.1, 0.2)  # shares of wrong labels
 PLANTED_PAIRS = 200
 SIZES, DRAWS, POWER = (5, 10, 20), 4000, 0.9
@@ -61,7 +62,7 @@ def main() -> None:
 def measure(jobs: int) -> None:
     """Train what is missing, a hundred networks at a time."""
     accuracies = read()
-    wanted = dict.fromkeys((PLAIN, "seed alone", "copies"), COMPARISONS * SEEDS)
+    wanted = dict.fromkeys((PLAIN, *EQUALS), COMPARISONS * SEEDS)
     wanted |= {f"planted {share:g}": PLANTED_PAIRS for share in PLANTED}
     missing = [
         (kind, seed)
@@ -161,18 +162,20 @@ def smallest_seen(gains: list[float], shares: list[float]) -> float | None:
     return None
 
 
+def row_of_equals(result: dict[str, Any], kind: str) -> str:
+    """How comparisons end where there is no gain."""
+    points = points_of(result, kind)
+    ends = verdicts(points)
+    error = points.std(ddof=1) / math.sqrt(len(points))
+    return (
+        f"| {kind} | {ends['comparisons']} | {100 * ends['helps']:.1f} % | "
+        f"{100 * ends['hurts']:.1f} % | {100 * ends['no evidence']:.1f} % | "
+        f"{points.mean():+.2f} ± {error:.2f} |\n"
+    )
+
+
 def page(result: dict[str, Any]) -> str:
     """The page of docs."""
-    rows = []
-    for kind in ("seed alone", "copies"):
-        points = points_of(result, kind)
-        ends = verdicts(points)
-        error = points.std(ddof=1) / math.sqrt(len(points))
-        rows.append(
-            f"| {kind} | {ends['comparisons']} | {100 * ends['helps']:.1f} % | "
-            f"{100 * ends['hurts']:.1f} % | {100 * ends['no evidence']:.1f} % | "
-            f"{points.mean():+.2f} ± {error:.2f} |\n"
-        )
     planted = {
         share: points for share in PLANTED if len(points := points_of(result, f"planted {share:g}"))
     }
@@ -192,7 +195,7 @@ def page(result: dict[str, Any]) -> str:
     made_with = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
     return TEXT.format(
         setting=result["setting"],
-        rows="".join(rows),
+        rows="".join(row_of_equals(result, kind) for kind in EQUALS),
         sizes=" | ".join(f"{size} seeds" for size in SIZES),
         lines=" | ".join("---" for _ in SIZES),
         power="".join(power),
