@@ -95,7 +95,8 @@ def choose_given(trials: Trials, base: Recipe, given: Given, controls: Sequence[
 def without_synthetic(trials: Trials, base: Recipe, *, quick: bool) -> tuple[list[Arm], Arm]:
     """Train the arms without synthetic images; all of them, and the best to build on. The best of
     all may be that one with self-distilled labels, the last of them."""
-    balanced = trials.metric == "accuracy"
+    # A subset has as many images of each class, however uneven the whole is.
+    balanced = trials.study.per_class is not None or trials.metric == "accuracy"
     real = real_arms(base, balanced=balanced, quick=quick)
     trials.race(real, "without synthetic images")
     partner = trials.best(real)

@@ -323,6 +323,19 @@ def test_uneven_classes_are_measured_by_balanced_accuracy(
     assert gain.gain.per_seed == pytest.approx(list(expected))
 
 
+def test_a_subset_of_uneven_classes_is_even_and_needs_no_arms_against_that(
+    train: LabelledImages, test: LabelledImages
+) -> None:
+    kept = np.concatenate(
+        [np.flatnonzero(train.labels == k)[: 30 if k < 5 else 12] for k in range(10)]
+    )
+    settings = {**QUICK, "per_class": 5, "steps": 2, "arms": "staged"}
+    source = Source("style-swap", StyleSwap())
+    gain = measure_gain(train.subset(kept), test, **settings, sources=[source])
+    assert gain.protocol["metric"] == "balanced accuracy"
+    assert not {"oversampled", "logit-adjusted"} & {arm.name for arm in gain.arms}
+
+
 def test_precision_adds_seeds_for_the_arms_that_matter(
     train: LabelledImages, test: LabelledImages
 ) -> None:
