@@ -54,9 +54,7 @@ AUTOMATIC: dict[str, Callable[[], v2.Transform]] = {
     "randaugment": v2.RandAugment,  # Cubuk et al. 2020
     "trivialaugment": v2.TrivialAugmentWide,  # Müller and Hutter 2021
 }
-ALIKE = (
-    4  # images of a batch that one draw of those changes: a third of the time of a draw for each
-)
+ALIKE = 4  # images that one of their draws changes: a third of the time of a draw for each
 MIXES: dict[str, Callable[[int], v2.Transform]] = {
     "mixup": lambda classes: v2.MixUp(num_classes=classes),  # Zhang et al. 2018
     "cutmix": lambda classes: v2.CutMix(num_classes=classes),  # Yun et al. 2019
@@ -122,7 +120,8 @@ class Augmentation:
         top = int(np.iinfo(str(images.dtype).removeprefix("torch.")).max)
         if self._automatic is None:
             return images.float() / top
-        # torchvision's operations know no uint16: they work on floats instead.
-        known = images if images.dtype == torch.uint8 else images.float() / top
-        changed = torch.cat([self._automatic(few) for few in torch.split(known, ALIKE)])
-        return changed.float() / top if images.dtype == torch.uint8 else changed
+        if images.dtype != torch.uint8:
+            # torchvision's operations know no uint16: they work on floats instead.
+            images, top = images.float() / top, 1
+        changed = torch.cat([self._automatic(few) for few in torch.split(images, ALIKE)])
+        return changed.float() / top

@@ -76,13 +76,13 @@ def _recipe(recipe: Recipe) -> str:
 
 
 def _arguments(made: Any, changes: Mapping[str, Any]) -> list[str]:
-    """A dataclass's arguments as Python, with some changed; defaults are left out."""
+    """A dataclass's arguments as Python: those changed, and those that are not its defaults."""
     usual = type(made)()
     settings = {field.name: getattr(made, field.name) for field in fields(made)} | dict(changes)
     return [
         f"{name}={_written(value)}"
         for name, value in settings.items()
-        if value != getattr(usual, name)
+        if name in changes or value != getattr(usual, name)
     ]
 
 

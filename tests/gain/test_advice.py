@@ -15,7 +15,7 @@ def test_the_generator_is_made_with_the_settings_that_were_measured() -> None:
     source = transfer_sources(TransferVAE(steps=400, donors="within"))[0]
     arm = synthetic_arm(source, partner, 0.25, "hard")
     lines = next_steps(arm, partner, data="data", steps=10, batch_size=8)
-    assert "TransferVAE(steps=400).fit(read_images('data'))" in lines  # donors="any" is the default
+    assert "TransferVAE(steps=400, donors='any').fit(read_images('data'))" in lines
     assert "ratio=0.25" in lines
 
 

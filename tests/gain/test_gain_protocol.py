@@ -303,15 +303,21 @@ def test_few_images_are_cross_validated_without_leaking_into_generators(
     assert "cross-validation" in gain.protocol["validation"]
 
 
+def uneven(train: LabelledImages) -> LabelledImages:
+    """Half of the classes have 30 images, the others 12."""
+    return train.subset(
+        np.concatenate(
+            [np.flatnonzero(train.labels == k)[: 30 if k < 5 else 12] for k in range(10)]
+        )
+    )
+
+
 def test_uneven_classes_are_measured_by_balanced_accuracy(
     train: LabelledImages, test: LabelledImages
 ) -> None:
-    kept = np.concatenate(
-        [np.flatnonzero(train.labels == k)[: 30 if k < 5 else 12] for k in range(10)]
-    )
     settings = {**QUICK, "per_class": None, "steps": 2, "arms": "staged"}
     gain = measure_gain(
-        train.subset(kept),
+        uneven(train),
         test,
         **settings,
         sources=[Source("style-swap", StyleSwap())],
@@ -326,12 +332,9 @@ def test_uneven_classes_are_measured_by_balanced_accuracy(
 def test_a_subset_of_uneven_classes_is_even_and_needs_no_arms_against_that(
     train: LabelledImages, test: LabelledImages
 ) -> None:
-    kept = np.concatenate(
-        [np.flatnonzero(train.labels == k)[: 30 if k < 5 else 12] for k in range(10)]
-    )
     settings = {**QUICK, "per_class": 5, "steps": 2, "arms": "staged"}
     source = Source("style-swap", StyleSwap())
-    gain = measure_gain(train.subset(kept), test, **settings, sources=[source])
+    gain = measure_gain(uneven(train), test, **settings, sources=[source])
     assert gain.protocol["metric"] == "balanced accuracy"
     assert not {"oversampled", "logit-adjusted"} & {arm.name for arm in gain.arms}
 

@@ -64,7 +64,7 @@ def _table_row(gain: Gain, arm: ArmResult) -> dict[str, Any]:
 def seeds_plot(gain: Gain) -> Markup:
     chosen = gain.chosen["arm"]
     bests = ((gain.control, "best control"), (gain.trained, "best trained"))
-    roles = [(name, role) for name, role in bests if name not in (None, chosen)]
+    roles = [(name, role) for name, role in bests if name is not None and name != chosen]
     roles += [(gain.baseline, "baseline"), (chosen, "with synthetic images")]
     columns = [
         Column(
@@ -74,7 +74,6 @@ def seeds_plot(gain: Gain) -> Markup:
             scores=[100 * score for score in gain.scores(name)],
         )
         for name, role in roles
-        if name is not None
     ]
     gaps = [("over baseline", gain.gain)]
     if gain.gain_over_control is not None:

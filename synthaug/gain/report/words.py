@@ -15,7 +15,7 @@ def signed(points: float) -> str:
     >>> signed(1.94), signed(-0.31), signed(-0.01)
     ('+1.9', '−0.3', '+0.0')
     """
-    return f"{round(points, 1) + 0.0:+z.1f}".replace("-", "−")
+    return f"{points:+z.1f}".replace("-", "−")
 
 
 def span(interval: Interval) -> str:
