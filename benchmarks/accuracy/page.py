@@ -54,6 +54,15 @@ the same measurement and over the same baseline.
 | data | images a class | gain with pythae's images | its best arm | with ours |
 |---|---|---|---|---|
 """
+PRETRAINED_HEAD = """\
+## Pretrained networks
+
+EfficientNet-Lite0 from ImageNet's weights, ten images a class, under the same measurement: the last
+layer alone, or all of it fine-tuned (`python benchmarks/accuracy/pretrained.py`).
+
+| data | learns | best without synthetic | chosen with synthetic | gain | verdict |
+|---|---|---|---|---|---|
+"""
 HEAD = """\
 | data | images a class | best without synthetic | chosen with synthetic | gain | verdict |
 |---|---|---|---|---|---|
@@ -101,16 +110,18 @@ def summary(results: list[Gain], *, linked: bool) -> str:
     """One row a data set."""
     rows = []
     for gain in results:
-        scores = (percent(gain.scores(name)) for name in (gain.baseline, gain.chosen["arm"]))
-        before, after = scores
         name = f"[{name_of(gain)}](#{anchor(gain)})" if linked else name_of(gain)
         if gain.protocol["metric"] != "accuracy":
             name += f", {gain.protocol['metric']}"
-        rows.append(
-            f"| {name} | {images_a_class(gain)} | {gain.baseline}: {before} | "
-            f"{gain.chosen['arm']}: {after} | {span(gain.gain)} | **{gain.verdict}** |\n"
-        )
+        rows.append(f"| {name} | {images_a_class(gain)} | {outcome(gain)} |\n")
     return HEAD + "".join(rows)
+
+
+def outcome(gain: Gain) -> str:
+    """What was compared, and how it came out."""
+    before, after = (percent(gain.scores(arm)) for arm in (gain.baseline, gain.chosen["arm"]))
+    arms = f"{gain.baseline}: {before} | {gain.chosen['arm']}: {after}"
+    return f"{arms} | {span(gain.gain)} | **{gain.verdict}**"
 
 
 def section(gain: Gain) -> str:
@@ -199,10 +210,21 @@ def peers(results: list[Gain]) -> str:
     return PEERS_HEAD + "".join(rows) + "\n" if rows else ""
 
 
+def pretrained() -> str:
+    """A row for each set and way of training; nothing where none was measured."""
+    found = [Gain.load(path) for path in sorted((RESULTS / "pretrained").glob("*.json"))]
+    rows = []
+    for gain in found:
+        learns = "last layer" if gain.protocol["recipe"]["frozen"] else "all layers"
+        rows.append(f"| {name_of(gain)} | {learns} | {outcome(gain)} |\n")
+    return PRETRAINED_HEAD + "".join(rows) + "\n" if rows else ""
+
+
 def page(results: list[Gain]) -> str:
     tables = f"{summary(results, linked=True)}\n{overall(results)}\n"
     sections = "\n".join(map(section, results))
-    return INTRODUCTION + tables + worth(results) + peers(results) + sections
+    beside = worth(results) + peers(results) + pretrained()
+    return INTRODUCTION + tables + beside + sections
 
 
 def readme(text: str, results: list[Gain]) -> str:

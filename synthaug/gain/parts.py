@@ -3,8 +3,9 @@
 Every choice is made on images that no arm of that seed has trained on:
 
 - a validation set that the caller gave; else
-- where `per_class` leaves enough of the training images unused, up to as many of those a class,
-  or up to fifty where it is less: a baseline that is tuned on a hundred images is a weak one;
+- where `per_class` leaves at least as many training images unused as holding out would give, up to
+  as many of those a class, or up to fifty where it is less: a baseline that is tuned on a hundred
+  images is a weak one;
 - else a fifth of the training images, held out;
 - else, where a class has fewer than ten images, five-fold cross-validation, after which the model
   to be tested is trained on all of them.
@@ -70,9 +71,11 @@ def _beside(
     train: LabelledImages, per_class: int, seed: int
 ) -> tuple[LabelledImages, LabelledImages] | None:
     """`per_class` images a class to train on and others to score on, where there are enough."""
-    if train.counts.min() * (1 - UNUSED_SHARE) < per_class or not _enough_groups(train, 2):
+    fewest = int(train.counts.min())
+    if fewest - per_class < max(1, HELD_SHARE * per_class) or not _enough_groups(train, 2):
         return None
-    kept, unused = split_off(train, UNUSED_SHARE, seed=stream_seed(seed, "unused"))
+    share = min(UNUSED_SHARE, 1 - per_class / fewest)
+    kept, unused = split_off(train, share, seed=stream_seed(seed, "unused"))
     rest, other = train.subset(kept), train.subset(unused)
     if rest.counts.min() < per_class:
         return None

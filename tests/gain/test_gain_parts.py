@@ -91,6 +91,20 @@ def test_a_tiny_subset_is_scored_on_fifty_a_class_where_there_are_as_many(
     assert parts[0].held.counts.tolist() == [held, held]
 
 
+def test_a_class_that_leaves_few_gives_the_others_no_fewer_to_train_on() -> None:
+    parts, text = plan_parts(numbered([14, 140]), None, 10, 0)
+    assert parts[0].train.counts.tolist() == [10, 10]
+    assert parts[0].held is not None
+    assert parts[0].held.counts.tolist() == [4, 40]
+    assert text == "44 further images of the training split"
+
+
+def test_what_leaves_fewer_than_a_fifth_holds_them_out_of_the_subset() -> None:
+    parts, text = plan_parts(numbered([11, 140]), None, 10, 0)
+    assert parts[0].train.counts.tolist() == [8, 8]
+    assert "held out" in text
+
+
 def test_a_seed_draws_another_subset() -> None:
     data = numbered([100, 100])
     first, second = (plan_parts(data, None, 10, seed)[0][0] for seed in (0, 1))
