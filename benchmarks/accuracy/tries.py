@@ -4,28 +4,34 @@
     python benchmarks/accuracy/tries.py --page
 
 A try is a generator of `GENERATORS`, or several joined by "+" (each image by one of them, drawn at
-random), at a share of every batch: a quarter, or what is said as in `style@0.5`. It is trained
-beside the same recipe without synthetic images, at equal steps and paired seeds, and scored on two
-fifths of the training split, apart by group. The test split is never read: what is kept is measured
-by grid.py. A row that is there is not measured again.
+random), at a share of every batch: a quarter, or what is said as in `style@0.5`. Of twice as many
+images `/agreed` keeps those that the classifier without synthetic images is surer of, and `/hard`
+those that it is least sure of among those it gets right. It is trained beside the same recipe
+without synthetic images, at equal steps and paired seeds, and scored on two fifths of the training
+split, apart by group. The test split is never read: what is kept is measured by grid.py. A row of
+this version is not measured again.
 """
 
 import argparse
 import copy
 import json
 import math
+import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from synthaug import (
+    VAEGAN,
     Blend,
+    CompositionGAN,
     ConditionalVAE,
-    LabelledImages,
     RandomField,
     Recipe,
     Samples,
@@ -35,6 +41,7 @@ from synthaug import (
     read_images,
     train_classifier,
 )
+from synthaug.classifiers import predict
 from synthaug.files import write_json
 from synthaug.gain.arms import EXTRAPOLATE
 from synthaug.generators import Generator
@@ -55,25 +62,38 @@ GENERATORS: dict[str, Generator] = {
     "nuisance": ConditionalVAE(),
     "extrapolate": ConditionalVAE(**EXTRAPOLATE),
     "wide": ConditionalVAE(latent=256, kl_weight=1e-3),
+    "chain": TransferVAE(chain=2, strength=(0.2, 0.7)),
+    "apart": TransferVAE(apart=True),
+    "composition": CompositionGAN(),
+    "vaegan": VAEGAN(),
+    "elsewhere": TransferVAE(),  # goes on from one that learned all images of another set
 }
+SELECTIONS = ("agreed", "hard")
 
 
 @dataclass(frozen=True)
 class Place:
-    """A data set, how many images of a class are learned from (0: all that are not held out), and a
-    recipe without synthetic images that is strong there."""
+    """A data set, how many images of a class are learned from (0: all that are not held out), a
+    recipe without synthetic images that is strong there, and a set of images of the same size."""
 
     per_class: int
     steps: int
     recipe: Recipe
+    other: str | None = None
 
 
 PLACES = {
-    "gtsrb32": Place(10, 1200, Recipe("shift", "randaugment", weight_decay=1e-2)),
-    "cifar10": Place(50, 1600, Recipe("shift-flip", "randaugment", "mixup", weight_decay=5e-3)),
+    "gtsrb32": Place(10, 1200, Recipe("shift", "randaugment", weight_decay=1e-2), "cifar10"),
+    "cifar10": Place(
+        50, 1600, Recipe("shift-flip", "randaugment", "mixup", weight_decay=5e-3), "gtsrb32"
+    ),
     "wbc_types64": Place(0, 600, Recipe("rotate-scale-flip", "randaugment", weight_decay=5e-3)),
-    "mnist": Place(10, 1200, Recipe("rotate-scale", None, "mixup", weight_decay=5e-3)),
-    "fashion_mnist": Place(10, 1200, Recipe("shift-flip", None, "cutmix", weight_decay=5e-3)),
+    "mnist": Place(
+        10, 1200, Recipe("rotate-scale", None, "mixup", weight_decay=5e-3), "fashion_mnist"
+    ),
+    "fashion_mnist": Place(
+        10, 1200, Recipe("shift-flip", None, "cutmix", weight_decay=5e-3), "mnist"
+    ),
     "pneumoniamnist": Place(50, 600, Recipe("shift", None, "mixup", weight_decay=5e-3)),
     "covid_ct": Place(50, 600, Recipe("shift-flip", "randaugment", weight_decay=5e-3)),
 }
@@ -89,95 +109,156 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     for name in [] if options.page else options.sets:
-        data = read_images(options.folder / f"{name}.npz")
         for seed in range(options.seeds):
-            measure(name, data, [NONE, *options.tries], seed)
+            measure(Bench(options.folder, name, seed), [NONE, *options.tries])
     PAGE.write_text(page())
 
 
-def measure(name: str, data: LabelledImages, tries: list[str], seed: int) -> None:
-    """Train what is missing, and keep each score when it is there."""
-    target = RESULTS / f"{name}.json"
-    rows: dict[str, dict[str, float]] = read(name)
-    place = PLACES[name]
-    learned, held = divided(data, place.per_class, seed)
-    fitted: dict[str, Generator] = {}
-    for tried in tries:
-        if str(seed) in rows.get(tried, {}):
-            continue
-        began = time.process_time()
-        made, ratio = None, 0.0
-        if tried != NONE:
-            made, ratio = sampled(tried, learned, fitted, seed)
-        network = train_classifier(
-            learned,
-            recipe=place.recipe,
+@dataclass
+class Bench:
+    """What a seed's tries on a set share."""
+
+    folder: Path
+    name: str
+    seed: int
+    fitted: dict[str, Generator] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        data = read_images(self.folder / f"{self.name}.npz")
+        kept, held = split_off(data, HELD, seed=self.seed)
+        self.place, self.held, rest = PLACES[self.name], data.subset(held), data.subset(kept)
+        few = self.place.per_class
+        self.learned = rest.subset(draw_subset(rest, few, seed=self.seed)) if few else rest
+
+    @cached_property
+    def unaided(self) -> nn.Module:
+        """The classifier that learns without synthetic images."""
+        return self.train(None, 0.0)
+
+    def train(self, made: Samples | None, ratio: float) -> nn.Module:
+        return train_classifier(
+            self.learned,
+            recipe=self.place.recipe,
             synthetic=made,
             ratio=ratio,
-            steps=place.steps,
-            seed=seed,
+            steps=self.place.steps,
+            seed=self.seed,
             device="cpu",
         )
-        score = evaluate(network, held, device="cpu").balanced_accuracy
-        rows.setdefault(tried, {})[str(seed)] = round(100 * score, 2)
+
+    def network_of(self, tried: str) -> nn.Module:
+        if tried == NONE:
+            return self.unaided
+        tried, _, share = tried.partition("@")
+        names, _, selection = tried.partition("/")
+        parts = [self.generator(name) for name in names.split("+")]
+        generator = parts[0] if len(parts) == 1 else Blend.of(parts)
+        count = usual_size(self.learned.counts)
+        made = generator.sample(count * (2 if selection else 1), seed=self.seed)
+        if selection:
+            made = self.select(made, selection, count)
+        return self.train(made, float(share or RATIO))
+
+    def generator(self, name: str) -> Generator:
+        if name not in self.fitted:
+            made = copy.deepcopy(GENERATORS[name])
+            if name == "elsewhere":
+                self.fit_on_other_first(made)
+            else:
+                made.fit(self.learned, seed=self.seed, device="cpu")
+            self.fitted[name] = made
+        return self.fitted[name]
+
+    def fit_on_other_first(self, made: Generator) -> None:
+        if self.place.other is None:
+            raise SystemExit(f"{self.name}: no other set has images of its size")
+        first = copy.deepcopy(made)
+        first.fit(self.folder / f"{self.place.other}.npz", seed=self.seed, device="cpu")
+        with tempfile.TemporaryDirectory() as folder:
+            first.save(Path(folder) / "first")
+            made.fit(self.learned, seed=self.seed, device="cpu", start=Path(folder) / "first")
+
+    def select(self, made: Samples, selection: str, count: int) -> Samples:
+        """`count` images of each class, or all that are right where those are fewer."""
+        posterior = predict(self.unaided, made.images)
+        sure = posterior[np.arange(len(made)), made.labels]
+        valid = np.ones(len(made), dtype=bool)
+        if selection == "hard":
+            valid, sure = posterior.argmax(1) == made.labels, -sure
+        chosen = []
+        for label in range(len(self.learned.classes)):
+            of_class = np.flatnonzero((made.labels == label) & valid)
+            chosen.append(of_class[np.argsort(-sure[of_class], kind="stable")][:count])
+        picks = np.concatenate(chosen)
+        return Samples(made.images[picks], made.labels[picks])
+
+
+def measure(bench: Bench, tries: list[str]) -> None:
+    """Train what is missing, and keep each score when it is there."""
+    target = RESULTS / f"{bench.name}.json"
+    known = read(bench.name)
+    same = known.get("versions", {}).get("synthaug") == versions()["synthaug"]
+    rows: dict[str, dict[str, float]] = known["rows"] if same else {}
+    for tried in tries:
+        if str(bench.seed) in rows.get(tried, {}):
+            continue
+        began = time.process_time()
+        network = bench.network_of(tried)
+        score = 100 * evaluate(network, bench.held, device="cpu").balanced_accuracy
+        rows.setdefault(tried, {})[str(bench.seed)] = round(score, 2)
         target.parent.mkdir(exist_ok=True)
-        write_json(target, {"versions": versions(), "place": asdict(place), "rows": rows})
-        print(f"{name} {seed} {tried}: {100 * score:.1f}, {time.process_time() - began:.0f} s")
+        write_json(target, {"versions": versions(), "place": asdict(bench.place), "rows": rows})
+        seconds = time.process_time() - began
+        print(f"{bench.name} {bench.seed} {tried}: {score:.1f}, {seconds:.0f} s", flush=True)
 
 
 def read(name: str) -> dict[str, Any]:
     target = RESULTS / f"{name}.json"
-    return json.loads(target.read_text())["rows"] if target.exists() else {}
-
-
-def divided(
-    data: LabelledImages, per_class: int, seed: int
-) -> tuple[LabelledImages, LabelledImages]:
-    """What is learned from, and what scores it."""
-    kept, held = split_off(data, HELD, seed=seed)
-    rest = data.subset(kept)
-    few = rest.subset(draw_subset(rest, per_class, seed=seed)) if per_class else rest
-    return few, data.subset(held)
-
-
-def sampled(
-    tried: str, data: LabelledImages, fitted: dict[str, Generator], seed: int
-) -> tuple[Samples, float]:
-    """The images of a try, and their share; what is fitted serves the seed's other tries."""
-    names, _, share = tried.partition("@")
-    for name in names.split("+"):
-        if name not in fitted:
-            fitted[name] = copy.deepcopy(GENERATORS[name])
-            fitted[name].fit(data, seed=seed, device="cpu")
-    parts = [fitted[name] for name in names.split("+")]
-    generator = parts[0] if len(parts) == 1 else Blend.of(parts)
-    return generator.sample(usual_size(data.counts), seed=seed), float(share or RATIO)
+    return json.loads(target.read_text()) if target.exists() else {}
 
 
 def page() -> str:
     """The page of docs."""
-    known = {name: rows for name in PLACES if (rows := read(name))}
+    known = {name: read(name)["rows"] for name in PLACES if read(name)}
     tries = list(dict.fromkeys(tried for rows in known.values() for tried in rows))
     heads = " | ".join(
         f"{name}, {PLACES[name].per_class or 'all'} a class ({len(known[name][NONE])})"
         for name in known
     )
     lines = "".join(
-        f"| {tried} | {' | '.join(cell(rows, tried) for rows in known.values())} |\n"
+        f"| {tried} | {' | '.join(cell(rows, tried) for rows in known.values())} "
+        f"| {mean_cell(list(known.values()), tried)} |\n"
         for tried in tries
     )
-    return TEXT.format(heads=heads, rule="---|" * (len(known) + 1), lines=lines)
+    return TEXT.format(heads=heads, rule="---|" * (len(known) + 2), lines=lines)
 
 
 def cell(rows: dict[str, dict[str, float]], tried: str) -> str:
     """The score of none, or a try's gain over it with its standard error."""
     if tried == NONE:
         return f"{np.mean(list(rows[NONE].values())):.1f}"
-    gains = [score - rows[NONE][seed] for seed, score in rows.get(tried, {}).items()]
+    gains = gains_of(rows, tried)
     if not gains:
         return ""
-    error = f" ± {np.std(gains, ddof=1) / math.sqrt(len(gains)):.1f}" if len(gains) > 1 else ""
+    error = f" ± {standard_error(gains):.1f}" if len(gains) > 1 else ""
     return f"{np.mean(gains):+z.1f}{error}"
+
+
+def mean_cell(sets: list[dict[str, dict[str, float]]], tried: str) -> str:
+    """The mean gain over the sets, where it was tried on all of them with more than one seed."""
+    gains = [gains_of(rows, tried) for rows in sets]
+    if tried == NONE or min(map(len, gains)) < 2:
+        return ""
+    error = math.hypot(*map(standard_error, gains)) / len(gains)
+    return f"{np.mean([np.mean(each) for each in gains]):+z.1f} ± {error:.1f}"
+
+
+def gains_of(rows: dict[str, dict[str, float]], tried: str) -> list[float]:
+    return [score - rows[NONE][seed] for seed, score in rows.get(tried, {}).items()]
+
+
+def standard_error(gains: list[float]) -> float:
+    return float(np.std(gains, ddof=1)) / math.sqrt(len(gains))
 
 
 TEXT = """\
@@ -192,7 +273,7 @@ split; test images are for [the results](results.md), where what did well here i
 whole protocol. Written by `python benchmarks/accuracy/tries.py`, whose head says how a try is
 named.
 
-| tried | {heads} |
+| tried | {heads} | mean |
 |{rule}
 {lines}
 ## What it teaches
