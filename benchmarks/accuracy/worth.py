@@ -47,7 +47,9 @@ def measure(gain: Gain, source: Path, target: Path, jobs: int) -> None:
     train, test = read_images(source), read_images(source, split="test")
     validation = read_images(source, split="val") if "val" in splits_of(source) else None
     count = int(gain.protocol["per_class"])
-    room = int((1 - UNUSED_SHARE) * train.counts.min())
+    room = train.counts.min()
+    if validation is None:
+        room = int((1 - UNUSED_SHARE) * room)  # the rest is what choices are made on
     times = [each for each in TIMES if each * count <= room]
     known = read_json(target) if target.exists() else {}
     if known.get("baseline") == gain.baseline and len(known.get("times", {})) == len(times):
