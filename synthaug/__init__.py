@@ -6,9 +6,11 @@ from synthaug.gain import Gain, measure_gain
 from synthaug.generators import (
     VAEGAN,
     Blend,
+    Chain,
     CompositionGAN,
     ConditionalGAN,
     ConditionalVAE,
+    PatchSwap,
     RandomField,
     StyleSwap,
     TransferVAE,
@@ -22,6 +24,7 @@ from synthaug.reading import read_images
 
 __all__ = [
     "Blend",
+    "Chain",
     "ClassifierAgreement",
     "CompositionGAN",
     "ConditionalGAN",
@@ -33,6 +36,7 @@ __all__ = [
     "MemorizationFilter",
     "MixSynthetic",
     "MixedDataset",
+    "PatchSwap",
     "RandomField",
     "RatioBatchSampler",
     "Recipe",

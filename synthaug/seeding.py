@@ -74,19 +74,25 @@ class Draws:
     True
     """
 
-    def __init__(self, seed: int, count: int) -> None:
-        self._seed, self._count = seed, count
+    def __init__(self, seed: int, count: int, *scope: str) -> None:
+        self._seed, self._count, self._scope = seed, count, scope
+
+    def apart(self, scope: str) -> "Draws":
+        """Streams for the same items that have nothing to do with these, whatever their names."""
+        return Draws(self._seed, self._count, *self._scope, scope)
+
+    def _stream(self, name: str) -> np.random.Generator:
+        return numpy_stream(self._seed, "draws", *self._scope, name)
 
     def normal(self, name: str, *shape: int) -> np.ndarray:
         """Standard normal numbers, float32 (count, *shape)."""
-        rng = numpy_stream(self._seed, "draws", name)
+        rng = self._stream(name)
         numbers: np.ndarray = rng.standard_normal((self._count, *shape)).astype(np.float32)
         return numbers
 
     def uniform(self, name: str, *shape: int, low: float = 0.0, high: float = 1.0) -> np.ndarray:
         """Uniform numbers in [low, high), float32 (count, *shape)."""
-        rng = numpy_stream(self._seed, "draws", name)
-        unit = rng.random((self._count, *shape))
+        unit = self._stream(name).random((self._count, *shape))
         # The nearest float32 of a number just below `high` can be `high`.
         below = np.nextafter(np.float32(high), np.float32(low))
         numbers: np.ndarray = np.minimum((low + (high - low) * unit).astype(np.float32), below)
@@ -94,7 +100,7 @@ class Draws:
 
     def choice(self, name: str, sizes: np.ndarray) -> np.ndarray:
         """For each item an integer in [0, sizes[i]), int64 (count,)."""
-        unit = numpy_stream(self._seed, "draws", name).random(self._count)
+        unit = self._stream(name).random(self._count)
         numbers: np.ndarray = np.minimum((unit * sizes).astype(np.int64), sizes - 1)
         return numbers
 

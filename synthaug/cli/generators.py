@@ -31,10 +31,12 @@ from synthaug.files import MANIFEST, read_json
 from synthaug.generators import (
     VAEGAN,
     Blend,
+    Chain,
     CompositionGAN,
     ConditionalGAN,
     ConditionalVAE,
     Generator,
+    PatchSwap,
     RandomField,
     StyleSwap,
     TransferVAE,
@@ -57,7 +59,9 @@ class Family(StrEnum):
     GAN = "gan"
     BLEND = "blend"
     STYLE_SWAP = "style-swap"
+    PATCH_SWAP = "patch-swap"
     RANDOM_FIELD = "random-field"
+    CHAIN = "chain"
 
 
 TRAINED: dict[Family, Callable[..., Generator]] = {
@@ -72,7 +76,9 @@ TRAINED: dict[Family, Callable[..., Generator]] = {
 }
 UNTRAINED: dict[Family, Callable[[], Generator]] = {
     Family.STYLE_SWAP: StyleSwap,
+    Family.PATCH_SWAP: PatchSwap,
     Family.RANDOM_FIELD: RandomField,
+    Family.CHAIN: Chain,
 }
 
 

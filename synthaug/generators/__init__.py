@@ -7,9 +7,11 @@ from typing import Any
 from synthaug.errors import InputError
 from synthaug.generators.base import Generator
 from synthaug.generators.blend import Blend
+from synthaug.generators.chain import Chain
 from synthaug.generators.composition_gan import CompositionGAN
 from synthaug.generators.conditional_gan import ConditionalGAN
 from synthaug.generators.conditional_vae import ConditionalVAE
+from synthaug.generators.patch_swap import PatchSwap
 from synthaug.generators.random_field import RandomField
 from synthaug.generators.saving import read_generator_manifest
 from synthaug.generators.single import SINGLE, family_of
@@ -17,15 +19,17 @@ from synthaug.generators.style_swap import StyleSwap
 from synthaug.generators.transfer_vae import TransferVAE
 from synthaug.generators.vae_gan import VAEGAN
 
-FAMILIES: dict[str, type[Generator]] = {**SINGLE, Blend.__name__: Blend}
+FAMILIES: dict[str, type[Generator]] = {**SINGLE, "Blend": Blend, "Chain": Chain}
 
 __all__ = [
     "FAMILIES",
     "Blend",
+    "Chain",
     "CompositionGAN",
     "ConditionalGAN",
     "ConditionalVAE",
     "Generator",
+    "PatchSwap",
     "RandomField",
     "StyleSwap",
     "TransferVAE",

@@ -108,6 +108,11 @@ class Generator(ABC):
         return True
 
     @property
+    def changes_images(self) -> bool:
+        """Whether each sample is a changed image, so that it can change what others made."""
+        return False
+
+    @property
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return asdict(self)  # type: ignore[call-overload, no-any-return]
@@ -291,6 +296,10 @@ class Generator(ABC):
     def _real(self, indices: Tensor) -> Tensor:
         """Training images as floats on the generator's device."""
         return to_float(self._fitted().images[indices.cpu().numpy()], self._device)
+
+    def _start(self, plan: dict[str, Tensor]) -> Tensor:
+        """The images that planned items change: real ones, or what a chain has made of them."""
+        return plan["made"] if "made" in plan else self._real(plan["image"])
 
     def save(self, directory: str | Path) -> None:
         """Write the generator; an older generator there is replaced whole, anything else refused.

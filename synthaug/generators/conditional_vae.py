@@ -182,6 +182,10 @@ class ConditionalVAE(Trained):
             loss = loss + self.independence * dependence(codes, batch.labels)
         return made, loss
 
+    @property
+    def changes_images(self) -> bool:
+        return self.sampling not in ("prior", "mixture")
+
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
         data = self._fitted()
         plan = {"label": self._known_as(labels)}
@@ -206,7 +210,7 @@ class ConditionalVAE(Trained):
         label = plan["label"]
         if "z" in plan:
             return self._decode(network, plan["z"], label)
-        image, strength = self._real(plan["image"]), plan["strength"][:, None]
+        image, strength = self._start(plan), plan["strength"][:, None]
         code = self._encode(network, image, label)
         if "noise" in plan:
             return self._decode(network, code + strength * plan["noise"], label)

@@ -41,6 +41,10 @@ class RandomField(Untrained):
         for name in ("flow", "gain", "bias"):
             expect_number(name, getattr(self, name), zero=True)
 
+    @property
+    def changes_images(self) -> bool:
+        return True
+
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
         data = self._fitted()
         grid = (self.cells, self.cells)
@@ -52,7 +56,7 @@ class RandomField(Untrained):
         }
 
     def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
-        image = deform(self._real(plan["image"]), plan["flow"])
+        image = deform(self._start(plan), plan["flow"])
         height, width = image.shape[2:]
         gain = resize_field(plan["gain"], height, width).exp()
         return (image * gain + resize_field(plan["bias"], height, width)).clamp(0, 1)

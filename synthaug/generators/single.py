@@ -8,6 +8,7 @@ from synthaug.generators.base import Generator
 from synthaug.generators.composition_gan import CompositionGAN
 from synthaug.generators.conditional_gan import ConditionalGAN
 from synthaug.generators.conditional_vae import ConditionalVAE
+from synthaug.generators.patch_swap import PatchSwap
 from synthaug.generators.random_field import RandomField
 from synthaug.generators.style_swap import StyleSwap
 from synthaug.generators.transfer_vae import TransferVAE
@@ -22,6 +23,7 @@ SINGLE: dict[str, type[Generator]] = {
         CompositionGAN,
         ConditionalGAN,
         StyleSwap,
+        PatchSwap,
         RandomField,
     )
 }

@@ -42,6 +42,10 @@ class StyleSwap(Untrained):
         expect_range("strength", self.strength)
         expect_choice("donors", self.donors, DONORS)
 
+    @property
+    def changes_images(self) -> bool:
+        return True
+
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
         data = self._fitted()
         return {
@@ -51,7 +55,7 @@ class StyleSwap(Untrained):
         }
 
     def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
-        image, donor = self._real(plan["image"]), self._real(plan["donor"])
+        image, donor = self._start(plan), self._real(plan["donor"])
         step = low_frequencies(donor, self.cells) - low_frequencies(image, self.cells)
         return (image + plan["strength"][:, None, None, None] * step).clamp(0, 1)
 

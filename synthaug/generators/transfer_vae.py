@@ -131,6 +131,10 @@ class TransferVAE(Trained):
             networks=lessons.networks,
         )
 
+    @property
+    def changes_images(self) -> bool:
+        return True
+
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
         data, (low, high) = self._fitted(), self.strength
         plan = {"image": draw_member(data, labels, draws, "image")}
@@ -150,7 +154,7 @@ class TransferVAE(Trained):
 
     def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
         encoder, decoder = parts_of(network)
-        image = self._real(plan["image"])
+        image = self._start(plan)
         for link in _links(self.chain):
             if self.sampling == "pairs":
                 z, _ = encoder(self._real(plan["from" + link]), self._real(plan["to" + link]))

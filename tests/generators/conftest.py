@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from synthaug.generators import FAMILIES, Blend
+from synthaug.generators import FAMILIES
 from synthaug.generators.learning.trained import Trained
 from synthaug.images import LabelledImages
 
@@ -27,6 +27,12 @@ def make_images(shape=(1, 8, 8), dtype=np.uint8, classes=3, per_class=4, seed=0)
     return LabelledImages(stored, labels, [f"class {k}" for k in range(classes)])
 
 
+PARTS = {
+    "Blend": ("TransferVAE", "ConditionalVAE per-class", "StyleSwap"),
+    "Chain": ("CompositionGAN", "TransferVAE", "PatchSwap", "ConditionalVAE per-class"),
+}
+
+
 def kind(family):
     """The class of a family, and the settings that its scope is asked for by."""
     name, _, scope = family.partition(" ")
@@ -35,9 +41,8 @@ def kind(family):
 
 def make_generator(family, **settings):
     cls, scope = kind(family)
-    if cls is Blend and not settings:
-        parts = ("TransferVAE", "ConditionalVAE per-class", "StyleSwap")
-        return Blend(tuple(make_generator(part) for part in parts))
+    if family in PARTS and not settings:
+        return cls(tuple(make_generator(part) for part in PARTS[family]))
     return cls(**{**TINY.get(cls.__name__, {}), **scope, **settings})
 
 

@@ -58,7 +58,9 @@ def test_a_blend_learns_where_a_part_does(made, learns):
 
 @pytest.mark.parametrize("made", [(), (StyleSwap(),), (StyleSwap(), Blend())])
 def test_parts_that_make_no_blend(made, data):
-    with pytest.raises(InputError, match="parts: expected two generators or more, none a Blend"):
+    with pytest.raises(
+        InputError, match="parts: expected two generators or more, none a Blend or Chain"
+    ):
         Blend(made).fit(data, device="cpu")
 
 

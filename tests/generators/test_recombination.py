@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from synthaug.errors import InputError
-from synthaug.generators import RandomField, StyleSwap, TransferVAE
+from synthaug.generators import PatchSwap, RandomField, StyleSwap, TransferVAE
 from synthaug.generators.style_swap import low_frequencies
 from synthaug.generators.transfer_vae import apply_difference
 from synthaug.generators.warping import affine, deform, jitter, resize_field, similarity_matrices
@@ -45,6 +45,48 @@ def test_style_swap_of_the_mean_against_numpy(data):
     step = donor.mean((2, 3), keepdims=True) - image.mean((2, 3), keepdims=True)
     expected = (image + plan["strength"][:, None, None, None] * step).clip(0, 1)
     assert np.abs(generator.sample(LABELS).images / 255 - expected).max() < 0.51 / 255 + 1e-5
+
+
+def test_a_patch_is_a_rectangle_of_its_area_from_an_image_of_the_class(data):
+    generator = PatchSwap(softness=1e-6).fit(data, device="cpu")
+    plan = generator._plan(LABELS, Draws(1, 30))
+    assert (data.labels[plan["image"]] == LABELS).all()
+    assert (data.labels[plan["donor"]] == LABELS).all()
+    image, donor = data.images[plan["image"]], data.images[plan["donor"]]
+    made = generator.sample(LABELS, seed=1).images
+    kept, taken = made == image, made == donor
+    assert (kept | taken).all()
+    height, width = image.shape[2:]
+    for item in range(30):
+        patch = ~kept[item].all(axis=0)
+        if not patch.any():  # the image itself was drawn
+            continue
+        rows, columns = np.flatnonzero(patch.any(1)), np.flatnonzero(patch.any(0))
+        sides = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
+        assert taken[item][:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+        stretch = np.exp(plan["aspect"][item])
+        wanted = np.sqrt(plan["area"][item] * np.array([stretch, 1 / stretch])).clip(max=1)
+        # Where both images are alike, a rectangle looks smaller than it is.
+        assert sides[0] <= wanted[0] * height + 1 and sides[1] <= wanted[1] * width + 1
+        assert sides[0] >= wanted[0] * height - 2 and sides[1] >= wanted[1] * width - 2
+
+
+def test_a_soft_patch_lies_between_both_images_and_covers_its_share():
+    images = np.zeros((2, 1, 64, 64), np.uint8)
+    images[1] = 255
+    data = LabelledImages(images, [0, 0], ["a"])
+    generator = PatchSwap(area=(0.4, 0.41)).fit(data, device="cpu")
+    plan = generator._plan(np.zeros(200, int), Draws(0, 200))
+    shares = generator.sample(200).images.mean((1, 2, 3)) / 255
+    different = plan["image"] != plan["donor"]
+    expected = np.where(plan["image"] == 0, plan["area"], 1 - plan["area"])
+    assert np.abs(shares - expected)[different].max() < 0.03
+    np.testing.assert_array_equal(shares[~different], plan["image"][~different])
+
+
+def test_a_patch_is_no_larger_than_the_image(data):
+    with pytest.raises(InputError, match=r"area: expected shares of the image, at most 1, got"):
+        PatchSwap(area=(0.3, 1.2)).fit(data, device="cpu")
 
 
 def test_cells_are_never_smaller_than_four_pixels():
