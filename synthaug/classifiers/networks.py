@@ -221,6 +221,25 @@ def has_depthwise(network: nn.Module) -> bool:
     )
 
 
+def is_cramped(network: nn.Module, image_shape: tuple[int, int, int]) -> bool:
+    """Whether any convolution sees images that are smaller than its kernel."""
+    found: list[bool] = []
+
+    def look(layer: nn.Conv2d, inputs: tuple[Tensor, ...], _: Tensor) -> None:
+        sides = inputs[0].shape[2:]
+        found.append(any(s < k for s, k in zip(sides, layer.kernel_size, strict=True)))
+
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    hooks = [layer.register_forward_hook(look) for layer in layers]
+    was_training = network.training
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, *image_shape, device=layers[0].weight.device))
+    network.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    return any(found)
+
+
 def _timm_network(name: str, channels: int, classes: int, weights: str | None) -> nn.Module:
     import timm
 

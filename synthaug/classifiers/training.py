@@ -19,6 +19,7 @@ from synthaug.classifiers.networks import (
     Standardize,
     has_depthwise,
     head_of,
+    is_cramped,
 )
 from synthaug.classifiers.recipes import Recipe
 from synthaug.errors import InputError
@@ -96,8 +97,11 @@ def train_classifier(
         network.requires_grad_(False)
         learning.requires_grad_(True)
 
-    # A processor takes three times as long for a depthwise convolution's gradient in 16 bits.
-    full_precision = where.type == "cpu" and has_depthwise(network)
+    # In 16 bits a processor takes three times as long for a depthwise convolution's gradient, and
+    # leaves the gradient unset for those weights of a kernel that see nothing but padding.
+    full_precision = where.type == "cpu" and (
+        has_depthwise(network) or is_cramped(network, train.image_shape)
+    )
 
     def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch

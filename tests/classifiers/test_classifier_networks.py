@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from synthaug.classifiers import Backbone, Recipe, evaluate, train_classifier
-from synthaug.classifiers.networks import Normalize, Resize, Standardize, head_of
+from synthaug.classifiers.networks import Normalize, Resize, Standardize, head_of, is_cramped
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages
 
@@ -166,3 +166,17 @@ def test_its_identity_is_that_of_the_weights(weights: Path, tmp_path: Path) -> N
     save_file({"x": torch.zeros(1)}, copy)
     others = [Backbone(NAME, str(copy)), Backbone(NAME), Backbone(NAME, str(weights), 64)]
     assert len({same, *(each.identity for each in others)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "expected"),
+    [
+        *[("resnet", side, False) for side in (8, 12, 20, 21, 28, 41, 64)],
+        ("timm:resnet10t", 12, True),
+        ("timm:resnet10t", 128, False),
+    ],
+)
+def test_which_networks_see_less_than_their_kernels(name: str, side: int, expected: bool) -> None:
+    network = Backbone(name).build((1, side, side), 2, nn.Identity()).train()
+    assert is_cramped(network, (1, side, side)) is expected
+    assert network.training and not any(layer._forward_hooks for layer in network.modules())
