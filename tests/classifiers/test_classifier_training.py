@@ -392,7 +392,7 @@ def test_depthwise_convolutions_learn_in_full_precision_on_a_processor(
         return network
 
     monkeypatch.setattr(Backbone, "build", watched)
-    options = {**SHORT, "steps": 1, "classifier": Backbone(f"timm:{name}", size=32)}
+    options = {**SHORT, "steps": 1, "classifier": Backbone(f"timm:{name}", size=128)}
     train_classifier(TRAIN, **options)
     assert seen[0] == dtype
 
