@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synthaug import LabelledImages, measure_gain, read_images
+from synthaug import Gain, LabelledImages, measure_gain, read_images
 from synthaug.gain import Source
 from synthaug.gain.arms import default_sources
 from synthaug.reading import splits_of
@@ -84,7 +84,12 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
         gain.protocol["caveats"].append(f"at most {count} images a class, all where it has fewer")
     asked = f"--sets {name} --per-class {count} --seeds {options.seeds}{' --peers' * options.peers}"
     folder = shlex.quote(str(options.folder))
-    gain.protocol["command"] = f"python benchmarks/accuracy/grid.py {folder} {asked}"
+    keep(gain, target, f"python benchmarks/accuracy/grid.py {folder} {asked}")
+
+
+def keep(gain: Gain, target: Path, command: str) -> None:
+    """Write a result with the command that makes it again."""
+    gain.protocol["command"] = command
     target.parent.mkdir(parents=True, exist_ok=True)
     gain.save(target)
     print(gain.sentence(), flush=True)

@@ -130,9 +130,14 @@ def summary(results: list[Gain], *, linked: bool) -> str:
 
 def outcome(gain: Gain) -> str:
     """What was compared, and how it came out."""
-    before, after = (percent(gain.scores(arm)) for arm in (gain.baseline, gain.chosen["arm"]))
+    before, after = both(gain)
     arms = f"{gain.baseline}: {before} | {gain.chosen['arm']}: {after}"
     return f"{arms} | {span(gain.gain)} | **{gain.verdict}**"
+
+
+def both(gain: Gain) -> list[str]:
+    """The scores of the best arm without synthetic images and of the chosen one."""
+    return [percent(gain.scores(arm)) for arm in (gain.baseline, gain.chosen["arm"])]
 
 
 def section(gain: Gain) -> str:
@@ -227,9 +232,8 @@ def published(results: list[Gain]) -> str:
     for gain in results:
         count = images_a_class(gain)
         if name_of(gain) == "cifar10" and count in PUBLISHED:
-            ours = (percent(gain.scores(arm)) for arm in (gain.baseline, gain.chosen["arm"]))
             theirs = (f"{figure:.1f}" for figure in PUBLISHED[count])
-            rows.append(f"| {count} | {' | '.join([*ours, *theirs])} |\n")
+            rows.append(f"| {count} | {' | '.join([*both(gain), *theirs])} |\n")
     return PUBLISHED_HEAD + "".join(rows) + "\n" if rows else ""
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from grid import RESULTS, say
+from grid import RESULTS, keep, say
 
 from synthaug import LabelledImages, Recipe, evaluate, measure_gain, read_images, train_classifier
 from synthaug.classifiers import Backbone
@@ -79,11 +79,8 @@ def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> N
     )
     asked = f"--sets {name} --ways {way} --seeds {options.seeds}"
     places = f"{shlex.quote(str(options.folder))} --weights {options.weights.name}"
-    gain.protocol["command"] = f"python benchmarks/accuracy/pretrained.py {places} {asked}"
     gain.protocol["classifier_weights"] = options.weights.name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    gain.save(target)
-    print(gain.sentence(), flush=True)
+    keep(gain, target, f"python benchmarks/accuracy/pretrained.py {places} {asked}")
 
 
 def tuned(train: LabelledImages, network: Backbone, name: str, way: str) -> Recipe:

@@ -62,13 +62,12 @@ GENERATORS: dict[str, Generator] = {
     "nuisance": ConditionalVAE(),
     "extrapolate": ConditionalVAE(**EXTRAPOLATE),
     "wide": ConditionalVAE(latent=256, kl_weight=1e-3),
-    "chain": TransferVAE(chain=2, strength=(0.2, 0.7)),
+    "twice": TransferVAE(chain=2, strength=(0.2, 0.7)),
     "apart": TransferVAE(apart=True),
     "composition": CompositionGAN(),
     "vaegan": VAEGAN(),
     "elsewhere": TransferVAE(),  # goes on from one that learned all images of another set
 }
-SELECTIONS = ("agreed", "hard")
 
 
 @dataclass(frozen=True)

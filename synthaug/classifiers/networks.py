@@ -229,11 +229,14 @@ def is_cramped(network: nn.Module, image_shape: tuple[int, int, int]) -> bool:
         sides = inputs[0].shape[2:]
         found.append(any(s < k for s, k in zip(sides, layer.kernel_size, strict=True)))
 
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
-    hooks = [layer.register_forward_hook(look) for layer in layers]
+    hooks = [
+        layer.register_forward_hook(look)
+        for layer in network.modules()
+        if isinstance(layer, nn.Conv2d)
+    ]
     was_training = network.training
     with torch.no_grad():
-        network.eval()(torch.zeros(1, *image_shape, device=layers[0].weight.device))
+        network.eval()(torch.zeros(1, *image_shape, device=next(network.parameters()).device))
     network.train(was_training)
     for hook in hooks:
         hook.remove()

@@ -346,6 +346,10 @@ class Untrained(Generator):
     def learns(self) -> bool:
         return False
 
+    @property
+    def changes_images(self) -> bool:
+        return True
+
     def _train(
         self, data: LabelledImages, run: Run, aids: Aids, notes: dict[str, Any]
     ) -> list[nn.Module]:

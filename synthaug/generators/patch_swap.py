@@ -43,10 +43,6 @@ class PatchSwap(Untrained):
             raise InputError(f"area: expected shares of the image, at most 1, got {self.area}")
         expect_number("softness", self.softness)
 
-    @property
-    def changes_images(self) -> bool:
-        return True
-
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
         data = self._fitted()
         return {

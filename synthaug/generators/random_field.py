@@ -41,10 +41,6 @@ class RandomField(Untrained):
         for name in ("flow", "gain", "bias"):
             expect_number(name, getattr(self, name), zero=True)
 
-    @property
-    def changes_images(self) -> bool:
-        return True
-
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
         data = self._fitted()
         grid = (self.cells, self.cells)

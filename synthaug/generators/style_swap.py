@@ -42,10 +42,6 @@ class StyleSwap(Untrained):
         expect_range("strength", self.strength)
         expect_choice("donors", self.donors, DONORS)
 
-    @property
-    def changes_images(self) -> bool:
-        return True
-
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
         data = self._fitted()
         return {
