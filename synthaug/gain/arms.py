@@ -9,8 +9,10 @@ from typing import Any, Literal
 from synthaug.classifiers import Recipe
 from synthaug.generators import (
     Blend,
+    Chain,
     ConditionalVAE,
     Generator,
+    PatchSwap,
     RandomField,
     StyleSwap,
     TransferVAE,
@@ -115,6 +117,8 @@ def default_sources() -> list[Source]:
         Source("nuisance-swap", ConditionalVAE()),
         Source("extrapolate", ConditionalVAE(), EXTRAPOLATE),
         Source("blend", Blend()),
+        Source("patch-nuisance", Chain((PatchSwap(), ConditionalVAE()))),
+        Source("patch-style", Chain((PatchSwap(), StyleSwap()))),
         Source("style-swap", StyleSwap()),
         Source("random-field", RandomField()),
     ]

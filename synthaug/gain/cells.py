@@ -35,7 +35,8 @@ from synthaug.files import (
 from synthaug.gain.arms import Arm, Source, fit_key
 from synthaug.gain.leaks import without_copies
 from synthaug.gain.parts import Part, plan_parts
-from synthaug.generators import Blend, Generator, load_generator
+from synthaug.generators import Generator, load_generator
+from synthaug.generators.composite import Composite
 from synthaug.images import LabelledImages, Samples
 from synthaug.mixing.labels import mixed_labels
 from synthaug.pool import SamplePool, limit_filters, usual_size
@@ -228,14 +229,14 @@ def make_pools(
 
 
 def _fitted(study: Study, generator: Generator, part: Part, seed: int) -> Generator:
-    """The generator fitted to one part, from disk where it is there already; a blend is made of
+    """The generator fitted to one part, from disk where it is there already; a composite is made of
     parts that other sources have use for, too."""
     named = f"seed{seed}-{part.name}-{_digest(fit_key(generator))}"
     directory = study.directory / "generators" / named
     if (directory / MANIFEST).exists():
         return load_generator(directory, device=study.device)
-    if isinstance(generator, Blend):
-        return Blend.of([_fitted(study, each, part, seed) for each in generator.parts])
+    if isinstance(generator, Composite):
+        return type(generator).of([_fitted(study, each, part, seed) for each in generator.parts])
     fitted = copy.deepcopy(generator)
     fitted.fit(part.train, seed=_generator_seed(seed), device=study.device)
     fitted.save(directory)
@@ -258,13 +259,13 @@ class Runner:
         missing = [cell for cell in cells if not cell.done(self._study)]
         fits = self._missing_fits(missing)
         self._known += len(missing) + len(fits)
-        for blends in (False, True):  # what a blend is made of comes before it
-            if group := [fit for fit in fits if isinstance(fit[0], Blend) == blends]:
+        for composite in (False, True):  # what one is made of comes before it
+            if group := [fit for fit in fits if isinstance(fit[0], Composite) == composite]:
                 self._map(make_pools, group, f"{what}: generators")
         self._map(train_cell, [(cell,) for cell in missing], what)
 
     def _missing_fits(self, cells: Sequence[Cell]) -> list[tuple[Any, ...]]:
-        """What `make_pools` is to be called with, for what a blend is made of, too."""
+        """What `make_pools` is to be called with, for what composites are made of, too."""
         fits: dict[tuple[str, int, str], tuple[Generator, dict[Path, Source]]] = {}
         for cell in cells:
             source = cell.arm.source
@@ -274,7 +275,7 @@ class Runner:
             if (directory / MANIFEST).exists():
                 continue
             made = source.generator
-            parts = made.parts if isinstance(made, Blend) else ()
+            parts = made.parts if isinstance(made, Composite) else ()
             for each in (*parts, made):
                 fits.setdefault((fit_key(each), cell.seed, cell.part), (each, {}))
             fits[fit_key(made), cell.seed, cell.part][1][directory] = source

@@ -65,8 +65,8 @@ def measure_gain(
         tries the best also on the plain classical arm, at a ratio of 0.5, and with mixed labels;
         "full" tries all combinations.
     sources: generators to measure (default: TransferVAE, ConditionalVAE, a Blend of both with
-        StyleSwap, and the controls StyleSwap and RandomField); an empty list with `pool` measures
-        the pool alone.
+        StyleSwap, a Chain of PatchSwap and ConditionalVAE, and as controls StyleSwap, RandomField
+        and a Chain of PatchSwap and StyleSwap); an empty list with `pool` measures the pool alone.
     pool: a directory with images made elsewhere, the same for all seeds.
     seeds: paired repetitions, at least 2, from `seed` up; each changes the subset, the generator,
         its pool and the classifier together.

@@ -33,6 +33,7 @@ FEWEST_SEEDS = 2
 PARTNERS = 3  # the best arms without synthetic images are offered to build on
 SHOWN = 5  # of what was tried, in the recipe
 REPEATS = 20  # rounds without a new proposal, after which the space is taken as searched
+WORST = -100.0  # points: what a proposal counts that cannot be trained
 
 
 @dataclass(frozen=True)
@@ -251,8 +252,10 @@ class _Search:
                 self._trials.train([arm], "searching", seeds=[seed])
                 kept.append((trial, arm))
             except InputError as error:
+                # Optuna learns nothing from what has failed, and would propose it again.
                 trial.set_user_attr("error", str(error))
-                self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
+                trial.report(WORST, step=len(self._trials.seeds))
+                self._study.tell(trial, state=self._optuna.trial.TrialState.PRUNED)
         return kept
 
     def _arm(self, trial: Any) -> Arm:
@@ -271,5 +274,8 @@ class _Search:
 
     def counts(self) -> dict[str, int]:
         """How many proposals ended how."""
-        ends = [trial.state.name.lower() for trial in self._finished()]
+        ends = [
+            "fail" if "error" in trial.user_attrs else trial.state.name.lower()
+            for trial in self._finished()
+        ]
         return {end: ends.count(end) for end in ("complete", "pruned", "fail")}

@@ -7,14 +7,17 @@ from synthaug.gain.arms import EXTRAPOLATE, Arm, Labels, Source, synthetic_arm
 from synthaug.generators import (
     VAEGAN,
     Blend,
+    Chain,
     CompositionGAN,
     ConditionalGAN,
     ConditionalVAE,
     Generator,
+    PatchSwap,
     RandomField,
     StyleSwap,
     TransferVAE,
 )
+from synthaug.generators.composite import Composite
 
 if TYPE_CHECKING:
     import optuna
@@ -66,12 +69,24 @@ BLENDS: dict[str, tuple[type[Generator], ...]] = {
     "vae and style": (ConditionalVAE, StyleSwap),
     "transfer, vae and style": (TransferVAE, ConditionalVAE, StyleSwap),
 }
+CHAINS: dict[str, tuple[type[Generator], ...]] = {
+    "patch and vae": (PatchSwap, ConditionalVAE),
+    "patch and transfer": (PatchSwap, TransferVAE),
+    "patch and style": (PatchSwap, StyleSwap),
+    "patch, style and vae": (PatchSwap, StyleSwap, ConditionalVAE),
+}
 
 
 def _blend(trial: "optuna.Trial", scope: str) -> Proposal:
-    families = BLENDS[trial.suggest_categorical("blend of", list(BLENDS))]
-    parts = (made(**SCOPES[scope]) if made is not StyleSwap else made() for made in families)
-    return Blend(tuple(parts)), {}
+    return Blend(_parts(BLENDS[trial.suggest_categorical("blend of", list(BLENDS))], scope)), {}
+
+
+def _chain(trial: "optuna.Trial", scope: str) -> Proposal:
+    return Chain(_parts(CHAINS[trial.suggest_categorical("chain of", list(CHAINS))], scope)), {}
+
+
+def _parts(families: Sequence[type[Generator]], scope: str) -> tuple[Generator, ...]:
+    return tuple(made(**SCOPES[scope]) if made().learns else made() for made in families)
 
 
 FAMILIES: dict[str, Callable[["optuna.Trial", str], Proposal]] = {
@@ -81,14 +96,17 @@ FAMILIES: dict[str, Callable[["optuna.Trial", str], Proposal]] = {
     "composition": lambda trial, scope: (CompositionGAN(**SCOPES[scope]), {}),
     "gan": lambda trial, scope: (ConditionalGAN(**SCOPES[scope]), {}),
     "blend": _blend,
+    "chain": _chain,
     "style-swap": _style,
+    "patch-swap": lambda trial, scope: (PatchSwap(), {}),
     "random-field": lambda trial, scope: (RandomField(), {}),
 }
-UNTRAINED = ("style-swap", "random-field")
+UNTRAINED = ("style-swap", "patch-swap", "random-field")
 FIRST: tuple[dict[str, Any], ...] = (  # what is tried before Optuna has anything to learn from
     {"generator": "transfer", "transfer donors": "any"},
     {"generator": "vae", "kl_weight": 8e-3, "vae sampling": "nuisance-swap"},
     {"generator": "blend", "blend of": "transfer and style"},
+    {"generator": "chain", "chain of": "patch and vae"},
     {"generator": "style-swap", "cells": 8},
     {"generator": "transfer", "transfer donors": "within"},
     {"generator": "vae", "kl_weight": 8e-3, "vae sampling": "extrapolate"},
@@ -117,7 +135,7 @@ def propose(
 
 def _changed(generator: Generator, sampling: Mapping[str, Any]) -> list[str]:
     """What differs from the family's defaults, in words; what comes with a scope apart."""
-    if isinstance(generator, Blend):
+    if isinstance(generator, Composite):
         return ["of", " and ".join(part.family for part in generator.parts)]
     usual = type(generator)().settings
     chosen = {**generator.settings, **sampling}

@@ -70,7 +70,8 @@ def test_gain_measures_the_recipe(recipe: Path, data: Path, call: Callable, tmp_
     assert done.status == 0, done.err
     value = json.loads((tmp_path / "gain.json").read_text())
     arms = [arm["name"] for arm in value["arms"] if arm["synthetic"]]
-    assert arms == [f"{n} 0.25 hard, mixup" for n in ("recipe", "style-swap", "random-field")]
+    controls = ("patch-style", "style-swap", "random-field")
+    assert arms == [f"{name} 0.25 hard, mixup" for name in ("recipe", *controls)]
     # A recipe is what was asked about, whatever a control that is tried beside it scores.
     assert value["chosen"]["arm"] == arms[0]
     assert value["chosen"]["settings"]["cells"] == 4

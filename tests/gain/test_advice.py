@@ -7,7 +7,15 @@ import pytest
 from synthaug.classifiers import Recipe
 from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import EXTRAPOLATE, Arm, Source, synthetic_arm, transfer_sources
-from synthaug.generators import Blend, ConditionalVAE, Generator, StyleSwap, TransferVAE
+from synthaug.generators import (
+    Blend,
+    Chain,
+    ConditionalVAE,
+    Generator,
+    PatchSwap,
+    StyleSwap,
+    TransferVAE,
+)
 
 
 def test_the_generator_is_made_with_the_settings_that_were_measured() -> None:
@@ -26,6 +34,10 @@ def test_the_generator_is_made_with_the_settings_that_were_measured() -> None:
         (
             Source("b", Blend((TransferVAE(steps=7), StyleSwap(strength=(0.1, 0.2))))),
             Blend((TransferVAE(steps=7), StyleSwap(strength=(0.1, 0.2)))),
+        ),
+        (
+            Source("b", Chain((PatchSwap(area=(0.1, 0.2)), ConditionalVAE()))),
+            Chain((PatchSwap(area=(0.1, 0.2)), ConditionalVAE())),
         ),
         (Source("c", ConditionalVAE(), EXTRAPOLATE), ConditionalVAE(**EXTRAPOLATE)),
     ],

@@ -16,6 +16,7 @@ import synthaug.gain.cells as cells
 import synthaug.gain.protocol as protocol
 from synthaug import (
     Blend,
+    Chain,
     Gain,
     InputError,
     LabelledImages,
@@ -33,6 +34,7 @@ from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm, distilled_arm, transfer_sources
 from synthaug.gain.parts import plan_parts
 from synthaug.generators import Generator
+from synthaug.generators.composite import Composite
 from synthaug.reading import draw_subset
 
 Measure = Callable[..., Gain]
@@ -258,8 +260,13 @@ def test_kept_cells_serve_a_later_run_with_other_sources(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_blend_takes_the_generators_that_others_learned(
-    train: LabelledImages, test: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("composite", [Blend, Chain])
+def test_a_composite_takes_the_generators_that_others_learned(
+    train: LabelledImages,
+    test: LabelledImages,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    composite: type[Composite],
 ) -> None:
     fit, fitted = Generator.fit, []
 
@@ -269,16 +276,16 @@ def test_a_blend_takes_the_generators_that_others_learned(
 
     monkeypatch.setattr(Generator, "fit", noting)
     transfer, style = TransferVAE(steps=5), StyleSwap(cells=2)
-    several = [Source("blend", Blend((transfer, style))), *transfer_sources(transfer)]
+    several = [Source("both", composite((transfer, style))), *transfer_sources(transfer)]
     settings = {**QUICK, "cache": tmp_path, "keep": True}
     gain = measure_gain(train, test, **settings, sources=several)
     assert len(fitted) == len(set(fitted)) == 2 * QUICK["seeds"]
     made = [arm.name.split()[0] for arm in gain.arms if arm.uses == "synthetic"]
-    assert made == ["blend", "transfer-any", "transfer-within"]
-    # What the cells hold is what a fit of the whole blend makes.
-    (pool,) = (SamplePool(path) for path in tmp_path.glob("*/pools/blend-seed0-*"))
+    assert made == ["both", "transfer-any", "transfer-within"]
+    # What the cells hold is what a fit of the whole makes.
+    (pool,) = (SamplePool(path) for path in tmp_path.glob("*/pools/both-seed0-*"))
     part = plan_parts(train, None, QUICK["per_class"], 0)[0][0].train
-    alone = Blend((transfer, style)).fit(part, seed=pool.manifest["generator"]["seed"])
+    alone = composite((transfer, style)).fit(part, seed=pool.manifest["generator"]["seed"])
     wanted = alone.sample(len(pool) // len(part.classes), seed=pool.manifest["seed"])
     np.testing.assert_array_equal(pool.samples.images, wanted.images)
 
