@@ -4,18 +4,19 @@
     python benchmarks/accuracy/tries.py --page
 
 A try is a generator of `GENERATORS`, or several joined by "+" (each image by one of them, drawn at
-random), at a share of every batch: a quarter, or what is said as in `style@0.5`. Of twice as many
-images `/agreed` keeps those that the classifier without synthetic images is surer of, and `/hard`
-those that it is least sure of among those it gets right. It is trained beside the same recipe
-without synthetic images, at equal steps and paired seeds, and scored on two fifths of the training
-split, apart by group. The test split is never read: what is kept is measured by grid.py. A row of
-this version is not measured again.
+random) or by ">" (each by all of them, in turn), at a share of every batch: a quarter, or what is
+said as in `style@0.5`. Of twice as many images `/agreed` keeps those that the classifier without
+synthetic images is surer of, and `/hard` those that it is least sure of among those it gets right.
+It is trained beside the same recipe without synthetic images, at equal steps and paired seeds, and
+scored on two fifths of the training split, apart by group. The test split is never read: what is
+kept is measured by grid.py. A row of this version, at these steps, is not measured again.
 """
 
 import argparse
 import copy
 import json
 import math
+import re
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field
@@ -30,8 +31,10 @@ from torch import nn
 from synthaug import (
     VAEGAN,
     Blend,
+    Chain,
     CompositionGAN,
     ConditionalVAE,
+    PatchSwap,
     RandomField,
     Recipe,
     Samples,
@@ -45,6 +48,7 @@ from synthaug.classifiers import predict
 from synthaug.files import write_json
 from synthaug.gain.arms import EXTRAPOLATE
 from synthaug.generators import Generator
+from synthaug.generators.composite import Composite
 from synthaug.pool import usual_size
 from synthaug.reading import draw_subset, split_off
 from synthaug.versions import versions
@@ -55,6 +59,7 @@ PAGE = ROOT / "docs" / "research.md"
 HELD, RATIO, NONE = 0.4, 0.25, "none"
 GENERATORS: dict[str, Generator] = {
     "style": StyleSwap(),
+    "patch": PatchSwap(),
     "field": RandomField(),
     "transfer": TransferVAE(),
     "within": TransferVAE(donors="within"),
@@ -72,8 +77,9 @@ GENERATORS: dict[str, Generator] = {
 
 @dataclass(frozen=True)
 class Place:
-    """A data set, how many images of a class are learned from (0: all that are not held out), a
-    recipe without synthetic images that is strong there, and a set of images of the same size."""
+    """A data set, how many images of a class are learned from (0: all that are not held out), the
+    recipe without synthetic images and the steps that are best there, by the tuning of `gain`, and
+    a set of images of the same size."""
 
     per_class: int
     steps: int
@@ -82,11 +88,11 @@ class Place:
 
 
 PLACES = {
-    "gtsrb32": Place(10, 1200, Recipe("shift", "randaugment", weight_decay=1e-2), "cifar10"),
+    "gtsrb32": Place(10, 4800, Recipe("shift", "randaugment", weight_decay=1e-2), "cifar10"),
     "cifar10": Place(
-        50, 1600, Recipe("shift-flip", "randaugment", "mixup", weight_decay=5e-3), "gtsrb32"
+        50, 4800, Recipe("shift-flip", "randaugment", "mixup", weight_decay=5e-3), "gtsrb32"
     ),
-    "wbc_types64": Place(0, 600, Recipe("rotate-scale-flip", "randaugment", weight_decay=5e-3)),
+    "wbc_types64": Place(0, 1200, Recipe("rotate-scale-flip", "randaugment", weight_decay=5e-3)),
     "mnist": Place(
         10, 1200, Recipe("rotate-scale", None, "mixup", weight_decay=5e-3), "fashion_mnist"
     ),
@@ -150,8 +156,9 @@ class Bench:
             return self.unaided
         tried, _, share = tried.partition("@")
         names, _, selection = tried.partition("/")
-        parts = [self.generator(name) for name in names.split("+")]
-        generator = parts[0] if len(parts) == 1 else Blend.of(parts)
+        composite: type[Composite] = Chain if ">" in names else Blend
+        parts = [self.generator(name) for name in re.split("[+>]", names)]
+        generator = parts[0] if len(parts) == 1 else composite.of(parts)
         count = usual_size(self.learned.counts)
         made = generator.sample(count * (2 if selection else 1), seed=self.seed)
         if selection:
@@ -195,9 +202,9 @@ class Bench:
 def measure(bench: Bench, tries: list[str]) -> None:
     """Train what is missing, and keep each score when it is there."""
     target = RESULTS / f"{bench.name}.json"
-    known = read(bench.name)
-    same = known.get("versions", {}).get("synthaug") == versions()["synthaug"]
-    rows: dict[str, dict[str, float]] = known["rows"] if same else {}
+    known, place = read(bench.name), asdict(bench.place)
+    same = known and known["versions"]["synthaug"] == versions()["synthaug"]
+    rows: dict[str, dict[str, float]] = known["rows"] if same and known["place"] == place else {}
     for tried in tries:
         if str(bench.seed) in rows.get(tried, {}):
             continue
@@ -206,7 +213,7 @@ def measure(bench: Bench, tries: list[str]) -> None:
         score = 100 * evaluate(network, bench.held, device="cpu").balanced_accuracy
         rows.setdefault(tried, {})[str(bench.seed)] = round(score, 2)
         target.parent.mkdir(exist_ok=True)
-        write_json(target, {"versions": versions(), "place": asdict(bench.place), "rows": rows})
+        write_json(target, {"versions": versions(), "place": place, "rows": rows})
         seconds = time.process_time() - began
         print(f"{bench.name} {bench.seed} {tried}: {score:.1f}, {seconds:.0f} s", flush=True)
 
