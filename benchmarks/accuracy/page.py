@@ -189,9 +189,11 @@ def overall(results: list[Gain]) -> str:
     controls = [gain.gain_over_control.points for gain in results if gain.gain_over_control]
     helped = sum(gain.verdict == "helps" for gain in results)
     hurt = sum(gain.verdict == "hurts" for gain in results)
+    left = [100 * (1 - np.mean(gain.scores(gain.baseline))) for gain in results]
     return (
-        f"Over the {len(results)} rows: a mean gain of {np.mean(gains):+z.1f} points, intervals "
-        f"above zero in {helped} and below in {hurt}. With synthetic images only where validation "
+        f"Over the {len(results)} rows: a mean gain of {np.mean(gains):+z.1f} points, where the "
+        f"baselines leave {np.mean(left):.1f} to be gained; intervals above zero in {helped} and "
+        f"below in {hurt}. With synthetic images only where validation "
         f"recommends them: {np.mean(advised):+z.1f} in the mean, {min(advised):+z.1f} at worst. "
         "The best trained generator over the best that needs no training: "
         f"{np.mean(controls):+z.1f} in the mean.\n"
