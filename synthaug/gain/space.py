@@ -124,7 +124,8 @@ def propose(
         scope = trial.suggest_categorical("scope", list(SCOPES))
     generator, sampling = FAMILIES[family](trial, scope)
     rule = trial.suggest_categorical("filter", list(FILTERS))
-    words = [family, *([] if scope == "shared" else [scope]), *_changed(generator, sampling)]
+    told = [scope] if scope != "shared" and generator.learns else []
+    words = [family, *told, *_changed(generator, sampling)]
     words += [] if rule == "none" else [f"{rule} filter"]
     source = Source(" ".join(words), generator, sampling, FILTERS[rule])
     partner = partners[trial.suggest_categorical("partner", list(partners))]

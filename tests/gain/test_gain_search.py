@@ -200,3 +200,5 @@ def test_a_composite_is_proposed_kept_and_read_again(
     proposed = {name.split(" 0.")[0] for name, _ in made.trained if name.startswith(family)}
     ways = {re.sub(" (per-class|distance filter|memorization filter)", "", n) for n in proposed}
     assert len(ways) == kinds
+    # A scope says nothing about what does not learn.
+    assert all("VAE" in name for name in proposed if "per-class" in name)
