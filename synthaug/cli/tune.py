@@ -50,9 +50,22 @@ from synthaug import MixedDataset
 
 train_set = MixedDataset.from_recipe(train_set, {recipe!r}, "pool")  # train_set: your Dataset
 """
+ALIKE = (  # options that have the same meaning to gain
+    "per_class",
+    "classifier",
+    "classifier_weights",
+    "classifier_size",
+    "policy",
+    "steps",
+    "batch_size",
+    "image_size",
+    "mode",
+    "on_error",
+)
 
 
 def tune(
+    context: typer.Context,
     data: Data,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The recipe to write.")
@@ -133,7 +146,7 @@ def tune(
         if path is not None:
             mix.save(path)
     if not quiet:
-        _show(mix, output, data)
+        _show(mix, output, [data, *_alike(context)])
 
 
 def _check_target(output: Path) -> None:
@@ -150,7 +163,14 @@ def _seconds(text: str) -> float:
     return float(found[1]) * UNITS[found[2]]
 
 
-def _show(mix: MixRecipe, output: Path, data: str) -> None:
+def _alike(context: typer.Context) -> list[str]:
+    """The options that were given and that gain should be given, too."""
+    options = [each for each in context.command.params if each.name in ALIKE]
+    given = [each for each in options if context.params[each.name] != each.default]
+    return [word for each in given for word in (each.opts[0], str(context.params[each.name]))]
+
+
+def _show(mix: MixRecipe, output: Path, asked: list[str]) -> None:
     console, search = results(), mix.search
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("tried on all seeds, the best first")
@@ -168,7 +188,7 @@ def _show(mix: MixRecipe, output: Path, data: str) -> None:
         console.print()
         console.print(NEXT.format(recipe=str(output)), markup=False, soft_wrap=True)
     if mix.generator is not None:
-        words = shlex.join(["synthaug", "gain", data, "--recipe", str(output)])
+        words = shlex.join(["synthaug", "gain", *asked, "--recipe", str(output)])
         errors.print(f"Not measured on test images yet: {words}", markup=False, soft_wrap=True)
 
 

@@ -38,7 +38,9 @@ def test_a_search_writes_a_recipe_and_says_how_sure_it_is(tuned: tuple, data: Pa
     assert sentence(mix) in done.out
     assert ("from_recipe" in done.out) == mix.recommended
     assert "points" in done.out.splitlines()[0]
-    said = f"synthaug gain {data} --recipe {folder / 'recipe.json'}"
+    # What gain should do alike is said again; seeds and the place are its own.
+    alike = "--policy shift --steps 2 --batch-size 8"
+    said = f"synthaug gain {data} {alike} --recipe {folder / 'recipe.json'}"
     assert done.err == f"Not measured on test images yet: {said}\n"
     assert set(mix.search["seconds"]) == {"without synthetic images", "search", "check"}
 
