@@ -88,7 +88,7 @@ class Place:
 
 
 PLACES = {
-    "gtsrb32": Place(10, 4800, Recipe("shift", "randaugment", weight_decay=1e-2), "cifar10"),
+    "gtsrb32": Place(10, 4800, Recipe("rotate-scale", "randaugment", weight_decay=1e-2), "cifar10"),
     "cifar10": Place(
         50, 4800, Recipe("shift-flip", "randaugment", "mixup", weight_decay=5e-3), "gtsrb32"
     ),
@@ -307,9 +307,11 @@ named.
   validation images, 95.1 without) `TransferVAE` with donors of any class gained 1.3, the nuisance
   swap alone 0.5, and after `PatchSwap` nothing. On Fashion-MNIST at 10 a class (2,400 steps, one
   seed) parts alone had +0.4, and with low frequencies -1.9.
-- **Tuning takes what there was to gain.** Ten handwritten digits a class give 96.0 on the test
-  images without synthetic ones, ten traffic signs a class 95 on the validation images after 4,800
-  steps of RandAugment. A gain of three points would be most of the errors that are left on either.
+- **Tuning takes what there was to gain.** Chosen on ten validation images a class, training on
+  traffic signs took 1,200 steps, had 92.2 on the test images, and `TransferVAE` gained 1.5 points;
+  chosen on fifty it takes 4,800 steps, has 94.4, and the same images gain 0.6. Ten handwritten
+  digits a class give 96.0 without synthetic images, where TrivialAugment is among the arms. Three
+  points would be most of the errors that are left on either.
 - **Ten validation images a class choose badly.** On the digits of the demonstration they took a
   baseline that was 1.5 points below the best one, and that difference was then called a gain. With
   thirty a class the best one is taken, and the gain is gone. Choices are made on fifty a class
