@@ -297,7 +297,7 @@ def draw_trends(results: list[Gain]) -> None:
     by_size.set_xlabel("real images a class")
     by_size.set_ylabel("gain, points")
     figure.legend(*by_size.get_legend_handles_labels(), loc="outside right", frameon=False)
-    by_ratio.set_xlabel("share of synthetic images, best trained generator")
+    by_ratio.set_xlabel("share of synthetic images, of the chosen source")
     for axes in (by_size, by_ratio):
         axes.axhline(0, color="black", linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
