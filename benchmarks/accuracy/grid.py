@@ -10,9 +10,10 @@ benchmarks/accuracy/results, so that a run can be stopped at any time and goes o
 one with more seeds or other generators trains only what is new. A set or a size that is named is
 measured again.
 
-With `--peers` pythae's VAE is measured in place of our generators, beside the same arms without
-synthetic images, which are not trained again (how to install it stands in
-benchmarks/peers/pythae_pool.py); the results are beside ours, in peers/.
+With `--peers` pythae's VAE is measured where there are results already: a quarter of all images are
+its, with hard labels, on top of the training that our generators were put on (how to install it
+stands in benchmarks/peers/pythae_pool.py). What was kept is not trained again; the results are
+beside ours, in peers/.
 
 A class that has fewer images than asked for gives all that it has; of the others, the same images
 are then taken for all seeds.
@@ -25,9 +26,10 @@ from pathlib import Path
 
 import numpy as np
 
-from synthaug import Gain, LabelledImages, measure_gain, read_images
+from synthaug import Gain, LabelledImages, StyleSwap, measure_gain, read_images
 from synthaug.gain import Source
 from synthaug.gain.arms import default_sources
+from synthaug.mixing import MixRecipe
 from synthaug.reading import splits_of
 from synthaug.seeding import numpy_stream
 
@@ -65,13 +67,17 @@ def main() -> None:
 
 def measure(options: argparse.Namespace, name: str, count: int, target: Path) -> None:
     path = options.folder / f"{name}.npz"
-    train = read_images(path)
+    train, ours = read_images(path), RESULTS / f"{name}-{count}.json"
+    if options.peers and not ours.exists():
+        print("  left out: our generators were not measured on it")
+        return
     scarce = int(train.counts.min()) < count
     gain = measure_gain(
         at_most(train, count) if scarce else train,
         read_images(path, split="test"),
         validation=read_images(path, split="val") if "val" in splits_of(path) else None,
-        sources=peers() if options.peers else default_sources(),
+        sources=[Source("style-swap", StyleSwap())] if options.peers else default_sources(),
+        mix=peer(Gain.load(ours)) if options.peers else None,
         seeds=options.seeds,
         per_class=None if scarce else count,
         jobs=options.jobs,
@@ -95,12 +101,14 @@ def keep(gain: Gain, target: Path, command: str) -> None:
     print(gain.sentence(), flush=True)
 
 
-def peers() -> list[Source]:
-    """pythae's VAE, one a class, sampled from a Gaussian mixture of its codes."""
+def peer(ours: Gain) -> MixRecipe:
+    """Images of pythae's VAE, one a class, sampled from a Gaussian mixture of its codes, on top of
+    what ours were tried on."""
     sys.path.append(str(Path(__file__).parent.parent / "peers"))
     from pythae_generator import PythaeVAE
 
-    return [Source("pythae", PythaeVAE())]
+    partner = ours.baseline.removesuffix(", self-distilled")
+    return MixRecipe(PythaeVAE(), 0.25, training={"partner": partner})
 
 
 def at_most(train: LabelledImages, count: int) -> LabelledImages:
