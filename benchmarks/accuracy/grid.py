@@ -67,10 +67,11 @@ def main() -> None:
 
 def measure(options: argparse.Namespace, name: str, count: int, target: Path) -> None:
     path = options.folder / f"{name}.npz"
-    train, ours = read_images(path), RESULTS / f"{name}-{count}.json"
+    ours = RESULTS / f"{name}-{count}.json"
     if options.peers and not ours.exists():
         print("  left out: our generators were not measured on it")
         return
+    train = read_images(path)
     scarce = int(train.counts.min()) < count
     gain = measure_gain(
         at_most(train, count) if scarce else train,
@@ -107,8 +108,13 @@ def peer(ours: Gain) -> MixRecipe:
     sys.path.append(str(Path(__file__).parent.parent / "peers"))
     from pythae_generator import PythaeVAE
 
-    partner = ours.baseline.removesuffix(", self-distilled")
-    return MixRecipe(PythaeVAE(), 0.25, training={"partner": partner})
+    return MixRecipe(PythaeVAE(), 0.25, training={"partner": partner_of(ours)})
+
+
+def partner_of(gain: Gain) -> str:
+    """The arm that synthetic images were put on top of: the baseline, before its labels were
+    self-distilled."""
+    return gain.baseline.removesuffix(", self-distilled")
 
 
 def at_most(train: LabelledImages, count: int) -> LabelledImages:

@@ -45,17 +45,17 @@ as the sets have them: same recipe, steps and seeds (`python benchmarks/accuracy
 | data | images a class | real images | with synthetic | twice the real images | four times |
 |---|---|---|---|---|---|
 """
-PEERS_HEAD = """\
+BESIDE_PEERS = ("transfer-any", "transfer-within", "nuisance-swap")
+PEERS_HEAD = f"""\
 ## Beside pythae
 
 Its VAE, one a class, sampled from a Gaussian mixture of the codes, fitted anew for each seed: gains
 of a quarter of all images with hard labels, on top of the same training and over the same baseline
 as ours. Beside it each of ours at the same share (`grid.py --peers`).
 
-| data | images a class | pythae | transfer-any | transfer-within | nuisance-swap |
-|---|---|---|---|---|---|
+| data | images a class | pythae | {" | ".join(BESIDE_PEERS)} |
+{"|---" * (3 + len(BESIDE_PEERS))}|
 """
-BESIDE_PEERS = ("transfer-any", "transfer-within", "nuisance-swap")
 PRETRAINED_HEAD = """\
 ## Pretrained networks
 
@@ -223,10 +223,10 @@ def peers(results: list[Gain]) -> str:
         path = RESULTS / "peers" / file_of(gain)
         if path.exists():
             theirs = Gain.load(path)
-            *_, partner = parts_of(theirs.chosen["arm"])
-            names = [f"{source} 0.25 hard, {partner}" for source in BESIDE_PEERS]
+            alike = theirs.chosen["arm"].removeprefix("recipe")
             known = {arm.name: span(arm.gain) for arm in gain.arms if arm.gain}
-            cells = " | ".join([span(theirs.gain), *(known.get(name, "") for name in names)])
+            ours = [known.get(source + alike, "") for source in BESIDE_PEERS]
+            cells = " | ".join([span(theirs.gain), *ours])
             rows.append(f"| {name_of(gain)} | {images_a_class(gain)} | {cells} |\n")
     return PEERS_HEAD + "".join(rows) + "\n" if rows else ""
 

@@ -17,6 +17,7 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
+from grid import RESULTS, partner_of
 
 from synthaug import Gain, LabelledImages, Recipe, evaluate, read_images, train_classifier
 from synthaug.classifiers import predict
@@ -26,7 +27,6 @@ from synthaug.gain.parts import UNUSED_SHARE, plan_parts
 from synthaug.mixing.labels import mixed_labels
 from synthaug.reading import splits_of
 
-RESULTS = Path(__file__).parent / "results"
 WORTH = RESULTS / "worth"
 TIMES = (2, 4)
 
@@ -70,7 +70,7 @@ def measure(gain: Gain, source: Path, target: Path, jobs: int) -> None:
 
 def baseline_of(gain: Gain) -> Arm:
     """The baseline, built again from its name."""
-    name = gain.baseline.removesuffix(", self-distilled")
+    name = partner_of(gain)
     base = Recipe(**gain.protocol["recipe"])
     arm = next(arm for arm in real_arms(base, balanced=False, quick=False) if arm.name == name)
     return Arm(gain.baseline, arm.recipe, distilled=name != gain.baseline)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from pythae_vae import sample_pythae
 from torch import Tensor, nn
 
@@ -61,7 +62,7 @@ class PythaeVAE(Generator):
         return stocks
 
     def _untrained(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
-        raise NotImplementedError("a stock is made by fit")
+        return [Stock(torch.empty(0, *image_shape)) for _ in range(classes)]
 
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
         sizes = np.array([len(stock.images) for stock in self._networks])

@@ -118,7 +118,7 @@ def default_sources() -> list[Source]:
         Source("extrapolate", ConditionalVAE(), EXTRAPOLATE),
         Source("blend", Blend()),
         Source("patch-nuisance", Chain((PatchSwap(), ConditionalVAE()))),
-        Source("patch-style", Chain((PatchSwap(), StyleSwap()))),
+        Source("patch-style", Chain()),
         Source("style-swap", StyleSwap()),
         Source("random-field", RandomField()),
     ]

@@ -199,9 +199,9 @@ class _Search:
             room = self._jobs
             if budget.trials is not None:
                 room = min(room, budget.trials - len(self._finished()))
-            known = len(self._values())
+            known = len(self._tried())
             self._round([self._study.ask() for _ in range(room)])
-            repeats = repeats + 1 if len(self._values()) == known else 0
+            repeats = repeats + 1 if len(self._tried()) == known else 0
         done = [t for t in self._finished() if t.state.name == "COMPLETE"]
         if not done:
             return None
@@ -214,13 +214,9 @@ class _Search:
     def _finished(self) -> list[Any]:
         return [trial for trial in self._study.trials if trial.state.is_finished()]
 
-    def _values(self) -> dict[str, float]:
-        """What was tried, by name, with its value; what was given up has that of its last seed."""
-        return {
-            trial.user_attrs["arm"]: trial.value
-            for trial in self._finished()
-            if trial.value is not None
-        }
+    def _tried(self) -> set[str]:
+        """The names of all that was tried, however it ended."""
+        return {trial.user_attrs["arm"] for trial in self._finished()}
 
     def _round(self, asked: list[Any]) -> None:
         living = [(trial, self._arm(trial)) for trial in asked]
