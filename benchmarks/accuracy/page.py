@@ -290,9 +290,9 @@ def draw_trends(results: list[Gain]) -> None:
         sizes = [gain.data["train"] / gain.data["classes"] for gain in gains]
         by_size.plot(sizes, [gain.gain.points for gain in gains], marker="o", label=name)
         color = by_size.lines[-1].get_color()
-        for gain in gains:
-            points = ratios_of(gain)
-            by_ratio.plot(*zip(*points, strict=True), marker="o", color=color)
+        for gain, size in zip(gains, sizes, strict=True):
+            points, line = ratios_of(gain), ":" if size <= 10 else "-"
+            by_ratio.plot(*zip(*points, strict=True), line, marker="o", color=color)
     shown = sorted({round(gain.data["train"] / gain.data["classes"]) for gain in results})
     by_size.set_xscale("log")
     by_size.set_xticks(shown, [str(size) for size in shown])
@@ -300,7 +300,9 @@ def draw_trends(results: list[Gain]) -> None:
     by_size.set_xlabel("real images a class")
     by_size.set_ylabel("gain, points")
     figure.legend(*by_size.get_legend_handles_labels(), loc="outside right", frameon=False)
-    by_ratio.set_xlabel("share of synthetic images, of the chosen source")
+    by_ratio.set_xlabel(
+        "share of synthetic images, of the chosen source\n(dotted: up to 10 real images a class)"
+    )
     for axes in (by_size, by_ratio):
         axes.axhline(0, color="black", linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
