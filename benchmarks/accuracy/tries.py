@@ -329,6 +329,17 @@ Both sets, two seeds, each beside the same arm without the change:
 | a field in TransferVAE that blurs or sharpens, learned from the detail of pairs | 2 | +0.2 ± 1.3 |
 | differences of TransferVAE applied to style-swapped images, over style swap alone | 2 | -1.6 |
 | labels half from a classifier that learned without synthetic images | 5 | +0.3 ± 0.2 |
+
+On CIFAR-10 at 50 a class and 4,800 steps, with the images of `PatchSwap` and `StyleSwap` in turn in
+half of each batch, two seeds:
+
+| change | points |
+|---|---|
+| each real image beside one that was made from it | -0.7, -0.8 |
+| and the Jensen-Shannon divergence of their two predictions added to the loss | -1.7, -1.2 |
+
+Telling the classifier outright that the two are one image is worse than letting it meet them apart:
+what a batch has of different images is worth more.
 """
 
 if __name__ == "__main__":
