@@ -35,6 +35,10 @@ the files in `benchmarks/accuracy/results/`, which hold every figure, the tuning
 ![Gains against images a class, and against the share of synthetic ones](images/trends.png)
 
 """
+TUNED_SHORT = """
+\\* measured before version 0.5.0, whose baselines are stronger where training is long; to be
+measured again.
+"""
 WORTH = RESULTS / "worth"
 WORTH_HEAD = """\
 ## What a gain is worth
@@ -126,8 +130,14 @@ def summary(results: list[Gain], *, linked: bool) -> str:
         name = f"[{name_of(gain)}](#{anchor(gain)})" if linked else name_of(gain)
         if gain.protocol["metric"] != "accuracy":
             name += f", {gain.protocol['metric']}"
-        rows.append(f"| {name} | {images_a_class(gain)} | {outcome(gain)} |\n")
-    return HEAD + "".join(rows)
+        mark = " *" if tuned_short(gain) else ""
+        rows.append(f"| {name}{mark} | {images_a_class(gain)} | {outcome(gain)} |\n")
+    return HEAD + "".join(rows) + (TUNED_SHORT if any(map(tuned_short, results)) else "")
+
+
+def tuned_short(gain: Gain) -> bool:
+    """Whether the baseline's recipe was settled at 600 steps, before version 0.5.0."""
+    return tuple(map(int, gain.synthaug.split("."))) < (0, 5, 0)
 
 
 def outcome(gain: Gain) -> str:

@@ -3,8 +3,10 @@ trained unequally, that it chose on what it reports."""
 
 import itertools
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from scipy import stats
 
 import synthaug.gain.cells as cells
 import synthaug.gain.protocol as protocol
+import synthaug.gain.tuning as tuning
 from synthaug import (
     Blend,
     Chain,
@@ -362,11 +365,28 @@ def test_precision_adds_seeds_for_the_arms_that_matter(
     assert len(more.protocol["seeds"]) == len(more.gain.per_seed)
 
 
+SETTLED = ("standardize", "policy")
+
+
+def settled_steps(tried: list[dict[str, Any]], first: int) -> tuple[int, str]:
+    """What such trials settle: the last length that was worth doubling, and its best mix."""
+    lengths = [list(group) for _, group in itertools.groupby(tried, lambda trial: trial["steps"])]
+    bests = [max(group, key=lambda trial: trial["validation"]) for group in lengths]
+    assert all({t["mix"] for t in group} == {"none", "mixup", "cutmix"} for group in lengths)
+    assert [best["steps"] for best in bests] == [first * 2**i for i in range(len(bests))]
+    # It stops at the first doubling that is not worth it, and keeps the length before.
+    worth = [
+        longer["validation"] >= shorter["validation"] + tuning.WORTH_DOUBLING - 1e-5
+        for shorter, longer in itertools.pairwise(bests)
+    ]
+    assert all(worth[:-1])
+    chosen = bests[-1] if not worth or worth[-1] else bests[-2]
+    return chosen["steps"], chosen["mix"]
+
+
 def test_tuning_settles_recipe_and_steps_before_any_arm(
     train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import synthaug.gain.tuning as tuning
-
     monkeypatch.setattr(tuning, "TUNING_STEPS", 4)
     monkeypatch.setattr(tuning, "MOST_STEPS", 16)
     monkeypatch.setattr(
@@ -375,22 +395,60 @@ def test_tuning_settles_recipe_and_steps_before_any_arm(
     settings = {k: v for k, v in QUICK.items() if k not in ("recipe", "steps")}
     gain = measure_gain(train, test, **settings, sources=sources()[2:])
     tried = gain.protocol["tuning"]
-    best = max((t for t in tried if "standardize" in t), key=lambda t: t["validation"])
-    assert gain.protocol["recipe"]["standardize"] == best["standardize"]
-    found: dict[int, float] = {}
-    for trial in tried:
-        if "mix" in trial:
-            found[trial["steps"]] = max(found.get(trial["steps"], 0), trial["validation"])
-    lengths = sorted(found)
-    assert lengths == [4, 8, 16][: len(lengths)]
-    # It stops at the first doubling that is not worth it, and keeps the length before.
-    for shorter, longer in itertools.pairwise(lengths):
-        worth = found[longer] >= found[shorter] + tuning.WORTH_DOUBLING - 1e-5
-        assert worth == (longer < lengths[-1] or gain.protocol["steps"] == longer)
+    # The steps come first, then the recipe at those steps, then the steps again from there on.
+    groups = [
+        (settles, list(group))
+        for settles, group in itertools.groupby(
+            tried, lambda trial: next((name for name in SETTLED if name in trial), "steps")
+        )
+    ]
+    assert [settles for settles, _ in groups][:3] == ["steps", "standardize", "policy"]
+    length, mix = settled_steps(groups[0][1], first=4)
+    for name, group in groups[1:3]:
+        assert all((trial["steps"], trial["mix"]) == (length, mix) for trial in group)
+        best = max(group, key=lambda trial: trial["validation"])
+        assert gain.protocol["recipe"][name] == best[name]
+    as_it_was = (
+        gain.protocol["recipe"]["standardize"] and gain.protocol["recipe"]["policy"] == "shift"
+    )
+    assert len(groups) == (3 if as_it_was or length == 16 else 4)
+    if len(groups) == 4:
+        length, _ = settled_steps(groups[3][1], first=length)
+    assert gain.protocol["steps"] == length
     fixed = measure_gain(train, test, **settings, policy="rotate-scale", sources=sources()[2:])
     assert fixed.protocol["recipe"]["policy"] == "rotate-scale"
     with pytest.raises(InputError, match="policy: expected one of"):
         measure_gain(train, test, **settings, policy="mirror", sources=sources()[2:])
+
+
+def test_recipe_is_tuned_for_trainings_of_the_length_that_is_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is best for a short training is not for a long one."""
+
+    def score(_: object, recipes: list[Recipe], mix: str | None, steps: int) -> list[float]:
+        best = 1e-2 if steps <= 1200 else 2e-3
+        learned = 0.5 + 0.02 * math.log2(steps / 600) + 0.04 * (mix == "mixup" and steps >= 2400)
+        short = (0.05 * (recipe.weight_decay != best) for recipe in recipes)
+        return [
+            learned - each + 0.01 * (recipe.policy == "shift-flip")
+            for each, recipe in zip(short, recipes, strict=True)
+        ]
+
+    monkeypatch.setattr(tuning, "_score", score)
+    trials: Any = SimpleNamespace(study=SimpleNamespace(classifier=SimpleNamespace(weights=None)))
+    found = tuning.tune(trials, None, None, None)
+    assert (found.steps, found.recipe.weight_decay) == (tuning.MOST_STEPS, 2e-3)
+    assert found.recipe.policy == "shift-flip"
+    assert all(trial["mix"] == "mixup" for trial in found.tried if "policy" in trial)
+    short = tuning.tune(trials, None, "rotate-scale", 600)
+    assert (short.steps, short.recipe.weight_decay, short.recipe.policy) == (
+        600,
+        1e-2,
+        "rotate-scale",
+    )
+    assert tuning.tune(trials, Recipe(), None, 600) == tuning.Tuning(Recipe(), 600, [])
+    assert tuning.tune(trials, Recipe(), None, None).steps == tuning.MOST_STEPS
 
 
 def make_pool(
