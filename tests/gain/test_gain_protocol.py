@@ -429,10 +429,9 @@ def test_recipe_is_tuned_for_trainings_of_the_length_that_is_chosen(
     def score(_: object, recipes: list[Recipe], mix: str | None, steps: int) -> list[float]:
         best = 1e-2 if steps <= 1200 else 2e-3
         learned = 0.5 + 0.02 * math.log2(steps / 600) + 0.04 * (mix == "mixup" and steps >= 2400)
-        short = (0.05 * (recipe.weight_decay != best) for recipe in recipes)
         return [
-            learned - each + 0.01 * (recipe.policy == "shift-flip")
-            for each, recipe in zip(short, recipes, strict=True)
+            learned - 0.05 * (each.weight_decay != best) + 0.01 * (each.policy == "shift-flip")
+            for each in recipes
         ]
 
     monkeypatch.setattr(tuning, "_score", score)
