@@ -195,6 +195,11 @@ def optimize(
     learned = best.kept if best.judged else average.module.eval()
     # Statistics of batch norm are each process's own.
     learned.load_state_dict(run.team.tell(learned.state_dict()))
+    if not all(bool(torch.isfinite(weights).all()) for weights in learned.parameters()):
+        raise TrainingError(
+            "training ended with weights that are not finite; lower the learning rate, or look for "
+            "images that are all one value"
+        )
     return learned
 
 

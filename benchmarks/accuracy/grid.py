@@ -28,7 +28,7 @@ import numpy as np
 
 from synthaug import Gain, LabelledImages, StyleSwap, measure_gain, read_images
 from synthaug.gain import Source
-from synthaug.gain.arms import default_sources
+from synthaug.gain.arms import DISTILLED, default_sources
 from synthaug.mixing import MixRecipe
 from synthaug.reading import splits_of
 from synthaug.seeding import numpy_stream
@@ -114,7 +114,7 @@ def peer(ours: Gain) -> MixRecipe:
 def partner_of(gain: Gain) -> str:
     """The arm that synthetic images were put on top of: the baseline, before its labels were
     self-distilled."""
-    return gain.baseline.removesuffix(", self-distilled")
+    return gain.baseline.removesuffix(DISTILLED)
 
 
 def at_most(train: LabelledImages, count: int) -> LabelledImages:

@@ -17,12 +17,12 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
-from grid import RESULTS, partner_of
+from grid import RESULTS
 
 from synthaug import Gain, LabelledImages, Recipe, evaluate, read_images, train_classifier
 from synthaug.classifiers import predict
 from synthaug.files import read_json, write_json
-from synthaug.gain.arms import Arm, real_arms
+from synthaug.gain.arms import Arm, real_arm
 from synthaug.gain.parts import UNUSED_SHARE, plan_parts
 from synthaug.mixing.labels import mixed_labels
 from synthaug.reading import splits_of
@@ -54,7 +54,8 @@ def measure(gain: Gain, source: Path, target: Path, jobs: int) -> None:
     known = read_json(target) if target.exists() else {}
     if known.get("baseline") == gain.baseline and len(known.get("times", {})) == len(times):
         return
-    arm, seeds = baseline_of(gain), gain.protocol["seeds"]
+    arm = real_arm(gain.baseline, Recipe(**gain.protocol["recipe"]))
+    seeds = gain.protocol["seeds"]
     tasks = [
         joblib.delayed(score)(arm, more(train, validation, each * count, seed), test, gain, seed)
         for each in times
@@ -66,14 +67,6 @@ def measure(gain: Gain, source: Path, target: Path, jobs: int) -> None:
     write_json(target, {"baseline": gain.baseline, "seeds": seeds, "times": made})
     shown = {each: f"{100 * np.mean(row):.1f}" for each, row in made.items()}
     print(f"{target.stem}: {100 * np.mean(gain.scores(gain.baseline)):.1f}, {shown}", flush=True)
-
-
-def baseline_of(gain: Gain) -> Arm:
-    """The baseline, built again from its name."""
-    name = partner_of(gain)
-    base = Recipe(**gain.protocol["recipe"])
-    arm = next(arm for arm in real_arms(base, balanced=False, quick=False) if arm.name == name)
-    return Arm(gain.baseline, arm.recipe, distilled=name != gain.baseline)
 
 
 def more(

@@ -79,7 +79,7 @@ def train_classifier(
     recipe = recipe or Recipe()
     expect_count("steps", steps)
     expect_count("batch_size", batch_size)
-    _check(train, synthetic, ratio, soft_labels)
+    _check(train, synthetic, ratio, batch_size, soft_labels)
     where = resolve_device(device)
     classes = len(train.classes)
     with torch_stream(seed, "build"):
@@ -139,7 +139,11 @@ def train_classifier(
 
 
 def _check(
-    train: LabelledImages, synthetic: Samples | None, ratio: float, soft: np.ndarray | None
+    train: LabelledImages,
+    synthetic: Samples | None,
+    ratio: float,
+    batch_size: int,
+    soft: np.ndarray | None,
 ) -> None:
     if not 0 <= ratio <= 1:
         raise InputError(f"ratio: expected a share from 0 to 1, got {ratio}")
@@ -150,6 +154,11 @@ def _check(
         raise InputError(f"soft_labels: expected shape {expected}, got {soft.shape}")
     if synthetic is None:
         return
+    if ratio and not round(ratio * batch_size):
+        raise InputError(
+            f"ratio: a share of {ratio:g} of {batch_size} images is not one image; raise it, or "
+            "batch_size"
+        )
     real, made = train.images, synthetic.images
     if (real.shape[1:], real.dtype) != (made.shape[1:], made.dtype):
         raise InputError(

@@ -53,7 +53,7 @@ DEMO_IMAGES, DEMO_STEPS, DEMO_BATCH, DEMO_FIT = 5, 200, 32, 400
 DEMO_RECIPE = Recipe(policy="rotate-scale", weight_decay=5e-3)
 DEMO_NOTE = (
     "Demonstration on scikit-learn's digits, 5 images a class, with fixed training settings. "
-    "Left out to save time: RandAugment, ConditionalVAE, StyleSwap, ratio 0.5, mixed labels; "
+    "Left out to save time: ConditionalVAE, StyleSwap, blends and chains, ratio 0.5, mixed labels; "
     "synthaug gain DATA tries them."
 )
 
@@ -73,7 +73,12 @@ def gain(
     per_class: PerClass = None,
     seeds: Annotated[
         int,
-        typer.Option(metavar="N", min=2, help="Repetitions, each with other images and networks."),
+        typer.Option(
+            metavar="N",
+            min=2,
+            help="Repetitions, each with other images and networks; as many before them for "
+            "choices.",
+        ),
     ] = 5,
     precision: Annotated[
         float | None,
@@ -86,14 +91,16 @@ def gain(
         list[Family] | None,
         typer.Option(
             metavar="NAME",
-            help=f"Generator to measure; repeatable: {', '.join(Family)}. Default: transfer, vae "
-            "and those without training.",
+            help=f"Generator to measure; repeatable: {', '.join(Family)}. Default: transfer, vae, "
+            "a blend and a chain of them, and as controls three that learn nothing.",
         ),
     ] = None,
     pool: Annotated[
         Path | None,
         typer.Option(
-            metavar="POOL", help="Measure these images too; alone unless --generator is given."
+            metavar="POOL",
+            help="Measure these images too; alone unless --generator is given. Not with "
+            "--per-class.",
         ),
     ] = None,
     recipe: Annotated[

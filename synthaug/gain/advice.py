@@ -10,17 +10,19 @@ from synthaug.generators import FAMILIES, Generator
 
 _FITTED = """\
 from synthaug import {names}
+from synthaug.mixing import MixRecipe
 
-generator = {generator}.fit(read_images({data!r}))
-pool = SamplePool.create("pool", generator, per_class=200)
+recipe = MixRecipe({arguments})
+# in place of your_dataset:
+dataset = MixedDataset.from_recipe(your_dataset, recipe, "pool"{teacher})
 """
 _POOLED = """\
 from synthaug import MixedDataset, SamplePool
 
 pool = SamplePool({pool!r})
-"""
-_MIXED = """\
 dataset = MixedDataset(your_dataset, pool, ratio={ratio:g})  # in place of your_dataset
+"""
+_MEASURED = """\
 # measured with {description}; {steps} steps of {batch_size} images
 """
 _PLAIN = """\
@@ -34,6 +36,9 @@ network = train_classifier(
     batch_size={batch_size},
 )
 """
+_TAUGHT = """\
+# its images' labels half one-hot, half what a classifier trained without them predicts
+"""
 _DISTILLED = """\
 # then train again with soft_labels=: half one-hot labels, half what this network predicts
 """
@@ -43,26 +48,35 @@ def next_steps(
     recommended: Arm | None, baseline: Arm, *, data: str, steps: int, batch_size: int
 ) -> str:
     """The lines that put the recommended mix into a Dataset; where none is recommended, the lines
-    that train the best classifier without synthetic images."""
+    that train the best classifier without synthetic images, which is also what mixed labels ask."""
+    recipe = _recipe(baseline.recipe)
+    plain = _PLAIN.format(data=data, recipe=recipe, steps=steps, batch_size=batch_size)
     if recommended is None or recommended.source is None:
-        recipe = _recipe(baseline.recipe)
-        plain = _PLAIN.format(data=data, recipe=recipe, steps=steps, batch_size=batch_size)
         return plain + _DISTILLED if baseline.distilled else plain
-    return _pool(recommended.source, data) + _MIXED.format(
-        ratio=recommended.ratio,
-        description=recommended.description,
-        steps=steps,
-        batch_size=batch_size,
-    )
+    facts = {"description": recommended.description, "steps": steps, "batch_size": batch_size}
+    measured = _MEASURED.format(**facts)
+    taught = recommended.labels == "mixed"
+    if recommended.source.pool is not None:
+        pooled = _POOLED.format(pool=str(recommended.source.pool), ratio=recommended.ratio)
+        return pooled + measured + (_TAUGHT if taught else "")
+    fitted = _fitted(recommended, recommended.source)
+    return (f"{plain}\n" if taught else "") + fitted + measured
 
 
-def _pool(source: Source, data: str) -> str:
-    if source.generator is None:
-        return _POOLED.format(pool=str(source.pool))
+def _fitted(arm: Arm, source: Source) -> str:
+    assert source.generator is not None
     generator = _generator(source.generator, source.sampling)
     families = {name for name in FAMILIES if f"{name}(" in generator}
-    names = ", ".join(sorted({"MixedDataset", "SamplePool", "read_images", *families}))
-    return _FITTED.format(names=names, generator=generator, data=data)
+    arguments = [generator, f"ratio={arm.ratio:g}"]
+    if arm.labels != "hard":
+        arguments.append(f"labels={arm.labels!r}")
+    if source.filters:
+        arguments.append(f"filters={source.filters!r}")
+    return _FITTED.format(
+        names=", ".join(sorted({"MixedDataset", *families})),
+        arguments=", ".join(arguments),
+        teacher=", teacher=network" if arm.labels == "mixed" else "",
+    )
 
 
 def _generator(made: Generator, sampling: Mapping[str, Any] | None = None) -> str:

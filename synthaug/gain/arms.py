@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from synthaug.classifiers import Recipe
+from synthaug.errors import InputError
 from synthaug.generators import (
     Blend,
     Chain,
@@ -20,6 +21,8 @@ from synthaug.generators import (
 
 Labels = Literal["hard", "mixed"]
 LABELS: tuple[Labels, ...] = ("hard", "mixed")
+SMOOTHING = 0.1
+SMOOTHED, DISTILLED = ", smoothed", ", self-distilled"  # what the names of such arms end with
 EXTRAPOLATE = {"sampling": "interpolate", "strength": (1.0, 1.5)}
 """A VAE's sampling beyond the codes of two images of one class."""
 
@@ -93,6 +96,8 @@ class Arm:
             steps.append("classes drawn equally often")
         if recipe.logit_adjustment:
             steps.append("adjusted logits")
+        if recipe.label_smoothing:
+            steps.append(f"{recipe.label_smoothing:.0%} of each label spread over all classes")
         if self.distilled:
             steps.append("labels half self-distilled")
         if self.source is not None:
@@ -124,22 +129,17 @@ def default_sources() -> list[Source]:
     ]
 
 
-def real_arms(base: Recipe, *, balanced: bool, quick: bool) -> list[Arm]:
+def real_arms(base: Recipe, *, balanced: bool) -> list[Arm]:
     """Arms without synthetic images on a tuned base recipe.
 
     balanced: whether the classes are of one size; if so, drawing them equally often and adjusted
         logits are no arms of their own.
-    quick: leave out all but the plain one, MixUp and CutMix, which cost the least.
     """
     change = dataclasses.replace
     arms = [
         Arm("classical", base),
         Arm("mixup", change(base, mix="mixup")),
         Arm("cutmix", change(base, mix="cutmix")),
-    ]
-    if quick:
-        return arms
-    arms += [
         Arm("none", change(base, policy="none")),
         Arm("randaugment", change(base, automatic="randaugment")),
         Arm("trivialaugment", change(base, automatic="trivialaugment")),
@@ -152,10 +152,32 @@ def real_arms(base: Recipe, *, balanced: bool, quick: bool) -> list[Arm]:
     return arms
 
 
+def smoothed_arm(partner: Arm) -> Arm:
+    """The partner with smoothed labels (Szegedy et al. 2016), for the same reason as
+    `distilled_arm`."""
+    recipe = dataclasses.replace(partner.recipe, label_smoothing=SMOOTHING)
+    return Arm(partner.name + SMOOTHED, recipe)
+
+
 def distilled_arm(partner: Arm) -> Arm:
     """The partner with its own posterior mixed into the labels: without it, a gain of soft labels
     would pass for one of synthetic images."""
-    return Arm(f"{partner.name}, self-distilled", partner.recipe, distilled=True)
+    return Arm(partner.name + DISTILLED, partner.recipe, distilled=True)
+
+
+def real_arm(name: str, base: Recipe) -> Arm:
+    """The arm without synthetic images that `real_arms`, `smoothed_arm` or `distilled_arm` call so.
+
+    Raises `InputError` for a name that none has.
+    """
+    known = {arm.name: arm for arm in real_arms(base, balanced=False)}
+    plain = name.removesuffix(DISTILLED)
+    arm = known.get(plain.removesuffix(SMOOTHED))
+    if arm is None:
+        raise InputError(f"partner: expected one of {', '.join(known)}, got {name!r}")
+    if plain.endswith(SMOOTHED):
+        arm = smoothed_arm(arm)
+    return arm if plain == name else distilled_arm(arm)
 
 
 def synthetic_arm(source: Source, partner: Arm, ratio: float, labels: Labels) -> Arm:

@@ -51,7 +51,10 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Study:
-    """What all cells of a run share. Steps are part of a cell, since they are chosen, too."""
+    """What all cells of a run share. Steps are part of a cell, since they are chosen, too.
+
+    pooled: see `plan_parts`; it has parts of other names, so cells do not depend on it.
+    """
 
     train: LabelledImages
     validation: LabelledImages | None
@@ -59,6 +62,7 @@ class Study:
     classifier: Backbone
     batch_size: int
     device: str
+    pooled: bool = False
     directory: Path = Path()
     _parts: dict[int, list[Part]] = field(default_factory=dict, repr=False, compare=False)
 
@@ -85,9 +89,13 @@ class Study:
     def parts(self, seed: int) -> list[Part]:
         """The seed's parts (see `plan_parts`)."""
         if seed not in self._parts:
-            planned = plan_parts(self.train, self.validation, self.per_class, seed)
-            self._parts[seed] = planned[0]
+            self._parts[seed] = self.plan(seed)[0]
         return self._parts[seed]
+
+    def plan(self, seed: int) -> tuple[list[Part], str]:
+        """The seed's parts, and in words how validation images were set apart."""
+        settings = (self.train, self.validation, self.per_class, seed)
+        return plan_parts(*settings, pooled=self.pooled)
 
 
 @dataclass(frozen=True)
@@ -176,9 +184,9 @@ def _synthetic(study: Study, cell: Cell, part: Part) -> Samples | None:
     samples = load_pool(study, source, cell.seed, part.name).samples
     if source.pool is not None and part.held is not None:
         samples = without_copies(samples, part.train, part.held)
-    if cell.arm.labels == "hard":
-        return samples
-    soft = _soften(study, cell, samples.images, samples.labels)
+    soft = None  # a pool's own soft labels are a teacher's, who may have seen more than the arms
+    if cell.arm.labels == "mixed":
+        soft = _soften(study, cell, samples.images, samples.labels)
     return Samples(samples.images, samples.labels, soft, samples.weights)
 
 

@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from synthaug.classifiers import Recipe
-from synthaug.errors import InputError
 from synthaug.gain.arms import (
     Arm,
     Labels,
     Source,
     distilled_arm,
     every_arm,
+    real_arm,
     real_arms,
+    smoothed_arm,
     synthetic_arm,
 )
 from synthaug.gain.trials import Trials
@@ -52,10 +53,16 @@ class Choices:
     control: Arm | None
     chosen: Arm
 
+    @property
+    def finalists(self) -> list[Arm]:
+        """The arms that are measured on seeds of their own: what choices left."""
+        bests = (self.baseline, self.chosen, self.trained, self.control)
+        return list(dict.fromkeys(arm for arm in bests if arm is not None))
+
 
 def choose(trials: Trials, base: Recipe, sources: Sequence[Source], search: Search) -> Choices:
     """Train the arms that the search asks for and choose among them on validation images."""
-    real, partner = without_synthetic(trials, base, quick=search == "quick")
+    real, partner = without_synthetic(trials, base)
     classical = next(arm for arm in real if arm.name == "classical")
     partners = list(dict.fromkeys([partner, classical]))
     synthetic = _SEARCH[search](trials, sources, partners)
@@ -72,15 +79,10 @@ def choose(trials: Trials, base: Recipe, sources: Sequence[Source], search: Sear
 
 def choose_given(trials: Trials, base: Recipe, given: Given, controls: Sequence[Source]) -> Choices:
     """Train one given way of mixing, beside all arms without synthetic images and the controls."""
-    real, partner = without_synthetic(trials, base, quick=False)
-    named = [arm for arm in real if arm.name == given.partner]
-    if not named:
-        raise InputError(
-            f"recipe: its partner is {given.partner!r}; expected one of "
-            f"{', '.join(arm.name for arm in real)}"
-        )
-    arms = [synthetic_arm(given.source, named[0], given.ratio, given.labels)]
-    arms += [synthetic_arm(each, named[0], given.ratio, "hard") for each in controls]
+    named = real_arm(given.partner, base)  # first: it may be an error
+    real, partner = without_synthetic(trials, base)
+    arms = [synthetic_arm(given.source, named, given.ratio, given.labels)]
+    arms += [synthetic_arm(each, named, given.ratio, "hard") for each in controls]
     trials.train(arms, "with synthetic images")
     return Choices(
         arms=[*real, *arms],
@@ -92,18 +94,20 @@ def choose_given(trials: Trials, base: Recipe, given: Given, controls: Sequence[
     )
 
 
-def without_synthetic(trials: Trials, base: Recipe, *, quick: bool) -> tuple[list[Arm], Arm]:
+def without_synthetic(trials: Trials, base: Recipe) -> tuple[list[Arm], Arm]:
     """Train the arms without synthetic images; all of them, and the best to build on. The best of
     all may be that one with self-distilled labels, the last of them."""
     # A subset has as many images of each class, however uneven the whole is.
     balanced = trials.study.per_class is not None or trials.metric == "accuracy"
-    real = real_arms(base, balanced=balanced, quick=quick)
+    real = real_arms(base, balanced=balanced)
     trials.race(real, "without synthetic images")
-    partner = trials.best(real)
+    smoothed = smoothed_arm(trials.best(real))
+    trials.race([smoothed], "smoothed labels", beside=real)
+    partner = trials.best([*real, smoothed])
     trials.teacher = partner
     distilled = distilled_arm(partner)
-    trials.train([distilled], "self-distilled labels")
-    return [*real, distilled], partner
+    trials.race([distilled], "self-distilled labels", beside=[*real, smoothed])
+    return [*real, smoothed, distilled], partner
 
 
 def _quick(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) -> list[Arm]:

@@ -1,10 +1,16 @@
-"""Whether a pool from elsewhere holds copies of test images, which would make any gain worthless,
-or of the images that choices are made on, which would make it chosen for no merit.
+"""Whether images are where they should not be.
 
-Images are compared as thumbnails of 16 pixels, which survive rescaling and compression. A pool
-image is a near-copy of a held image if it lies far closer to it than held images lie to training
-images, and far closer than to any training image.
+The same image in two splits makes what is learned or chosen on the one worthless on the other. A
+pool from elsewhere may hold copies of test images, which would make any gain worthless, or of the
+images that choices are made on, which would make it chosen for no merit.
+
+Splits are compared pixel by pixel; pools as thumbnails of 16 pixels, which survive rescaling and
+compression. A pool image is a near-copy of a held image if it lies far closer to it than held
+images lie to training images, and far closer than to any training image.
 """
+
+import itertools
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -15,8 +21,31 @@ from synthaug.images import LabelledImages, Samples
 from synthaug.metrics.nearest import nearest
 
 SIDE = 16
+MOST_SHARED = 0.01  # of the images of a split: more is no accident of collecting
 NEAR = 0.25  # of the median distance from a test image to the nearest training image
 NEARER = 0.5  # than to the nearest training image
+
+
+def shared_images(parts: Mapping[str, LabelledImages]) -> list[str]:
+    """In words, how many images two splits have in common.
+
+    Raises `InputError` where it is more than one in a hundred of the latter of the two.
+    """
+    said = []
+    for (first, one), (second, other) in itertools.combinations(parts.items(), 2):
+        places = {image.tobytes(): index for index, image in enumerate(one.images)}
+        twice = [index for index, image in enumerate(other.images) if image.tobytes() in places]
+        if not twice:
+            continue
+        text = f"{len(twice)} of the {len(other)} {second} images are among the {first} images, too"
+        if len(twice) > MOST_SHARED * len(other):
+            example = places[other.images[twice[0]].tobytes()]
+            raise InputError(
+                f"{text} ({second} image {twice[0]} is {first} image {example}); a gain measured "
+                "with them would be worthless. Take them out of one of the two"
+            )
+        said.append(text)
+    return said
 
 
 def refuse_copies(pool: Samples, train: LabelledImages, test: LabelledImages) -> None:

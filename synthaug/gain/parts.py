@@ -10,6 +10,9 @@ Every choice is made on images that no arm of that seed has trained on:
 - else, where a class has fewer than ten images, five-fold cross-validation, after which the model
   to be tested is trained on all of them.
 
+Beside a pool from elsewhere the model to be tested is always trained on all of them: what made the
+pool may have seen all, and must not know more real images than the arms without it.
+
 Groups (patients, tracks) are never on both sides.
 """
 
@@ -27,6 +30,7 @@ UNUSED_SHARE = 0.3  # of the training images, from which validation is drawn bes
 FEWEST_TO_SCORE = 50  # images a class beside a subset; choices on fewer are mostly chance
 FEWEST_TO_HOLD_OUT = 10
 FOLDS = 5
+FEWEST_TO_FOLD = 3  # so that two are left to a generator
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,17 @@ class Part:
 
 
 def plan_parts(
-    train: LabelledImages, validation: LabelledImages | None, per_class: int | None, seed: int
+    train: LabelledImages,
+    validation: LabelledImages | None,
+    per_class: int | None,
+    seed: int,
+    *,
+    pooled: bool = False,
 ) -> tuple[list[Part], str]:
-    """The parts of one seed, and in words how validation images were set apart."""
+    """The parts of one seed, and in words how validation images were set apart.
+
+    pooled: whether a pool from elsewhere is among what is measured.
+    """
     if validation is not None:
         subset = train if per_class is None else _take(train, per_class, seed)
         return [Part("all", subset, validation, tested=True)], "a validation set that was given"
@@ -58,8 +70,11 @@ def plan_parts(
         train = _take(train, per_class, seed)
     if train.counts.min() >= FEWEST_TO_HOLD_OUT and _enough_groups(train, 2):
         kept, out = split_off(train, HELD_SHARE, seed=stream_seed(seed, "held out"))
-        part = Part("all", train.subset(kept), train.subset(out), tested=True)
-        return [part], f"{len(out)} of the training images, held out of every training"
+        text = f"{len(out)} of the training images, held out of every training"
+        if not pooled:
+            return [Part("all", train.subset(kept), train.subset(out), tested=True)], text
+        part = Part("fewer", train.subset(kept), train.subset(out), tested=False)
+        return [part, Part("whole", train, None, tested=True)], f"{text} that choices go by"
     return _fold_parts(train, seed)
 
 
@@ -107,10 +122,11 @@ def _enough_groups(train: LabelledImages, needed: int) -> bool:
 
 def _fold_parts(train: LabelledImages, seed: int) -> tuple[list[Part], str]:
     folds = int(min(FOLDS, train.counts.min()))
-    if folds < 2:
+    if folds < FEWEST_TO_FOLD:
         scarce = train.classes[int(train.counts.argmin())]
         raise InputError(
-            f"class {scarce!r}: expected at least 2 training images, got {train.counts.min()}"
+            f"class {scarce!r}: expected at least {FEWEST_TO_FOLD} training images, of which some "
+            f"can be held out, got {train.counts.min()}; add images, or give validation images"
         )
     parts = [
         Part(f"fold{index}", train.subset(kept), train.subset(held), tested=False)

@@ -13,13 +13,12 @@ from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm, Source, default_sources
 from synthaug.gain.cells import Report, Study, load_pool
 from synthaug.gain.choice import SEARCHES, Choices, Search, choose, choose_given
-from synthaug.gain.leaks import refuse_copies
+from synthaug.gain.leaks import refuse_copies, shared_images
 from synthaug.gain.mixes import given_by
-from synthaug.gain.parts import plan_parts
 from synthaug.gain.pictures import Pictures, choose_pictures
 from synthaug.gain.result import NO_ARM, Gain
 from synthaug.gain.statistics import Interval, clearly_better, seeds_for_precision, verdict
-from synthaug.gain.table import TestScores, arm_table, describe, gain_of
+from synthaug.gain.table import Tested, arm_table, describe
 from synthaug.gain.trials import Trials, opened
 from synthaug.gain.tuning import Tuning, tune
 from synthaug.images import LabelledImages
@@ -68,8 +67,9 @@ def measure_gain(
         StyleSwap, a Chain of PatchSwap and ConditionalVAE, and as controls StyleSwap, RandomField
         and a Chain of PatchSwap and StyleSwap); an empty list with `pool` measures the pool alone.
     pool: a directory with images made elsewhere, the same for all seeds.
-    seeds: paired repetitions, at least 2, from `seed` up; each changes the subset, the generator,
-        its pool and the classifier together.
+    seeds: paired repetitions, at least 2; each changes the subset, the generator, its pool and the
+        classifier together. Choices are made on so many seeds from `seed` up, the gain is measured
+        on as many after them.
     precision: add seeds until the interval's half width is at most so many percentage points, by
         Stein's two-stage rule, up to 60 seeds.
     per_class: train on so many images a class, drawn anew for each seed.
@@ -97,16 +97,25 @@ def measure_gain(
     >>> gain.verdict in ("helps", "no evidence", "hurts")
     True
     """
-    _check_parts(train, test, validation)
+    parts = {"training": train, "validation": validation, "test": test}
+    shared = _check_parts({name: part for name, part in parts.items() if part is not None})
     _check_numbers(arms, seeds, precision)
     wanted = list(default_sources() if sources is None else sources)
     if pool is not None:
+        if per_class is not None:
+            raise InputError(
+                "per_class: what made the pool may know more images than a subset that is drawn "
+                "anew for each seed; give the images that it was made from as training data, and "
+                "leave per_class out"
+            )
         wanted.append(_pool_source(Path(pool), train, test))
     if not wanted:
         raise InputError("sources: expected at least one generator or a pool")
     given = None if mix is None else given_by(mix)
-    study = Study(train, validation, per_class, Backbone.of(classifier), batch_size, device)
+    backbone = Backbone.of(classifier)
+    study = Study(train, validation, per_class, backbone, batch_size, device, pool is not None)
     numbers = list(range(seed, seed + seeds))
+    fresh = _fresh_seeds(numbers, mix)
     with opened(study, numbers, cache=cache, keep=keep, jobs=jobs, report=report) as trials:
         tuning = tune(trials, recipe, policy, steps)
         trials.steps = tuning.steps
@@ -116,7 +125,17 @@ def measure_gain(
             controls = [source for source in wanted if not source.trained]
             choices = choose_given(trials, tuning.recipe, given, controls)
         search = arms if given is None else "recipe"
-        return _open_test(_Measured(trials, tuning, choices, search, name), test, precision)
+        measured = _Measured(trials, tuning, choices, search, name, shared)
+        return _open_test(measured, test, fresh, precision)
+
+
+def _fresh_seeds(numbers: list[int], mix: MixRecipe | None) -> list[int]:
+    """As many seeds that no choice was made on, here or in the search for `mix`."""
+    searched = (
+        [] if mix is None else mix.search.get("seeds", []) + mix.search.get("check_seeds", [])
+    )
+    first = max([*numbers, *searched]) + 1
+    return list(range(first, first + len(numbers)))
 
 
 @dataclass(frozen=True)
@@ -128,71 +147,73 @@ class _Measured:
     choices: Choices
     search: str
     name: str
+    shared: list[str]
 
 
-def _open_test(measured: _Measured, test: LabelledImages, precision: float | None) -> Gain:
-    """Score every arm on the test images; nothing from here on changes a choice."""
+def _open_test(
+    measured: _Measured, test: LabelledImages, fresh: list[int], precision: float | None
+) -> Gain:
+    """Score every arm on the test images; nothing from here on changes a choice. The finalists are
+    trained again, on `fresh` seeds: an arm that was picked for its score on some seeds was lucky on
+    them, and the networks of those seeds are as lucky on the test images."""
     trials, choices = measured.trials, measured.choices
+    _train_finalists(trials, choices, "the best on other seeds", fresh)
+    seeds_of = {arm: trials.seeds_of(arm) for arm in choices.arms}
+    for arm in choices.finalists:
+        seeds_of[arm] = [*trials.seeds, *fresh] if arm == choices.baseline else fresh
     scores = {
-        arm: [trials.test(arm, seed, test) for seed in trials.seeds_of(arm)] for arm in choices.arms
+        arm: {seed: trials.test(arm, seed, test) for seed in seeds}
+        for arm, seeds in seeds_of.items()
     }
-    gain = gain_of(trials, scores, choices.chosen, choices.baseline)
+    tested = Tested(trials.metric, len(test), scores)
+    stage_one, seeds = len(fresh), fresh
     if precision is not None:
-        _add_seeds(trials, choices, test, scores, gain, precision)
-        gain = gain_of(
-            trials, scores, choices.chosen, choices.baseline, stage_one=len(trials.seeds)
-        )
+        first = tested.gain(choices.chosen, choices.baseline, fresh)
+        seeds = fresh + _more_seeds(first, fresh, precision, tested.resolution)
+        _train_finalists(trials, choices, "more seeds", seeds)
+        for arm in choices.finalists:
+            scores[arm] |= {seed: trials.test(arm, seed, test) for seed in seeds[stage_one:]}
+    gain = tested.gain(choices.chosen, choices.baseline, seeds, stage_one=stage_one)
     trained, control = choices.trained, choices.control
-    validation = trials.validation([choices.chosen, choices.baseline])
-    favoured = clearly_better(list(validation[choices.chosen] - validation[choices.baseline]))
+    favoured = clearly_better(
+        trials.differences(choices.chosen, choices.baseline, seeds),
+        resolution=trials.resolution(seeds[0]),
+    )
     return Gain(
         synthaug=versions()["synthaug"],
         data=_data(measured, test),
-        protocol=_protocol(measured, precision, gain, favoured),
-        arms=arm_table(trials, choices, scores),
+        protocol=_protocol(measured, precision, gain, seeds, favoured),
+        arms=arm_table(trials, choices, tested, seeds),
         baseline=choices.baseline.name,
         trained=None if trained is None else trained.name,
         control=None if control is None else control.name,
         chosen=describe(choices.chosen),
         gain_over_control=None
         if trained is None or control is None
-        else gain_of(trials, scores, trained, control, stage_one=gain.stage_one),
+        else tested.gain(trained, control, seeds, stage_one=stage_one),
         gain=gain,
         recommendation=choices.chosen.name if favoured else NO_ARM,
         verdict=verdict(gain),
-        pictures=_pictures(trials, choices.chosen),
+        pictures=_pictures(trials, choices.chosen, seeds[0]),
     )
 
 
-def _add_seeds(
-    trials: Trials,
-    choices: Choices,
-    test: LabelledImages,
-    scores: TestScores,
-    gain: Interval,
-    precision: float,
-) -> None:
-    """More seeds for the arms that matter, as many as the first ones' scatter asks for."""
-    wanted = min(MOST_SEEDS, seeds_for_precision(gain.per_seed, precision))
-    first = trials.seeds[0]
-    extra = list(range(first + len(trials.seeds), first + wanted))
-    if not extra:
-        return
-    bests = (choices.baseline, choices.chosen, choices.trained, choices.control)
-    arms = list(dict.fromkeys(arm for arm in bests if arm is not None))
-    # The teacher's cells come before those that learn from it.
-    trials.train([choices.partner], "more seeds", seeds=extra)
-    trials.train(arms, "more seeds", seeds=extra)
-    for arm in arms:
-        scores[arm] += [trials.test(arm, s, test) for s in extra]
+def _train_finalists(trials: Trials, choices: Choices, what: str, seeds: list[int]) -> None:
+    if any(arm.needs_teacher for arm in choices.finalists):
+        trials.train([choices.partner], what, seeds=seeds)  # before those that learn from it
+    trials.train(choices.finalists, what, seeds=seeds)
 
 
-def _check_parts(
-    train: LabelledImages, test: LabelledImages, validation: LabelledImages | None
-) -> None:
-    parts = {"train": train, "test": test}
-    if validation is not None:
-        parts["validation"] = validation
+def _more_seeds(gain: Interval, seeds: list[int], precision: float, resolution: float) -> list[int]:
+    """As many further seeds as the scatter of the first ones asks for."""
+    needed = seeds_for_precision(gain.per_seed, precision, resolution=resolution)
+    wanted = min(MOST_SEEDS, needed) - len(seeds)
+    return list(range(seeds[-1] + 1, seeds[-1] + 1 + wanted))
+
+
+def _check_parts(parts: dict[str, LabelledImages]) -> list[str]:
+    """Refuse splits that do not fit together; what a reader has to know of them."""
+    train = parts["training"]
     for name, part in parts.items():
         if part.classes != train.classes:
             raise InputError(
@@ -207,6 +228,7 @@ def _check_parts(
         if not len(part):
             raise InputError(f"{name}: expected images, got none")
     check_groups(parts)
+    return shared_images(parts)
 
 
 def _check_numbers(arms: str, seeds: int, precision: float | None) -> None:
@@ -245,9 +267,8 @@ def _pool_source(directory: Path, train: LabelledImages, test: LabelledImages) -
     )
 
 
-def _pictures(trials: Trials, arm: Arm) -> Pictures:
-    """Examples of what the chosen arm trained on, from the first seed."""
-    seed = trials.seeds[0]
+def _pictures(trials: Trials, arm: Arm, seed: int) -> Pictures:
+    """Examples of what the chosen arm trained on for that seed."""
     part = next(part for part in trials.study.parts(seed) if part.tested)
     assert arm.source is not None
     pool = load_pool(trials.study, arm.source, seed, part.name)
@@ -271,16 +292,18 @@ def _data(measured: _Measured, test: LabelledImages) -> dict[str, Any]:
 
 
 def _protocol(
-    measured: _Measured, precision: float | None, gain: Interval, favoured: bool
+    measured: _Measured,
+    precision: float | None,
+    gain: Interval,
+    seeds: list[int],
+    favoured: bool,
 ) -> dict[str, Any]:
     trials, study, tuning = measured.trials, measured.trials.study, measured.tuning
-    first = trials.seeds[0]
-    _, apart = plan_parts(study.train, study.validation, study.per_class, first)
-    pools = [arm.source for arm in measured.choices.arms if arm.source and arm.source.pool]
-    caveats = [f"{pools[0].name} is the same pool for all seeds"] if pools else []
+    _, apart = study.plan(seeds[0])
     return {
         "metric": trials.metric,
-        "seeds": list(range(first, first + len(gain.per_seed))),
+        "seeds": seeds,
+        "choice_seeds": trials.seeds,
         "per_class": study.per_class,
         "steps": tuning.steps,
         "batch_size": study.batch_size,
@@ -291,9 +314,9 @@ def _protocol(
         "search": measured.search,
         "precision": precision,
         "tuning": tuning.tried,
-        "caveats": caveats,
+        "caveats": _caveats(measured),
         "next_steps": next_steps(
-            measured.choices.chosen if favoured else None,
+            measured.choices.chosen if favoured and verdict(gain) != "hurts" else None,
             measured.choices.baseline,
             data=measured.name,
             steps=tuning.steps,
@@ -301,3 +324,20 @@ def _protocol(
         ),
         "versions": versions(),
     }
+
+
+def _caveats(measured: _Measured) -> list[str]:
+    """What a reader of these figures has to know beside them."""
+    sources = [arm.source for arm in measured.choices.arms if arm.source is not None]
+    pools = {source.name: source.pool for source in sources if source.pool is not None}
+    said = list(measured.shared)
+    for name, directory in pools.items():
+        said.append(f"{name} is the same pool for all seeds")
+        card = SamplePool(directory).manifest.get("generator") or {}
+        known = card.get("data", {}).get("fingerprint")
+        if known != measured.trials.study.train.fingerprint:
+            said.append(
+                f"what {name} was made from is not known to be these training images alone; "
+                "if its maker saw others, the gain is theirs, too"
+            )
+    return said

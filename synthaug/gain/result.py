@@ -19,6 +19,10 @@ class ArmResult:
 
     uses: what the arm trains with, in words: "synthetic" from a trained generator or a pool,
         "control" from a generator without training, "real" alone.
+    seeds: those that all lists here are of: the protocol's seeds for the arms that the result
+        names, its choice seeds for the others, or the first of them.
+    choice_scores: on the validation images in the protocol's metric, one for each choice seed that
+        it was trained on: what choices went by.
     gain: its paired gain over the baseline; None for the baseline itself.
     p_holm: p-value of that gain, corrected for all arms of the table.
     per_class: accuracy of each class, one list a seed; None where the test split has none of it.
@@ -28,10 +32,12 @@ class ArmResult:
     synthetic: bool
     uses: str
     description: str
+    seeds: list[int]
     accuracy: list[float]
     balanced_accuracy: list[float]
     validation_accuracy: list[float]
     validation_balanced_accuracy: list[float]
+    choice_scores: list[float]
     per_class: list[list[float | None]]
     seconds: list[float]
     gain: Interval | None = None
@@ -43,8 +49,8 @@ class Gain:
     """What synthetic images did to the accuracy on held-out data.
 
     data: name, classes, numbers of training, validation and test images, fingerprint.
-    protocol: metric, seeds, per_class, steps, batch_size, device, classifier, recipe, how the
-        validation images were set apart, versions, command, arms left out.
+    protocol: metric, seeds, choice_seeds, per_class, steps, batch_size, device, classifier, recipe,
+        how the validation images were set apart, versions, command, arms left out.
     arms: all arms, those without synthetic images first.
     baseline: the best arm without synthetic images; trained: the best with a trained generator or a
         pool; control: the best with a generator that needs no training; both None where none was
@@ -83,7 +89,7 @@ class Gain:
 
     def given_up(self, arm: ArmResult) -> bool:
         """Whether the arm was far behind on the first seeds and not trained on the others."""
-        return len(arm.accuracy) < len(self.scores(self.baseline))
+        return set(arm.seeds) < set(self.protocol["choice_seeds"])
 
     def to_json(self) -> dict[str, Any]:
         """The contract that users script against; see the reference."""
@@ -101,7 +107,12 @@ class Gain:
         """Read what `save` wrote; `InputError` if the file is not such a result."""
         value = read_json(Path(path))
         try:
-            arms = [ArmResult(**{**a, "gain": _interval(a["gain"])}) for a in value.pop("arms")]
+            protocol = value["protocol"]
+            arms = [
+                ArmResult(**{**_before_choice_seeds(a, protocol), "gain": _interval(a["gain"])})
+                for a in value.pop("arms")
+            ]
+            protocol.setdefault("choice_seeds", protocol["seeds"])
             over_control = _interval(value.pop("gain_over_control"))
             gain = Interval(**value.pop("gain"))
             # Until 0.3.0 the chosen one was the best that was trained.
@@ -126,6 +137,15 @@ class Gain:
             f"{gain.confidence:.0%} interval {span} from {seeds} paired seeds. "
             f"A true gain below {gain.smallest_detectable:.1f} points could have gone unseen."
         )
+
+
+def _before_choice_seeds(arm: dict[str, Any], protocol: dict[str, Any]) -> dict[str, Any]:
+    """Until 0.5.0 choices were made on the seeds that the gain was measured on."""
+    if "choice_seeds" in protocol:
+        return arm
+    scores = f"validation_{protocol['metric'].replace(' ', '_')}"
+    seeds = protocol["seeds"][: len(arm["accuracy"])]
+    return {**arm, "seeds": seeds, "choice_scores": arm[scores]}
 
 
 def _without_pictures(items: list[tuple[str, Any]]) -> dict[str, Any]:

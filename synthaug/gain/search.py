@@ -21,7 +21,6 @@ from synthaug.gain.arms import Arm
 from synthaug.gain.cells import Report, Study
 from synthaug.gain.choice import without_synthetic
 from synthaug.gain.mixes import recipe_of
-from synthaug.gain.parts import plan_parts
 from synthaug.gain.space import FAMILIES, FIRST, propose
 from synthaug.gain.statistics import clearly_better, paired_interval
 from synthaug.gain.trials import Trials, opened
@@ -95,7 +94,7 @@ def search_mix(
         began = time.monotonic()
         tuning = tune(trials, recipe, policy, steps)
         trials.steps = tuning.steps
-        real, _ = without_synthetic(trials, tuning.recipe, quick=False)
+        real, _ = without_synthetic(trials, tuning.recipe)
         baseline = trials.best(real)
         ready = time.monotonic()
         search = _Search(trials, optuna, baseline, _partners(trials, real), families, jobs, seed)
@@ -103,19 +102,20 @@ def search_mix(
         searched = time.monotonic()
         fresh = list(range(seed + seeds, seed + 2 * seeds))
         sure = None if best is None else _differences(trials, best, baseline, fresh)
-        recommended = sure is not None and clearly_better(sure)
+        image = trials.resolution(seed)
+        recommended = sure is not None and clearly_better(sure, resolution=image)
         told = {
             "data": name,
             "fingerprint": train.fingerprint,
             "per_class": per_class,
             "metric": trials.metric,
-            "validation": plan_parts(train, validation, per_class, seed)[1],
+            "validation": study.plan(seed)[1],
             "seeds": numbers,
             "baseline": baseline.name,
             "tried": search.table()[:SHOWN],
             "trials": search.counts(),
             "best": None if best is None else best.name,
-            "check": None if sure is None else vars(paired_interval(sure)),
+            "check": None if sure is None else vars(paired_interval(sure, resolution=image)),
             "check_seeds": fresh,
             "seconds": {
                 "without synthetic images": round(ready - began, 1),
@@ -151,8 +151,7 @@ def _differences(trials: Trials, arm: Arm, baseline: Arm, seeds: list[int]) -> l
     for each in (trials.teacher, baseline, arm):
         if each is not None:
             trials.train([each], "checking the best", seeds=seeds)
-    scores = trials.validation([arm, baseline], seeds=seeds)
-    return [100 * float(each) for each in scores[arm] - scores[baseline]]
+    return trials.differences(arm, baseline, seeds)
 
 
 class _Search:

@@ -12,6 +12,7 @@ from synthaug.errors import InputError
 
 Verdict = Literal["helps", "no evidence", "hurts"]
 POWER = 0.8
+SURE = 0.9  # of a two-sided interval whose lower end a recommendation clears: one-sided 5 %
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,19 @@ class Interval:
 
 
 def paired_interval(
-    differences: Sequence[float], *, confidence: float = 0.95, stage_one: int | None = None
+    differences: Sequence[float],
+    *,
+    confidence: float = 0.95,
+    stage_one: int | None = None,
+    resolution: float = 0.0,
 ) -> Interval:
     """Student's interval over paired differences: mean ± t(n - 1) s / sqrt(n).
 
     With `stage_one` = m, s and the degrees of freedom come from the first m differences alone,
     which keeps the confidence exact after `seeds_for_precision` (Stein 1945).
+
+    resolution: points that one image counts. Scores are whole numbers of images: two seeds with
+        one difference are no certainty, and s is never taken below what the rounding alone does.
 
     >>> interval = paired_interval([1.0, 2.0, 3.0])
     >>> round(interval.points, 2), round(interval.low, 2), round(interval.high, 2)
@@ -50,7 +58,7 @@ def paired_interval(
     first = len(values) if stage_one is None else stage_one
     if first < 2:
         raise InputError(f"seeds: expected at least 2 for an interval, got {first}")
-    spread = float(values[:first].std(ddof=1)) / math.sqrt(len(values))
+    spread = _scatter(values[:first], resolution) / math.sqrt(len(values))
     freedom = first - 1
     mean, half = float(values.mean()), _t(confidence, freedom) * spread
     detectable = half + float(stats.t.ppf(POWER, freedom)) * spread
@@ -65,8 +73,18 @@ def paired_interval(
     )
 
 
+def _scatter(values: np.ndarray, resolution: float) -> float:
+    """Standard deviation; at least that of the difference of two numbers that were rounded to
+    multiples of `resolution`."""
+    return max(float(values.std(ddof=1)), resolution / math.sqrt(6))
+
+
 def seeds_for_precision(
-    differences: Sequence[float], half_width: float, *, confidence: float = 0.95
+    differences: Sequence[float],
+    half_width: float,
+    *,
+    confidence: float = 0.95,
+    resolution: float = 0.0,
 ) -> int:
     """How many seeds in all make the interval's half width at most `half_width` points.
 
@@ -77,7 +95,7 @@ def seeds_for_precision(
     75
     """
     values = np.asarray(differences, dtype=float)
-    spread = float(values.std(ddof=1))
+    spread = _scatter(values, resolution)
     needed = (_t(confidence, len(values) - 1) * spread / half_width) ** 2
     return max(len(values), math.ceil(needed))
 
@@ -108,19 +126,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(round(value, 12)) for value in adjusted]
 
 
-def paired_p_value(differences: Sequence[float]) -> float:
-    """Two-sided p-value of a mean of zero; 1 where all differences are zero, 0 where they are all
-    the same other number."""
+def paired_p_value(differences: Sequence[float], *, resolution: float = 0.0) -> float:
+    """Two-sided p-value of a mean of zero; without a `resolution` (see `paired_interval`) 1 where
+    all differences are zero, 0 where they are all the same other number."""
     values = np.asarray(differences, dtype=float)
-    spread = values.std(ddof=1)
+    spread = _scatter(values, resolution)
     if spread == 0:
         return 1.0 if values[0] == 0 else 0.0
     t = values.mean() / (spread / math.sqrt(len(values)))
     return float(2 * stats.t.sf(abs(t), len(values) - 1))
 
 
-def clearly_better(differences: Sequence[float]) -> bool:
-    """Whether the mean exceeds zero by more than its standard error (the one-standard-error rule
-    of Breiman et al. 1984), which is what it takes to recommend the costlier of two arms."""
-    values = np.asarray(differences, dtype=float)
-    return bool(values.mean() > values.std(ddof=1) / math.sqrt(len(values)))
+def clearly_better(differences: Sequence[float], *, resolution: float = 0.0) -> bool:
+    """Whether the mean lies above zero at a one-sided level of 5 %, which is what it takes to
+    recommend the costlier of two ways. The differences must not have picked the one."""
+    return paired_interval(differences, confidence=SURE, resolution=resolution).low > 0

@@ -1,6 +1,8 @@
 """From scores to a `Gain`: intervals, the table of arms, and the protocol in full."""
 
 import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,37 +14,55 @@ from synthaug.gain.result import ArmResult
 from synthaug.gain.statistics import Interval, holm, paired_interval, paired_p_value
 from synthaug.gain.trials import Trials
 
-TestScores = dict[Arm, list[Scores]]
+
+@dataclass(frozen=True)
+class Tested:
+    """What the test images say.
+
+    metric: as of `Trials`. images: how many there are.
+    scores: of each arm, by seed.
+    """
+
+    metric: str
+    images: int
+    scores: dict[Arm, dict[int, Scores]]
+
+    def gain(
+        self, arm: Arm, other: Arm, seeds: Sequence[int], *, stage_one: int | None = None
+    ) -> Interval:
+        """The paired gain of `arm` over `other`, in percentage points of the metric."""
+        differences = self._points(arm, seeds) - self._points(other, seeds)
+        return paired_interval(list(differences), stage_one=stage_one, resolution=self.resolution)
+
+    @property
+    def resolution(self) -> float:
+        """Points that one image counts."""
+        return 100 / self.images
+
+    def _points(self, arm: Arm, seeds: Sequence[int]) -> np.ndarray:
+        scores = [self.scores[arm][seed] for seed in seeds]
+        balanced = self.metric == "balanced accuracy"
+        return 100 * np.array([s.balanced_accuracy if balanced else s.accuracy for s in scores])
 
 
-def points(trials: Trials, scores: list[Scores]) -> np.ndarray:
-    """Test accuracy in the protocol's metric, in percentage points, one a seed."""
-    balanced = trials.metric == "balanced accuracy"
-    return 100 * np.array([s.balanced_accuracy if balanced else s.accuracy for s in scores])
-
-
-def gain_of(
-    trials: Trials, scores: TestScores, arm: Arm, other: Arm, *, stage_one: int | None = None
-) -> Interval:
-    """The paired gain of `arm` over `other` on the test images."""
-    differences = points(trials, scores[arm]) - points(trials, scores[other])
-    return paired_interval(list(differences), stage_one=stage_one)
-
-
-def arm_table(trials: Trials, choices: Choices, scores: TestScores) -> list[ArmResult]:
-    """Every arm against the baseline, over the seeds that it shares with all that were not given
-    up."""
-    reference = points(trials, scores[choices.baseline])
-    counts = {arm: len(trials.seeds_of(arm)) for arm in choices.arms}
-    differences = {
-        arm: list(points(trials, scores[arm])[:count] - reference[:count])
-        for arm, count in counts.items()
+def arm_table(
+    trials: Trials, choices: Choices, tested: Tested, seeds: Sequence[int]
+) -> list[ArmResult]:
+    """Every arm against the baseline: those that matter over `seeds`, which choices did not see,
+    the others over those that they were trained on for choices."""
+    shown = {arm: trials.seeds_of(arm) for arm in choices.arms}
+    shown |= {arm: list(seeds) for arm in choices.finalists}
+    gains = {
+        arm: tested.gain(arm, choices.baseline, shown[arm])
+        for arm in choices.arms
         if arm != choices.baseline
     }
-    corrected = holm([paired_p_value(each) for each in differences.values()])
-    p_values = dict(zip(differences, corrected, strict=True))
+    corrected = holm(
+        [paired_p_value(gain.per_seed, resolution=tested.resolution) for gain in gains.values()]
+    )
+    p_values = dict(zip(gains, corrected, strict=True))
     return [
-        _arm_result(trials, arm, scores[arm], differences.get(arm), p_values.get(arm))
+        _arm_result(trials, arm, shown[arm], tested.scores[arm], gains.get(arm), p_values.get(arm))
         for arm in choices.arms
     ]
 
@@ -50,24 +70,27 @@ def arm_table(trials: Trials, choices: Choices, scores: TestScores) -> list[ArmR
 def _arm_result(
     trials: Trials,
     arm: Arm,
-    scores: list[Scores],
-    differences: list[float] | None,
+    seeds: list[int],
+    by_seed: dict[int, Scores],
+    gain: Interval | None,
     p_holm: float | None,
 ) -> ArmResult:
-    seeds = trials.seeds_of(arm)
+    scores = [by_seed[seed] for seed in seeds]
     held = [trials.held(arm, seed) for seed in seeds]
     return ArmResult(
         name=arm.name,
         synthetic=arm.source is not None,
         uses=arm.uses,
         description=arm.description,
+        seeds=seeds,
         accuracy=[each.accuracy for each in scores],
         balanced_accuracy=[each.balanced_accuracy for each in scores],
         validation_accuracy=[accuracy for accuracy, _ in held],
         validation_balanced_accuracy=[balanced for _, balanced in held],
+        choice_scores=[float(score) for score in trials.validation([arm])[arm]],
         per_class=[[float(v) if np.isfinite(v) else None for v in s.per_class] for s in scores],
         seconds=[round(trials.seconds(arm, seed), 2) for seed in seeds],
-        gain=None if differences is None else paired_interval(differences),
+        gain=gain,
         p_holm=p_holm,
     )
 

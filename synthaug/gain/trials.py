@@ -24,7 +24,8 @@ from synthaug.images import LabelledImages
 from synthaug.training import resolve_device
 
 RACE_SEEDS = 2
-REACH, ERRORS = 0.03, 2.0  # of validation score, and standard errors, that an arm may be behind
+ERRORS = 2.0  # standard errors that an arm may be behind the best
+TRAINING = 0.01  # standard deviation of an arm's score between trainings; two have no own estimate
 BALANCED_UP_TO = 1.5  # largest class over smallest; above it the metric is balanced accuracy
 
 
@@ -32,6 +33,7 @@ class Trials:
     """What has been trained so far, under one number of optimiser steps.
 
     metric: "accuracy" or "balanced accuracy", the one that choices and the gain go by.
+    seeds: those that choices are made on.
     teacher: the arm whose posterior is mixed into labels, once it is chosen.
     """
 
@@ -40,7 +42,7 @@ class Trials:
         self.steps = 0
         self.teacher: Arm | None = None
         self._runner = runner
-        self._given_up: set[Arm] = set()
+        self._given_up: dict[Arm, int] = {}  # after how many seeds
 
     def train(self, arms: Sequence[Arm], what: str, *, seeds: list[int] | None = None) -> None:
         """Train what is not trained yet; `what` is said to the user."""
@@ -56,15 +58,20 @@ class Trials:
 
     def held(self, arm: Arm, seed: int) -> tuple[float, float]:
         """Accuracy and balanced accuracy over the held images of all parts together."""
+        labels, right = self.answers(arm, seed)
+        recalls = [right[labels == label].mean() for label in np.unique(labels)]
+        return float(right.mean()), float(np.mean(recalls))
+
+    def answers(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """The labels of the held images of all parts together, int64 (V,), and whether the arm got
+        each right, bool (V,)."""
         truth, predicted = [], []
         for part, cell in zip(self.study.parts(seed), self.cells(arm, seed), strict=True):
             if part.held is not None:
                 truth.append(part.held.labels)
                 predicted.append(held_predictions(self.study, cell))
         labels = np.concatenate(truth)
-        right = np.concatenate(predicted) == labels
-        recalls = [right[labels == label].mean() for label in np.unique(labels)]
-        return float(right.mean()), float(np.mean(recalls))
+        return labels, np.concatenate(predicted) == labels
 
     def validation(
         self, arms: Sequence[Arm], *, seeds: list[int] | None = None
@@ -76,6 +83,11 @@ class Trials:
             for arm in arms
         }
 
+    def differences(self, arm: Arm, other: Arm, seeds: list[int]) -> list[float]:
+        """Points of `arm` over `other` on the held images, one a seed."""
+        scores = self.validation([arm, other], seeds=seeds)
+        return [100 * float(each) for each in scores[arm] - scores[other]]
+
     def best(self, arms: Sequence[Arm]) -> Arm:
         """The arm with the highest mean validation score among those that were not given up; the
         first of equals."""
@@ -84,35 +96,44 @@ class Trials:
         return max(entered, key=lambda arm: float(scores[arm].mean()))
 
     def race(self, arms: Sequence[Arm], what: str, *, beside: Sequence[Arm] = ()) -> None:
-        """Train the arms on the first seeds, and on the others those that are not far behind.
+        """Train the arms seed by seed, and leave out of the later seeds those that are far behind.
 
-        Far is more than three points and more than two standard errors below the best of them and
-        of those `beside`, on the held images of the first seeds: what is given up then is not the
-        best of all but by a rare chance, and its time is saved (racing, Maron and Moore 1994).
+        Far is more than two standard errors below the best of them and of those `beside`, on the
+        held images of the seeds so far: what is given up then is not the best of all but by a rare
+        chance, and its time is saved (racing, Maron and Moore 1994).
         """
-        first = self.seeds[:RACE_SEEDS]
-        self.train(arms, what, seeds=first)
-        scores = {
-            arm: float(each.mean())
-            for arm, each in self.validation([*arms, *beside], seeds=first).items()
-        }
-        best = max(scores.values())
-        margin = max(REACH, ERRORS * self._standard_error(best, first))
-        self._given_up |= {arm for arm in arms if scores[arm] < best - margin}
-        self.train([arm for arm in arms if arm not in self._given_up], what)
+        racing = list(arms)
+        others = [arm for arm in beside if arm not in self._given_up]
+        for count in range(RACE_SEEDS, len(self.seeds) + 1):
+            so_far = self.seeds[:count]
+            self.train(racing, what, seeds=so_far)
+            if count == len(self.seeds):
+                break
+            scores = self.validation([*racing, *others], seeds=so_far)
+            means = {arm: float(each.mean()) for arm, each in scores.items()}
+            best = max(means, key=lambda arm: means[arm])
+            for arm in list(racing):
+                if means[arm] < means[best] - ERRORS * self._standard_error(arm, best, so_far):
+                    self._given_up[arm] = count
+                    racing.remove(arm)
 
     def seeds_of(self, arm: Arm) -> list[int]:
-        """The seeds that the arm was trained on."""
-        return self.seeds[:RACE_SEEDS] if arm in self._given_up else self.seeds
+        """The seeds that the arm was trained on for choices."""
+        return self.seeds[: self._given_up.get(arm, len(self.seeds))]
 
-    def _standard_error(self, score: float, seeds: list[int]) -> float:
-        """Of the difference of two such scores, from the number of held images of each class; as
-        if they were independent, which is more than it is for arms of the same seeds."""
-        parts = [part for seed in seeds for part in self.study.parts(seed)]
-        counts = np.sum([part.held.counts for part in parts if part.held is not None], axis=0)
-        present = counts[counts > 0]
-        share = np.clip(score, 0.05, 0.95)
-        return float(np.sqrt(2 * share * (1 - share) * np.sum(1 / present)) / len(present))
+    def resolution(self, seed: int) -> float:
+        """Points that one held image counts."""
+        return 100 / sum(len(part.held) for part in self.study.parts(seed) if part.held is not None)
+
+    def _standard_error(self, arm: Arm, best: Arm, seeds: list[int]) -> float:
+        """Of the difference of two arms' scores: that of the held images, of which those count that
+        one of the two gets right and the other does not, and that of training again."""
+        pairs = [(self.answers(arm, seed), self.answers(best, seed)) for seed in seeds]
+        labels = np.concatenate([labels for (labels, _), _ in pairs])
+        disagreeing = np.concatenate([one != other for (_, one), (_, other) in pairs]).mean()
+        present = np.unique(labels, return_counts=True)[1]
+        of_images = disagreeing * np.sum(1 / present) / len(present) ** 2
+        return float(np.sqrt(of_images + 2 * TRAINING**2 / len(seeds)))
 
     def test(self, arm: Arm, seed: int, images: LabelledImages) -> Scores:
         """Score the arm's stored network on the test images."""

@@ -108,7 +108,7 @@ def test_fit_and_sample_follow_the_recipe(
         (("gain", "DATA", "--recipe", "RECIPE", "--generator", "gan"), "--generator: --recipe"),
         (("gain", "DATA", "--recipe", "RECIPE", "--arms", "full"), "--arms: --recipe"),
         (("gain", "DATA", "--recipe", "NONE"), "there is nothing to measure"),
-        (("gain", "DATA", "--recipe", "STRANGE"), "its partner is 'cutout'; expected one of"),
+        (("gain", "DATA", "--recipe", "STRANGE"), "partner: expected one of classical, "),
         (("gain", "DATA", "--recipe", "BARE"), "expected training.partner"),
         (("fit", "DATA", "--recipe", "NONE", "-o", "NEW"), "there is none to fit"),
         (("fit", "DATA", "--recipe", "RECIPE", "--steps", "3", "-o", "NEW"), "--steps: --recipe"),

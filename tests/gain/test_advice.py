@@ -1,12 +1,15 @@
 """The lines of Python that a run ends with do what was measured."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from synthaug import LabelledImages, SamplePool, Samples, SyntheticDataset, read_images
 from synthaug.classifiers import Recipe
 from synthaug.gain.advice import next_steps
-from synthaug.gain.arms import EXTRAPOLATE, Arm, Source, synthetic_arm, transfer_sources
+from synthaug.gain.arms import EXTRAPOLATE, LABELS, Arm, Source, synthetic_arm, transfer_sources
 from synthaug.generators import (
     Blend,
     Chain,
@@ -23,8 +26,7 @@ def test_the_generator_is_made_with_the_settings_that_were_measured() -> None:
     source = transfer_sources(TransferVAE(steps=400, donors="within"))[0]
     arm = synthetic_arm(source, partner, 0.25, "hard")
     lines = next_steps(arm, partner, data="data", steps=10, batch_size=8)
-    assert "TransferVAE(steps=400, donors='any').fit(read_images('data'))" in lines
-    assert "ratio=0.25" in lines
+    assert "MixRecipe(TransferVAE(steps=400, donors='any'), ratio=0.25)" in lines
 
 
 @pytest.mark.parametrize(
@@ -47,9 +49,43 @@ def test_the_lines_run_and_make_the_same_generator(source: Source, expected: Gen
     arm = synthetic_arm(source, partner, 0.25, "hard")
     lines = next_steps(arm, partner, data="data", steps=10, batch_size=8)
     made: dict[str, Any] = {}
-    exec(lines[: lines.index(".fit(")], made)
-    assert made["generator"] == expected
-    assert made["generator"].settings == expected.settings
+    exec(lines[: lines.index("# in place")], made)
+    assert made["recipe"].generator == expected
+    assert made["recipe"].generator.settings == expected.settings
+
+
+def test_the_lines_mix_as_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Filters and mixed labels too, whose teacher is the best classifier without them."""
+    monkeypatch.chdir(tmp_path)
+    partner = Arm("mixup", Recipe(mix="mixup"))
+    source = Source("swap", StyleSwap(), filters={"distance": 0.9})
+    arm = synthetic_arm(source, partner, 0.25, "mixed")
+    lines = next_steps(arm, partner, data="digits", steps=2, batch_size=8)
+    real = read_images("digits").subset(np.arange(60))
+    made: dict[str, Any] = {"your_dataset": SyntheticDataset(stored(tmp_path / "real", real))}
+    exec(lines, made)
+    mixed = made["dataset"]
+    assert (mixed.ratio, mixed.labels) == (0.25, "mixed")
+    assert mixed.pool.manifest["filters"] == ["DistanceFilter"]
+    assert mixed.pool.samples.soft_labels is not None
+
+
+def stored(directory: Path, data: LabelledImages) -> SamplePool:
+    return SamplePool.from_samples(directory, Samples(data.images, data.labels), data.classes)
+
+
+def test_a_pool_that_was_measured_is_the_one_that_is_used(tmp_path: Path) -> None:
+    data = read_images("digits").subset(np.arange(60))
+    pool = stored(tmp_path / "pool", data)
+    source = Source("pool", pool=pool.directory, fingerprint="f")
+    partner = Arm("classical", Recipe())
+    for labels in LABELS:
+        arm = synthetic_arm(source, partner, 0.5, labels)
+        lines = next_steps(arm, partner, data="digits", steps=2, batch_size=8)
+        made: dict[str, Any] = {"your_dataset": SyntheticDataset(pool)}
+        exec(lines, made)
+        assert (made["dataset"].ratio, len(made["dataset"].pool)) == (0.5, 60)
+        assert ("half one-hot" in lines) == (labels == "mixed")
 
 
 def test_the_best_recipe_without_synthetic_images_is_written_in_full() -> None:

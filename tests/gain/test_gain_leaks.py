@@ -6,7 +6,7 @@ from PIL import Image
 
 from synthaug import LabelledImages, RandomField, Samples, StyleSwap, TransferVAE, read_images
 from synthaug.errors import InputError
-from synthaug.gain.leaks import refuse_copies
+from synthaug.gain.leaks import refuse_copies, shared_images
 from synthaug.reading import draw_subset
 
 
@@ -72,3 +72,23 @@ def test_what_generators_make_of_training_images_is_no_leak(
 ) -> None:
     train, test = digits
     refuse_copies(generator.fit(train, device="cpu").sample(30), train, test)
+
+
+def test_images_that_splits_share_are_told_and_many_refused(
+    digits: tuple[LabelledImages, LabelledImages],
+) -> None:
+    train, test = digits
+    apart = {"training": train, "test": test}
+    assert shared_images(apart) == []
+
+    def beside(count: int) -> LabelledImages:
+        """The test images, with the first of the training images in the places of the last."""
+        images = np.concatenate([test.images[: len(test) - count], train.images[:count]])
+        return LabelledImages(images, test.labels, test.classes)
+
+    few = shared_images({"training": train, "test": beside(3)})
+    assert few == ["3 of the 300 test images are among the training images, too"]
+    with pytest.raises(InputError, match=r"4 of the 300 .* \(test image 296 is training image 0\)"):
+        shared_images({"training": train, "test": beside(4)})
+    with pytest.raises(InputError, match="300 of the 300 test images are among the validation"):
+        shared_images({"training": train, "validation": test, "test": test})

@@ -35,8 +35,8 @@ def assert_sound(parts: list[Part]) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.lists(st.integers(2, 40), min_size=2, max_size=4),
-    st.one_of(st.none(), st.integers(2, 12)),
+    st.lists(st.integers(3, 40), min_size=2, max_size=4),
+    st.one_of(st.none(), st.integers(3, 12)),
     st.integers(0, 5),
 )
 def test_no_choice_is_made_on_an_image_that_was_trained_on(
@@ -137,6 +137,24 @@ def test_given_validation_images_are_used_as_they_are() -> None:
     assert parts[0].held is other
 
 
-def test_a_class_of_one_image_is_an_error() -> None:
-    with pytest.raises(InputError, match="'class 1': expected at least 2 training images, got 1"):
-        plan_parts(numbered([20, 1]), None, None, 0)
+def test_beside_a_pool_all_images_are_trained_on_before_the_test() -> None:
+    """Whoever made the pool may have seen all of them."""
+    data = numbered([50, 20])
+    (choosing, testing), text = plan_parts(data, None, None, 0, pooled=True)
+    (usual,), _ = plan_parts(data, None, None, 0)
+    assert choosing.held is not None and usual.held is not None
+    assert (ids(choosing.train), ids(choosing.held)) == (ids(usual.train), ids(usual.held))
+    assert (choosing.tested, testing.tested, testing.held) == (False, True, None)
+    assert testing.train is data
+    assert choosing.name != usual.name  # cells are known by it
+    assert "held out" in text
+    other = numbered([3, 3])
+    (part,), _ = plan_parts(data, other, None, 0, pooled=True)
+    assert part.train is data
+
+
+@pytest.mark.parametrize("few", [1, 2])
+def test_a_class_that_leaves_a_generator_nothing_is_an_error(few: int) -> None:
+    message = f"'class 1': expected at least 3 training images, .* got {few}"
+    with pytest.raises(InputError, match=message):
+        plan_parts(numbered([20, few]), None, None, 0)

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 import synthaug.gain.trials as trials_module
-from synthaug import LabelledImages, Recipe, StyleSwap, measure_gain, read_images
+from synthaug import Recipe, StyleSwap, measure_gain, read_images
 from synthaug.cli.output import show_gain
 from synthaug.gain import Source
 from synthaug.gain.arms import Arm
@@ -24,48 +24,65 @@ ARMS = {name: Arm(name, Recipe()) for name in ("best", "near", "far", "other")}
 
 
 class Raced(Trials):
-    """Trials with scores that are given, one for each arm and seed."""
+    """Trials with scores that are given, one for each arm and seed; who gets fewer images right,
+    gets none right that the others do not."""
 
     def __init__(self, scores: dict[str, Sequence[float]], held: list[int]) -> None:
-        labels = np.repeat(np.arange(len(held)), held)
-        images = np.zeros((len(labels), 1, 8, 8), np.uint8)
-        part = SimpleNamespace(held=LabelledImages(images, labels, list("abcdef"[: len(held)])))
-        study: Any = SimpleNamespace(parts=lambda seed: [part])
+        study: Any = SimpleNamespace()
         runner: Any = None
         super().__init__(study, runner, "accuracy", list(range(5)))
         self.trained: dict[str, set[int]] = {}
-        self._made = scores
+        self._made, self._held = scores, held
 
     def train(self, arms: Sequence[Arm], what: str, *, seeds: list[int] | None = None) -> None:
         for arm in arms:
             self.trained.setdefault(arm.name, set()).update(seeds or self.seeds)
 
-    def held(self, arm: Arm, seed: int) -> tuple[float, float]:
+    def answers(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray]:
         assert seed in self.trained[arm.name]
-        return self._made[arm.name][seed], 0.0
+        score = self._made[arm.name][seed]
+        right = [np.arange(count) < round(score * count) for count in self._held]
+        return np.repeat(np.arange(len(self._held)), self._held), np.concatenate(right)
 
 
 def test_those_far_behind_keep_to_the_first_seeds() -> None:
-    scores = {"best": [0.8, 0.8, 0.5, 0.5, 0.5], "near": [0.77] * 5, "far": [0.7] * 2 + [1.0] * 3}
+    scores = {
+        "best": [0.8, 0.8, 0.5, 0.5, 0.5],
+        "near": [0.79] * 5,
+        "far": [0.7] * 2 + [1.0] * 3,
+    }
     raced = Raced(scores, [2000, 2000])
     raced.race([ARMS[name] for name in scores], "racing")
-    assert raced.trained == {"best": set(range(5)), "near": set(range(5)), "far": {0, 1}}
+    # What was ahead on two seeds is far behind on three.
+    assert raced.trained == {"best": {0, 1, 2}, "near": set(range(5)), "far": {0, 1}}
     assert raced.seeds_of(ARMS["far"]) == [0, 1]
+    assert raced.seeds_of(ARMS["best"]) == [0, 1, 2]
     assert raced.best([ARMS[name] for name in scores]) is ARMS["near"]
     assert len(raced.validation([ARMS["far"]])[ARMS["far"]]) == 2
 
 
-@pytest.mark.parametrize("score", [0.8, 0.5])
-def test_few_held_images_give_nobody_up_for_chance(score: float) -> None:
-    """Two standard errors of the difference of two independent shares."""
-    held = 30
-    error = np.sqrt(2 * score * (1 - score) / (2 * 2 * held))  # two classes, two seeds
-    inside, outside = score - 1.9 * error, score - 2.1 * error
-    assert 1.9 * error > 0.03
-    raced = Raced({"best": [score] * 5, "near": [inside] * 5, "far": [outside] * 5}, [held, held])
-    raced.race([ARMS["best"], ARMS["near"], ARMS["far"]], "racing")
-    assert len(raced.trained["near"]) == 5
-    assert len(raced.trained["far"]) == 2
+@pytest.mark.parametrize("held", [[100, 100], [40, 400], [5000, 5000, 5000]])
+@pytest.mark.parametrize("seeds", [2, 4])
+def test_far_is_two_standard_errors_of_images_and_of_training(held: list[int], seeds: int) -> None:
+    """Recomputed one image at a time: classes count alike, and only images that one of the two gets
+    right; a training scatters by one point."""
+    rng = np.random.default_rng(seeds)
+    score = {"best": 0.8, "other": 0.76}
+    raced = Raced({name: [value] * 5 for name, value in score.items()}, held)
+    drawn = {
+        (name, seed): rng.random(sum(held)) < value
+        for name, value in score.items()
+        for seed in range(seeds)
+    }
+    labels = np.repeat(np.arange(len(held)), held)
+    raced.answers = lambda arm, seed: (labels, drawn[arm.name, seed])  # type: ignore[method-assign]
+    differ = np.mean([drawn["best", seed] != drawn["other", seed] for seed in range(seeds)])
+    variance = sum(
+        differ / (len(held) * count * seeds) ** 2 for count in held for _ in range(count * seeds)
+    )
+    expected = np.sqrt(variance + 2 * 0.01**2 / seeds)
+    found = raced._standard_error(ARMS["other"], ARMS["best"], list(range(seeds)))
+    assert found == pytest.approx(expected)
 
 
 def test_an_arm_is_raced_beside_those_before_it() -> None:
@@ -78,7 +95,6 @@ def test_an_arm_is_raced_beside_those_before_it() -> None:
 def test_a_result_says_on_how_few_seeds_an_arm_was_given_up(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(trials_module, "REACH", 0.0)
     monkeypatch.setattr(trials_module, "ERRORS", 0.0)
     data = read_images("digits", image_size=8)
     gain = measure_gain(
@@ -95,17 +111,20 @@ def test_a_result_says_on_how_few_seeds_an_arm_was_given_up(
         cache=tmp_path / "cells",
         keep=True,
     )
-    lengths = {arm.name: len(arm.accuracy) for arm in gain.arms}
-    assert lengths[gain.baseline] == lengths[gain.chosen["arm"]] == 3
+    lengths = {arm.name: len(arm.choice_scores) for arm in gain.arms}
+    best = {gain.baseline, gain.control, gain.chosen["arm"]}
+    assert {lengths[str(name)] for name in best} == {3}
     short = [name for name, length in lengths.items() if length == 2]
     assert short
     last = [path.name for path in tmp_path.glob("cells/*/cells/*-seed2-*")]
     assert len(last) == len(set(lengths) - set(short))  # what was given up is not trained after all
     for arm in gain.arms:
-        assert len(arm.seconds) == len(arm.validation_accuracy) == len(arm.per_class)
-        baseline = np.array(gain.arm(gain.baseline).accuracy)[: len(arm.accuracy)]
+        assert arm.seeds == ([3, 4, 5] if arm.name in best else list(range(lengths[arm.name])))
+        lists = (arm.accuracy, arm.seconds, arm.validation_accuracy, arm.per_class)
+        assert {len(each) for each in lists} == {len(arm.seeds)}
+        assert (arm.gain is None) == (arm.name == gain.baseline)
         if arm.gain is not None:
-            assert arm.gain.per_seed == pytest.approx(list(100 * (arm.accuracy - baseline)))
+            assert len(arm.gain.per_seed) == len(arm.seeds)
     file = io.StringIO()
     show_gain(gain, Console(file=file, width=200))
     assert f"{short[0]} (2 seeds)" in file.getvalue()

@@ -32,7 +32,8 @@ class Made:
     """Trials whose scores are made up."""
 
     def __init__(self, score: Score, directory: Path, train: LabelledImages) -> None:
-        self.study = SimpleNamespace(directory=directory, train=train)
+        plan = ([], "ten of the images")
+        self.study = SimpleNamespace(directory=directory, train=train, plan=lambda _: plan)
         self.metric, self.steps, self.teacher = "accuracy", 0, REAL[0]
         self.seeds: list[int] = []
         self.trained: list[tuple[str, int]] = []
@@ -48,6 +49,12 @@ class Made:
         self, arms: Sequence[Arm], *, seeds: list[int] | None = None
     ) -> dict[Arm, np.ndarray]:
         return {arm: np.array([self._score(arm, s) for s in seeds or self.seeds]) for arm in arms}
+
+    def differences(self, arm: Arm, other: Arm, seeds: list[int]) -> list[float]:
+        return [100 * (self._score(arm, seed) - self._score(other, seed)) for seed in seeds]
+
+    def resolution(self, seed: int) -> float:
+        return 0.1
 
     def best(self, arms: Sequence[Arm]) -> Arm:
         return max(arms, key=lambda arm: float(self.validation([arm])[arm].mean()))

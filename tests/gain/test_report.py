@@ -47,6 +47,8 @@ def make_arm(name: str, uses: str, level: float, classes: int, seeds: int) -> Ar
         synthetic=uses != "real",
         uses=uses,
         description=f"made up for a test: {uses}",
+        seeds=list(range(seeds)),
+        choice_scores=accuracy,
         accuracy=accuracy,
         balanced_accuracy=[value - 0.01 for value in accuracy],
         validation_accuracy=accuracy,
@@ -80,6 +82,7 @@ def make_gain(
         protocol={
             "metric": "accuracy",
             "seeds": list(range(seeds)),
+            "choice_seeds": list(range(seeds)),
             "per_class": 10,
             "recipe": {"optimizer": "adamw", "rates": [0.1, 0.01], "nested": {"deep": True}},
             "validation": "a fifth of the made-up training images",

@@ -33,13 +33,16 @@ def class_changes(gain: Gain, names: Sequence[str]) -> list[Change]:
     """The classes by change, largest loss last; those without test images are left out."""
     before = 100 * np.array(gain.arm(gain.baseline).per_class, dtype=float)
     after = 100 * np.array(gain.arm(gain.chosen["arm"]).per_class, dtype=float)
+    image = 100 * len(names) / gain.data["test"]  # points that one of a class counts, about
     changes = [
         Change(
             name=name,
             before=float(before[:, k].mean()),
             after=float(after[:, k].mean()),
             interval=paired_interval(
-                (after - before)[:, k].tolist(), confidence=gain.gain.confidence
+                (after - before)[:, k].tolist(),
+                confidence=gain.gain.confidence,
+                resolution=image,
             ),
         )
         for k, name in enumerate(names)

@@ -1,0 +1,26 @@
+import pytest
+
+from synthaug import InputError, Recipe
+from synthaug.gain.arms import distilled_arm, real_arm, real_arms, smoothed_arm
+
+BASE = Recipe(policy="shift-flip", weight_decay=5e-3)
+
+
+def test_an_arm_without_synthetic_images_is_made_again_from_its_name() -> None:
+    plain = real_arms(BASE, balanced=False)
+    smoothed = [smoothed_arm(arm) for arm in plain]
+    arms = [*plain, *smoothed, *map(distilled_arm, plain + smoothed)]
+    assert len({arm.name for arm in arms}) == len(arms) == 4 * len(plain)
+    for arm in arms:
+        assert real_arm(arm.name, BASE) == arm
+    with pytest.raises(InputError, match="partner: expected one of classical, .*, got 'cutout'"):
+        real_arm("cutout", BASE)
+
+
+def test_only_uneven_classes_have_arms_against_that() -> None:
+    even, uneven = real_arms(BASE, balanced=True), real_arms(BASE, balanced=False)
+    assert {arm.name for arm in uneven} - {arm.name for arm in even} == {
+        "oversampled",
+        "logit-adjusted",
+    }
+    assert smoothed_arm(even[0]).recipe.label_smoothing > 0 == even[0].recipe.label_smoothing
