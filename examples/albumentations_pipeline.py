@@ -1,6 +1,7 @@
 """An albumentations pipeline, in which a synthetic image takes the place of a real one.
 
-    synthaug fit DATA/train -o generator && synthaug sample generator --per-class 200 -o pool
+    synthaug fit DATA/train --mode rgb -o generator
+    synthaug sample generator --per-class 200 -o pool
     python examples/albumentations_pipeline.py DATA pool
 
 The lines marked with a plus were added; the one after a minus stood there before. MixSynthetic

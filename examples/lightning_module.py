@@ -1,6 +1,7 @@
 """A Lightning DataModule whose training images are mixed.
 
-    synthaug fit DATA/train -o generator && synthaug sample generator --per-class 200 -o pool
+    synthaug fit DATA/train --mode rgb -o generator
+    synthaug sample generator --per-class 200 -o pool
     python examples/lightning_module.py DATA pool
 
 The two lines marked with a plus are all that was changed.

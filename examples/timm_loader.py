@@ -1,6 +1,7 @@
 """timm's loader, RandAugment and Mixup.
 
-    synthaug fit DATA/train -o generator && synthaug sample generator --per-class 200 -o pool
+    synthaug fit DATA/train --mode rgb -o generator
+    synthaug sample generator --per-class 200 -o pool
     python examples/timm_loader.py DATA pool
 
 timm sets the Dataset's transform itself, and real and synthetic images go through it alike. The

@@ -1,6 +1,7 @@
 """Traffic signs: many classes of uneven size, CutMix, and as many synthetic signs in each batch.
 
-    synthaug fit DATA/train -o generator && synthaug sample generator --per-class 200 -o pool
+    synthaug fit DATA/train --mode rgb -o generator
+    synthaug sample generator --per-class 200 -o pool
     python examples/traffic_signs.py DATA pool
 
 No flips: they turn one sign into another. The three lines marked with a plus are all that was

@@ -63,7 +63,7 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
         interpolation: int = cv2.INTER_LINEAR,
     ) -> None:
         super().__init__(p=p)
-        self._pool = pool if isinstance(pool, SamplePool) else SamplePool(pool)
+        self._pool = SamplePool.of(pool)
         self.pool = str(self._pool.directory)  # under the argument's name, for A.to_dict
         self.label_key, self.interpolation = label_key, interpolation
         samples = self._pool.samples

@@ -189,6 +189,20 @@ def test_loss_that_is_no_number(value):
         run(module=module, loss=loss)
 
 
+def test_weights_that_are_no_numbers():
+    """On a GPU a loss is read now and then only, so that its last ones may not have been."""
+    module = nn.Linear(4, 1, bias=False)
+
+    class Broken(torch.optim.SGD):
+        def step(self, closure=None):
+            with torch.no_grad():
+                module.weight.fill_(float("nan"))
+
+    phase = Phase("it", Broken(module.parameters(), lr=1.0), lambda x: module(x).sum())
+    with pytest.raises(TrainingError, match="ended with weights that are not finite"):
+        optimize(module, [phase], lambda _: torch.ones(1, 4), Schedule(1), Run(0, CPU))
+
+
 @pytest.mark.parametrize("device", ["abacus", "cuda:x", ""])
 def test_unknown_device(device):
     with pytest.raises(InputError, match="device: expected auto, cpu, cuda or cuda:N"):

@@ -26,9 +26,10 @@ INTRODUCTION = """\
 # Results
 
 Each gain is over the best arm without synthetic images, on test images that were opened after
-every choice, over paired seeds, at equal optimiser steps; intervals are 95 %. The baselines were
-tuned first (see [measuring](measuring.md)). Written by `python benchmarks/accuracy/page.py` from
-the files in `benchmarks/accuracy/results/`, which hold every figure, the tuning and the seeds.
+every choice, over paired seeds that no choice was made on, at equal optimiser steps; intervals are
+95 %. The baselines were tuned first (see [measuring](measuring.md)). Written by
+`python benchmarks/accuracy/page.py` from the files in `benchmarks/accuracy/results/`, which hold
+every figure, the tuning and the seeds.
 
 ![The gain on each set, with its interval](images/gains.png)
 
@@ -36,8 +37,8 @@ the files in `benchmarks/accuracy/results/`, which hold every figure, the tuning
 
 """
 TUNED_SHORT = """
-\\* measured before version 0.5.0, whose baselines are stronger where training is long; to be
-measured again.
+\\* measured before version 0.5.0, whose baselines are stronger where training is long, and whose
+gains are measured on seeds that no choice was made on; to be measured again.
 """
 WORTH = RESULTS / "worth"
 WORTH_HEAD = """\
@@ -136,7 +137,8 @@ def summary(results: list[Gain], *, linked: bool) -> str:
 
 
 def tuned_short(gain: Gain) -> bool:
-    """Whether the baseline's recipe was settled at 600 steps, before version 0.5.0."""
+    """Whether the baseline's recipe was settled at 600 steps, and the gain measured on the seeds
+    that choices were made on, before version 0.5.0."""
     return tuple(map(int, gain.synthaug.split("."))) < (0, 5, 0)
 
 

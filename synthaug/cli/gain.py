@@ -21,6 +21,7 @@ from synthaug.cli.measuring import (
     Keep,
     Policy,
     Steps,
+    Test,
     jobs_on,
 )
 from synthaug.cli.options import (
@@ -35,10 +36,10 @@ from synthaug.cli.options import (
     Seed,
     check_device,
     check_directory,
-    check_file,
+    check_json,
 )
-from synthaug.cli.output import errors, progress, results, show_gain
-from synthaug.cli.splits import read_splits
+from synthaug.cli.output import RESULT, errors, progress, results, show_gain
+from synthaug.cli.splits import Splits, read_splits
 from synthaug.errors import InputError
 from synthaug.gain import Gain, Source, measure_gain
 from synthaug.gain.arms import transfer_sources
@@ -46,8 +47,9 @@ from synthaug.gain.choice import Search
 from synthaug.gain.report import write_report
 from synthaug.generators import TransferVAE
 from synthaug.mixing import MixRecipe
+from synthaug.pool import SamplePool
 
-# Few enough steps and arms for about a minute on two cores. Recipe and steps were settled on the
+# Few enough steps and arms for about two minutes on two cores. Recipe and steps were settled on the
 # training split of the digits: more steps add less than half a point.
 DEMO_IMAGES, DEMO_STEPS, DEMO_BATCH, DEMO_FIT = 5, 200, 32, 400
 DEMO_RECIPE = Recipe(policy="rotate-scale", weight_decay=5e-3)
@@ -66,10 +68,7 @@ def gain(
             metavar="DATA", help=f"Labelled images: {DATA_FORMS}. Without it: a demonstration."
         ),
     ] = None,
-    test: Annotated[
-        str | None,
-        typer.Option(metavar="DATA", help="Test images, where DATA has none or others."),
-    ] = None,
+    test: Test = None,
     per_class: PerClass = None,
     seeds: Annotated[
         int,
@@ -99,8 +98,8 @@ def gain(
         Path | None,
         typer.Option(
             metavar="POOL",
-            help="Measure these images too; alone unless --generator is given. Not with "
-            "--per-class.",
+            help="Measure these images too; alone unless --generator is given. They leave no "
+            "room for --per-class.",
         ),
     ] = None,
     recipe: Annotated[
@@ -138,19 +137,25 @@ def gain(
     """Measure whether synthetic images help a classifier, and by how much.
 
     The gain is in percentage points of accuracy on held-out images, over the
-    best training without synthetic images. Without DATA it runs for about a
-    minute on scikit-learn's digits.
+    best training without synthetic images. Without DATA it runs for about two
+    minutes on scikit-learn's digits.
     """
     demo = data is None
     study = cache.expanduser()
     training = _training(policy, demo)
     mix = _mix(recipe, generator, pool, arms)
     check_device(device)
-    check_file("--json", json)
+    check_json("--json", json)
     check_directory("--report", report)
     check_directory("--cache", study)
     sources = _sources(generator, pool)
-    splits = read_splits(data or "digits", test, image_size, mode, on_error)
+    if pool is not None and per_class is not None:
+        raise InputError(
+            "--per-class: what made the pool may know more images than a subset that is drawn anew "
+            "for each seed; give the images that it was made from as DATA, without --per-class"
+        )
+    splits = read_splits(data or "digits", test, image_size, mode, on_error, quiet=quiet)
+    _check_origin(pool, splits)
     if demo and not quiet:
         errors.print(DEMO_NOTE)
     with progress(quiet, growing=True) as update:
@@ -180,6 +185,9 @@ def gain(
         )
     if splits.set_apart:
         result.protocol["caveats"].append(splits.set_apart)
+    result.protocol["next_steps"] = _as_read(
+        result.protocol["next_steps"], data, image_size=image_size, mode=mode, on_error=on_error
+    )
     result.protocol["command"] = shlex.join(["synthaug", *(context.obj or sys.argv[1:])])
     _write(result, json, report)
     if not quiet:
@@ -200,6 +208,25 @@ def _mix(
     return MixRecipe.load(recipe)
 
 
+def _check_origin(pool: Path | None, splits: Splits) -> None:
+    """Raise `InputError` for a pool that was made from the test images, too."""
+    if pool is None or not splits.whole:
+        return
+    card = SamplePool(pool).manifest.get("generator") or {}
+    if card.get("data", {}).get("fingerprint") == splits.whole:
+        raise InputError(
+            f"--pool {pool}: made from all of DATA, and {splits.set_apart}; put test images in "
+            "DATA/test and the others in DATA/train, or give --test, and make the pool again"
+        )
+
+
+def _as_read(lines: str, data: str | None, **options: object) -> str:
+    """The lines, with what changes how the data are read."""
+    given = {name: value for name, value in options.items() if value not in (None, "raise")}
+    more = "".join(f", {name}={value!r}" for name, value in given.items())
+    return lines.replace(f"read_images({data!r})", f"read_images({data!r}{more})")
+
+
 def _training(policy: str | None, demo: bool) -> Recipe | None:
     """The fixed recipe of the demonstration; None where it is tuned."""
     if policy is not None and policy not in POLICIES:
@@ -213,7 +240,7 @@ def _write(result: Gain, json: Path | None, report: Path | None) -> None:
     if json is not None:
         result.save(json)
     if report is not None:
-        result.save(report / "result.json")
+        result.save(report / RESULT)
         write_report(result, result.pictures, report / "report.html")
 
 

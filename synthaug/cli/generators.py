@@ -20,6 +20,7 @@ from synthaug.cli.options import (
     check_device,
     check_directory,
     check_file,
+    check_json,
     check_output,
     read,
 )
@@ -194,7 +195,7 @@ def fit(
         raise InputError(f"--profile: expected a run of at least {LAST_TRACED} steps")
     check_device(device)
     check_output(output, GENERATOR)
-    check_file("--json", json)
+    check_json("--json", json)
     check_file("--profile", profile)
     check_directory("--log", log)
     images = read(data, image_size, mode, on_error)
@@ -255,7 +256,7 @@ def sample(
     """Sample a pool of synthetic images from a fitted generator."""
     check_device(device)
     check_output(output, POOL)
-    check_file("--json", json)
+    check_json("--json", json)
     pool = SamplePool.create(output, load_generator(generator, device=device), per_class, seed=seed)
     finish(describe(pool), pool.manifest, json, quiet)
 
@@ -266,7 +267,7 @@ def inspect(
     quiet: Quiet = False,
 ) -> None:
     """Show the card of a generator or pool: what made it, from what, with which settings."""
-    check_file("--json", json)
+    check_json("--json", json)
     card = _card(directory)
     if not quiet:
         show_card(card, results())

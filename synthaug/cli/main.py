@@ -9,21 +9,23 @@ from rich.markup import escape
 
 from synthaug.cli.gain import gain
 from synthaug.cli.generators import fit, inspect, sample
-from synthaug.cli.output import errors
+from synthaug.cli.output import errors, results
 from synthaug.cli.pools import export, import_images
 from synthaug.cli.report import report
 from synthaug.cli.tune import tune
 from synthaug.errors import InputError
+from synthaug.versions import versions
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 DEBUG = "--debug"
+GOING_ON = ("gain", "tune", "fit")
 
 app = typer.Typer(
     name="synthaug",
     help="Synthetic images for small image-classification sets, and an honest measure of whether "
     "they help.",
     epilog="synthaug COMMAND --help explains a command. Exit status: 0 done, 1 failed, 2 wrong "
-    "usage or bad input, 130 interrupted.",
+    "usage or bad input, 130 interrupted. --version shows the version.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -51,6 +53,9 @@ def run(arguments: list[str] | None = None) -> None:
 
 
 def _run(words: list[str], *, debug: bool) -> int:
+    if words == ["--version"]:
+        results().print(versions()["synthaug"])
+        return DONE
     if not words:
         app(["--help"], prog_name="synthaug", standalone_mode=False)
         return WRONG
@@ -65,8 +70,8 @@ def _run(words: list[str], *, debug: bool) -> int:
         message, status = _explain(error)
         errors.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
     if status == INTERRUPTED:
-        note = "interrupted; started again, gain, tune and fit go on from where they were"
-        errors.print(note, soft_wrap=True)
+        goes_on = words[0] in GOING_ON
+        errors.print("interrupted" + "; started again, it goes on from what it saved" * goes_on)
     return int(status)
 
 

@@ -12,6 +12,10 @@ from synthaug.training import resolve_device
 BATCH = 64
 CACHE = Path("~/.cache/synthaug/gain")
 
+Test = Annotated[
+    str | None,
+    typer.Option(metavar="DATA", help="Test images, where DATA has none or others."),
+]
 ClassifierName = Annotated[
     str,
     typer.Option(metavar="NAME", help='"resnet" (small, from random weights) or "timm:NAME".'),

@@ -1,6 +1,7 @@
 """Options that several commands share, each explained once, and what can be checked of them before
 any work begins."""
 
+import json
 import tempfile
 import warnings
 from enum import StrEnum
@@ -12,9 +13,11 @@ import typer
 from synthaug.errors import InputError
 from synthaug.files import check_replaceable
 from synthaug.images import LabelledImages
+from synthaug.mixing.mix_recipe import KIND as RECIPE
 from synthaug.reading import read_images
 from synthaug.training import resolve_device
 
+OURS = {"synthaug", "versions", "output"}  # what the JSON of some command holds
 DATA_FORMS = (
     'a folder of class folders, an .npz, a .csv (path,label[,split][,group]), "digits", '
     '"torchvision:NAME" or "medmnist:NAME"'
@@ -85,6 +88,31 @@ def check_file(option: str, path: Path | None) -> None:
     if path.is_dir():
         raise InputError(f"{option} {path}: expected a file to write, this is a directory")
     _check_parent(option, path, path.parent)
+
+
+def check_json(option: str, path: Path | None) -> None:
+    """Raise `InputError` unless JSON can be written at `path`; a file that is there is replaced
+    only if it is JSON that was written here, and no recipe, which took long to find."""
+    check_file(option, path)
+    if path is None or not path.exists():
+        return
+    try:
+        known = json.loads(path.read_bytes())
+    except ValueError:
+        known = None
+    if not isinstance(known, dict) or not OURS & set(known) or known.get("kind") == RECIPE:
+        raise InputError(
+            f"{option} {path}: is there already, and is no earlier result; name another file, or "
+            "remove it"
+        )
+
+
+def check_page(option: str, path: Path) -> None:
+    """Raise `InputError` unless a page can be written at `path`; another page is replaced, and
+    nothing else."""
+    check_file(option, path)
+    if path.exists() and not path.read_bytes()[:200].lstrip().lower().startswith(b"<!doctype html"):
+        raise InputError(f"{option} {path}: is there already, and is no page; name another file")
 
 
 def check_directory(option: str, path: Path | None) -> None:

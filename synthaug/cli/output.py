@@ -28,6 +28,8 @@ from synthaug.gain.report.caveats import advice
 from synthaug.gain.result import NO_ARM
 from synthaug.pool import SamplePool
 
+RESULT = "result.json"  # in the folder of a report
+SECONDS_A_LINE = 60
 UNBOUNDED = 1000  # columns, where the output goes into a file or another program
 
 errors = Console(stderr=True, highlight=False)
@@ -67,9 +69,24 @@ class _Pace(ProgressColumn):
         return Text(f"{pace} {self._bound}{timedelta(seconds=left)} left" if left > 0 else pace)
 
 
+class _Lines:
+    """Progress in plain lines: one a minute, and for a run of several stages one at each."""
+
+    def __init__(self, *, stages: bool) -> None:
+        self._stages, self._what, self._when = stages, "", time.monotonic()
+
+    def say(self, what: str, done: int, total: int) -> None:
+        begins = self._stages and what != self._what
+        if not begins and time.monotonic() - self._when < SECONDS_A_LINE:
+            return
+        self._what, self._when = what, time.monotonic()
+        errors.print(f"{what}: {done:,} of {total:,}", markup=False, soft_wrap=True)
+
+
 @contextmanager
 def progress(quiet: bool, *, growing: bool = False) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar with rate and time left, on a terminal only; call it with (what, done, of how many).
+    """A bar with rate and time left; call it with (what, done, of how many). Plain lines where
+    there is no terminal.
 
     growing: whether "of how many" may still rise, so that the time left is at least what it says.
     """
@@ -82,11 +99,14 @@ def progress(quiet: bool, *, growing: bool = False) -> Iterator[Callable[[str, i
         pace,
     )
     shown = not quiet and errors.is_terminal
+    plain = _Lines(stages=growing) if not quiet and not shown else None
     bar = Progress(*columns, console=errors, disable=not shown, transient=True, expand=True)
     with bar:
         task = bar.add_task("starting", total=None)
 
         def update(what: str, done: int, total: int) -> None:
+            if plain is not None:
+                plain.say(what, done, total)
             pace.note(what, done)
             bar.update(task, description=what, completed=done, total=total or None)
 
@@ -132,8 +152,8 @@ def _arms(gain: Gain, *, framed: bool) -> Table:
         show_edge=False,
         pad_edge=False,
         padding=(0, 1 if framed else 2, 0, 0),
-        caption=f"{gain.protocol['metric']} on test images in %, gain over baseline in points, "
-        "seconds a seed",
+        caption=f"{gain.protocol['metric']} on test images in %, gain over baseline on the same "
+        "seeds in points, seconds a seed",
         caption_justify="left",
     )
     table.add_column("arm", no_wrap=not framed)

@@ -14,7 +14,7 @@ from synthaug.cli.options import (
     Mode,
     OnError,
     Quiet,
-    check_file,
+    check_json,
     check_new,
     check_output,
     read,
@@ -41,7 +41,7 @@ def import_images(
 ) -> None:
     """Make a pool of images from elsewhere: a diffusion model, a simulator, a colleague's GAN."""
     check_output(output, POOL)
-    check_file("--json", json)
+    check_json("--json", json)
     data = read(images, image_size, mode, on_error)
     samples = Samples(data.images, data.labels)
     pool = SamplePool.from_samples(output, samples, data.classes, source=Path(images).name)
@@ -63,7 +63,7 @@ def export(
 ) -> None:
     """Write a pool in a form that other tools read."""
     check_new("--output", output)
-    check_file("--json", json)
+    check_json("--json", json)
     source = SamplePool(pool)
     write = {
         ExportFormat.FOLDER: export_folder,

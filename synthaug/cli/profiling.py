@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from torch.profiler import profile, schedule
+import torch
+from torch.profiler import ProfilerActivity, profile, schedule
 
 BEFORE, STEPS = 10, 10  # steps that are let pass, and that are traced
 LAST_TRACED = BEFORE + STEPS
@@ -18,7 +19,9 @@ def traced(path: Path | None) -> Iterator[Callable[[], None]]:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     plan = schedule(wait=BEFORE - 1, warmup=1, active=STEPS, repeat=1)
+    gpu = [ProfilerActivity.CUDA] if torch.cuda.is_available() else []
     with profile(
+        activities=[ProfilerActivity.CPU, *gpu],
         schedule=plan,
         on_trace_ready=lambda done: done.export_chrome_trace(str(path)),
     ) as running:

@@ -5,15 +5,16 @@ from typing import Annotated
 
 import typer
 
-from synthaug.cli.options import Quiet, check_file
-from synthaug.cli.output import errors
+from synthaug.cli.options import Quiet, check_page
+from synthaug.cli.output import RESULT, errors
 from synthaug.gain import Gain
 from synthaug.gain.report import write_report
 
 
 def report(
     result: Annotated[
-        Path, typer.Argument(metavar="RESULT", help="JSON that gain --json or --report wrote.")
+        Path,
+        typer.Argument(metavar="RESULT", help="JSON of gain --json, or the folder of --report."),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="PAGE", help="The HTML page to write.")
@@ -25,7 +26,8 @@ def report(
     Pictures of the images are only on the page that gain --report writes,
     since the JSON holds none.
     """
-    check_file("--output", output)
-    write_report(Gain.load(result), None, output)
+    check_page("--output", output)
+    found = result / RESULT if result.is_dir() else result
+    write_report(Gain.load(found), None, output)
     if not quiet:
         errors.print(f"Report: {output}", soft_wrap=True)

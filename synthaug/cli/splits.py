@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from rich.markup import escape
+
 from synthaug.cli.options import read
+from synthaug.cli.output import errors
 from synthaug.images import LabelledImages
 from synthaug.reading import split_off, splits_of
 
@@ -15,12 +18,20 @@ class Splits:
     validation: LabelledImages | None
     test: LabelledImages
     set_apart: str = ""  # where the test images came from, if they had to be set apart
+    whole: str = ""  # the fingerprint of what they were set apart from
 
 
 def read_splits(
-    data: str, test: str | None, image_size: int | None, mode: str | None, on_error: str
+    data: str,
+    test: str | None,
+    image_size: int | None,
+    mode: str | None,
+    on_error: str,
+    *,
+    quiet: bool,
 ) -> Splits:
-    """Training, validation and test images; a test split is set apart where there is none."""
+    """Training, validation and test images; a test split is set apart where there is none, which
+    is said at once."""
     known, others = splits_of(data), None if test is None else splits_of(test)
     train = read(data, image_size, mode, on_error)
     validation = read(data, image_size, mode, on_error, "val") if "val" in known else None
@@ -30,5 +41,11 @@ def read_splits(
     if "test" in known:
         return Splits(train, validation, read(data, image_size, mode, on_error, "test"))
     kept, held = split_off(train, TEST_SHARE, seed=0)
-    note = f"{data} has no test split, so {len(held)} of its {len(train)} images were set apart"
-    return Splits(train.subset(kept), validation, train.subset(held), note)
+    note = (
+        f"{data} has no test split, so {len(held)} of its {len(train)} images were set apart to "
+        "test on"
+    )
+    if not quiet:
+        errors.print(f"Note: {escape(note)}.", soft_wrap=True)
+    fingerprint = train.fingerprint
+    return Splits(train.subset(kept), validation, train.subset(held), note, fingerprint)

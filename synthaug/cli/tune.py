@@ -22,6 +22,7 @@ from synthaug.cli.measuring import (
     Keep,
     Policy,
     Steps,
+    Test,
     jobs_on,
 )
 from synthaug.cli.options import (
@@ -51,6 +52,7 @@ from synthaug import MixedDataset
 train_set = MixedDataset.from_recipe(train_set, {recipe!r}, "pool")  # train_set: your Dataset
 """
 ALIKE = (  # options that have the same meaning to gain
+    "test",
     "per_class",
     "classifier",
     "classifier_weights",
@@ -75,7 +77,8 @@ def tune(
         typer.Option(
             metavar="TIME",
             help="How long to search: 90s, 20m, 2h. What comes before, the training without "
-            "synthetic images, and after, the check of the winner, is not counted. Default: 20m.",
+            "synthetic images, and after, the check of the winner, is not counted. Default: 20m, "
+            "with --trials no limit.",
         ),
     ] = None,
     trials: Annotated[
@@ -85,6 +88,7 @@ def tune(
         list[Family] | None,
         typer.Option(metavar="NAME", help="Try this one; repeatable. Default: all."),
     ] = None,
+    test: Test = None,
     per_class: PerClass = None,
     seeds: Annotated[
         int,
@@ -115,13 +119,13 @@ def tune(
     top of. Test images are not looked at: synthaug gain DATA --recipe FILE
     measures what was found. The answer may be to mix nothing in.
     """
-    _check_target(output)
-    check_file("--json", json)
+    _check_target("--output", output)
+    _check_target("--json", json)
     check_device(device)
     place = cache.expanduser()
     check_directory("--cache", place)
     limit = Budget(None if budget is None and trials else _seconds(budget or "20m"), trials)
-    splits = read_splits(data, None, image_size, mode, on_error)
+    splits = read_splits(data, test, image_size, mode, on_error, quiet=quiet)
     with progress(quiet, growing=True) as update:
         mix = search_mix(
             splits.train,
@@ -149,11 +153,11 @@ def tune(
         _show(mix, output, [data, *_alike(context)])
 
 
-def _check_target(output: Path) -> None:
+def _check_target(option: str, path: Path | None) -> None:
     """Raise `InputError` unless a recipe can be written there; one that is there is replaced."""
-    check_file("--output", output)
-    if output.exists():
-        MixRecipe.load(output)
+    check_file(option, path)
+    if path is not None and path.exists():
+        MixRecipe.load(path)
 
 
 def _seconds(text: str) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from synthaug.classifiers import Recipe
+from synthaug.classifiers import Backbone, Recipe
 from synthaug.gain.arms import Arm, Source
 from synthaug.generators import FAMILIES, Generator
 
@@ -27,11 +27,11 @@ _MEASURED = """\
 """
 _PLAIN = """\
 from synthaug import read_images, train_classifier
-from synthaug.classifiers import Recipe
+from synthaug.classifiers import {names}
 
 network = train_classifier(
     read_images({data!r}),
-    recipe={recipe},
+    recipe={recipe},{classifier}
     steps={steps},
     batch_size={batch_size},
 )
@@ -45,12 +45,25 @@ _DISTILLED = """\
 
 
 def next_steps(
-    recommended: Arm | None, baseline: Arm, *, data: str, steps: int, batch_size: int
+    recommended: Arm | None,
+    baseline: Arm,
+    *,
+    data: str,
+    classifier: Backbone,
+    steps: int,
+    batch_size: int,
 ) -> str:
     """The lines that put the recommended mix into a Dataset; where none is recommended, the lines
     that train the best classifier without synthetic images, which is also what mixed labels ask."""
     recipe = _recipe(baseline.recipe)
-    plain = _PLAIN.format(data=data, recipe=recipe, steps=steps, batch_size=batch_size)
+    plain = _PLAIN.format(
+        data=data,
+        recipe=recipe,
+        names="Recipe" if classifier == Backbone() else "Backbone, Recipe",
+        classifier=_classifier(classifier),
+        steps=steps,
+        batch_size=batch_size,
+    )
     if recommended is None or recommended.source is None:
         return plain + _DISTILLED if baseline.distilled else plain
     facts = {"description": recommended.description, "steps": steps, "batch_size": batch_size}
@@ -82,6 +95,14 @@ def _fitted(arm: Arm, source: Source) -> str:
 def _generator(made: Generator, sampling: Mapping[str, Any] | None = None) -> str:
     """The constructor call that gives it, with what `sampling` changes."""
     return f"{made.family}({', '.join(_arguments(made, sampling or {}))})"
+
+
+def _classifier(backbone: Backbone) -> str:
+    """As an argument on a line of its own; nothing for the usual one."""
+    if backbone == Backbone():
+        return ""
+    more = ", ".join(_arguments(backbone, {}))
+    return f"\n    classifier=Backbone({more}),"
 
 
 def _recipe(recipe: Recipe) -> str:

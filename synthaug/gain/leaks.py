@@ -37,7 +37,7 @@ def shared_images(parts: Mapping[str, LabelledImages]) -> list[str]:
         twice = [index for index, image in enumerate(other.images) if image.tobytes() in places]
         if not twice:
             continue
-        text = f"{len(twice)} of the {len(other)} {second} images are among the {first} images, too"
+        text = f"{len(twice)} of the {len(other)} {second} images are {first} images, too"
         if len(twice) > MOST_SHARED * len(other):
             example = places[other.images[twice[0]].tobytes()]
             raise InputError(

@@ -97,7 +97,7 @@ def measure_gain(
     >>> gain.verdict in ("helps", "no evidence", "hurts")
     True
     """
-    parts = {"training": train, "validation": validation, "test": test}
+    parts = {"train": train, "validation": validation, "test": test}
     shared = _check_parts({name: part for name, part in parts.items() if part is not None})
     _check_numbers(arms, seeds, precision)
     wanted = list(default_sources() if sources is None else sources)
@@ -213,8 +213,13 @@ def _more_seeds(gain: Interval, seeds: list[int], precision: float, resolution: 
 
 def _check_parts(parts: dict[str, LabelledImages]) -> list[str]:
     """Refuse splits that do not fit together; what a reader has to know of them."""
-    train = parts["training"]
+    train = parts["train"]
     for name, part in parts.items():
+        if not isinstance(part, LabelledImages):
+            raise InputError(
+                f"{name}: expected LabelledImages, as read_images gives them, got "
+                f"{type(part).__name__}"
+            )
         if part.classes != train.classes:
             raise InputError(
                 f"{name}: expected the training classes {list(train.classes)}, got "
@@ -319,6 +324,7 @@ def _protocol(
             measured.choices.chosen if favoured and verdict(gain) != "hurts" else None,
             measured.choices.baseline,
             data=measured.name,
+            classifier=study.classifier,
             steps=tuning.steps,
             batch_size=study.batch_size,
         ),

@@ -136,6 +136,12 @@ class Generator(ABC):
         self._fitted()
         return self._card
 
+    @property
+    def device(self) -> torch.device:
+        """Where it samples: where it was fitted, or where it was loaded to."""
+        self._fitted()
+        return self._device
+
     def _fitted(self) -> LabelledImages:
         if not hasattr(self, "_anchors"):
             raise InputError(f"this {self.family} is not fitted; call fit(data) first")

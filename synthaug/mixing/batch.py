@@ -1,6 +1,7 @@
 """A torchvision transform of batches that puts synthetic images in the place of real ones."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
 
     def __init__(
         self,
-        pool: SamplePool,
+        pool: SamplePool | str | Path,
         ratio: float = 0.5,
         labels: Labels = "hard",
         num_classes: int | None = None,
@@ -69,6 +70,7 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         labels_getter: LabelsGetter | str = "default",
     ) -> None:
         super().__init__()
+        pool = SamplePool.of(pool)
         for name, value in (("ratio", ratio), ("p", p)):
             if not 0 <= value <= 1:
                 raise InputError(f"{name}: expected a number from 0 to 1, got {value}")

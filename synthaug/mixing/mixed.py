@@ -66,7 +66,7 @@ class MixedDataset(LabelledDataset):
     def __init__(
         self,
         real: Any,
-        pool: SamplePool,
+        pool: SamplePool | str | Path,
         ratio: Ratio | None = None,
         mode: Mode = "replace",
         transform: Transform | None = None,
@@ -80,6 +80,7 @@ class MixedDataset(LabelledDataset):
         super().__init__(transform, target_transform, transforms)
         _check_options(ratio, mode, per_class)
         check_labels(labels)
+        pool = SamplePool.of(pool)
         self.real, self.pool, self.mode, self.seed, self.labels = real, pool, mode, seed, labels
         self.ratio: Ratio = DEFAULT_RATIO if ratio is None else ratio
         self.per_class = per_class

@@ -1,6 +1,7 @@
 """The pool as a Dataset, and what all our Datasets share with torchvision's."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from torchvision.datasets import VisionDataset
@@ -64,15 +65,15 @@ class SyntheticDataset(LabelledDataset):
 
     def __init__(
         self,
-        pool: SamplePool,
+        pool: SamplePool | str | Path,
         transform: Transform | None = None,
         target_transform: Transform | None = None,
         transforms: Callable[[Any, Any], Any] | None = None,
     ) -> None:
         super().__init__(transform, target_transform, transforms)
-        self.pool = pool
-        self.classes = list(pool.classes)
-        self.targets = pool.targets
+        self.pool = SamplePool.of(pool)
+        self.classes = list(self.pool.classes)
+        self.targets = self.pool.targets
 
     def __len__(self) -> int:
         return len(self.pool)

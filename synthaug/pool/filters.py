@@ -11,13 +11,10 @@ import torch
 from torch import Tensor
 
 from synthaug.errors import InputError
-from synthaug.images import LabelledImages, Samples, to_float
+from synthaug.images import LabelledImages, Samples
 from synthaug.metrics.features import Features, extract_features, pixels
 from synthaug.metrics.manifolds import radii
 from synthaug.metrics.nearest import nearest
-
-BATCH = 256
-
 
 Network = Callable[[Tensor], Tensor]
 """Any function or `nn.Module` from floats (B, C, H, W) in [0, 1] to logits (B, K)."""
@@ -25,13 +22,8 @@ Network = Callable[[Tensor], Tensor]
 
 def posterior_of(network: Network, images: np.ndarray, device: str | torch.device) -> np.ndarray:
     """What a classifier makes of stored images, float32 (M, K)."""
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(images), BATCH):
-            batch = to_float(images[start : start + BATCH], device)
-            parts.append(network(batch).float().softmax(1).cpu())
-    rows: np.ndarray = torch.cat(parts).numpy()
-    return rows
+    rows = extract_features(images, lambda batch: network(batch).float().softmax(1), device=device)
+    return rows.astype(np.float32)
 
 
 class ClassifierAgreement:

@@ -157,11 +157,16 @@ class SamplePool:
             raise InputError("filters: give reference=, the real images that they compare with")
         samples, drawn = _fill(generator, per_class, filters, reference, seed)
         if teacher is not None:
-            soft = posterior_of(teacher, samples.images, generator.card["device"])
+            soft = posterior_of(teacher, samples.images, generator.device)
             samples = Samples(samples.images, samples.labels, soft, samples.weights)
         passed = [type(each).__name__ for each in filters]
         card = {"generator": generator.card, "seed": seed, "drawn": drawn, "filters": passed}
         return cls._write(directory, samples, generator.classes, generator.family, card)
+
+    @classmethod
+    def of(cls, given: "SamplePool | str | Path") -> "SamplePool":
+        """The pool that is given, or the one in a directory."""
+        return given if isinstance(given, SamplePool) else cls(given)
 
     @classmethod
     def from_samples(

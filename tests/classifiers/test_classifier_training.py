@@ -459,6 +459,10 @@ def test_scores_are_those_of_scikit_learn(present: int) -> None:
             {"synthetic": Samples(np.zeros((2, 1, 8, 8), np.uint8), [0, 2]), "ratio": 1.0},
             "no synthetic image of class 1",
         ),
+        (
+            {"synthetic": make_synthetic(), "ratio": 0.125, "batch_size": 4},
+            r"ratio: a share of 0\.125 of 4 images is not one image; raise it, or batch_size",
+        ),
         ({"classifier": "vgg"}, "classifier: expected 'resnet' or 'timm:NAME', got 'vgg'"),
         ({"device": "tpu9"}, "device: expected auto, cpu, cuda"),
     ],

@@ -6,11 +6,13 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import synthaug.cli.output as output
 from synthaug.generators import load_generator
 from synthaug.pool import SamplePool
 from synthaug.reading import read_images
@@ -173,7 +175,7 @@ def test_help_explains_every_option(
     [
         (OSError(28, "No space left on device", "pool/images.npy"), 1, "pool/images.npy: No space"),
         (RuntimeError("two\nlines"), 1, "RuntimeError: two lines (--debug shows where)"),
-        (KeyboardInterrupt(), 130, "interrupted; started again, gain, tune and fit go on"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
     ],
 )
 def test_what_goes_wrong_meanwhile(
@@ -267,3 +269,26 @@ def test_the_package_runs_as_a_module() -> None:
     words = [sys.executable, "-m", "synthaug", "fit", "--help"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert "Fit a generator to the training images of DATA." in done.stdout
+
+
+def test_the_version_is_told(call: Callable) -> None:
+    assert call("--version") == (0, f"{version('synthaug')}\n", "")
+
+
+def test_progress_without_a_terminal_is_a_line_a_stage_and_one_a_minute(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(output.time, "monotonic", lambda: now[0])
+
+    def told(*, quiet: bool, growing: bool) -> list[str]:
+        with output.progress(quiet, growing=growing) as update:
+            for done in range(8):
+                update("tuning" if done < 6 else "measuring", done, 2000)
+                now[0] += 25
+        return capsys.readouterr().err.splitlines()
+
+    expected = ["tuning: 0 of 2,000", "tuning: 3 of 2,000", "measuring: 6 of 2,000"]
+    assert told(quiet=False, growing=True) == expected
+    assert told(quiet=False, growing=False) == ["tuning: 3 of 2,000", "measuring: 6 of 2,000"]
+    assert told(quiet=True, growing=True) == []

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 import synthaug.cli.gain as command
 import synthaug.cli.output as output
+from synthaug.cli.gain import _as_read
 from synthaug.cli.output import show_gain
 from synthaug.gain import Gain
 
@@ -60,7 +61,7 @@ def test_files_and_where_things_are_said(measured: tuple) -> None:
     assert "<html" in (folder / "report" / "report.html").read_text()[:200]
     assert result["protocol"]["command"].startswith("synthaug gain ")
     assert result["protocol"]["caveats"] == []
-    assert done.err == f"Report: {folder / 'report' / 'report.html'}\n"
+    assert done.err.splitlines()[-1] == f"Report: {folder / 'report' / 'report.html'}"
     assert result["protocol"]["next_steps"] in done.out
 
 
@@ -118,7 +119,9 @@ def test_images_set_apart_are_mentioned_and_other_things_in_the_cache_stay(
     other = tmp_path / "cells" / "another run" / "cells"
     other.mkdir(parents=True)
     done = call("gain", source, *quick, "--cache", tmp_path / "cells")
-    assert f"Note: {source} has no test split, so 10 of its 32 images were set apart." in done.out
+    note = f"Note: {source} has no test split, so 10 of its 32 images were set apart to test on."
+    assert note in done.out
+    assert done.err.splitlines()[0] == note  # before it begins, too
     assert [path.name for path in (tmp_path / "cells").iterdir()] == ["another run"]
     assert other.exists()
 
@@ -135,6 +138,39 @@ def test_a_pool_is_measured_alone(
     assert result["chosen"]["generator"] == "pool pool"
     assert result["control"] is None
     assert "Note: pool pool is the same pool for all seeds." in done.out
+
+
+def test_a_pool_that_was_made_from_what_is_set_apart_to_test_on_is_refused(
+    call: Callable, tree: Callable, tmp_path: Path
+) -> None:
+    source = tree(tmp_path / "images", {"cat": 16, "dog": 16})
+    generator, pool, cache = (tmp_path / name for name in ("generator", "pool", "cells"))
+    fit = ("fit", source, "--generator", "random-field", "-o", generator, "--device", "cpu")
+    assert call(*fit).status == 0
+    assert call("sample", generator, "--per-class", "4", "-o", pool).status == 0
+    done = call("gain", source, "--pool", pool, "--cache", cache)
+    assert done.status == 2
+    assert "made from all of DATA" in done.err
+    assert "10 of its 32 images were set apart" in done.err
+    few = call("gain", source, "--pool", pool, "--per-class", "4", "--cache", cache)
+    assert (few.status, few.out) == (2, "")
+    assert "--per-class: what made the pool may know more images" in few.err
+
+
+def test_the_lines_to_use_next_read_the_images_as_they_were_read(
+    call: Callable, data: Path, quick: tuple, tmp_path: Path
+) -> None:
+    read = ("--image-size", "12", "--mode", "rgb", "--on-error", "skip")
+    done = call("gain", data, *quick, *read, "--cache", tmp_path / "cells")
+    assert done.status == 0, done.err
+    if "read_images(" in done.out:  # unless the mix is recommended, which reads the Dataset
+        told = "image_size=12, mode='rgb', on_error='skip'"
+        assert f"read_images({str(data)!r}, {told})" in done.out
+    lines = "train_classifier(read_images('x'))"
+    assert _as_read(lines, "x", image_size=None, mode=None, on_error="raise") == lines
+    assert _as_read(lines, "x", image_size=8, mode=None, on_error="raise") == (
+        "train_classifier(read_images('x', image_size=8))"
+    )
 
 
 def test_the_demonstration_is_changed_by_options(

@@ -93,10 +93,7 @@ def test_an_interrupted_fit_leaves_its_checkpoint_only(data: Path, tmp_path: Pat
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
-    assert (out, err) == (
-        "",
-        "interrupted; started again, gain, tune and fit go on from where they were\n",
-    )
+    assert (out, err) == ("", "interrupted; started again, it goes on from what it saved\n")
     assert list(tmp_path.iterdir()) == [checkpoint]
 
 
@@ -134,10 +131,8 @@ def test_an_interrupted_gain_leaves_finished_cells_only_and_no_process(
         out, err = process.communicate(timeout=PATIENCE)
         wait_until(lambda: not members(process.pid))
     assert process.returncode == 130
-    assert (out, err) == (
-        "",
-        "interrupted; started again, gain, tune and fit go on from where they were\n",
-    )
+    assert out == ""
+    assert err.splitlines()[-1] == "interrupted; started again, it goes on from what it saved"
     assert list(tmp_path.iterdir()) == [cache]
     assert finished_cells(cache)
     assert leftovers(cache) == []

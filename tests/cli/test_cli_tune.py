@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from synthaug import read_images
 from synthaug.cli.tune import sentence
 from synthaug.generators import StyleSwap
 from synthaug.mixing import MixRecipe
@@ -41,7 +42,10 @@ def test_a_search_writes_a_recipe_and_says_how_sure_it_is(tuned: tuple, data: Pa
     # What gain should do alike is said again; seeds and the place are its own.
     alike = "--policy shift --steps 2 --batch-size 8"
     said = f"synthaug gain {data} {alike} --recipe {folder / 'recipe.json'}"
-    assert done.err == f"Not measured on test images yet: {said}\n"
+    assert done.err.splitlines()[-1] == f"Not measured on test images yet: {said}"
+    stages = [line.split(":")[0] for line in done.err.splitlines()[:-1]]
+    assert stages[0] == "tuning the baseline" or stages[0] == "without synthetic images"
+    assert {"searching", "checking the best"} <= set(stages)
     assert set(mix.search["seconds"]) == {"without synthetic images", "search", "check"}
 
 
@@ -83,6 +87,56 @@ def test_gain_measures_the_recipe(recipe: Path, data: Path, call: Callable, tmp_
     done = call("report", tmp_path / "gain.json", "-o", page)
     assert (done.status, done.out, done.err) == (0, "", f"Report: {page}\n")
     assert "recipe 0.25 hard, mixup" in page.read_text()
+    # No choice was made on what it is measured on, neither here nor in the search.
+    asked = MixRecipe.load(recipe).search
+    searched = {*asked.get("seeds", []), *asked.get("check_seeds", [])}
+    chosen_on = searched | {*value["protocol"]["choice_seeds"]}
+    assert not chosen_on & set(value["protocol"]["seeds"])
+
+
+def test_a_report_is_drawn_from_its_folder_and_replaces_pages_only(
+    recipe: Path, data: Path, call: Callable, tmp_path: Path
+) -> None:
+    words = ("gain", data, *LITTLE, *PLACE, "--cache", tmp_path / "cells", "--recipe", recipe)
+    assert call(*words, "--report", tmp_path / "out").status == 0
+    page, notes = tmp_path / "page.html", tmp_path / "notes.html"
+    assert call("report", tmp_path / "out", "-o", page).status == 0
+    assert call("report", tmp_path / "out", "-o", page).status == 0
+    notes.write_text("mine")
+    done = call("report", tmp_path / "out", "-o", notes)
+    assert (done.status, notes.read_text()) == (2, "mine")
+    assert "is there already, and is no page" in done.err
+
+
+def test_json_replaces_nothing_but_earlier_json(
+    recipe: Path, data: Path, call: Callable, tmp_path: Path
+) -> None:
+    card, notes = tmp_path / "card.json", tmp_path / "notes.json"
+    fit = ("fit", data, "--generator", "random-field", "-o", tmp_path / "generator", "--json")
+    assert call(*fit, card).status == 0
+    assert call(*fit, card).status == 0
+    copy = tmp_path / "recipe.json"
+    copy.write_bytes(recipe.read_bytes())
+    for path, text in ((notes, "mine"), (notes, '["mine"]'), (copy, copy.read_text())):
+        path.write_text(text)
+        for words in (fit, ("gain", data, "--json"), ("inspect", tmp_path / "generator", "--json")):
+            done = call(*words, path)
+            assert (done.status, path.read_text()) == (2, text), words
+            assert "is there already, and is no earlier result" in done.err
+
+
+def test_test_images_from_elsewhere_leave_all_others_to_the_search(
+    data: Path, call: Callable, tmp_path: Path
+) -> None:
+    pytest.importorskip("optuna", reason="needs Optuna")
+    target = tmp_path / "recipe.json"
+    few = ("--generator", "random-field", "--trials", "1", "--cache", tmp_path / "cells")
+    words = ("tune", data / "train", *LITTLE, *PLACE, *few, "-o", target)
+    apart, whole = call(*words), call(*words, "--test", data / "test")
+    assert "were set apart to test on" in apart.err.splitlines()[0]
+    assert "set apart to test on" not in whole.err
+    assert f"--test {data / 'test'} " in whole.err.splitlines()[-1]
+    assert MixRecipe.load(target).search["fingerprint"] == read_images(data / "train").fingerprint
 
 
 def test_fit_and_sample_follow_the_recipe(

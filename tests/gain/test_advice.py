@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from synthaug import LabelledImages, SamplePool, Samples, SyntheticDataset, read_images
-from synthaug.classifiers import Recipe
+from synthaug.classifiers import Backbone, Recipe
 from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import EXTRAPOLATE, LABELS, Arm, Source, synthetic_arm, transfer_sources
 from synthaug.generators import (
@@ -25,7 +25,7 @@ def test_the_generator_is_made_with_the_settings_that_were_measured() -> None:
     partner = Arm("classical", Recipe())
     source = transfer_sources(TransferVAE(steps=400, donors="within"))[0]
     arm = synthetic_arm(source, partner, 0.25, "hard")
-    lines = next_steps(arm, partner, data="data", steps=10, batch_size=8)
+    lines = next_steps(arm, partner, data="data", classifier=Backbone(), steps=10, batch_size=8)
     assert "MixRecipe(TransferVAE(steps=400, donors='any'), ratio=0.25)" in lines
 
 
@@ -47,7 +47,7 @@ def test_the_generator_is_made_with_the_settings_that_were_measured() -> None:
 def test_the_lines_run_and_make_the_same_generator(source: Source, expected: Generator) -> None:
     partner = Arm("classical", Recipe())
     arm = synthetic_arm(source, partner, 0.25, "hard")
-    lines = next_steps(arm, partner, data="data", steps=10, batch_size=8)
+    lines = next_steps(arm, partner, data="data", classifier=Backbone(), steps=10, batch_size=8)
     made: dict[str, Any] = {}
     exec(lines[: lines.index("# in place")], made)
     assert made["recipe"].generator == expected
@@ -60,7 +60,7 @@ def test_the_lines_mix_as_was_measured(tmp_path: Path, monkeypatch: pytest.Monke
     partner = Arm("mixup", Recipe(mix="mixup"))
     source = Source("swap", StyleSwap(), filters={"distance": 0.9})
     arm = synthetic_arm(source, partner, 0.25, "mixed")
-    lines = next_steps(arm, partner, data="digits", steps=2, batch_size=8)
+    lines = next_steps(arm, partner, data="digits", classifier=Backbone(), steps=2, batch_size=8)
     real = read_images("digits").subset(np.arange(60))
     made: dict[str, Any] = {"your_dataset": SyntheticDataset(stored(tmp_path / "real", real))}
     exec(lines, made)
@@ -81,7 +81,9 @@ def test_a_pool_that_was_measured_is_the_one_that_is_used(tmp_path: Path) -> Non
     partner = Arm("classical", Recipe())
     for labels in LABELS:
         arm = synthetic_arm(source, partner, 0.5, labels)
-        lines = next_steps(arm, partner, data="digits", steps=2, batch_size=8)
+        lines = next_steps(
+            arm, partner, data="digits", classifier=Backbone(), steps=2, batch_size=8
+        )
         made: dict[str, Any] = {"your_dataset": SyntheticDataset(pool)}
         exec(lines, made)
         assert (made["dataset"].ratio, len(made["dataset"].pool)) == (0.5, 60)
@@ -90,9 +92,17 @@ def test_a_pool_that_was_measured_is_the_one_that_is_used(tmp_path: Path) -> Non
 
 def test_the_best_recipe_without_synthetic_images_is_written_in_full() -> None:
     baseline = Arm("best", Recipe("none", "randaugment", weight_decay=0.01))
-    lines = next_steps(None, baseline, data="data", steps=10, batch_size=8)
+    lines = next_steps(None, baseline, data="data", classifier=Backbone(), steps=10, batch_size=8)
     made: dict[str, Any] = {}
     start = lines.index("recipe=") + len("recipe=")
     end = lines.index("    steps=")
     exec(f"from synthaug import Recipe\nrecipe = {lines[start:end].strip().rstrip(',')}", made)
     assert made["recipe"] == baseline.recipe
+
+
+def test_the_network_is_the_one_that_was_measured() -> None:
+    baseline, network = Arm("classical", Recipe()), Backbone("timm:resnet10t", size=32)
+    lines = next_steps(None, baseline, data="digits", classifier=network, steps=1, batch_size=8)
+    made: dict[str, Any] = {}
+    exec(lines.replace("train_classifier(", "dict(train="), made)
+    assert made["network"]["classifier"] == network

@@ -13,7 +13,7 @@ def test_an_arm_without_synthetic_images_is_made_again_from_its_name() -> None:
     assert len({arm.name for arm in arms}) == len(arms) == 4 * len(plain)
     for arm in arms:
         assert real_arm(arm.name, BASE) == arm
-    with pytest.raises(InputError, match="partner: expected one of classical, .*, got 'cutout'"):
+    with pytest.raises(InputError, match="partner: expected one of classical, "):
         real_arm("cutout", BASE)
 
 

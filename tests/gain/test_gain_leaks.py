@@ -78,7 +78,7 @@ def test_images_that_splits_share_are_told_and_many_refused(
     digits: tuple[LabelledImages, LabelledImages],
 ) -> None:
     train, test = digits
-    apart = {"training": train, "test": test}
+    apart = {"train": train, "test": test}
     assert shared_images(apart) == []
 
     def beside(count: int) -> LabelledImages:
@@ -86,9 +86,9 @@ def test_images_that_splits_share_are_told_and_many_refused(
         images = np.concatenate([test.images[: len(test) - count], train.images[:count]])
         return LabelledImages(images, test.labels, test.classes)
 
-    few = shared_images({"training": train, "test": beside(3)})
-    assert few == ["3 of the 300 test images are among the training images, too"]
-    with pytest.raises(InputError, match=r"4 of the 300 .* \(test image 296 is training image 0\)"):
-        shared_images({"training": train, "test": beside(4)})
-    with pytest.raises(InputError, match="300 of the 300 test images are among the validation"):
-        shared_images({"training": train, "validation": test, "test": test})
+    few = shared_images({"train": train, "test": beside(3)})
+    assert few == ["3 of the 300 test images are train images, too"]
+    with pytest.raises(InputError, match=r"4 of the 300 .* \(test image 296 is train image 0\)"):
+        shared_images({"train": train, "test": beside(4)})
+    with pytest.raises(InputError, match="300 of the 300 test images are validation images"):
+        shared_images({"train": train, "validation": test, "test": test})

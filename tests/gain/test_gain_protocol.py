@@ -32,6 +32,7 @@ from synthaug import (
     measure_gain,
     read_images,
 )
+from synthaug.classifiers import Backbone
 from synthaug.gain import Source
 from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm, distilled_arm, transfer_sources
@@ -603,7 +604,9 @@ def test_a_pool_never_shows_the_images_that_score_it(
 def test_the_lines_to_use_next_run_and_say_how_the_baseline_was_trained() -> None:
     plain = Arm("mixup", Recipe(mix="mixup"))
     for baseline, distilled in ((plain, False), (distilled_arm(plain), True)):
-        lines = next_steps(None, baseline, data="digits", steps=1, batch_size=8)
+        lines = next_steps(
+            None, baseline, data="digits", classifier=Backbone(), steps=1, batch_size=8
+        )
         assert ("soft_labels=" in lines) == distilled
         scope: dict[str, Any] = {}
         exec(lines, scope)
@@ -644,6 +647,9 @@ def test_mismatches_are_refused_before_anything_is_trained(
         measure_gain(train, test, **QUICK, precision=0)
     with pytest.raises(InputError, match="arms: expected one of quick, staged, full"):
         measure_gain(train, test, **{**QUICK, "arms": "some"})
+    anything: Any = "data/xray"
+    with pytest.raises(InputError, match="train: expected LabelledImages"):
+        measure_gain(anything, test, **QUICK)
     partial = train.subset(np.flatnonzero(train.labels > 0))
     pool = make_pool(tmp_path / "partial", partial.images, partial.labels, train)
     with pytest.raises(InputError, match="no image of class '0'"):

@@ -188,6 +188,12 @@ def test_batches_are_as_the_real_loader_makes_them(wrapper: Wrapper, pool: Sampl
         assert labels.dtype == torch.int64 and labels.shape == (len(images),)
 
 
+def test_a_pool_may_be_named_by_its_directory(wrapper: Wrapper, pool: SamplePool) -> None:
+    named: Any = str(pool.directory)
+    first, second = (wrapper.run(each, 1, 1)[0] for each in (pool, named))
+    assert flat(first) == flat(second)
+
+
 def test_each_image_has_its_label(wrapper: Wrapper, pool: SamplePool) -> None:
     for epoch in wrapper.run(pool, 1, 3):
         images, labels = map(np.array, flat(epoch))

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import synthaug.pool.sample_pool as sample_pool
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST
-from synthaug.generators import RandomField, StyleSwap
+from synthaug.generators import RandomField, StyleSwap, load_generator
 from synthaug.images import LabelledImages, Samples
 from synthaug.pool import SamplePool
 
@@ -184,6 +185,23 @@ def test_filters_keep_soft_labels_and_weights(tmp_path: Path) -> None:
     assert samples.soft_labels is not None and samples.weights is not None
     assert np.array_equal(samples.soft_labels.argmax(1), samples.labels)
     assert np.array_equal(samples.weights, samples.images[:, 0, 0, 0] + 1.0)
+
+
+def test_a_teacher_is_asked_where_the_generator_is_now(tmp_path: Path) -> None:
+    """Not where it was fitted, which may be a machine with another device."""
+    StyleSwap().fit(make_data(), device="cpu").save(tmp_path / "generator")
+    manifest = tmp_path / "generator" / MANIFEST
+    card = json.loads(manifest.read_text())
+    assert card["device"] == "cpu"
+    manifest.write_text(json.dumps({**card, "device": "cuda"}))
+    generator = load_generator(tmp_path / "generator", device="cpu")
+    assert (generator.card["device"], generator.device.type) == ("cuda", "cpu")
+
+    def teacher(images: torch.Tensor) -> torch.Tensor:
+        return images.new_tensor([[0.0, 0.0, np.log(2)]]).repeat(len(images), 1)
+
+    pool = SamplePool.create(tmp_path / "pool", generator, 2, teacher=teacher)
+    assert pool.samples.soft_labels == pytest.approx(np.tile([0.25, 0.25, 0.5], (6, 1)))
 
 
 def test_a_filter_that_nothing_passes_names_the_class(tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ def caveats(gain: Gain) -> list[str]:
         _about_test(gain),
         _about_validation(gain),
         "Many comparisons. The verdict's interval needs no correction, since its arm was picked "
-        "before the test images were opened; the p-values of the table are corrected for the "
-        "number of arms (Holm).",
+        "on other seeds and before the test images were opened; the p-values of the table are "
+        "corrected for the number of arms (Holm).",
     ]
     if interval.stage_one < seeds:
         said.append(
