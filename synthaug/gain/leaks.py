@@ -21,7 +21,7 @@ from synthaug.images import LabelledImages, Samples
 from synthaug.metrics.nearest import nearest
 
 SIDE = 16
-MOST_SHARED = 0.01  # of the images of a split: more is no accident of collecting
+MOST_SHARED = 0.05  # of the images of a split: more is no accident of collecting
 NEAR = 0.25  # of the median distance from a test image to the nearest training image
 NEARER = 0.5  # than to the nearest training image
 
@@ -29,7 +29,7 @@ NEARER = 0.5  # than to the nearest training image
 def shared_images(parts: Mapping[str, LabelledImages]) -> list[str]:
     """In words, how many images two splits have in common.
 
-    Raises `InputError` where it is more than one in a hundred of the latter of the two.
+    Raises `InputError` where it is more than one in twenty of the latter of the two.
     """
     said = []
     for (first, one), (second, other) in itertools.combinations(parts.items(), 2):

@@ -86,9 +86,9 @@ def test_images_that_splits_share_are_told_and_many_refused(
         images = np.concatenate([test.images[: len(test) - count], train.images[:count]])
         return LabelledImages(images, test.labels, test.classes)
 
-    few = shared_images({"train": train, "test": beside(3)})
-    assert few == ["3 of the 300 test images are train images, too"]
-    with pytest.raises(InputError, match=r"4 of the 300 .* \(test image 296 is train image 0\)"):
-        shared_images({"train": train, "test": beside(4)})
+    few = shared_images({"train": train, "test": beside(15)})
+    assert few == ["15 of the 300 test images are train images, too"]
+    with pytest.raises(InputError, match=r"16 of the 300 .* \(test image 284 is train image 0\)"):
+        shared_images({"train": train, "test": beside(16)})
     with pytest.raises(InputError, match="300 of the 300 test images are validation images"):
         shared_images({"train": train, "validation": test, "test": test})
