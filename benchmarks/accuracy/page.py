@@ -117,7 +117,7 @@ def anchor(gain: Gain) -> str:
 
 
 def span(interval: Interval) -> str:
-    return f"{interval.points:+z.1f} ({interval.low:+z.1f} to {interval.high:+z.1f})"
+    return f"{interval.points:+z.1f} ({interval.span})"
 
 
 def percent(values: list[float]) -> str:
@@ -186,8 +186,7 @@ def recipe(settings: dict[str, object]) -> str:
 
 
 def arm_row(gain: Gain, arm: ArmResult) -> str:
-    balanced = gain.protocol["metric"] == "balanced accuracy"
-    held = arm.validation_balanced_accuracy if balanced else arm.validation_accuracy
+    held = gain.validation_scores(arm.name)
     over = "baseline" if arm.gain is None else span(arm.gain)
     name = f"{arm.name} ({len(arm.accuracy)} seeds)" if gain.given_up(arm) else arm.name
     return (

@@ -90,9 +90,7 @@ def score(arm: Arm, train: LabelledImages, test: LabelledImages, gain: Gain, see
     if arm.distilled:
         soft = mixed_labels(train.labels, predict(network, train.images))
         network = train_classifier(train, soft_labels=soft, **setting)
-    found = evaluate(network, test)
-    balanced = gain.protocol["metric"] == "balanced accuracy"
-    return found.balanced_accuracy if balanced else found.accuracy
+    return evaluate(network, test).by(gain.protocol["metric"])
 
 
 if __name__ == "__main__":

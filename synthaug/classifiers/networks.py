@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.transforms import v2
 
 from synthaug.errors import InputError
 
@@ -53,20 +54,6 @@ class Normalize(nn.Module):
 def _of_channels(numbers: float | Sequence[float]) -> Tensor:
     made = torch.tensor(numbers)
     return made.view(-1, 1, 1) if made.ndim else made
-
-
-class Resize(nn.Module):
-    """Images brought to one side, larger ones smoothed first."""
-
-    def __init__(self, side: int) -> None:
-        super().__init__()
-        self.side = side
-
-    def forward(self, images: Tensor) -> Tensor:
-        size = (self.side, self.side)
-        return F.interpolate(
-            images, size, mode="bilinear", antialias=True, align_corners=False
-        ).clamp(0, 1)
 
 
 class ResidualBlock(nn.Module):
@@ -202,7 +189,7 @@ class Backbone:
         if self.weights is not None:
             normalization = _as_pretrained(network, channels)
         if self.size is not None:
-            normalization = nn.Sequential(Resize(self.size), normalization)
+            normalization = nn.Sequential(v2.Resize((self.size, self.size)), normalization)
         return nn.Sequential(normalization, network)
 
 

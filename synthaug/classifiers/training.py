@@ -205,6 +205,9 @@ def _last(batches: Batches, steps: int, seed: int, device: torch.device) -> Iter
             yield batches(step)[0].contiguous(memory_format=torch.channels_last)
 
 
+BALANCED = "balanced accuracy"
+
+
 @dataclass(frozen=True)
 class Scores:
     """How a classifier did on a set of images.
@@ -217,6 +220,18 @@ class Scores:
     accuracy: float
     balanced_accuracy: float
     per_class: np.ndarray
+
+    @classmethod
+    def of(cls, labels: np.ndarray, right: np.ndarray, classes: int) -> "Scores":
+        """From the labels, integers (N,), and whether each was recognised, bool (N,)."""
+        hits = np.bincount(labels, weights=right, minlength=classes)
+        with np.errstate(invalid="ignore"):
+            per_class = hits / np.bincount(labels, minlength=classes)
+        return cls(float(right.mean()), float(np.nanmean(per_class)), per_class)
+
+    def by(self, metric: str) -> float:
+        """The score in "accuracy" or "balanced accuracy"."""
+        return self.balanced_accuracy if metric == BALANCED else self.accuracy
 
 
 def predict(
@@ -237,7 +252,4 @@ def predict(
 def evaluate(network: nn.Module, data: LabelledImages, *, device: str = "auto") -> Scores:
     """Score a classifier on labelled images."""
     right = predict(network, data.images, device=device).argmax(1) == data.labels
-    hits = np.bincount(data.labels, weights=right, minlength=len(data.classes))
-    with np.errstate(invalid="ignore"):
-        per_class = hits / data.counts
-    return Scores(float(right.mean()), float(np.nanmean(per_class)), per_class)
+    return Scores.of(data.labels, right, len(data.classes))

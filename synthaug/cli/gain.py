@@ -241,7 +241,7 @@ def _write(result: Gain, json: Path | None, report: Path | None) -> None:
         result.save(json)
     if report is not None:
         result.save(report / RESULT)
-        write_report(result, result.pictures, report / "report.html")
+        write_report(result, report / "report.html")
 
 
 def _sources(generators: list[Family] | None, pool: Path | None) -> list[Source] | None:

@@ -65,7 +65,7 @@ class Family(StrEnum):
     CHAIN = "chain"
 
 
-TRAINED: dict[Family, Callable[..., Generator]] = {
+GENERATORS: dict[Family, Callable[..., Generator]] = {
     Family.TRANSFER: TransferVAE,
     Family.VAE: ConditionalVAE,
     Family.VAEGAN: VAEGAN,
@@ -74,8 +74,6 @@ TRAINED: dict[Family, Callable[..., Generator]] = {
     Family.BLEND: lambda **chosen: Blend(
         (TransferVAE(**chosen), ConditionalVAE(**chosen), StyleSwap())
     ),
-}
-UNTRAINED: dict[Family, Callable[[], Generator]] = {
     Family.STYLE_SWAP: StyleSwap,
     Family.PATCH_SWAP: PatchSwap,
     Family.RANDOM_FIELD: RandomField,
@@ -94,10 +92,9 @@ def build(family: Family, steps: int | None, scope: Scope | None = None) -> Gene
     """An unfitted generator; None leaves the family's own."""
     given = {"steps": steps, "scope": None if scope is None else str(scope)}
     chosen = {name: value for name, value in given.items() if value is not None}
-    if family in TRAINED:
-        return TRAINED[family](**chosen)
-    refuse_for_untrained(family, chosen)
-    return UNTRAINED[family]()
+    if not GENERATORS[family]().learns:
+        refuse_for_untrained(family, chosen)
+    return GENERATORS[family](**chosen)
 
 
 def _of_recipe(recipe: Path, others: Mapping[str, object]) -> Generator:

@@ -131,8 +131,7 @@ def show_gain(gain: Gain, console: Console) -> None:
     if control is not None:
         console.print(
             f"The best trained ({escape(str(gain.trained))}) over the best that needs no training "
-            f"({escape(str(gain.control))}): {control.points:+z.1f} points, {control.low:+z.1f} to "
-            f"{control.high:+z.1f}."
+            f"({escape(str(gain.control))}): {control.points:+z.1f} points, {control.span}."
         )
     for caveat in protocol["caveats"]:
         console.print(f"Note: {escape(caveat)}.")
@@ -190,7 +189,7 @@ def _cells(gain: Gain, arm: ArmResult, role: str) -> list[str]:
     if arm.gain is None:
         row += ["", ""]
     else:
-        row += [f"{arm.gain.points:+z.1f}", f"{arm.gain.low:+z.1f} to {arm.gain.high:+z.1f}"]
+        row += [f"{arm.gain.points:+z.1f}", arm.gain.span]
     return [*row, spell_seconds(sum(arm.seconds) / len(arm.seconds))]
 
 

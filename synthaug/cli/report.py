@@ -28,6 +28,6 @@ def report(
     """
     check_page("--output", output)
     found = result / RESULT if result.is_dir() else result
-    write_report(Gain.load(found), None, output)
+    write_report(Gain.load(found), output)
     if not quiet:
         errors.print(f"Report: {output}", soft_wrap=True)

@@ -42,6 +42,7 @@ from synthaug.cli.options import (
 from synthaug.cli.output import errors, progress, results, spell_seconds
 from synthaug.cli.splits import read_splits
 from synthaug.errors import InputError
+from synthaug.gain import Interval
 from synthaug.gain.search import Budget, search_mix
 from synthaug.mixing import MixRecipe
 
@@ -201,9 +202,10 @@ def sentence(mix: MixRecipe) -> str:
     search, check = mix.search, mix.search["check"]
     if check is None:
         return "Nothing was trained on all seeds within the budget: use none, or give it more time."
-    span = f"{check['points']:+z.1f} points ({check['low']:+z.1f} to {check['high']:+z.1f})"
+    checked = Interval(**check)
+    span = f"{checked.points:+z.1f} points ({checked.span})"
     beside = (
-        f"on {len(check['per_seed'])} seeds that the search had not seen, {search['best']} has "
+        f"on {len(checked.per_seed)} seeds that the search had not seen, {search['best']} has "
         f"{span} of validation {search['metric']} over {search['baseline']}, the best without "
         "synthetic images"
     )

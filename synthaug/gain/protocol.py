@@ -118,7 +118,6 @@ def measure_gain(
     fresh = _fresh_seeds(numbers, mix)
     with opened(study, numbers, cache=cache, keep=keep, jobs=jobs, report=report) as trials:
         tuning = tune(trials, recipe, policy, steps)
-        trials.steps = tuning.steps
         if given is None:
             choices = choose(trials, tuning.recipe, wanted, arms)
         else:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from synthaug.classifiers.training import BALANCED
 from synthaug.errors import InputError
 from synthaug.files import read_json, write_json
 from synthaug.gain.pictures import Pictures
@@ -84,8 +85,16 @@ class Gain:
     def scores(self, name: str) -> list[float]:
         """The arm's test accuracy in the protocol's metric, one a seed."""
         arm = self.arm(name)
-        balanced = self.protocol["metric"] == "balanced accuracy"
-        return arm.balanced_accuracy if balanced else arm.accuracy
+        return arm.balanced_accuracy if self._balanced else arm.accuracy
+
+    def validation_scores(self, name: str) -> list[float]:
+        """The same on the validation images."""
+        arm = self.arm(name)
+        return arm.validation_balanced_accuracy if self._balanced else arm.validation_accuracy
+
+    @property
+    def _balanced(self) -> bool:
+        return bool(self.protocol["metric"] == BALANCED)
 
     def given_up(self, arm: ArmResult) -> bool:
         """Whether the arm was far behind on the first seeds and not trained on the others."""
@@ -125,7 +134,6 @@ class Gain:
         """The verdict for somebody who knows no statistics."""
         gain, metric = self.gain, self.protocol["metric"]
         seeds = len(gain.per_seed)
-        span = f"{gain.low:+z.1f} to {gain.high:+z.1f}"
         said = {
             "helps": f"Synthetic images help here: {metric} rises by {gain.points:.1f} points",
             "hurts": f"Synthetic images hurt here: {metric} falls by {-gain.points:.1f} points",
@@ -134,7 +142,7 @@ class Gain:
         }[self.verdict]
         return (
             f"{said} over the best training without them ({self.baseline}), "
-            f"{gain.confidence:.0%} interval {span} from {seeds} paired seeds. "
+            f"{gain.confidence:.0%} interval {gain.span} from {seeds} paired seeds. "
             f"A true gain below {gain.smallest_detectable:.1f} points could have gone unseen."
         )
 

@@ -93,7 +93,6 @@ def search_mix(
     with opened(study, numbers, cache=cache, keep=keep, jobs=jobs, report=report) as trials:
         began = time.monotonic()
         tuning = tune(trials, recipe, policy, steps)
-        trials.steps = tuning.steps
         real, _ = without_synthetic(trials, tuning.recipe)
         baseline = trials.best(real)
         ready = time.monotonic()

@@ -34,6 +34,15 @@ class Interval:
     smallest_detectable: float
     stage_one: int
 
+    @property
+    def span(self) -> str:
+        """The ends, for a reader.
+
+        >>> paired_interval([1.0, 2.0, 3.0]).span
+        '-0.5 to +4.5'
+        """
+        return f"{self.low:+z.1f} to {self.high:+z.1f}"
+
 
 def paired_interval(
     differences: Sequence[float],

@@ -1,4 +1,4 @@
-"""From scores to a `Gain`: intervals, the table of arms, and the protocol in full."""
+"""From scores to intervals and the table of arms."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -40,9 +40,7 @@ class Tested:
         return 100 / self.images
 
     def _points(self, arm: Arm, seeds: Sequence[int]) -> np.ndarray:
-        scores = [self.scores[arm][seed] for seed in seeds]
-        balanced = self.metric == "balanced accuracy"
-        return 100 * np.array([s.balanced_accuracy if balanced else s.accuracy for s in scores])
+        return 100 * np.array([self.scores[arm][seed].by(self.metric) for seed in seeds])
 
 
 def arm_table(
@@ -85,8 +83,8 @@ def _arm_result(
         seeds=seeds,
         accuracy=[each.accuracy for each in scores],
         balanced_accuracy=[each.balanced_accuracy for each in scores],
-        validation_accuracy=[accuracy for accuracy, _ in held],
-        validation_balanced_accuracy=[balanced for _, balanced in held],
+        validation_accuracy=[each.accuracy for each in held],
+        validation_balanced_accuracy=[each.balanced_accuracy for each in held],
         choice_scores=[float(score) for score in trials.validation([arm])[arm]],
         per_class=[[float(v) if np.isfinite(v) else None for v in s.per_class] for s in scores],
         seconds=[round(trials.seconds(arm, seed), 2) for seed in seeds],

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from synthaug.classifiers import Scores, evaluate
+from synthaug.classifiers.training import BALANCED
 from synthaug.gain.arms import Arm
 from synthaug.gain.cells import (
     Cell,
@@ -56,11 +57,10 @@ class Trials:
         teacher = self.teacher if arm.needs_teacher else None
         return [Cell(arm, seed, part.name, self.steps, teacher) for part in self.study.parts(seed)]
 
-    def held(self, arm: Arm, seed: int) -> tuple[float, float]:
-        """Accuracy and balanced accuracy over the held images of all parts together."""
+    def held(self, arm: Arm, seed: int) -> Scores:
+        """How the arm did on the held images of all parts together."""
         labels, right = self.answers(arm, seed)
-        recalls = [right[labels == label].mean() for label in np.unique(labels)]
-        return float(right.mean()), float(np.mean(recalls))
+        return Scores.of(labels, right, len(self.study.train.classes))
 
     def answers(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """The labels of the held images of all parts together, int64 (V,), and whether the arm got
@@ -77,9 +77,10 @@ class Trials:
         self, arms: Sequence[Arm], *, seeds: list[int] | None = None
     ) -> dict[Arm, np.ndarray]:
         """Score of each arm on the held images, in the metric, one a seed."""
-        index = 1 if self.metric == "balanced accuracy" else 0
         return {
-            arm: np.array([self.held(arm, seed)[index] for seed in seeds or self.seeds_of(arm)])
+            arm: np.array(
+                [self.held(arm, seed).by(self.metric) for seed in seeds or self.seeds_of(arm)]
+            )
             for arm in arms
         }
 
@@ -169,4 +170,4 @@ def opened(
 
 def _metric(train: LabelledImages) -> str:
     uneven = train.counts.max() > BALANCED_UP_TO * train.counts.min()
-    return "balanced accuracy" if uneven else "accuracy"
+    return BALANCED if uneven else "accuracy"

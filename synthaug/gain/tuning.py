@@ -47,8 +47,10 @@ class Tuning:
 
 
 def tune(trials: Trials, recipe: Recipe | None, policy: str | None, steps: int | None) -> Tuning:
-    """Settle what was not given: the recipe (all, or all but its policy) and the steps."""
+    """Settle what was not given: the recipe (all, or all but its policy) and the steps, which the
+    trials take from then on."""
     if recipe is not None and steps is not None:
+        trials.steps = steps
         return Tuning(recipe, steps, [])
     tried: list[dict[str, Any]] = []
     candidates: dict[str, tuple[Any, ...]] = {}
@@ -62,6 +64,7 @@ def tune(trials: Trials, recipe: Recipe | None, policy: str | None, steps: int |
     tuned = _tune_recipe(trials, start, candidates, mix, length, tried)
     if tuned != start and length < most:
         length, _ = _tune_steps(trials, tuned, length, most, tried)
+    trials.steps = length
     return Tuning(tuned, length, tried)
 
 

@@ -17,7 +17,7 @@ from synthaug.mixing.ratio import Ratio, share_per_class
 from synthaug.mixing.synthetic import LabelledDataset, Transform
 from synthaug.pool import SamplePool
 from synthaug.pool.filters import Network
-from synthaug.reading import classes_of, labels_of, read_images, source_of, sources_of
+from synthaug.reading import labels_and_classes, read_images, source_of, sources_of
 from synthaug.seeding import stream_seed, uniform_at
 
 Mode = Literal["replace", "append", "balance"]
@@ -84,8 +84,8 @@ class MixedDataset(LabelledDataset):
         self.real, self.pool, self.mode, self.seed, self.labels = real, pool, mode, seed, labels
         self.ratio: Ratio = DEFAULT_RATIO if ratio is None else ratio
         self.per_class = per_class
-        self.classes = _shared_classes(real, pool)
-        real_labels = labels_of(real).astype(np.int64)  # as positions in the list of classes
+        real_labels, names = labels_and_classes(real)
+        self.classes = _shared_classes(names, pool)
         added = np.repeat(np.arange(len(self.classes)), self._added(real_labels))
         self._real_items = len(real_labels)
         self._label_array = np.concatenate([real_labels, added])
@@ -319,8 +319,8 @@ def _check_options(ratio: Ratio | None, mode: str, per_class: int | None) -> Non
         )
 
 
-def _shared_classes(real: Any, pool: SamplePool) -> list[str]:
-    names: Sequence[str] = list(classes_of(real))
+def _shared_classes(real: Sequence[str], pool: SamplePool) -> list[str]:
+    names = list(real)
     unnamed = [str(index) for index in range(len(names))]
     if names != pool.classes and not (names == unnamed and len(names) <= len(pool.classes)):
         raise InputError(

@@ -1,6 +1,6 @@
 """From a folder, a file, a name or a Dataset to `LabelledImages`; splits that keep groups whole."""
 
-from synthaug.reading.discovery import classes_of, labels_of
+from synthaug.reading.discovery import labels_and_classes
 from synthaug.reading.skipped import SkippedImages
 from synthaug.reading.source import ImageSource, read_images, splits_of
 from synthaug.reading.splits import check_groups, draw_folds, draw_subset, split_off
@@ -13,8 +13,7 @@ __all__ = [
     "check_groups",
     "draw_folds",
     "draw_subset",
-    "classes_of",
-    "labels_of",
+    "labels_and_classes",
     "read_images",
     "source_of",
     "sources_of",

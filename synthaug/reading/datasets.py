@@ -12,7 +12,7 @@ from torchvision.transforms import v2
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages
 from synthaug.reading.decoding import BROKEN, from_pil, unreadable
-from synthaug.reading.discovery import classes_of, labels_of, split_item
+from synthaug.reading.discovery import labels_and_classes, split_item
 from synthaug.reading.listing import Listing, Splits
 from synthaug.reading.pixels import from_array, from_tensor
 from synthaug.reading.untransformed import Untransformed, source_of, sources_of
@@ -43,7 +43,7 @@ def list_dataset(dataset: Any, *, where: str) -> Listing:
     what is made of them, goes through them later.
     """
     try:
-        labels, classes = labels_of(dataset), classes_of(dataset)
+        labels, classes = labels_and_classes(dataset)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     plain = {id(source): Untransformed(source) for source in sources_of(dataset)}

@@ -14,21 +14,21 @@ from synthaug.reading.labels import class_names, flat_labels, label_indices
 LABEL_ATTRIBUTES = ("targets", "labels", "_labels")
 
 
-def labels_of(dataset: Any) -> np.ndarray:
-    """The labels of `dataset`, int64 (N,), as indices into `classes_of(dataset)`.
+def labels_and_classes(dataset: Any) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The labels of `dataset`, int64 (N,), and the names of the classes that they are indices of.
 
-    Looks at `.targets`, `.labels`, `._labels`, through Subset and ConcatDataset, and at last at
-    every item. A dataset with a `target_transform` is scanned, since its attributes bypass it.
+    Labels come from `.targets`, `.labels`, `._labels`, through Subset and ConcatDataset, and at
+    last from every item, each read once. A dataset with a `target_transform` is scanned, since its
+    attributes bypass it. Names come from `.classes` or `.class_to_idx`, of the dataset within a
+    Subset or ConcatDataset too; else the labels imply them.
+
     Raises `InputError` where no label, or more than one for an image, is found.
     """
     labels = _labels(dataset)
-    return label_indices(labels, _classes(dataset, labels), "labels of the dataset")
-
-
-def classes_of(dataset: Any) -> tuple[str, ...]:
-    """The class names of `dataset`, from `.classes` or `.class_to_idx`, of the dataset within a
-    Subset or ConcatDataset too; else those that its labels imply."""
-    return _classes(dataset, None)
+    classes = _named_classes(dataset)
+    if classes is None:
+        classes = class_names(labels, "labels of the dataset")
+    return label_indices(labels, classes, "labels of the dataset"), classes
 
 
 def split_item(item: Any) -> tuple[Any, Any]:
@@ -88,13 +88,6 @@ def _item_label(dataset: Any, index: int) -> Any:
             f"{type(label).__name__} {value.shape if value.ndim else ''}".rstrip()
         )
     return value.reshape(-1)[0]
-
-
-def _classes(dataset: Any, labels: np.ndarray | None) -> tuple[str, ...]:
-    names = _named_classes(dataset)
-    if names is not None:
-        return names
-    return class_names(_labels(dataset) if labels is None else labels, "labels of the dataset")
 
 
 def _named_classes(dataset: Any) -> tuple[str, ...] | None:

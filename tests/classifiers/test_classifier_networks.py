@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from synthaug.classifiers import Backbone, Recipe, evaluate, train_classifier
-from synthaug.classifiers.networks import Normalize, Resize, Standardize, head_of, is_cramped
+from synthaug.classifiers.networks import Normalize, Standardize, head_of, is_cramped
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages
 
@@ -113,11 +113,10 @@ def test_weights_are_loaded_all_but_the_last_layer(weights: Path, channels: int)
 
 def test_images_are_brought_to_the_size_that_is_asked_for() -> None:
     images = torch.rand(2, 3, 12, 20)
-    assert Resize(32)(images).shape == (2, 3, 32, 32)
-    assert torch.allclose(Resize(16)(torch.full((1, 1, 40, 40), 0.3)), torch.tensor(0.3))
     for backbone in (Backbone("resnet", size=24), Backbone(NAME, size=32)):
         network = backbone.build((3, 12, 20), 4, Standardize())
         assert network.eval()(images).shape == (2, 4)
+        assert network[0](images).shape == (2, 3, backbone.size, backbone.size)
 
 
 def test_a_linear_probe_changes_the_last_layer_alone(weights: Path) -> None:

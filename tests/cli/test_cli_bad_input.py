@@ -174,7 +174,6 @@ def test_images_that_cannot_be_used_are_refused_by_every_command_that_reads_them
     ):
         if "--test" in words and make in (empty_class,):
             continue  # a test split may lack a class
-        print(words[0], refused(*words))
         expect(refused(*words), *fragments)
 
 

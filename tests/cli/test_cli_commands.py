@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 import synthaug.cli.output as output
-from synthaug.generators import load_generator
+from synthaug.cli.generators import Family, build
+from synthaug.gain import space
+from synthaug.generators import FAMILIES, load_generator
 from synthaug.pool import SamplePool
 from synthaug.reading import read_images
 
@@ -269,6 +271,15 @@ def test_the_package_runs_as_a_module() -> None:
     words = [sys.executable, "-m", "synthaug", "fit", "--help"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert "Fit a generator to the training images of DATA." in done.stdout
+
+
+def test_every_generator_has_one_name_on_the_command_line() -> None:
+    made = {family: build(family, None) for family in Family}
+    assert {each.family for each in made.values()} == set(FAMILIES)
+    assert set(made) == set(space.FAMILIES)
+    learning = {str(family) for family, each in made.items() if each.learns}
+    # A chain learns where one of its links does, so that tune asks for its scope all the same.
+    assert learning | {"chain"} == set(made) - set(space.UNTRAINED)
 
 
 def test_the_version_is_told(call: Callable) -> None:

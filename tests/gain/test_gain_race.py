@@ -28,7 +28,7 @@ class Raced(Trials):
     gets none right that the others do not."""
 
     def __init__(self, scores: dict[str, Sequence[float]], held: list[int]) -> None:
-        study: Any = SimpleNamespace()
+        study: Any = SimpleNamespace(train=SimpleNamespace(classes="abcdef"[: len(held)]))
         runner: Any = None
         super().__init__(study, runner, "accuracy", list(range(5)))
         self.trained: dict[str, set[int]] = {}
@@ -128,6 +128,6 @@ def test_a_result_says_on_how_few_seeds_an_arm_was_given_up(
     file = io.StringIO()
     show_gain(gain, Console(file=file, width=200))
     assert f"{short[0]} (2 seeds)" in file.getvalue()
-    write_report(gain, gain.pictures, tmp_path / "page.html")
+    write_report(gain, tmp_path / "page.html")
     assert "given up after 2 seeds" in (tmp_path / "page.html").read_text()
     json.dumps(gain.to_json())

@@ -59,7 +59,13 @@ def make_arm(name: str, uses: str, level: float, classes: int, seeds: int) -> Ar
 
 
 def make_gain(
-    *, classes: int = 3, seeds: int = 4, control: bool = True, lead: float = 0.02, name: str = "toy"
+    *,
+    classes: int = 3,
+    seeds: int = 4,
+    control: bool = True,
+    lead: float = 0.02,
+    name: str = "toy",
+    names: list[str] | None = None,
 ) -> Gain:
     arms = [make_arm("plain", "real", 0.5, classes, seeds)]
     arms.append(make_arm("geometry", "real", 0.6, classes, seeds))
@@ -78,7 +84,14 @@ def make_gain(
     interval = paired_interval(over(chosen, base))
     return Gain(
         synthaug="0.0.0",
-        data={"name": name, "classes": classes, "train": 30, "validation": 12, "test": 200},
+        data={
+            "name": name,
+            "classes": classes,
+            "class_names": names or [f"kind {k}" for k in range(classes)],
+            "train": 30,
+            "validation": 12,
+            "test": 200,
+        },
         protocol={
             "metric": "accuracy",
             "seeds": list(range(seeds)),
@@ -119,7 +132,7 @@ def make_pictures(
 
 def write(gain: Gain, pictures: Pictures | None, directory: Path) -> str:
     path = directory / "page.html"
-    write_report(gain, pictures, path)
+    write_report(replace(gain, pictures=pictures), path)
     return path.read_text(encoding="utf-8")
 
 
@@ -206,7 +219,7 @@ def test_page_without_pictures_is_made_from_the_json_alone(tmp_path: Path) -> No
     sections = [section["id"] for section in Page(text).all("section")]
     assert sections == [name for name in SECTIONS if name not in ("images", "nearest")]
     assert check_drawings(text) == (0, 3)
-    assert "class 2" in Page(text).text
+    assert "kind 2" in Page(text).text
 
 
 @pytest.mark.parametrize(
@@ -233,7 +246,7 @@ def test_recommendation_that_the_test_images_contradict_is_said(tmp_path: Path) 
 
 def test_hostile_names_are_shown_as_text(tmp_path: Path) -> None:
     pictures = make_pictures(4, names=HOSTILE)
-    gain = make_gain(classes=4, name='<img src="http://evil" onerror=x>')
+    gain = make_gain(classes=4, names=HOSTILE, name='<img src="http://evil" onerror=x>')
     gain.protocol["note"] = {"<b>": "</dl><script>"}
     text = write(gain, pictures, tmp_path)
     page = Page(text)
@@ -271,9 +284,9 @@ def test_failed_write_leaves_the_old_page(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
-        write_report(make_gain(lead=-0.02), None, tmp_path / "page.html")
+        write_report(make_gain(lead=-0.02), tmp_path / "page.html")
     with pytest.raises(OSError, match="disk full"):
-        write_report(make_gain(), None, tmp_path / "other.html")
+        write_report(make_gain(), tmp_path / "other.html")
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == before
 

@@ -12,7 +12,7 @@ from torchvision.transforms import v2
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages
-from synthaug.reading import SkippedImages, classes_of, labels_of, read_images, splits_of
+from synthaug.reading import SkippedImages, labels_and_classes, read_images, splits_of
 
 LABELS = [0, 2, 1, 0]
 
@@ -51,9 +51,9 @@ class Unscannable(Pictures):
 )
 def test_labels_come_from_attributes(attributes: dict[str, Any]) -> None:
     dataset = Unscannable(**attributes)
-    assert labels_of(dataset).tolist() == LABELS
-    assert labels_of(dataset).dtype == np.int64
-    assert classes_of(dataset) == ("0", "1", "2")
+    labels, classes = labels_and_classes(dataset)
+    assert (labels.tolist(), labels.dtype) == (LABELS, np.int64)
+    assert classes == ("0", "1", "2")
 
 
 def test_labels_through_subset_and_concat() -> None:
@@ -62,14 +62,23 @@ def test_labels_through_subset_and_concat() -> None:
         labels=np.array(LABELS)[:, None], class_to_idx={"b": 1, "c": 2, "a": 0}
     )
     joined: Any = ConcatDataset([Subset(inner, [3, 1]), other])
-    assert labels_of(joined).tolist() == [0, 2, *LABELS]
-    assert classes_of(joined) == ("a", "b", "c")
+    labels, classes = labels_and_classes(joined)
+    assert labels.tolist() == [0, 2, *LABELS]
+    assert classes == ("a", "b", "c")
 
 
 def test_labels_by_scanning() -> None:
-    assert labels_of(Pictures()).tolist() == LABELS
+    read: list[int] = []
+
+    class Counted(Pictures):
+        def __getitem__(self, index: int) -> tuple[Any, Any]:
+            read.append(index)
+            return super().__getitem__(index)
+
+    assert labels_and_classes(Counted())[0].tolist() == LABELS
+    assert read == [0, 1, 2, 3]  # each once, since an image may take long to decode
     tensors = TensorDataset(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.tensor([1, 0]))
-    assert labels_of(tensors).tolist() == [1, 0]
+    assert labels_and_classes(tensors)[0].tolist() == [1, 0]
 
 
 def test_a_target_transform_counts() -> None:
@@ -78,7 +87,7 @@ def test_a_target_transform_counts() -> None:
             return super().__getitem__(index)[0], 2 - LABELS[index]
 
     dataset = Shifted(targets=LABELS, target_transform=lambda label: 2 - label)
-    assert labels_of(dataset).tolist() == [2, 0, 1, 2]
+    assert labels_and_classes(dataset)[0].tolist() == [2, 0, 1, 2]
     assert read_images(dataset).labels.tolist() == [2, 0, 1, 2]  # type: ignore[arg-type]
 
 
@@ -144,7 +153,7 @@ def test_labels_that_are_missing_or_wrong_are_named(items: Any, message: str) ->
 
 def test_multi_label_attributes_are_refused() -> None:
     with pytest.raises(InputError, match=r"one label per image, .*got \(4, 14\)"):
-        labels_of(Unscannable(labels=np.zeros((4, 14), int)))
+        labels_and_classes(Unscannable(labels=np.zeros((4, 14), int)))
 
 
 def test_labels_outside_the_classes_are_named() -> None:
@@ -159,8 +168,11 @@ def test_joined_datasets_with_other_classes_are_refused() -> None:
 
 
 def test_class_names_of_other_kinds() -> None:
-    assert classes_of(Pictures(classes=[("tench", "fish"), "x"])) == ("tench, fish", "x")
-    assert classes_of(Pictures(info={"label": {"10": "k", "2": "c"}})) == ("c", "k")
+    for names, expected in (
+        ({"classes": [("tench", "fish"), "x", "y"]}, ("tench, fish", "x", "y")),
+        ({"info": {"label": {"10": "k", "2": "c", "3": "d"}}}, ("c", "d", "k")),
+    ):
+        assert labels_and_classes(Pictures(**names))[1] == expected
 
 
 def test_an_unreadable_item_is_named_or_skipped(tmp_path: Path) -> None:

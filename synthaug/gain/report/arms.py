@@ -48,14 +48,12 @@ def arms_table(gain: Gain) -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 def _table_row(gain: Gain, arm: ArmResult) -> dict[str, Any]:
-    balanced = gain.protocol.get("metric") == "balanced accuracy"
-    validation = arm.validation_balanced_accuracy if balanced else arm.validation_accuracy
     return {
         "arm": arm,
         "tags": _tags(gain, arm),
         "accuracy": mean(arm.accuracy),
         "balanced": mean(arm.balanced_accuracy),
-        "validation": mean(validation),
+        "validation": mean(gain.validation_scores(arm.name)),
         "seconds": mean(arm.seconds),
         "p": "" if arm.p_holm is None else "<0.001" if arm.p_holm < 0.001 else f"{arm.p_holm:.3f}",
     }

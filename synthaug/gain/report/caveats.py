@@ -49,32 +49,25 @@ def caveats(gain: Gain) -> list[str]:
             "number and the interval's width, never the gain itself, so the confidence holds "
             "(Stein 1945)."
         )
-    more = gain.protocol.get("caveats", [])
-    return said + [str(text) for text in ([more] if isinstance(more, str) else more)]
+    return [*said, *gain.protocol["caveats"]]
 
 
 def _about_test(gain: Gain) -> str:
-    test = gain.data.get("test")
-    said = (
-        "One test set. The interval holds the scatter between seeds (training subset, generator, "
-        "pool, classifier), not that of collecting other test images."
-    )
-    if not isinstance(test, int) or test < 1:
-        return said
-    share = min(max(mean(gain.scores(gain.baseline)), 0.0), 1.0)
+    test = gain.data["test"]
+    share = mean(gain.scores(gain.baseline))
     error = 196 * math.sqrt(share * (1 - share) / test)
     return (
-        f"{said} There are {number(test)} of them: one image is {100 / test:.2g} points of "
-        f"accuracy, and the accuracy of a single classifier is known to about ±{error:.1f} points."
+        "One test set. The interval holds the scatter between seeds (training subset, generator, "
+        f"pool, classifier), not that of collecting other test images. There are {number(test)} of "
+        f"them: one image is {100 / test:.2g} points of accuracy, and the accuracy of a single "
+        f"classifier is known to about ±{error:.1f} points."
     )
 
 
 def _about_validation(gain: Gain) -> str:
     """How the images were set apart on which the choices were made."""
-    how, count = gain.protocol.get("validation"), gain.data.get("validation")
-    said = "Choices were made on validation images alone"
-    if isinstance(count, int):
-        said += f" ({number(count)} of them)"
-    if isinstance(how, str) and how:
-        return f"{said}, set apart as follows: {how.rstrip('.')}."
-    return f"{said}; how they were set apart stands in the protocol."
+    how = gain.protocol["validation"]
+    return (
+        f"Choices were made on validation images alone ({number(gain.data['validation'])} of "
+        f"them), set apart as follows: {how.rstrip('.')}."
+    )

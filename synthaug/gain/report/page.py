@@ -4,7 +4,6 @@ The page holds its style, plots and images; it asks no server for anything and r
 """
 
 import re
-from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from synthaug.files import write_text
-from synthaug.gain.pictures import Pictures
 from synthaug.gain.report.arms import arms_plot, arms_table, seeds_plot
 from synthaug.gain.report.caveats import advice, caveats
 from synthaug.gain.report.classes import class_changes, classes_plot, classes_text
@@ -25,28 +23,29 @@ VERDICTS = {"helps": ("▲", "Helps"), "no evidence": ("≈", "No evidence"), "h
 _NO_TEXT = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def write_report(gain: Gain, pictures: Pictures | None, path: Path) -> None:
-    """Write the page, atomically; without `pictures` it has no images, as from a JSON alone."""
+def write_report(gain: Gain, path: Path) -> None:
+    """Write the page, atomically; a gain that was read from JSON has no pictures to show."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(signed=signed, span=span, percent=percent, number=number)
     environment.filters["breakable"] = breakable
     template = files("synthaug.gain.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
-    page = environment.from_string(template).render(_contents(gain, pictures))
+    page = environment.from_string(template).render(_contents(gain))
     write_text(Path(path), _NO_TEXT.sub("\ufffd", page))
 
 
-def _contents(gain: Gain, pictures: Pictures | None) -> dict[str, Any]:
+def _contents(gain: Gain) -> dict[str, Any]:
     """All that the template shows."""
+    pictures = gain.pictures
     symbol, word = VERDICTS[gain.verdict]
-    names = _class_names(gain, pictures)
+    names = [printable(name) for name in gain.data["class_names"]]
     settings = {k: v for k, v in gain.protocol.items() if k not in ("next_steps", "caveats")}
     changes = class_changes(gain, names)
     return {
         "gain": gain,
-        "name": gain.data.get("name", "unnamed data"),
-        "metric": gain.protocol.get("metric", "accuracy"),
+        "name": gain.data["name"],
+        "metric": gain.protocol["metric"],
         "confidence": f"{gain.gain.confidence * 100:g} %",
         "sentence": re.sub(r"(?<= )-(?=\d)", "−", gain.sentence()),
         "symbol": symbol,
@@ -57,7 +56,7 @@ def _contents(gain: Gain, pictures: Pictures | None) -> dict[str, Any]:
         "advice": advice(gain),
         # Settings and recipe are long; they stand with the protocol at the end of the page.
         "choice": {k: v for k, v in gain.chosen.items() if not isinstance(v, dict)},
-        "next_steps": str(gain.protocol.get("next_steps", "")).strip("\n"),
+        "next_steps": gain.protocol["next_steps"].strip("\n"),
         "arms_plot": arms_plot(gain),
         "groups": arms_table(gain),
         "seeds_plot": seeds_plot(gain),
@@ -71,41 +70,24 @@ def _contents(gain: Gain, pictures: Pictures | None) -> dict[str, Any]:
     }
 
 
-def _class_names(gain: Gain, pictures: Pictures | None) -> list[str]:
-    """The classes' names, from wherever they are known; else their numbers."""
-    count = len(gain.arm(gain.baseline).per_class[0])
-    known = gain.data.get("class_names", gain.data.get("classes"))
-    if pictures is not None:
-        known = pictures.real.classes
-    if isinstance(known, Sequence) and not isinstance(known, str) and len(known) == count:
-        return [printable(str(name)) for name in known]
-    return [f"class {number}" for number in range(count)]
-
-
 def _facts(gain: Gain) -> list[str]:
     """The line below the title."""
-    data, classes = gain.data, len(gain.arm(gain.baseline).per_class[0])
-    per_class = gain.protocol.get("per_class")
+    data = gain.data
+    per_class = gain.protocol["per_class"]
     words = {
         "train": f"training ({number(per_class)} a class)" if per_class else "training",
         "validation": "validation",
         "test": "test",
     }
-    sizes = [
-        f"{number(data[key])} {word}"
-        for key, word in words.items()
-        if isinstance(data.get(key), int)
-    ]
-    facts = [f"{classes} classes"]
-    if sizes:
-        facts.append(", ".join(sizes) + " images")
-    return [*facts, f"{len(gain.gain.per_seed)} paired seeds"]
+    sizes = [f"{number(data[key])} {word}" for key, word in words.items()]
+    seeds = len(gain.gain.per_seed)
+    return [f"{data['classes']} classes", f"{', '.join(sizes)} images", f"{seeds} paired seeds"]
 
 
 def _key_figures(gain: Gain) -> list[tuple[str, str, str]]:
     """The few numbers to remember: what, how much, remark."""
     before, after = mean(gain.scores(gain.baseline)), mean(gain.scores(gain.chosen["arm"]))
-    metric = gain.protocol.get("metric", "accuracy")
+    metric = gain.protocol["metric"]
     figures = [
         ("Gain over the baseline", f"{signed(gain.gain.points)} points", span(gain.gain)),
         (f"Test {metric}", f"{percent(before)} → {percent(after)} %", "without → with"),

@@ -20,7 +20,7 @@ def signed(points: float) -> str:
 
 def span(interval: Interval) -> str:
     """The ends of an interval, for a reader."""
-    return f"{signed(interval.low)} to {signed(interval.high)}"
+    return interval.span.replace("-", "−")
 
 
 def printable(text: str) -> str:
