@@ -186,13 +186,10 @@ def recipe(settings: dict[str, object]) -> str:
 
 
 def arm_row(gain: Gain, arm: ArmResult) -> str:
-    held = gain.validation_scores(arm.name)
     over = "baseline" if arm.gain is None else span(arm.gain)
     name = f"{arm.name} ({len(arm.accuracy)} seeds)" if gain.given_up(arm) else arm.name
-    return (
-        f"| {name} | {arm.uses} | {percent(gain.scores(arm.name))} | {over} | {percent(held)} "
-        f"| {np.mean(arm.seconds):,.0f} |\n"
-    )
+    held, tested = percent(arm.choice_scores), percent(gain.scores(arm.name))
+    return f"| {name} | {arm.uses} | {tested} | {over} | {held} | {np.mean(arm.seconds):,.0f} |\n"
 
 
 def overall(results: list[Gain]) -> str:

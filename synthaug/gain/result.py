@@ -85,16 +85,8 @@ class Gain:
     def scores(self, name: str) -> list[float]:
         """The arm's test accuracy in the protocol's metric, one a seed."""
         arm = self.arm(name)
-        return arm.balanced_accuracy if self._balanced else arm.accuracy
-
-    def validation_scores(self, name: str) -> list[float]:
-        """The same on the validation images."""
-        arm = self.arm(name)
-        return arm.validation_balanced_accuracy if self._balanced else arm.validation_accuracy
-
-    @property
-    def _balanced(self) -> bool:
-        return bool(self.protocol["metric"] == BALANCED)
+        balanced = self.protocol["metric"] == BALANCED
+        return arm.balanced_accuracy if balanced else arm.accuracy
 
     def given_up(self, arm: ArmResult) -> bool:
         """Whether the arm was far behind on the first seeds and not trained on the others."""

@@ -53,7 +53,7 @@ def _table_row(gain: Gain, arm: ArmResult) -> dict[str, Any]:
         "tags": _tags(gain, arm),
         "accuracy": mean(arm.accuracy),
         "balanced": mean(arm.balanced_accuracy),
-        "validation": mean(gain.validation_scores(arm.name)),
+        "validation": mean(arm.choice_scores),
         "seconds": mean(arm.seconds),
         "p": "" if arm.p_holm is None else "<0.001" if arm.p_holm < 0.001 else f"{arm.p_holm:.3f}",
     }
