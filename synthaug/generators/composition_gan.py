@@ -35,7 +35,7 @@ from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.coders import parts_of, pyramid
 from synthaug.generators.settings import expect_count, expect_number
 from synthaug.seeding import Draws, StepDraws
-from synthaug.training import Phase, Schedule, adam, optimize
+from synthaug.training import adam
 
 
 class _Batch(NamedTuple):
@@ -126,7 +126,6 @@ class CompositionGAN(Trained):
             return Shown(batch.images[:, 0], batch.labels), Shown(made, batch.labels)
 
         def loss(batch: _Batch) -> Tensor:
-            adversary.rest()
             first = batch.images[:, 0]
             again = decoder(encoder(first))
             composed = compose(encoder, batch.images, batch.noise)
@@ -140,15 +139,7 @@ class CompositionGAN(Trained):
             return total
 
         optimizer = adam(module.parameters(), self.learning_rate)
-        return optimize(
-            nn.ModuleDict({"generator": module, "discriminator": adversary.networks}),
-            [adversary.phase(show), Phase("generator", optimizer, loss)],
-            batches,
-            Schedule(self.steps),
-            lessons.run,
-            averaged=module,
-            networks=lessons.networks,
-        )
+        return adversary.train(module, optimizer, batches, show=show, loss=loss)
 
     def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
         data = self._fitted()

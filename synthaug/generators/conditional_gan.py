@@ -39,7 +39,7 @@ from synthaug.generators.settings import (
     expect_range,
 )
 from synthaug.seeding import Draws, StepDraws
-from synthaug.training import Phase, Schedule, adam, optimize
+from synthaug.training import adam
 
 DECODERS: dict[str, Callable[..., nn.Module]] = {
     "plain": ConditionalDecoder,
@@ -211,7 +211,6 @@ class ConditionalGAN(Trained):
             return Shown(batch.real, batch.labels, batch.strength), generate(batch)
 
         def generator_loss(batch: _Batch) -> Tensor:
-            adversary.rest()
             made = generate(batch)
             loss = adversary.fooled(made, batch.draws)
             if self.diversity and made.noise is not None:
@@ -219,16 +218,14 @@ class ConditionalGAN(Trained):
             return loss
 
         optimizer = adam(module.parameters(), self.generator_rate, betas=(0.0, 0.99))
-        learned = optimize(
-            nn.ModuleDict({"generator": module, "discriminator": adversary.networks}),
-            [adversary.phase(show), Phase("generator", optimizer, generator_loss)],
+        learned = adversary.train(
+            module,
+            optimizer,
             batches,
-            Schedule(self.steps),
-            lessons.run,
-            averaged=module,
+            show=show,
+            loss=generator_loss,
             ema_decay=self.ema,
             clip=self.clip,
-            networks=lessons.networks,
         )
         lessons.notes["certainty"] = adversary.certainty
         return learned

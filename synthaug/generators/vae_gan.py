@@ -23,7 +23,7 @@ from synthaug.generators.learning.losses import reparametrize
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.coders import parts_of
 from synthaug.generators.settings import expect_number
-from synthaug.training import Phase, Schedule, adam, optimize
+from synthaug.training import adam
 
 
 @dataclass
@@ -73,7 +73,6 @@ class VAEGAN(ConditionalVAE):
             return Shown(self._decode(module, relative, labels), labels)
 
         def loss(batch: Batch) -> Tensor:
-            adversary.rest()
             made, reconstruction = self._reconstruct(module, batch, lessons.networks)
             seen = adversary.features(made, batch.labels)
             wanted = adversary.features(batch.images, batch.labels).detach()
@@ -84,16 +83,8 @@ class VAEGAN(ConditionalVAE):
             )
             return total
 
+        def show(batch: Batch) -> tuple[Shown, Shown]:
+            return Shown(batch.images, batch.labels), swapped(batch)
+
         optimizer = adam(module.parameters(), self.learning_rate)
-        return optimize(
-            nn.ModuleDict({"generator": module, "discriminator": adversary.networks}),
-            [
-                adversary.phase(lambda batch: (Shown(batch.images, batch.labels), swapped(batch))),
-                Phase("generator", optimizer, loss),
-            ],
-            self._batches(lessons),
-            Schedule(self.steps),
-            lessons.run,
-            averaged=module,
-            networks=lessons.networks,
-        )
+        return adversary.train(module, optimizer, self._batches(lessons), show=show, loss=loss)

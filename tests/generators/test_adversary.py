@@ -293,12 +293,12 @@ def test_penalties_reach_the_weights(make):
     assert weight.grad.abs().sum() > 0 and weight.grad.isfinite().all()
 
 
-def test_at_rest_it_learns_nothing_and_still_teaches(make):
+def test_in_the_others_turn_it_learns_nothing_and_still_teaches(make):
     judge = Discriminator((1, 8, 8), 3, 4)
     adversary = make(judge)
     images = torch.rand(6, 1, 8, 8, requires_grad=True)
-    adversary.rest()
-    adversary.fooled(Shown(images, LABELS), draws()).backward()
+    fooled = lambda batch: adversary.fooled(Shown(images, LABELS), batch.draws)  # noqa: E731
+    adversary.other_phase(torch.optim.SGD([images]), fooled).loss(Batch()).backward()
     assert all(parameter.grad is None for parameter in judge.parameters())
     assert (images.grad.flatten(1).abs().sum(1) > 0).all()
     its_loss(adversary, shown(), shown()).backward()  # its own turn ends the rest

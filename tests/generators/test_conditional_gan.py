@@ -47,7 +47,7 @@ def caught(monkeypatch):
         calls.update(module=module, phases=phases, batches=batches, schedule=schedule, **options)
         return optimize(module, phases, batches, schedule, run, **options)
 
-    monkeypatch.setattr(conditional_gan, "optimize", catch)
+    monkeypatch.setattr(adversary, "optimize", catch)
     return calls
 
 

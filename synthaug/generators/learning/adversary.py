@@ -17,7 +17,7 @@ from synthaug.generators.learning.diff_augment import diff_augment
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.discriminators import Discriminator
 from synthaug.seeding import StepDraws
-from synthaug.training import Phase, adam
+from synthaug.training import Phase, Schedule, adam, optimize
 
 MEMORY = 0.99  # of the running mean of what it makes of real images
 RISE = 0.25  # share of a run in which adaptive augmentation can go from never to always
@@ -109,6 +109,7 @@ class Adversary:
         self._loss: AdversarialLoss = LOSSES[loss]
         self._r1, self._interpolation, self._code_weight = r1, interpolation, code_weight
         self._step_size = 1 / max(1, RISE * steps)
+        self._lessons, self._steps = lessons, steps
 
     @classmethod
     def plain(
@@ -127,8 +128,46 @@ class Adversary:
         )
         return cls(judge, lessons, rate=rate, steps=steps, augment=augment)
 
+    def train(
+        self,
+        generator: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        batches: Callable[[int], Any],
+        *,
+        show: Callable[[Any], tuple[Shown, Shown]],
+        loss: Callable[[Any], Tensor],
+        ema_decay: float = 0.99,
+        clip: float = 5.0,
+    ) -> nn.Module:
+        """Train a generator and the discriminator in turns; the average of the generator.
+
+        show: makes real and synthetic images of a batch. loss: the generator's.
+        For all else see `optimize`.
+        """
+        return optimize(
+            nn.ModuleDict({"generator": generator, "discriminator": self.networks}),
+            [self.phase(show), self.other_phase(optimizer, loss)],
+            batches,
+            Schedule(self._steps),
+            self._lessons.run,
+            averaged=generator,
+            ema_decay=ema_decay,
+            clip=clip,
+            networks=self._lessons.networks,
+        )
+
+    def other_phase(self, optimizer: torch.optim.Optimizer, loss: Callable[[Any], Tensor]) -> Phase:
+        """The generator's turn of a step."""
+
+        def resting(batch: Any) -> Tensor:
+            # The discriminator's gradients would be computed and thrown away.
+            self._judge.requires_grad_(False)
+            return loss(batch)
+
+        return Phase("generator", optimizer, resting)
+
     def phase(self, show: Callable[[Any], tuple[Shown, Shown]]) -> Phase:
-        """Its turn of a step; `show` makes real and synthetic images of a batch."""
+        """Its own turn of a step; `show` makes real and synthetic images of a batch."""
 
         def loss(batch: Any) -> Tensor:
             self._judge.requires_grad_(True)
@@ -147,10 +186,6 @@ class Adversary:
         """What the generator lowers in its own turn, a scalar."""
         judged = self._look(made, draws)
         return self._loss.generator(judged["logits"]) + self._told(judged, made)
-
-    def rest(self) -> None:
-        """For the generator's turn: its gradients would be computed and thrown away."""
-        self._judge.requires_grad_(False)
 
     def features(self, images: Tensor, labels: Tensor) -> Tensor:
         """What it sees in images (B, C, H, W) in [0, 1], float (B, D)."""
