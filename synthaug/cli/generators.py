@@ -117,7 +117,13 @@ def refuse_for_untrained(family: str, given: Mapping[str, object]) -> None:
 def fit(
     data: Data,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="GENERATOR", help="Directory to write.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="GENERATOR",
+            help="Directory to write; a generator that is there is replaced.",
+        ),
     ],
     generator: Annotated[
         Family | None,
@@ -240,7 +246,13 @@ def sample(
         Path, typer.Argument(metavar="GENERATOR", help="Directory that fit wrote.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="POOL", help="Directory to write.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="POOL",
+            help="Directory to write; a pool that is there is replaced.",
+        ),
     ],
     per_class: Annotated[
         int, typer.Option(metavar="N", min=1, help="Images of every class.")

@@ -31,7 +31,13 @@ def import_images(
         str, typer.Argument(metavar="IMAGES", help=f"Synthetic images: {DATA_FORMS}.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="POOL", help="Directory to write.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="POOL",
+            help="Directory to write; a pool that is there is replaced.",
+        ),
     ],
     image_size: ImageSize = None,
     mode: Mode = None,

@@ -1,7 +1,7 @@
 """Cells: one arm trained on one part of one seed, kept on disk until the run is over.
 
 A cell that is complete on disk is never trained again, so an interrupted run goes on where it was.
-Nothing here has access to the test images: they meet the stored networks in `protocol.py`, after
+Nothing here has access to the test images: they meet the stored networks in `Trials.test`, after
 all choices.
 """
 
