@@ -221,7 +221,7 @@ class Samples:
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change when an image, a label, soft or not, or a weight does."""
+        """16 hexadecimal digits that change with any image, label, soft label or weight."""
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         present = {name: array for name, array in given.items() if array is not None}
         return _fingerprint(present.values(), present)
