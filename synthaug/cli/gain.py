@@ -37,8 +37,9 @@ from synthaug.cli.options import (
     check_device,
     check_directory,
     check_json,
+    check_page,
 )
-from synthaug.cli.output import RESULT, errors, progress, results, show_gain
+from synthaug.cli.output import PAGE, RESULT, errors, progress, results, show_gain
 from synthaug.cli.splits import Splits, read_splits
 from synthaug.errors import InputError
 from synthaug.gain import Gain, Source, measure_gain
@@ -147,8 +148,13 @@ def gain(
     check_device(device)
     check_json("--json", json)
     check_directory("--report", report)
+    if report is not None:
+        check_json("--report", report / RESULT)
+        check_page("--report", report / PAGE)
     check_directory("--cache", study)
     sources = _sources(generator, pool)
+    if pool is not None and demo:
+        raise InputError("--pool: expected DATA, too: the images that the pool was made from")
     if pool is not None and per_class is not None:
         raise InputError(
             "--per-class: what made the pool may know more images than a subset that is drawn anew "
@@ -193,7 +199,7 @@ def gain(
     if not quiet:
         show_gain(result, results())
         if report is not None:
-            errors.print(f"Report: {report / 'report.html'}", soft_wrap=True)
+            errors.print(f"Report: {report / PAGE}", soft_wrap=True)
 
 
 def _mix(
@@ -212,8 +218,7 @@ def _check_origin(pool: Path | None, splits: Splits) -> None:
     """Raise `InputError` for a pool that was made from the test images, too."""
     if pool is None or not splits.whole:
         return
-    card = SamplePool(pool).manifest.get("generator") or {}
-    if card.get("data", {}).get("fingerprint") == splits.whole:
+    if splits.whole in SamplePool(pool).origins:
         raise InputError(
             f"--pool {pool}: made from all of DATA, and {splits.set_apart}; put test images in "
             "DATA/test and the others in DATA/train, or give --test, and make the pool again"
@@ -241,7 +246,7 @@ def _write(result: Gain, json: Path | None, report: Path | None) -> None:
         result.save(json)
     if report is not None:
         result.save(report / RESULT)
-        write_report(result, report / "report.html")
+        write_report(result, report / PAGE)
 
 
 def _sources(generators: list[Family] | None, pool: Path | None) -> list[Source] | None:

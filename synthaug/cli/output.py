@@ -28,7 +28,7 @@ from synthaug.gain.report.caveats import advice
 from synthaug.gain.result import NO_ARM
 from synthaug.pool import SamplePool
 
-RESULT = "result.json"  # in the folder of a report
+RESULT, PAGE = "result.json", "report.html"  # in the folder of a report
 SECONDS_A_LINE = 60
 UNBOUNDED = 1000  # columns, where the output goes into a file or another program
 
@@ -135,7 +135,8 @@ def show_gain(gain: Gain, console: Console) -> None:
         )
     for caveat in protocol["caveats"]:
         console.print(f"Note: {escape(caveat)}.")
-    use = "Best without" if gain.recommendation == NO_ARM else "To use it"
+    without = gain.recommendation == NO_ARM or gain.verdict == "hurts"
+    use = "Best without" if without else "To use it"
     console.print(
         f"[bold]Recommended: {escape(gain.recommendation)}.[/] {escape(advice(gain))} {use}:"
     )

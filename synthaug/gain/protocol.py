@@ -60,9 +60,8 @@ def measure_gain(
     train, test: real images with the same classes; `test` is used once, after every choice.
     validation: images to make choices on; by default set apart from `train`, never trained on.
     arms: how widely to search. "quick" tries each source on top of the best arm without synthetic
-        images, at a ratio of 0.25 with hard labels, and fewer arms without; "staged" then
-        tries the best also on the plain classical arm, at a ratio of 0.5, and with mixed labels;
-        "full" tries all combinations.
+        images, at a ratio of 0.25 with hard labels; "staged" then tries the best also on the plain
+        classical arm, at a ratio of 0.5, and with mixed labels; "full" tries all combinations.
     sources: generators to measure (default: TransferVAE, ConditionalVAE, a Blend of both with
         StyleSwap, a Chain of PatchSwap and ConditionalVAE, and as controls StyleSwap, RandomField
         and a Chain of PatchSwap and StyleSwap); an empty list with `pool` measures the pool alone.
@@ -97,8 +96,10 @@ def measure_gain(
     >>> gain.verdict in ("helps", "no evidence", "hurts")
     True
     """
-    parts = {"train": train, "validation": validation, "test": test}
-    shared = _check_parts({name: part for name, part in parts.items() if part is not None})
+    parts = {"train": train, "test": test}
+    if validation is not None:
+        parts["validation"] = validation
+    shared = _check_parts(parts)
     _check_numbers(arms, seeds, precision)
     wanted = list(default_sources() if sources is None else sources)
     if pool is not None:
@@ -182,7 +183,7 @@ def _open_test(
         synthaug=versions()["synthaug"],
         data=_data(measured, test),
         protocol=_protocol(measured, precision, gain, seeds, favoured),
-        arms=arm_table(trials, choices, tested, seeds),
+        arms=arm_table(trials, choices, tested, seeds, stage_one),
         baseline=choices.baseline.name,
         trained=None if trained is None else trained.name,
         control=None if control is None else control.name,
@@ -212,13 +213,14 @@ def _more_seeds(gain: Interval, seeds: list[int], precision: float, resolution: 
 
 def _check_parts(parts: dict[str, LabelledImages]) -> list[str]:
     """Refuse splits that do not fit together; what a reader has to know of them."""
-    train = parts["train"]
     for name, part in parts.items():
         if not isinstance(part, LabelledImages):
             raise InputError(
                 f"{name}: expected LabelledImages, as read_images gives them, got "
                 f"{type(part).__name__}"
             )
+    train = parts["train"]
+    for name, part in parts.items():
         if part.classes != train.classes:
             raise InputError(
                 f"{name}: expected the training classes {list(train.classes)}, got "
@@ -338,9 +340,7 @@ def _caveats(measured: _Measured) -> list[str]:
     said = list(measured.shared)
     for name, directory in pools.items():
         said.append(f"{name} is the same pool for all seeds")
-        card = SamplePool(directory).manifest.get("generator") or {}
-        known = card.get("data", {}).get("fingerprint")
-        if known != measured.trials.study.train.fingerprint:
+        if SamplePool(directory).origins != {measured.trials.study.train.fingerprint}:
             said.append(
                 f"what {name} was made from is not known to be these training images alone; "
                 "if its maker saw others, the gain is theirs, too"

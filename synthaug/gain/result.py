@@ -88,6 +88,11 @@ class Gain:
         balanced = self.protocol["metric"] == BALANCED
         return arm.balanced_accuracy if balanced else arm.accuracy
 
+    @property
+    def chosen_elsewhere(self) -> bool:
+        """Whether the gain was measured on seeds that no choice was made on."""
+        return not set(self.protocol["seeds"]) & set(self.protocol["choice_seeds"])
+
     def given_up(self, arm: ArmResult) -> bool:
         """Whether the arm was far behind on the first seeds and not trained on the others."""
         return set(arm.seeds) < set(self.protocol["choice_seeds"])

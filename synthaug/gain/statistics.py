@@ -135,18 +135,22 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(round(value, 12)) for value in adjusted]
 
 
-def paired_p_value(differences: Sequence[float], *, resolution: float = 0.0) -> float:
-    """Two-sided p-value of a mean of zero; without a `resolution` (see `paired_interval`) 1 where
-    all differences are zero, 0 where they are all the same other number."""
+def paired_p_value(
+    differences: Sequence[float], *, stage_one: int | None = None, resolution: float = 0.0
+) -> float:
+    """Two-sided p-value of a mean of zero, that of `paired_interval`; without a `resolution` 1
+    where all differences are zero, 0 where they are all the same other number."""
     values = np.asarray(differences, dtype=float)
-    spread = _scatter(values, resolution)
+    first = len(values) if stage_one is None else stage_one
+    spread = _scatter(values[:first], resolution)
     if spread == 0:
         return 1.0 if values[0] == 0 else 0.0
     t = values.mean() / (spread / math.sqrt(len(values)))
-    return float(2 * stats.t.sf(abs(t), len(values) - 1))
+    return float(2 * stats.t.sf(abs(t), first - 1))
 
 
 def clearly_better(differences: Sequence[float], *, resolution: float = 0.0) -> bool:
     """Whether the mean lies above zero at a one-sided level of 5 %, which is what it takes to
-    recommend the costlier of two ways. The differences must not have picked the one."""
+    recommend the costlier of two ways. The seeds must not have picked the one; where their
+    validation images did, as those of a given split, the level is that for these images."""
     return paired_interval(differences, confidence=SURE, resolution=resolution).low > 0

@@ -44,19 +44,25 @@ class Tested:
 
 
 def arm_table(
-    trials: Trials, choices: Choices, tested: Tested, seeds: Sequence[int]
+    trials: Trials, choices: Choices, tested: Tested, seeds: Sequence[int], stage_one: int
 ) -> list[ArmResult]:
-    """Every arm against the baseline: those that matter over `seeds`, which choices did not see,
-    the others over those that they were trained on for choices."""
+    """Every arm against the baseline: those that matter over `seeds`, which choices did not see and
+    of which the first `stage_one` set the number, the others over those that they were trained on
+    for choices."""
     shown = {arm: trials.seeds_of(arm) for arm in choices.arms}
     shown |= {arm: list(seeds) for arm in choices.finalists}
+    first = {arm: stage_one if arm in choices.finalists else len(shown[arm]) for arm in shown}
     gains = {
-        arm: tested.gain(arm, choices.baseline, shown[arm])
+        arm: tested.gain(arm, choices.baseline, shown[arm], stage_one=first[arm])
         for arm in choices.arms
         if arm != choices.baseline
     }
+    image = tested.resolution
     corrected = holm(
-        [paired_p_value(gain.per_seed, resolution=tested.resolution) for gain in gains.values()]
+        [
+            paired_p_value(gain.per_seed, stage_one=gain.stage_one, resolution=image)
+            for gain in gains.values()
+        ]
     )
     p_values = dict(zip(gains, corrected, strict=True))
     return [

@@ -4,7 +4,7 @@
 `manifest.json` last: a directory with a manifest is complete.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -163,6 +163,13 @@ class SamplePool:
         card = {"generator": generator.card, "seed": seed, "drawn": drawn, "filters": passed}
         return cls._write(directory, samples, generator.classes, generator.family, card)
 
+    @property
+    def origins(self) -> set[str]:
+        """Fingerprints of all images that its generator learned from, or was chosen by, as far as
+        its card says; none for images made elsewhere."""
+        card = self.manifest.get("generator")
+        return set() if card is None else _origins(card)
+
     @classmethod
     def of(cls, given: "SamplePool | str | Path") -> "SamplePool":
         """The pool that is given, or the one in a directory."""
@@ -280,3 +287,12 @@ def _fill(
         f"class {generator.classes[short]!r}: the filters left {per_class - missing[short]} of "
         f"{per_class} images after {MOST_ROUNDS} rounds; loosen them"
     )
+
+
+def _origins(card: Mapping[str, Any]) -> set[str]:
+    found = {card["data"]["fingerprint"]}
+    if "start" in card:
+        found.add(card["start"]["fingerprint"])
+    if "validation" in card:
+        found.add("validation images")
+    return found.union(*(_origins(part) for part in card.get("parts", ())))

@@ -157,6 +157,32 @@ def test_a_pool_that_was_made_from_what_is_set_apart_to_test_on_is_refused(
     assert "--per-class: what made the pool may know more images" in few.err
 
 
+def test_a_pool_without_the_images_it_was_made_from_is_refused(
+    call: Callable, pool: Path, tmp_path: Path
+) -> None:
+    done = call("gain", "--pool", pool, "--cache", tmp_path / "cells")
+    assert (done.status, done.out) == (2, "")
+    assert done.err == "error: --pool: expected DATA, too: the images that the pool was made from\n"
+
+
+def test_a_report_replaces_nothing_but_a_report(
+    call: Callable, data: Path, quick: tuple, tmp_path: Path
+) -> None:
+    for name in ("result.json", "report.html"):
+        folder = tmp_path / name.split(".")[0]
+        folder.mkdir()
+        (folder / name).write_text("mine")
+        done = call("gain", data, *quick, "--cache", tmp_path / "cells", "--report", folder)
+        assert (done.status, (folder / name).read_text()) == (2, "mine")
+        assert f"--report {folder / name}: is there already" in done.err
+
+
+def test_what_the_test_images_speak_against_is_not_put_to_use(wide: Gain) -> None:
+    against = replace(wide, recommendation=wide.chosen["arm"], verdict="hurts")
+    text = " ".join(shown(against, 200))
+    assert "Best without:" in text and "To use it" not in text
+
+
 def test_the_lines_to_use_next_read_the_images_as_they_were_read(
     call: Callable, data: Path, quick: tuple, tmp_path: Path
 ) -> None:

@@ -399,6 +399,7 @@ def test_precision_adds_seeds_for_the_arms_that_matter(
     assert (more.gain.high - more.gain.low) / 2 <= half * 0.75 + 1e-9
     assert more.gain.stage_one == 2
     assert len(more.protocol["seeds"]) == len(more.gain.per_seed)
+    assert more.arm(more.chosen["arm"]).gain == more.gain  # the table says what the verdict says
 
 
 SETTLED = ("standardize", "policy")
@@ -648,6 +649,9 @@ def test_mismatches_are_refused_before_anything_is_trained(
     with pytest.raises(InputError, match="arms: expected one of quick, staged, full"):
         measure_gain(train, test, **{**QUICK, "arms": "some"})
     anything: Any = "data/xray"
+    nothing: Any = None
+    with pytest.raises(InputError, match="test: expected LabelledImages"):
+        measure_gain(train, nothing, **QUICK)
     with pytest.raises(InputError, match="train: expected LabelledImages"):
         measure_gain(anything, test, **QUICK)
     partial = train.subset(np.flatnonzero(train.labels > 0))

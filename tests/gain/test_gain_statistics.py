@@ -79,6 +79,19 @@ def test_seeds_added_for_precision_keep_the_confidence(half_width: float) -> Non
     assert max(widths) <= half_width + 1e-9
 
 
+@given(samples.filter(lambda values: len(values) > 3), points)
+def test_after_seeds_were_added_p_value_and_interval_agree(
+    values: list[float], shift: float
+) -> None:
+    moved = [value + shift for value in values]
+    if np.std(moved[:3]) < 1e-3:
+        return
+    found = paired_interval(moved, stage_one=3)
+    p_value = paired_p_value(moved, stage_one=3)
+    if abs(p_value - 0.05) > 1e-6:
+        assert (verdict(found) != "no evidence") == (p_value < 0.05)
+
+
 def test_stopping_at_the_scatter_of_all_seeds_would_be_too_sure() -> None:
     """Why Stein's rule keeps the first seeds' scatter: to add seeds one by one until the usual
     interval is narrow covers less often than it says."""

@@ -95,7 +95,7 @@ def make_gain(
         protocol={
             "metric": "accuracy",
             "seeds": list(range(seeds)),
-            "choice_seeds": list(range(seeds)),
+            "choice_seeds": list(range(seeds, 2 * seeds)),
             "per_class": 10,
             "recipe": {"optimizer": "adamw", "rates": [0.1, 0.01], "nested": {"deep": True}},
             "validation": "a fifth of the made-up training images",
@@ -242,6 +242,19 @@ def test_recommendation_that_the_test_images_contradict_is_said(tmp_path: Path) 
     assert "The test images speak against it" in Page(write(against, None, tmp_path)).text
     unused = replace(make_gain(), recommendation=NO_ARM)
     assert "though the test images do" in Page(write(unused, None, tmp_path)).text
+
+
+def test_a_result_of_before_says_that_it_was_chosen_on_what_it_is_measured_on(
+    tmp_path: Path,
+) -> None:
+    now = make_gain()
+    seeds = now.protocol["seeds"]
+    before = replace(now, protocol={**now.protocol, "choice_seeds": seeds})
+    for gain, elsewhere in ((now, True), (before, False)):
+        text = Page(write(gain, None, tmp_path)).text
+        assert ("was then measured on seeds of its own" in text) == elsewhere
+        assert ("picked on other seeds" in text) == elsewhere
+        assert ("Chosen and measured on the same seeds" in text) != elsewhere
 
 
 def test_hostile_names_are_shown_as_text(tmp_path: Path) -> None:

@@ -14,7 +14,13 @@ import torch
 import synthaug.pool.sample_pool as sample_pool
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST
-from synthaug.generators import RandomField, StyleSwap, load_generator
+from synthaug.generators import (
+    Blend,
+    ConditionalVAE,
+    RandomField,
+    StyleSwap,
+    load_generator,
+)
 from synthaug.images import LabelledImages, Samples
 from synthaug.pool import SamplePool
 
@@ -185,6 +191,25 @@ def test_filters_keep_soft_labels_and_weights(tmp_path: Path) -> None:
     assert samples.soft_labels is not None and samples.weights is not None
     assert np.array_equal(samples.soft_labels.argmax(1), samples.labels)
     assert np.array_equal(samples.weights, samples.images[:, 0, 0, 0] + 1.0)
+
+
+def test_a_pool_knows_all_that_its_generator_learned_from(tmp_path: Path) -> None:
+    data, other = make_data(), make_data().subset(np.arange(1, 12))
+    small: dict[str, Any] = {"steps": 1, "width": 8, "batch_size": 4}
+    ConditionalVAE(**small).fit(other, device="cpu").save(tmp_path / "start")
+    warm = ConditionalVAE(**small).fit(data, device="cpu", start=tmp_path / "start")
+    watched = ConditionalVAE(**small).fit(data, device="cpu", validation=other)
+    both = Blend.of([warm, StyleSwap().fit(data, device="cpu")])
+    expected = {
+        "style": (StyleSwap().fit(data, device="cpu"), {data.fingerprint}),
+        "warm": (warm, {data.fingerprint, other.fingerprint}),
+        "both": (both, {data.fingerprint, other.fingerprint}),
+        "watched": (watched, {data.fingerprint, "validation images"}),
+    }
+    for name, (generator, origins) in expected.items():
+        assert SamplePool.create(tmp_path / name, generator, 1).origins == origins
+    elsewhere = SamplePool.from_samples(tmp_path / "elsewhere", make_samples(), CLASSES)
+    assert elsewhere.origins == set()
 
 
 def test_a_teacher_is_asked_where_the_generator_is_now(tmp_path: Path) -> None:

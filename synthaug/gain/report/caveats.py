@@ -39,9 +39,7 @@ def caveats(gain: Gain) -> list[str]:
         "five; a smaller one less often. No evidence of a gain is not evidence of none.",
         _about_test(gain),
         _about_validation(gain),
-        "Many comparisons. The verdict's interval needs no correction, since its arm was picked "
-        "on other seeds and before the test images were opened; the p-values of the table are "
-        "corrected for the number of arms (Holm).",
+        _about_choice(gain),
     ]
     if interval.stage_one < seeds:
         said.append(
@@ -50,6 +48,20 @@ def caveats(gain: Gain) -> list[str]:
             "(Stein 1945)."
         )
     return [*said, *gain.protocol["caveats"]]
+
+
+def _about_choice(gain: Gain) -> str:
+    corrected = "the p-values of the table are corrected for the number of arms (Holm)."
+    if gain.chosen_elsewhere:
+        return (
+            "Many comparisons. The verdict's interval needs no correction, since its arm was "
+            f"picked on other seeds and before the test images were opened; {corrected}"
+        )
+    return (
+        "Chosen and measured on the same seeds, as until version 0.5.0. A network that its seed "
+        "made better on the validation images is better on the test images, too, so that the best "
+        f"of many arms looks better than it is; {corrected}"
+    )
 
 
 def _about_test(gain: Gain) -> str:
