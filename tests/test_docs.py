@@ -105,6 +105,12 @@ def test_the_instrument_is_calibrated() -> None:
         assert ends["helps"] <= 0.05
         assert 0.93 <= ends["no evidence"] <= 0.97
         assert module.row_of_equals(result, kind) in module.PAGE.read_text()
+    chosen = module.of_chosen(result)
+    for where, gains in chosen.items():
+        assert module.row_of_chosen(where, gains) in module.PAGE.read_text()
+    # The best of equals gains where it was chosen, and nowhere else.
+    same, other = (gains.mean() for gains in chosen.values())
+    assert same > 0.1 > abs(other)
 
 
 def _small_measure_gain(train: LabelledImages, test: LabelledImages, **options: Any) -> Gain:

@@ -10,13 +10,16 @@ Everything is measured on the digits of scikit-learn, with the interval and the 
   the images; the true gain is zero.
 - *copies*: the second arm mixes in copies of its own real images as if they were synthetic; no
   copy tells it anything new.
+- *chosen*: nine arms are the same as a tenth, but for their seeds; the best of the nine on
+  validation images, over five seeds, is compared with the tenth. On those five seeds, as it was
+  done until version 0.5.0, and on five others.
 - *planted*: a share of the first arm's labels is wrong, and right in the second; the true gain is
   known from all seeds together.
 
 Each seed is a pair of trainings, kept when they are done, so that a run can be stopped and started
 again; the training on the real images as they are serves all kinds. Comparisons of 5 seeds are made
-of 5 pairs that no other comparison has; how often a gain is seen at 5, 10 and 20 seeds is taken
-from random draws of the pairs.
+of 5 pairs that no other comparison has; how often a gain is seen at 5, 10 and 20 seeds, and what is
+said of the chosen, is taken from random draws of the seeds.
 """
 
 import argparse
@@ -28,6 +31,7 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
+from torch import nn
 
 from synthaug import LabelledImages, Recipe, Samples, evaluate, read_images, train_classifier
 from synthaug.files import write_json
@@ -43,9 +47,11 @@ EQUALS = ("seed alone", "copies")  # second arms that gain nothing
 PLANTED = (0.02, 0.05, 0.1, 0.2)  # shares of wrong labels
 PLANTED_PAIRS = 200
 SIZES, DRAWS, POWER = (5, 10, 20), 4000, 0.9
+ARMS, ARM_SEEDS, HELD = 10, 240, 30  # equal arms, the first the baseline; images held of a class
 PER_CLASS, STEPS, BATCH, RATIO = 5, 150, 32, 0.25
 RECIPE = Recipe(policy="rotate-scale", weight_decay=5e-3, mix="mixup")
 PLAIN = "plain"  # the arm that the others are compared with
+IMAGE = 100 / 797  # points that one test image counts
 OTHER = 1_000_000  # added to a seed for the second arm
 
 
@@ -56,12 +62,13 @@ def main() -> None:
     options = parser.parse_args()
     if not options.page:
         measure(options.jobs)
+        measure_arms(options.jobs)
     PAGE.write_text(page(json.loads(RESULT.read_text())))
 
 
 def measure(jobs: int) -> None:
     """Train what is missing, a hundred networks at a time."""
-    accuracies = read()
+    accuracies = read("accuracies")
     wanted = dict.fromkeys((PLAIN, *EQUALS), COMPARISONS * SEEDS)
     wanted |= {f"planted {share:g}": PLANTED_PAIRS for share in PLANTED}
     missing = [
@@ -75,8 +82,35 @@ def measure(jobs: int) -> None:
         trained = joblib.Parallel(n_jobs=jobs)(joblib.delayed(accuracy)(*each) for each in part)
         for (kind, seed), found in zip(part, trained, strict=True):
             accuracies.setdefault(kind, {})[str(seed)] = found
-        write(accuracies)
+        write("accuracies", accuracies)
         print(f"{start + len(part)} of {len(missing)}", flush=True)
+
+
+def measure_arms(jobs: int) -> None:
+    """Train what is missing of the equal arms, ten seeds at a time."""
+    scores = read("arms")
+    missing = [seed for seed in range(ARM_SEEDS) if str(seed) not in scores]
+    for start in range(0, len(missing), 10):
+        part = missing[start : start + 10]
+        trained = joblib.Parallel(n_jobs=jobs)(joblib.delayed(equal_arms)(seed) for seed in part)
+        scores |= {str(seed): found for seed, found in zip(part, trained, strict=True)}
+        write("arms", scores)
+        print(f"{start + len(part)} of {len(missing)} seeds", flush=True)
+
+
+def equal_arms(seed: int) -> list[list[float]]:
+    """Validation and test accuracy of each arm; nothing differs but the seeds of the trainings."""
+    torch.set_num_threads(1)
+    data, test = read_images("digits"), read_images("digits", split="test")
+    chosen = draw_subset(data, PER_CLASS, seed=seed)
+    rest = data.subset(np.setdiff1d(np.arange(len(data)), chosen))
+    held = rest.subset(draw_subset(rest, HELD, seed=seed))
+    real = data.subset(chosen)
+    networks = [trained(real, seed + OTHER * arm) for arm in range(ARMS)]
+    return [
+        [evaluate(network, part, device="cpu").accuracy for part in (held, test)]
+        for network in networks
+    ]
 
 
 def accuracy(kind: str, seed: int) -> float:
@@ -85,10 +119,12 @@ def accuracy(kind: str, seed: int) -> float:
     data, test = read_images("digits"), read_images("digits", split="test")
     real = data.subset(draw_subset(data, PER_CLASS, seed=seed))
     if kind == "copies":
-        return score(real, test, seed, synthetic=Samples(real.images, real.labels), ratio=RATIO)
-    if kind.startswith("planted"):
-        return score(with_wrong_labels(real, float(kind.split()[1]), seed), test, seed)
-    return score(real, test, seed + OTHER if kind == "seed alone" else seed)
+        network = trained(real, seed, Samples(real.images, real.labels), RATIO)
+    elif kind.startswith("planted"):
+        network = trained(with_wrong_labels(real, float(kind.split()[1]), seed), seed)
+    else:
+        network = trained(real, seed + OTHER if kind == "seed alone" else seed)
+    return evaluate(network, test, device="cpu").accuracy
 
 
 def with_wrong_labels(data: LabelledImages, share: float, seed: int) -> LabelledImages:
@@ -99,14 +135,10 @@ def with_wrong_labels(data: LabelledImages, share: float, seed: int) -> Labelled
     return LabelledImages(data.images, np.where(wrong, moved, data.labels), data.classes)
 
 
-def score(
-    train: LabelledImages,
-    test: LabelledImages,
-    seed: int,
-    synthetic: Samples | None = None,
-    ratio: float = 0.0,
-) -> float:
-    network = train_classifier(
+def trained(
+    train: LabelledImages, seed: int, synthetic: Samples | None = None, ratio: float = 0.0
+) -> nn.Module:
+    return train_classifier(
         train,
         recipe=RECIPE,
         synthetic=synthetic,
@@ -116,22 +148,27 @@ def score(
         seed=seed,
         device="cpu",
     )
-    return evaluate(network, test, device="cpu").accuracy
 
 
-def read() -> dict[str, dict[str, float]]:
-    return json.loads(RESULT.read_text())["accuracies"] if RESULT.exists() else {}
+def read(part: str) -> dict[str, Any]:
+    """The accuracies of one part of the result, as far as they are known."""
+    known = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    found: dict[str, Any] = known.get(part, {}).get("accuracies", {})
+    return found
 
 
-def write(accuracies: dict[str, dict[str, float]]) -> None:
+def write(part: str, accuracies: dict[str, Any]) -> None:
     recipe = f"{RECIPE.policy} geometry, {RECIPE.mix}, weight decay {RECIPE.weight_decay:g}"
     setting = f"{PER_CLASS} images a class, {STEPS} steps of {BATCH}, {recipe}"
-    write_json(RESULT, {"versions": versions(), "setting": setting, "accuracies": accuracies})
+    known = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    made = {"versions": versions(), "setting": setting, "accuracies": accuracies}
+    write_json(RESULT, {**known, part: made})
 
 
 def points_of(result: dict[str, Any], kind: str) -> np.ndarray:
     """What the second arm has over the first, percentage points, one a seed."""
-    plain, other = result["accuracies"][PLAIN], result["accuracies"].get(kind, {})
+    known = result["accuracies"]["accuracies"]
+    plain, other = known[PLAIN], known.get(kind, {})
     gains = np.array([100 * (other[seed] - plain[seed]) for seed in sorted(other, key=int)])
     return -gains if kind.startswith("planted") else gains  # the wrong labels are the first arm's
 
@@ -143,6 +180,28 @@ def verdicts(points: np.ndarray) -> dict[str, float]:
     count = len(ends)
     shares = {end: ends.count(end) / count for end in ("helps", "no evidence", "hurts")}
     return {"comparisons": count, **shares}
+
+
+def of_chosen(result: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Gains of the best of the equal arms over the first, points, one row a comparison: on the
+    seeds that it was chosen on, and on others."""
+    scores = np.array([rows for _, rows in sorted(result["arms"]["accuracies"].items())])
+    validation, test = 100 * scores[..., 0], 100 * scores[..., 1]  # (seeds, arms)
+    rng = np.random.default_rng(0)
+    gains: dict[str, list[np.ndarray]] = {"the same five seeds": [], "five other seeds": []}
+    for _ in range(DRAWS):
+        drawn = rng.choice(len(scores), 2 * SEEDS, replace=False)
+        best = 1 + int(validation[drawn[:SEEDS], 1:].mean(0).argmax())
+        for seeds, rows in zip((drawn[:SEEDS], drawn[SEEDS:]), gains.values(), strict=True):
+            rows.append(test[seeds, best] - test[seeds, 0])
+    return {where: np.array(rows) for where, rows in gains.items()}
+
+
+def row_of_chosen(where: str, gains: np.ndarray) -> str:
+    ends = [verdict(paired_interval(list(row), resolution=IMAGE)) for row in gains]
+    shares = [100 * ends.count(end) / len(ends) for end in ("helps", "hurts", "no evidence")]
+    told = " | ".join(f"{share:.1f} %" for share in shares)
+    return f"| {where} | {told} | {gains.mean():+.2f} |\n"
 
 
 def seen(points: np.ndarray, size: int) -> float:
@@ -192,16 +251,24 @@ def page(result: dict[str, Any]) -> str:
         shares = [0.025, *(seen(points, size) for _, points in ordered)]
         found = smallest_seen(gains, shares)
         least.append("–" if found is None else f"{found:.1f} points")
-    made_with = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
     return TEXT.format(
-        setting=result["setting"],
+        setting=result["accuracies"]["setting"],
         rows="".join(row_of_equals(result, kind) for kind in EQUALS),
+        chosen="".join(row_of_chosen(*each) for each in of_chosen(result).items()),
+        arms_versions=told(result["arms"]["versions"]),
+        seeds=len(result["arms"]["accuracies"]),
         sizes=" | ".join(f"{size} seeds" for size in SIZES),
         lines=" | ".join("---" for _ in SIZES),
         power="".join(power),
         least=" | ".join(least),
-        versions=made_with,
+        held=HELD * 10,
+        draws=DRAWS,
+        versions=told(result["accuracies"]["versions"]),
     )
+
+
+def told(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in versions.items())
 
 
 TEXT = """\
@@ -210,7 +277,7 @@ TEXT = """\
 Comparisons whose answer is known, with the interval and the verdict of `synthaug gain` over five
 paired seeds. On scikit-learn's digits, {setting}; one CPU thread.
 {versions}.
-Written by `python benchmarks/accuracy/calibration.py`, in about an hour.
+Written by `python benchmarks/accuracy/calibration.py`, in about two hours.
 
 ## No gain where there is none
 
@@ -221,6 +288,18 @@ mixes in copies of its own real images as if they were synthetic. A 95 % interva
 | second arm | comparisons | helps | hurts | interval holds zero | mean of all pairs, points |
 |---|---|---|---|---|---|
 {rows}
+## No gain of having been chosen
+
+`synthaug gain` compares the best of many arms. Here nine are the same as the baseline but for the
+seeds of their trainings; the best of them on {held} validation images, over five seeds, is compared
+with the baseline, {draws:,} times, drawn from {seeds} seeds with ten networks each. A network that
+its seed made better on validation images is better on test images, too: measured on the seeds that
+it was chosen on, the best of equals gains. On other seeds it does not, and that is how
+`synthaug gain` measures since version 0.5.0 ({arms_versions}).
+
+| measured on | helps | hurts | interval holds zero | mean, points |
+|---|---|---|---|---|
+{chosen}
 ## A gain where there is one
 
 A share of the first arm's labels is wrong, and right in the second. How often *helps* is said:
