@@ -5,15 +5,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from synthaug.classifiers import Backbone, Recipe
 from synthaug.errors import InputError
 from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm, Source, default_sources
 from synthaug.gain.cells import Report, Study, load_pool
-from synthaug.gain.choice import SEARCHES, Choices, Search, choose, choose_given
-from synthaug.gain.leaks import refuse_copies, shared_images
+from synthaug.gain.choice import Choices, Search, choose, choose_given
+from synthaug.gain.inputs import check_numbers, check_parts, pool_source
 from synthaug.gain.mixes import given_by
 from synthaug.gain.pictures import Pictures, choose_pictures
 from synthaug.gain.result import NO_ARM, Gain
@@ -24,10 +22,9 @@ from synthaug.gain.tuning import Tuning, tune
 from synthaug.images import LabelledImages
 from synthaug.mixing import MixRecipe
 from synthaug.pool import SamplePool
-from synthaug.reading import check_groups
 from synthaug.versions import versions
 
-FEWEST_SEEDS, MOST_SEEDS = 2, 60
+MOST_SEEDS = 60
 
 
 def measure_gain(
@@ -99,17 +96,11 @@ def measure_gain(
     parts = {"train": train, "test": test}
     if validation is not None:
         parts["validation"] = validation
-    shared = _check_parts(parts)
-    _check_numbers(arms, seeds, precision)
+    shared = check_parts(parts)
+    check_numbers(arms, seeds, precision)
     wanted = list(default_sources() if sources is None else sources)
     if pool is not None:
-        if per_class is not None:
-            raise InputError(
-                "per_class: what made the pool may know more images than a subset that is drawn "
-                "anew for each seed; give the images that it was made from as training data, and "
-                "leave per_class out"
-            )
-        wanted.append(_pool_source(Path(pool), train, test))
+        wanted.append(pool_source(Path(pool), train, test, per_class))
     if not wanted:
         raise InputError("sources: expected at least one generator or a pool")
     given = None if mix is None else given_by(mix)
@@ -209,68 +200,6 @@ def _more_seeds(gain: Interval, seeds: list[int], precision: float, resolution: 
     needed = seeds_for_precision(gain.per_seed, precision, resolution=resolution)
     wanted = min(MOST_SEEDS, needed) - len(seeds)
     return list(range(seeds[-1] + 1, seeds[-1] + 1 + wanted))
-
-
-def _check_parts(parts: dict[str, LabelledImages]) -> list[str]:
-    """Refuse splits that do not fit together; what a reader has to know of them."""
-    for name, part in parts.items():
-        if not isinstance(part, LabelledImages):
-            raise InputError(
-                f"{name}: expected LabelledImages, as read_images gives them, got "
-                f"{type(part).__name__}"
-            )
-    train = parts["train"]
-    for name, part in parts.items():
-        if part.classes != train.classes:
-            raise InputError(
-                f"{name}: expected the training classes {list(train.classes)}, got "
-                f"{list(part.classes)}"
-            )
-        if part.images.dtype != train.images.dtype or part.image_shape != train.image_shape:
-            raise InputError(
-                f"{name}: expected {train.images.dtype} {train.image_shape} like the training "
-                f"images, got {part.images.dtype} {part.image_shape}"
-            )
-        if not len(part):
-            raise InputError(f"{name}: expected images, got none")
-    check_groups(parts)
-    return shared_images(parts)
-
-
-def _check_numbers(arms: str, seeds: int, precision: float | None) -> None:
-    if arms not in SEARCHES:
-        raise InputError(f"arms: expected one of {', '.join(SEARCHES)}, got {arms!r}")
-    if seeds < FEWEST_SEEDS:
-        raise InputError(f"seeds: expected at least {FEWEST_SEEDS} for an interval, got {seeds}")
-    if precision is not None and precision <= 0:
-        raise InputError(f"precision: expected percentage points above 0, got {precision}")
-
-
-def _pool_source(directory: Path, train: LabelledImages, test: LabelledImages) -> Source:
-    pool = SamplePool(directory)
-    if list(pool.classes) != list(train.classes):
-        raise InputError(
-            f"{directory}: expected the classes {list(train.classes)}, the pool holds "
-            f"{pool.classes}"
-        )
-    made = pool.samples.images
-    if made.dtype != train.images.dtype or made.shape[1:] != train.images.shape[1:]:
-        raise InputError(
-            f"{directory}: expected {train.images.dtype} images {train.image_shape}, the pool "
-            f"holds {made.dtype} {made.shape[1:]}"
-        )
-    missing = np.setdiff1d(np.arange(len(train.classes)), pool.samples.labels)
-    if len(missing):
-        raise InputError(
-            f"{directory}: no image of class {train.classes[missing[0]]!r}; a pool needs some of "
-            "every class"
-        )
-    refuse_copies(pool.samples, train, test)
-    return Source(
-        f"pool {directory.name}",
-        pool=directory.resolve(),
-        fingerprint=pool.manifest["fingerprint"],
-    )
 
 
 def _pictures(trials: Trials, arm: Arm, seed: int) -> Pictures:

@@ -1,0 +1,86 @@
+"""What `measure_gain` is given, checked before anything is trained."""
+
+from pathlib import Path
+
+import numpy as np
+
+from synthaug.errors import InputError
+from synthaug.gain.arms import Source
+from synthaug.gain.choice import SEARCHES
+from synthaug.gain.leaks import refuse_copies, shared_images
+from synthaug.images import LabelledImages
+from synthaug.pool import SamplePool
+from synthaug.reading import check_groups
+
+FEWEST_SEEDS = 2
+
+
+def check_parts(parts: dict[str, LabelledImages]) -> list[str]:
+    """Refuse splits that do not fit together; what a reader has to know of them."""
+    for name, part in parts.items():
+        if not isinstance(part, LabelledImages):
+            raise InputError(
+                f"{name}: expected LabelledImages, as read_images gives them, got "
+                f"{type(part).__name__}"
+            )
+    train = parts["train"]
+    for name, part in parts.items():
+        if part.classes != train.classes:
+            raise InputError(
+                f"{name}: expected the training classes {list(train.classes)}, got "
+                f"{list(part.classes)}"
+            )
+        if part.images.dtype != train.images.dtype or part.image_shape != train.image_shape:
+            raise InputError(
+                f"{name}: expected {train.images.dtype} {train.image_shape} like the training "
+                f"images, got {part.images.dtype} {part.image_shape}"
+            )
+        if not len(part):
+            raise InputError(f"{name}: expected images, got none")
+    check_groups(parts)
+    return shared_images(parts)
+
+
+def check_numbers(arms: str, seeds: int, precision: float | None) -> None:
+    if arms not in SEARCHES:
+        raise InputError(f"arms: expected one of {', '.join(SEARCHES)}, got {arms!r}")
+    if seeds < FEWEST_SEEDS:
+        raise InputError(f"seeds: expected at least {FEWEST_SEEDS} for an interval, got {seeds}")
+    if precision is not None and precision <= 0:
+        raise InputError(f"precision: expected percentage points above 0, got {precision}")
+
+
+def pool_source(
+    directory: Path, train: LabelledImages, test: LabelledImages, per_class: int | None
+) -> Source:
+    """The images in a pool, as what is measured."""
+    if per_class is not None:
+        raise InputError(
+            "per_class: what made the pool may know more images than a subset that is drawn anew "
+            "for each seed; give the images that it was made from as training data, and leave "
+            "per_class out"
+        )
+    pool = SamplePool(directory)
+    if list(pool.classes) != list(train.classes):
+        raise InputError(
+            f"{directory}: expected the classes {list(train.classes)}, the pool holds "
+            f"{pool.classes}"
+        )
+    made = pool.samples.images
+    if made.dtype != train.images.dtype or made.shape[1:] != train.images.shape[1:]:
+        raise InputError(
+            f"{directory}: expected {train.images.dtype} images {train.image_shape}, the pool "
+            f"holds {made.dtype} {made.shape[1:]}"
+        )
+    missing = np.setdiff1d(np.arange(len(train.classes)), pool.samples.labels)
+    if len(missing):
+        raise InputError(
+            f"{directory}: no image of class {train.classes[missing[0]]!r}; a pool needs some of "
+            "every class"
+        )
+    refuse_copies(pool.samples, train, test)
+    return Source(
+        f"pool {directory.name}",
+        pool=directory.resolve(),
+        fingerprint=pool.manifest["fingerprint"],
+    )
