@@ -15,6 +15,7 @@ from synthaug.cli.options import (
     Mode,
     OnError,
     PerClass,
+    PoolOutput,
     Quiet,
     Seed,
     check_device,
@@ -245,15 +246,7 @@ def sample(
     generator: Annotated[
         Path, typer.Argument(metavar="GENERATOR", help="Directory that fit wrote.")
     ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="POOL",
-            help="Directory to write; a pool that is there is replaced.",
-        ),
-    ],
+    output: PoolOutput,
     per_class: Annotated[
         int, typer.Option(metavar="N", min=1, help="Images of every class.")
     ] = 200,

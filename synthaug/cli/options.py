@@ -53,6 +53,15 @@ Device = Annotated[
 Json = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON.")
 ]
+PoolOutput = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="POOL",
+        help="Directory to write; a pool that is there is replaced.",
+    ),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", callback=_hush, help="Print nothing but errors.")
 ]

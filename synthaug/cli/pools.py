@@ -13,6 +13,7 @@ from synthaug.cli.options import (
     Json,
     Mode,
     OnError,
+    PoolOutput,
     Quiet,
     check_json,
     check_new,
@@ -30,15 +31,7 @@ def import_images(
     images: Annotated[
         str, typer.Argument(metavar="IMAGES", help=f"Synthetic images: {DATA_FORMS}.")
     ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="POOL",
-            help="Directory to write; a pool that is there is replaced.",
-        ),
-    ],
+    output: PoolOutput,
     image_size: ImageSize = None,
     mode: Mode = None,
     on_error: OnError = "raise",
