@@ -148,7 +148,7 @@ def _open_test(
     trained again, on `fresh` seeds: an arm that was picked for its score on some seeds was lucky on
     them, and the networks of those seeds are as lucky on the test images."""
     trials, choices = measured.trials, measured.choices
-    _train_finalists(trials, choices, "the best on other seeds", fresh)
+    trials.train(choices.finalists, "the best on other seeds", seeds=fresh)
     seeds_of = {arm: trials.seeds_of(arm) for arm in choices.arms}
     for arm in choices.finalists:
         seeds_of[arm] = [*trials.seeds, *fresh] if arm == choices.baseline else fresh
@@ -161,7 +161,7 @@ def _open_test(
     if precision is not None:
         first = tested.gain(choices.chosen, choices.baseline, fresh)
         seeds = fresh + _more_seeds(first, fresh, precision, tested.resolution)
-        _train_finalists(trials, choices, "more seeds", seeds)
+        trials.train(choices.finalists, "more seeds", seeds=seeds)
         for arm in choices.finalists:
             scores[arm] |= {seed: trials.test(arm, seed, test) for seed in seeds[stage_one:]}
     gain = tested.gain(choices.chosen, choices.baseline, seeds, stage_one=stage_one)
@@ -187,12 +187,6 @@ def _open_test(
         verdict=verdict(gain),
         pictures=_pictures(trials, choices.chosen, seeds[0]),
     )
-
-
-def _train_finalists(trials: Trials, choices: Choices, what: str, seeds: list[int]) -> None:
-    if any(arm.needs_teacher for arm in choices.finalists):
-        trials.train([choices.partner], what, seeds=seeds)  # before those that learn from it
-    trials.train(choices.finalists, what, seeds=seeds)
 
 
 def _more_seeds(gain: Interval, seeds: list[int], precision: float, resolution: float) -> list[int]:

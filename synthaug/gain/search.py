@@ -100,7 +100,10 @@ def search_mix(
         best = search.run(budget)
         searched = time.monotonic()
         fresh = list(range(seed + seeds, seed + 2 * seeds))
-        sure = None if best is None else _differences(trials, best, baseline, fresh)
+        sure = None
+        if best is not None:
+            trials.train([baseline, best], "checking the best", seeds=fresh)
+            sure = trials.differences(best, baseline, fresh)
         image = trials.resolution(seed)
         recommended = sure is not None and clearly_better(sure, resolution=image)
         told = {
@@ -142,15 +145,6 @@ def _partners(trials: Trials, real: Sequence[Arm]) -> list[Arm]:
     scores = trials.validation(real)
     plain = [arm for arm in real if not arm.distilled]
     return sorted(plain, key=lambda arm: -float(scores[arm].mean()))[:PARTNERS]
-
-
-def _differences(trials: Trials, arm: Arm, baseline: Arm, seeds: list[int]) -> list[float]:
-    """Validation points of `arm` over `baseline`, one a seed."""
-    # The teacher's cells come before those that learn from it.
-    for each in (trials.teacher, baseline, arm):
-        if each is not None:
-            trials.train([each], "checking the best", seeds=seeds)
-    return trials.differences(arm, baseline, seeds)
 
 
 class _Search:

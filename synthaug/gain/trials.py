@@ -46,10 +46,18 @@ class Trials:
         self._given_up: dict[Arm, int] = {}  # after how many seeds
 
     def train(self, arms: Sequence[Arm], what: str, *, seeds: list[int] | None = None) -> None:
-        """Train what is not trained yet; `what` is said to the user."""
+        """Train what is not trained yet, teachers before those that learn from them; `what` is said
+        to the user."""
         cells = [
             cell for seed in seeds or self.seeds for arm in arms for cell in self.cells(arm, seed)
         ]
+        teachers = [
+            replace(cell, arm=cell.teacher, teacher=None)
+            for cell in cells
+            if cell.teacher is not None and not cell.done(self.study)
+        ]
+        if teachers:
+            self._runner.run(list(dict.fromkeys(teachers)), what)
         self._runner.run(cells, what)
 
     def cells(self, arm: Arm, seed: int) -> list[Cell]:

@@ -1,0 +1,55 @@
+"""What is trained for whom, and in which order."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from synthaug import Recipe
+from synthaug.gain.arms import Arm, distilled_arm
+from synthaug.gain.cells import Cell
+from synthaug.gain.trials import Trials
+
+PLAIN = Arm("plain", Recipe())
+DISTILLED = distilled_arm(PLAIN)
+
+
+def recorded(directory: Path) -> tuple[Trials, list[list[tuple[str, int]]]]:
+    """Trials of two seeds whose runner trains nothing, and the batches that it was given."""
+    batches: list[list[tuple[str, int]]] = []
+
+    def run(cells: Sequence[Cell], what: str) -> None:
+        batches.append([(cell.arm.name, cell.seed) for cell in cells])
+
+    study: Any = SimpleNamespace(
+        directory=directory, parts=lambda seed: [SimpleNamespace(name="all")]
+    )
+    runner: Any = SimpleNamespace(run=run)
+    return Trials(study, runner, "accuracy", [0, 1]), batches
+
+
+def test_a_teacher_is_trained_before_those_that_learn_from_it(tmp_path: Path) -> None:
+    trials, batches = recorded(tmp_path)
+    trials.teacher = PLAIN
+    other = Arm("other", Recipe(mix="mixup"))
+    trials.train([DISTILLED, other], "fresh", seeds=[5, 6])
+    assert batches[0] == [("plain", 5), ("plain", 6)]
+    assert sorted(batches[1]) == [
+        (a, s) for a in ("other", "plain, self-distilled") for s in (5, 6)
+    ]
+    assert len(batches) == 2
+
+
+def test_no_teacher_is_trained_for_what_needs_none_or_is_there(tmp_path: Path) -> None:
+    trials, batches = recorded(tmp_path)
+    trials.teacher = PLAIN
+    trials.train([PLAIN], "plain")
+    assert batches == [[("plain", 0), ("plain", 1)]]
+    for seed in (0, 1):
+        for cell in trials.cells(DISTILLED, seed):
+            place = cell.directory(trials.study)
+            place.mkdir(parents=True)
+            (place / "manifest.json").touch()
+    trials.train([DISTILLED], "done")
+    assert [name for name, _ in batches[-1]] == 2 * ["plain, self-distilled"]
+    assert len(batches) == 2
