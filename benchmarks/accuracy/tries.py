@@ -362,6 +362,19 @@ half of each batch, two seeds:
 
 Telling the classifier outright that the two are one image is worse than letting it meet them apart:
 what a batch has of different images is worth more.
+
+On ten handwritten digits a class, whose best arm without synthetic images is self-distilled, five
+seeds, on validation images (one seed scatters by a point):
+
+| change | from | to |
+|---|---|---|
+| a `Blend` in half of all images in place of a quarter | 96.2 | 96.5 |
+| in three quarters in place of half | 96.5 | 96.2 |
+| real images with self-distilled labels, too, beside a `Blend` with mixed labels | 96.2 | 96.2 |
+| the same beside `PatchSwap` and `StyleSwap` | 96.2 | 95.7 |
+
+Half of each batch is enough, and labels that are soft on real images add nothing where those of
+synthetic images are.
 """
 
 if __name__ == "__main__":
