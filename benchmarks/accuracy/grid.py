@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", help=f"default: all of {', '.join(SETS)}")
     parser.add_argument("--per-class", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--precision", type=float, help="see `synthaug gain`")
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/synthaug/grid"))
@@ -80,6 +81,7 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
         sources=[Source("style-swap", StyleSwap())] if options.peers else default_sources(),
         mix=peer(Gain.load(ours)) if options.peers else None,
         seeds=options.seeds,
+        precision=options.precision,
         per_class=None if scarce else count,
         jobs=options.jobs,
         cache=options.cache.expanduser(),
@@ -89,7 +91,10 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
     )
     if scarce:
         gain.protocol["caveats"].append(f"at most {count} images a class, all where it has fewer")
-    asked = f"--sets {name} --per-class {count} --seeds {options.seeds}{' --peers' * options.peers}"
+    asked = f"--sets {name} --per-class {count} --seeds {options.seeds}"
+    if options.precision is not None:
+        asked += f" --precision {options.precision:g}"
+    asked += " --peers" * options.peers
     folder = shlex.quote(str(options.folder))
     keep(gain, target, f"python benchmarks/accuracy/grid.py {folder} {asked}")
 
