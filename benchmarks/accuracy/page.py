@@ -131,8 +131,9 @@ def summary(results: list[Gain], *, linked: bool) -> str:
         name = f"[{name_of(gain)}](#{anchor(gain)})" if linked else name_of(gain)
         if gain.protocol["metric"] != "accuracy":
             name += f", {gain.protocol['metric']}"
-        mark = " *" if tuned_short(gain) else ""
-        rows.append(f"| {name}{mark} | {images_a_class(gain)} | {outcome(gain)} |\n")
+        rows.append(
+            f"| {name}{' *' * tuned_short(gain)} | {images_a_class(gain)} | {outcome(gain)} |\n"
+        )
     return HEAD + "".join(rows) + (TUNED_SHORT if any(map(tuned_short, results)) else "")
 
 
@@ -283,7 +284,8 @@ def draw(results: list[Gain]) -> None:
         low, high = gain.gain.points - gain.gain.low, gain.gain.high - gain.gain.points
         axes.errorbar(gain.gain.points, row, xerr=[[low], [high]], fmt="o", color=color, capsize=3)
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(range(len(results)), [title(gain) for gain in reversed(results)])
+    names = [title(gain) + " *" * tuned_short(gain) for gain in reversed(results)]
+    axes.set_yticks(range(len(results)), names)
     axes.set_xlabel("gain over the best training without synthetic images, points")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(PICTURES / "gains.png", dpi=110)
