@@ -334,6 +334,11 @@ named.
   posterior are softer on synthetic images than on real ones, which the teacher knows by heart.
   Smoothed labels are among the arms without synthetic images since 0.5.0. The demonstration's
   baseline takes them, on top of TrivialAugment: 94.7, where it had 94.4.
+- **Unlabelled images are worth most as themselves.** On CIFAR-10 at 50 a class (4,800 steps, one
+  seed, 60.8 without) `StyleSwap` in half of all images has 61.3 with the low frequencies of the
+  labelled images and 61.5 with those of 2,500 unlabelled ones, too; after `PatchSwap` 61.5 and
+  61.2. The 2,500 themselves in half of each batch, labelled with the posterior of the classifier
+  that has 60.8, make it 62.9. Where there are unlabelled images, that is the training to beat.
 - **Ten validation images a class choose badly.** On the digits of the demonstration they took a
   baseline that was 1.5 points below the best one, and that difference was then called a gain. With
   thirty a class the best one is taken, and the gain is gone. Choices are made on fifty a class
