@@ -9,13 +9,15 @@ from synthaug.classifiers import Backbone, Recipe
 from synthaug.errors import InputError
 from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm, Source, default_sources
-from synthaug.gain.cells import Report, Study, load_pool
 from synthaug.gain.choice import Choices, Search, choose, choose_given
 from synthaug.gain.inputs import check_numbers, check_parts, pool_source
 from synthaug.gain.mixes import given_by
 from synthaug.gain.pictures import Pictures, choose_pictures
+from synthaug.gain.pools import load_pool
 from synthaug.gain.result import NO_ARM, Gain
+from synthaug.gain.runner import Report
 from synthaug.gain.statistics import Interval, clearly_better, seeds_for_precision, verdict
+from synthaug.gain.study import Study
 from synthaug.gain.table import Tested, arm_table, describe
 from synthaug.gain.trials import Trials, opened
 from synthaug.gain.tuning import Tuning, tune

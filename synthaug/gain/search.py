@@ -18,11 +18,12 @@ import numpy as np
 from synthaug.classifiers import Backbone, Recipe
 from synthaug.errors import InputError
 from synthaug.gain.arms import Arm
-from synthaug.gain.cells import Report, Study
 from synthaug.gain.choice import without_synthetic
 from synthaug.gain.mixes import recipe_of
+from synthaug.gain.runner import Report
 from synthaug.gain.space import FAMILIES, FIRST, propose
 from synthaug.gain.statistics import clearly_better, paired_interval
+from synthaug.gain.study import Study
 from synthaug.gain.trials import Trials, opened
 from synthaug.gain.tuning import tune
 from synthaug.images import LabelledImages

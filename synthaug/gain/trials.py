@@ -11,16 +11,10 @@ import numpy as np
 from synthaug.classifiers import Scores, evaluate
 from synthaug.classifiers.training import BALANCED
 from synthaug.gain.arms import Arm
-from synthaug.gain.cells import (
-    Cell,
-    Report,
-    Runner,
-    Study,
-    held_predictions,
-    load_network,
-    seconds,
-)
+from synthaug.gain.cells import Cell, held_predictions, load_network, seconds
+from synthaug.gain.runner import Report, Runner
 from synthaug.gain.sharing import kept_until_done
+from synthaug.gain.study import Study
 from synthaug.images import LabelledImages
 from synthaug.training import resolve_device
 

@@ -1,0 +1,66 @@
+"""The synthetic images of a run: generators fitted to a part of a seed and pools sampled from them,
+kept on disk beside the cells that learn from them."""
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+from synthaug.files import MANIFEST
+from synthaug.gain.arms import Source, fit_key
+from synthaug.gain.parts import Part
+from synthaug.gain.study import Study, short_digest
+from synthaug.generators import Generator, load_generator
+from synthaug.generators.composite import Composite
+from synthaug.pool import SamplePool, limit_filters, usual_size
+from synthaug.seeding import stream_seed
+
+
+def pool_directory(study: Study, source: Source, seed: int, part: str) -> Path:
+    """Where the pool of a source that is a generator is kept."""
+    assert source.generator is not None
+    digest = short_digest(f"{fit_key(source.generator)} {source.sampling} {source.filters}")
+    return study.directory / "pools" / f"{source.name}-seed{seed}-{part}-{digest}"
+
+
+def load_pool(study: Study, source: Source, seed: int, part: str) -> SamplePool:
+    """The source's synthetic images for one part of one seed."""
+    return SamplePool(source.pool or pool_directory(study, source, seed, part))
+
+
+def make_pools(
+    study: Study, generator: Generator, sources: Sequence[Source], seed: int, part_name: str
+) -> None:
+    """Fit the generator on one part and sample a pool for each of the sources that share it."""
+    part = study.part(seed, part_name)
+    fitted = _fitted(study, generator, part, seed)
+    for source in sources:
+        sampling = copy.copy(fitted)
+        for name, value in source.sampling.items():
+            setattr(sampling, name, value)
+        SamplePool.create(
+            pool_directory(study, source, seed, part_name),
+            sampling,
+            usual_size(part.train.counts),
+            filters=limit_filters(source.filters),
+            reference=part.train,
+            seed=_generator_seed(seed),
+        )
+
+
+def _fitted(study: Study, generator: Generator, part: Part, seed: int) -> Generator:
+    """The generator fitted to one part, from disk where it is there already; a composite is made of
+    parts that other sources have use for, too."""
+    named = f"seed{seed}-{part.name}-{short_digest(fit_key(generator))}"
+    directory = study.directory / "generators" / named
+    if (directory / MANIFEST).exists():
+        return load_generator(directory, device=study.device)
+    if isinstance(generator, Composite):
+        return type(generator).of([_fitted(study, each, part, seed) for each in generator.parts])
+    fitted = copy.deepcopy(generator)
+    fitted.fit(part.train, seed=_generator_seed(seed), device=study.device)
+    fitted.save(directory)
+    return fitted
+
+
+def _generator_seed(seed: int) -> int:
+    return stream_seed(seed, "generator")

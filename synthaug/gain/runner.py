@@ -1,0 +1,87 @@
+"""Cells trained side by side, after the pools that they need."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import joblib
+import torch
+
+from synthaug.files import MANIFEST
+from synthaug.gain.arms import Source, fit_key
+from synthaug.gain.cells import Cell, train_cell
+from synthaug.gain.pools import make_pools, pool_directory
+from synthaug.gain.study import Study
+from synthaug.generators import Generator
+from synthaug.generators.composite import Composite
+
+Report = Callable[[str, int, int], None]
+"""Called with (what is running, cells done, cells known so far)."""
+
+
+class Runner:
+    """Runs cells side by side, each process on one thread, and says how far it is."""
+
+    def __init__(self, study: Study, jobs: int, report: Report | None) -> None:
+        self._study, self._jobs, self._report = study, jobs, report
+        self._done = self._known = 0
+
+    def run(self, cells: Sequence[Cell], what: str) -> None:
+        """Train the cells that are not on disk yet, after making the pools they need."""
+        missing = [cell for cell in cells if not cell.done(self._study)]
+        fits = self._missing_fits(missing)
+        self._known += len(missing) + len(fits)
+        for composite in (False, True):  # what one is made of comes before it
+            if group := [fit for fit in fits if isinstance(fit[0], Composite) == composite]:
+                self._map(make_pools, group, f"{what}: generators")
+        self._map(train_cell, [(cell,) for cell in missing], what)
+
+    def _missing_fits(self, cells: Sequence[Cell]) -> list[tuple[Any, ...]]:
+        """What `make_pools` is to be called with, for what composites are made of, too."""
+        fits: dict[tuple[str, int, str], tuple[Generator, dict[Path, Source]]] = {}
+        for cell in cells:
+            source = cell.arm.source
+            if source is None or source.generator is None:
+                continue
+            directory = pool_directory(self._study, source, cell.seed, cell.part)
+            if (directory / MANIFEST).exists():
+                continue
+            made = source.generator
+            parts = made.parts if isinstance(made, Composite) else ()
+            for each in (*parts, made):
+                fits.setdefault((fit_key(each), cell.seed, cell.part), (each, {}))
+            fits[fit_key(made), cell.seed, cell.part][1][directory] = source
+        return [
+            (made, list(pools.values()), seed, part)
+            for (_, seed, part), (made, pools) in fits.items()
+        ]
+
+    def _map(
+        self, function: Callable[..., None], arguments: Sequence[tuple[Any, ...]], what: str
+    ) -> None:
+        self._say(what)
+        tasks = (joblib.delayed(_on_one_thread)(function, self._study, *each) for each in arguments)
+        pool = joblib.Parallel(n_jobs=self._jobs, return_as="generator_unordered")
+        with warnings.catch_warnings(), closing(pool(tasks)) as results:
+            # Of tasks that an interruption cancels: they are the next run's.
+            warnings.filterwarnings("ignore", message=r"\d+ tasks (have been|which were)")
+            for _ in results:
+                self._done += 1
+                self._say(what)
+
+    def _say(self, what: str) -> None:
+        if self._report:
+            self._report(what, self._done, self._known)
+
+
+def _on_one_thread(function: Callable[..., None], *arguments: Any) -> None:
+    # Two thread pools side by side on few cores make everything many times slower; and with one
+    # thread a figure does not depend on how many processes or cores there were.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        function(*arguments)
+    finally:
+        torch.set_num_threads(threads)
