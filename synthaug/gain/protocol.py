@@ -148,7 +148,8 @@ def _open_test(
 ) -> Gain:
     """Score every arm on the test images; nothing from here on changes a choice. The finalists are
     trained again, on `fresh` seeds: an arm that was picked for its score on some seeds was lucky on
-    them, and the networks of those seeds are as lucky on the test images."""
+    them, and the networks of those seeds are as lucky on the test images. So is the rival: where
+    validation images do not rank as test images do, a gain over their choice is none over it."""
     trials, choices = measured.trials, measured.choices
     trials.train(choices.finalists, "the best on other seeds", seeds=fresh)
     seeds_of = {arm: trials.seeds_of(arm) for arm in choices.arms}
@@ -159,14 +160,26 @@ def _open_test(
         for arm, seeds in seeds_of.items()
     }
     tested = Tested(trials.metric, len(test), scores)
+    rival = _rival(tested, choices, trials)
+    named = [*choices.finalists, *([] if rival is None else [rival])]
+    if rival is not None:
+        trials.train([rival], "the best on the test images", seeds=fresh)
+        scores[rival] |= {seed: trials.test(rival, seed, test) for seed in fresh}
     stage_one, seeds = len(fresh), fresh
     if precision is not None:
         first = tested.gain(choices.chosen, choices.baseline, fresh)
         seeds = fresh + _more_seeds(first, fresh, precision, tested.resolution)
-        trials.train(choices.finalists, "more seeds", seeds=seeds)
-        for arm in choices.finalists:
+        trials.train(named, "more seeds", seeds=seeds)
+        for arm in named:
             scores[arm] |= {seed: trials.test(arm, seed, test) for seed in seeds[stage_one:]}
+
+    def paired(arm: Arm | None, other: Arm | None) -> Interval | None:
+        if arm is None or other is None:
+            return None
+        return tested.gain(arm, other, seeds, stage_one=stage_one)
+
     gain = tested.gain(choices.chosen, choices.baseline, seeds, stage_one=stage_one)
+    over_rival = paired(choices.chosen, rival)
     trained, control = choices.trained, choices.control
     favoured = clearly_better(
         trials.differences(choices.chosen, choices.baseline, seeds),
@@ -176,19 +189,31 @@ def _open_test(
         synthaug=versions()["synthaug"],
         data=_data(measured, test),
         protocol=_protocol(measured, precision, gain, seeds, favoured),
-        arms=arm_table(trials, choices, tested, seeds, stage_one),
+        arms=arm_table(trials, choices, tested, named, seeds, stage_one),
         baseline=choices.baseline.name,
         trained=None if trained is None else trained.name,
         control=None if control is None else control.name,
+        rival=None if rival is None else rival.name,
         chosen=describe(choices.chosen),
-        gain_over_control=None
-        if trained is None or control is None
-        else tested.gain(trained, control, seeds, stage_one=stage_one),
+        gain_over_control=paired(trained, control),
+        gain_over_rival=over_rival,
         gain=gain,
         recommendation=choices.chosen.name if favoured else NO_ARM,
-        verdict=verdict(gain),
+        verdict=verdict(gain, over_rival),
         pictures=_pictures(trials, choices.chosen, seeds[0]),
     )
+
+
+def _rival(tested: Tested, choices: Choices, trials: Trials) -> Arm | None:
+    """The arm without synthetic images that did best on the test images of the seeds that choices
+    were made on; None where that is the baseline."""
+    over = {
+        arm: tested.gain(arm, choices.baseline, trials.seeds_of(arm)).points
+        for arm in choices.arms
+        if arm.source is None
+    }
+    best = max(over, key=lambda arm: over[arm])
+    return best if over[best] > 0 else None
 
 
 def _more_seeds(gain: Interval, seeds: list[int], precision: float, resolution: float) -> list[int]:

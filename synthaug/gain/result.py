@@ -57,10 +57,14 @@ class Gain:
         pool; control: the best with a generator that needs no training; both None where none was
         run; chosen: the best of those two, with its generator, ratio and label rule. Each was
         picked on validation images alone.
+    rival: the arm without synthetic images that did best on the test images, among the networks of
+        the choice seeds; None where that is the baseline. Validation images need not rank as test
+        images do.
     gain: of `chosen` over `baseline` on the test images, in the protocol's metric.
-    gain_over_control: of `trained` over `control`.
+    gain_over_control: of `trained` over `control`. gain_over_rival: of `chosen` over `rival`.
     recommendation: the chosen arm, or "none" where validation does not clearly favour it.
-    verdict: whether the interval of `gain` lies above zero, below, or holds it.
+    verdict: whether the interval of `gain` lies above zero, below, or holds it; "helps" only where
+        that of `gain_over_rival` lies above zero, too.
     pictures: examples for the report page; not part of the JSON.
     """
 
@@ -71,8 +75,10 @@ class Gain:
     baseline: str
     trained: str | None
     control: str | None
+    rival: str | None
     chosen: dict[str, Any]
     gain_over_control: Interval | None
+    gain_over_rival: Interval | None
     gain: Interval
     recommendation: str
     verdict: Verdict
@@ -120,10 +126,18 @@ class Gain:
             ]
             protocol.setdefault("choice_seeds", protocol["seeds"])
             over_control = _interval(value.pop("gain_over_control"))
+            over_rival = _interval(value.pop("gain_over_rival", None))
             gain = Interval(**value.pop("gain"))
             # Until 0.3.0 the chosen one was the best that was trained.
             value.setdefault("trained", value["chosen"]["arm"] if over_control else None)
-            return cls(**value, arms=arms, gain_over_control=over_control, gain=gain)
+            value.setdefault("rival", None)  # until 0.5.0
+            return cls(
+                **value,
+                arms=arms,
+                gain_over_control=over_control,
+                gain_over_rival=over_rival,
+                gain=gain,
+            )
         except (KeyError, TypeError) as error:
             raise InputError(f"{path}: not a result of synthaug gain ({error})") from None
 
@@ -137,10 +151,17 @@ class Gain:
             "no evidence": "No evidence that synthetic images help here: "
             f"{metric} changes by {gain.points:+z.1f} points",
         }[self.verdict]
+        rival = ""
+        if self.gain_over_rival is not None:
+            rival = (
+                f" Of those without, {self.rival} does best on the test images: "
+                f"{self.gain_over_rival.points:+z.1f} points over it, {self.gain_over_rival.span}."
+            )
         return (
             f"{said} over the best training without them ({self.baseline}), "
-            f"{gain.confidence:.0%} interval {gain.span} from {seeds} paired seeds. "
-            f"A true gain below {gain.smallest_detectable:.1f} points could have gone unseen."
+            f"{gain.confidence:.0%} interval {gain.span} from {seeds} paired seeds."
+            f"{rival} A true gain below {gain.smallest_detectable:.1f} points could have gone "
+            "unseen."
         )
 
 

@@ -113,9 +113,10 @@ def _t(confidence: float, freedom: int) -> float:
     return float(stats.t.ppf(0.5 + confidence / 2, freedom))
 
 
-def verdict(interval: Interval) -> Verdict:
-    """What the interval says: above zero, below zero, or neither."""
-    if interval.low > 0:
+def verdict(interval: Interval, over_rival: Interval | None = None) -> Verdict:
+    """What the interval says: above zero, below zero, or neither. It is not above zero unless that
+    over a rival is, too."""
+    if interval.low > 0 and (over_rival is None or over_rival.low > 0):
         return "helps"
     return "hurts" if interval.high < 0 else "no evidence"
 

@@ -44,14 +44,19 @@ class Tested:
 
 
 def arm_table(
-    trials: Trials, choices: Choices, tested: Tested, seeds: Sequence[int], stage_one: int
+    trials: Trials,
+    choices: Choices,
+    tested: Tested,
+    named: Sequence[Arm],
+    seeds: Sequence[int],
+    stage_one: int,
 ) -> list[ArmResult]:
-    """Every arm against the baseline: those that matter over `seeds`, which choices did not see and
-    of which the first `stage_one` set the number, the others over those that they were trained on
-    for choices."""
+    """Every arm against the baseline: those that the result names over `seeds`, which choices did
+    not see and of which the first `stage_one` set the number, the others over those that they were
+    trained on for choices."""
     shown = {arm: trials.seeds_of(arm) for arm in choices.arms}
-    shown |= {arm: list(seeds) for arm in choices.finalists}
-    first = {arm: stage_one if arm in choices.finalists else len(shown[arm]) for arm in shown}
+    shown |= {arm: list(seeds) for arm in named}
+    first = {arm: stage_one if arm in named else len(shown[arm]) for arm in shown}
     gains = {
         arm: tested.gain(arm, choices.baseline, shown[arm], stage_one=first[arm])
         for arm in choices.arms

@@ -32,11 +32,12 @@ from synthaug import (
     measure_gain,
     read_images,
 )
-from synthaug.classifiers import Backbone
+from synthaug.classifiers import Backbone, Scores
 from synthaug.gain import Source
 from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm, distilled_arm, transfer_sources
 from synthaug.gain.parts import plan_parts
+from synthaug.gain.trials import Trials
 from synthaug.generators import Generator
 from synthaug.generators.composite import Composite
 from synthaug.reading import draw_subset
@@ -78,7 +79,7 @@ def staged(train: LabelledImages, test: LabelledImages) -> Gain:
 
 
 def finalists(gain: Gain) -> set[str]:
-    bests = (gain.baseline, gain.trained, gain.control, gain.chosen["arm"])
+    bests = (gain.baseline, gain.rival, gain.trained, gain.control, gain.chosen["arm"])
     return {name for name in bests if name is not None}
 
 
@@ -98,8 +99,8 @@ def pixels(images: np.ndarray) -> set[bytes]:
 def test_the_json_is_the_contract(staged: Gain, tmp_path: Path) -> None:
     staged.save(tmp_path / "gain.json")
     value = json.loads((tmp_path / "gain.json").read_text())
-    keys = "synthaug data protocol arms baseline trained control chosen gain_over_control gain"
-    assert set(value) == {*keys.split(), "recommendation", "verdict"}
+    keys = "synthaug data protocol arms baseline trained control rival chosen gain_over_control"
+    assert set(value) == {*keys.split(), "gain_over_rival", "gain", "recommendation", "verdict"}
     assert {"name", "classes", "train", "test", "fingerprint"} <= set(value["data"])
     protocol = "metric seeds choice_seeds per_class steps batch_size device classifier"
     assert set(protocol.split()) <= set(value["protocol"])
@@ -159,6 +160,40 @@ def test_what_was_chosen_on_some_seeds_is_measured_on_others(
     assert first.gain is not None and second.gain is not None
     apart = 100 * (np.array(first.accuracy) - np.array(second.accuracy))
     assert np.array(first.gain.per_seed) - second.gain.per_seed == pytest.approx(apart)
+
+
+def test_a_gain_has_to_hold_over_what_does_best_on_the_test_images(
+    monkeypatch: pytest.MonkeyPatch, train: LabelledImages, test: LabelledImages
+) -> None:
+    """Where validation images rank arms as test images do not, what they chose is no baseline to
+    be proud of beating."""
+    made = {"cutmix": 0.9, "mixup": 0.6}
+
+    def scored(trials: Trials, arm: Arm, seed: int, images: LabelledImages) -> Scores:
+        right = made.get(arm.name, 0.7 if arm.source is not None else 0.5)
+        return Scores(right + 0.001 * seed, right + 0.001 * seed, np.full(10, right))
+
+    monkeypatch.setattr(Trials, "test", scored)
+    monkeypatch.setattr(Trials, "best", lambda self, arms: arms[0])  # not the two
+    gain = measure_gain(train, test, **QUICK, sources=sources())
+    assert gain.rival == "cutmix"
+    assert gain.arm("cutmix").seeds == gain.protocol["seeds"] == [2, 3]
+    assert gain.gain.points == pytest.approx(20) and gain.gain.low > 0
+    assert gain.gain_over_rival is not None
+    assert gain.gain_over_rival.per_seed == pytest.approx([-20, -20])
+    assert gain.verdict == "no evidence"
+    assert "Of those without, cutmix does best on the test images: -20.0" in gain.sentence()
+
+    made["cutmix"] = 0.6
+    gain = measure_gain(train, test, **QUICK, sources=sources())
+    assert gain.rival in made
+    assert gain.gain_over_rival is not None and gain.gain_over_rival.points == pytest.approx(10)
+    assert gain.verdict == "helps"
+
+    made |= {"cutmix": 0.4, "mixup": 0.4}
+    gain = measure_gain(train, test, **QUICK, sources=sources())
+    assert (gain.rival, gain.gain_over_rival, gain.verdict) == (None, None, "helps")
+    assert "Of those without" not in gain.sentence()
 
 
 def test_the_staged_search_tries_both_ratios_and_label_rules(staged: Gain) -> None:
@@ -226,9 +261,7 @@ def test_a_choice_never_depends_on_the_test_images(
         second.chosen,
         second.recommendation,
     )
-    assert [arm.validation_accuracy for arm in first.arms] == [
-        arm.validation_accuracy for arm in second.arms
-    ]
+    assert [arm.choice_scores for arm in first.arms] == [arm.choice_scores for arm in second.arms]
     assert first.gain.per_seed != second.gain.per_seed or not np.any(first.gain.per_seed)
 
 

@@ -112,7 +112,7 @@ def test_a_result_says_on_how_few_seeds_an_arm_was_given_up(
         keep=True,
     )
     lengths = {arm.name: len(arm.choice_scores) for arm in gain.arms}
-    best = {gain.baseline, gain.control, gain.chosen["arm"]}
+    best = {gain.baseline, gain.rival, gain.control, gain.chosen["arm"]} - {None}
     assert {lengths[str(name)] for name in best} == {3}
     short = [name for name, length in lengths.items() if length == 2]
     assert short

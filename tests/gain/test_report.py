@@ -18,6 +18,7 @@ from synthaug.errors import InputError
 from synthaug.gain.pictures import Pictures, choose_pictures
 from synthaug.gain.report import images as report_images
 from synthaug.gain.report import write_report
+from synthaug.gain.report.caveats import advice
 from synthaug.gain.result import NO_ARM, ArmResult, Gain
 from synthaug.gain.statistics import paired_interval, verdict
 from synthaug.images import LabelledImages, Samples
@@ -109,8 +110,10 @@ def make_gain(
         baseline="geometry",
         trained="vae 0.5",
         control="style-swap 0.5" if control else None,
+        rival=None,
         chosen={"arm": "vae 0.5", "generator": "VAE", "ratio": 0.5, "labels": "hard"},
         gain_over_control=paired_interval(over(chosen, arms[2])) if control else None,
+        gain_over_rival=None,
         gain=interval,
         recommendation="vae 0.5" if lead > 0 else NO_ARM,
         verdict=verdict(interval),
@@ -242,6 +245,29 @@ def test_recommendation_that_the_test_images_contradict_is_said(tmp_path: Path) 
     assert "The test images speak against it" in Page(write(against, None, tmp_path)).text
     unused = replace(make_gain(), recommendation=NO_ARM)
     assert "though the test images do" in Page(write(unused, None, tmp_path)).text
+
+
+def test_an_arm_that_does_better_on_the_test_images_is_named(tmp_path: Path) -> None:
+    gain = make_gain()
+    rival = replace(gain, rival="plain", gain_over_rival=gain.gain_over_control)
+    write_report(rival, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Of those without, plain does best on the test images" in page
+    assert "Over plain, the best on the test images without them" in page
+    assert "best without, on test images" in page
+    assert "over best on test" in page
+    assert "choose badly" not in page  # it is behind the baseline on the seeds that are shown
+
+    ahead = replace(gain.gain, points=5.4, low=1.6, high=9.2)
+    arms = [replace(arm, gain=ahead) if arm.name == "plain" else arm for arm in gain.arms]
+    said = advice(replace(rival, arms=arms))
+    assert said.startswith(advice(gain))
+    assert "plain is 5.4 points better than geometry on the test images" in said
+    rival.save(tmp_path / "gain.json")
+    assert Gain.load(tmp_path / "gain.json").to_json() == rival.to_json()
+    write_report(gain, tmp_path / "page.html")
+    without = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "best on test" not in without and "best without, on test" not in without
 
 
 def test_a_result_of_before_says_that_it_was_chosen_on_what_it_is_measured_on(

@@ -63,6 +63,8 @@ def seeds_plot(gain: Gain) -> Markup:
     chosen = gain.chosen["arm"]
     bests = ((gain.control, "best control"), (gain.trained, "best trained"))
     roles = [(name, role) for name, role in bests if name is not None and name != chosen]
+    if gain.rival is not None:
+        roles.append((gain.rival, "best on test"))
     roles += [(gain.baseline, "baseline"), (chosen, "with synthetic images")]
     columns = [
         Column(
@@ -74,6 +76,8 @@ def seeds_plot(gain: Gain) -> Markup:
         for name, role in roles
     ]
     gaps = [("over baseline", gain.gain)]
+    if gain.gain_over_rival is not None:
+        gaps.append(("over best on test", gain.gain_over_rival))
     if gain.gain_over_control is not None:
         gaps.append(("trained over control", gain.gain_over_control))
     return seeds(
@@ -101,6 +105,7 @@ def _tags(gain: Gain, arm: ArmResult) -> list[str]:
     roles = {
         "recommended": recommended,
         "baseline": gain.baseline,
+        "best without, on test images": gain.rival,
         "best trained": gain.trained,
         "best control": gain.control,
         "best with synthetic images": gain.chosen["arm"],

@@ -9,6 +9,10 @@ from synthaug.gain.result import NO_ARM, Gain
 def advice(gain: Gain) -> str:
     """The recommendation in words. It was made on validation images, so that the test images
     may disagree; where they do, that is said."""
+    return " ".join(filter(None, (_of_synthetic(gain), _of_rival(gain))))
+
+
+def _of_synthetic(gain: Gain) -> str:
     if gain.recommendation == NO_ARM:
         if gain.verdict == "helps":
             return (
@@ -28,6 +32,18 @@ def advice(gain: Gain) -> str:
         "hurts": "The test images speak against it: train "
         f"without synthetic images ({gain.baseline}).",
     }[gain.verdict]
+
+
+def _of_rival(gain: Gain) -> str:
+    """That the test images clearly favour another training without synthetic images."""
+    over = None if gain.rival is None else gain.arm(gain.rival).gain
+    if over is None or over.low <= 0:
+        return ""
+    return (
+        f"{gain.rival} is {over.points:.1f} points better than {gain.baseline} on the test images: "
+        "the validation images are not like them, and choose badly. Split them off as you will "
+        "meet new images: by patient, by hospital, by year."
+    )
 
 
 def caveats(gain: Gain) -> list[str]:

@@ -92,6 +92,10 @@ def _key_figures(gain: Gain) -> list[tuple[str, str, str]]:
         ("Gain over the baseline", f"{signed(gain.gain.points)} points", span(gain.gain)),
         (f"Test {metric}", f"{percent(before)} → {percent(after)} %", "without → with"),
     ]
+    if gain.gain_over_rival is not None:
+        over = gain.gain_over_rival
+        told = f"Over {printable(gain.rival or '')}, the best on the test images without them"
+        figures.append((told, f"{signed(over.points)} points", span(over)))
     if gain.gain_over_control is not None:
         over = gain.gain_over_control
         figures.append(("Trained over the control", f"{signed(over.points)} points", span(over)))
