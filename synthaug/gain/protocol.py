@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from synthaug.classifiers import Backbone, Recipe
+from synthaug.classifiers import Backbone, Recipe, Scores
 from synthaug.errors import InputError
 from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm, Source, default_sources
@@ -155,23 +155,24 @@ def _open_test(
     seeds_of = {arm: trials.seeds_of(arm) for arm in choices.arms}
     for arm in choices.finalists:
         seeds_of[arm] = [*trials.seeds, *fresh] if arm == choices.baseline else fresh
-    scores = {
-        arm: {seed: trials.test(arm, seed, test) for seed in seeds}
-        for arm, seeds in seeds_of.items()
-    }
+
+    def scored(arm: Arm, seeds: list[int]) -> dict[int, Scores]:
+        return {seed: trials.test(arm, seed, test) for seed in seeds}
+
+    scores = {arm: scored(arm, seeds) for arm, seeds in seeds_of.items()}
     tested = Tested(trials.metric, len(test), scores)
     rival = _rival(tested, choices, trials)
     named = [*choices.finalists, *([] if rival is None else [rival])]
     if rival is not None:
         trials.train([rival], "the best on the test images", seeds=fresh)
-        scores[rival] |= {seed: trials.test(rival, seed, test) for seed in fresh}
+        scores[rival] |= scored(rival, fresh)
     stage_one, seeds = len(fresh), fresh
     if precision is not None:
         first = tested.gain(choices.chosen, choices.baseline, fresh)
         seeds = fresh + _more_seeds(first, fresh, precision, tested.resolution)
         trials.train(named, "more seeds", seeds=seeds)
         for arm in named:
-            scores[arm] |= {seed: trials.test(arm, seed, test) for seed in seeds[stage_one:]}
+            scores[arm] |= scored(arm, seeds[stage_one:])
 
     def paired(arm: Arm | None, other: Arm | None) -> Interval | None:
         if arm is None or other is None:
