@@ -63,6 +63,10 @@ class Study:
         """The seed's part of that name."""
         return next(part for part in self.parts(seed) if part.name == name)
 
+    def tested(self, seed: int) -> Part:
+        """The part whose networks meet the test images."""
+        return next(part for part in self.parts(seed) if part.tested)
+
 
 def short_digest(text: str) -> str:
     """Eight characters for the end of a directory's name."""

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,36 +10,9 @@ from synthaug.classifiers import Scores
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import Choices
 from synthaug.gain.result import ArmResult
-from synthaug.gain.statistics import Interval, holm, paired_interval, paired_p_value
+from synthaug.gain.statistics import Interval, holm, paired_p_value
+from synthaug.gain.tested import Tested
 from synthaug.gain.trials import Trials
-
-
-@dataclass(frozen=True)
-class Tested:
-    """What the test images say.
-
-    metric: as of `Trials`. images: how many there are.
-    scores: of each arm, by seed.
-    """
-
-    metric: str
-    images: int
-    scores: dict[Arm, dict[int, Scores]]
-
-    def gain(
-        self, arm: Arm, other: Arm, seeds: Sequence[int], *, stage_one: int | None = None
-    ) -> Interval:
-        """The paired gain of `arm` over `other`, in percentage points of the metric."""
-        differences = self._points(arm, seeds) - self._points(other, seeds)
-        return paired_interval(list(differences), stage_one=stage_one, resolution=self.resolution)
-
-    @property
-    def resolution(self) -> float:
-        """Points that one image counts."""
-        return 100 / self.images
-
-    def _points(self, arm: Arm, seeds: Sequence[int]) -> np.ndarray:
-        return 100 * np.array([self.scores[arm][seed].by(self.metric) for seed in seeds])
 
 
 def arm_table(

@@ -12,6 +12,7 @@ from synthaug.classifiers import Scores, evaluate
 from synthaug.classifiers.training import BALANCED
 from synthaug.gain.arms import Arm
 from synthaug.gain.cells import Cell, held_predictions, load_network, seconds
+from synthaug.gain.parts import Part
 from synthaug.gain.runner import Report, Runner
 from synthaug.gain.sharing import kept_until_done
 from synthaug.gain.study import Study
@@ -56,8 +57,7 @@ class Trials:
 
     def cells(self, arm: Arm, seed: int) -> list[Cell]:
         """The arm's trainings for one seed, one a part."""
-        teacher = self.teacher if arm.needs_teacher else None
-        return [Cell(arm, seed, part.name, self.steps, teacher) for part in self.study.parts(seed)]
+        return [self._cell(arm, seed, part) for part in self.study.parts(seed)]
 
     def held(self, arm: Arm, seed: int) -> Scores:
         """How the arm did on the held images of all parts together."""
@@ -128,6 +128,10 @@ class Trials:
         """Points that one held image counts."""
         return 100 / sum(len(part.held) for part in self.study.parts(seed) if part.held is not None)
 
+    def _cell(self, arm: Arm, seed: int, part: Part) -> Cell:
+        teacher = self.teacher if arm.needs_teacher else None
+        return Cell(arm, seed, part.name, self.steps, teacher)
+
     def _standard_error(self, arm: Arm, best: Arm, seeds: list[int]) -> float:
         """Of the difference of two arms' scores: that of the held images, of which those count that
         one of the two gets right and the other does not, and that of training again."""
@@ -140,9 +144,8 @@ class Trials:
 
     def test(self, arm: Arm, seed: int, images: LabelledImages) -> Scores:
         """Score the arm's stored network on the test images."""
-        parts = self.study.parts(seed)
-        tested = next(index for index, part in enumerate(parts) if part.tested)
-        network = load_network(self.study, self.cells(arm, seed)[tested])
+        part = self.study.tested(seed)
+        network = load_network(self.study, self._cell(arm, seed, part))
         return evaluate(network, images, device=self.study.device)
 
     def seconds(self, arm: Arm, seed: int) -> float:

@@ -590,7 +590,7 @@ def test_a_pool_made_anew_between_interruption_and_resumption_is_measured_anew(
     settings = {**POOLED, "sources": [], "pool": tmp_path / "pool"}
     make_pool(tmp_path / "pool", train.images, train.labels, train)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(protocol, "_open_test", interrupt)
+        patch.setattr(protocol, "open_test", interrupt)
         measure_gain(train, test, **settings, cache=tmp_path / "cache")
     shifted = np.roll(train.images, 2, axis=3)
     make_pool(tmp_path / "pool", shifted, train.labels, train)

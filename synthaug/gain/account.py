@@ -1,0 +1,96 @@
+"""What a result says of its own making: the data, the protocol, and what to know beside them."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from synthaug.gain.advice import next_steps
+from synthaug.gain.choice import Choices
+from synthaug.gain.statistics import Interval, verdict
+from synthaug.gain.trials import Trials
+from synthaug.gain.tuning import Tuning
+from synthaug.images import LabelledImages
+from synthaug.pool import SamplePool
+from synthaug.versions import versions
+
+
+@dataclass(frozen=True)
+class Settled:
+    """All that is settled before the test images are opened.
+
+    search: how arms were found. name: what the data are called.
+    shared: what the splits share, in words.
+    """
+
+    trials: Trials
+    tuning: Tuning
+    choices: Choices
+    search: str
+    name: str
+    shared: list[str]
+
+
+def data_facts(settled: Settled, test: LabelledImages) -> dict[str, Any]:
+    study = settled.trials.study
+    seed = settled.trials.seeds[0]
+    return {
+        "name": settled.name,
+        "classes": len(study.train.classes),
+        "train": len(study.tested(seed).train),
+        "validation": sum(len(part.held) for part in study.parts(seed) if part.held is not None),
+        "test": len(test),
+        "image_shape": list(study.train.image_shape),
+        "class_names": list(study.train.classes),
+        "fingerprint": study.train.fingerprint,
+        "test_fingerprint": test.fingerprint,
+    }
+
+
+def protocol_facts(
+    settled: Settled,
+    precision: float | None,
+    gain: Interval,
+    seeds: list[int],
+    favoured: bool,
+) -> dict[str, Any]:
+    trials, study, tuning = settled.trials, settled.trials.study, settled.tuning
+    _, apart = study.plan(seeds[0])
+    return {
+        "metric": trials.metric,
+        "seeds": seeds,
+        "choice_seeds": trials.seeds,
+        "per_class": study.per_class,
+        "steps": tuning.steps,
+        "batch_size": study.batch_size,
+        "device": study.device,
+        **study.classifier.facts,
+        "recipe": asdict(tuning.recipe),
+        "validation": apart,
+        "search": settled.search,
+        "precision": precision,
+        "tuning": tuning.tried,
+        "caveats": _caveats(settled),
+        "next_steps": next_steps(
+            settled.choices.chosen if favoured and verdict(gain) != "hurts" else None,
+            settled.choices.baseline,
+            data=settled.name,
+            classifier=study.classifier,
+            steps=tuning.steps,
+            batch_size=study.batch_size,
+        ),
+        "versions": versions(),
+    }
+
+
+def _caveats(settled: Settled) -> list[str]:
+    """What a reader of these figures has to know beside them."""
+    sources = [arm.source for arm in settled.choices.arms if arm.source is not None]
+    pools = {source.name: source.pool for source in sources if source.pool is not None}
+    said = list(settled.shared)
+    for name, directory in pools.items():
+        said.append(f"{name} is the same pool for all seeds")
+        if SamplePool(directory).origins != {settled.trials.study.train.fingerprint}:
+            said.append(
+                f"what {name} was made from is not known to be these training images alone; "
+                "if its maker saw others, the gain is theirs, too"
+            )
+    return said

@@ -1,0 +1,50 @@
+"""What the test images say of arms."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from synthaug.classifiers import Scores
+from synthaug.gain.arms import Arm
+from synthaug.gain.statistics import Interval, paired_interval
+from synthaug.gain.trials import Trials
+from synthaug.images import LabelledImages
+
+
+class Tested:
+    """Scores on the test images, kept by arm and seed.
+
+    scores: of each arm, by seed.
+    """
+
+    def __init__(self, trials: Trials, images: LabelledImages) -> None:
+        self.scores: dict[Arm, dict[int, Scores]] = {}
+        self._trials, self._images = trials, images
+
+    def score(self, arm: Arm, seeds: Sequence[int]) -> None:
+        """Score the arm's trained networks of those seeds."""
+        scored = self.scores.setdefault(arm, {})
+        for seed in seeds:
+            scored[seed] = self._trials.test(arm, seed, self._images)
+
+    def train(self, arms: Sequence[Arm], seeds: list[int], what: str) -> None:
+        """Train the arms on further seeds and score them; `what` is said to the user."""
+        self._trials.train(arms, what, seeds=seeds)
+        for arm in arms:
+            self.score(arm, seeds)
+
+    def gain(
+        self, arm: Arm, other: Arm, seeds: Sequence[int], *, stage_one: int | None = None
+    ) -> Interval:
+        """The paired gain of `arm` over `other`, in percentage points of the metric."""
+        differences = self._points(arm, seeds) - self._points(other, seeds)
+        return paired_interval(list(differences), stage_one=stage_one, resolution=self.resolution)
+
+    @property
+    def resolution(self) -> float:
+        """Points that one image counts."""
+        return 100 / len(self._images)
+
+    def _points(self, arm: Arm, seeds: Sequence[int]) -> np.ndarray:
+        metric = self._trials.metric
+        return 100 * np.array([self.scores[arm][seed].by(metric) for seed in seeds])
