@@ -52,10 +52,12 @@ def measure(gain: Gain, source: Path, target: Path, jobs: int) -> None:
         room = int((1 - UNUSED_SHARE) * room)  # the rest is what choices are made on
     times = [each for each in TIMES if each * count <= room]
     known = read_json(target) if target.exists() else {}
-    if known.get("baseline") == gain.baseline and len(known.get("times", {})) == len(times):
+    seeds = gain.protocol["seeds"]
+    same = {"baseline": gain.baseline, "seeds": seeds}
+    same |= {name: gain.protocol[name] for name in ("steps", "recipe")}
+    if len(known.pop("times", {})) == len(times) and known == same:
         return
     arm = real_arm(gain.baseline, Recipe(**gain.protocol["recipe"]))
-    seeds = gain.protocol["seeds"]
     tasks = [
         joblib.delayed(score)(arm, more(train, validation, each * count, seed), test, gain, seed)
         for each in times
@@ -64,7 +66,7 @@ def measure(gain: Gain, source: Path, target: Path, jobs: int) -> None:
     scores = np.array(joblib.Parallel(n_jobs=jobs)(tasks)).reshape(len(times), len(seeds))
     made = {str(each): list(row) for each, row in zip(times, scores, strict=True)}
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_json(target, {"baseline": gain.baseline, "seeds": seeds, "times": made})
+    write_json(target, {**same, "times": made})
     shown = {each: f"{100 * np.mean(row):.1f}" for each, row in made.items()}
     print(f"{target.stem}: {100 * np.mean(gain.scores(gain.baseline)):.1f}, {shown}", flush=True)
 
