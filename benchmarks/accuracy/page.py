@@ -49,10 +49,11 @@ WORTH_HEAD = """\
 ## What a gain is worth
 
 The best training without synthetic images, with 2 and 4 times as many real images a class, as far
-as the sets have them: same recipe, steps and seeds (`python benchmarks/accuracy/worth.py`).
+as the sets have them, and with as many for twice the steps: same recipe and seeds
+(`python benchmarks/accuracy/worth.py`).
 
-| data | images a class | real images | with synthetic | twice the real images | four times |
-|---|---|---|---|---|---|
+| data | images a class | without | with synthetic | 2 × the images | 4 × | 2 × the steps |
+|---|---|---|---|---|---|---|
 """
 BESIDE_PEERS = ("transfer-any", "transfer-within", "nuisance-swap")
 PEERS_HEAD = f"""\
@@ -225,9 +226,9 @@ def worth(results: list[Gain]) -> str:
     for gain in results:
         known = WORTH / file_of(gain)
         if known.exists():
-            times = json.loads(known.read_text())["times"]
+            found = json.loads(known.read_text())
             scores = [gain.scores(gain.baseline), gain.scores(gain.chosen["arm"])]
-            scores += [times.get(each) for each in ("2", "4")]
+            scores += [*(found["times"].get(each) for each in ("2", "4")), found["longer"]]
             cells = " | ".join("" if each is None else percent(each) for each in scores)
             rows.append(f"| {name_of(gain)} | {images_a_class(gain)} | {cells} |\n")
     return WORTH_HEAD + "".join(rows) + "\n" if rows else ""

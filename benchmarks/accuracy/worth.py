@@ -1,13 +1,13 @@
-"""What a gain is worth in real images: the best training without synthetic images, given two and
-four times as many real ones.
+"""What a gain is worth: the best training without synthetic images, given two and four times as
+many real ones, or twice the steps.
 
     python benchmarks/accuracy/worth.py FOLDER --jobs 2
     python benchmarks/accuracy/page.py
 
-For each file of results that grid.py wrote: the same recipe, steps, seeds and network as its
-baseline, on more images a class, as long as the data have them; a seed's images hold those that
-its baseline had. Written beside the results, in worth/; a file that is there and complete is left
-alone.
+For each file of results that grid.py wrote, or those that `--only` names: the same recipe, seeds
+and network as its baseline, on more images a class, as long as the data have them, at as many
+steps; a seed's images hold those that its baseline had. Then on those alone, for twice the steps.
+Written beside the results, in worth/; a file that is there and complete is left alone.
 """
 
 import argparse
@@ -29,15 +29,19 @@ from synthaug.reading import splits_of
 
 WORTH = RESULTS / "worth"
 TIMES = (2, 4)
+LONGER = 2
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="as in mnist-10")
     parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
     for path in sorted(RESULTS.glob("*.json")):
         gain = Gain.load(path)
+        if options.only and path.stem not in options.only:
+            continue
         source = options.folder / Path(str(gain.data["name"])).name
         if gain.protocol["per_class"] is not None and source.exists():
             measure(gain, source, WORTH / path.name, options.jobs)
@@ -55,19 +59,23 @@ def measure(gain: Gain, source: Path, target: Path, jobs: int) -> None:
     seeds = gain.protocol["seeds"]
     same = {"baseline": gain.baseline, "seeds": seeds}
     same |= {name: gain.protocol[name] for name in ("steps", "recipe")}
-    if len(known.pop("times", {})) == len(times) and known == same:
+    if all(known.get(name) == value for name, value in same.items()) and "longer" in known:
         return
     arm = real_arm(gain.baseline, Recipe(**gain.protocol["recipe"]))
+    given = [(each, 1) for each in times] + [(1, LONGER)]
     tasks = [
-        joblib.delayed(score)(arm, more(train, validation, each * count, seed), test, gain, seed)
-        for each in times
+        joblib.delayed(score)(
+            arm, more(train, validation, images * count, seed), test, gain, seed, steps
+        )
+        for images, steps in given
         for seed in seeds
     ]
-    scores = np.array(joblib.Parallel(n_jobs=jobs)(tasks)).reshape(len(times), len(seeds))
-    made = {str(each): list(row) for each, row in zip(times, scores, strict=True)}
+    scores = np.array(joblib.Parallel(n_jobs=jobs)(tasks)).reshape(len(given), len(seeds))
+    *larger, longer = scores.tolist()
+    made = {str(each): row for each, row in zip(times, larger, strict=True)}
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_json(target, {**same, "times": made})
-    shown = {each: f"{100 * np.mean(row):.1f}" for each, row in made.items()}
+    write_json(target, {**same, "times": made, "longer": longer})
+    shown = {name: f"{100 * np.mean(row):.1f}" for name, row in {**made, "longer": longer}.items()}
     print(f"{target.stem}: {100 * np.mean(gain.scores(gain.baseline)):.1f}, {shown}", flush=True)
 
 
@@ -79,12 +87,15 @@ def more(
     return next(part.train for part in parts if part.tested)
 
 
-def score(arm: Arm, train: LabelledImages, test: LabelledImages, gain: Gain, seed: int) -> float:
+def score(
+    arm: Arm, train: LabelledImages, test: LabelledImages, gain: Gain, seed: int, longer: int
+) -> float:
+    """Of the arm on test images, after `longer` times as many steps as it took."""
     torch.set_num_threads(1)
     setting: dict[str, Any] = {
         "recipe": arm.recipe,
         "classifier": gain.protocol["classifier"],
-        "steps": gain.protocol["steps"],
+        "steps": longer * gain.protocol["steps"],
         "batch_size": gain.protocol["batch_size"],
         "seed": seed,
     }
