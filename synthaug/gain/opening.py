@@ -26,7 +26,8 @@ def open_test(
     trials, choices = settled.trials, settled.choices
     tested = Tested(trials, test)
     for arm in choices.arms:
-        tested.score(arm, trials.seeds_of(arm))
+        if arm.source is None or arm not in choices.finalists:  # whose scores there are not shown
+            tested.score(arm, trials.seeds_of(arm))
     rival = _rival(tested, choices, trials)
     named = [*choices.finalists, *([] if rival is None else [rival])]
     tested.train(named, fresh, "the best on other seeds")

@@ -43,9 +43,8 @@ class Trials:
     def train(self, arms: Sequence[Arm], what: str, *, seeds: list[int] | None = None) -> None:
         """Train what is not trained yet, teachers before those that learn from them; `what` is said
         to the user."""
-        cells = [
-            cell for seed in seeds or self.seeds for arm in arms for cell in self.cells(arm, seed)
-        ]
+        asked = self.seeds if seeds is None else seeds
+        cells = [cell for seed in asked for arm in arms for cell in self.cells(arm, seed)]
         teachers = [
             replace(cell, arm=cell.teacher, teacher=None)
             for cell in cells
@@ -79,10 +78,9 @@ class Trials:
         self, arms: Sequence[Arm], *, seeds: list[int] | None = None
     ) -> dict[Arm, np.ndarray]:
         """Score of each arm on the held images, in the metric, one a seed."""
+        asked = {arm: self.seeds_of(arm) if seeds is None else seeds for arm in arms}
         return {
-            arm: np.array(
-                [self.held(arm, seed).by(self.metric) for seed in seeds or self.seeds_of(arm)]
-            )
+            arm: np.array([self.held(arm, seed).by(self.metric) for seed in asked[arm]])
             for arm in arms
         }
 

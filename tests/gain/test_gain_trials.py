@@ -53,3 +53,11 @@ def test_no_teacher_is_trained_for_what_needs_none_or_is_there(tmp_path: Path) -
     trials.train([DISTILLED], "done")
     assert [name for name, _ in batches[-1]] == 2 * ["plain, self-distilled"]
     assert len(batches) == 2
+
+
+def test_no_seeds_are_not_all_seeds(tmp_path: Path) -> None:
+    """Where the first seeds are precise enough, none are added."""
+    trials, batches = recorded(tmp_path)
+    trials.train([PLAIN], "more seeds", seeds=[])
+    assert not any(batches)
+    assert len(trials.validation([PLAIN], seeds=[])[PLAIN]) == 0
