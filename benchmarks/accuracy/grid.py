@@ -10,10 +10,14 @@ benchmarks/accuracy/results, so that a run can be stopped at any time and goes o
 one with more seeds or other generators trains only what is new. A set or a size that is named is
 measured again.
 
+What tuning settled is written as soon as it is known, to results/tuned/, until the row is there: it
+is a quarter of a row's hours, and may so be of another sitting, or of another machine, than what
+follows.
+
 With `--peers` pythae's VAE is measured where there are results already: a quarter of all images are
-its, with hard labels, on top of the training that our generators were put on (how to install it
-stands in benchmarks/peers/pythae_pool.py). What was kept is not trained again; the results are
-beside ours, in peers/.
+its, with hard labels, on top of the training that our generators were put on, tuned as it was then
+(how to install it stands in benchmarks/peers/pythae_pool.py). What was kept is not trained again;
+the results are beside ours, in peers/.
 
 A class that has fewer images than asked for gives all that it has; of the others, the same images
 are then taken for all seeds.
@@ -22,18 +26,27 @@ are then taken for all seeds.
 import argparse
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from synthaug import Gain, LabelledImages, StyleSwap, measure_gain, read_images
+from synthaug import Gain, LabelledImages, Recipe, StyleSwap, measure_gain, read_images
+from synthaug.classifiers import Backbone
+from synthaug.files import read_json, write_json
 from synthaug.gain import Source
 from synthaug.gain.arms import DISTILLED, default_sources
+from synthaug.gain.study import Study
+from synthaug.gain.trials import opened
+from synthaug.gain.tuning import Tuning, tune
 from synthaug.mixing import MixRecipe
 from synthaug.reading import splits_of
 from synthaug.seeding import numpy_stream
+from synthaug.versions import versions
 
 RESULTS = Path(__file__).parent / "results"
+TUNED = RESULTS / "tuned"
 SETS = (  # those that say most first
     "gtsrb32",
     "cifar10",
@@ -74,21 +87,38 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
         return
     train = read_images(path)
     scarce = int(train.counts.min()) < count
+    given: dict[str, Any] = {
+        "train": at_most(train, count) if scarce else train,
+        "validation": read_images(path, split="val") if "val" in splits_of(path) else None,
+        "per_class": None if scarce else count,
+        "classifier": Backbone(),
+        "batch_size": 64,
+        "device": "auto",
+    }
+    running: dict[str, Any] = {
+        "jobs": options.jobs,
+        "cache": options.cache.expanduser(),
+        "keep": True,
+        "report": say,
+    }
+    kept = TUNED / ours.name
+    if options.peers:
+        tuning = tuning_in(Gain.load(ours).protocol)
+    else:
+        tuning = tuned(kept, given, list(range(options.seeds)), running)
     gain = measure_gain(
-        at_most(train, count) if scarce else train,
-        read_images(path, split="test"),
-        validation=read_images(path, split="val") if "val" in splits_of(path) else None,
+        **given,
+        test=read_images(path, split="test"),
         sources=[Source("style-swap", StyleSwap())] if options.peers else default_sources(),
         mix=peer(Gain.load(ours)) if options.peers else None,
         seeds=options.seeds,
         precision=options.precision,
-        per_class=None if scarce else count,
-        jobs=options.jobs,
-        cache=options.cache.expanduser(),
-        keep=True,
-        report=say,
+        recipe=tuning.recipe,
+        steps=tuning.steps,
         name=str(path),
+        **running,
     )
+    gain.protocol["tuning"] = tuning.tried
     if scarce:
         gain.protocol["caveats"].append(f"at most {count} images a class, all where it has fewer")
     asked = f"--sets {name} --per-class {count} --seeds {options.seeds}"
@@ -97,6 +127,25 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
     asked += " --peers" * options.peers
     folder = shlex.quote(str(options.folder))
     keep(gain, target, f"python benchmarks/accuracy/grid.py {folder} {asked}")
+    kept.unlink(missing_ok=True)
+
+
+def tuned(kept: Path, given: dict[str, Any], seeds: list[int], running: dict[str, Any]) -> Tuning:
+    """What `measure_gain` would tune, with its cells; from the file where it is there."""
+    protocol = read_json(kept) if kept.exists() else {}
+    if protocol.get("seeds") == seeds and protocol.get("versions") == versions():
+        return tuning_in(protocol)
+    with opened(Study(**given), seeds, **running) as trials:
+        tuning = tune(trials, None, None, None)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    facts = {"recipe": asdict(tuning.recipe), "steps": tuning.steps, "tuning": tuning.tried}
+    write_json(kept, {**facts, "seeds": seeds, "versions": versions()})
+    return tuning
+
+
+def tuning_in(protocol: dict[str, Any]) -> Tuning:
+    """What a result says of how its baseline was tuned."""
+    return Tuning(Recipe(**protocol["recipe"]), protocol["steps"], protocol["tuning"])
 
 
 def keep(gain: Gain, target: Path, command: str) -> None:
