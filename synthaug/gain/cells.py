@@ -1,8 +1,8 @@
 """Cells: one arm trained on one part of one seed, kept on disk until the run is over.
 
 A cell that is complete on disk is never trained again, so an interrupted run goes on where it was.
-Nothing here has access to the test images: they meet the stored networks in `Trials.test`, after
-all choices.
+Training has no access to the test images: they meet the stored networks in `Trials.test`, after all
+choices.
 """
 
 import re
@@ -14,7 +14,7 @@ import numpy as np
 from safetensors.torch import load_file, save
 from torch import nn
 
-from synthaug.classifiers import predict, train_classifier
+from synthaug.classifiers import Scores, evaluate, predict, train_classifier
 from synthaug.classifiers.networks import Normalize, Standardize
 from synthaug.files import (
     MANIFEST,
@@ -29,7 +29,7 @@ from synthaug.gain.leaks import without_copies
 from synthaug.gain.parts import Part
 from synthaug.gain.pools import load_pool
 from synthaug.gain.study import Study, short_digest
-from synthaug.images import Samples
+from synthaug.images import LabelledImages, Samples
 from synthaug.mixing.labels import mixed_labels
 
 KIND = "cell"
@@ -93,6 +93,11 @@ def load_network(study: Study, cell: Cell) -> nn.Module:
     network = study.classifier.build(shape, classes, normalization, empty=True)
     network.load_state_dict(weights)
     return network.eval()
+
+
+def score_cell(study: Study, cell: Cell, images: LabelledImages) -> Scores:
+    """How the network of a finished cell does on these images."""
+    return evaluate(load_network(study, cell), images, device=study.device)
 
 
 def held_predictions(study: Study, cell: Cell) -> np.ndarray:

@@ -25,9 +25,9 @@ def open_test(
     validation images do not rank as test images do, a gain over their choice is none over it."""
     trials, choices = settled.trials, settled.choices
     tested = Tested(trials, test)
-    for arm in choices.arms:
-        if arm.source is None or arm not in choices.finalists:  # whose scores there are not shown
-            tested.score(arm, trials.seeds_of(arm))
+    # Finalists with synthetic images are shown on seeds of their own alone.
+    shown = [arm for arm in choices.arms if arm.source is None or arm not in choices.finalists]
+    tested.score({arm: trials.seeds_of(arm) for arm in shown})
     rival = _rival(tested, choices, trials)
     named = [*choices.finalists, *([] if rival is None else [rival])]
     tested.train(named, fresh, "the best on other seeds")

@@ -4,18 +4,22 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import joblib
 import torch
 
+from synthaug.classifiers import Scores
 from synthaug.files import MANIFEST
 from synthaug.gain.arms import Source, fit_key
-from synthaug.gain.cells import Cell, train_cell
+from synthaug.gain.cells import Cell, score_cell, train_cell
 from synthaug.gain.pools import make_pools, pool_directory
 from synthaug.gain.study import Study
 from synthaug.generators import Generator
 from synthaug.generators.composite import Composite
+from synthaug.images import LabelledImages
+
+Result = TypeVar("Result")
 
 Report = Callable[[str, int, int], None]
 """Called with (what is running, cells done, cells known so far)."""
@@ -38,6 +42,11 @@ class Runner:
                 self._map(make_pools, group, f"{what}: generators")
         self._map(train_cell, [(cell,) for cell in missing], what)
 
+    def score(self, cells: Sequence[Cell], images: LabelledImages, what: str) -> list[Scores]:
+        """How the networks of finished cells do on these images, one a cell."""
+        self._known += len(cells)
+        return self._map(score_cell, [(cell, images) for cell in cells], what)
+
     def _missing_fits(self, cells: Sequence[Cell]) -> list[tuple[Any, ...]]:
         """What `make_pools` is to be called with, for what composites are made of, too."""
         fits: dict[tuple[str, int, str], tuple[Generator, dict[Path, Source]]] = {}
@@ -59,29 +68,32 @@ class Runner:
         ]
 
     def _map(
-        self, function: Callable[..., None], arguments: Sequence[tuple[Any, ...]], what: str
-    ) -> None:
+        self, function: Callable[..., Result], arguments: Sequence[tuple[Any, ...]], what: str
+    ) -> list[Result]:
         self._say(what)
+        made = []
         tasks = (joblib.delayed(_on_one_thread)(function, self._study, *each) for each in arguments)
-        pool = joblib.Parallel(n_jobs=self._jobs, return_as="generator_unordered")
+        pool = joblib.Parallel(n_jobs=self._jobs, return_as="generator")
         with warnings.catch_warnings(), closing(pool(tasks)) as results:
             # Of tasks that an interruption cancels: they are the next run's.
             warnings.filterwarnings("ignore", message=r"\d+ tasks (have been|which were)")
-            for _ in results:
+            for result in results:
+                made.append(result)
                 self._done += 1
                 self._say(what)
+        return made
 
     def _say(self, what: str) -> None:
         if self._report:
             self._report(what, self._done, self._known)
 
 
-def _on_one_thread(function: Callable[..., None], *arguments: Any) -> None:
+def _on_one_thread(function: Callable[..., Result], *arguments: Any) -> Result:
     # Two thread pools side by side on few cores make everything many times slower; and with one
     # thread a figure does not depend on how many processes or cores there were.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        function(*arguments)
+        return function(*arguments)
     finally:
         torch.set_num_threads(threads)

@@ -1,6 +1,6 @@
 """What the test images say of arms."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -21,17 +21,17 @@ class Tested:
         self.scores: dict[Arm, dict[int, Scores]] = {}
         self._trials, self._images = trials, images
 
-    def score(self, arm: Arm, seeds: Sequence[int]) -> None:
-        """Score the arm's trained networks of those seeds."""
-        scored = self.scores.setdefault(arm, {})
-        for seed in seeds:
-            scored[seed] = self._trials.test(arm, seed, self._images)
+    def score(self, trained: Mapping[Arm, Sequence[int]]) -> None:
+        """Score the arms' trained networks of those seeds."""
+        pairs = [(arm, seed) for arm, seeds in trained.items() for seed in seeds]
+        scores = self._trials.test(pairs, self._images)
+        for (arm, seed), score in zip(pairs, scores, strict=True):
+            self.scores.setdefault(arm, {})[seed] = score
 
     def train(self, arms: Sequence[Arm], seeds: list[int], what: str) -> None:
         """Train the arms on further seeds and score them; `what` is said to the user."""
         self._trials.train(arms, what, seeds=seeds)
-        for arm in arms:
-            self.score(arm, seeds)
+        self.score(dict.fromkeys(arms, seeds))
 
     def gain(
         self, arm: Arm, other: Arm, seeds: Sequence[int], *, stage_one: int | None = None

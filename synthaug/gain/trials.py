@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from synthaug.classifiers import Scores, evaluate
+from synthaug.classifiers import Scores
 from synthaug.classifiers.training import BALANCED
 from synthaug.gain.arms import Arm
-from synthaug.gain.cells import Cell, held_predictions, load_network, seconds
+from synthaug.gain.cells import Cell, held_predictions, seconds
 from synthaug.gain.parts import Part
 from synthaug.gain.runner import Report, Runner
 from synthaug.gain.sharing import kept_until_done
@@ -140,11 +140,10 @@ class Trials:
         of_images = disagreeing * np.sum(1 / present) / len(present) ** 2
         return float(np.sqrt(of_images + 2 * TRAINING**2 / len(seeds)))
 
-    def test(self, arm: Arm, seed: int, images: LabelledImages) -> Scores:
-        """Score the arm's stored network on the test images."""
-        part = self.study.tested(seed)
-        network = load_network(self.study, self._cell(arm, seed, part))
-        return evaluate(network, images, device=self.study.device)
+    def test(self, tested: Sequence[tuple[Arm, int]], images: LabelledImages) -> list[Scores]:
+        """Score the stored network of each arm and seed on the test images."""
+        cells = [self._cell(arm, seed, self.study.tested(seed)) for arm, seed in tested]
+        return self._runner.score(cells, images, "scoring test images")
 
     def seconds(self, arm: Arm, seed: int) -> float:
         """Time spent on the arm for one seed, generator and sampling included."""
