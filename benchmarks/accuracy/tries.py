@@ -308,7 +308,7 @@ named.
   seed) parts alone had +0.4, and with low frequencies -1.9. On top of the best training without
   synthetic images (RandAugment, CutMix and smoothed labels; three seeds) `TransferVAE` loses 1.2
   points at the 600 steps of the results and 1.5 at 2,400: it is not a matter of length there.
-- **Sometimes in place of strong augmentation, not on top of it.** On MNIST at 50 a class seven
+- **Sometimes in place of strong augmentation, not on top of it.** On MNIST at 50 a class nine
   generators add -0.2 to +0.0 to CutMix with smoothed labels. `TransferVAE` on top of plain shifts
   has +0.4 over that baseline, and +0.5 with mixed labels, where shifts alone have +0.2,
   TrivialAugment and RandAugment +0.3 ([results](results.md)). What it learned of how digits vary
