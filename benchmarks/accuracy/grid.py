@@ -101,16 +101,16 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
         "keep": True,
         "report": say,
     }
-    kept = TUNED / ours.name
-    if options.peers:
-        tuning = tuning_in(Gain.load(ours).protocol)
+    kept, row = TUNED / ours.name, Gain.load(ours) if options.peers else None
+    if row is not None:
+        tuning = tuning_in(row.protocol)
     else:
         tuning = tuned(kept, given, list(range(options.seeds)), running)
     gain = measure_gain(
         **given,
         test=read_images(path, split="test"),
         sources=[Source("style-swap", StyleSwap())] if options.peers else default_sources(),
-        mix=peer(Gain.load(ours)) if options.peers else None,
+        mix=None if row is None else peer(row),
         seeds=options.seeds,
         precision=options.precision,
         recipe=tuning.recipe,
@@ -127,7 +127,8 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
     asked += " --peers" * options.peers
     folder = shlex.quote(str(options.folder))
     keep(gain, target, f"python benchmarks/accuracy/grid.py {folder} {asked}")
-    kept.unlink(missing_ok=True)
+    if row is None:  # else it is that of a row that is being measured again
+        kept.unlink(missing_ok=True)
 
 
 def tuned(kept: Path, given: dict[str, Any], seeds: list[int], running: dict[str, Any]) -> Tuning:
