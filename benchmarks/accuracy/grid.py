@@ -80,21 +80,12 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, name: str, count: int, target: Path) -> None:
-    path = options.folder / f"{name}.npz"
     ours = RESULTS / f"{name}-{count}.json"
     if options.peers and not ours.exists():
         print("  left out: our generators were not measured on it")
         return
-    train = read_images(path)
-    scarce = int(train.counts.min()) < count
-    given: dict[str, Any] = {
-        "train": at_most(train, count) if scarce else train,
-        "validation": read_images(path, split="val") if "val" in splits_of(path) else None,
-        "per_class": None if scarce else count,
-        "classifier": Backbone(),
-        "batch_size": 64,
-        "device": "auto",
-    }
+    path = options.folder / f"{name}.npz"
+    given = what_is_given(path, count)
     running: dict[str, Any] = {
         "jobs": options.jobs,
         "cache": options.cache.expanduser(),
@@ -119,16 +110,34 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
         **running,
     )
     gain.protocol["tuning"] = tuning.tried
-    if scarce:
+    if given["per_class"] is None:
         gain.protocol["caveats"].append(f"at most {count} images a class, all where it has fewer")
+    keep(gain, target, command(options, name, count))
+    if row is None:  # else it is that of a row that is being measured again
+        kept.unlink(missing_ok=True)
+
+
+def what_is_given(path: Path, count: int) -> dict[str, Any]:
+    """The arguments of `measure_gain` that tuning goes by, too."""
+    train = read_images(path)
+    scarce = int(train.counts.min()) < count
+    return {
+        "train": at_most(train, count) if scarce else train,
+        "validation": read_images(path, split="val") if "val" in splits_of(path) else None,
+        "per_class": None if scarce else count,
+        "classifier": Backbone(),
+        "batch_size": 64,
+        "device": "auto",
+    }
+
+
+def command(options: argparse.Namespace, name: str, count: int) -> str:
+    """The command that makes a result again."""
     asked = f"--sets {name} --per-class {count} --seeds {options.seeds}"
     if options.precision is not None:
         asked += f" --precision {options.precision:g}"
     asked += " --peers" * options.peers
-    folder = shlex.quote(str(options.folder))
-    keep(gain, target, f"python benchmarks/accuracy/grid.py {folder} {asked}")
-    if row is None:  # else it is that of a row that is being measured again
-        kept.unlink(missing_ok=True)
+    return f"python benchmarks/accuracy/grid.py {shlex.quote(str(options.folder))} {asked}"
 
 
 def tuned(kept: Path, given: dict[str, Any], seeds: list[int], running: dict[str, Any]) -> Tuning:

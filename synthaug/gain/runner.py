@@ -70,6 +70,8 @@ class Runner:
     def _map(
         self, function: Callable[..., Result], arguments: Sequence[tuple[Any, ...]], what: str
     ) -> list[Result]:
+        if not arguments:
+            return []
         self._say(what)
         made = []
         tasks = (joblib.delayed(_on_one_thread)(function, self._study, *each) for each in arguments)
