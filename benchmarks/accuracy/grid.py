@@ -36,7 +36,7 @@ from synthaug import Gain, LabelledImages, Recipe, StyleSwap, measure_gain, read
 from synthaug.classifiers import Backbone
 from synthaug.files import read_json, write_json
 from synthaug.gain import Source
-from synthaug.gain.arms import DISTILLED, default_sources
+from synthaug.gain.arms import default_sources
 from synthaug.gain.study import Study
 from synthaug.gain.trials import opened
 from synthaug.gain.tuning import Tuning, tune
@@ -176,9 +176,10 @@ def peer(ours: Gain) -> MixRecipe:
 
 
 def partner_of(gain: Gain) -> str:
-    """The arm that synthetic images were put on top of: the baseline, before its labels were
-    self-distilled."""
-    return gain.baseline.removesuffix(DISTILLED)
+    """The arm that synthetic images were put on top of first: the best without them, but for
+    self-distilled labels."""
+    first = next(arm for arm in gain.arms if arm.synthetic)
+    return first.name.split(", ", 1)[1]
 
 
 def at_most(train: LabelledImages, count: int) -> LabelledImages:

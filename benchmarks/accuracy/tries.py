@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from grid import partner_of
 from torch import nn
 
 from synthaug import (
@@ -48,7 +49,7 @@ from synthaug import (
 )
 from synthaug.classifiers import predict
 from synthaug.files import write_json
-from synthaug.gain.arms import DISTILLED, EXTRAPOLATE, real_arm
+from synthaug.gain.arms import EXTRAPOLATE, real_arm
 from synthaug.generators import Generator
 from synthaug.generators.composite import Composite
 from synthaug.pool import usual_size
@@ -199,7 +200,7 @@ def tuned(name: str) -> tuple[int, Recipe]:
     """The steps and the recipe that were best without synthetic images, self-distillation apart,
     where the grid measured the set."""
     gain = Gain.load(GRID / f"{name}-{PLACES[name].per_class}.json")
-    best = real_arm(gain.baseline.removesuffix(DISTILLED), Recipe(**gain.protocol["recipe"]))
+    best = real_arm(partner_of(gain), Recipe(**gain.protocol["recipe"]))
     return gain.protocol["steps"], best.recipe
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
-from grid import RESULTS
+from grid import RESULTS, partner_of
 
 from synthaug import Gain, LabelledImages, Recipe, evaluate, read_images, train_classifier
 from synthaug.classifiers import predict
@@ -61,11 +61,12 @@ def measure(gain: Gain, source: Path, target: Path, jobs: int) -> None:
     same |= {name: gain.protocol[name] for name in ("steps", "recipe")}
     if all(known.get(name) == value for name, value in same.items()) and "longer" in known:
         return
-    arm = real_arm(gain.baseline, Recipe(**gain.protocol["recipe"]))
+    base = Recipe(**gain.protocol["recipe"])
+    arm, teacher = real_arm(gain.baseline, base), real_arm(partner_of(gain), base)
     given = [(each, 1) for each in times] + [(1, LONGER)]
     tasks = [
         joblib.delayed(score)(
-            arm, more(train, validation, images * count, seed), test, gain, seed, steps
+            arm, teacher, more(train, validation, images * count, seed), test, gain, seed, steps
         )
         for images, steps in given
         for seed in seeds
@@ -88,21 +89,27 @@ def more(
 
 
 def score(
-    arm: Arm, train: LabelledImages, test: LabelledImages, gain: Gain, seed: int, longer: int
+    arm: Arm,
+    teacher: Arm,
+    train: LabelledImages,
+    test: LabelledImages,
+    gain: Gain,
+    seed: int,
+    longer: int,
 ) -> float:
     """Of the arm on test images, after `longer` times as many steps as it took."""
     torch.set_num_threads(1)
     setting: dict[str, Any] = {
-        "recipe": arm.recipe,
         "classifier": gain.protocol["classifier"],
         "steps": longer * gain.protocol["steps"],
         "batch_size": gain.protocol["batch_size"],
         "seed": seed,
     }
-    network = train_classifier(train, **setting)
+    soft = None
     if arm.distilled:
-        soft = mixed_labels(train.labels, predict(network, train.images))
-        network = train_classifier(train, soft_labels=soft, **setting)
+        taught = train_classifier(train, recipe=teacher.recipe, **setting)
+        soft = mixed_labels(train.labels, predict(taught, train.images))
+    network = train_classifier(train, recipe=arm.recipe, soft_labels=soft, **setting)
     return evaluate(network, test).by(gain.protocol["metric"])
 
 

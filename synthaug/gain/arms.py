@@ -22,7 +22,8 @@ from synthaug.generators import (
 Labels = Literal["hard", "mixed"]
 LABELS: tuple[Labels, ...] = ("hard", "mixed")
 SMOOTHING = 0.1
-SMOOTHED, DISTILLED = ", smoothed", ", self-distilled"  # what the names of such arms end with
+# What the names of such arms end with.
+SMOOTHED, SELF_DISTILLED, DISTILLED = ", smoothed", ", self-distilled", ", distilled"
 EXTRAPOLATE = {"sampling": "interpolate", "strength": (1.0, 1.5)}
 """A VAE's sampling beyond the codes of two images of one class."""
 
@@ -64,7 +65,8 @@ class Arm:
 
     source: synthetic images, at `ratio`, with their class as label ("hard") or half of it replaced
         by the posterior of the best classifier without synthetic images ("mixed").
-    distilled: the real images' labels are mixed in that way.
+    distilled: the real images' labels are mixed in that way; "self-distilled" where that classifier
+        was trained as this one is.
     partner: the arm without synthetic images that this one builds on.
     """
 
@@ -99,7 +101,8 @@ class Arm:
         if recipe.label_smoothing:
             steps.append(f"{recipe.label_smoothing:.0%} of each label spread over all classes")
         if self.distilled:
-            steps.append("labels half self-distilled")
+            own = self.name.endswith(SELF_DISTILLED)
+            steps.append(f"labels half {'self-' if own else ''}distilled")
         if self.source is not None:
             share = f"{self.ratio:.0%} {self.source.name} images with {self.labels} labels"
             steps.append(share)
@@ -159,10 +162,14 @@ def smoothed_arm(partner: Arm) -> Arm:
     return Arm(partner.name + SMOOTHED, recipe)
 
 
-def distilled_arm(partner: Arm) -> Arm:
-    """The partner with its own posterior mixed into the labels: without it, a gain of soft labels
-    would pass for one of synthetic images."""
-    return Arm(partner.name + DISTILLED, partner.recipe, distilled=True)
+def distilled_arm(partner: Arm, *, own: bool = True) -> Arm:
+    """The partner with the posterior of the best classifier without synthetic images mixed into the
+    labels: without it, a gain of soft labels would pass for one of synthetic images.
+
+    own: whether that classifier is the partner's.
+    """
+    name = partner.name + (SELF_DISTILLED if own else DISTILLED)
+    return Arm(name, partner.recipe, distilled=True)
 
 
 def real_arm(name: str, base: Recipe) -> Arm:
@@ -171,13 +178,13 @@ def real_arm(name: str, base: Recipe) -> Arm:
     Raises `InputError` for a name that none has.
     """
     known = {arm.name: arm for arm in real_arms(base, balanced=False)}
-    plain = name.removesuffix(DISTILLED)
+    plain = name.removesuffix(SELF_DISTILLED).removesuffix(DISTILLED)
     arm = known.get(plain.removesuffix(SMOOTHED))
     if arm is None:
         raise InputError(f"partner: expected one of {', '.join(known)}, got {name!r}")
     if plain.endswith(SMOOTHED):
         arm = smoothed_arm(arm)
-    return arm if plain == name else distilled_arm(arm)
+    return arm if plain == name else distilled_arm(arm, own=name.endswith(SELF_DISTILLED))
 
 
 def synthetic_arm(source: Source, partner: Arm, ratio: float, labels: Labels) -> Arm:

@@ -66,6 +66,7 @@ def choose(trials: Trials, base: Recipe, sources: Sequence[Source], search: Sear
     classical = next(arm for arm in real if arm.name == "classical")
     partners = list(dict.fromkeys([partner, classical]))
     synthetic = _SEARCH[search](trials, sources, partners)
+    real += softened_alike(trials, real, synthetic)
     bests = {arm.uses: arm for arm in _bests(trials, synthetic)}
     return Choices(
         arms=[*real, *synthetic],
@@ -84,6 +85,7 @@ def choose_given(trials: Trials, base: Recipe, given: Given, controls: Sequence[
     arms = [synthetic_arm(given.source, named, given.ratio, given.labels)]
     arms += [synthetic_arm(each, named, given.ratio, "hard") for each in controls]
     trials.train(arms, "with synthetic images")
+    real += softened_alike(trials, real, arms)
     return Choices(
         arms=[*real, *arms],
         partner=partner,
@@ -108,6 +110,16 @@ def without_synthetic(trials: Trials, base: Recipe) -> tuple[list[Arm], Arm]:
     distilled = distilled_arm(partner)
     trials.race([distilled], "self-distilled labels", beside=[*real, smoothed])
     return [*real, smoothed, distilled], partner
+
+
+def softened_alike(trials: Trials, real: Sequence[Arm], arms: Sequence[Arm]) -> list[Arm]:
+    """Train what `arms` with mixed labels are put on with labels from the same teacher, where that
+    is another arm's: what the teacher gives is no gain of synthetic images."""
+    partners = dict.fromkeys(_partner(arm) for arm in arms if arm.labels == "mixed")
+    softened = [distilled_arm(each, own=False) for each in partners if each != trials.teacher]
+    if softened:
+        trials.race(softened, "distilled labels", beside=real)
+    return softened
 
 
 def _quick(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) -> list[Arm]:

@@ -18,7 +18,7 @@ import numpy as np
 from synthaug.classifiers import Backbone, Recipe
 from synthaug.errors import InputError
 from synthaug.gain.arms import Arm
-from synthaug.gain.choice import without_synthetic
+from synthaug.gain.choice import softened_alike, without_synthetic
 from synthaug.gain.mixes import recipe_of
 from synthaug.gain.runner import Report
 from synthaug.gain.space import FAMILIES, FIRST, propose
@@ -103,6 +103,7 @@ def search_mix(
         fresh = list(range(seed + seeds, seed + 2 * seeds))
         sure = None
         if best is not None:
+            baseline = trials.best([*real, *softened_alike(trials, real, [best])])
             trials.train([baseline, best], "checking the best", seeds=fresh)
             sure = trials.differences(best, baseline, fresh)
         image = trials.resolution(seed)

@@ -10,7 +10,8 @@ def test_an_arm_without_synthetic_images_is_made_again_from_its_name() -> None:
     plain = real_arms(BASE, balanced=False)
     smoothed = [smoothed_arm(arm) for arm in plain]
     arms = [*plain, *smoothed, *map(distilled_arm, plain + smoothed)]
-    assert len({arm.name for arm in arms}) == len(arms) == 4 * len(plain)
+    arms += [distilled_arm(arm, own=False) for arm in plain + smoothed]
+    assert len({arm.name for arm in arms}) == len(arms) == 6 * len(plain)
     for arm in arms:
         assert real_arm(arm.name, BASE) == arm
     with pytest.raises(InputError, match="partner: expected one of classical, "):

@@ -43,6 +43,7 @@ from synthaug.generators.composite import Composite
 from synthaug.reading import draw_subset
 
 Measure = Callable[..., Gain]
+SELF = ", self-distilled"
 QUICK: dict[str, Any] = {
     "seeds": 2,
     "per_class": 6,
@@ -86,10 +87,13 @@ def finalists(gain: Gain) -> set[str]:
 def trainings(gain: Gain) -> int:
     """How many networks a run takes: each arm on the seeds for choices, the best on others, and
     there their teacher, if they have one."""
-    taught = any(name.endswith("self-distilled") for name in finalists(gain))
-    teacher = gain.baseline.removesuffix(", self-distilled")
-    fresh = finalists(gain) | ({teacher} if taught else set())
+    taught = any(name.endswith("distilled") for name in finalists(gain))
+    fresh = finalists(gain) | ({teacher_of(gain)} if taught else set())
     return sum(len(arm.choice_scores) for arm in gain.arms) + 2 * len(fresh)
+
+
+def teacher_of(gain: Gain) -> str:
+    return next(arm.name for arm in gain.arms if arm.name.endswith(SELF)).removesuffix(SELF)
 
 
 def pixels(images: np.ndarray) -> set[bytes]:
@@ -206,7 +210,14 @@ def test_the_staged_search_tries_both_ratios_and_label_rules(staged: Gain) -> No
     assert any(" mixed, " in arm.name for arm in staged.arms if arm.uses == "control")
     real = {arm.name for arm in staged.arms if arm.uses == "real"}
     assert {"none", "classical", "randaugment", "mixup", "cutmix", "randaugment+mixup"} <= real
-    assert any(name.endswith("self-distilled") for name in real)
+    assert any(name.endswith(SELF) for name in real)
+    assert softened(staged) == {name for name in real if name.endswith(", distilled")}
+
+
+def softened(gain: Gain) -> set[str]:
+    """What mixed labels were tried on, other than their teacher, with labels softened alike."""
+    mixed = {arm.name.split(" mixed, ")[1] for arm in gain.arms if " mixed, " in arm.name}
+    return {f"{name}, distilled" for name in mixed - {teacher_of(gain)}}
 
 
 def test_the_full_search_tries_every_combination(
@@ -218,6 +229,9 @@ def test_the_full_search_tries_every_combination(
     controls = [arm.name for arm in gain.arms if arm.uses == "control"]
     assert len(set(synthetic)) == 2 * 2 * 2 * partners
     assert len(set(controls)) == 2 * 2 * 2 * partners
+    real = {arm.name for arm in gain.arms if arm.uses == "real"}
+    assert softened(gain) == {name for name in real if name.endswith(", distilled")}
+    assert len(softened(gain)) == partners - 1
 
 
 def test_no_arm_sees_a_test_image_and_all_take_the_same_steps(
@@ -538,7 +552,7 @@ def test_a_pool_is_measured_alone_and_beside(
     pool = make_pool(tmp_path / "copies", train.images, train.labels, train)
     alone = measure_gain(train, test, **POOLED, sources=[], pool=pool)
     assert [arm.name for arm in alone.arms if arm.synthetic] == [
-        f"pool copies 0.25 hard, {alone.baseline.removesuffix(', self-distilled')}"
+        f"pool copies 0.25 hard, {alone.baseline.removesuffix(SELF)}"
     ]
     assert alone.control is None
     assert alone.gain_over_control is None

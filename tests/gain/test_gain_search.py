@@ -36,6 +36,7 @@ class Made:
         self.study = SimpleNamespace(directory=directory, train=train, plan=lambda _: plan)
         self.metric, self.steps = "accuracy", 0
         self.seeds: list[int] = []
+        self.teacher = REAL[0]
         self.trained: list[tuple[str, int]] = []
         self._score = score
 
@@ -49,6 +50,9 @@ class Made:
         self, arms: Sequence[Arm], *, seeds: list[int] | None = None
     ) -> dict[Arm, np.ndarray]:
         return {arm: np.array([self._score(arm, s) for s in seeds or self.seeds]) for arm in arms}
+
+    def race(self, arms: Sequence[Arm], what: str, *, beside: Sequence[Arm]) -> None:
+        self.train(arms, what)
 
     def differences(self, arm: Arm, other: Arm, seeds: list[int]) -> list[float]:
         return [100 * (self._score(arm, seed) - self._score(other, seed)) for seed in seeds]
@@ -119,6 +123,24 @@ def test_luck_in_the_search_is_no_recommendation(run: Callable) -> None:
     assert mix.search["check"]["points"] == pytest.approx(0.0)
     assert not mix.recommended
     assert mix.generator is not None  # which gain --recipe measures all the same
+
+
+def test_mixed_labels_are_no_gain_where_they_are_as_good_without_synthetic_images(
+    run: Callable,
+) -> None:
+    """With the teacher's labels MixUp is as good with synthetic images as without."""
+
+    def softened(arm: Arm, seed: int) -> float:
+        soft = arm.distilled or (arm.source is not None and arm.labels == "mixed")
+        return 0.5 + 0.05 * (soft and arm.recipe.mix == "mixup")
+
+    mix, made = run(softened)
+    assert (mix.labels, mix.training["partner"]) == ("mixed", "mixup")
+    assert mix.search["tried"][0]["points"] == pytest.approx(5.0)
+    assert mix.search["baseline"] == "mixup, distilled"
+    assert ("mixup, distilled", 3) in made.trained
+    assert mix.search["check"]["points"] == pytest.approx(0.0)
+    assert not mix.recommended
 
 
 def test_what_cannot_be_trained_is_noted_and_the_search_goes_on(run: Callable) -> None:
