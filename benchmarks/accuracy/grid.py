@@ -172,14 +172,7 @@ def peer(ours: Gain) -> MixRecipe:
     sys.path.append(str(Path(__file__).parent.parent / "peers"))
     from pythae_generator import PythaeVAE
 
-    return MixRecipe(PythaeVAE(), 0.25, training={"partner": partner_of(ours)})
-
-
-def partner_of(gain: Gain) -> str:
-    """The arm that synthetic images were put on top of first: the best without them, but for
-    self-distilled labels."""
-    first = next(arm for arm in gain.arms if arm.synthetic)
-    return first.name.split(", ", 1)[1]
+    return MixRecipe(PythaeVAE(), 0.25, training={"partner": ours.partner})
 
 
 def at_most(train: LabelledImages, count: int) -> LabelledImages:

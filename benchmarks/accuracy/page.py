@@ -48,12 +48,13 @@ WORTH = RESULTS / "worth"
 WORTH_HEAD = """\
 ## What a gain is worth
 
-The best training without synthetic images, with 2 and 4 times as many real images a class, as far
-as the sets have them, and with as many for twice the steps: same recipe and seeds
-(`python benchmarks/accuracy/worth.py`).
+The training without synthetic images that validation chose, with 2 and 4 times as many real images
+a class, as far as the sets have them, and with as many for twice the steps: same recipe and seeds
+(`python benchmarks/accuracy/worth.py`). Beside it the one that did best on the test images, where
+that is another: what that one has, synthetic images did not give.
 
-| data | images a class | without | with synthetic | 2 × the images | 4 × | 2 × the steps |
-|---|---|---|---|---|---|---|
+| data | a class | without | best on test | synthetic | verdict | 2 × images | 4 × | 2 × steps |
+|---|---|---|---|---|---|---|---|---|
 """
 BESIDE_PEERS = ("transfer-any", "transfer-within", "nuisance-swap")
 PEERS_HEAD = f"""\
@@ -61,7 +62,8 @@ PEERS_HEAD = f"""\
 
 Its VAE, one a class, sampled from a Gaussian mixture of the codes, fitted anew for each seed: gains
 of a quarter of all images with hard labels, on top of the same training and over the same baseline
-as ours. Beside it each of ours at the same share (`grid.py --peers`).
+as ours, tuned once for both. Beside it each of ours at the same share; those that were not chosen
+are on the seeds that choices were made on (`grid.py --peers`).
 
 | data | images a class | pythae | {" | ".join(BESIDE_PEERS)} |
 {"|---" * (3 + len(BESIDE_PEERS))}|
@@ -201,21 +203,25 @@ def arm_row(gain: Gain, arm: ArmResult) -> str:
 
 
 def overall(results: list[Gain]) -> str:
-    """All gains together; where none is recommended, nothing is gained or lost."""
+    """All gains of this version together; where none is recommended, nothing is gained or lost."""
+    results = [gain for gain in results if not tuned_short(gain)]
     gains = [gain.gain.points for gain in results]
     strict = [(gain.gain_over_rival or gain.gain).points for gain in results]
-    advised = [0.0 if gain.recommendation == NO_ARM else gain.gain.points for gain in results]
+    taken = [gain.recommendation != NO_ARM for gain in results]
+    advised = [points * used for points, used in zip(gains, taken, strict=True)]
+    advised_strict = [points * used for points, used in zip(strict, taken, strict=True)]
     controls = [gain.gain_over_control.points for gain in results if gain.gain_over_control]
     helped = sum(gain.verdict == "helps" for gain in results)
     hurt = sum(gain.verdict == "hurts" for gain in results)
     left = [100 * (1 - np.mean(gain.scores(gain.baseline))) for gain in results]
     return (
-        f"Over the {len(results)} rows: a mean gain of {np.mean(gains):+z.1f} points, of "
-        f"{np.mean(strict):+z.1f} over what does best on the test images; the baselines leave "
-        f"{np.mean(left):.1f} to be gained. *Helps* in {helped}, *hurts* in {hurt}. With "
+        f"Over the {len(results)} rows of this version: a mean gain of {np.mean(gains):+z.1f} "
+        f"points, of {np.mean(strict):+z.1f} over what does best on the test images; the baselines "
+        f"leave {np.mean(left):.1f} to be gained. *Helps* in {helped}, *hurts* in {hurt}. With "
         "synthetic images only where validation recommends them: "
-        f"{np.mean(advised):+z.1f} in the mean, {min(advised):+z.1f} at worst. "
-        "The best trained generator over the best that needs no training: "
+        f"{np.mean(advised):+z.1f} in the mean, {min(advised):+z.1f} at worst, and over what does "
+        f"best on the test images {np.mean(advised_strict):+z.1f} and {min(advised_strict):+z.1f}. "
+        "The best with a trained generator over the best with one that learns nothing: "
         f"{np.mean(controls):+z.1f} in the mean.\n"
     )
 
@@ -225,12 +231,15 @@ def worth(results: list[Gain]) -> str:
     rows = []
     for gain in results:
         known = WORTH / file_of(gain)
-        if known.exists():
-            found = json.loads(known.read_text())
-            scores = [gain.scores(gain.baseline), gain.scores(gain.chosen["arm"])]
-            scores += [*(found["times"].get(each) for each in ("2", "4")), found["longer"]]
-            cells = " | ".join("" if each is None else percent(each) for each in scores)
-            rows.append(f"| {name_of(gain)} | {images_a_class(gain)} | {cells} |\n")
+        found = json.loads(known.read_text()) if known.exists() else {}
+        if not found or any(found[name] != value for name, value in measured_on(gain).items()):
+            continue
+        before, after = both(gain)
+        rival = "" if gain.rival is None else percent(gain.scores(gain.rival))
+        more = [*(found["times"].get(each) for each in ("2", "4")), found["longer"]]
+        cells = " | ".join("" if each is None else percent(each) for each in more)
+        said = f"{before} | {rival} | {after} | {gain.verdict} | {cells}"
+        rows.append(f"| {name_of(gain)} | {images_a_class(gain)} | {said} |\n")
     return WORTH_HEAD + "".join(rows) + "\n" if rows else ""
 
 
@@ -239,14 +248,20 @@ def peers(results: list[Gain]) -> str:
     rows = []
     for gain in results:
         path = RESULTS / "peers" / file_of(gain)
-        if path.exists():
-            theirs = Gain.load(path)
+        theirs = Gain.load(path) if path.exists() else None
+        if theirs is not None and measured_on(theirs) == measured_on(gain):
             alike = theirs.chosen["arm"].removeprefix("recipe")
             known = {arm.name: span(arm.gain) for arm in gain.arms if arm.gain}
             ours = [known.get(source + alike, "") for source in BESIDE_PEERS]
             cells = " | ".join([span(theirs.gain), *ours])
             rows.append(f"| {name_of(gain)} | {images_a_class(gain)} | {cells} |\n")
     return PEERS_HEAD + "".join(rows) + "\n" if rows else ""
+
+
+def measured_on(gain: Gain) -> dict[str, object]:
+    """What two measurements have alike if one may stand beside the other."""
+    protocol = gain.protocol
+    return {"baseline": gain.baseline, **{k: protocol[k] for k in ("seeds", "steps", "recipe")}}
 
 
 def published(results: list[Gain]) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
-from grid import RESULTS, partner_of
+from grid import RESULTS
 
 from synthaug import Gain, LabelledImages, Recipe, evaluate, read_images, train_classifier
 from synthaug.classifiers import predict
@@ -62,7 +62,7 @@ def measure(gain: Gain, source: Path, target: Path, jobs: int) -> None:
     if all(known.get(name) == value for name, value in same.items()) and "longer" in known:
         return
     base = Recipe(**gain.protocol["recipe"])
-    arm, teacher = real_arm(gain.baseline, base), real_arm(partner_of(gain), base)
+    arm, teacher = real_arm(gain.baseline, base), real_arm(gain.partner, base)
     given = [(each, 1) for each in times] + [(1, LONGER)]
     tasks = [
         joblib.delayed(score)(

@@ -135,7 +135,7 @@ def show_gain(gain: Gain, console: Console) -> None:
         )
     for caveat in protocol["caveats"]:
         console.print(f"Note: {escape(caveat)}.")
-    without = gain.recommendation == NO_ARM or gain.verdict == "hurts"
+    without = gain.recommendation == NO_ARM or gain.contradicted
     use = "Best without" if without else "To use it"
     console.print(
         f"[bold]Recommended: {escape(gain.recommendation)}.[/] {escape(advice(gain))} {use}:"
@@ -170,6 +170,7 @@ def _arms(gain: Gain, *, framed: bool) -> Table:
 def _role(gain: Gain, arm: ArmResult) -> str:
     """What the arm is in this comparison, if anything."""
     roles = {
+        gain.rival: "rival",
         gain.trained: "trained",
         gain.control: "control",
         gain.chosen["arm"]: "chosen",

@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from synthaug.gain.advice import next_steps
+from synthaug.gain.arms import Arm
 from synthaug.gain.choice import Choices
-from synthaug.gain.statistics import Interval, verdict
 from synthaug.gain.trials import Trials
 from synthaug.gain.tuning import Tuning
 from synthaug.images import LabelledImages
@@ -48,9 +48,8 @@ def data_facts(settled: Settled, test: LabelledImages) -> dict[str, Any]:
 def protocol_facts(
     settled: Settled,
     precision: float | None,
-    gain: Interval,
     seeds: list[int],
-    favoured: bool,
+    to_use: Arm | None,
 ) -> dict[str, Any]:
     trials, study, tuning = settled.trials, settled.trials.study, settled.tuning
     _, apart = study.plan(seeds[0])
@@ -70,7 +69,7 @@ def protocol_facts(
         "tuning": tuning.tried,
         "caveats": _caveats(settled),
         "next_steps": next_steps(
-            settled.choices.chosen if favoured and verdict(gain) != "hurts" else None,
+            to_use,
             settled.choices.baseline,
             data=settled.name,
             classifier=study.classifier,
@@ -85,10 +84,28 @@ def _caveats(settled: Settled) -> list[str]:
     """What a reader of these figures has to know beside them."""
     sources = [arm.source for arm in settled.choices.arms if arm.source is not None]
     pools = {source.name: source.pool for source in sources if source.pool is not None}
+    study, seeds = settled.trials.study, settled.trials.seeds
+    first, second = (study.tested(seed).train for seed in seeds[:2])
     said = list(settled.shared)
+    if first.fingerprint == second.fingerprint:
+        said.append(
+            "all seeds train on the same real images: intervals hold the scatter of generators and "
+            "trainings, not that of other images"
+        )
+    if study.per_class is not None and len(first) < study.per_class * len(study.train.classes):
+        said.append(
+            f"{study.per_class} images a class were asked for, and trained on less those that are "
+            "held out for choices, since there are no others"
+        )
     for name, directory in pools.items():
         said.append(f"{name} is the same pool for all seeds")
-        if SamplePool(directory).origins != {settled.trials.study.train.fingerprint}:
+        if not study.unseen_by_pools:
+            said.append(
+                f"what made {name} may have seen the images that choices were made on, which "
+                "favours it there: it is recommended only where the test images say that it "
+                "helps; give a val split"
+            )
+        if SamplePool(directory).origins != {study.train.fingerprint}:
             said.append(
                 f"what {name} was made from is not known to be these training images alone; "
                 "if its maker saw others, the gain is theirs, too"

@@ -107,7 +107,7 @@ def held_predictions(study: Study, cell: Cell) -> np.ndarray:
 
 
 def seconds(study: Study, cell: Cell) -> float:
-    """Time to train the cell, the fit of its generator and the sampling included."""
+    """Time to train the cell and to fit its generator; sampling and a teacher are not counted."""
     spent = float(read_manifest(cell.directory(study), kind=KIND)["seconds"])
     if cell.arm.source is None or cell.arm.source.pool is not None:
         return spent

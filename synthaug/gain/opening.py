@@ -6,7 +6,14 @@ from synthaug.gain.choice import Choices
 from synthaug.gain.pictures import Pictures, choose_pictures
 from synthaug.gain.pools import load_pool
 from synthaug.gain.result import NO_ARM, Gain
-from synthaug.gain.statistics import Interval, clearly_better, seeds_for_precision, verdict
+from synthaug.gain.statistics import (
+    Interval,
+    Verdict,
+    clearly_better,
+    contradicts,
+    seeds_for_precision,
+    verdict,
+)
 from synthaug.gain.table import arm_table, describe
 from synthaug.gain.tested import Tested
 from synthaug.gain.trials import Trials
@@ -14,6 +21,7 @@ from synthaug.images import LabelledImages
 from synthaug.versions import versions
 
 MOST_SEEDS = 60
+RIVALS = 2  # one alone may owe its place to luck, and be beaten for that
 
 
 def open_test(
@@ -21,22 +29,23 @@ def open_test(
 ) -> Gain:
     """Score every arm on the test images; nothing from here on changes a choice. The finalists are
     trained again, on `fresh` seeds: an arm that was picked for its score on some seeds was lucky on
-    them, and the networks of those seeds are as lucky on the test images. So is the rival: where
-    validation images do not rank as test images do, a gain over their choice is none over it."""
+    them, and the networks of those seeds are as lucky on the test images. So are its rivals: where
+    validation images do not rank as test images do, a gain over their choice is none over these."""
     trials, choices = settled.trials, settled.choices
     tested = Tested(trials, test)
     # Finalists with synthetic images are shown on seeds of their own alone.
     shown = [arm for arm in choices.arms if arm.source is None or arm not in choices.finalists]
     tested.score({arm: trials.seeds_of(arm) for arm in shown})
-    rival = _rival(tested, choices, trials)
-    named = [*choices.finalists, *([] if rival is None else [rival])]
-    tested.train(named, fresh, "the best on other seeds")
+    rivals = _rivals(tested, choices, trials)
+    again = [*choices.finalists, *rivals]
+    tested.train(again, fresh, "the best on other seeds")
     stage_one, seeds = len(fresh), fresh
     if precision is not None:
         first = tested.gain(choices.chosen, choices.baseline, fresh)
         more = _more_seeds(first, fresh, precision, tested.resolution)
-        tested.train(named, more, "more seeds")
+        tested.train(again, more, "more seeds")
         seeds = fresh + more
+    rival = _rival(tested, rivals, choices.baseline, seeds)
 
     def paired(arm: Arm | None, other: Arm | None) -> Interval | None:
         if arm is None or other is None:
@@ -45,15 +54,14 @@ def open_test(
 
     gain = tested.gain(choices.chosen, choices.baseline, seeds, stage_one=stage_one)
     over_rival = paired(choices.chosen, rival)
-    favoured = clearly_better(
-        trials.differences(choices.chosen, choices.baseline, seeds),
-        resolution=trials.resolution(seeds[0]),
-    )
+    found = verdict(gain, over_rival)
+    recommended = _is_recommended(trials, choices, seeds, found)
+    to_use = choices.chosen if recommended and not contradicts(gain, over_rival) else None
     return Gain(
         synthaug=versions()["synthaug"],
         data=data_facts(settled, test),
-        protocol=protocol_facts(settled, precision, gain, seeds, favoured),
-        arms=arm_table(trials, choices, tested, named, seeds, stage_one),
+        protocol=protocol_facts(settled, precision, seeds, to_use),
+        arms=arm_table(trials, choices, tested, again, seeds, stage_one),
         baseline=choices.baseline.name,
         trained=_name(choices.trained),
         control=_name(choices.control),
@@ -62,22 +70,38 @@ def open_test(
         gain_over_control=paired(choices.trained, choices.control),
         gain_over_rival=over_rival,
         gain=gain,
-        recommendation=choices.chosen.name if favoured else NO_ARM,
-        verdict=verdict(gain, over_rival),
+        recommendation=choices.chosen.name if recommended else NO_ARM,
+        verdict=found,
         pictures=_pictures(trials, choices.chosen, seeds[0]),
     )
 
 
-def _rival(tested: Tested, choices: Choices, trials: Trials) -> Arm | None:
-    """The arm without synthetic images that did best on the test images of the seeds that choices
-    were made on; None where that is the baseline."""
+def _rivals(tested: Tested, choices: Choices, trials: Trials) -> list[Arm]:
+    """The arms without synthetic images, but for the baseline, that did best on the test images of
+    the seeds that choices were made on."""
     over = {
         arm: tested.gain(arm, choices.baseline, trials.seeds_of(arm)).points
         for arm in choices.arms
-        if arm.source is None
+        if arm.source is None and arm != choices.baseline
     }
+    return sorted(over, key=lambda arm: -over[arm])[:RIVALS]
+
+
+def _rival(tested: Tested, rivals: list[Arm], baseline: Arm, seeds: list[int]) -> Arm | None:
+    """The best of them on other seeds; None where the baseline is better there."""
+    over = {arm: tested.gain(arm, baseline, seeds).points for arm in rivals}
     best = max(over, key=lambda arm: over[arm])
     return best if over[best] > 0 else None
+
+
+def _is_recommended(trials: Trials, choices: Choices, seeds: list[int], found: Verdict) -> bool:
+    """Whether validation images of these seeds clearly favour the chosen arm. Those that a pool's
+    maker may have seen say nothing by themselves."""
+    favoured = clearly_better(
+        trials.differences(choices.chosen, choices.baseline, seeds),
+        resolution=trials.resolution(seeds[0]),
+    )
+    return favoured and (trials.study.unseen_by_pools or found == "helps")
 
 
 def _more_seeds(gain: Interval, seeds: list[int], precision: float, resolution: float) -> list[int]:

@@ -29,6 +29,7 @@ HELD_SHARE = 0.2
 UNUSED_SHARE = 0.3  # of the training images, from which validation is drawn beside a subset
 FEWEST_TO_SCORE = 50  # images a class beside a subset; choices on fewer are mostly chance
 FEWEST_TO_HOLD_OUT = 10
+FEWEST_TO_FIT = 2
 FOLDS = 5
 FEWEST_TO_FOLD = 3  # so that two are left to a generator
 
@@ -58,7 +59,13 @@ def plan_parts(
 
     pooled: whether a pool from elsewhere is among what is measured.
     """
+    if per_class is not None and per_class < FEWEST_TO_FIT:
+        raise InputError(
+            f"per_class: expected at least {FEWEST_TO_FIT} images, that a generator can learn "
+            f"from, got {per_class}"
+        )
     if validation is not None:
+        _expect_each(train, FEWEST_TO_FIT, "that a generator can learn from", "add images")
         subset = train if per_class is None else _take(train, per_class, seed)
         return [Part("all", subset, validation, tested=True)], "a validation set that was given"
     if per_class is not None:
@@ -122,12 +129,8 @@ def _enough_groups(train: LabelledImages, needed: int) -> bool:
 
 def _fold_parts(train: LabelledImages, seed: int) -> tuple[list[Part], str]:
     folds = int(min(FOLDS, train.counts.min()))
-    if folds < FEWEST_TO_FOLD:
-        scarce = train.classes[int(train.counts.argmin())]
-        raise InputError(
-            f"class {scarce!r}: expected at least {FEWEST_TO_FOLD} training images, of which some "
-            f"can be held out, got {train.counts.min()}; add images, or give validation images"
-        )
+    why, advice = "of which some can be held out", "add images, or give validation images"
+    _expect_each(train, FEWEST_TO_FOLD, why, advice)
     parts = [
         Part(f"fold{index}", train.subset(kept), train.subset(held), tested=False)
         for index, (kept, held) in enumerate(
@@ -136,3 +139,13 @@ def _fold_parts(train: LabelledImages, seed: int) -> tuple[list[Part], str]:
     ]
     text = f"{folds}-fold cross-validation within the training images"
     return [*parts, Part("all", train, None, tested=True)], text
+
+
+def _expect_each(train: LabelledImages, fewest: int, why: str, advice: str) -> None:
+    """Refuse a class that has fewer images."""
+    scarce = int(train.counts.argmin())
+    if train.counts[scarce] < fewest:
+        raise InputError(
+            f"class {train.classes[scarce]!r}: expected at least {fewest} training images, {why}, "
+            f"got {train.counts[scarce]}; {advice}"
+        )

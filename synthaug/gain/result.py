@@ -9,7 +9,7 @@ from synthaug.classifiers.training import BALANCED
 from synthaug.errors import InputError
 from synthaug.files import read_json, write_json
 from synthaug.gain.pictures import Pictures
-from synthaug.gain.statistics import Interval, Verdict
+from synthaug.gain.statistics import Interval, Verdict, contradicts
 
 NO_ARM = "none"  # the recommendation to use no synthetic images
 
@@ -21,7 +21,8 @@ class ArmResult:
     uses: what the arm trains with, in words: "synthetic" from a trained generator or a pool,
         "control" from a generator without training, "real" alone.
     seeds: those that all lists here are of: the protocol's seeds for the arms that the result
-        names, its choice seeds for the others, or the first of them.
+        names and the two that were compared for its rival, the choice seeds for the others, or the
+        first of these.
     choice_scores: on the validation images in the protocol's metric, one for each choice seed that
         it was trained on: what choices went by.
     gain: its paired gain over the baseline; None for the baseline itself.
@@ -57,9 +58,9 @@ class Gain:
         pool; control: the best with a generator that needs no training; both None where none was
         run; chosen: the best of those two, with its generator, ratio and label rule. Each was
         picked on validation images alone.
-    rival: the arm without synthetic images that did best on the test images, among the networks of
-        the choice seeds; None where that is the baseline. Validation images need not rank as test
-        images do.
+    rival: the arm without synthetic images that does best on the test images, of the two that did
+        so, beside the baseline, on the choice seeds; None where the baseline is better than both.
+        Validation images need not rank as test images do.
     gain: of `chosen` over `baseline` on the test images, in the protocol's metric.
     gain_over_control: of `trained` over `control`. gain_over_rival: of `chosen` over `rival`.
     recommendation: the chosen arm, or "none" where validation does not clearly favour it.
@@ -95,9 +96,30 @@ class Gain:
         return arm.balanced_accuracy if balanced else arm.accuracy
 
     @property
+    def partner(self) -> str:
+        """What synthetic images were put on top of first: the best arm without them, but for one
+        with labels of a teacher."""
+        first = next(arm for arm in self.arms if arm.synthetic)
+        return first.name.split(", ", 1)[1]
+
+    @property
     def chosen_elsewhere(self) -> bool:
         """Whether the gain was measured on seeds that no choice was made on."""
         return not set(self.protocol["seeds"]) & set(self.protocol["choice_seeds"])
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether the test images speak against the chosen arm: it loses to the baseline, or to the
+        rival."""
+        return contradicts(self.gain, self.gain_over_rival)
+
+    @property
+    def smallest_detectable(self) -> float:
+        """The true gain, in points, that would have been told from zero with a probability of 80 %;
+        over the baseline and over the rival."""
+        over_rival = self.gain_over_rival
+        more = 0.0 if over_rival is None else over_rival.smallest_detectable
+        return max(self.gain.smallest_detectable, more)
 
     def given_up(self, arm: ArmResult) -> bool:
         """Whether the arm was far behind on the first seeds and not trained on the others."""
@@ -160,7 +182,7 @@ class Gain:
         return (
             f"{said} over the best training without them ({self.baseline}), "
             f"{gain.confidence:.0%} interval {gain.span} from {seeds} paired seeds."
-            f"{rival} A true gain below {gain.smallest_detectable:.1f} points could have gone "
+            f"{rival} A true gain below {self.smallest_detectable:.1f} points could have gone "
             "unseen."
         )
 

@@ -121,6 +121,11 @@ def verdict(interval: Interval, over_rival: Interval | None = None) -> Verdict:
     return "hurts" if interval.high < 0 else "no evidence"
 
 
+def contradicts(interval: Interval, over_rival: Interval | None = None) -> bool:
+    """Whether the interval, or that over a rival, lies below zero."""
+    return interval.high < 0 or (over_rival is not None and over_rival.high < 0)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values of several tests made together, adjusted so that the chance of any false alarm
     stays below the level (Holm 1979).

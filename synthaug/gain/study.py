@@ -28,6 +28,11 @@ class Study:
     directory: Path = Path()
     _parts: dict[int, list[Part]] = field(default_factory=dict, repr=False, compare=False)
 
+    @property
+    def unseen_by_pools(self) -> bool:
+        """Whether what made a pool cannot know the images that choices are made on."""
+        return self.validation is not None or not self.pooled
+
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_parts": {}}  # a process works them out for the seed it is given
 

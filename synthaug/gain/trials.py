@@ -146,7 +146,7 @@ class Trials:
         return self._runner.score(cells, images, "scoring test images")
 
     def seconds(self, arm: Arm, seed: int) -> float:
-        """Time spent on the arm for one seed, generator and sampling included."""
+        """Time to train the arm for one seed and to fit its generator; see `cells.seconds`."""
         return sum(seconds(self.study, cell) for cell in self.cells(arm, seed))
 
 

@@ -155,6 +155,16 @@ def test_beside_a_pool_all_images_are_trained_on_before_the_test() -> None:
 
 @pytest.mark.parametrize("few", [1, 2])
 def test_a_class_that_leaves_a_generator_nothing_is_an_error(few: int) -> None:
-    message = f"'class 1': expected at least 3 training images, .* got {few}"
+    message = f"'class 1': expected at least 3 training images, .* got {few}; add images, or give"
     with pytest.raises(InputError, match=message):
         plan_parts(numbered([20, few]), None, None, 0)
+
+
+def test_one_image_of_a_class_is_refused_before_anything_is_trained() -> None:
+    few, validation = numbered([20, 1]), numbered([3, 3])
+    message = "'class 1': expected at least 2 training images, .* got 1; add images"
+    with pytest.raises(InputError, match=message):
+        plan_parts(few, validation, None, 0)
+    for held in (None, validation):
+        with pytest.raises(InputError, match="per_class: expected at least 2 images"):
+            plan_parts(numbered([20, 20]), held, 1, 0)

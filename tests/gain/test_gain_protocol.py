@@ -15,6 +15,7 @@ import torch
 from scipy import stats
 
 import synthaug.gain.cells as cells
+import synthaug.gain.opening as opening
 import synthaug.gain.protocol as protocol
 import synthaug.gain.tuning as tuning
 from synthaug import (
@@ -80,8 +81,13 @@ def staged(train: LabelledImages, test: LabelledImages) -> Gain:
 
 
 def finalists(gain: Gain) -> set[str]:
-    bests = (gain.baseline, gain.rival, gain.trained, gain.control, gain.chosen["arm"])
-    return {name for name in bests if name is not None}
+    """What is measured on other seeds: what choices left, and two without synthetic images."""
+    bests = {gain.baseline, gain.trained, gain.control, gain.chosen["arm"]} - {None}
+    seeds = gain.protocol["seeds"]
+    rivals = {arm.name for arm in gain.arms if arm.seeds == seeds} - bests
+    assert len(rivals) == 2 and {gain.arm(name).uses for name in rivals} == {"real"}
+    assert gain.rival is None or gain.rival in rivals
+    return bests | rivals
 
 
 def trainings(gain: Gain) -> int:
@@ -556,8 +562,10 @@ def test_a_pool_is_measured_alone_and_beside(
     ]
     assert alone.control is None
     assert alone.gain_over_control is None
-    same, unknown = alone.protocol["caveats"]
+    fixed, same, seen, unknown = alone.protocol["caveats"]
+    assert fixed.startswith("all seeds train on the same real images")
     assert same == "pool copies is the same pool for all seeds"
+    assert seen.startswith("what made pool copies may have seen the images that choices were made")
     assert "not known to be these training images alone" in unknown
     beside = measure_gain(train, test, **POOLED, sources=sources()[2:], pool=pool)
     assert {arm.uses for arm in beside.arms} == {"real", "control", "synthetic"}
@@ -577,12 +585,43 @@ def test_a_pool_has_no_real_images_before_the_arms_without_it(
 
     monkeypatch.setattr(cells, "train_classifier", recorded)
     gain = measure_gain(train, test, **POOLED, sources=[], pool=tmp_path / "pool")
-    assert gain.protocol["caveats"] == ["pool pool is the same pool for all seeds"]
+    assert not any("not known to be" in caveat for caveat in gain.protocol["caveats"])
     assert set(shown) == {240, 300}
     assert shown.count(240) == shown.count(300)
     assert (gain.data["train"], gain.data["validation"]) == (300, 60)
     with pytest.raises(InputError, match="per_class: what made the pool may know more images"):
         measure_gain(train, test, **QUICK, sources=[], pool=tmp_path / "pool")
+
+
+def test_a_pool_is_not_recommended_for_images_that_its_maker_may_have_seen(
+    train: LabelledImages, test: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_pool(tmp_path / "copies", train.images, train.labels, train)
+    monkeypatch.setattr(Trials, "differences", lambda *_: [5.0, 5.1])
+    for said, given, recommended in (
+        ("no evidence", None, False),
+        ("helps", None, True),
+        ("no evidence", test.subset(np.arange(100, 200)), True),
+    ):
+        monkeypatch.setattr(opening, "verdict", lambda *_, said=said: said)
+        gain = measure_gain(
+            train, test.subset(np.arange(100)), **POOLED, sources=[], pool=pool, validation=given
+        )
+        assert (gain.recommendation != "none") == recommended
+        assert any("give a val split" in each for each in gain.protocol["caveats"]) == (not given)
+
+
+def test_a_result_says_what_was_trained_on(train: LabelledImages, test: LabelledImages) -> None:
+    """Thirty images a class, of which a fifth is held out: 24 are trained on."""
+    few = {**QUICK, "per_class": 30, "steps": 1}
+    gain = measure_gain(train, test, **few, sources=sources()[2:])
+    assert gain.data["train"] == 240
+    (asked,) = gain.protocol["caveats"]
+    assert asked.startswith("30 images a class were asked for")
+    given = {**few, "per_class": None, "validation": test.subset(np.arange(100))}
+    gain = measure_gain(train, test.subset(np.arange(100, 200)), **given, sources=sources()[2:])
+    (same,) = gain.protocol["caveats"]
+    assert same.startswith("all seeds train on the same real images")
 
 
 def test_hard_labels_are_hard_whatever_the_pool_has(

@@ -243,6 +243,12 @@ def test_verdict_is_said_in_words_and_shape(
 def test_recommendation_that_the_test_images_contradict_is_said(tmp_path: Path) -> None:
     against = replace(make_gain(lead=-0.02), recommendation="vae 0.5")
     assert "The test images speak against it" in Page(write(against, None, tmp_path)).text
+    good = make_gain(lead=0.0001)
+    worse = replace(good.gain, points=-4.0, low=-6.0, high=-2.0, smallest_detectable=9.7)
+    rival = replace(good, rival="plain", gain_over_rival=worse, verdict="no evidence")
+    assert not good.contradicted and rival.contradicted
+    assert "speak against it: train without synthetic images (plain)" in advice(rival)
+    assert "A true gain below 9.7 points could" in rival.sentence()
     unused = replace(make_gain(), recommendation=NO_ARM)
     assert "though the test images do" in Page(write(unused, None, tmp_path)).text
 

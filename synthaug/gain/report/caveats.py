@@ -20,18 +20,21 @@ def _of_synthetic(gain: Gain) -> str:
                 "images do. Repeat with more seeds before you rely on it."
             )
         said = "Synthetic images did not earn a place in your training."
-        if gain.verdict == "hurts":
+        if gain.contradicted:
             return said
-        least = f"{gain.gain.smallest_detectable:.1f} points"
+        least = f"{gain.smallest_detectable:.1f} points"
         return f"{said} If a gain below {least} would matter to you, repeat with more seeds."
-    return {
-        "helps": "The validation images chose it, and the test images confirm it.",
-        "no evidence": "The test images neither confirm nor contradict it. "
-        "More seeds or more test images would tell; training without synthetic images is the "
-        "safe choice until then.",
-        "hurts": "The test images speak against it: train "
-        f"without synthetic images ({gain.baseline}).",
-    }[gain.verdict]
+    if gain.contradicted:
+        return (
+            "The test images speak against it: train without synthetic images "
+            f"({gain.baseline if gain.verdict == 'hurts' else gain.rival})."
+        )
+    if gain.verdict == "helps":
+        return "The validation images chose it, and the test images confirm it."
+    return (
+        "The test images neither confirm nor contradict it. More seeds or more test images would "
+        "tell; training without synthetic images is the safe choice until then."
+    )
 
 
 def _of_rival(gain: Gain) -> str:
@@ -51,7 +54,7 @@ def caveats(gain: Gain) -> list[str]:
     interval, seeds = gain.gain, len(gain.gain.per_seed)
     said = [
         f"Small gains stay unseen. With {seeds} seeds, a true gain of "
-        f"{interval.smallest_detectable:.1f} points would have been told from zero four times in "
+        f"{gain.smallest_detectable:.1f} points would have been told from zero four times in "
         "five; a smaller one less often. No evidence of a gain is not evidence of none.",
         _about_test(gain),
         _about_validation(gain),
@@ -85,10 +88,9 @@ def _about_test(gain: Gain) -> str:
     share = mean(gain.scores(gain.baseline))
     error = 196 * math.sqrt(share * (1 - share) / test)
     return (
-        "One test set. The interval holds the scatter between seeds (training subset, generator, "
-        f"pool, classifier), not that of collecting other test images. There are {number(test)} of "
-        f"them: one image is {100 / test:.2g} points of accuracy, and the accuracy of a single "
-        f"classifier is known to about ±{error:.1f} points."
+        "One test set. The interval holds the scatter between seeds, not that of collecting other "
+        f"test images. There are {number(test)} of them: one image is {100 / test:.2g} points of "
+        f"accuracy, and the accuracy of a single classifier is known to about ±{error:.1f} points."
     )
 
 

@@ -73,9 +73,9 @@ def _contents(gain: Gain) -> dict[str, Any]:
 def _facts(gain: Gain) -> list[str]:
     """The line below the title."""
     data = gain.data
-    per_class = gain.protocol["per_class"]
+    each = round(data["train"] / data["classes"])  # fewer than asked for, where some were held out
     words = {
-        "train": f"training ({number(per_class)} a class)" if per_class else "training",
+        "train": f"training ({number(each)} a class)" if gain.protocol["per_class"] else "training",
         "validation": "validation",
         "test": "test",
     }
@@ -99,5 +99,5 @@ def _key_figures(gain: Gain) -> list[tuple[str, str, str]]:
     if gain.gain_over_control is not None:
         over = gain.gain_over_control
         figures.append(("Trained over the control", f"{signed(over.points)} points", span(over)))
-    seen = f"{gain.gain.smallest_detectable:.1f} points"
+    seen = f"{gain.smallest_detectable:.1f} points"
     return [*figures, ("Smallest gain it could see", seen, "with a chance of 80 %")]
