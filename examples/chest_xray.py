@@ -5,8 +5,8 @@
     python examples/chest_xray.py DATA pool
 
 `DATA/images.csv` has the columns path, label, split and group, the patient. `fit` reads the split
-"train" alone, and refuses a patient who is on both sides. The two lines marked with a plus are all
-that was changed.
+"train" alone; what looks at two splits, as `gain` does, refuses a patient who is in both. The two
+lines marked with a plus are all that was changed.
 """
 
 import csv

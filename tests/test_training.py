@@ -203,7 +203,7 @@ def test_weights_that_are_no_numbers():
         optimize(module, [phase], lambda _: torch.ones(1, 4), Schedule(1), Run(0, CPU))
 
 
-@pytest.mark.parametrize("device", ["abacus", "cuda:x", ""])
+@pytest.mark.parametrize("device", ["abacus", "cuda:x", "", "meta", "mps"])
 def test_unknown_device(device):
     with pytest.raises(InputError, match="device: expected auto, cpu, cuda or cuda:N"):
         resolve_device(device)
@@ -214,3 +214,11 @@ def test_device_that_is_not_there():
     assert resolve_device("auto") == CPU
     with pytest.raises(InputError, match="sees no CUDA device"):
         resolve_device("cuda")
+
+
+def test_a_gpu_beyond_the_last(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resolve_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(InputError, match="'cuda:2' was asked for, but torch sees 2 CUDA devices"):
+        resolve_device("cuda:2")

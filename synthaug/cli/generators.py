@@ -48,7 +48,7 @@ from synthaug.generators.saving import KIND as GENERATOR
 from synthaug.mixing import MixRecipe
 from synthaug.pool import SamplePool
 from synthaug.pool.sample_pool import KIND as POOL
-from synthaug.reading import draw_subset, split_off, splits_of
+from synthaug.reading import check_groups, draw_subset, split_off, splits_of
 
 
 class Family(StrEnum):
@@ -206,6 +206,7 @@ def fit(
     validation = None
     if validate and "val" in splits_of(data):
         validation = read(data, image_size, mode, on_error, split="val")
+        check_groups({"train": images, "validation": validation})
     elif validate:
         kept, held = split_off(images, 1 / 5, seed=seed)
         images, validation = images.subset(kept), images.subset(held)

@@ -158,7 +158,13 @@ def _check_target(option: str, path: Path | None) -> None:
     """Raise `InputError` unless a recipe can be written there; one that is there is replaced."""
     check_file(option, path)
     if path is not None and path.exists():
-        MixRecipe.load(path)
+        try:
+            MixRecipe.load(path)
+        except InputError:
+            raise InputError(
+                f"{option} {path}: is there already, and is no recipe; name another file, or "
+                "remove it"
+            ) from None
 
 
 def _seconds(text: str) -> float:

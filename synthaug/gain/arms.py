@@ -46,7 +46,14 @@ class Source:
 
     def __post_init__(self) -> None:
         if (self.generator is None) == (self.pool is None):
-            raise ValueError("a source has either a generator or a pool")
+            raise InputError(f"source {self.name!r}: expected either a generator or a pool")
+        known = {} if self.generator is None else self.generator.settings
+        unknown = [setting for setting in self.sampling if setting not in known]
+        if unknown:
+            settings = ", ".join(known) or "nothing"
+            raise InputError(
+                f"source {self.name!r}: sampling: expected some of {settings}, got {unknown[0]!r}"
+            )
 
     @property
     def trained(self) -> bool:

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from synthaug.classifiers import Backbone, Recipe
-from synthaug.errors import InputError
+from synthaug.errors import InputError, TrainingError
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import softened_alike, without_synthetic
+from synthaug.gain.inputs import FEWEST_SEEDS, check_parts
 from synthaug.gain.mixes import recipe_of
 from synthaug.gain.runner import Report
 from synthaug.gain.space import FAMILIES, FIRST, propose
@@ -29,7 +30,6 @@ from synthaug.gain.tuning import tune
 from synthaug.images import LabelledImages
 from synthaug.mixing import MixRecipe
 
-FEWEST_SEEDS = 2
 PARTNERS = 3  # the best arms without synthetic images are offered to build on
 SHOWN = 5  # of what was tried, in the recipe
 REPEATS = 20  # rounds without a new proposal, after which the space is taken as searched
@@ -84,6 +84,7 @@ def search_mix(
     Raises `InputError` for inputs that do not fit.
     """
     optuna = _optuna()
+    check_parts({"train": train} | ({} if validation is None else {"validation": validation}))
     if seeds < FEWEST_SEEDS:
         raise InputError(f"seeds: expected at least {FEWEST_SEEDS}, got {seeds}")
     unknown = [each for each in families if each not in FAMILIES]
@@ -234,14 +235,14 @@ class _Search:
         try:
             self._trials.train([arm for _, arm in living], "searching", seeds=[seed])
             return living
-        except InputError:
+        except (InputError, TrainingError):
             pass
         kept = []
         for trial, arm in living:
             try:
                 self._trials.train([arm], "searching", seeds=[seed])
                 kept.append((trial, arm))
-            except InputError as error:
+            except (InputError, TrainingError) as error:
                 # Optuna learns nothing from what has failed, and would propose it again.
                 trial.set_user_attr("error", str(error))
                 trial.report(WORST, step=len(self._trials.seeds))

@@ -156,7 +156,7 @@ class Generator(ABC):
         checkpoint: str | Path | None = None,
         progress: Progress | None = None,
         start: str | Path | None = None,
-        validation: LabelledImages | None = None,
+        validation: Any = None,
         log: str | Path | None = None,
     ) -> Self:
         """Learn from labelled images.
@@ -167,9 +167,10 @@ class Generator(ABC):
         progress: called with (steps done, steps in all).
         start: a saved generator of the same family and sizes to go on from. Classes are matched by
             name; the card says which were not found in it.
-        validation: other real images of the same classes. Ten times a run a probe learns from
-            samples alone and is scored on them; the most useful moving average (mean of accuracy
-            and coverage) is kept, and training ends when three looks found no better one.
+        validation: other real images of the same classes, given as `data` are. Up to ten times a
+            run, at least a hundred steps apart, a probe learns from samples alone and is scored on
+            them; the most useful moving average (mean of accuracy and coverage) is kept, and
+            training ends when three looks found no better one.
         log: a directory for TensorBoard: losses, diversity, usefulness, grids of samples.
 
         Raises `InputError` for a class with fewer than two images, `TrainingError` when a loss
@@ -177,6 +178,8 @@ class Generator(ABC):
         """
         self._check_settings()
         data = data if isinstance(data, LabelledImages) else read_images(data)
+        if validation is not None and not isinstance(validation, LabelledImages):
+            validation = read_images(validation)
         if validation is not None and (
             validation.classes != data.classes or validation.image_shape != data.image_shape
         ):

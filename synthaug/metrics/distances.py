@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from synthaug.errors import InputError
 from synthaug.metrics.features import check_features
 from synthaug.seeding import numpy_stream
 
@@ -48,11 +49,16 @@ def kernel_distance(
 
     real, synthetic: float (N, D) and (M, D).
     subsets: how many random subsets it is the mean over.
-    subset_size: images of each side in one; all of the smaller side where there are fewer.
+    subset_size: images of each side in one, 2 or more; all of the smaller side where there are
+        fewer.
 
-    Raises `InputError` for features that do not match.
+    Raises `InputError` for features that do not match, and for no subsets or subsets of one.
     """
     check_features(real=real, synthetic=synthetic)
+    if subsets < 1:
+        raise InputError(f"subsets: expected at least 1, got {subsets}")
+    if subset_size < 2:
+        raise InputError(f"subset_size: expected at least 2, got {subset_size}")
     size = min(subset_size, len(real), len(synthetic))
     rng = numpy_stream(seed, "kernel distance")
     estimates = []

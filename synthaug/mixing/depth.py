@@ -69,6 +69,8 @@ def _keeps(step: Any) -> bool:
 @contextmanager
 def _random_state_kept() -> Iterator[None]:
     state = random.getstate()
-    with torch_stream(0, "look at a transform"):
-        yield
-    random.setstate(state)
+    try:
+        with torch_stream(0, "look at a transform"):
+            yield
+    finally:
+        random.setstate(state)

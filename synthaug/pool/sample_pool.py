@@ -275,7 +275,8 @@ def _fill(
         samples = generator.sample(wanted, seed=stream_seed(seed, "round", turn))
         drawn += len(samples)
         for rule in filters:
-            samples = samples.subset(np.flatnonzero(rule.keep(samples, reference)))
+            if len(samples):  # else there is nothing to judge
+                samples = samples.subset(np.flatnonzero(rule.keep(samples, reference)))
         samples = samples.subset(_first(samples.labels, missing))
         parts.append(samples)
         missing = missing - np.bincount(samples.labels, minlength=len(missing))

@@ -3,6 +3,7 @@
 Values are never rescaled: what is not an 8- or 16-bit integer is refused with the way out.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 
 from synthaug.errors import InputError
+from synthaug.images import LARGEST, SMALLEST
 
 CHANNELS = {"gray": 1, "rgb": 3}
 
@@ -96,9 +98,11 @@ def checked_size(size: Any) -> tuple[int, int] | None:
     """`size` (a side, or height and width) as (H, W)."""
     if size is None:
         return None
-    sides = (size, size) if isinstance(size, int) else tuple(size)
-    if len(sides) != 2 or not all(isinstance(side, int) and 8 <= side <= 256 for side in sides):
+    sides = tuple(size) if isinstance(size, Sequence) else (size, size)
+    whole = all(isinstance(side, int) and SMALLEST <= side <= LARGEST for side in sides)
+    if len(sides) != 2 or not whole:
         raise InputError(
-            f"image_size: expected a side or (height, width), each from 8 to 256, got {size!r}"
+            "image_size: expected a side or (height, width), each a whole number from "
+            f"{SMALLEST} to {LARGEST}, got {size!r}"
         )
     return sides

@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 
-from synthaug import InputError, Recipe
-from synthaug.gain.arms import distilled_arm, real_arm, real_arms, smoothed_arm
+from synthaug import InputError, Recipe, StyleSwap
+from synthaug.gain.arms import Source, distilled_arm, real_arm, real_arms, smoothed_arm
 
 BASE = Recipe(policy="shift-flip", weight_decay=5e-3)
 
@@ -16,6 +18,14 @@ def test_an_arm_without_synthetic_images_is_made_again_from_its_name() -> None:
         assert real_arm(arm.name, BASE) == arm
     with pytest.raises(InputError, match="partner: expected one of classical, "):
         real_arm("cutout", BASE)
+
+
+def test_a_source_is_one_thing_with_settings_that_it_has() -> None:
+    with pytest.raises(InputError, match="source 'both': expected either a generator or a pool"):
+        Source("both", StyleSwap(), pool=Path("pool"))
+    message = "source 'x': sampling: expected some of .*donors.*, got 'donor'"
+    with pytest.raises(InputError, match=message):
+        Source("x", StyleSwap(), {"donor": "within"})
 
 
 def test_only_uneven_classes_have_arms_against_that() -> None:

@@ -14,7 +14,7 @@ import pytest
 import synthaug.gain.search as search
 import synthaug.gain.space as space
 from synthaug.classifiers import Recipe
-from synthaug.errors import InputError
+from synthaug.errors import InputError, TrainingError
 from synthaug.gain import Budget, search_mix
 from synthaug.gain.arms import Arm
 from synthaug.gain.tuning import Tuning
@@ -149,6 +149,32 @@ def test_what_cannot_be_trained_is_noted_and_the_search_goes_on(run: Callable) -
     assert "memorization" not in mix.filters
     # What failed teaches the search: a third of the space fails, and it is not proposed as often.
     assert 1 <= mix.search["trials"]["fail"] <= 12
+
+
+def test_a_training_that_diverges_does_not_end_the_search(
+    run: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = Made.train
+
+    def diverging(self: Made, arms: Sequence[Arm], *others: Any, **options: Any) -> None:
+        if any(arm.source is not None and arm.source.name.startswith("gan") for arm in arms):
+            raise TrainingError("the loss is not a number")
+        train(self, arms, *others, **options)
+
+    monkeypatch.setattr(Made, "train", diverging)
+    mix, _ = run(good, budget=Budget(trials=30))
+    assert mix.search["trials"]["fail"] >= 1 and mix.search["trials"]["complete"] >= 5
+
+
+def test_leaks_are_refused_before_the_search() -> None:
+    images = np.random.default_rng(0).integers(0, 255, (40, 1, 8, 8), dtype=np.uint8)
+    groups = np.arange(40) // 2
+    train = LabelledImages(images, np.repeat([0, 1], 20), ["a", "b"], groups)
+    other = LabelledImages(images, train.labels, ["a", "c"])
+    with pytest.raises(InputError, match="validation: expected the training classes"):
+        search_mix(train, Budget(trials=1), validation=other)
+    with pytest.raises(InputError, match="group"):
+        search_mix(train, Budget(trials=1), validation=train)
 
 
 def test_a_search_goes_on_where_another_ended(run: Callable) -> None:

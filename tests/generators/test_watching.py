@@ -20,6 +20,7 @@ from synthaug.generators.learning.watching import (
     variety,
 )
 from synthaug.images import LabelledImages, Samples
+from synthaug.reading import read_images
 
 
 def images_of(levels, labels, noise=0, seed=0):
@@ -207,6 +208,20 @@ def test_a_stopped_training_resumes_to_the_same_end(data, tmp_path, scores, monk
     assert (seen[0], seen[-1]) == (9, 10)
     expected, got = whole._networks.state_dict(), resumed._networks.state_dict()
     assert all(torch.equal(expected[name], got[name]) for name in expected)
+
+
+def test_one_class_is_watched_too(data, tiny):
+    one = LabelledImages(data.images, np.zeros_like(data.labels), ["a"])
+    generator = tiny("ConditionalVAE").fit(one, device="cpu", validation=one)
+    assert generator.card["validation"]["accuracy"] == 1.0
+
+
+def test_validation_is_given_as_data_are(data, tiny):
+    fitted = [
+        tiny("ConditionalVAE").fit("digits", device="cpu", validation=given)
+        for given in ("digits", read_images("digits"))
+    ]
+    assert fitted[0].card["validation"] == fitted[1].card["validation"]
 
 
 def test_validation_of_other_classes_or_sizes_is_refused(data, tiny):

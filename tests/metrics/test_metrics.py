@@ -60,6 +60,12 @@ def test_kernel_distance_is_that_of_torchmetrics() -> None:
     assert kernel_distance(REAL[:40], MADE[:40], subsets=1) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize(("option", "value"), [("subsets", 0), ("subset_size", 1)])
+def test_kernel_distance_of_nothing_is_refused(option: str, value: int) -> None:
+    with pytest.raises(InputError, match=f"{option}: expected at least {value + 1}, got {value}"):
+        kernel_distance(REAL, MADE, **{option: value})
+
+
 def test_kernel_distance_has_no_bias() -> None:
     found = [
         kernel_distance(RNG.normal(size=(20, 3)), RNG.normal(size=(30, 3)), subsets=1)

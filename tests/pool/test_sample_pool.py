@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import synthaug.pool.sample_pool as sample_pool
+from synthaug.classifiers import train_classifier
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST
 from synthaug.generators import (
@@ -22,7 +23,7 @@ from synthaug.generators import (
     load_generator,
 )
 from synthaug.images import LabelledImages, Samples
-from synthaug.pool import SamplePool
+from synthaug.pool import ClassifierAgreement, SamplePool
 
 CLASSES = ["ant", "bee", "cow"]
 
@@ -229,12 +230,21 @@ def test_a_teacher_is_asked_where_the_generator_is_now(tmp_path: Path) -> None:
     assert pool.samples.soft_labels == pytest.approx(np.tile([0.25, 0.25, 0.5], (6, 1)))
 
 
-def test_a_filter_that_nothing_passes_names_the_class(tmp_path: Path) -> None:
+def test_a_filter_that_nothing_passes_names_the_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = make_data()
     generator = StyleSwap().fit(data, device="cpu")
     message = r"class 'bee': the filters left 0 of 2 images after \d+ rounds; loosen them"
     with pytest.raises(InputError, match=message):
         SamplePool.create(tmp_path / "p", generator, 2, filters=[NoBees()], reference=data)
+    # What a filter leaves none of is not shown to the next.
+    monkeypatch.setattr(EvenSum, "keep", lambda _, samples, __: np.zeros(len(samples), bool))
+    agreeing = ClassifierAgreement(train_classifier(data, steps=1, device="cpu"))
+    with pytest.raises(InputError, match=r"'ant': the filters left 0 of 2 images .* loosen them"):
+        SamplePool.create(
+            tmp_path / "p", generator, 2, filters=[EvenSum(), agreeing], reference=data
+        )
     assert not list(tmp_path.iterdir())
 
 

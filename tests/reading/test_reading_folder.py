@@ -147,6 +147,9 @@ def test_two_sizes_name_two_files(tmp_path: Path) -> None:
     ):
         read_images(tmp_path)
     assert read_images(tmp_path, image_size=(10, 11)).image_shape == (1, 10, 11)
+    for size in (32.0, (10, 11.5), 7, "10x10"):
+        with pytest.raises(InputError, match="image_size: expected a side or"):
+            read_images(tmp_path, image_size=size)
 
 
 def test_a_large_image_asks_for_a_size_at_once(tmp_path: Path) -> None:

@@ -63,12 +63,15 @@ def diversity(samples: Samples, data: LabelledImages) -> np.ndarray:
 def usefulness(samples: Samples, real: LabelledImages) -> Usefulness:
     """Train on synthetic, test on real: a support vector machine on principal components."""
     from sklearn.decomposition import PCA  # slow to import, and seldom needed
+    from sklearn.dummy import DummyClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.svm import SVC
 
     made, held = extract_features(samples.images), extract_features(real.images)
     components = min(64, len(made) - 1, made.shape[1])
-    probe = make_pipeline(PCA(components, whiten=True, random_state=0), SVC(random_state=0))
+    one_class = samples.labels.min() == samples.labels.max()
+    judge = DummyClassifier() if one_class else SVC(random_state=0)
+    probe = make_pipeline(PCA(components, whiten=True, random_state=0), judge)
     probe.fit(made, samples.labels)
     covered = prdc(held, made, nearest=min(NEAREST, len(held) - 1, len(made) - 1)).coverage
     return Usefulness(float(probe.score(held, real.labels)), covered)
