@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from synthaug import Gain
 from synthaug.gain import ArmResult, Interval
+from synthaug.gain.arms import DISTILLED
 from synthaug.gain.result import NO_ARM
 
 ROOT = Path(__file__).parent.parent.parent
@@ -44,6 +45,11 @@ TUNED_SHORT = """
 gains are measured on seeds that no choice was made on, and over what does best on the test images;
 to be measured again.
 """
+NOT_DISTILLED = """
+† measured before plain classical training with labels that the best training softened (`distilled`)
+was among the arms without synthetic images, and two of these were compared on the test images in
+place of one: measured again, such a gain may be less.
+"""
 WORTH = RESULTS / "worth"
 WORTH_HEAD = """\
 ## What a gain is worth
@@ -56,6 +62,7 @@ that is another: what that one has, synthetic images did not give.
 | data | a class | without | best on test | synthetic | verdict | 2 × images | 4 × | 2 × steps |
 |---|---|---|---|---|---|---|---|---|
 """
+MARKS = {" *": TUNED_SHORT, " †": NOT_DISTILLED}
 BESIDE_PEERS = ("transfer-any", "transfer-within", "nuisance-swap")
 PEERS_HEAD = f"""\
 ## Beside pythae
@@ -138,10 +145,18 @@ def summary(results: list[Gain], *, linked: bool) -> str:
         name = f"[{name_of(gain)}](#{anchor(gain)})" if linked else name_of(gain)
         if gain.protocol["metric"] != "accuracy":
             name += f", {gain.protocol['metric']}"
-        rows.append(
-            f"| {name}{' *' * tuned_short(gain)} | {images_a_class(gain)} | {outcome(gain)} |\n"
-        )
-    return HEAD + "".join(rows) + (TUNED_SHORT if any(map(tuned_short, results)) else "")
+        rows.append(f"| {name}{mark(gain)} | {images_a_class(gain)} | {outcome(gain)} |\n")
+    marks = {mark(gain) for gain in results}
+    notes = [note for known, note in MARKS.items() if known in marks]
+    return HEAD + "".join(rows) + "".join(notes)
+
+
+def mark(gain: Gain) -> str:
+    """What stands behind the name of a set whose row is to be measured again."""
+    if tuned_short(gain):
+        return " *"
+    taught = any(arm.name.endswith(DISTILLED) for arm in gain.arms)
+    return "" if taught or gain.partner == "classical" else " †"
 
 
 def tuned_short(gain: Gain) -> bool:
@@ -309,7 +324,7 @@ def draw(results: list[Gain]) -> None:
         if gain.gain_over_rival is not None:
             draw_interval(axes, gain.gain_over_rival, row - 0.3, "D", color)
     axes.axvline(0, color="black", linewidth=0.8)
-    names = [title(gain) + " *" * tuned_short(gain) for gain in reversed(results)]
+    names = [title(gain) + mark(gain) for gain in reversed(results)]
     axes.set_yticks(range(len(results)), names)
     axes.set_xlabel("gain over the best training without synthetic images, points")
     axes.spines[["top", "right"]].set_visible(False)

@@ -71,6 +71,7 @@ def protocol_facts(
         "next_steps": next_steps(
             to_use,
             settled.choices.baseline,
+            settled.choices.partner,
             data=settled.name,
             classifier=study.classifier,
             steps=tuning.steps,

@@ -40,13 +40,14 @@ _TAUGHT = """\
 # its images' labels half one-hot, half what a classifier trained without them predicts
 """
 _DISTILLED = """\
-# then train again with soft_labels=: half one-hot labels, half what this network predicts
+# then train again with{recipe} soft_labels=: half one-hot labels, half what this network predicts
 """
 
 
 def next_steps(
     recommended: Arm | None,
     baseline: Arm,
+    teacher: Arm,
     *,
     data: str,
     classifier: Backbone,
@@ -54,25 +55,29 @@ def next_steps(
     batch_size: int,
 ) -> str:
     """The lines that put the recommended mix into a Dataset; where none is recommended, the lines
-    that train the best classifier without synthetic images, which is also what mixed labels ask."""
-    recipe = _recipe(baseline.recipe)
+    that train the best classifier without synthetic images. Mixed and distilled labels are those of
+    `teacher`, which is trained first."""
+    use = None if recommended is None else recommended.source
+    taught = baseline.distilled if recommended is None else recommended.labels == "mixed"
+    first = teacher if taught else baseline
     plain = _PLAIN.format(
         data=data,
-        recipe=recipe,
+        recipe=_recipe(first.recipe),
         names="Recipe" if classifier == Backbone() else "Backbone, Recipe",
         classifier=_classifier(classifier),
         steps=steps,
         batch_size=batch_size,
     )
-    if recommended is None or recommended.source is None:
-        return plain + _DISTILLED if baseline.distilled else plain
+    if recommended is None or use is None:
+        same = baseline.recipe == first.recipe
+        other = "" if same else f" recipe={_written(baseline.recipe)} and"
+        return plain + _DISTILLED.format(recipe=other) if taught else plain
     facts = {"description": recommended.description, "steps": steps, "batch_size": batch_size}
     measured = _MEASURED.format(**facts)
-    taught = recommended.labels == "mixed"
-    if recommended.source.pool is not None:
-        pooled = _POOLED.format(pool=str(recommended.source.pool), ratio=recommended.ratio)
+    if use.pool is not None:
+        pooled = _POOLED.format(pool=str(use.pool), ratio=recommended.ratio)
         return pooled + measured + (_TAUGHT if taught else "")
-    fitted = _fitted(recommended, recommended.source)
+    fitted = _fitted(recommended, use)
     return (f"{plain}\n" if taught else "") + fitted + measured
 
 
@@ -125,6 +130,8 @@ def _written(value: object) -> str:
     """A setting as Python; a blend's parts are generators themselves."""
     if isinstance(value, Generator):
         return _generator(value)
+    if isinstance(value, Recipe):
+        return f"Recipe({', '.join(_arguments(value, {}))})"
     if isinstance(value, tuple):
         return f"({', '.join(map(_written, value))}{',' * (len(value) == 1)})"
     return repr(value)

@@ -66,7 +66,6 @@ def choose(trials: Trials, base: Recipe, sources: Sequence[Source], search: Sear
     classical = next(arm for arm in real if arm.name == "classical")
     partners = list(dict.fromkeys([partner, classical]))
     synthetic = _SEARCH[search](trials, sources, partners)
-    real += softened_alike(trials, real, synthetic)
     bests = {arm.uses: arm for arm in _bests(trials, synthetic)}
     return Choices(
         arms=[*real, *synthetic],
@@ -98,7 +97,8 @@ def choose_given(trials: Trials, base: Recipe, given: Given, controls: Sequence[
 
 def without_synthetic(trials: Trials, base: Recipe) -> tuple[list[Arm], Arm]:
     """Train the arms without synthetic images; all of them, and the best to build on. The best of
-    all may be that one with self-distilled labels, the last of them."""
+    all may be one that learns from its labels: itself again, or the plain classical arm, which a
+    teacher under stronger augmentation may serve better than it served itself."""
     # A subset has as many images of each class, however uneven the whole is.
     balanced = trials.study.per_class is not None or trials.metric == "accuracy"
     real = real_arms(base, balanced=balanced)
@@ -107,19 +107,22 @@ def without_synthetic(trials: Trials, base: Recipe) -> tuple[list[Arm], Arm]:
     trials.race([smoothed], "smoothed labels", beside=real)
     partner = trials.best([*real, smoothed])
     trials.teacher = partner
-    distilled = distilled_arm(partner)
-    trials.race([distilled], "self-distilled labels", beside=[*real, smoothed])
-    return [*real, smoothed, distilled], partner
+    distilled = [distilled_arm(partner)]
+    if partner != real[0]:
+        distilled.append(distilled_arm(real[0], own=False))
+    trials.race(distilled, "distilled labels", beside=[*real, smoothed])
+    return [*real, smoothed, *distilled], partner
 
 
 def softened_alike(trials: Trials, real: Sequence[Arm], arms: Sequence[Arm]) -> list[Arm]:
     """Train what `arms` with mixed labels are put on with labels from the same teacher, where that
     is another arm's: what the teacher gives is no gain of synthetic images."""
-    partners = dict.fromkeys(_partner(arm) for arm in arms if arm.labels == "mixed")
+    partners = [_partner(arm) for arm in arms if arm.labels == "mixed"]
     softened = [distilled_arm(each, own=False) for each in partners if each != trials.teacher]
-    if softened:
-        trials.race(softened, "distilled labels", beside=real)
-    return softened
+    new = [arm for arm in dict.fromkeys(softened) if arm not in real]
+    if new:
+        trials.race(new, "distilled labels", beside=real)
+    return new
 
 
 def _quick(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) -> list[Arm]:

@@ -1,6 +1,6 @@
 """Map-style Datasets, and `LabelledImages` that are to be resized."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -88,10 +88,13 @@ def _stored(image: Any) -> np.ndarray:
 
 def _smaller_size(dataset: Any, plain: Mapping[int, Untransformed]) -> tuple[int, int] | None:
     """(H, W) of what the Dataset's transforms make of its first image, where that is smaller:
-    photos of many sizes are brought to the size that a classifier sees."""
+    photos of many sizes are brought to the size that a classifier sees. Not where they are cropped
+    alone: images made of smaller ones would show things at another scale, and be cropped again."""
     if not len(dataset):
         return None
     source, place = source_of(dataset, 0)
+    if _crops_alone(source):
+        return None
     try:
         before, _ = split_item(plain[id(source)][place])
         with torch_stream(0, "first item"):
@@ -101,6 +104,25 @@ def _smaller_size(dataset: Any, plain: Mapping[int, Untransformed]) -> tuple[int
         return None
     (height, width), (less_height, less_width) = sizes
     return (less_height, less_width) if less_height * less_width < height * width else None
+
+
+def _crops_alone(source: Any) -> bool:
+    """Whether the Dataset's transforms, as far as they can be looked into, cut images to their size
+    and scale none."""
+    found = [getattr(source, name, None) for name in ("transforms", "transform")]
+    names = [type(step).__name__ for transform in found for step in _steps(transform)]
+    scales = any(word in name for name in names for word in ("Resize", "Size", "Scale"))
+    return any("Crop" in name for name in names) and not scales
+
+
+def _steps(transform: Any) -> Iterator[Any]:
+    """A transform and those that it is composed of."""
+    yield transform
+    inner = getattr(transform, "transforms", None)  # of what composes several
+    composed = inner if isinstance(inner, list | tuple) else [getattr(transform, "transform", None)]
+    for step in composed:
+        if step is not None:
+            yield from _steps(step)
 
 
 def _shown(image: Any) -> Any:

@@ -40,12 +40,14 @@ class Untransformed:
 
     Which of the two a Dataset uses cannot be told from its attributes: torchvision keeps both forms
     side by side, and `wrap_dataset_for_transforms_v2` goes by another one than what it wraps. So
-    each is replaced by one that changes nothing and notes that it was called.
+    each is replaced by one that changes nothing and notes that it was called; and whether by
+    keyword, as those of albumentations are: `transform(image=image)["image"]`.
     """
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
         self._called: set[str] = set()
+        self._by_keyword = False
         names = [name for name in ("transforms", "transform") if hasattr(dataset, name)]
         self._plain = _shallow_copy(dataset) if names else dataset
         for name in names:  # where it is None, too: some call it without asking
@@ -67,16 +69,20 @@ class Untransformed:
     def transform(self, image: Any, label: Any) -> tuple[Any, Any]:
         """`image` and `label` through the Dataset's own transforms, which can be set at any
         time."""
-        own = getattr(self._dataset, "transform", None)
+        own = getattr(self._dataset, "transforms" if self.is_joint else "transform", None)
+        if self._by_keyword:
+            return (image if own is None else own(image=image)["image"]), label
         if self.is_joint:
-            joint = self._dataset.transforms
-            if joint is not None and not isinstance(joint, StandardTransform):
-                return joint(image, label)  # type: ignore[no-any-return]
-            own = joint.transform if joint else None
+            if own is not None and not isinstance(own, StandardTransform):
+                return own(image, label)  # type: ignore[no-any-return]
+            own = own.transform if own else None
         return (image if own is None else own(image)), label
 
-    def _unchanged(self, name: str, *values: Any) -> Any:
+    def _unchanged(self, name: str, *values: Any, **named: Any) -> Any:
         self._called.add(name)
+        if named:
+            self._by_keyword = True
+            return named
         if name == "transforms" and isinstance(self._dataset.transforms, StandardTransform):
             return StandardTransform(None, self._dataset.transforms.target_transform)(*values)
         return values[0] if len(values) == 1 else values

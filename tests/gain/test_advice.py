@@ -9,7 +9,15 @@ import pytest
 from synthaug import LabelledImages, SamplePool, Samples, SyntheticDataset, read_images
 from synthaug.classifiers import Backbone, Recipe
 from synthaug.gain.advice import next_steps
-from synthaug.gain.arms import EXTRAPOLATE, LABELS, Arm, Source, synthetic_arm, transfer_sources
+from synthaug.gain.arms import (
+    EXTRAPOLATE,
+    LABELS,
+    Arm,
+    Source,
+    distilled_arm,
+    synthetic_arm,
+    transfer_sources,
+)
 from synthaug.generators import (
     Blend,
     Chain,
@@ -25,7 +33,9 @@ def test_the_generator_is_made_with_the_settings_that_were_measured() -> None:
     partner = Arm("classical", Recipe())
     source = transfer_sources(TransferVAE(steps=400, donors="within"))[0]
     arm = synthetic_arm(source, partner, 0.25, "hard")
-    lines = next_steps(arm, partner, data="data", classifier=Backbone(), steps=10, batch_size=8)
+    lines = next_steps(
+        arm, partner, partner, data="data", classifier=Backbone(), steps=10, batch_size=8
+    )
     assert "MixRecipe(TransferVAE(steps=400, donors='any'), ratio=0.25)" in lines
 
 
@@ -47,7 +57,9 @@ def test_the_generator_is_made_with_the_settings_that_were_measured() -> None:
 def test_the_lines_run_and_make_the_same_generator(source: Source, expected: Generator) -> None:
     partner = Arm("classical", Recipe())
     arm = synthetic_arm(source, partner, 0.25, "hard")
-    lines = next_steps(arm, partner, data="data", classifier=Backbone(), steps=10, batch_size=8)
+    lines = next_steps(
+        arm, partner, partner, data="data", classifier=Backbone(), steps=10, batch_size=8
+    )
     made: dict[str, Any] = {}
     exec(lines[: lines.index("# in place")], made)
     assert made["recipe"].generator == expected
@@ -60,7 +72,9 @@ def test_the_lines_mix_as_was_measured(tmp_path: Path, monkeypatch: pytest.Monke
     partner = Arm("mixup", Recipe(mix="mixup"))
     source = Source("swap", StyleSwap(), filters={"distance": 0.9})
     arm = synthetic_arm(source, partner, 0.25, "mixed")
-    lines = next_steps(arm, partner, data="digits", classifier=Backbone(), steps=2, batch_size=8)
+    lines = next_steps(
+        arm, partner, partner, data="digits", classifier=Backbone(), steps=2, batch_size=8
+    )
     real = read_images("digits").subset(np.arange(60))
     made: dict[str, Any] = {"your_dataset": SyntheticDataset(stored(tmp_path / "real", real))}
     exec(lines, made)
@@ -82,7 +96,7 @@ def test_a_pool_that_was_measured_is_the_one_that_is_used(tmp_path: Path) -> Non
     for labels in LABELS:
         arm = synthetic_arm(source, partner, 0.5, labels)
         lines = next_steps(
-            arm, partner, data="digits", classifier=Backbone(), steps=2, batch_size=8
+            arm, partner, partner, data="digits", classifier=Backbone(), steps=2, batch_size=8
         )
         made: dict[str, Any] = {"your_dataset": SyntheticDataset(pool)}
         exec(lines, made)
@@ -92,7 +106,9 @@ def test_a_pool_that_was_measured_is_the_one_that_is_used(tmp_path: Path) -> Non
 
 def test_the_best_recipe_without_synthetic_images_is_written_in_full() -> None:
     baseline = Arm("best", Recipe("none", "randaugment", weight_decay=0.01))
-    lines = next_steps(None, baseline, data="data", classifier=Backbone(), steps=10, batch_size=8)
+    lines = next_steps(
+        None, baseline, baseline, data="data", classifier=Backbone(), steps=10, batch_size=8
+    )
     made: dict[str, Any] = {}
     start = lines.index("recipe=") + len("recipe=")
     end = lines.index("    steps=")
@@ -102,7 +118,33 @@ def test_the_best_recipe_without_synthetic_images_is_written_in_full() -> None:
 
 def test_the_network_is_the_one_that_was_measured() -> None:
     baseline, network = Arm("classical", Recipe()), Backbone("timm:resnet10t", size=32)
-    lines = next_steps(None, baseline, data="digits", classifier=network, steps=1, batch_size=8)
+    lines = next_steps(
+        None, baseline, baseline, data="digits", classifier=network, steps=1, batch_size=8
+    )
     made: dict[str, Any] = {}
     exec(lines.replace("train_classifier(", "dict(train="), made)
     assert made["network"]["classifier"] == network
+
+
+def test_distilled_labels_are_a_teachers_that_is_trained_first() -> None:
+    teacher = Arm("cutmix, smoothed", Recipe(mix="cutmix", label_smoothing=0.1))
+    plain = Arm("classical", Recipe("none"))
+    other = distilled_arm(plain, own=False)
+    mixed = synthetic_arm(Source("style-swap", StyleSwap()), plain, 0.25, "mixed")
+    for recommended, baseline in ((None, other), (mixed, other), (mixed, plain)):
+        lines = next_steps(
+            recommended,
+            baseline,
+            teacher,
+            data="digits",
+            classifier=Backbone(),
+            steps=1,
+            batch_size=8,
+        )
+        made: dict[str, Any] = {}
+        exec(lines[: lines.index(")\n")].replace("train_classifier(", "dict(train=") + ")", made)
+        assert made["network"]["recipe"] == teacher.recipe
+        again = (
+            "# then train again with recipe=Recipe(policy='none') and soft_labels=: half one-hot"
+        )
+        assert (again in lines) == (recommended is None)

@@ -6,13 +6,19 @@ import pytest
 import torch
 from PIL import Image
 from reading_images import labelled, noise, ramp16, tree
-from torch.utils.data import ConcatDataset, Subset, TensorDataset
+from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 from torchvision.datasets import ImageFolder, wrap_dataset_for_transforms_v2
 from torchvision.transforms import v2
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages
-from synthaug.reading import SkippedImages, labels_and_classes, read_images, splits_of
+from synthaug.reading import (
+    SkippedImages,
+    Untransformed,
+    labels_and_classes,
+    read_images,
+    splits_of,
+)
 
 LABELS = [0, 2, 1, 0]
 
@@ -271,3 +277,55 @@ def test_photos_of_many_sizes_get_the_size_that_a_classifier_sees(tmp_path: Path
     assert read_images(photos(tmp_path / "b", [(9, 9)] * 4, transform=v2.Resize(20))).image_shape[
         1:
     ] == (9, 9)
+
+
+def test_what_is_cropped_keeps_its_scale(tmp_path: Path) -> None:
+    """Else what is made of the images would show things smaller than they are, and be cropped."""
+    for transform in (
+        v2.Compose([v2.RandomCrop(9), v2.PILToTensor()]),
+        v2.Compose([v2.RandomApply([v2.RandomHorizontalFlip()]), v2.CenterCrop(9)]),
+        v2.RandomCrop(9),
+    ):
+        data = photos(tmp_path, [(20, 30)] * 4, transform=transform)
+        assert read_images(data).image_shape == (3, 20, 30)
+    scaled = v2.Compose([v2.Resize(12), v2.RandomCrop(9)])
+    assert read_images(photos(tmp_path, [(20, 30)] * 4, transform=scaled)).image_shape == (3, 9, 9)
+
+
+class Photos(Dataset):
+    """As albumentations' users write it."""
+
+    def __init__(self, folder: ImageFolder, transform: Any, joint: bool = False) -> None:
+        self.samples, self.classes = folder.samples, folder.classes
+        setattr(self, "transforms" if joint else "transform", transform)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        path, label = self.samples[index]
+        image = np.asarray(Image.open(path).convert("RGB"))
+        transform = vars(self).get("transform") or vars(self).get("transforms")
+        if transform:
+            image = transform(image=image)["image"]
+        return image, label
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_transforms_that_take_keywords_are_left_out_and_applied(
+    tmp_path: Path, joint: bool
+) -> None:
+    """As those of albumentations do."""
+    folder = photos(tmp_path, [(10, 10)] * 4)
+    plain = read_images(folder)
+
+    def inverted(*, image: np.ndarray) -> dict[str, np.ndarray]:
+        return {"image": 255 - image}
+
+    for transform in (None, inverted):
+        data = Photos(folder, transform, joint)
+        assert np.array_equal(read_images(data).images, plain.images)
+        image, label = Untransformed(data).transform(plain.images[0].transpose(1, 2, 0), 1)
+        assert label == 1
+        expected = plain.images[0] if transform is None else 255 - plain.images[0]
+        assert np.array_equal(image.transpose(2, 0, 1), expected)
