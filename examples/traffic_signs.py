@@ -1,6 +1,6 @@
 """Traffic signs: many classes of uneven size, CutMix, and as many synthetic signs in each batch.
 
-    synthaug fit DATA/train --mode rgb -o generator
+    synthaug fit DATA/train --mode rgb --image-size 32 -o generator
     synthaug sample generator --per-class 200 -o pool
     python examples/traffic_signs.py DATA pool
 

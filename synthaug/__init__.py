@@ -21,7 +21,9 @@ from synthaug.metrics import frechet_distance, kernel_distance, prdc, psnr, ssim
 from synthaug.mixing import MixedDataset, MixSynthetic, RatioBatchSampler, SyntheticDataset
 from synthaug.pool import ClassifierAgreement, DistanceFilter, MemorizationFilter, SamplePool
 from synthaug.reading import read_images
+from synthaug.versions import versions
 
+__version__ = versions()["synthaug"]
 __all__ = [
     "Blend",
     "Chain",

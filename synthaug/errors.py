@@ -5,8 +5,25 @@ The command line turns `InputError` into exit status 2 and `TrainingError` into 
 
 
 class InputError(ValueError):
-    """Something that the caller gave is wrong: the message says what, where, and what to do."""
+    """Something that the caller gave is wrong: the message says what, where, and what to do.
+
+    >>> from synthaug import InputError, read_images
+    >>> try:
+    ...     read_images("digits", split="val")
+    ... except InputError as error:
+    ...     print(error)
+    digits: it has no split 'val', only train, test
+    """
 
 
 class TrainingError(RuntimeError):
-    """A training run broke down, for instance because its loss is no longer a number."""
+    """A training run broke down, for instance because its loss is no longer a number.
+
+    >>> from synthaug import Recipe, TrainingError, read_images, train_classifier
+    >>> steep = Recipe(learning_rate=1e30)
+    >>> try:
+    ...     train_classifier(read_images("digits"), recipe=steep, steps=9, device="cpu")
+    ... except TrainingError:
+    ...     print("try a smaller learning rate")
+    try a smaller learning rate
+    """

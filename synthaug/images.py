@@ -147,6 +147,13 @@ class LabelledImages:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __repr__(self) -> str:
+        shape = "x".join(str(side) for side in self.image_shape)
+        return (
+            f"LabelledImages({len(self)} images of {len(self.classes)} classes, {shape} "
+            f"{self.images.dtype})"
+        )
+
     @property
     def counts(self) -> np.ndarray:
         """Images per class, int64 (K,)."""
@@ -173,6 +180,15 @@ class LabelledImages:
         return _fingerprint((self.images, self.labels), [*self.classes, *groups])
 
 
+def expect_labelled(name: str, given: object) -> None:
+    """Raise `InputError` for what is no `LabelledImages`: a path, a Dataset."""
+    if not isinstance(given, LabelledImages):
+        raise InputError(
+            f"{name}: expected LabelledImages, as read_images gives them, got "
+            f"{type(given).__name__}"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Samples:
     """Synthetic images, as a generator or anything else made them.
@@ -181,6 +197,12 @@ class Samples:
     labels: int64 (M,).
     soft_labels: float32 (M, K), rows that sum to 1, or None.
     weights: float32 (M,), how often each is drawn relative to others of its class, or None.
+
+    Raises `InputError` naming the first value that does not fit.
+
+    >>> made = Samples(np.zeros((4, 1, 8, 8), np.uint8), [0, 0, 1, 1])
+    >>> len(made), made.subset(made.labels == 1).labels.tolist()
+    (4, [1, 1])
     """
 
     images: np.ndarray

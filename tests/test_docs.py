@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 import shlex
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,9 @@ def test_commands_run(page: Path, workplace: Path, capsys: pytest.CaptureFixture
         with pytest.raises(SystemExit) as stopped:
             run(arguments)
         assert stopped.value.code in (0, None), f"{command}: {capsys.readouterr().err}"
+
+
+def test_every_public_name_has_an_example() -> None:
+    without = [name for name in synthaug.__all__ if ">>>" not in getattr(synthaug, name).__doc__]
+    assert not without
+    assert synthaug.__version__ == version("synthaug")

@@ -11,8 +11,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synthaug.classifiers import evaluate, train_classifier
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples, to_float, to_pil, to_stored, to_tensor
+from synthaug.pool import SamplePool
+from synthaug.reading import read_images
 
 IMAGES = np.arange(4 * 3 * 8 * 9, dtype=np.uint16).astype(np.uint8).reshape(4, 3, 8, 9)
 
@@ -229,3 +232,24 @@ def test_pil_images_show_the_same_pixels(channels: int, dtype: Any, mode: str) -
 def test_pil_cannot_hold_16_bit_colour() -> None:
     with pytest.raises(InputError, match="PIL has no 16-bit colour images"):
         to_pil(np.zeros((3, 8, 8), np.uint16))
+
+
+def test_what_is_no_labelled_images_is_named() -> None:
+    data = read_images("digits")
+    network = torch.nn.Flatten()
+    for call in (
+        lambda: train_classifier("data/xray", steps=1),  # type: ignore[arg-type]
+        lambda: evaluate(network, "data/xray"),  # type: ignore[arg-type]
+        lambda: evaluate(network, torch.utils.data.TensorDataset()),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(InputError, match="expected LabelledImages, as read_images gives them"):
+            call()
+    with pytest.raises(InputError, match="data: expected images to score, got none"):
+        evaluate(network, data.subset(np.arange(0)))
+    with pytest.raises(InputError, match=r"generator: expected one that is fitted, .*got str"):
+        SamplePool.create("nowhere", "generator", 3)  # type: ignore[arg-type]
+
+
+def test_labelled_images_are_told_in_a_line() -> None:
+    data = LabelledImages(np.zeros((4, 3, 8, 9), np.uint16), [0, 0, 1, 1], ["cat", "dog"])
+    assert repr(data) == "LabelledImages(4 images of 2 classes, 3x8x9 uint16)"

@@ -39,6 +39,27 @@ every figure, the tuning and the seeds.
 
 ![Gains against images a class, and against the share of synthetic ones](images/trends.png)
 
+An arm's name says where its images come from, their share, their labels, and the training that they
+are put on; see [measuring](measuring.md#what-it-does).
+
+"""
+SETS = """\
+## The sets
+
+Each is one `.npz` of the [usual form](data.md), with at most 1,000 training images a class (CIFAR-10:
+500, traffic signs: 100). They are not part of this repository.
+
+| name | what it shows | pixels | from |
+|---|---|---|---|
+| mnist | handwritten digits | 28, gray | LeCun et al. 1998 |
+| fashion_mnist | clothing | 28, gray | Xiao et al. 2017, MIT |
+| cifar10 | photographs | 32, RGB | Krizhevsky 2009 |
+| gtsrb32 | 43 traffic signs, split by sign | 32, RGB | GTSRB (Stallkamp et al. 2012), research |
+| pneumoniamnist | chest X-rays, 3 to 1 with pneumonia | 28, gray | MedMNIST v2, CC BY 4.0 |
+| covid_ct | CT slices, split by patient | 64, gray | COVID-CT (Yang et al. 2020), research |
+| wbc_types64 | four kinds of white blood cells, 141 to 14 of each | 64, RGB | BCCD, MIT |
+| digits | handwritten digits, with the package | 8, enlarged to 16, gray | scikit-learn |
+
 """
 TUNED_SHORT = """
 \\* measured before version 0.5.0, whose baselines are stronger where training is long, and whose
@@ -304,7 +325,7 @@ def page(results: list[Gain]) -> str:
     tables = f"{summary(results, linked=True)}\n{overall(results)}\n"
     sections = "\n".join(map(section, results))
     beside = worth(results) + peers(results) + published(results) + pretrained()
-    return INTRODUCTION + tables + beside + sections
+    return INTRODUCTION + tables + beside + SETS + sections
 
 
 def readme(text: str, results: list[Gain]) -> str:

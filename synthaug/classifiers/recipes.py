@@ -77,6 +77,11 @@ class Recipe:
     logit_adjustment: how many times the logarithm of a class's share of the real images is added
         to its logit in the loss, which asks for larger margins of rare classes (Menon et al. 2021).
     frozen: whether the last layer alone learns, from the features of a pretrained network.
+
+    Raises `InputError` for a name that is none.
+
+    >>> Recipe("shift-flip", automatic="randaugment", mix="cutmix").weight_decay
+    0.002
     """
 
     policy: str = "shift"

@@ -24,7 +24,7 @@ from synthaug.classifiers.networks import (
 from synthaug.classifiers.recipes import Recipe
 from synthaug.errors import InputError
 from synthaug.generators.settings import expect_count
-from synthaug.images import LabelledImages, Samples, to_float
+from synthaug.images import LabelledImages, Samples, expect_labelled, to_float
 from synthaug.seeding import torch_stream
 from synthaug.training import (
     Phase,
@@ -77,6 +77,7 @@ def train_classifier(
     True
     """
     recipe = recipe or Recipe()
+    expect_labelled("train", train)
     expect_count("steps", steps)
     expect_count("batch_size", batch_size)
     _check(train, synthetic, ratio, batch_size, soft_labels)
@@ -250,6 +251,20 @@ def predict(
 
 
 def evaluate(network: nn.Module, data: LabelledImages, *, device: str = "auto") -> Scores:
-    """Score a classifier on labelled images."""
+    """Score a classifier on labelled images.
+
+    network: from float32 (B, C, H, W) in [0, 1] to logits (B, K), as `train_classifier` gives it.
+
+    Raises `InputError` for what are no labelled images, or none.
+
+    >>> from synthaug import evaluate, read_images, train_classifier
+    >>> network = train_classifier(read_images("digits"), steps=2, device="cpu")
+    >>> scores = evaluate(network, read_images("digits", split="test"), device="cpu")
+    >>> len(scores.per_class)
+    10
+    """
+    expect_labelled("data", data)
+    if not len(data):
+        raise InputError("data: expected images to score, got none")
     right = predict(network, data.images, device=device).argmax(1) == data.labels
     return Scores.of(data.labels, right, len(data.classes))

@@ -92,7 +92,8 @@ def gain(
         typer.Option(
             metavar="NAME",
             help=f"Generator to measure; repeatable: {', '.join(Family)}. Default: transfer, vae, "
-            "a blend and a chain of them, and as controls three that learn nothing.",
+            "a blend of them with style-swap, patch-swap followed by vae, and as controls "
+            "style-swap, patch-swap followed by it, and random-field.",
         ),
     ] = None,
     pool: Annotated[

@@ -153,7 +153,8 @@ def _arms(gain: Gain, *, framed: bool) -> Table:
         pad_edge=False,
         padding=(0, 1 if framed else 2, 0, 0),
         caption=f"{gain.protocol['metric']} on test images in %, gain over baseline on the same "
-        "seeds in points, seconds a seed",
+        "seeds in points, seconds a seed; of two arms compare gains, their accuracies may be of "
+        "different seeds",
         caption_justify="left",
     )
     table.add_column("arm", no_wrap=not framed)

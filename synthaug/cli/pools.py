@@ -38,7 +38,10 @@ def import_images(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Make a pool of images from elsewhere: a diffusion model, a simulator, a colleague's GAN."""
+    """Make a pool of images from elsewhere: a diffusion model, a simulator, a colleague's GAN.
+
+    Where there are folders train, val and test, those in train are taken.
+    """
     check_output(output, POOL)
     check_json("--json", json)
     data = read(images, image_size, mode, on_error)

@@ -64,6 +64,7 @@ ALIKE = (  # options that have the same meaning to gain
     "image_size",
     "mode",
     "on_error",
+    "cache",
 )
 
 

@@ -8,7 +8,7 @@ from synthaug.errors import InputError
 from synthaug.gain.arms import Source
 from synthaug.gain.choice import SEARCHES
 from synthaug.gain.leaks import refuse_copies, shared_images
-from synthaug.images import LabelledImages
+from synthaug.images import LabelledImages, expect_labelled
 from synthaug.pool import SamplePool
 from synthaug.reading import check_groups
 
@@ -18,11 +18,7 @@ FEWEST_SEEDS = 2
 def check_parts(parts: dict[str, LabelledImages]) -> list[str]:
     """Refuse splits that do not fit together; what a reader has to know of them."""
     for name, part in parts.items():
-        if not isinstance(part, LabelledImages):
-            raise InputError(
-                f"{name}: expected LabelledImages, as read_images gives them, got "
-                f"{type(part).__name__}"
-            )
+        expect_labelled(name, part)
     train = parts["train"]
     for name, part in parts.items():
         if part.classes != train.classes:
@@ -38,7 +34,18 @@ def check_parts(parts: dict[str, LabelledImages]) -> list[str]:
         if not len(part):
             raise InputError(f"{name}: expected images, got none")
     check_groups(parts)
-    return shared_images(parts)
+    return [*shared_images(parts), *_unseen(parts)]
+
+
+def _unseen(parts: dict[str, LabelledImages]) -> list[str]:
+    """In words, the classes of which a split has no image."""
+    said = []
+    for name, part in parts.items():
+        missing = [part.classes[int(label)] for label in np.flatnonzero(part.counts == 0)]
+        if missing:
+            shown = ", ".join(map(repr, missing[:5])) + ", ..." * (len(missing) > 5)
+            said.append(f"there is no {name} image of {shown}: nothing is known of it there")
+    return said
 
 
 def check_numbers(arms: str, seeds: int, precision: float | None) -> None:

@@ -52,7 +52,7 @@ class Gain:
 
     data: name, classes, numbers of training, validation and test images, fingerprint.
     protocol: metric, seeds, choice_seeds, per_class, steps, batch_size, device, classifier, recipe,
-        how the validation images were set apart, versions, command, arms left out.
+        how the validation images were set apart, caveats, next_steps, versions.
     arms: all arms, those without synthetic images first.
     baseline: the best arm without synthetic images; trained: the best with a trained generator or a
         pool; control: the best with a generator that needs no training; both None where none was
@@ -67,6 +67,10 @@ class Gain:
     verdict: whether the interval of `gain` lies above zero, below, or holds it; "helps" only where
         that of `gain_over_rival` lies above zero, too.
     pictures: examples for the report page; not part of the JSON.
+
+    >>> from synthaug import Gain  # from measure_gain(...), or a file that --json wrote
+    >>> Gain.load("benchmarks/accuracy/results/digits-5.json").verdict
+    'no evidence'
     """
 
     synthaug: str

@@ -54,6 +54,13 @@ def load_generator(directory: str | Path, *, device: str = "auto") -> Generator:
     """The generator that `Generator.save` wrote to `directory`, ready to sample.
 
     Raises `InputError` if the directory is not there, not complete or damaged.
+
+    >>> import tempfile
+    >>> from synthaug import StyleSwap, load_generator, read_images
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     StyleSwap().fit(read_images("digits"), device="cpu").save(directory + "/generator")
+    ...     load_generator(directory + "/generator", device="cpu").sample(2).images.shape
+    (20, 1, 16, 16)
     """
     path = Path(directory)
     manifest = read_generator_manifest(path)

@@ -53,6 +53,12 @@ def kernel_distance(
         fewer.
 
     Raises `InputError` for features that do not match, and for no subsets or subsets of one.
+
+    >>> points = np.random.default_rng(0).normal(size=(500, 3))
+    >>> abs(kernel_distance(points[:250], points[250:])) < 0.05
+    True
+    >>> kernel_distance(points, points + 2) > 1
+    True
     """
     check_features(real=real, synthetic=synthetic)
     if subsets < 1:

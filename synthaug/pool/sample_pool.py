@@ -66,6 +66,15 @@ class SamplePool:
     `.manifest`, and `.samples`, all of them as memory-mapped `Samples`.
 
     Raises `InputError` if the directory is not there, not complete or damaged.
+
+    >>> import tempfile
+    >>> from synthaug import SamplePool, StyleSwap, read_images
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     generator = StyleSwap().fit(read_images("digits"), device="cpu")
+    ...     pool = SamplePool.create(directory + "/pool", generator, per_class=3)
+    ...     image, label = SamplePool(directory + "/pool")[29]
+    ...     len(pool), image.shape, label
+    (30, (1, 16, 16), 9)
     """
 
     def __init__(self, directory: str | Path) -> None:
@@ -151,6 +160,11 @@ class SamplePool:
 
         Raises `InputError` if the filters leave a class short after 20 rounds.
         """
+        if not isinstance(generator, Generator):
+            raise InputError(
+                "generator: expected one that is fitted, as load_generator gives it, got "
+                f"{type(generator).__name__}"
+            )
         expect_count("per_class", per_class)
         check_replaceable(Path(directory), kind=KIND)
         if filters and reference is None:

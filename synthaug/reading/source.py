@@ -50,8 +50,8 @@ def read_images(
         `.npz` with images and labels, or train_images and so on; a `.csv` with the columns
         path,label[,split][,group]; "digits" (scikit-learn's; a folder of that name is "./digits");
         "torchvision:CIFAR10"; "medmnist:pneumoniamnist"; any map-style Dataset, without its own
-        transforms (but where they make images smaller, at that size); or `LabelledImages`,
-        returned as they are unless they must change.
+        `transform` or `transforms` (but where they scale images down, at that size); or
+        `LabelledImages`, returned as they are unless they must change.
         Class order is that of sorted names, as in torchvision's ImageFolder, unless the source
         brings its own.
     split: "train", "val" or "test"; see `splits_of`.
@@ -62,6 +62,10 @@ def read_images(
         `SkippedImages` warning.
 
     Raises `InputError` naming the file or index, what was expected and what to do.
+
+    >>> from synthaug import read_images
+    >>> read_images("digits", split="test", image_size=8)
+    LabelledImages(797 images of 10 classes, 1x8x8 uint8)
     """
     size = checked_size(image_size)
     if mode is not None and mode not in CHANNELS:
@@ -136,7 +140,10 @@ def _check_classes(data: LabelledImages, where: str, split: str) -> None:
     empty = np.flatnonzero(data.counts == 0)
     # A test split may lack a rare class; training on a class without images means nothing.
     if split == "train" and len(empty):
+        name = data.classes[empty[0]]
+        others = [each for each in data.classes if each != name and each.lower() == name.lower()]
+        hint = f" ({others[0]!r} is another one)" if others else ""
         raise InputError(
-            f"{where}: expected images of each class in split 'train', got none of "
-            f"{data.classes[empty[0]]!r}; add some, or remove the class"
+            f"{where}: expected images of each class in split 'train', got none of {name!r}{hint}, "
+            "which an empty folder or another split names; add some, or remove the class"
         )

@@ -627,6 +627,14 @@ def test_a_result_says_what_was_trained_on(train: LabelledImages, test: Labelled
     assert same.startswith("all seeds train on the same real images")
 
 
+def test_a_class_without_test_images_is_told(train: LabelledImages, test: LabelledImages) -> None:
+    without = test.subset(np.flatnonzero(test.labels > 1))
+    gain = measure_gain(train, without, **{**QUICK, "steps": 1}, sources=sources()[2:])
+    assert gain.protocol["caveats"] == [
+        "there is no test image of '0', '1': nothing is known of it there"
+    ]
+
+
 def test_hard_labels_are_hard_whatever_the_pool_has(
     train: LabelledImages, test: LabelledImages, tmp_path: Path
 ) -> None:

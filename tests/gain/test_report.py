@@ -18,7 +18,7 @@ from synthaug.errors import InputError
 from synthaug.gain.pictures import Pictures, choose_pictures
 from synthaug.gain.report import images as report_images
 from synthaug.gain.report import write_report
-from synthaug.gain.report.caveats import advice
+from synthaug.gain.report.caveats import advice, caveats
 from synthaug.gain.result import NO_ARM, ArmResult, Gain
 from synthaug.gain.statistics import paired_interval, verdict
 from synthaug.images import LabelledImages, Samples
@@ -287,6 +287,14 @@ def test_a_result_of_before_says_that_it_was_chosen_on_what_it_is_measured_on(
         assert ("was then measured on seeds of its own" in text) == elsewhere
         assert ("picked on other seeds" in text) == elsewhere
         assert ("Chosen and measured on the same seeds" in text) != elsewhere
+
+
+def test_how_well_a_perfect_accuracy_is_known() -> None:
+    """Wilson's interval for 200 of 200 begins at n / (n + 1.96^2)."""
+    gain = make_gain()
+    arms = [replace(arm, accuracy=[1.0] * len(arm.accuracy)) for arm in gain.arms]
+    said = " ".join(caveats(replace(gain, arms=arms, data={**gain.data, "test": 200})))
+    assert f"known to about ±{100 * (1 - 200 / (200 + 1.96**2)) / 2:.1f} points" in said
 
 
 def test_hostile_names_are_shown_as_text(tmp_path: Path) -> None:

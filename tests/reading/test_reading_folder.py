@@ -111,7 +111,7 @@ def test_a_failed_read_leaves_no_file_behind(tmp_path: Path) -> None:
 def test_an_empty_class_is_an_error_in_train_only(tmp_path: Path) -> None:
     tree(tmp_path / "train", {"a": 1, "b": 0})
     tree(tmp_path / "test", {"a": 1, "b": 0})
-    with pytest.raises(InputError, match="got none of 'b'; add some"):
+    with pytest.raises(InputError, match="got none of 'b', which an empty folder or"):
         read_images(tmp_path)
     assert read_images(tmp_path, split="test").counts.tolist() == [1, 0]
 
@@ -180,3 +180,10 @@ def test_16_bit_files_stay_16_bit_through_resizing(tmp_path: Path) -> None:
     data = read_images(tmp_path, image_size=8)
     assert data.images.dtype == np.uint16
     assert (data.images == 40001).all()
+
+
+def test_a_class_that_another_split_spells_otherwise_is_pointed_at(tmp_path: Path) -> None:
+    tree(tmp_path / "train", {"cat": 2, "dog": 2})
+    tree(tmp_path / "test", {"Cat": 2, "dog": 2})
+    with pytest.raises(InputError, match=r"none of 'Cat' \('cat' is another one\), which"):
+        read_images(tmp_path)

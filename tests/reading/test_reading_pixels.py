@@ -79,5 +79,5 @@ def test_resizing_is_antialiased() -> None:
 
 @pytest.mark.parametrize("size", [7, 257, (8,), (8, 300), "32", (8.0, 8.0)])
 def test_sizes_out_of_range_are_refused(size: object) -> None:
-    with pytest.raises(InputError, match="each from 8 to 256"):
+    with pytest.raises(InputError, match="each a whole number from 8 to 256"):
         checked_size(size)

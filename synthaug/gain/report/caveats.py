@@ -86,12 +86,19 @@ def _about_choice(gain: Gain) -> str:
 def _about_test(gain: Gain) -> str:
     test = gain.data["test"]
     share = mean(gain.scores(gain.baseline))
-    error = 196 * math.sqrt(share * (1 - share) / test)
+    error = 100 * _half_width(share, test)
     return (
         "One test set. The interval holds the scatter between seeds, not that of collecting other "
         f"test images. There are {number(test)} of them: one image is {100 / test:.2g} points of "
         f"accuracy, and the accuracy of a single classifier is known to about ±{error:.1f} points."
     )
+
+
+def _half_width(share: float, count: int) -> float:
+    """Of the 95 % interval of a share of `count` (Wilson 1927)."""
+    squared = 1.96**2 / count
+    spread = math.sqrt(squared * share * (1 - share) + squared**2 / 4)
+    return spread / (1 + squared)
 
 
 def _about_validation(gain: Gain) -> str:
