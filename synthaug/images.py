@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from synthaug.checks import expect_labels
 from synthaug.errors import InputError
 
 SMALLEST, LARGEST = 8, 256
@@ -129,12 +130,7 @@ class LabelledImages:
         classes = tuple(str(name) for name in self.classes)
         if len(set(classes)) != len(classes):
             raise InputError(f"classes: expected distinct names, got {list(classes)}")
-        wrong = np.flatnonzero((labels < 0) | (labels >= len(classes)))
-        if len(wrong):
-            raise InputError(
-                f"labels: expected 0 to {len(classes) - 1} for {len(classes)} classes, got "
-                f"{labels[wrong[0]]} at index {wrong[0]}"
-            )
+        expect_labels("labels", labels, len(classes))
         groups = None if self.groups is None else np.asarray(self.groups)
         if groups is not None and groups.shape != labels.shape:
             raise InputError(

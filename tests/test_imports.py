@@ -12,7 +12,7 @@ import synthaug
 
 ROOT = Path(synthaug.__file__).parent
 ORDER = [
-    *("errors", "versions", "files", "seeding", "images", "distributed", "training"),
+    *("errors", "checks", "versions", "files", "seeding", "images", "distributed", "training"),
     *("reading", "metrics", "generators", "pool", "mixing", "albumentations", "sklearn"),
     *("classifiers", "gain", "cli"),
 ]

@@ -46,8 +46,8 @@ are put on; see [measuring](measuring.md#what-it-does).
 SETS = """\
 ## The sets
 
-Each is one `.npz` of the [usual form](data.md), with at most 1,000 training images a class (CIFAR-10:
-500, traffic signs: 100). They are not part of this repository.
+Each is one `.npz` of the [usual form](data.md), with at most 1,000 training images a class
+(CIFAR-10: 500, traffic signs: 100). They are not part of this repository.
 
 | name | what it shows | pixels | from |
 |---|---|---|---|

@@ -2,10 +2,12 @@
 
 from synthaug.classifiers.networks import Backbone
 from synthaug.classifiers.recipes import AUTOMATIC, MIXES, POLICIES, Recipe
-from synthaug.classifiers.training import Scores, evaluate, predict, train_classifier
+from synthaug.classifiers.scoring import BALANCED, Scores, evaluate, predict
+from synthaug.classifiers.training import train_classifier
 
 __all__ = [
     "AUTOMATIC",
+    "BALANCED",
     "Backbone",
     "MIXES",
     "POLICIES",

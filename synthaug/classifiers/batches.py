@@ -10,6 +10,7 @@ from torch import Tensor
 from synthaug.classifiers.recipes import Augmentation, Recipe
 from synthaug.images import LabelledImages, Samples, to_tensor
 from synthaug.mixing.drawing import ClassDrawer, replaced_positions
+from synthaug.mixing.labels import one_hot
 from synthaug.seeding import numpy_stream
 
 
@@ -28,14 +29,13 @@ class Batches:
         device: torch.device,
     ) -> None:
         classes = len(train.classes)
-        one_hot = np.eye(classes, dtype=np.float32)
         self._labels = train.labels
         images = train.images
-        targets = one_hot[train.labels] if soft_labels is None else soft_labels
+        targets = one_hot(train.labels, classes) if soft_labels is None else soft_labels
         if synthetic is not None:
             # One array, real images first: a batch is one gather (torch cannot assign uint16).
             soft = synthetic.soft_labels
-            made_targets = one_hot[synthetic.labels] if soft is None else soft
+            made_targets = one_hot(synthetic.labels, classes) if soft is None else soft
             images = np.concatenate([images, synthetic.images])
             targets = np.concatenate([targets, made_targets])
             self._drawer = ClassDrawer(synthetic.labels, classes, synthetic.weights)

@@ -1,9 +1,8 @@
-"""The one function that trains a classifier, and the one that scores it."""
+"""The one function that trains a classifier."""
 
 import hashlib
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import update_bn
 
+from synthaug.checks import expect_count, expect_labels
 from synthaug.classifiers.batches import Batches
 from synthaug.classifiers.networks import (
     Backbone,
@@ -23,7 +23,6 @@ from synthaug.classifiers.networks import (
 )
 from synthaug.classifiers.recipes import Recipe
 from synthaug.errors import InputError
-from synthaug.generators.settings import expect_count
 from synthaug.images import LabelledImages, Samples, expect_labelled, to_float
 from synthaug.seeding import torch_stream
 from synthaug.training import (
@@ -62,7 +61,11 @@ def train_classifier(
         places, are replaced by synthetic ones of the same class. Where `synthetic` holds soft
         labels, those are learned.
     classifier: "resnet", "timm:NAME", or a `Backbone` with weights to start from.
+    ratio: share of synthetic images in each batch, from 0 to 1.
     recipe: how to augment and regularise (default `Recipe()`).
+    steps: optimiser steps, each on `batch_size` images.
+    checkpoint: a file that training resumes from, if it is there, and saves its state to.
+    progress: called with (steps done, steps in all).
 
     Returns the network with averaged weights, which maps float32 (B, C, H, W) in [0, 1] to logits
     (B, K). Initial weights and the order of real images depend on `seed` alone, so that runs with
@@ -167,12 +170,7 @@ def _check(
             f"{made.dtype} {made.shape[1:]}"
         )
     classes, count = len(train.classes), len(synthetic)
-    wrong = np.flatnonzero((synthetic.labels < 0) | (synthetic.labels >= classes))
-    if len(wrong):
-        raise InputError(
-            f"synthetic labels: expected 0 to {classes - 1} for {classes} classes, got "
-            f"{synthetic.labels[wrong[0]]} at index {wrong[0]}"
-        )
+    expect_labels("synthetic labels", synthetic.labels, classes)
     if synthetic.soft_labels is not None and synthetic.soft_labels.shape != (count, classes):
         raise InputError(
             f"synthetic soft_labels: expected shape ({count}, {classes}), got "
@@ -204,67 +202,3 @@ def _last(batches: Batches, steps: int, seed: int, device: torch.device) -> Iter
     for step in range(max(0, steps - NORM_BATCHES), steps):
         with torch_stream(seed, "step", step, device=device):
             yield batches(step)[0].contiguous(memory_format=torch.channels_last)
-
-
-BALANCED = "balanced accuracy"
-
-
-@dataclass(frozen=True)
-class Scores:
-    """How a classifier did on a set of images.
-
-    accuracy: share of all images. balanced_accuracy: mean over classes of `per_class`, the share
-    of each class's images that were recognised (NaN for a class without images, left out of the
-    mean).
-    """
-
-    accuracy: float
-    balanced_accuracy: float
-    per_class: np.ndarray
-
-    @classmethod
-    def of(cls, labels: np.ndarray, right: np.ndarray, classes: int) -> "Scores":
-        """From the labels, integers (N,), and whether each was recognised, bool (N,)."""
-        hits = np.bincount(labels, weights=right, minlength=classes)
-        with np.errstate(invalid="ignore"):
-            per_class = hits / np.bincount(labels, minlength=classes)
-        return cls(float(right.mean()), float(np.nanmean(per_class)), per_class)
-
-    def by(self, metric: str) -> float:
-        """The score in "accuracy" or "balanced accuracy"."""
-        return self.balanced_accuracy if metric == BALANCED else self.accuracy
-
-
-def predict(
-    network: nn.Module, images: np.ndarray, *, device: str = "auto", batch_size: int = 250
-) -> np.ndarray:
-    """Class probabilities, float32 (N, K), of stored images (N, C, H, W)."""
-    where = resolve_device(device)
-    network = network.to(where).eval()
-    parts = []
-    with torch.inference_mode(), mixed_precision(where):
-        for start in range(0, len(images), batch_size):
-            floats = to_float(images[start : start + batch_size], where)
-            logits = network(floats.contiguous(memory_format=torch.channels_last))
-            parts.append(logits.float().softmax(1).cpu().numpy())
-    return np.concatenate(parts)
-
-
-def evaluate(network: nn.Module, data: LabelledImages, *, device: str = "auto") -> Scores:
-    """Score a classifier on labelled images.
-
-    network: from float32 (B, C, H, W) in [0, 1] to logits (B, K), as `train_classifier` gives it.
-
-    Raises `InputError` for what are no labelled images, or none.
-
-    >>> from synthaug import evaluate, read_images, train_classifier
-    >>> network = train_classifier(read_images("digits"), steps=2, device="cpu")
-    >>> scores = evaluate(network, read_images("digits", split="test"), device="cpu")
-    >>> len(scores.per_class)
-    10
-    """
-    expect_labelled("data", data)
-    if not len(data):
-        raise InputError("data: expected images to score, got none")
-    right = predict(network, data.images, device=device).argmax(1) == data.labels
-    return Scores.of(data.labels, right, len(data.classes))

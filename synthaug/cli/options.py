@@ -131,7 +131,8 @@ def check_directory(option: str, path: Path | None) -> None:
 
 
 def check_new(option: str, path: Path) -> None:
-    """Raise `InputError` unless something new can be written at `path`."""
+    """Raise `InputError` unless something can be written beside `path`; what writes it looks
+    whether it is there."""
     _check_parent(option, path, path.parent)
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from synthaug.classifiers.training import BALANCED
+from synthaug.classifiers import BALANCED
 from synthaug.errors import InputError
 from synthaug.files import read_json, write_json
 from synthaug.gain.pictures import Pictures

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synthaug.classifiers import Scores
-from synthaug.classifiers.training import BALANCED
+from synthaug.classifiers import BALANCED, Scores
 from synthaug.gain.arms import Arm
 from synthaug.gain.cells import Cell, held_predictions, seconds
 from synthaug.gain.parts import Part

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 import synthaug.versions as versions
+from synthaug.checks import expect_count, expect_labels
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST
 from synthaug.generators.saving import read_generator, read_generator_manifest, write_generator
-from synthaug.generators.settings import expect_count
 from synthaug.images import LabelledImages, Samples, to_float, to_stored
 from synthaug.reading import read_images
 from synthaug.seeding import Draws
@@ -295,11 +295,7 @@ class Generator(ABC):
         wanted = np.asarray(labels)
         if wanted.ndim != 1 or wanted.dtype.kind not in "iu":
             raise InputError(f"labels: expected integers (M,), got {wanted.dtype} {wanted.shape}")
-        wrong = np.flatnonzero((wanted < 0) | (wanted >= classes))
-        if len(wrong):
-            raise InputError(
-                f"labels: expected 0 to {classes - 1}, got {wanted[wrong[0]]} at index {wrong[0]}"
-            )
+        expect_labels("labels", wanted, classes)
         return wanted.astype(np.int64)
 
     def _real(self, indices: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from synthaug.checks import expect_count, expect_number
 from synthaug.generators.anchors import draw_member
 from synthaug.generators.learning.adversary import Adversary, Shown
 from synthaug.generators.learning.diff_augment import check_policies
@@ -33,7 +34,6 @@ from synthaug.generators.learning.losses import structural_dissimilarity
 from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.coders import parts_of, pyramid
-from synthaug.generators.settings import expect_count, expect_number
 from synthaug.seeding import Draws, StepDraws
 from synthaug.training import adam
 
@@ -201,7 +201,8 @@ class _Block(nn.Module):
 
 
 class _Encoder(nn.Sequential):
-    """Images (B, C, H, W) in [0, 1] to features of a quarter of their size."""
+    """Images (B, C, H, W) in [0, 1] to features of a quarter of their size, of a half for images
+    below 16 pixels."""
 
     def __init__(self, image_shape: tuple[int, int, int], width: int) -> None:
         layers: list[nn.Module] = [nn.Conv2d(image_shape[0], width, 3, padding=1)]

@@ -23,6 +23,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from synthaug.checks import (
+    expect_choice,
+    expect_count,
+    expect_flag,
+    expect_number,
+    expect_range,
+)
 from synthaug.errors import InputError
 from synthaug.generators.learning.adversarial_losses import LOSSES, mode_seeking
 from synthaug.generators.learning.adversary import Adversary, Shown
@@ -31,13 +38,6 @@ from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.coders import ConditionalDecoder, ResidualDecoder
 from synthaug.generators.networks.discriminators import BACKBONES, CONDITIONINGS, Discriminator
-from synthaug.generators.settings import (
-    expect_choice,
-    expect_count,
-    expect_flag,
-    expect_number,
-    expect_range,
-)
 from synthaug.seeding import Draws, StepDraws
 from synthaug.training import adam
 

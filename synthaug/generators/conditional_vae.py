@@ -22,6 +22,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from synthaug.checks import (
+    expect_choice,
+    expect_count,
+    expect_number,
+    expect_range,
+)
 from synthaug.errors import InputError
 from synthaug.generators.anchors import DONORS, donor_labels, draw_member
 from synthaug.generators.codes import class_from_codes, draw_from_mixtures
@@ -35,12 +41,6 @@ from synthaug.generators.learning.losses import (
 from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.coders import ConditionalDecoder, ConditionalEncoder, parts_of
-from synthaug.generators.settings import (
-    expect_choice,
-    expect_count,
-    expect_number,
-    expect_range,
-)
 from synthaug.images import LabelledImages
 from synthaug.seeding import Draws, StepDraws
 from synthaug.training import Phase, Schedule, adam, optimize
@@ -245,8 +245,8 @@ class ConditionalVAE(Trained):
         codes = np.empty((len(data), self.latent), np.float32)
         known = self._known_as(data.labels)
         for index, network in enumerate(self._networks):
-            own = np.arange(len(data)) if len(self._networks) == 1 else data.labels == index
-            rows = np.flatnonzero(own) if own.dtype == bool else own
+            shared = len(self._networks) == 1
+            rows = np.arange(len(data)) if shared else np.flatnonzero(data.labels == index)
             for part in np.array_split(rows, -(-len(rows) // 256)):
                 labels = torch.as_tensor(known[part]).to(self._device)
                 images = self._real(torch.as_tensor(part))

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from synthaug.checks import expect_number, expect_range
 from synthaug.errors import InputError
-from synthaug.generators.anchors import draw_donor, draw_member
+from synthaug.generators.anchors import draw_member
 from synthaug.generators.base import Untrained
-from synthaug.generators.settings import expect_number, expect_range
 from synthaug.seeding import Draws
 
 ASPECT = 0.5  # largest logarithm of a part's height over its width
@@ -47,7 +47,7 @@ class PatchSwap(Untrained):
         data = self._fitted()
         return {
             "image": draw_member(data, labels, draws, "image"),
-            "donor": draw_donor(data, labels, draws, "within"),
+            "donor": draw_member(data, labels, draws, "donor"),
             "area": draws.uniform("area", low=self.area[0], high=self.area[1]),
             "aspect": draws.uniform("aspect", low=-ASPECT, high=ASPECT),
             "place": draws.uniform("place", 2),

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
+from synthaug.checks import expect_count, expect_number
 from synthaug.generators.anchors import draw_member
 from synthaug.generators.base import Untrained
-from synthaug.generators.settings import expect_count, expect_number
 from synthaug.generators.warping import deform, resize_field
 from synthaug.seeding import Draws
 

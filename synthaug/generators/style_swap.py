@@ -12,9 +12,9 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from synthaug.checks import expect_choice, expect_count, expect_range
 from synthaug.generators.anchors import DONORS, draw_donor, draw_member
 from synthaug.generators.base import Untrained
-from synthaug.generators.settings import expect_choice, expect_count, expect_range
 from synthaug.seeding import Draws
 
 

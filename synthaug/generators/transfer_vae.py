@@ -20,6 +20,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from synthaug.checks import (
+    expect_choice,
+    expect_count,
+    expect_flag,
+    expect_number,
+    expect_range,
+)
 from synthaug.generators.anchors import DONORS, donor_labels, draw_member
 from synthaug.generators.learning.losses import (
     kl_to_standard_normal,
@@ -30,13 +37,6 @@ from synthaug.generators.learning.losses import (
 from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.coders import parts_of
-from synthaug.generators.settings import (
-    expect_choice,
-    expect_count,
-    expect_flag,
-    expect_number,
-    expect_range,
-)
 from synthaug.generators.warping import deform, resize_field
 from synthaug.seeding import Draws, StepDraws
 from synthaug.training import Phase, Schedule, adam, optimize

@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from synthaug.checks import expect_count, expect_labels
 from synthaug.errors import InputError
 from synthaug.files import (
     MANIFEST,
@@ -21,7 +22,6 @@ from synthaug.files import (
     write_json,
 )
 from synthaug.generators import Generator
-from synthaug.generators.settings import expect_count
 from synthaug.images import LabelledImages, Samples
 from synthaug.pool.filters import Network, posterior_of
 from synthaug.seeding import stream_seed
@@ -242,12 +242,7 @@ class SamplePool:
 def _check_classes(samples: Samples, classes: Sequence[str]) -> None:
     if len(set(map(str, classes))) != len(classes):
         raise InputError(f"classes: expected distinct names, got {list(classes)}")
-    wrong = np.flatnonzero((samples.labels < 0) | (samples.labels >= len(classes)))
-    if len(wrong):
-        raise InputError(
-            f"labels: expected 0 to {len(classes) - 1}, got {samples.labels[wrong[0]]} at "
-            f"index {wrong[0]}"
-        )
+    expect_labels("labels", samples.labels, len(classes))
     if samples.soft_labels is not None and samples.soft_labels.shape[1] != len(classes):
         raise InputError(
             f"soft_labels: expected shape ({len(samples)}, {len(classes)}), a column per class, "

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from synthaug.checks import expect_labels
 from synthaug.errors import InputError
 from synthaug.reading.listing import class_order
 
@@ -68,12 +69,7 @@ def label_indices(labels: np.ndarray, classes: Sequence[str], where: str) -> np.
                 f"{str(labels[wrong[0]])!r} at index {wrong[0]}"
             )
         return np.array([index_of[label] for label in labels.tolist()], np.int64)
-    outside = np.flatnonzero((labels < 0) | (labels >= len(classes)))
-    if len(outside):
-        raise InputError(
-            f"{where}: expected 0 to {len(classes) - 1} for {len(classes)} classes, got "
-            f"{labels[outside[0]]} at index {outside[0]}"
-        )
+    expect_labels(where, labels, len(classes))
     return labels
 
 

@@ -64,7 +64,7 @@ class Batch:
 
 
 def its_loss(adversary, real, made):
-    return adversary.phase(lambda _: (real, made)).loss(Batch())
+    return adversary.discriminator_phase(lambda _: (real, made)).loss(Batch())
 
 
 def test_without_a_target_all_images_are_augmented():
@@ -177,7 +177,7 @@ def test_certainty_is_of_real_images_and_about_the_middle(make, loss):
 def test_certainty_of_several_is_the_most(make):
     adversary = make(Spy(), scope="per-class")
     bright = torch.tensor([0.0, 0, 1, 1, 0, 1]).view(-1, 1, 1, 1).expand(-1, 1, 8, 8)
-    adversary.phase(lambda _: (Shown(bright, LABELS), shown())).loss(Batch(1, 2, 3))
+    adversary.discriminator_phase(lambda _: (Shown(bright, LABELS), shown())).loss(Batch(1, 2, 3))
     augmentation = adversary.networks["augmentation"]
     torch.testing.assert_close(augmentation.certainty, torch.tensor([-0.01, 0.01, 0]))
     assert adversary.certainty == pytest.approx(0.01)
@@ -298,7 +298,7 @@ def test_in_the_others_turn_it_learns_nothing_and_still_teaches(make):
     adversary = make(judge)
     images = torch.rand(6, 1, 8, 8, requires_grad=True)
     fooled = lambda batch: adversary.fooled(Shown(images, LABELS), batch.draws)  # noqa: E731
-    adversary.other_phase(torch.optim.SGD([images]), fooled).loss(Batch()).backward()
+    adversary.generator_phase(torch.optim.SGD([images]), fooled).loss(Batch()).backward()
     assert all(parameter.grad is None for parameter in judge.parameters())
     assert (images.grad.flatten(1).abs().sum(1) > 0).all()
     its_loss(adversary, shown(), shown()).backward()  # its own turn ends the rest
@@ -313,7 +313,7 @@ def test_its_turn_leaves_the_generator_alone(make):
         seen.append(torch.is_grad_enabled())
         return shown(), Shown(images * 1, LABELS)
 
-    make(Discriminator((1, 8, 8), 3, 4)).phase(show).loss(Batch()).backward()
+    make(Discriminator((1, 8, 8), 3, 4)).discriminator_phase(show).loss(Batch()).backward()
     assert seen == [False]
     assert images.grad is None
 
@@ -325,7 +325,7 @@ def test_it_learns_to_tell_dark_from_bright(make):
         Shown(torch.full((6, 1, 8, 8), 0.9), LABELS),
         Shown(torch.zeros(6, 1, 8, 8), LABELS),
     )
-    phase = adversary.phase(lambda _: (real, made))
+    phase = adversary.discriminator_phase(lambda _: (real, made))
     losses = []
     for _ in range(15):
         phase.optimizer.zero_grad()

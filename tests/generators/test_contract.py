@@ -110,8 +110,8 @@ def test_sampling_and_fitting_leave_global_random_numbers_alone(family, data, ti
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.array([0, 3]), "expected 0 to 2, got 3 at index 1"),
-        (np.array([-1]), "expected 0 to 2, got -1 at index 0"),
+        (np.array([0, 3]), "expected 0 to 2 for 3 classes, got 3 at index 1"),
+        (np.array([-1]), "expected 0 to 2 for 3 classes, got -1 at index 0"),
         (np.array([0.5]), "expected integers"),
         (np.zeros((2, 2), np.int64), "expected integers"),
         (0, "at least 1 image a class"),

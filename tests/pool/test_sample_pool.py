@@ -97,7 +97,7 @@ def test_soft_labels_and_weights_come_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("samples", "classes", "message"),
     [
-        (make_samples(), CLASSES[:2], r"labels: expected 0 to 1, got 2 at index \d"),
+        (make_samples(), CLASSES[:2], r"labels: expected 0 to 1 for 2 classes, got 2 at index \d"),
         (make_samples(), ["a", "b", "a"], r"classes: expected distinct names"),
         (
             make_samples(soft_labels=np.full((6, 2), 0.5)),
@@ -317,7 +317,10 @@ def _save(name: str, array: np.ndarray) -> Callable[[Path], object]:
         (_card(classes=...), r"pool: damaged, 'classes' is missing in its manifest"),
         (_card(weights=...), r"pool: damaged, 'weights' is missing in its manifest"),
         (_card(images=7), "its manifest says 7 images and images.npy holds 6"),
-        (_card(classes=["a", "b"]), r"pool: damaged \(labels: expected 0 to 1, got 2"),
+        (
+            _card(classes=["a", "b"]),
+            r"pool: damaged \(labels: expected 0 to 1 for 2 classes, got 2",
+        ),
         (_card(soft_labels=True), r"soft_labels\.npy: damaged or missing"),
         (lambda pool: (pool / "labels.npy").unlink(), r"labels\.npy: damaged or missing"),
         (_cut("images.npy", 200), r"images\.npy: damaged or missing"),

@@ -9,7 +9,7 @@ from PIL import Image
 
 from synthaug.gain.pictures import Pictures
 from synthaug.gain.report.words import number, printable
-from synthaug.images import to_float, to_stored
+from synthaug.images import to_float, to_pil, to_stored
 
 
 def picture_rows(pictures: Pictures) -> list[dict[str, Any]]:
@@ -67,7 +67,7 @@ def _embed(image: np.ndarray, window: tuple[float, float], side: int = 64) -> di
     whole number, so that its pixels stay equal squares; larger images are scaled down."""
     low, high = window
     grey = to_stored((to_float(image) - low) / (high - low), np.uint8)
-    picture = Image.fromarray(grey[0] if len(grey) == 1 else grey.transpose(1, 2, 0).copy())
+    picture = to_pil(grey)
     largest = max(picture.size)
     if largest > side:
         width, height = (max(1, round(n * side / largest)) for n in picture.size)

@@ -146,7 +146,7 @@ class Adversary:
         """
         return optimize(
             nn.ModuleDict({"generator": generator, "discriminator": self.networks}),
-            [self.phase(show), self.other_phase(optimizer, loss)],
+            [self.discriminator_phase(show), self.generator_phase(optimizer, loss)],
             batches,
             Schedule(self._steps),
             self._lessons.run,
@@ -156,7 +156,9 @@ class Adversary:
             networks=self._lessons.networks,
         )
 
-    def other_phase(self, optimizer: torch.optim.Optimizer, loss: Callable[[Any], Tensor]) -> Phase:
+    def generator_phase(
+        self, optimizer: torch.optim.Optimizer, loss: Callable[[Any], Tensor]
+    ) -> Phase:
         """The generator's turn of a step."""
 
         def resting(batch: Any) -> Tensor:
@@ -166,7 +168,7 @@ class Adversary:
 
         return Phase("generator", optimizer, resting)
 
-    def phase(self, show: Callable[[Any], tuple[Shown, Shown]]) -> Phase:
+    def discriminator_phase(self, show: Callable[[Any], tuple[Shown, Shown]]) -> Phase:
         """Its own turn of a step; `show` makes real and synthetic images of a batch."""
 
         def loss(batch: Any) -> Tensor:

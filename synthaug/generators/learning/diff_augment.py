@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from synthaug.checks import expect_choice
 from synthaug.errors import InputError
-from synthaug.generators.settings import expect_choice
 from synthaug.seeding import StepDraws
 
 SHIFT, CUT = 1 / 8, 1 / 2  # of the height and width

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from synthaug.checks import expect_choice
 from synthaug.distributed import Team, current
 from synthaug.errors import InputError
 from synthaug.generators.base import Aids, Generator
@@ -15,7 +16,6 @@ from synthaug.generators.learning.stacked import unstack
 from synthaug.generators.learning.training_set import SCOPES, TrainingSet
 from synthaug.generators.learning.warm_start import WarmStart
 from synthaug.generators.learning.watching import PROBED, VARIETY, Watcher, diversity, usefulness
-from synthaug.generators.settings import expect_choice
 from synthaug.images import LabelledImages, Samples
 from synthaug.training import Run
 

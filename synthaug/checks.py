@@ -1,7 +1,9 @@
-"""Checks of a generator's settings; each message names the setting and what was expected."""
+"""Checks of what is given; each message names the argument or setting and what was expected."""
 
 from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 from synthaug.errors import InputError
 
@@ -45,3 +47,13 @@ def expect_range(name: str, value: Any) -> None:
         fits = False
     if not fits:
         raise InputError(f"{name}: expected (low, high) with 0 <= low <= high, got {value!r}")
+
+
+def expect_labels(name: str, labels: np.ndarray, classes: int) -> None:
+    """Each of `labels`, integers (N,), is the number of one of so many classes."""
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(wrong):
+        raise InputError(
+            f"{name}: expected 0 to {classes - 1} for {classes} classes, got {labels[wrong[0]]} at "
+            f"index {wrong[0]}"
+        )

@@ -1,0 +1,74 @@
+"""Scores of a trained classifier on labelled images."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from synthaug.errors import InputError
+from synthaug.images import LabelledImages, expect_labelled, to_float
+from synthaug.training import mixed_precision, resolve_device
+
+BALANCED = "balanced accuracy"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How a classifier did on a set of images.
+
+    accuracy: share of all images. balanced_accuracy: mean over classes of `per_class`, the share
+    of each class's images that were recognised (NaN for a class without images, left out of the
+    mean).
+    """
+
+    accuracy: float
+    balanced_accuracy: float
+    per_class: np.ndarray
+
+    @classmethod
+    def of(cls, labels: np.ndarray, right: np.ndarray, classes: int) -> "Scores":
+        """From the labels, integers (N,), and whether each was recognised, bool (N,)."""
+        hits = np.bincount(labels, weights=right, minlength=classes)
+        with np.errstate(invalid="ignore"):
+            per_class = hits / np.bincount(labels, minlength=classes)
+        return cls(float(right.mean()), float(np.nanmean(per_class)), per_class)
+
+    def by(self, metric: str) -> float:
+        """The score in "accuracy" or "balanced accuracy"."""
+        return self.balanced_accuracy if metric == BALANCED else self.accuracy
+
+
+def predict(
+    network: nn.Module, images: np.ndarray, *, device: str = "auto", batch_size: int = 250
+) -> np.ndarray:
+    """Class probabilities, float32 (N, K), of stored images (N, C, H, W)."""
+    where = resolve_device(device)
+    network = network.to(where).eval()
+    parts = []
+    with torch.inference_mode(), mixed_precision(where):
+        for start in range(0, len(images), batch_size):
+            floats = to_float(images[start : start + batch_size], where)
+            logits = network(floats.contiguous(memory_format=torch.channels_last))
+            parts.append(logits.float().softmax(1).cpu().numpy())
+    return np.concatenate(parts)
+
+
+def evaluate(network: nn.Module, data: LabelledImages, *, device: str = "auto") -> Scores:
+    """Score a classifier on labelled images.
+
+    network: from float32 (B, C, H, W) in [0, 1] to logits (B, K), as `train_classifier` gives it.
+
+    Raises `InputError` for what are no labelled images, or none.
+
+    >>> from synthaug import evaluate, read_images, train_classifier
+    >>> network = train_classifier(read_images("digits"), steps=2, device="cpu")
+    >>> scores = evaluate(network, read_images("digits", split="test"), device="cpu")
+    >>> len(scores.per_class)
+    10
+    """
+    expect_labelled("data", data)
+    if not len(data):
+        raise InputError("data: expected images to score, got none")
+    right = predict(network, data.images, device=device).argmax(1) == data.labels
+    return Scores.of(data.labels, right, len(data.classes))
