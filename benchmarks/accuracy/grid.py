@@ -90,7 +90,7 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
         "jobs": options.jobs,
         "cache": options.cache.expanduser(),
         "keep": True,
-        "report": say,
+        "progress": say,
     }
     kept, row = TUNED / ours.name, Gain.load(ours) if options.peers else None
     if row is not None:

@@ -74,7 +74,7 @@ def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> N
         jobs=options.jobs,
         cache=options.cache.expanduser(),
         keep=True,
-        report=say,
+        progress=say,
         name=str(path),
     )
     asked = f"--sets {name} --ways {way} --seeds {options.seeds}"

@@ -186,7 +186,7 @@ def gain(
             jobs=jobs or jobs_on(device),
             cache=study,
             keep=keep,
-            report=update,
+            progress=update,
             name=data or "digits",
             mix=mix,
         )

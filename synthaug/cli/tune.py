@@ -145,7 +145,7 @@ def tune(
             jobs=jobs or jobs_on(device),
             cache=place,
             keep=keep,
-            report=update,
+            progress=update,
             name=data,
         )
     for path in (output, json):

@@ -12,7 +12,7 @@ from synthaug.gain.inputs import check_numbers, check_parts, pool_source
 from synthaug.gain.mixes import given_by
 from synthaug.gain.opening import open_test
 from synthaug.gain.result import Gain
-from synthaug.gain.runner import Report
+from synthaug.gain.runner import Stages
 from synthaug.gain.study import Study
 from synthaug.gain.trials import opened
 from synthaug.gain.tuning import tune
@@ -41,7 +41,7 @@ def measure_gain(
     jobs: int = 1,
     cache: str | Path | None = None,
     keep: bool = False,
-    report: Report | None = None,
+    progress: Stages | None = None,
     name: str = "data",
     mix: MixRecipe | None = None,
 ) -> Gain:
@@ -71,7 +71,7 @@ def measure_gain(
         continues and which a finished one cleans up; by default a temporary one.
     keep: leave the cells in `cache`: a later run on the same data, with other sources or more
         seeds, then trains only what is new.
-    report: called with (what is running, cells done, cells known so far).
+    progress: called with (what is running, cells done, cells known so far).
     mix: measure this way of mixing (what `search_mix` or `synthaug tune` found) and no other, in
         place of `arms` and `sources`, of which the controls stay.
 
@@ -101,7 +101,7 @@ def measure_gain(
     study = Study(train, validation, per_class, backbone, batch_size, device, pool is not None)
     numbers = list(range(seed, seed + seeds))
     fresh = _fresh_seeds(numbers, mix)
-    with opened(study, numbers, cache=cache, keep=keep, jobs=jobs, report=report) as trials:
+    with opened(study, numbers, cache=cache, keep=keep, jobs=jobs, progress=progress) as trials:
         tuning = tune(trials, recipe, policy, steps)
         if given is None:
             choices = choose(trials, tuning.recipe, wanted, arms)

@@ -21,15 +21,15 @@ from synthaug.images import LabelledImages
 
 Result = TypeVar("Result")
 
-Report = Callable[[str, int, int], None]
+Stages = Callable[[str, int, int], None]
 """Called with (what is running, cells done, cells known so far)."""
 
 
 class Runner:
     """Runs cells side by side, each process on one thread, and says how far it is."""
 
-    def __init__(self, study: Study, jobs: int, report: Report | None) -> None:
-        self._study, self._jobs, self._report = study, jobs, report
+    def __init__(self, study: Study, jobs: int, progress: Stages | None) -> None:
+        self._study, self._jobs, self._progress = study, jobs, progress
         self._done = self._known = 0
 
     def run(self, cells: Sequence[Cell], what: str) -> None:
@@ -86,8 +86,8 @@ class Runner:
         return made
 
     def _say(self, what: str) -> None:
-        if self._report:
-            self._report(what, self._done, self._known)
+        if self._progress:
+            self._progress(what, self._done, self._known)
 
 
 def _on_one_thread(function: Callable[..., Result], *arguments: Any) -> Result:

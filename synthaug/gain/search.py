@@ -21,7 +21,7 @@ from synthaug.gain.arms import Arm
 from synthaug.gain.choice import softened_alike, without_synthetic
 from synthaug.gain.inputs import FEWEST_SEEDS, check_parts
 from synthaug.gain.mixes import recipe_of
-from synthaug.gain.runner import Report
+from synthaug.gain.runner import Stages
 from synthaug.gain.space import FAMILIES, FIRST, propose
 from synthaug.gain.statistics import clearly_better, paired_interval
 from synthaug.gain.study import Study
@@ -69,7 +69,7 @@ def search_mix(
     jobs: int = 1,
     cache: str | Path | None = None,
     keep: bool = False,
-    report: Report | None = None,
+    progress: Stages | None = None,
     name: str = "data",
 ) -> MixRecipe:
     """Look for the way of mixing that validation images favour; it may not be recommended.
@@ -92,22 +92,21 @@ def search_mix(
         raise InputError(f"families: expected some of {', '.join(FAMILIES)}, got {unknown}")
     study = Study(train, validation, per_class, Backbone.of(classifier), batch_size, device)
     numbers = list(range(seed, seed + seeds))
-    with opened(study, numbers, cache=cache, keep=keep, jobs=jobs, report=report) as trials:
-        began = time.monotonic()
+    with opened(study, numbers, cache=cache, keep=keep, jobs=jobs, progress=progress) as trials:
+        times = [time.monotonic()]
         tuning = tune(trials, recipe, policy, steps)
         real, _ = without_synthetic(trials, tuning.recipe)
         baseline = trials.best(real)
-        ready = time.monotonic()
+        times.append(time.monotonic())
         search = _Search(trials, optuna, baseline, _partners(trials, real), families, jobs, seed)
         best = search.run(budget)
-        searched = time.monotonic()
+        times.append(time.monotonic())
         fresh = list(range(seed + seeds, seed + 2 * seeds))
-        sure = None
+        sure, image = None, trials.resolution(seed)
         if best is not None:
             baseline = trials.best([*real, *softened_alike(trials, real, [best])])
             trials.train([baseline, best], "checking the best", seeds=fresh)
             sure = trials.differences(best, baseline, fresh)
-        image = trials.resolution(seed)
         recommended = sure is not None and clearly_better(sure, resolution=image)
         told = {
             "data": name,
@@ -122,14 +121,16 @@ def search_mix(
             "best": None if best is None else best.name,
             "check": None if sure is None else vars(paired_interval(sure, resolution=image)),
             "check_seeds": fresh,
-            "seconds": {
-                "without synthetic images": round(ready - began, 1),
-                "search": round(searched - ready, 1),
-                "check": round(time.monotonic() - searched, 1),
-            },
+            "seconds": _seconds([*times, time.monotonic()]),
         }
         setting = {**study.classifier.facts, "steps": tuning.steps, "batch_size": batch_size}
         return recipe_of(best, baseline, setting, told, recommended=recommended)
+
+
+def _seconds(times: Sequence[float]) -> dict[str, float]:
+    """How long each of the three stages took, from when it began and the last one ended."""
+    stages = ("without synthetic images", "search", "check")
+    return {what: round(b - a, 1) for what, a, b in zip(stages, times, times[1:], strict=False)}
 
 
 def _optuna() -> Any:

@@ -12,7 +12,7 @@ from synthaug.classifiers import BALANCED, Scores
 from synthaug.gain.arms import Arm
 from synthaug.gain.cells import Cell, held_predictions, seconds
 from synthaug.gain.parts import Part
-from synthaug.gain.runner import Report, Runner
+from synthaug.gain.runner import Runner, Stages
 from synthaug.gain.sharing import kept_until_done
 from synthaug.gain.study import Study
 from synthaug.images import LabelledImages
@@ -157,7 +157,7 @@ def opened(
     cache: str | Path | None,
     keep: bool,
     jobs: int,
-    report: Report | None,
+    progress: Stages | None,
 ) -> Iterator[Trials]:
     """Trials of a study, with a directory for their cells that lasts until the block ends well: one
     of their own in `cache`, or a temporary one. See `measure_gain`."""
@@ -166,7 +166,7 @@ def opened(
         device = str(resolve_device(study.device))
         placed = replace(study, device=device).below(Path(directory))
         stack.enter_context(kept_until_done(placed.directory, keep=keep))
-        yield Trials(placed, Runner(placed, jobs, report), _metric(study.train), seeds)
+        yield Trials(placed, Runner(placed, jobs, progress), _metric(study.train), seeds)
 
 
 def _metric(train: LabelledImages) -> str:

@@ -112,14 +112,16 @@ def test_a_result_says_on_how_few_seeds_an_arm_was_given_up(
         keep=True,
     )
     lengths = {arm.name: len(arm.choice_scores) for arm in gain.arms}
-    best = {gain.baseline, gain.rival, gain.control, gain.chosen["arm"]} - {None}
+    best = {gain.baseline, gain.control, gain.chosen["arm"]} - {None}
     assert {lengths[str(name)] for name in best} == {3}
+    again = {arm.name for arm in gain.arms if arm.seeds == gain.protocol["seeds"]}
+    assert best < again and len(again - best) == 2  # and those that the rival is chosen from
     short = [name for name, length in lengths.items() if length == 2]
     assert short
     last = [path.name for path in tmp_path.glob("cells/*/cells/*-seed2-*")]
     assert len(last) == len(set(lengths) - set(short))  # what was given up is not trained after all
     for arm in gain.arms:
-        assert arm.seeds == ([3, 4, 5] if arm.name in best else list(range(lengths[arm.name])))
+        assert arm.seeds == ([3, 4, 5] if arm.name in again else list(range(lengths[arm.name])))
         lists = (arm.accuracy, arm.seconds, arm.validation_accuracy, arm.per_class)
         assert {len(each) for each in lists} == {len(arm.seeds)}
         assert (arm.gain is None) == (arm.name == gain.baseline)
