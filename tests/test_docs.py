@@ -106,6 +106,10 @@ def test_the_instrument_is_calibrated() -> None:
         assert ends["helps"] <= 0.05
         assert 0.93 <= ends["no evidence"] <= 0.97
         assert module.row_of_equals(result, kind) in module.PAGE.read_text()
+    for unlike in module.UNLIKE:
+        *_, two = module.said_to_help(unlike)
+        assert two <= 0.026  # the level of the interval, of which one end counts
+        assert module.row_of_rivals(unlike) in module.PAGE.read_text()
     chosen = module.of_chosen(result)
     for where, gains in chosen.items():
         assert module.row_of_chosen(where, gains) in module.PAGE.read_text()
