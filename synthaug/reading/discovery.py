@@ -22,8 +22,16 @@ def labels_and_classes(dataset: Any) -> tuple[np.ndarray, tuple[str, ...]]:
     attributes bypass it. Names come from `.classes` or `.class_to_idx`, of the dataset within a
     Subset or ConcatDataset too; else the labels imply them.
 
-    Raises `InputError` where no label, or more than one for an image, is found.
+    Raises `InputError` for what is no map-style Dataset, and where no label, or more than one for
+    an image, is found.
     """
+    if isinstance(dataset, str) or not (
+        hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")
+    ):
+        raise InputError(
+            f"expected a map-style Dataset of (image, label), got {type(dataset).__name__}; of "
+            "a DataLoader give its .dataset, of a path what read_images or ImageFolder makes of it"
+        )
     labels = _labels(dataset)
     classes = _named_classes(dataset)
     if classes is None:

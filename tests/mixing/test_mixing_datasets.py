@@ -850,3 +850,9 @@ def test_transforms_that_keep_16_bits_are_not(tmp_path: Path, transform: Any) ->
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         MixedDataset(vision(), make_pool(tmp_path / "eight"), transform=transforms.ToTensor())[0]
+
+
+@pytest.mark.parametrize("wrap", [DataLoader, lambda _: "data/train", lambda _: None])
+def test_what_is_no_dataset_is_named(gray: SamplePool, wrap: Any) -> None:
+    with pytest.raises(InputError, match="expected a map-style Dataset of"):
+        MixedDataset(wrap(SyntheticDataset(gray)), gray)
