@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 from mixing_images import CLASSES, MADE, make_pool, stored
+from torch.utils.data import Dataset
 
 from synthaug.albumentations import MixSynthetic
 from synthaug.errors import InputError
 from synthaug.images import Samples
+from synthaug.mixing import MixedDataset
 from synthaug.pool import SamplePool
 
 
@@ -170,3 +172,30 @@ def test_a_missing_label_and_a_missing_pool_are_named(pool: SamplePool, tmp_path
     other = SamplePool.from_samples(tmp_path / "other", lacking, CLASSES)
     with pytest.raises(InputError, match="no synthetic image of class 0"):
         MixSynthetic(other, p=1.0)(image=image(), label=0)
+
+
+class Photos(Dataset):
+    """As albumentations' documentation has it."""
+
+    def __init__(self, transform: Any) -> None:
+        self.labels, self.classes, self.transform = [0, 1, 2] * 4, CLASSES, transform
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        shown = image()
+        if self.transform:
+            shown = self.transform(image=shown)["image"]
+        return shown, self.labels[index]
+
+
+@pytest.mark.parametrize("pipeline", [None, A.Compose([A.InvertImg(p=1.0), A.ToTensorV2()])])
+def test_a_dataset_with_such_a_pipeline_is_mixed(pool: SamplePool, pipeline: Any) -> None:
+    real = Photos(pipeline)
+    mixed = MixedDataset(real, pool, ratio=1.0)
+    for index in range(12):
+        shown, label = mixed[index]
+        value = int(shown[0, 0, 0])
+        assert type(shown) is type(real[0][0]) and shown.shape == real[0][0].shape
+        assert MADE[(value if pipeline is None else 255 - value) - 150] == label == index % 3
