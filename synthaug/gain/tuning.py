@@ -72,8 +72,8 @@ def _tune_steps(
     trials: Trials, recipe: Recipe, steps: int, most: int, tried: list[dict[str, Any]]
 ) -> tuple[int, str | None]:
     """Double the steps, up to `most`, for as long as that is worth it for the best of RandAugment
-    alone and with a mix, which is slow to learn and profits from more steps for longest. Beside
-    the steps, that mix."""
+    alone and with a mix, which is slow to learn and profits from more steps for longest. Two seeds
+    may be enough to say that it is; that it is not, all have to say. Beside the steps, that mix."""
     chosen: tuple[int, str | None] = steps, None
     best = -1.0
     while steps <= most:
@@ -83,11 +83,32 @@ def _tune_steps(
             for mix, score in scores.items()
         ]
         mix = max(scores, key=lambda each: scores[each])
-        if scores[mix] < best + WORTH_DOUBLING:
+        longer = steps, mix
+        if scores[mix] < best + WORTH_DOUBLING and not _is_better(
+            trials, recipe, longer, chosen, tried
+        ):
             break
-        chosen, best = (steps, mix), scores[mix]
+        chosen, best = longer, scores[mix]
         steps *= 2
     return chosen
+
+
+def _is_better(
+    trials: Trials,
+    recipe: Recipe,
+    longer: tuple[int, str | None],
+    shorter: tuple[int, str | None],
+    tried: list[dict[str, Any]],
+) -> bool:
+    """Whether the one of two lengths, each with its mix, is worth it on all seeds."""
+    if len(trials.seeds) <= TUNING_SEEDS:
+        return False
+    scores = []
+    for steps, mix in (shorter, longer):
+        scores += _score(trials, [recipe], mix, steps, seeds=trials.seeds)
+        told = {"steps": steps, "mix": mix or "none", "validation": round(scores[-1], 5)}
+        tried.append({**told, "seeds": len(trials.seeds)})
+    return scores[1] >= scores[0] + WORTH_DOUBLING
 
 
 def _tune_recipe(
@@ -112,10 +133,17 @@ def _tune_recipe(
     return recipe
 
 
-def _score(trials: Trials, recipes: list[Recipe], mix: str | None, steps: int) -> list[float]:
-    """Mean validation score of each recipe over the tuning seeds."""
+def _score(
+    trials: Trials,
+    recipes: list[Recipe],
+    mix: str | None,
+    steps: int,
+    *,
+    seeds: list[int] | None = None,
+) -> list[float]:
+    """Mean validation score of each recipe over the first seeds, or those given."""
     trials.steps = steps
-    seeds = trials.seeds[:TUNING_SEEDS]
+    seeds = trials.seeds[:TUNING_SEEDS] if seeds is None else seeds
     arms = [
         Arm(
             f"tuning randaugment {mix or ''}",

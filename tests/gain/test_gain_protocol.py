@@ -516,12 +516,46 @@ def test_tuning_settles_recipe_and_steps_before_any_arm(
         measure_gain(train, test, **settings, policy="mirror", sources=sources()[2:])
 
 
+def fake_trials(seeds: int) -> Any:
+    study = SimpleNamespace(classifier=SimpleNamespace(weights=None))
+    return SimpleNamespace(study=study, seeds=list(range(seeds)))
+
+
+def test_two_unlucky_seeds_do_not_end_the_training_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice the steps are worth a point; on the first two seeds they look worth a fifth of it."""
+    asked = []
+
+    def score(
+        _: object,
+        recipes: list[Recipe],
+        mix: str | None,
+        steps: int,
+        *,
+        seeds: list[int] | None = None,
+    ) -> list[float]:
+        asked.append((steps, mix, seeds))
+        worth = 0.01 if seeds is not None else 0.002
+        return [0.5 + worth * min(math.log2(steps / 600), 1) - 0.1 * (mix is not None)] * len(
+            recipes
+        )
+
+    monkeypatch.setattr(tuning, "_score", score)
+    found = tuning.tune(fake_trials(5), None, "shift", None)
+    assert found.steps == 1200
+    assert (600, None, [0, 1, 2, 3, 4]) in asked and (1200, None, [0, 1, 2, 3, 4]) in asked
+    asked_all = [trial for trial in found.tried if trial.get("seeds") == 5]
+    assert [trial["steps"] for trial in asked_all] == [600, 1200, 1200, 2400]
+    assert tuning.tune(fake_trials(2), None, "shift", None).steps == 600
+
+
 def test_recipe_is_tuned_for_trainings_of_the_length_that_is_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What is best for a short training is not for a long one."""
 
-    def score(_: object, recipes: list[Recipe], mix: str | None, steps: int) -> list[float]:
+    def score(
+        _: object, recipes: list[Recipe], mix: str | None, steps: int, **seeds: Any
+    ) -> list[float]:
         best = 1e-2 if steps <= 1200 else 2e-3
         learned = 0.5 + 0.02 * math.log2(steps / 600) + 0.04 * (mix == "mixup" and steps >= 2400)
         return [
@@ -530,7 +564,7 @@ def test_recipe_is_tuned_for_trainings_of_the_length_that_is_chosen(
         ]
 
     monkeypatch.setattr(tuning, "_score", score)
-    trials: Any = SimpleNamespace(study=SimpleNamespace(classifier=SimpleNamespace(weights=None)))
+    trials = fake_trials(2)
     found = tuning.tune(trials, None, None, None)
     assert (found.steps, found.recipe.weight_decay) == (tuning.MOST_STEPS, 2e-3)
     assert found.recipe.policy == "shift-flip"
