@@ -351,7 +351,7 @@ named.
   was said to help. Now a gain has to hold over the arm without synthetic images that is best on
   the test images, too.
 - **Where nothing helps, the choice is luck.** On Fashion-MNIST at 50 a class eight ways are
-  within 0.4 points of RandAugment alone on the test images, on both sides of it. The ninth,
+  within half a point of RandAugment alone on the test images, on both sides of it. The ninth,
   `ConditionalVAE` beyond the codes of two images, is the one that validation put first, and 0.7
   worse on fresh seeds (-0.9 to -0.5): synthetic images hurt there. The recommendation, which looks
   at the validation images of the fresh seeds, is "none".
