@@ -178,7 +178,8 @@ def test_a_report_replaces_nothing_but_a_report(
 
 
 def test_what_the_test_images_speak_against_is_not_put_to_use(wide: Gain) -> None:
-    against = replace(wide, recommendation=wide.chosen["arm"], verdict="hurts")
+    below = replace(wide.gain, points=-2.0, low=-3.0, high=-1.0)
+    against = replace(wide, recommendation=wide.chosen["arm"], verdict="hurts", gain=below)
     text = " ".join(shown(against, 200))
     assert "Best without:" in text and "To use it" not in text
 
