@@ -1,5 +1,7 @@
 """Synthetic images for small image-classification sets, and an honest measure of their worth."""
 
+from importlib.metadata import version as _version
+
 from synthaug.classifiers import Recipe, evaluate, train_classifier
 from synthaug.errors import InputError, TrainingError
 from synthaug.gain import Gain, measure_gain
@@ -21,9 +23,8 @@ from synthaug.metrics import frechet_distance, kernel_distance, prdc, psnr, ssim
 from synthaug.mixing import MixedDataset, MixSynthetic, RatioBatchSampler, SyntheticDataset
 from synthaug.pool import ClassifierAgreement, DistanceFilter, MemorizationFilter, SamplePool
 from synthaug.reading import read_images
-from synthaug.versions import versions
 
-__version__ = versions()["synthaug"]
+__version__ = _version("synthaug")
 __all__ = [
     "Blend",
     "Chain",

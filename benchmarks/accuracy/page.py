@@ -20,6 +20,7 @@ from synthaug import Gain
 from synthaug.gain import ArmResult, Interval
 from synthaug.gain.arms import DISTILLED
 from synthaug.gain.result import NO_ARM
+from synthaug.gain.tuning import WORTH_DOUBLING
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "benchmarks" / "accuracy" / "results"
@@ -90,7 +91,6 @@ TRAINED_SHORT = """
 all seeds now, not two, before it stops to double; to be measured again.
 """
 MARKS = {"*": TUNED_SHORT, "†": NOT_DISTILLED, "‡": TRAINED_SHORT}
-LONGER_IS_BETTER = 0.005  # after twice the steps, as tuning has it
 BESIDE_PEERS = ("transfer-any", "transfer-within", "nuisance-swap")
 PEERS_HEAD = f"""\
 ## Beside pythae
@@ -168,14 +168,13 @@ def percent(values: list[float]) -> str:
 
 def summary(results: list[Gain], *, linked: bool) -> str:
     """One row a data set."""
-    rows = []
-    for gain in results:
+    rows, marks = [], [mark(gain) for gain in results]
+    for gain, found in zip(results, marks, strict=True):
         name = f"[{name_of(gain)}](#{anchor(gain)})" if linked else name_of(gain)
         if gain.protocol["metric"] != "accuracy":
             name += f", {gain.protocol['metric']}"
-        rows.append(f"| {name}{mark(gain)} | {images_a_class(gain)} | {outcome(gain)} |\n")
-    marks = "".join(map(mark, results))
-    notes = "".join(note for known, note in MARKS.items() if known in marks)
+        rows.append(f"| {name}{found} | {images_a_class(gain)} | {outcome(gain)} |\n")
+    notes = "".join(note for known, note in MARKS.items() if known in "".join(marks))
     return HEAD + "".join(rows) + (notes.replace("docs/results.md", "") if linked else notes)
 
 
@@ -188,7 +187,7 @@ def mark(gain: Gain) -> str:
     known = worth_of(gain)
     if known is not None:
         found += "‡" * bool(
-            np.mean(known["longer"]) >= np.mean(gain.scores(gain.baseline)) + LONGER_IS_BETTER
+            np.mean(known["longer"]) >= np.mean(gain.scores(gain.baseline)) + WORTH_DOUBLING
         )
     return f" {found}" if found else ""
 

@@ -18,6 +18,7 @@ import joblib
 import numpy as np
 import torch
 from grid import RESULTS
+from page import WORTH, measured_on
 
 from synthaug import Gain, LabelledImages, Recipe, evaluate, read_images, train_classifier
 from synthaug.classifiers import predict
@@ -27,7 +28,6 @@ from synthaug.gain.parts import UNUSED_SHARE, plan_parts
 from synthaug.mixing.labels import mixed_labels
 from synthaug.reading import splits_of
 
-WORTH = RESULTS / "worth"
 TIMES = (2, 4)
 LONGER = 2
 
@@ -57,8 +57,7 @@ def measure(gain: Gain, source: Path, target: Path, jobs: int) -> None:
     times = [each for each in TIMES if each * count <= room]
     known = read_json(target) if target.exists() else {}
     seeds = gain.protocol["seeds"]
-    same = {"baseline": gain.baseline, "seeds": seeds}
-    same |= {name: gain.protocol[name] for name in ("steps", "recipe")}
+    same = measured_on(gain)
     if all(known.get(name) == value for name, value in same.items()) and "longer" in known:
         return
     base = Recipe(**gain.protocol["recipe"])

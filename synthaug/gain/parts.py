@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthaug.errors import InputError
+from synthaug.generators.base import FEWEST_IMAGES
 from synthaug.images import LabelledImages
 from synthaug.reading import draw_folds, draw_subset, split_off
 from synthaug.seeding import stream_seed
@@ -29,7 +30,6 @@ HELD_SHARE = 0.2
 UNUSED_SHARE = 0.3  # of the training images, from which validation is drawn beside a subset
 FEWEST_TO_SCORE = 50  # images a class beside a subset; choices on fewer are mostly chance
 FEWEST_TO_HOLD_OUT = 10
-FEWEST_TO_FIT = 2
 FOLDS = 5
 FEWEST_TO_FOLD = 3  # so that two are left to a generator
 
@@ -59,13 +59,13 @@ def plan_parts(
 
     pooled: whether a pool from elsewhere is among what is measured.
     """
-    if per_class is not None and per_class < FEWEST_TO_FIT:
+    if per_class is not None and per_class < FEWEST_IMAGES:
         raise InputError(
-            f"per_class: expected at least {FEWEST_TO_FIT} images, that a generator can learn "
+            f"per_class: expected at least {FEWEST_IMAGES} images, that a generator can learn "
             f"from, got {per_class}"
         )
     if validation is not None:
-        _expect_each(train, FEWEST_TO_FIT, "that a generator can learn from", "add images")
+        _expect_each(train, FEWEST_IMAGES, "that a generator can learn from", "add images")
         subset = train if per_class is None else _take(train, per_class, seed)
         return [Part("all", subset, validation, tested=True)], "a validation set that was given"
     if per_class is not None:

@@ -1,6 +1,7 @@
 """The result of `measure_gain`, as Python objects and as the JSON that users script against."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -104,7 +105,7 @@ class Gain:
         """What synthetic images were put on top of first: the best arm without them, but for one
         with labels of a teacher."""
         first = next(arm for arm in self.arms if arm.synthetic)
-        return first.name.split(", ", 1)[1]
+        return re.sub(r"^.+ (hard|mixed), ", "", first.name)
 
     @property
     def chosen_elsewhere(self) -> bool:

@@ -10,6 +10,7 @@ is better there.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,10 @@ def search_mix(
 def _seconds(times: Sequence[float]) -> dict[str, float]:
     """How long each of the three stages took, from when it began and the last one ended."""
     stages = ("without synthetic images", "search", "check")
-    return {what: round(b - a, 1) for what, a, b in zip(stages, times, times[1:], strict=False)}
+    return {
+        what: round(end - begin, 1)
+        for what, (begin, end) in zip(stages, pairwise(times), strict=True)
+    }
 
 
 def _optuna() -> Any:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from synthaug.errors import InputError
+from synthaug.checks import expect_count
 from synthaug.metrics.features import check_features
 from synthaug.seeding import numpy_stream
 
@@ -61,10 +61,8 @@ def kernel_distance(
     True
     """
     check_features(real=real, synthetic=synthetic)
-    if subsets < 1:
-        raise InputError(f"subsets: expected at least 1, got {subsets}")
-    if subset_size < 2:
-        raise InputError(f"subset_size: expected at least 2, got {subset_size}")
+    expect_count("subsets", subsets)
+    expect_count("subset_size", subset_size, least=2)
     size = min(subset_size, len(real), len(synthetic))
     rng = numpy_stream(seed, "kernel distance")
     estimates = []

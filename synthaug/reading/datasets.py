@@ -118,11 +118,9 @@ def _crops_alone(source: Any) -> bool:
 def _steps(transform: Any) -> Iterator[Any]:
     """A transform and those that it is composed of."""
     yield transform
-    inner = getattr(transform, "transforms", None)  # of what composes several
-    composed = inner if isinstance(inner, list | tuple) else [getattr(transform, "transform", None)]
-    for step in composed:
-        if step is not None:
-            yield from _steps(step)
+    inner = getattr(transform, "transforms", None)
+    for step in inner if isinstance(inner, list | tuple) else ():
+        yield from _steps(step)
 
 
 def _shown(image: Any) -> Any:

@@ -14,6 +14,11 @@ from synthaug.reading.labels import class_names, flat_labels, label_indices
 LABEL_ATTRIBUTES = ("targets", "labels", "_labels")
 
 
+def is_map_style(given: object) -> bool:
+    """Whether it has items and a length, as map-style Datasets do."""
+    return hasattr(given, "__getitem__") and hasattr(given, "__len__")
+
+
 def labels_and_classes(dataset: Any) -> tuple[np.ndarray, tuple[str, ...]]:
     """The labels of `dataset`, int64 (N,), and the names of the classes that they are indices of.
 
@@ -25,9 +30,7 @@ def labels_and_classes(dataset: Any) -> tuple[np.ndarray, tuple[str, ...]]:
     Raises `InputError` for what is no map-style Dataset, and where no label, or more than one for
     an image, is found.
     """
-    if isinstance(dataset, str) or not (
-        hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")
-    ):
+    if isinstance(dataset, str) or not is_map_style(dataset):
         raise InputError(
             f"expected a map-style Dataset of (image, label), got {type(dataset).__name__}; of "
             "a DataLoader give its .dataset, of a path what read_images or ImageFolder makes of it"

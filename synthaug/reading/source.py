@@ -15,6 +15,7 @@ from synthaug.images import LabelledImages
 from synthaug.reading.archive import open_archive
 from synthaug.reading.datasets import open_dataset, open_labelled
 from synthaug.reading.digits import open_digits
+from synthaug.reading.discovery import is_map_style
 from synthaug.reading.folder import open_folder
 from synthaug.reading.listing import Splits, split_named
 from synthaug.reading.manifest import open_manifest
@@ -102,8 +103,9 @@ def _open(source: object) -> Splits:
         return _open_text(source)
     if isinstance(source, LabelledImages):
         return open_labelled(source)
-    is_map_style = hasattr(source, "__getitem__") and hasattr(source, "__len__")
-    if not is_map_style or isinstance(source, (np.ndarray, torch.Tensor, dict, IterableDataset)):
+    if not is_map_style(source) or isinstance(
+        source, (np.ndarray, torch.Tensor, dict, IterableDataset)
+    ):
         raise InputError(f"source: expected {FORMS}; got {type(source).__name__}")
     return open_dataset(source)
 

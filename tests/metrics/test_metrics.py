@@ -62,7 +62,9 @@ def test_kernel_distance_is_that_of_torchmetrics() -> None:
 
 @pytest.mark.parametrize(("option", "value"), [("subsets", 0), ("subset_size", 1)])
 def test_kernel_distance_of_nothing_is_refused(option: str, value: int) -> None:
-    with pytest.raises(InputError, match=f"{option}: expected at least {value + 1}, got {value}"):
+    with pytest.raises(
+        InputError, match=f"{option}: expected an integer of at least {value + 1}, got"
+    ):
         kernel_distance(REAL, MADE, **{option: value})
 
 
