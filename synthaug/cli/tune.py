@@ -193,6 +193,8 @@ def _show(mix: MixRecipe, output: Path, asked: list[str]) -> None:
         console.print(table)
         console.print()
     console.print(escape(sentence(mix)))
+    for caveat in search["caveats"]:
+        console.print(f"Note: {escape(caveat)}.")
     spent = ", ".join(f"{what} {spell_seconds(s)} s" for what, s in search["seconds"].items())
     ends = ", ".join(f"{count} {end}" for end, count in search["trials"].items() if count)
     console.print(f"Spent: {spent}. Proposals: {ends or 'none'}. Written: {output}")

@@ -1,11 +1,13 @@
 """What a result says of its own making: the data, the protocol, and what to know beside them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import Choices
+from synthaug.gain.study import Study
 from synthaug.gain.trials import Trials
 from synthaug.gain.tuning import Tuning
 from synthaug.images import LabelledImages
@@ -81,13 +83,11 @@ def protocol_facts(
     }
 
 
-def _caveats(settled: Settled) -> list[str]:
-    """What a reader of these figures has to know beside them."""
-    sources = [arm.source for arm in settled.choices.arms if arm.source is not None]
-    pools = {source.name: source.pool for source in sources if source.pool is not None}
-    study, seeds = settled.trials.study, settled.trials.seeds
+def data_caveats(study: Study, seeds: Sequence[int], shared: Sequence[str]) -> list[str]:
+    """What a reader has to know of the images that were trained on; `shared`, as `Settled` has it,
+    first."""
     first, second = (study.tested(seed).train for seed in seeds[:2])
-    said = list(settled.shared)
+    said = list(shared)
     if first.fingerprint == second.fingerprint:
         said.append(
             "all seeds train on the same real images: intervals hold the scatter of generators and "
@@ -98,6 +98,15 @@ def _caveats(settled: Settled) -> list[str]:
             f"{study.per_class} images a class were asked for, and trained on less those that are "
             "held out for choices, since there are no others"
         )
+    return said
+
+
+def _caveats(settled: Settled) -> list[str]:
+    """What a reader of these figures has to know beside them."""
+    sources = [arm.source for arm in settled.choices.arms if arm.source is not None]
+    pools = {source.name: source.pool for source in sources if source.pool is not None}
+    study = settled.trials.study
+    said = data_caveats(study, settled.trials.seeds, settled.shared)
     for name, directory in pools.items():
         said.append(f"{name} is the same pool for all seeds")
         if not study.unseen_by_pools:

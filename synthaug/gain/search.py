@@ -18,6 +18,7 @@ import numpy as np
 
 from synthaug.classifiers import Backbone, Recipe
 from synthaug.errors import InputError, TrainingError
+from synthaug.gain.account import data_caveats
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import softened_alike, without_synthetic
 from synthaug.gain.inputs import FEWEST_SEEDS, check_parts
@@ -85,7 +86,8 @@ def search_mix(
     Raises `InputError` for inputs that do not fit.
     """
     optuna = _optuna()
-    check_parts({"train": train} | ({} if validation is None else {"validation": validation}))
+    parts = {"train": train} | ({} if validation is None else {"validation": validation})
+    shared = check_parts(parts)
     if seeds < FEWEST_SEEDS:
         raise InputError(f"seeds: expected at least {FEWEST_SEEDS}, got {seeds}")
     unknown = [each for each in families if each not in FAMILIES]
@@ -122,6 +124,7 @@ def search_mix(
             "best": None if best is None else best.name,
             "check": None if sure is None else vars(paired_interval(sure, resolution=image)),
             "check_seeds": fresh,
+            "caveats": data_caveats(study, numbers, shared),
             "seconds": _seconds([*times, time.monotonic()]),
         }
         setting = {**study.classifier.facts, "steps": tuning.steps, "batch_size": batch_size}

@@ -37,6 +37,7 @@ def test_a_search_writes_a_recipe_and_says_how_sure_it_is(tuned: tuple, data: Pa
     assert len(mix.search["check"]["per_seed"]) == 2
     assert mix.training["steps"] == 2
     assert sentence(mix) in done.out
+    assert all(f"Note: {caveat}." in done.out for caveat in mix.search["caveats"])
     assert ("from_recipe" in done.out) == mix.recommended
     assert "points" in done.out.splitlines()[0]
     # What gain should do alike is said again; seeds are its own.

@@ -108,6 +108,17 @@ def test_the_best_way_is_found_and_checked_on_seeds_of_its_own(run: Callable) ->
     assert mix.recommended
 
 
+def test_a_recipe_says_what_its_images_leave_open(run: Callable) -> None:
+    others = np.random.default_rng(0).integers(0, 255, (21, 1, 8, 8), np.uint8)
+    others[0] = 0  # as all of the training images are
+    validation = LabelledImages(others, np.zeros(21, np.int64), ["a", "b"])
+    mix, _ = run(good, validation=validation)
+    twice, unseen, alike = mix.search["caveats"]
+    assert twice == "1 of the 21 validation images are train images, too"
+    assert unseen.startswith("there is no validation image of 'b'")
+    assert alike.startswith("all seeds train on the same real images")
+
+
 def test_those_that_others_beat_are_given_up_before_their_last_seed(run: Callable) -> None:
     mix, made = run(good, budget=Budget(trials=60))
     ends = mix.search["trials"]
