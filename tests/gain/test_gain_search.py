@@ -64,6 +64,20 @@ class Made:
         return max(arms, key=lambda arm: float(self.validation([arm])[arm].mean()))
 
 
+@pytest.fixture(autouse=True)
+def unsynchronized() -> Iterator[None]:
+    """No waiting for the disk after each of thousands of writes, which no test here is about."""
+    import sqlalchemy.event
+    from sqlalchemy.engine import Engine
+
+    def connected(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA synchronous=OFF")
+
+    sqlalchemy.event.listen(Engine, "connect", connected)
+    yield
+    sqlalchemy.event.remove(Engine, "connect", connected)
+
+
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[MixRecipe, Made]]:
     images = np.zeros((40, 1, 8, 8), np.uint8)
