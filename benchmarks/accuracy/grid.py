@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from stored import RESULTS
 
 from synthaug import Gain, LabelledImages, Recipe, StyleSwap, measure_gain, read_images
 from synthaug.classifiers import Backbone
@@ -45,7 +46,6 @@ from synthaug.reading import splits_of
 from synthaug.seeding import numpy_stream
 from synthaug.versions import versions
 
-RESULTS = Path(__file__).parent / "results"
 TUNED = RESULTS / "tuned"
 SETS = (  # those that say most first
     "gtsrb32",

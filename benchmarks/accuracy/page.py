@@ -6,25 +6,29 @@ benchmarks/accuracy/results.
 Each file is what `synthaug gain ... --json` or grid.py wrote; the command is in it.
 """
 
-import json
-import re
-from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from pictures import draw_gains, draw_trends
+from stored import (
+    RESULTS,
+    anchor,
+    file_of,
+    images_a_class,
+    mark,
+    measured_on,
+    name_of,
+    read_results,
+    title,
+    tuned_short,
+    worth_of,
+)
 
 from synthaug import Gain
 from synthaug.gain import ArmResult, Interval
-from synthaug.gain.arms import DISTILLED
 from synthaug.gain.result import NO_ARM
-from synthaug.gain.tuning import WORTH_DOUBLING
 
 ROOT = Path(__file__).parent.parent.parent
-RESULTS = ROOT / "benchmarks" / "accuracy" / "results"
-PICTURES = ROOT / "docs" / "images"
 START, END = "<!-- results -->\n", "<!-- end of results -->\n"
 INTRODUCTION = """\
 # Results
@@ -73,7 +77,6 @@ NOT_DISTILLED = """
 was among the arms without synthetic images, and two of these were compared on the test images in
 place of one: measured again, such a gain may be less.
 """
-WORTH = RESULTS / "worth"
 WORTH_HEAD = """\
 ## What a gain is worth
 
@@ -129,35 +132,6 @@ HEAD = """\
 """
 
 
-def read_results() -> list[Gain]:
-    """Sorted by data set, the smaller subsets first."""
-    results = [Gain.load(path) for path in RESULTS.glob("*.json")]
-    return sorted(results, key=lambda gain: (name_of(gain), gain.data["train"]))
-
-
-def name_of(gain: Gain) -> str:
-    return Path(str(gain.data["name"])).stem
-
-
-def images_a_class(gain: Gain) -> str:
-    caveats = [c for c in gain.protocol["caveats"] if c.startswith("at most")]
-    capped = caveats[0].removeprefix("at most ").split()[0] if caveats else None
-    return str(gain.protocol["per_class"] or (capped and f"up to {capped}") or "all")
-
-
-def file_of(gain: Gain) -> str:
-    """What grid.py calls its result."""
-    return f"{name_of(gain)}-{images_a_class(gain).removeprefix('up to ')}.json"
-
-
-def title(gain: Gain) -> str:
-    return f"{name_of(gain)}, {images_a_class(gain)} a class"
-
-
-def anchor(gain: Gain) -> str:
-    return title(gain).replace(",", "").replace(" ", "-")
-
-
 def span(interval: Interval) -> str:
     return f"{interval.points:+z.1f} ({interval.span})"
 
@@ -176,26 +150,6 @@ def summary(results: list[Gain], *, linked: bool) -> str:
         rows.append(f"| {name}{found} | {images_a_class(gain)} | {outcome(gain)} |\n")
     notes = "".join(note for known, note in MARKS.items() if known in "".join(marks))
     return HEAD + "".join(rows) + (notes.replace("docs/results.md", "") if linked else notes)
-
-
-def mark(gain: Gain) -> str:
-    """What stands behind the name of a set whose row is to be measured again."""
-    if tuned_short(gain):
-        return " *"
-    taught = any(arm.name.endswith(DISTILLED) for arm in gain.arms)
-    found = "" if taught or gain.partner == "classical" else "†"
-    known = worth_of(gain)
-    if known is not None:
-        found += "‡" * bool(
-            np.mean(known["longer"]) >= np.mean(gain.scores(gain.baseline)) + WORTH_DOUBLING
-        )
-    return f" {found}" if found else ""
-
-
-def tuned_short(gain: Gain) -> bool:
-    """Whether the baseline's recipe was settled at 600 steps, and the gain measured on the seeds
-    that choices were made on, before version 0.5.0."""
-    return tuple(map(int, gain.synthaug.split("."))) < (0, 5, 0)
 
 
 def outcome(gain: Gain) -> str:
@@ -290,15 +244,6 @@ def worth(results: list[Gain]) -> str:
     return WORTH_HEAD + "".join(rows) + "\n" if rows else ""
 
 
-def worth_of(gain: Gain) -> dict[str, Any] | None:
-    """What worth.py measured for a row, if it is that of its baseline."""
-    path = WORTH / file_of(gain)
-    found = json.loads(path.read_text()) if path.exists() else None
-    if found is None or any(found[name] != value for name, value in measured_on(gain).items()):
-        return None
-    return dict(found)
-
-
 def peers(results: list[Gain]) -> str:
     """pythae's VAE under the same measurement; nothing where it was not measured."""
     rows = []
@@ -312,12 +257,6 @@ def peers(results: list[Gain]) -> str:
             cells = " | ".join([span(theirs.gain), *ours])
             rows.append(f"| {name_of(gain)} | {images_a_class(gain)} | {cells} |\n")
     return PEERS_HEAD + "".join(rows) + "\n" if rows else ""
-
-
-def measured_on(gain: Gain) -> dict[str, object]:
-    """What two measurements have alike if one may stand beside the other."""
-    protocol = gain.protocol
-    return {"baseline": gain.baseline, **{k: protocol[k] for k in ("seeds", "steps", "recipe")}}
 
 
 def published(results: list[Gain]) -> str:
@@ -355,79 +294,9 @@ def readme(text: str, results: list[Gain]) -> str:
     return before + START + summary(results, linked=False) + END + after
 
 
-def draw(results: list[Gain]) -> None:
-    """A forest plot: one line for each gain, its interval, and no gain at zero."""
-    figure = Figure(figsize=(7, 0.6 + 0.3 * len(results)), layout="constrained")
-    axes = figure.subplots()
-    for row, gain in enumerate(reversed(results)):
-        color = {"helps": "tab:green", "hurts": "tab:red"}.get(gain.verdict, "gray")
-        draw_interval(axes, gain.gain, row, "o", color)
-        if gain.gain_over_rival is not None:
-            draw_interval(axes, gain.gain_over_rival, row - 0.3, "D", color)
-    axes.axvline(0, color="black", linewidth=0.8)
-    names = [title(gain) + mark(gain) for gain in reversed(results)]
-    axes.set_yticks(range(len(results)), names)
-    axes.set_xlabel("gain over the best training without synthetic images, points")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(PICTURES / "gains.png", dpi=110)
-
-
-def draw_interval(axes: Axes, found: Interval, place: float, shape: str, color: str) -> None:
-    sides = [[found.points - found.low], [found.high - found.points]]
-    axes.errorbar(found.points, place, xerr=sides, fmt=shape, color=color, capsize=3, markersize=5)
-
-
-def draw_trends(results: list[Gain]) -> None:
-    """Gains against the images of a class, and against the ratio of synthetic images."""
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    by_size, by_ratio = figure.subplots(1, 2, sharey=True)
-    for name, group in groupby(results, name_of):
-        gains = list(group)
-        sizes = [gain.data["train"] / gain.data["classes"] for gain in gains]
-        by_size.plot(sizes, [gain.gain.points for gain in gains], marker="o", label=name)
-        color = by_size.lines[-1].get_color()
-        for gain, size in zip(gains, sizes, strict=True):
-            points, line = ratios_of(gain), ":" if size <= 10 else "-"
-            by_ratio.plot(*zip(*points, strict=True), line, marker="o", color=color)
-    shown = sorted({round(gain.data["train"] / gain.data["classes"]) for gain in results})
-    by_size.set_xscale("log")
-    by_size.set_xticks(shown, [str(size) for size in shown])
-    by_size.minorticks_off()
-    by_size.set_xlabel("real images a class")
-    by_size.set_ylabel("gain, points")
-    figure.legend(*by_size.get_legend_handles_labels(), loc="outside right", frameon=False)
-    by_ratio.set_xlabel(
-        "share of synthetic images, of the chosen source\n(dotted: up to 10 real images a class)"
-    )
-    for axes in (by_size, by_ratio):
-        axes.axhline(0, color="black", linewidth=0.8)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(PICTURES / "trends.png", dpi=110)
-
-
-def ratios_of(gain: Gain) -> list[tuple[float, float]]:
-    """(ratio, points over the baseline) of the chosen source and partner with hard labels."""
-    source, _, _, partner = parts_of(gain.chosen["arm"])
-    found = [(parts_of(arm.name), arm.gain) for arm in gain.arms if arm.uses != "real"]
-    of_chosen = {
-        ratio: each.points
-        for (own, ratio, rule, beside), each in found
-        if each is not None and (own, rule, beside) == (source, "hard", partner)
-    }
-    return [(0.0, 0.0), *sorted(of_chosen.items())]
-
-
-def parts_of(arm: str) -> tuple[str, float, str, str]:
-    """Source, ratio, labels and partner, from an arm's name."""
-    found = re.fullmatch(r"(.+) ([0-9.]+) (hard|mixed), (.+)", arm)
-    assert found is not None, arm
-    source, ratio, rule, partner = found.groups()
-    return source, float(ratio), rule, partner
-
-
 if __name__ == "__main__":
     results = read_results()
-    draw(results)
+    draw_gains(results)
     draw_trends(results)
     (ROOT / "docs" / "results.md").write_text(page(results))
     path = ROOT / "README.md"

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from grid import RESULTS, keep, say
+from grid import keep, say
+from stored import RESULTS
 
 from synthaug import LabelledImages, Recipe, evaluate, measure_gain, read_images, train_classifier
 from synthaug.classifiers import Backbone

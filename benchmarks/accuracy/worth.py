@@ -17,8 +17,7 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
-from grid import RESULTS
-from page import WORTH, measured_on
+from stored import RESULTS, WORTH, measured_on
 
 from synthaug import Gain, LabelledImages, Recipe, evaluate, read_images, train_classifier
 from synthaug.classifiers import predict
