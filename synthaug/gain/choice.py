@@ -128,8 +128,7 @@ def softened_alike(trials: Trials, real: Sequence[Arm], arms: Sequence[Arm]) -> 
 def _quick(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) -> list[Arm]:
     """Each source on top of the best arm without synthetic images."""
     arms = [synthetic_arm(source, partners[0], RATIOS[0], "hard") for source in sources]
-    for group in _by_use(arms):
-        trials.race(group, "with synthetic images")
+    trials.race(arms, "with synthetic images")
     return arms
 
 
@@ -145,18 +144,16 @@ def _staged(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) 
         lambda best: [synthetic_arm(_source(best), _partner(best), best.ratio, "mixed")],
     ]
     for further in stages:
-        for best in _bests(trials, arms):
-            tried = further(best)
-            trials.race(tried, "with synthetic images", beside=_like(best, arms))
-            arms += tried
+        tried = [arm for best in _bests(trials, arms) for arm in further(best)]
+        trials.race(tried, "with synthetic images", beside=arms)
+        arms += tried
     return arms
 
 
 def _full(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) -> list[Arm]:
     """All of sources × partners × ratios × label rules."""
     arms = every_arm(sources, partners, RATIOS)
-    for group in _by_use(arms):
-        trials.race(group, "with synthetic images")
+    trials.race(arms, "with synthetic images")
     return arms
 
 
@@ -165,16 +162,8 @@ _SEARCH = {"quick": _quick, "staged": _staged, "full": _full}
 
 def _bests(trials: Trials, arms: Sequence[Arm]) -> list[Arm]:
     """The best with what was trained, and the best control, as far as there are any."""
-    return [trials.best(group) for group in _by_use(arms)]
-
-
-def _by_use(arms: Sequence[Arm]) -> list[list[Arm]]:
     groups = [[arm for arm in arms if arm.uses == use] for use in ("synthetic", "control")]
-    return [group for group in groups if group]
-
-
-def _like(arm: Arm, arms: Sequence[Arm]) -> list[Arm]:
-    return [each for each in arms if each.uses == arm.uses]
+    return [trials.best(group) for group in groups if group]
 
 
 def _partner(arm: Arm) -> Arm:

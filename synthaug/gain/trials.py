@@ -98,9 +98,9 @@ class Trials:
     def race(self, arms: Sequence[Arm], what: str, *, beside: Sequence[Arm] = ()) -> None:
         """Train the arms seed by seed, and leave out of the later seeds those that are far behind.
 
-        Far is more than two standard errors below the best of them and of those `beside`, on the
-        held images of the seeds so far: what is given up then is not the best of all but by a rare
-        chance, and its time is saved (racing, Maron and Moore 1994).
+        Far is more than two standard errors below the best of the same use among them and those
+        `beside`, on the held images of the seeds so far: what is given up then is not the best of
+        its kind but by a rare chance, and its time is saved (racing, Maron and Moore 1994).
         """
         racing = list(arms)
         others = [arm for arm in beside if arm not in self._given_up]
@@ -111,8 +111,9 @@ class Trials:
                 break
             scores = self.validation([*racing, *others], seeds=so_far)
             means = {arm: float(each.mean()) for arm, each in scores.items()}
-            best = max(means, key=lambda arm: means[arm])
             for arm in list(racing):
+                alike = (each for each in means if each.uses == arm.uses)
+                best = max(alike, key=lambda each: means[each])
                 if means[arm] < means[best] - ERRORS * self._standard_error(arm, best, so_far):
                     self._given_up[arm] = count
                     racing.remove(arm)

@@ -12,7 +12,14 @@ import pytest
 from rich.console import Console
 
 import synthaug.gain.trials as trials_module
-from synthaug import Recipe, StyleSwap, measure_gain, read_images
+from synthaug import (
+    ConditionalVAE,
+    RandomField,
+    Recipe,
+    StyleSwap,
+    measure_gain,
+    read_images,
+)
 from synthaug.cli.output import show_gain
 from synthaug.gain import Source
 from synthaug.gain.arms import Arm
@@ -90,6 +97,24 @@ def test_an_arm_is_raced_beside_those_before_it() -> None:
     raced.race([ARMS["best"]], "racing")
     raced.race([ARMS["other"]], "racing", beside=[ARMS["best"]])
     assert raced.trained["other"] == {0, 1}
+
+
+def test_an_arm_is_raced_against_its_like() -> None:
+    """The best control is wanted, too, however far it is behind trained generators."""
+    generators = {"style-swap": StyleSwap(), "random-field": RandomField(), "vae": ConditionalVAE()}
+    arms = [
+        Arm(name, Recipe(), Source(name, generator), 0.5) for name, generator in generators.items()
+    ]
+    scores = {"best": 0.95, "vae": 0.9, "style-swap": 0.8, "random-field": 0.7}
+    raced = Raced({name: [score] * 5 for name, score in scores.items()}, [5000, 5000])
+    raced.race([ARMS["best"]], "racing")
+    raced.race(arms, "racing", beside=[ARMS["best"]])
+    assert {name: len(seeds) for name, seeds in raced.trained.items()} == {
+        "best": 5,
+        "vae": 5,
+        "style-swap": 5,
+        "random-field": 2,
+    }
 
 
 def test_a_result_says_on_how_few_seeds_an_arm_was_given_up(
