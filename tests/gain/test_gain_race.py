@@ -99,6 +99,19 @@ def test_an_arm_is_raced_beside_those_before_it() -> None:
     assert raced.trained["other"] == {0, 1}
 
 
+def test_an_arm_that_is_alone_is_trained_on_all_other_seeds_at_once() -> None:
+    raced = Raced({"best": [0.9] * 5, "other": [0.9] * 2 + [0.1] * 3}, [5000, 5000])
+    asked, original = [], raced.train
+    raced.train = lambda arms, what, *, seeds=None: (  # type: ignore[method-assign]
+        asked.append(seeds),
+        original(arms, what, seeds=seeds),
+    )[1]
+    raced.race([ARMS["best"]], "racing")
+    raced.race([ARMS["other"]], "racing", beside=[ARMS["best"]])
+    assert asked == [[0, 1], [0, 1, 2, 3, 4]] * 2
+    assert raced.seeds_of(ARMS["other"]) == raced.seeds
+
+
 def test_an_arm_is_raced_against_its_like() -> None:
     """The best control is wanted, too, however far it is behind trained generators."""
     generators = {"style-swap": StyleSwap(), "random-field": RandomField(), "vae": ConditionalVAE()}
