@@ -5,10 +5,11 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from stored import mark, name_of, parts_of, title
+from stored import mark, name_of, title
 
 from synthaug import Gain
 from synthaug.gain import Interval
+from synthaug.gain.arms import mix_of
 
 PICTURES = Path(__file__).parent.parent.parent / "docs" / "images"
 
@@ -65,8 +66,8 @@ def draw_trends(results: list[Gain]) -> None:
 
 def ratios_of(gain: Gain) -> list[tuple[float, float]]:
     """(ratio, points over the baseline) of the chosen source and partner with hard labels."""
-    source, _, _, partner = parts_of(gain.chosen["arm"])
-    found = [(parts_of(arm.name), arm.gain) for arm in gain.arms if arm.uses != "real"]
+    source, _, _, partner = mix_of(gain.chosen["arm"])
+    found = [(mix_of(arm.name), arm.gain) for arm in gain.arms if arm.uses != "real"]
     of_chosen = {
         ratio: each.points
         for (own, ratio, rule, beside), each in found

@@ -1,7 +1,6 @@
 """The results in benchmarks/accuracy/results, and what each row of a table is called and marked."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +76,3 @@ def measured_on(gain: Gain) -> dict[str, object]:
     """What two measurements have alike if one may stand beside the other."""
     protocol = gain.protocol
     return {"baseline": gain.baseline, **{k: protocol[k] for k in ("seeds", "steps", "recipe")}}
-
-
-def parts_of(arm: str) -> tuple[str, float, str, str]:
-    """Source, ratio, labels and partner, from an arm's name."""
-    found = re.fullmatch(r"(.+) ([0-9.]+) (hard|mixed), (.+)", arm)
-    assert found is not None, arm
-    source, ratio, rule, partner = found.groups()
-    return source, float(ratio), rule, partner

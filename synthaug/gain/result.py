@@ -1,7 +1,6 @@
 """The result of `measure_gain`, as Python objects and as the JSON that users script against."""
 
 import json
-import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -9,6 +8,7 @@ from typing import Any, Self
 from synthaug.classifiers import BALANCED
 from synthaug.errors import InputError
 from synthaug.files import read_json, write_json
+from synthaug.gain.arms import mix_of
 from synthaug.gain.pictures import Pictures
 from synthaug.gain.statistics import Interval, Verdict, contradicts
 
@@ -105,7 +105,8 @@ class Gain:
         """What synthetic images were put on top of first: the best arm without them, but for one
         with labels of a teacher."""
         first = next(arm for arm in self.arms if arm.synthetic)
-        return re.sub(r"^.+ (hard|mixed), ", "", first.name)
+        *_, partner = mix_of(first.name)
+        return partner
 
     @property
     def chosen_elsewhere(self) -> bool:

@@ -39,11 +39,13 @@ class Raced(Trials):
         runner: Any = None
         super().__init__(study, runner, "accuracy", list(range(5)))
         self.trained: dict[str, set[int]] = {}
+        self.asked: list[list[int]] = []
         self._made, self._held = scores, held
 
     def train(self, arms: Sequence[Arm], what: str, *, seeds: list[int] | None = None) -> None:
+        self.asked.append(seeds or self.seeds)
         for arm in arms:
-            self.trained.setdefault(arm.name, set()).update(seeds or self.seeds)
+            self.trained.setdefault(arm.name, set()).update(self.asked[-1])
 
     def answers(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray]:
         assert seed in self.trained[arm.name]
@@ -101,14 +103,9 @@ def test_an_arm_is_raced_beside_those_before_it() -> None:
 
 def test_an_arm_that_is_alone_is_trained_on_all_other_seeds_at_once() -> None:
     raced = Raced({"best": [0.9] * 5, "other": [0.9] * 2 + [0.1] * 3}, [5000, 5000])
-    asked, original = [], raced.train
-    raced.train = lambda arms, what, *, seeds=None: (  # type: ignore[method-assign]
-        asked.append(seeds),
-        original(arms, what, seeds=seeds),
-    )[1]
     raced.race([ARMS["best"]], "racing")
     raced.race([ARMS["other"]], "racing", beside=[ARMS["best"]])
-    assert asked == [[0, 1], [0, 1, 2, 3, 4]] * 2
+    assert raced.asked == [[0, 1], [0, 1, 2, 3, 4]] * 2
     assert raced.seeds_of(ARMS["other"]) == raced.seeds
 
 
