@@ -141,8 +141,10 @@ def judged_alone(made: LabelledImages, test: LabelledImages, steps: int, seed: i
 def keep(path: Path, result: dict[str, Any], row: dict[str, Any]) -> None:
     """Write `row` in its place among those of the families."""
     older = json.loads(path.read_text()) if path.exists() else {"rows": []}
-    for kept in older["rows"]:
-        kept.setdefault("synthaug", older["versions"]["synthaug"])
+    if older["rows"] and older["versions"] != result["versions"]:
+        beside = {name: older[name] for name in ("judge", "train_on_real")}
+        beside["synthaug"] = older["versions"]["synthaug"]
+        older["rows"] = [beside | kept for kept in older["rows"]]
     rows = {
         (kept["family"], kept["settings"].get("scope", "shared")): kept
         for kept in [*older["rows"], row]

@@ -28,9 +28,7 @@ the whole training split sees the class that an image was made for; precision to
 in its features, against as many other real images. *Diversity* is the mean distance of two samples
 of a class over that of two real images, of the class where it is least: below 0.3, or with a recall
 below 0.3, a generator counts as collapsed. *s* are the processor's seconds of training. One run
-each, with one seed: differences of a few points are chance. `PatchSwap` was measured with version
-0.5.0, whose classifiers stand above each table; those that the older rows were measured beside had
-up to 0.6 points more or less.
+each, with one seed: differences of a few points are chance.
 
 The pictures show a few images of scikit-learn's digits, of Fashion-MNIST (Xiao et al. 2017, MIT
 licence) and of the German Traffic Sign Recognition Benchmark (Stallkamp et al. 2012, for research).
@@ -91,13 +89,24 @@ def _section(result: dict[str, Any]) -> str:
     picture = f"images/{_stem(result)}.png"
     return (
         f"\n## {Path(result['data']).stem}, {result['per_class']} a class\n\n"
-        f"Trained on the real images: {100 * result['train_on_real']:.1f} %. The classifier that "
-        f"agreement is taken from: {100 * result['judge']:.1f} %. {_where(result)}; "
+        f"Trained on the real images: {_beside(result, 'train_on_real')}. The classifier that "
+        f"agreement is taken from: {_beside(result, 'judge')}. {_where(result)}; "
         f"`python benchmarks/generators/measure.py {result['data']} {command}`"
         f"{_settings(result['rows'])}.\n\n{COLUMNS}"
         + "".join(map(_row, result["rows"]))
         + f"\n![Samples of every family beside real images]({picture})\n"
     )
+
+
+def _beside(result: dict[str, Any], name: str) -> str:
+    """The accuracy of one of the classifiers that rows stand beside, and what it was for those that
+    were not measured again."""
+    rows = result["rows"]
+    told = " and ".join(
+        f"{100 * each:.1f}" for each in sorted({r[name] for r in rows if name in r})
+    )
+    latest = " and ".join(dict.fromkeys(f"`{r['family']}`" for r in rows if name not in r))
+    return f"{100 * result[name]:.1f} %" + (f" ({told} % for all but {latest})" if told else "")
 
 
 def _where(result: dict[str, Any]) -> str:
