@@ -1,4 +1,4 @@
-"""Traffic signs: many classes of uneven size, CutMix, and as many synthetic signs in each batch.
+"""Traffic signs: many classes of uneven size, CutMix, and a quarter of each batch synthetic.
 
     synthaug fit DATA/train --mode rgb --image-size 32 -o generator
     synthaug sample generator --per-class 200 -o pool

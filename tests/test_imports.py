@@ -1,4 +1,4 @@
-"""The order of the rooms: each imports only from those before it (docs: the design's table)."""
+"""The order of the rooms: each imports only from those before it (the table in CONTRIBUTING.md)."""
 
 import ast
 import subprocess
@@ -57,7 +57,7 @@ def violations(path: Path, source: str) -> list[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_a_module_imports_only_from_rooms_before_it(path: Path) -> None:
-    assert room_of(path) in (*ORDER, *ENTRANCES), f"{path} is in no room of the design"
+    assert room_of(path) in (*ORDER, *ENTRANCES), f"{path} is in no room"
     assert violations(path, (ROOT / path).read_text()) == []
 
 

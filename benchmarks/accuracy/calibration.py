@@ -366,16 +366,16 @@ best on the test images of other seeds. `synthaug gain` takes two.
 
 A share of the first arm's labels is wrong, and right in the second. How often *helps* is said:
 
-| labels corrected | true gain | deviation of a seed | {sizes} |
+| labels corrected | true gain | standard deviation over seeds | {sizes} |
 |---|---|---|{lines}|
 {power}
-The gain that is seen nine times in ten, between those:
+The gain that is seen nine times in ten, interpolated:
 
 | {sizes} |
 |{lines}|
 | {least} |
 
-On other data the deviation of a seed is another one: `synthaug gain` says beside each result which
+On other data that deviation is another: `synthaug gain` says beside each result which
 gain it could have seen.
 """
 

@@ -11,8 +11,7 @@ one with more seeds or other generators trains only what is new. A set or a size
 measured again.
 
 What tuning settled is written as soon as it is known, to results/tuned/, until the row is there: it
-is a quarter of a row's hours, and may so be of another sitting, or of another machine, than what
-follows.
+is a quarter of a row's hours, which an interrupted run need not spend again.
 
 With `--peers` pythae's VAE is measured where there are results already: a quarter of all images are
 its, with hard labels, on top of the training that our generators were put on, tuned as it was then

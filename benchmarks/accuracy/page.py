@@ -15,12 +15,12 @@ from stored import (
     anchor,
     file_of,
     images_a_class,
+    is_sound,
     mark,
     measured_on,
     name_of,
     read_results,
     title,
-    tuned_short,
     worth_of,
 )
 
@@ -37,7 +37,7 @@ Each gain is over the best arm without synthetic images, on test images that wer
 every choice, over paired seeds that no choice was made on, at equal optimiser steps; intervals are
 95 %. The baselines were tuned first (see [measuring](measuring.md)). Where another arm without
 synthetic images does better on the test images than the one that validation chose, the gain over
-that one stands behind, as a diamond in the picture, and has to be above zero, too. Written by
+that one stands after the semicolon, and has to be above zero, too. Written by
 `python benchmarks/accuracy/page.py` from the files in `benchmarks/accuracy/results/`, which hold
 every figure, the tuning and the seeds.
 
@@ -46,7 +46,9 @@ every figure, the tuning and the seeds.
 ![Gains against images a class, and against the share of synthetic ones](images/trends.png)
 
 An arm's name says where its images come from, their share, their labels, and the training that they
-are put on; see [measuring](measuring.md#what-it-does).
+are put on: see the [words](measuring.md#words). In the tables of all arms further down, each gain
+is over the baseline on the same seeds, but not all arms are measured on the same seeds (those that
+the result names on fresh ones, the others on those of the choices): compare gains, not accuracies.
 
 """
 SETS = """\
@@ -60,7 +62,7 @@ Each is one `.npz` of the [usual form](data.md), with at most 1,000 training ima
 | mnist | handwritten digits | 28, gray | LeCun et al. 1998 |
 | fashion_mnist | clothing | 28, gray | Xiao et al. 2017, MIT |
 | cifar10 | photographs | 32, RGB | Krizhevsky 2009 |
-| gtsrb32 | 43 traffic signs, split by sign | 32, RGB | GTSRB (Stallkamp et al. 2012), research |
+| gtsrb32 | 43 traffic signs, apart by physical sign | 32, RGB | GTSRB (Stallkamp 2012), research |
 | pneumoniamnist | chest X-rays, 3 to 1 with pneumonia | 28, gray | MedMNIST v2, CC BY 4.0 |
 | covid_ct | CT slices, split by patient | 64, gray | COVID-CT (Yang et al. 2020), research |
 | wbc_types64 | four kinds of white blood cells, 141 to 14 of each | 64, RGB | BCCD, MIT |
@@ -68,40 +70,39 @@ Each is one `.npz` of the [usual form](data.md), with at most 1,000 training ima
 
 """
 TUNED_SHORT = """
-\\* measured before version 0.5.0, whose baselines are stronger where training is long, and whose
-gains are measured on seeds that no choice was made on, and over what does best on the test images;
-to be measured again.
+\\* measured with an earlier protocol: weaker baselines where training is long, choices and gains on
+the same seeds, no comparison with what does best on the test images. To be measured again.
 """
 NOT_DISTILLED = """
-† measured before plain classical training with labels that the best training softened (`distilled`)
-was among the arms without synthetic images, and two of these were compared on the test images in
-place of one: measured again, such a gain may be less.
+† measured before the arm `classical, distilled` existed, and with one arm, not two, compared on the
+test images: measured again, the gain may be less.
 """
 WORTH_HEAD = """\
 ## What a gain is worth
 
 The training without synthetic images that validation chose, with 2 and 4 times as many real images
 a class, as far as the sets have them, and with as many for twice the steps: same recipe and seeds
-(`python benchmarks/accuracy/worth.py`). Beside it the one that did best on the test images, where
-that is another: what that one has, synthetic images did not give.
+(`python benchmarks/accuracy/worth.py`), where that was measured for the present baseline. Beside it
+the arm that did best on the test images, where that is another: accuracy up to that level needs no
+synthetic images.
 
 | data | a class | without | best on test | synthetic | verdict | 2 × images | 4 × | 2 × steps |
 |---|---|---|---|---|---|---|---|---|
 """
 TRAINED_SHORT = """
-‡ the best without synthetic images is half a point better, or more, after twice the steps (see
-[what a gain is worth](docs/results.md#what-a-gain-is-worth)): it was trained too short. Tuning asks
-all seeds now, not two, before it stops to double; to be measured again.
+‡ undertrained: twice the steps make this baseline better by half a point or more (see
+[what a gain is worth](docs/results.md#what-a-gain-is-worth)). Tuning now asks all seeds, not two,
+before it stops doubling; to be measured again.
 """
 MARKS = {"*": TUNED_SHORT, "†": NOT_DISTILLED, "‡": TRAINED_SHORT}
 BESIDE_PEERS = ("transfer-any", "transfer-within", "nuisance-swap")
 PEERS_HEAD = f"""\
 ## Beside pythae
 
-Its VAE, one a class, sampled from a Gaussian mixture of the codes, fitted anew for each seed: gains
-of a quarter of all images with hard labels, on top of the same training and over the same baseline
-as ours, tuned once for both. Beside it each of ours at the same share; those that were not chosen
-are on the seeds that choices were made on (`grid.py --peers`).
+Its VAE, one a class, sampled from a Gaussian mixture of its codes and fitted anew for each seed: a
+quarter of each batch, with hard labels, on top of the same partner and over the same baseline as
+ours (`grid.py --peers`, where that was measured for the present baseline). Beside it each of ours
+at the same share; those that were not chosen are on the seeds that choices were made on.
 
 | data | images a class | pythae | {" | ".join(BESIDE_PEERS)} |
 {"|---" * (3 + len(BESIDE_PEERS))}|
@@ -121,7 +122,7 @@ PUBLISHED_HEAD = """\
 
 ChimeraMix (Reinders et al., IJCAI 2022), on CIFAR-10's images less near-duplicates, alone and with
 AutoAugment: a WideResNet-16-8 with 11 million weights, 100,000 steps of 128 images. Our network has
-0.3 million and took up to 4,800 steps of 64, on a processor: a shorter protocol, not the same.
+0.3 million and took up to 4,800 steps of 64, on a CPU: a shorter protocol, not the same.
 
 | images a class | best without synthetic | chosen with synthetic | ChimeraMix | with AutoAugment |
 |---|---|---|---|---|
@@ -205,8 +206,9 @@ def arm_row(gain: Gain, arm: ArmResult) -> str:
 
 
 def overall(results: list[Gain]) -> str:
-    """All gains of this version together; where none is recommended, nothing is gained or lost."""
-    results = [gain for gain in results if not tuned_short(gain)]
+    """All gains over sound baselines together; where none is recommended, nothing is gained or
+    lost."""
+    results = [gain for gain in results if is_sound(gain)]
     gains = [gain.gain.points for gain in results]
     strict = [(gain.gain_over_rival or gain.gain).points for gain in results]
     taken = [gain.recommendation != NO_ARM for gain in results]
@@ -217,10 +219,10 @@ def overall(results: list[Gain]) -> str:
     hurt = sum(gain.verdict == "hurts" for gain in results)
     left = [100 * (1 - np.mean(gain.scores(gain.baseline))) for gain in results]
     return (
-        f"Over the {len(results)} rows of this version: a mean gain of {np.mean(gains):+z.1f} "
-        f"points, of {np.mean(strict):+z.1f} over what does best on the test images; the baselines "
-        f"leave {np.mean(left):.1f} to be gained. *Helps* in {helped}, *hurts* in {hurt}. With "
-        "synthetic images only where validation recommends them: "
+        f"Over the {len(results)} rows without \\* or ‡: a mean gain of {np.mean(gains):+z.1f} "
+        f"points, of {np.mean(strict):+z.1f} over what does best on the test images; the mean "
+        f"error of the baselines is {np.mean(left):.1f} %. *Helps* in {helped}, *hurts* in {hurt}. "
+        "With synthetic images only where validation recommends them: "
         f"{np.mean(advised):+z.1f} in the mean, {min(advised):+z.1f} at worst, and over what does "
         f"best on the test images {np.mean(advised_strict):+z.1f} and {min(advised_strict):+z.1f}. "
         "The best with a trained generator over the best with one that learns nothing: "

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from stored import mark, name_of, title
+from matplotlib.lines import Line2D
+from stored import is_sound, mark, name_of, title
 
 from synthaug import Gain
 from synthaug.gain import Interval
@@ -26,7 +27,10 @@ def draw_gains(results: list[Gain]) -> None:
     axes.axvline(0, color="black", linewidth=0.8)
     names = [title(gain) + mark(gain) for gain in reversed(results)]
     axes.set_yticks(range(len(results)), names)
-    axes.set_xlabel("gain over the best training without synthetic images, points")
+    axes.set_xlabel("gain over training without synthetic images, points")
+    shapes = {"o": "over the best on validation images", "D": "over the best on test images"}
+    keys = [Line2D([], [], color="gray", marker=each, linestyle="") for each in shapes]
+    figure.legend(keys, shapes.values(), loc="outside upper center", ncols=2, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(PICTURES / "gains.png", dpi=110)
 
@@ -37,7 +41,9 @@ def draw_interval(axes: Axes, found: Interval, place: float, shape: str, color: 
 
 
 def draw_trends(results: list[Gain]) -> None:
-    """Gains against the images of a class, and against the ratio of synthetic images."""
+    """Gains over sound baselines against the images of a class, and against the ratio of synthetic
+    images."""
+    results = [gain for gain in results if is_sound(gain)]
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     by_size, by_ratio = figure.subplots(1, 2, sharey=True)
     for name, group in groupby(results, name_of):
@@ -46,8 +52,8 @@ def draw_trends(results: list[Gain]) -> None:
         by_size.plot(sizes, [gain.gain.points for gain in gains], marker="o", label=name)
         color = by_size.lines[-1].get_color()
         for gain, size in zip(gains, sizes, strict=True):
-            points, line = ratios_of(gain), ":" if size <= 10 else "-"
-            by_ratio.plot(*zip(*points, strict=True), line, marker="o", color=color)
+            line = ":" if size <= 10 else "-"
+            by_ratio.plot(*zip(*ratios_of(gain), strict=True), line, marker="o", color=color)
     shown = sorted({round(gain.data["train"] / gain.data["classes"]) for gain in results})
     by_size.set_xscale("log")
     by_size.set_xticks(shown, [str(size) for size in shown])
@@ -56,7 +62,7 @@ def draw_trends(results: list[Gain]) -> None:
     by_size.set_ylabel("gain, points")
     figure.legend(*by_size.get_legend_handles_labels(), loc="outside right", frameon=False)
     by_ratio.set_xlabel(
-        "share of synthetic images, of the chosen source\n(dotted: up to 10 real images a class)"
+        "ratio, of the chosen source with hard labels\n(dotted: up to 10 real images a class)"
     )
     for axes in (by_size, by_ratio):
         axes.axhline(0, color="black", linewidth=0.8)
@@ -65,7 +71,8 @@ def draw_trends(results: list[Gain]) -> None:
 
 
 def ratios_of(gain: Gain) -> list[tuple[float, float]]:
-    """(ratio, points over the baseline) of the chosen source and partner with hard labels."""
+    """(ratio, points over the baseline) of the chosen source with hard labels on its partner, which
+    is the ratio of zero."""
     source, _, _, partner = mix_of(gain.chosen["arm"])
     found = [(mix_of(arm.name), arm.gain) for arm in gain.arms if arm.uses != "real"]
     of_chosen = {
@@ -73,4 +80,5 @@ def ratios_of(gain: Gain) -> list[tuple[float, float]]:
         for (own, ratio, rule, beside), each in found
         if each is not None and (own, rule, beside) == (source, "hard", partner)
     }
-    return [(0.0, 0.0), *sorted(of_chosen.items())]
+    alone = gain.arm(partner).gain
+    return [(0.0, 0.0 if alone is None else alone.points), *sorted(of_chosen.items())]

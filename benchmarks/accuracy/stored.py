@@ -49,12 +49,22 @@ def mark(gain: Gain) -> str:
         return " *"
     taught = any(arm.name.endswith(DISTILLED) for arm in gain.arms)
     found = "" if taught or gain.partner == "classical" else "†"
-    known = worth_of(gain)
-    if known is not None:
-        found += "‡" * bool(
-            np.mean(known["longer"]) >= np.mean(gain.scores(gain.baseline)) + WORTH_DOUBLING
-        )
+    found += "‡" * trained_short(gain)
     return f" {found}" if found else ""
+
+
+def is_sound(gain: Gain) -> bool:
+    """Whether the baseline was tuned and trained as the present version would."""
+    return not tuned_short(gain) and not trained_short(gain)
+
+
+def trained_short(gain: Gain) -> bool:
+    """Whether the baseline is known to be better after twice the steps."""
+    known = worth_of(gain)
+    if known is None:
+        return False
+    longer, now = np.mean(known["longer"]), np.mean(gain.scores(gain.baseline))
+    return bool(longer >= now + WORTH_DOUBLING)
 
 
 def tuned_short(gain: Gain) -> bool:

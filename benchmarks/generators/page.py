@@ -27,7 +27,7 @@ family has caught, and is no gain: whether images help *beside* the real ones is
 the whole training split sees the class that an image was made for; precision to coverage are taken
 in its features, against as many other real images. *Diversity* is the mean distance of two samples
 of a class over that of two real images, of the class where it is least: below 0.3, or with a recall
-below 0.3, a generator counts as collapsed. *s* are the processor's seconds of training. One run
+below 0.3, a generator counts as collapsed. *s* are CPU seconds of training. One run
 each, with one seed: differences of a few points are chance.
 
 The pictures show a few images of scikit-learn's digits, of Fashion-MNIST (Xiao et al. 2017, MIT
@@ -43,7 +43,7 @@ COLUMNS = """\
 """
 OPTIONS = """\
 
-# Options, with and without
+## Options, with and without
 
 Each option changed alone, from the family's defaults, over paired seeds: of the images drawn, the
 generator and the classifier. *Accuracy* as above, its mean; *change* is that from the defaults,
@@ -52,8 +52,8 @@ over that of two real images, of the class where it is least. Over three seeds a
 is chance.
 
 What helps a GAN of few images is a discriminator that judges pairs (`pack=2`). Augmenting all that
-it sees costs variety; augmenting as little as it needs (`certainty=0.6`, the default) does not, and
-is here no better than not augmenting, but by chance. What hurts: telling the class late, a class
+it sees costs variety; augmenting as little as it needs (`certainty=0.6`, the default) does not, but
+is no better here than no augmentation, beyond chance. What hurts: telling the class late, a class
 that is concatenated, least squares, the Wasserstein loss.
 Attention, R1, codes, the residual backbone, the mode-seeking and the BCE loss change little. Of a
 VAE's images those beyond the codes of two real ones teach most by themselves; its losses and priors
@@ -106,7 +106,9 @@ def _beside(result: dict[str, Any], name: str) -> str:
         f"{100 * each:.1f}" for each in sorted({r[name] for r in rows if name in r})
     )
     latest = " and ".join(dict.fromkeys(f"`{r['family']}`" for r in rows if name not in r))
-    return f"{100 * result[name]:.1f} %" + (f" ({told} % for all but {latest})" if told else "")
+    return f"{100 * result[name]:.1f} %" + (
+        f" ({told} % when the rows other than {latest} were measured)" if told else ""
+    )
 
 
 def _where(result: dict[str, Any]) -> str:
@@ -162,7 +164,7 @@ def _ablation(result: dict[str, Any]) -> str:
         f"{result['per_class']} --steps {result['steps']} --seeds {len(seeds)}"
     )
     return (
-        f"\n## {Path(result['data']).stem}, {result['per_class']} a class, seeds "
+        f"\n### {Path(result['data']).stem}, {result['per_class']} a class, seeds "
         f"{', '.join(map(str, seeds))}\n\n{_where(result)}; `{command}`.\n\n{OPTION_COLUMNS}"
         + "".join(_option(rows, family, option) for family, option in names)
     )

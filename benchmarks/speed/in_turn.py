@@ -102,7 +102,7 @@ def median_and_quartiles(ratios: np.ndarray) -> dict[str, object]:
 
 def name_of(device: str) -> str:
     """The device as the page names it."""
-    return "processor" if device == "cpu" else torch.cuda.get_device_name()
+    return "CPU" if device == "cpu" else torch.cuda.get_device_name()
 
 
 def smooth_images(count: int, seed: int = 0) -> np.ndarray:

@@ -53,12 +53,12 @@ python benchmarks/speed/page.py
 ## Training generators
 
 Images of 1x28x28, the families' default networks. Milliseconds are those of one step of all
-networks named: on a processor the process's own, on a GPU the clock's. {gpu}
+networks named: CPU time of the process; on a GPU, wall time. {gpu}
 
 Ten classes, 50 images each: one network a class, all trained together (`scope="per-class"`),
 against ten trainings of one class, one after another.
 
-| family | images a step | device | threads | together, ms | apart, ms | speed beside apart |
+| family | batch size | device | threads | together, ms | apart, ms | speed beside apart |
 |---|---|---|---|---|---|---|
 {together}
 
@@ -68,7 +68,7 @@ moving average, limit of the gradient, schedule, check of the loss or seeds of i
 written as one would write it: SSIM by pooling, weights as torch lays them out, Adam not fused.
 Time is beside the faster of the two: 1.05 is 5 % more.
 
-| images a step | device | threads | ours, ms | float32, ms | bfloat16, ms | time beside it |
+| batch size | device | threads | ours, ms | float32, ms | bfloat16, ms | time beside it |
 |---|---|---|---|---|---|---|
 {by_hand}
 
@@ -84,7 +84,7 @@ on 640 images: of one class, and of ten, ours together and pythae's one after an
 differs in a step stands at the head of the script, and how to install pythae, which is no
 dependency of ours.
 
-| classes | images a step | device | threads | ours, ms | pythae, ms | speed beside pythae |
+| classes | batch size | device | threads | ours, ms | pythae, ms | speed beside pythae |
 |---|---|---|---|---|---|---|
 {pythae}
 
@@ -104,7 +104,7 @@ def read_results() -> dict[str, Any]:
 def page(results: dict[str, Any]) -> str:
     mixing, training, pythae = (results[name] for name in FILES)
     trained = training["benchmarks"]
-    gpus = sorted({each["device"] for each in trained} - {"processor"})
+    gpus = sorted({each["device"] for each in trained} - {"CPU"})
     return TEXT.format(
         datasets=_rows(_of(mixing, "MixedDataset"), "{side}x{side} | {workers}"),
         batches=_rows(
@@ -113,7 +113,7 @@ def page(results: dict[str, Any]) -> str:
         ),
         mixing_machine=_machine(mixing["machine_info"]),
         mixing_command=mixing["command"],
-        gpu=f"The GPU was {', '.join(gpus)}." if gpus else "No GPU was there.",
+        gpu=f"The GPU was {', '.join(gpus)}." if gpus else "Not measured on a GPU.",
         together=_rows(
             _of(training, "together"),
             "`{family}` | {batch_size} | {device} | {threads} | {together:.1f} | {apart:.1f}",
