@@ -2,7 +2,7 @@
 
 from synthaug.classifiers.networks import Backbone
 from synthaug.classifiers.recipes import AUTOMATIC, MIXES, POLICIES, Recipe
-from synthaug.classifiers.scoring import BALANCED, Scores, evaluate, predict
+from synthaug.classifiers.scoring import BALANCED, Scores, evaluate, predict, resolution
 from synthaug.classifiers.training import train_classifier
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "Scores",
     "evaluate",
     "predict",
+    "resolution",
     "train_classifier",
 ]

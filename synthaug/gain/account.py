@@ -11,7 +11,6 @@ from synthaug.gain.study import Study
 from synthaug.gain.trials import Trials
 from synthaug.gain.tuning import Tuning
 from synthaug.images import LabelledImages
-from synthaug.pool import SamplePool
 from synthaug.versions import versions
 
 
@@ -40,6 +39,7 @@ def data_facts(settled: Settled, test: LabelledImages) -> dict[str, Any]:
         "train": len(study.tested(seed).train),
         "validation": sum(len(part.held) for part in study.parts(seed) if part.held is not None),
         "test": len(test),
+        "test_counts": test.counts.tolist(),
         "image_shape": list(study.train.image_shape),
         "class_names": list(study.train.classes),
         "fingerprint": study.train.fingerprint,
@@ -104,18 +104,19 @@ def data_caveats(study: Study, seeds: Sequence[int], shared: Sequence[str]) -> l
 def _caveats(settled: Settled) -> list[str]:
     """What a reader of these figures has to know beside them."""
     sources = [arm.source for arm in settled.choices.arms if arm.source is not None]
-    pools = {source.name: source.pool for source in sources if source.pool is not None}
+    pools = dict.fromkeys(source.name for source in sources if source.pool is not None)
     study = settled.trials.study
     said = data_caveats(study, settled.trials.seeds, settled.shared)
-    for name, directory in pools.items():
+    for name in pools:
         said.append(f"{name} is the same pool for all seeds")
         if not study.unseen_by_pools:
+            advice = "" if study.validation is not None else "; give a val split"
             said.append(
                 f"what made {name} may have seen the images that choices were made on, which "
                 "favours it there: it is recommended only where the test images say that it "
-                "helps; give a val split"
+                f"helps{advice}"
             )
-        if SamplePool(directory).origins != {study.train.fingerprint}:
+        if not study.pool_is_known:
             said.append(
                 f"what {name} was made from is not known to be these training images alone; "
                 "if its maker saw others, the gain is theirs, too"

@@ -84,13 +84,14 @@ def choose_given(trials: Trials, base: Recipe, given: Given, controls: Sequence[
     arms = [synthetic_arm(given.source, named, given.ratio, given.labels)]
     arms += [synthetic_arm(each, named, given.ratio, "hard") for each in controls]
     trials.train(arms, "with synthetic images")
-    real += softened_alike(trials, real, arms)
+    real = list(dict.fromkeys([*real, *softened_alike(trials, real, arms[0])]))
+    bests = {arm.uses: arm for arm in _bests(trials, arms)}
     return Choices(
         arms=[*real, *arms],
         partner=partner,
         baseline=trials.best(real),
-        trained=arms[0] if given.source.trained else None,
-        control=trials.best(arms[1:]) if arms[1:] else None,
+        trained=bests.get("synthetic"),
+        control=bests.get("control"),
         chosen=arms[0],
     )
 
@@ -102,6 +103,8 @@ def without_synthetic(trials: Trials, base: Recipe) -> tuple[list[Arm], Arm]:
     # A subset has as many images of each class, however uneven the whole is.
     balanced = trials.study.per_class is not None or trials.metric == "accuracy"
     real = real_arms(base, balanced=balanced)
+    if base.policy == "none":  # fixed: the two are one
+        real = [arm for arm in real if arm.name != "none"]
     trials.race(real, "without synthetic images")
     smoothed = smoothed_arm(trials.best(real))
     trials.race([smoothed], "smoothed labels", beside=real)
@@ -114,15 +117,16 @@ def without_synthetic(trials: Trials, base: Recipe) -> tuple[list[Arm], Arm]:
     return [*real, smoothed, *distilled], partner
 
 
-def softened_alike(trials: Trials, real: Sequence[Arm], arms: Sequence[Arm]) -> list[Arm]:
-    """Train what `arms` with mixed labels are put on with labels from the same teacher, where that
-    is another arm's: what the teacher gives is no gain of synthetic images."""
-    partners = [_partner(arm) for arm in arms if arm.labels == "mixed"]
-    softened = [distilled_arm(each, own=False) for each in partners if each != trials.teacher]
-    new = [arm for arm in dict.fromkeys(softened) if arm not in real]
-    if new:
-        trials.race(new, "distilled labels", beside=real)
-    return new
+def softened_alike(trials: Trials, real: Sequence[Arm], arm: Arm) -> list[Arm]:
+    """What an arm with mixed labels is put on with labels from the same teacher, trained; none for
+    other arms. What the teacher gives is no gain of synthetic images."""
+    if arm.labels != "mixed":
+        return []
+    partner = _partner(arm)
+    softened = distilled_arm(partner, own=partner == trials.teacher)
+    if softened not in real:
+        trials.race([softened], "distilled labels", beside=real)
+    return [softened]
 
 
 def _quick(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) -> list[Arm]:

@@ -1,5 +1,6 @@
 """What `measure_gain` is given, checked before anything is trained."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,16 @@ def check_numbers(arms: str, seeds: int, precision: float | None) -> None:
         raise InputError(f"seeds: expected at least {FEWEST_SEEDS} for an interval, got {seeds}")
     if precision is not None and precision <= 0:
         raise InputError(f"precision: expected percentage points above 0, got {precision}")
+
+
+def check_sources(sources: Sequence[Source]) -> None:
+    """Refuse none, and two of one name, which stands for their arms in the result."""
+    if not sources:
+        raise InputError("sources: expected at least one generator or a pool")
+    names = [source.name for source in sources]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"sources: expected names that differ, got {name!r} twice")
 
 
 def pool_source(

@@ -5,12 +5,13 @@ pool from elsewhere may hold copies of test images, which would make any gain wo
 images that choices are made on, which would make it chosen for no merit.
 
 Splits are compared pixel by pixel; pools as thumbnails of 16 pixels, which survive rescaling and
-compression. A pool image is a near-copy of a held image if it lies far closer to it than held
-images lie to training images, and far closer than to any training image.
+compression. A pool image is a near-copy of a held image if it lies far closer to it than that one,
+and half of all held ones, lie to training images, and far closer than to any training image; or if
+it does so, and closer still, in another light, moved by a pixel or mirrored.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -18,11 +19,13 @@ from torch.nn import functional as F
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples
+from synthaug.metrics.features import Features
 from synthaug.metrics.nearest import nearest
 
 SIDE = 16
 MOST_SHARED = 0.05  # of the images of a split: more is no accident of collecting
-NEAR = 0.25  # of the median distance from a test image to the nearest training image
+NEAR = 0.25  # of the distance from a held image, or the median one, to the nearest training image
+NEAR_CHANGED = 0.125  # the same in another light or place, of which there are many
 NEARER = 0.5  # than to the nearest training image
 
 
@@ -69,15 +72,52 @@ def without_copies(pool: Samples, train: LabelledImages, held: LabelledImages) -
 
 def copies_of(pool: Samples, train: LabelledImages, held: LabelledImages) -> np.ndarray:
     """For each of the pool's images the held image that it is a near-copy of, or -1."""
-    made, real, apart = pool.images, train.images, held.images
-    typical = float(np.median(nearest(apart, real, _thumbnails)[1]))
-    index, to_held = nearest(made, apart, _thumbnails)
-    _, to_train = nearest(made, real, _thumbnails)
-    near = (to_held <= NEAR * typical) & (to_held <= NEARER * to_train)
+    images = pool.images, train.images, held.images
+    same = _copies_by(nearest, _thumbnails, NEAR, *images)
+    return np.where(same < 0, _copies_by(_nearest_moved, _unlit, NEAR_CHANGED, *images), same)
+
+
+def _copies_by(
+    find: Callable[[np.ndarray, np.ndarray, Features], tuple[np.ndarray, np.ndarray]],
+    features: Features,
+    share: float,
+    made: np.ndarray,
+    real: np.ndarray,
+    apart: np.ndarray,
+) -> np.ndarray:
+    own = nearest(apart, real, features)[1]
+    index, to_held = find(made, apart, features)
+    _, to_train = find(made, real, features)
+    limit = share * np.minimum(np.median(own), own[index])
+    near = (to_held <= limit) & (to_held <= NEARER * to_train)
     # Where both sides share an image, a copy of it tells nothing new of the held ones.
-    near &= (to_held < to_train) | (to_train > NEAR * typical)
+    near &= (to_held < to_train) | (to_train > limit)
     return np.where(near, index, -1)
+
+
+def _nearest_moved(
+    images: np.ndarray, among: np.ndarray, features: Features
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `nearest`, of each image as it is, moved by a pixel and mirrored the closest."""
+    found = [nearest(moved, among, features) for moved in _moved(images)]
+    index, distance = (np.stack(each) for each in zip(*found, strict=True))
+    best = distance.argmin(0), np.arange(len(images))
+    return index[best], distance[best]
+
+
+def _moved(images: np.ndarray) -> Iterator[np.ndarray]:
+    height, width = images.shape[2:]
+    padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+    for turned in (padded, padded[..., ::-1]):
+        for y, x in itertools.product(range(3), repeat=2):
+            yield np.ascontiguousarray(turned[..., y : y + height, x : x + width])
 
 
 def _thumbnails(images: torch.Tensor) -> torch.Tensor:
     return F.adaptive_avg_pool2d(images, (SIDE, SIDE)).flatten(1)
+
+
+def _unlit(images: torch.Tensor) -> torch.Tensor:
+    """Thumbnails of one brightness and one contrast."""
+    small = _thumbnails(images)
+    return F.normalize(small - small.mean(1, keepdim=True), dim=1)

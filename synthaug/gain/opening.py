@@ -7,6 +7,7 @@ from synthaug.gain.pictures import Pictures, choose_pictures
 from synthaug.gain.pools import load_pool
 from synthaug.gain.result import NO_ARM, Gain
 from synthaug.gain.statistics import (
+    RIVALS,
     Interval,
     Verdict,
     clearly_better,
@@ -21,7 +22,6 @@ from synthaug.images import LabelledImages
 from synthaug.versions import versions
 
 MOST_SEEDS = 60
-RIVALS = 2  # one alone may owe its place to luck, and be beaten for that
 
 
 def open_test(

@@ -128,15 +128,18 @@ def _enough_groups(train: LabelledImages, needed: int) -> bool:
 
 
 def _fold_parts(train: LabelledImages, seed: int) -> tuple[list[Part], str]:
-    folds = int(min(FOLDS, train.counts.min()))
     why, advice = "of which some can be held out", "add images, or give validation images"
     _expect_each(train, FEWEST_TO_FOLD, why, advice)
+    groups = len(train) if train.groups is None else len(np.unique(train.groups))
+    folds = int(min(FOLDS, train.counts.min(), groups))
     parts = [
         Part(f"fold{index}", train.subset(kept), train.subset(held), tested=False)
         for index, (kept, held) in enumerate(
             draw_folds(train, folds, seed=stream_seed(seed, "folds"))
         )
     ]
+    for part in parts:
+        _expect_each(part.train, FEWEST_IMAGES, "that groups leave beside those held out", advice)
     text = f"{folds}-fold cross-validation within the training images"
     return [*parts, Part("all", train, None, tested=True)], text
 

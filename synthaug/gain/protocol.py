@@ -8,7 +8,7 @@ from synthaug.errors import InputError
 from synthaug.gain.account import Settled
 from synthaug.gain.arms import Source, default_sources
 from synthaug.gain.choice import Search, choose, choose_given
-from synthaug.gain.inputs import check_numbers, check_parts, pool_source
+from synthaug.gain.inputs import check_numbers, check_parts, check_sources, pool_source
 from synthaug.gain.mixes import given_by
 from synthaug.gain.opening import open_test
 from synthaug.gain.result import Gain
@@ -18,6 +18,7 @@ from synthaug.gain.trials import opened
 from synthaug.gain.tuning import tune
 from synthaug.images import LabelledImages
 from synthaug.mixing import MixRecipe
+from synthaug.pool import SamplePool
 
 
 def measure_gain(
@@ -52,9 +53,10 @@ def measure_gain(
     arms: how widely to search. "quick" tries each source on top of the best arm without synthetic
         images, at a ratio of 0.25 with hard labels; "staged" then tries the best also on the plain
         classical arm, at a ratio of 0.5, and with mixed labels; "full" tries all combinations.
-    sources: generators to measure (default: TransferVAE, ConditionalVAE, a Blend of both with
-        StyleSwap, a Chain of PatchSwap and ConditionalVAE, and as controls StyleSwap, RandomField
-        and a Chain of PatchSwap and StyleSwap); an empty list with `pool` measures the pool alone.
+    sources: generators to measure, each under a name of its own (default: TransferVAE,
+        ConditionalVAE, a Blend of both with StyleSwap, a Chain of PatchSwap and ConditionalVAE, and
+        as controls StyleSwap, RandomField and a Chain of PatchSwap and StyleSwap); an empty list
+        with `pool` measures the pool alone.
     pool: a directory with images made elsewhere, the same for all seeds.
     seeds: paired repetitions, at least 2; each changes the subset, the generator, its pool and the
         classifier together. Choices are made on so many seeds from `seed` up, the gain is measured
@@ -65,7 +67,8 @@ def measure_gain(
     classifier: "resnet", "timm:NAME", or a `Backbone` with weights to start from, which are then
         fine-tuned, or only its last layer, as validation images favour.
     recipe, policy, steps: fix the training recipe, its geometry alone, or the number of optimiser
-        steps; what is not fixed is tuned on validation images before any arm is compared.
+        steps; what is not fixed is tuned on validation images before any arm is compared. What arms
+        differ in, from RandAugment to adjusted logits, is theirs and not to be fixed.
     jobs: processes side by side, each on one thread.
     cache: a directory for finished cells (one arm, one seed), from which an interrupted run
         continues and which a finished one cleans up; by default a temporary one.
@@ -92,13 +95,20 @@ def measure_gain(
     shared = check_parts(parts)
     check_numbers(arms, seeds, precision)
     wanted = list(default_sources() if sources is None else sources)
+    if any(source.pool is not None for source in wanted):
+        raise InputError("sources: expected generators; give a pool as `pool`")
+    known = False
     if pool is not None:
+        if mix is not None:
+            raise InputError("pool: expected none beside mix, which says what is measured")
         wanted.append(pool_source(Path(pool), train, test, per_class))
-    if not wanted:
-        raise InputError("sources: expected at least one generator or a pool")
+        known = SamplePool(pool).origins == {train.fingerprint}
+    check_sources(wanted)
     given = None if mix is None else given_by(mix)
     backbone = Backbone.of(classifier)
-    study = Study(train, validation, per_class, backbone, batch_size, device, pool is not None)
+    study = Study(
+        train, validation, per_class, backbone, batch_size, device, pool is not None, known
+    )
     numbers = list(range(seed, seed + seeds))
     fresh = _fresh_seeds(numbers, mix)
     with opened(study, numbers, cache=cache, keep=keep, jobs=jobs, progress=progress) as trials:

@@ -26,7 +26,7 @@ from synthaug.gain.mixes import recipe_of
 from synthaug.gain.runner import Stages
 from synthaug.gain.space import FAMILIES, FIRST, propose
 from synthaug.gain.statistics import clearly_better, paired_interval
-from synthaug.gain.study import Study
+from synthaug.gain.study import Study, short_digest
 from synthaug.gain.trials import Trials, opened
 from synthaug.gain.tuning import tune
 from synthaug.images import LabelledImages
@@ -105,12 +105,17 @@ def search_mix(
         best = search.run(budget)
         times.append(time.monotonic())
         fresh = list(range(seed + seeds, seed + 2 * seeds))
-        sure, image = None, trials.resolution(seed)
+        over: dict[Arm, list[float]] = {}
+        image = trials.resolution(seed)
         if best is not None:
-            baseline = trials.best([*real, *softened_alike(trials, real, [best])])
-            trials.train([baseline, best], "checking the best", seeds=fresh)
-            sure = trials.differences(best, baseline, fresh)
-        recommended = sure is not None and clearly_better(sure, resolution=image)
+            rivals = [baseline, *softened_alike(trials, real, best)]
+            trials.train([*rivals, best], "checking the best", seeds=fresh)
+            over = {rival: trials.differences(best, rival, fresh) for rival in rivals}
+            baseline = min(over, key=lambda rival: float(np.mean(over[rival])))
+        sure = over.get(baseline)
+        recommended = bool(over) and all(
+            clearly_better(each, resolution=image) for each in over.values()
+        )
         told = {
             "data": name,
             "fingerprint": train.fingerprint,
@@ -152,9 +157,9 @@ def _optuna() -> Any:
 
 
 def _partners(trials: Trials, real: Sequence[Arm]) -> list[Arm]:
-    """The arms to build on, the best first."""
+    """The arms to build on, the best first, of those that were trained on all seeds."""
     scores = trials.validation(real)
-    plain = [arm for arm in real if not arm.distilled]
+    plain = [arm for arm in real if not arm.distilled and trials.seeds_of(arm) == trials.seeds]
     return sorted(plain, key=lambda arm: -float(scores[arm].mean()))[:PARTNERS]
 
 
@@ -176,8 +181,9 @@ class _Search:
         self._partners = {arm.name: arm for arm in partners}
         self._arms: dict[str, Arm] = {}
         trials.study.directory.mkdir(parents=True, exist_ok=True)
+        told = (self._families, partners, baseline, trials.teacher, trials.steps, trials.seeds)
         self._study = optuna.create_study(
-            study_name=f"{self._families} {list(self._partners)} {trials.steps} {trials.seeds}",
+            study_name=short_digest(repr(told)),
             storage=f"sqlite:///{trials.study.directory / 'search.db'}",
             load_if_exists=True,
             direction="maximize",

@@ -12,6 +12,7 @@ from synthaug.errors import InputError
 
 Verdict = Literal["helps", "no evidence", "hurts"]
 POWER = 0.8
+RIVALS = 2  # one alone may owe its place to luck, and be beaten for that
 SURE = 0.9  # of a two-sided interval whose lower end a recommendation clears: one-sided 5 %
 
 
@@ -122,8 +123,14 @@ def verdict(interval: Interval, over_rival: Interval | None = None) -> Verdict:
 
 
 def contradicts(interval: Interval, over_rival: Interval | None = None) -> bool:
-    """Whether the interval, or that over a rival, lies below zero."""
-    return interval.high < 0 or (over_rival is not None and over_rival.high < 0)
+    """Whether the interval, or that over a rival, lies below zero. The rival is the best of
+    `RIVALS` on the seeds of its interval, which is therefore widened (Bonferroni)."""
+    if interval.high < 0 or over_rival is None:
+        return interval.high < 0
+    freedom = over_rival.stage_one - 1
+    wider = _t(1 - (1 - over_rival.confidence) / RIVALS, freedom)
+    half = (over_rival.high - over_rival.points) * wider / _t(over_rival.confidence, freedom)
+    return over_rival.points + half < 0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -16,6 +16,7 @@ class Study:
     """What all cells of a run share. Steps are part of a cell, since they are chosen, too.
 
     pooled: see `plan_parts`; it has parts of other names, so cells do not depend on it.
+    pool_is_known: whether the pool is known to be made of the training images alone.
     """
 
     train: LabelledImages
@@ -25,13 +26,14 @@ class Study:
     batch_size: int
     device: str
     pooled: bool = False
+    pool_is_known: bool = False
     directory: Path = Path()
     _parts: dict[int, list[Part]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def unseen_by_pools(self) -> bool:
         """Whether what made a pool cannot know the images that choices are made on."""
-        return self.validation is not None or not self.pooled
+        return not self.pooled or (self.validation is not None and self.pool_is_known)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_parts": {}}  # a process works them out for the seed it is given

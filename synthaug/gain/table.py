@@ -85,6 +85,7 @@ def describe(arm: Arm) -> dict[str, Any]:
         "arm": arm.name,
         "generator": source.generator.family if source.generator else source.name,
         "settings": {**settings, **source.sampling},
+        "filters": dict(source.filters),
         "ratio": arm.ratio,
         "labels": arm.labels,
         "recipe": dataclasses.asdict(arm.recipe),

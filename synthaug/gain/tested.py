@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from synthaug.classifiers import Scores
+from synthaug.classifiers import Scores, resolution
 from synthaug.gain.arms import Arm
 from synthaug.gain.statistics import Interval, paired_interval
 from synthaug.gain.trials import Trials
@@ -43,7 +43,7 @@ class Tested:
     @property
     def resolution(self) -> float:
         """Points that one image counts."""
-        return 100 / len(self._images)
+        return resolution(self._images.labels, self._trials.metric)
 
     def _points(self, arm: Arm, seeds: Sequence[int]) -> np.ndarray:
         metric = self._trials.metric

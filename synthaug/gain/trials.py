@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synthaug.classifiers import BALANCED, Scores
+from synthaug.classifiers import BALANCED, Scores, resolution
 from synthaug.gain.arms import Arm
 from synthaug.gain.cells import Cell, held_predictions, seconds
 from synthaug.gain.parts import Part
@@ -127,7 +127,8 @@ class Trials:
 
     def resolution(self, seed: int) -> float:
         """Points that one held image counts."""
-        return 100 / sum(len(part.held) for part in self.study.parts(seed) if part.held is not None)
+        held = [part.held.labels for part in self.study.parts(seed) if part.held is not None]
+        return resolution(np.concatenate(held), self.metric)
 
     def _cell(self, arm: Arm, seed: int, part: Part) -> Cell:
         teacher = self.teacher if arm.needs_teacher else None

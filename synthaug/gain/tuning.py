@@ -3,9 +3,9 @@
 The number of optimiser steps, standardisation, geometry, weight decay and learning rate move the
 accuracy of a small classifier by more than most generators do, so they are settled first, without
 synthetic images, on the validation images of the first seeds: the steps, then what else is best
-for trainings of that length, then the steps again. What is best for a short training is not for a
-long one: on CIFAR-10 at 50 images a class, a recipe that was tuned at 600 steps stayed five points
-behind, more than a generator was then said to gain.
+for trainings of that length, then the steps again, and all else again where they grow. What is best
+for a short training is not for a long one: on CIFAR-10 at 50 images a class, a recipe that was
+tuned at 600 steps stayed five points behind, more than a generator was then said to gain.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ import numpy as np
 
 from synthaug.classifiers import Recipe
 from synthaug.classifiers.recipes import MIXES
+from synthaug.errors import InputError
 from synthaug.gain.arms import Arm
 from synthaug.gain.trials import Trials
 
@@ -29,6 +30,7 @@ CANDIDATES: dict[str, tuple[Any, ...]] = {
     "learning_rate": (0.1, 0.05, 0.2),
     "policy": ("shift", "shift-flip", "rotate-scale", "rotate-scale-flip"),
 }
+OF_ARMS = ("automatic", "mix", "class_balanced", "label_smoothing", "logit_adjustment")
 FINE_TUNING: dict[str, tuple[Any, ...]] = {  # of a network that starts from weights
     "frozen": (False, True),
     "learning_rate": (1e-2, 3e-3, 3e-2, 1e-1),
@@ -48,7 +50,12 @@ class Tuning:
 
 def tune(trials: Trials, recipe: Recipe | None, policy: str | None, steps: int | None) -> Tuning:
     """Settle what was not given: the recipe (all, or all but its policy) and the steps, which the
-    trials take from then on."""
+    trials take from then on.
+
+    Raises `InputError` for a recipe that fixes what arms differ in.
+    """
+    if recipe is not None:
+        _expect_base(recipe)
     if recipe is not None and steps is not None:
         trials.steps = steps
         return Tuning(recipe, steps, [])
@@ -63,9 +70,22 @@ def tune(trials: Trials, recipe: Recipe | None, policy: str | None, steps: int |
     length, mix = _tune_steps(trials, start, first, most, tried)
     tuned = _tune_recipe(trials, start, candidates, mix, length, tried)
     if tuned != start and length < most:
-        length, _ = _tune_steps(trials, tuned, length, most, tried)
+        longer, mix = _tune_steps(trials, tuned, length, most, tried)
+        if longer > length:  # what is best for a short training is not for a long one
+            tuned = _tune_recipe(trials, tuned, candidates, mix, longer, tried)
+            length = longer
     trials.steps = length
     return Tuning(tuned, length, tried)
+
+
+def _expect_base(recipe: Recipe) -> None:
+    usual = Recipe()
+    for name in OF_ARMS:
+        if getattr(recipe, name) != getattr(usual, name):
+            raise InputError(
+                f"recipe: expected the usual {name}, {getattr(usual, name)!r}, which is what arms "
+                f"differ in, got {getattr(recipe, name)!r}"
+            )
 
 
 def _tune_steps(

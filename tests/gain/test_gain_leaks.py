@@ -6,7 +6,7 @@ from PIL import Image
 
 from synthaug import LabelledImages, RandomField, Samples, StyleSwap, TransferVAE, read_images
 from synthaug.errors import InputError
-from synthaug.gain.leaks import refuse_copies, shared_images
+from synthaug.gain.leaks import copies_of, refuse_copies, shared_images
 from synthaug.reading import draw_subset
 
 
@@ -40,10 +40,30 @@ def test_copies_that_were_compressed_or_rescaled_are_refused(
     stream = io.BytesIO()
     image.save(stream, "jpeg", quality=75)
     compressed = np.array(Image.open(stream))[None, None]
-    brighter = np.clip(test.images[4:5].astype(int) + 4, 0, 255).astype(np.uint8)
-    for copy in (rescaled, compressed, brighter):
+    for copy in (rescaled, compressed):
         with pytest.raises(InputError, match="1 near-copies"):
             refuse_copies(Samples(copy, np.zeros(1, np.int64)), train, test)
+
+
+def changed(images: np.ndarray, change: str) -> np.ndarray:
+    if change == "mirrored":
+        return images[..., ::-1].copy()
+    if change == "moved":
+        return np.roll(images, 1, axis=3)
+    if change == "moved and darker":
+        return (np.roll(images, (1, -1), axis=(2, 3)) * 0.7).astype(np.uint8)
+    return np.clip(images * 0.8 + 30, 0, 255).astype(np.uint8)  # less contrast, more light
+
+
+@pytest.mark.parametrize("change", ["mirrored", "moved", "moved and darker", "another light"])
+def test_copies_that_were_augmented_are_refused(
+    digits: tuple[LabelledImages, LabelledImages], change: str
+) -> None:
+    train, test = (read_images(part, image_size=24) for part in digits)
+    copies = changed(test.images[:40], change)
+    assert (copies_of(pool(test, copies), train, test) == np.arange(40)).mean() > 0.9
+    ours = changed(train.images[:200], change)
+    assert (copies_of(pool(train, ours), train, test) == -1).all()
 
 
 def test_copies_of_training_images_are_no_leak(

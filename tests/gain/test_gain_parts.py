@@ -160,6 +160,18 @@ def test_a_class_that_leaves_a_generator_nothing_is_an_error(few: int) -> None:
         plan_parts(numbered([20, few]), None, None, 0)
 
 
+def test_groups_are_folded_into_as_many_parts_as_there_are() -> None:
+    data = numbered([6, 6], groups=[0, 0, 1, 1, 2, 2] * 2)
+    parts, text = plan_parts(data, None, None, 0)
+    assert text.startswith("3-fold") and len(parts) == 4
+
+
+def test_groups_that_leave_a_generator_one_image_are_refused_before_anything_is_trained() -> None:
+    data = numbered([3, 3], groups=[0, 0, 1, 2, 2, 3])
+    with pytest.raises(InputError, match="expected at least 2 training images, that groups leave"):
+        plan_parts(data, None, None, 0)
+
+
 def test_one_image_of_a_class_is_refused_before_anything_is_trained() -> None:
     few, validation = numbered([20, 1]), numbered([3, 3])
     message = "'class 1': expected at least 2 training images, .* got 1; add images"

@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -579,6 +580,27 @@ def test_recipe_is_tuned_for_trainings_of_the_length_that_is_chosen(
     assert tuning.tune(trials, Recipe(), None, None).steps == tuning.MOST_STEPS
 
 
+def test_a_recipe_is_tuned_again_where_it_makes_longer_trainings_worth_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """More steps pay with little weight decay alone, of which the usual is not."""
+
+    def score(
+        _: object, recipes: list[Recipe], mix: str | None, steps: int, **seeds: Any
+    ) -> list[float]:
+        return [
+            0.5
+            - 10 * abs(each.weight_decay - 2e-3)
+            + 0.05 * (each.weight_decay < 5e-3) * math.log2(steps / 600)
+            for each in recipes
+        ]
+
+    monkeypatch.setattr(tuning, "_score", score)
+    found = tuning.tune(fake_trials(2), None, None, None)
+    tried = [trial["steps"] for trial in found.tried if "weight_decay" in trial]
+    assert set(tried) == {600, found.steps}
+
+
 def make_pool(
     directory: Path, images: np.ndarray, labels: np.ndarray, data: LabelledImages
 ) -> Path:
@@ -633,19 +655,28 @@ def test_a_pool_has_no_real_images_before_the_arms_without_it(
 def test_a_pool_is_not_recommended_for_images_that_its_maker_may_have_seen(
     train: LabelledImages, test: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pool = make_pool(tmp_path / "copies", train.images, train.labels, train)
+    unknown = make_pool(tmp_path / "copies", train.images, train.labels, train)
+    SamplePool.create(tmp_path / "ours", StyleSwap(cells=2).fit(train, device="cpu"), 20)
+    validation = test.subset(np.arange(100, 200))
     monkeypatch.setattr(Trials, "differences", lambda *_: [5.0, 5.1])
-    for said, given, recommended in (
-        ("no evidence", None, False),
-        ("helps", None, True),
-        ("no evidence", test.subset(np.arange(100, 200)), True),
+    for pool, said, given, recommended in (
+        (unknown, "no evidence", None, False),
+        (unknown, "helps", None, True),
+        (unknown, "no evidence", validation, False),  # its maker may have had them, too
+        (tmp_path / "ours", "no evidence", None, False),
+        (tmp_path / "ours", "no evidence", validation, True),
     ):
         monkeypatch.setattr(opening, "verdict", lambda *_, said=said: said)
         gain = measure_gain(
             train, test.subset(np.arange(100)), **POOLED, sources=[], pool=pool, validation=given
         )
         assert (gain.recommendation != "none") == recommended
-        assert any("give a val split" in each for each in gain.protocol["caveats"]) == (not given)
+        caveats = " ".join(gain.protocol["caveats"])
+        assert ("give a val split" in caveats) == (not given)
+        assert ("may have seen the images that choices" in caveats) == (
+            said == "helps" or not recommended
+        )
+        assert ("is not known to be these training images" in caveats) == (pool == unknown)
 
 
 def test_a_result_says_what_was_trained_on(train: LabelledImages, test: LabelledImages) -> None:
@@ -779,6 +810,21 @@ def test_mismatches_are_refused_before_anything_is_trained(
         measure_gain(train, test, **{**QUICK, "seeds": 1})
     with pytest.raises(InputError, match="precision: expected"):
         measure_gain(train, test, **QUICK, precision=0)
+    twice = [*sources()[2:], *sources()[2:]]
+    with pytest.raises(InputError, match=r"sources: expected names that differ, got '.*' twice"):
+        measure_gain(train, test, **QUICK, sources=twice)
+    with pytest.raises(InputError, match="sources: expected at least one"):
+        measure_gain(train, test, **QUICK, sources=[])
+    elsewhere = Source("elsewhere", pool=tmp_path)
+    with pytest.raises(InputError, match="give a pool as `pool`"):
+        measure_gain(train, test, **QUICK, sources=[elsewhere])
+    mix = MixRecipe(StyleSwap(), 0.25, training={"partner": "mixup"})
+    with pytest.raises(InputError, match="pool: expected none beside mix"):
+        measure_gain(train, test, **POOLED, pool=tmp_path, mix=mix)
+    for name, value in (("automatic", "randaugment"), ("label_smoothing", 0.1)):
+        fixed = {**QUICK, "recipe": replace(Recipe(), **{name: value})}
+        with pytest.raises(InputError, match=f"recipe: expected the usual {name}"):
+            measure_gain(train, test, **fixed)
     with pytest.raises(InputError, match="arms: expected one of quick, staged, full"):
         measure_gain(train, test, **{**QUICK, "arms": "some"})
     anything: Any = "data/xray"

@@ -7,6 +7,7 @@ from scipy import stats
 from synthaug.errors import InputError
 from synthaug.gain.statistics import (
     clearly_better,
+    contradicts,
     holm,
     paired_interval,
     paired_p_value,
@@ -131,6 +132,18 @@ def test_holm_is_the_closed_test_procedure(p_values: list[float]) -> None:
         rank = order.index(index)
         steps = [min(1, (len(p_values) - r) * p_values[order[r]]) for r in range(rank + 1)]
         assert value == pytest.approx(max(steps), abs=1e-9)
+
+
+def test_the_best_of_two_rivals_contradicts_no_more_often_than_one_would() -> None:
+    """Two arms without synthetic images are equal to the chosen one; the better speaks."""
+    rng = np.random.default_rng(4)
+    even, said = paired_interval([-1.0, 1.0]), []
+    for _ in range(4000):
+        scores = rng.normal(0, 1, (3, 5))
+        over = [paired_interval(list(scores[0] - rival)) for rival in scores[1:]]
+        said.append(contradicts(even, min(over, key=lambda interval: interval.points)))
+    assert 0.015 < np.mean(said) < 0.03  # one end of 95 %
+    assert contradicts(paired_interval([-1.0, -1.1, -0.9])) and not contradicts(even)
 
 
 @given(samples)

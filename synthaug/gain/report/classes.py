@@ -33,7 +33,7 @@ def class_changes(gain: Gain, names: Sequence[str]) -> list[Change]:
     """The classes by change, largest loss last; those without test images are left out."""
     before = 100 * np.array(gain.arm(gain.baseline).per_class, dtype=float)
     after = 100 * np.array(gain.arm(gain.chosen["arm"]).per_class, dtype=float)
-    image = 100 * len(names) / gain.data["test"]  # points that one of a class counts, about
+    counts = gain.data.get("test_counts") or [gain.data["test"] / len(names)] * len(names)
     changes = [
         Change(
             name=name,
@@ -42,7 +42,8 @@ def class_changes(gain: Gain, names: Sequence[str]) -> list[Change]:
             interval=paired_interval(
                 (after - before)[:, k].tolist(),
                 confidence=gain.gain.confidence,
-                resolution=image,
+                stage_one=gain.gain.stage_one,
+                resolution=100 / counts[k],
             ),
         )
         for k, name in enumerate(names)
