@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from synthaug.errors import InputError
 
 MANIFEST = "manifest.json"
 REPLACE_TRIES = 20
+
+Read = TypeVar("Read")
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -144,3 +146,37 @@ def read_manifest(directory: Path, *, kind: str, doing: str = "read") -> dict[st
     if manifest.get("kind") != kind:
         raise InputError(f"{directory}: expected a {kind}, got a {manifest.get('kind')!r}")
     return manifest
+
+
+def read_unchanged(directory: Path, read: Callable[[], Read]) -> Read:
+    """What `read` makes of the files in `directory`; again if another process replaced it
+    meanwhile, so that they are never files of two."""
+    while True:
+        with _unchanged(directory / MANIFEST) as unchanged:
+            try:
+                found = read()
+            except InputError:
+                if unchanged():
+                    raise
+            else:
+                if unchanged():
+                    return found
+
+
+@contextmanager
+def _unchanged(path: Path) -> Iterator[Callable[[], bool]]:
+    """Says whether `path` is the file that it was, or as little there."""
+    try:
+        file = path.open("rb")
+    except OSError:
+        yield lambda: not path.exists()
+        return
+    with file:  # kept open: the number of a file that is gone may be given to the next
+
+        def unchanged() -> bool:
+            try:
+                return os.path.samestat(os.fstat(file.fileno()), path.stat())
+            except OSError:
+                return False
+
+        yield unchanged

@@ -18,6 +18,7 @@ from synthaug.files import (
     check_replaceable,
     new_directory,
     read_manifest,
+    read_unchanged,
     write_array,
     write_json,
 )
@@ -79,6 +80,10 @@ class SamplePool:
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
+        self._place = self.directory.absolute()  # where it is from any working directory
+        read_unchanged(self._place, self._open)
+
+    def _open(self) -> None:
         self.manifest: dict[str, Any] = read_manifest(self.directory, kind=KIND)
         absent = [name for name in _CARD if name not in self.manifest]
         if absent:
@@ -87,9 +92,9 @@ class SamplePool:
                 "pool again"
             )
         self.classes: list[str] = self.manifest["classes"]
-        self.samples = self._open()
+        self.samples = self._map()
 
-    def _open(self) -> Samples:
+    def _map(self) -> Samples:
         def optional(name: str) -> np.ndarray | None:
             return self._array(name) if self.manifest[name] else None
 
@@ -129,10 +134,17 @@ class SamplePool:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"directory": self.directory}  # a worker process maps the files itself
+        # A worker process maps the files itself.
+        return {"directory": self._place, "fingerprint": self.manifest["fingerprint"]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["directory"])  # type: ignore[misc]
+        found = self.manifest["fingerprint"]
+        if found != state["fingerprint"]:
+            raise InputError(
+                f"{self.directory}: replaced by another pool since it was opened (expected the "
+                f"fingerprint {state['fingerprint']}, got {found}); open it again"
+            )
 
     @property
     def targets(self) -> list[int]:

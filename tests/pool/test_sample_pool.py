@@ -274,6 +274,52 @@ def test_a_pool_is_replaced_while_it_is_open(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["pool"]
 
 
+@pytest.mark.parametrize("when", [(1,), (2,), (1, 4), (2, 3), (2, 3, 4, 6)], ids=str)
+def test_a_pool_replaced_while_it_is_opened_is_the_old_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: tuple[int, ...]
+) -> None:
+    """Whatever file is read when it happens, and however many times."""
+    one = make_samples()
+    pools = [one, Samples(one.images[::-1], (one.labels + 1) % 3)]
+    SamplePool.from_samples(tmp_path / "pool", pools[0], CLASSES)
+    load, opened = np.load, 0
+
+    def replace_and_load(path: Path, **options: Any) -> np.ndarray:
+        nonlocal opened
+        opened += 1
+        if opened in when:
+            write(tmp_path / "pool", pools[opened % 2])
+        return load(path, **options)
+
+    def write(directory: Path, samples: Samples) -> None:
+        with monkeypatch.context() as patch:  # it opens what it wrote
+            patch.setattr(sample_pool.np, "load", load)
+            SamplePool.from_samples(directory, samples, CLASSES)
+
+    monkeypatch.setattr(sample_pool.np, "load", replace_and_load)
+    pool = SamplePool(tmp_path / "pool")
+    assert pool.samples.fingerprint == pool.manifest["fingerprint"]
+    assert pool.samples.fingerprint in [samples.fingerprint for samples in pools]
+
+
+def test_a_pool_that_was_replaced_is_not_unpickled(tmp_path: Path) -> None:
+    data = pickle.dumps(SamplePool.from_samples(tmp_path / "pool", make_samples(), CLASSES))
+    SamplePool.from_samples(tmp_path / "pool", make_samples((1, 1, 1)), CLASSES)
+    with pytest.raises(InputError, match="pool: replaced by another pool since it was opened"):
+        pickle.loads(data)
+
+
+def test_a_pickled_pool_is_found_from_another_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pool = SamplePool.from_samples("pool", make_samples(), CLASSES)
+    assert str(pool.directory) == "pool"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert pickle.loads(pickle.dumps(pool)).samples.fingerprint == pool.samples.fingerprint
+
+
 def test_a_users_directory_is_refused_and_untouched(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "images.npy").write_bytes(b"mine")
