@@ -22,7 +22,7 @@ from synthaug.checks import expect_count, expect_labels
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST
 from synthaug.generators.saving import read_generator, read_generator_manifest, write_generator
-from synthaug.images import LabelledImages, Samples, to_float, to_stored
+from synthaug.images import LabelledImages, Samples, expect_alike, to_float, to_stored
 from synthaug.reading import read_images
 from synthaug.seeding import Draws
 from synthaug.training import Progress, Run, channels_last, resolve_device
@@ -131,6 +131,11 @@ class Generator(ABC):
         return tuple(self._fitted().classes)
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images it was fitted to, and of its samples."""
+        return self._fitted().image_shape
+
+    @property
     def card(self) -> dict[str, Any]:
         """What it was trained on (a fingerprint), settings, seed, versions, seconds."""
         self._fitted()
@@ -180,13 +185,8 @@ class Generator(ABC):
         data = data if isinstance(data, LabelledImages) else read_images(data)
         if validation is not None and not isinstance(validation, LabelledImages):
             validation = read_images(validation)
-        if validation is not None and (
-            validation.classes != data.classes or validation.image_shape != data.image_shape
-        ):
-            raise InputError(
-                f"validation: expected images {data.image_shape} of the classes of data, got "
-                f"{validation.image_shape} and classes {', '.join(validation.classes)}"
-            )
+        if validation is not None:
+            expect_alike("validation", validation, data.classes, data.image_shape)
         scarce = np.flatnonzero(data.counts < FEWEST_IMAGES)
         if len(scarce):
             raise InputError(

@@ -22,7 +22,7 @@ from synthaug.generators import (
     StyleSwap,
     load_generator,
 )
-from synthaug.images import LabelledImages, Samples
+from synthaug.images import LabelledImages, Samples, to_float
 from synthaug.pool import ClassifierAgreement, SamplePool
 
 CLASSES = ["ant", "bee", "cow"]
@@ -105,6 +105,7 @@ def test_soft_labels_and_weights_come_back(tmp_path: Path) -> None:
             r"soft_labels: expected shape \(6, 3\), a column per class, got \(6, 2\)",
         ),
         (make_samples((0, 0, 0)), CLASSES, "samples: expected at least one image, got none"),
+        (make_data(), CLASSES, "samples: expected Samples, as .* got LabelledImages"),
     ],
 )
 def test_samples_that_do_not_fit_are_refused(
@@ -230,6 +231,31 @@ def test_a_teacher_is_asked_where_the_generator_is_now(tmp_path: Path) -> None:
     assert pool.samples.soft_labels == pytest.approx(np.tile([0.25, 0.25, 0.5], (6, 1)))
 
 
+def test_a_teacher_of_other_classes_is_refused_and_the_old_pool_stays(tmp_path: Path) -> None:
+    generator = StyleSwap().fit(make_data(), device="cpu")
+    good = SamplePool.create(tmp_path / "pool", generator, 2)
+    with pytest.raises(InputError, match="teacher: expected 3 columns, one a class, got 7"):
+        SamplePool.create(
+            tmp_path / "pool", generator, 2, teacher=lambda images: torch.zeros(len(images), 7)
+        )
+    assert SamplePool(tmp_path / "pool").samples.fingerprint == good.samples.fingerprint
+
+
+def test_a_teacher_in_training_mode_is_asked_in_evaluation_mode(tmp_path: Path) -> None:
+    generator = StyleSwap().fit(make_data(), device="cpu")
+    teacher = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.BatchNorm1d(72), torch.nn.Dropout(), torch.nn.Linear(72, 3)
+    )
+    teacher[1].eval()  # frozen by its owner
+    before = [module.training for module in teacher.modules()]
+    state = {name: value.clone() for name, value in teacher.state_dict().items()}
+    pool = SamplePool.create(tmp_path / "pool", generator, 4, teacher=teacher)
+    assert [module.training for module in teacher.modules()] == before
+    assert all(torch.equal(value, state[name]) for name, value in teacher.state_dict().items())
+    expected = teacher.eval()(to_float(pool.samples.images)).softmax(1).detach()
+    assert pool.samples.soft_labels == pytest.approx(expected.numpy())
+
+
 def test_a_filter_that_nothing_passes_names_the_class(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +278,59 @@ def test_filters_need_a_reference(tmp_path: Path) -> None:
     generator = StyleSwap().fit(make_data(), device="cpu")
     with pytest.raises(InputError, match="filters: give reference="):
         SamplePool.create(tmp_path / "p", generator, 2, filters=[NoBees()])
+
+
+def _of_size(side: int) -> LabelledImages:
+    samples = make_samples((4, 4, 4), (1, side, side))
+    return LabelledImages(samples.images, samples.labels, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("data/xray", "expected LabelledImages, as read_images gives them, got str"),
+        (_of_size(12), r"expected images \(1, 8, 9\) of the classes .* got \(1, 12, 12\)"),
+        (
+            LabelledImages(make_data().images, make_data().labels, CLASSES[::-1]),
+            "expected .* of the classes ant, bee, cow, got .* and classes cow, bee, ant",
+        ),
+    ],
+)
+def test_a_reference_that_samples_cannot_be_compared_with_is_refused(
+    tmp_path: Path, reference: Any, message: str
+) -> None:
+    generator = StyleSwap().fit(make_data(), device="cpu")
+    with pytest.raises(InputError, match=f"reference: {message}"):
+        SamplePool.create(tmp_path / "p", generator, 2, filters=[EvenSum()], reference=reference)
+
+
+class Keeps:
+    """A filter that answers what it is told to."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def keep(self, samples: Samples, reference: LabelledImages) -> Any:
+        return self.answer(len(samples))
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        (EvenSum(), "expected a list, got EvenSum"),
+        ([EvenSum], "expected objects with a method keep, got <class"),
+        (["distance"], "expected objects with a method keep, got 'distance'"),
+        ([Keeps(np.arange)], r"expected bool \(96,\) from Keeps.keep, got int64 \(96,\)"),
+        ([Keeps(lambda _: np.ones(3, bool))], r"expected bool \(96,\) .* got bool \(3,\)"),
+        ([Keeps(lambda _: None)], r"expected bool \(96,\) from Keeps.keep, got object"),
+    ],
+)
+def test_filters_that_are_none_are_refused(tmp_path: Path, filters: Any, message: str) -> None:
+    data = make_data()
+    generator = StyleSwap().fit(data, device="cpu")
+    with pytest.raises(InputError, match=f"filters: {message}"):
+        SamplePool.create(tmp_path / "p", generator, 2, filters=filters, reference=data)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("per_class", [0, -1, 2.5])
