@@ -12,6 +12,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from synthaug.checks import as_seed
+
 
 def stream_seed(seed: int, *names: object) -> int:
     """A 63-bit seed for the stream that `names` name.
@@ -21,7 +23,7 @@ def stream_seed(seed: int, *names: object) -> int:
     >>> stream_seed(0, "pool", 3) == stream_seed(0, "pool", 4)
     False
     """
-    text = "\x1f".join(str(part) for part in (seed, *names))
+    text = "\x1f".join(str(part) for part in (as_seed(seed), *names))
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 

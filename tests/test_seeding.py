@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import synthaug.seeding as seeding
+from synthaug.errors import InputError
 from synthaug.seeding import Draws, numpy_stream, stream_seed, torch_stream, uniform_at
 
 KNOWN_SEEDS = (4761921975702974394, 1617881830973675142)
@@ -50,6 +51,13 @@ def test_streams_are_the_same_only_where_the_names_are(
 
 def test_numpy_integers_name_the_same_stream() -> None:
     assert stream_seed(np.int64(3), "a", np.int32(1)) == stream_seed(3, "a", 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", [1.0, True, "1", None, torch.tensor(1), np.array([1])])
+def test_a_seed_that_is_no_integer_is_refused(seed: Any) -> None:
+    for use in (stream_seed, numpy_stream, lambda given: Draws(given, 1).normal("z")):
+        with pytest.raises(InputError, match="seed: expected an integer, got"):
+            use(seed)
 
 
 def test_streams_are_uncorrelated() -> None:

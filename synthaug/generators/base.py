@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 import synthaug.versions as versions
-from synthaug.checks import expect_count, expect_labels
+from synthaug.checks import as_seed, expect_count, expect_labels
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST
 from synthaug.generators.saving import read_generator, read_generator_manifest, write_generator
@@ -61,6 +61,10 @@ class Generator(ABC):
     _device: torch.device
     _card: dict[str, Any]
     _networks: nn.ModuleList
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Settings are kept as JSON, and what is loaded samples as what was fitted did.
+        super().__setattr__(name, _plain(value))
 
     @abstractmethod
     def _train(
@@ -182,6 +186,7 @@ class Generator(ABC):
         is no longer a number.
         """
         self._check_settings()
+        seed = as_seed(seed)
         data = data if isinstance(data, LabelledImages) else read_images(data)
         if validation is not None and not isinstance(validation, LabelledImages):
             validation = read_images(validation)
@@ -342,6 +347,15 @@ class Generator(ABC):
         extra = {"kind", "classes"}
         generator._card = {k: v for k, v in manifest.items() if k not in extra}
         return generator
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and arrays of numpy as Python's, also within a tuple or list; others unchanged."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if type(value) in (tuple, list):
+        return type(value)(map(_plain, value))
+    return value
 
 
 class Untrained(Generator):

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from synthaug.checks import expect_count, expect_labels
+from synthaug.checks import as_seed, expect_count, expect_labels
 from synthaug.errors import InputError
 from synthaug.files import (
     MANIFEST,
@@ -169,6 +169,7 @@ class SamplePool:
                 f"{type(generator).__name__}"
             )
         expect_count("per_class", per_class)
+        seed = as_seed(seed)
         check_replaceable(Path(directory), kind=KIND)
         check_filters(filters, reference, generator)
         samples, drawn = fill(generator, per_class, filters, reference, seed)
@@ -210,6 +211,8 @@ class SamplePool:
                 "samples: expected Samples, as Samples(images, labels) makes them, got "
                 f"{type(samples).__name__}"
             )
+        if not isinstance(source, str):
+            raise InputError(f"source: expected words for the card, got {source!r}")
         if not len(samples):
             raise InputError("samples: expected at least one image, got none")
         return cls._write(directory, samples, classes, source, {})

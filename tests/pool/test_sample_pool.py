@@ -130,6 +130,22 @@ def test_a_pool_of_a_generator(tmp_path: Path) -> None:
     assert not np.array_equal(other.samples.images, pool.samples.images)
 
 
+def test_numbers_of_numpy_make_the_same_pool(tmp_path: Path) -> None:
+    data = make_data()
+    generator = StyleSwap().fit(data, device="cpu")
+    one = SamplePool.create(tmp_path / "one", generator, data.counts.max(), seed=np.int64(3))  # type: ignore[arg-type]
+    other = SamplePool.create(tmp_path / "other", generator, 4, seed=3)
+    assert one.manifest == other.manifest
+    with pytest.raises(InputError, match=r"seed: expected an integer, got 3\.0"):
+        SamplePool.create(tmp_path / "one", generator, 4, seed=3.0)  # type: ignore[arg-type]
+
+
+def test_the_source_is_words(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"source: expected words for the card, got .*Path"):
+        SamplePool.from_samples(tmp_path / "p", make_samples(), CLASSES, source=tmp_path)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
 class EvenSum:
     """Keeps images with an even sum of pixels, and remembers what it was asked."""
 
