@@ -130,6 +130,16 @@ def test_a_pool_of_a_generator(tmp_path: Path) -> None:
     assert not np.array_equal(other.samples.images, pool.samples.images)
 
 
+def test_a_place_that_nothing_can_be_written_in_is_refused_before_sampling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = StyleSwap().fit(make_data(), device="cpu")
+    monkeypatch.setattr(StyleSwap, "sample", lambda *_, **__: pytest.fail("sampled"))
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match=r"pool: cannot write in .*file .*; name another place"):
+        SamplePool.create(tmp_path / "file" / "pool", generator, 2)
+
+
 def test_numbers_of_numpy_make_the_same_pool(tmp_path: Path) -> None:
     data = make_data()
     generator = StyleSwap().fit(data, device="cpu")
