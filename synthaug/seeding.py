@@ -6,6 +6,7 @@ are asked for, which is what makes item *i* of a sampling call depend on (seed, 
 """
 
 import hashlib
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -66,6 +67,19 @@ def torch_stream(seed: int, *names: object, device: str | torch.device = "cpu") 
             with torch.cuda.device(cuda):
                 torch.cuda.manual_seed(number)
         yield
+
+
+@contextmanager
+def global_stream(seed: int, *names: object) -> Iterator[None]:
+    """As `torch_stream`, and after the block Python's `random` and numpy's global generator, too,
+    go on as if it had not been: what a Dataset's own transforms draw from any of them."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - others draw from it
+    try:
+        with torch_stream(seed, *names):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
 
 
 class Draws:

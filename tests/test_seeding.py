@@ -12,7 +12,14 @@ from scipy import stats
 
 import synthaug.seeding as seeding
 from synthaug.errors import InputError
-from synthaug.seeding import Draws, numpy_stream, stream_seed, torch_stream, uniform_at
+from synthaug.seeding import (
+    Draws,
+    global_stream,
+    numpy_stream,
+    stream_seed,
+    torch_stream,
+    uniform_at,
+)
 
 KNOWN_SEEDS = (4761921975702974394, 1617881830973675142)
 KNOWN_ORDER = [0, 4, 5, 3, 1, 2]
@@ -144,6 +151,27 @@ def test_torch_goes_on_after_an_error_too() -> None:
         torch.rand(3)
         raise KeyError
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def _drawn() -> list[float]:
+    return [random.random(), np.random.random(), torch.rand(1).item()]  # noqa: NPY002
+
+
+def test_every_global_generator_goes_on_as_if_the_block_had_not_been() -> None:
+    random.seed(3), np.random.seed(3), torch.manual_seed(3)  # noqa: NPY002
+    expected = _drawn()
+    random.seed(3), np.random.seed(3), torch.manual_seed(3)  # noqa: NPY002
+    with pytest.raises(KeyError), global_stream(0, "block"):
+        _drawn()
+        raise KeyError
+    assert _drawn() == expected
+
+
+def test_a_global_stream_is_the_stream_of_torch() -> None:
+    with torch_stream(1, "block"):
+        expected = torch.rand(3)
+    with global_stream(1, "block"):
+        assert torch.equal(torch.rand(3), expected)
 
 
 def test_blocks_can_be_nested() -> None:
