@@ -1,6 +1,7 @@
 """Checks of what is given; each message names the argument or setting and what was expected."""
 
 from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,19 @@ def expect_choice(name: str, value: str, choices: Iterable[str]) -> None:
 
 def expect_count(name: str, value: Any, least: int = 1) -> None:
     """`value` is an integer of at least `least`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    if not _is_integer(value) or value < least:
         raise InputError(f"{name}: expected an integer of at least {least}, got {value!r}")
+
+
+def as_seed(seed: Any) -> int:
+    """`seed` as an integer of Python, which JSON can hold.
+
+    >>> as_seed(np.int64(3))
+    3
+    """
+    if not _is_integer(seed):
+        raise InputError(f"seed: expected an integer, got {seed!r}")
+    return int(seed)
 
 
 def expect_flag(name: str, value: Any) -> None:
@@ -32,8 +44,7 @@ def expect_flag(name: str, value: Any) -> None:
 
 def expect_number(name: str, value: Any, *, zero: bool = False) -> None:
     """`value` is a finite number above zero, or zero where `zero` says so."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 <= value < float("inf") or (value == 0 and not zero):
+    if not _is_number(value) or not 0 <= value < float("inf") or (value == 0 and not zero):
         bound = "of at least 0" if zero else "above 0"
         raise InputError(f"{name}: expected a number {bound}, got {value!r}")
 
@@ -42,7 +53,7 @@ def expect_range(name: str, value: Any) -> None:
     """`value` is a pair (low, high) of numbers with 0 <= low <= high."""
     try:
         low, high = value
-        fits = 0 <= low <= high < float("inf")
+        fits = _is_number(low) and _is_number(high) and 0 <= low <= high < float("inf")
     except (TypeError, ValueError):
         fits = False
     if not fits:
@@ -57,3 +68,11 @@ def expect_labels(name: str, labels: np.ndarray, classes: int) -> None:
             f"{name}: expected 0 to {classes - 1} for {classes} classes, got {labels[wrong[0]]} at "
             f"index {wrong[0]}"
         )
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return _is_integer(value) or isinstance(value, (float, np.floating))

@@ -9,10 +9,11 @@ puts it back.
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from synthaug.errors import InputError
 
 MANIFEST = "manifest.json"
 REPLACE_TRIES = 20
+
+Read = TypeVar("Read")
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -73,24 +76,54 @@ def new_directory(directory: Path, *, kind: str) -> Iterator[Path]:
     directory = directory.resolve()  # a link stays, what it points to is replaced
     _restore(directory)
     check_replaceable(directory, kind=kind)
-    partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with partial_directory(directory) as partial:
         yield partial
         if not (partial / MANIFEST).exists():
             raise RuntimeError(f"{partial}: filled without a {MANIFEST}")
         _replace(directory, partial)
+
+
+@contextmanager
+def partial_directory(directory: Path) -> Iterator[Path]:
+    """A directory beside `directory` to fill, and rename within the block; else it goes."""
+    partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # a dead process may have had the same number
+    partial.mkdir(parents=True)
+    try:
+        yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def expect_writable(name: str, directory: Path) -> None:
+    """Raise `InputError` that begins with `name` unless files can be written in `directory`, be it
+    there or not; nothing is left there."""
+    try:
+        while not directory.exists() and directory != directory.parent:
+            directory = directory.parent
+        with tempfile.TemporaryFile(dir=directory, prefix=".", suffix=".partial"):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{name}: cannot write in {directory} ({error.strerror}); name another place"
+        ) from None
+
+
+def expect_file(name: str, path: Path) -> None:
+    """Raise `InputError` that begins with `name` unless a file can be written at `path`."""
+    if path.is_dir():
+        raise InputError(f"{name}: expected a file to write, this is a directory")
+    expect_writable(name, path.parent)
+
+
 def check_replaceable(directory: Path, *, kind: str) -> None:
-    """Raise `InputError` if `directory` holds anything but a directory of this `kind`."""
+    """Raise `InputError` unless a directory of this `kind` can be written at `directory`, or
+    another one of it replaced there."""
     if directory.is_dir() and any(directory.iterdir()):
         read_manifest(directory, kind=kind, doing="replace")
     elif directory.exists() and not directory.is_dir():
         raise InputError(f"{directory}: expected a directory to write, this is a file")
+    expect_writable(str(directory), directory.resolve().parent)
 
 
 def _replace(directory: Path, partial: Path) -> None:
@@ -144,3 +177,37 @@ def read_manifest(directory: Path, *, kind: str, doing: str = "read") -> dict[st
     if manifest.get("kind") != kind:
         raise InputError(f"{directory}: expected a {kind}, got a {manifest.get('kind')!r}")
     return manifest
+
+
+def read_unchanged(directory: Path, read: Callable[[], Read]) -> Read:
+    """What `read` makes of the files in `directory`; again if another process replaced it
+    meanwhile, so that they are never files of two."""
+    while True:
+        with _unchanged(directory / MANIFEST) as unchanged:
+            try:
+                found = read()
+            except InputError:
+                if unchanged():
+                    raise
+            else:
+                if unchanged():
+                    return found
+
+
+@contextmanager
+def _unchanged(path: Path) -> Iterator[Callable[[], bool]]:
+    """Says whether `path` is the file that it was, or as little there."""
+    try:
+        file = path.open("rb")
+    except OSError:
+        yield lambda: not path.exists()
+        return
+    with file:  # kept open: the number of a file that is gone may be given to the next
+
+        def unchanged() -> bool:
+            try:
+                return os.path.samestat(os.fstat(file.fileno()), path.stat())
+            except OSError:
+                return False
+
+        yield unchanged

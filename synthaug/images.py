@@ -185,6 +185,17 @@ def expect_labelled(name: str, given: object) -> None:
         )
 
 
+def expect_alike(
+    name: str, given: LabelledImages, classes: Sequence[str], image_shape: tuple[int, int, int]
+) -> None:
+    """Raise `InputError` for images of another shape, or of other classes or another order."""
+    if tuple(given.classes) != tuple(classes) or given.image_shape != image_shape:
+        raise InputError(
+            f"{name}: expected images {image_shape} of the classes {', '.join(classes)}, got "
+            f"{given.image_shape} and classes {', '.join(given.classes)}"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Samples:
     """Synthetic images, as a generator or anything else made them.

@@ -6,11 +6,14 @@ are asked for, which is what makes item *i* of a sampling call depend on (seed, 
 """
 
 import hashlib
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
+
+from synthaug.checks import as_seed
 
 
 def stream_seed(seed: int, *names: object) -> int:
@@ -21,7 +24,7 @@ def stream_seed(seed: int, *names: object) -> int:
     >>> stream_seed(0, "pool", 3) == stream_seed(0, "pool", 4)
     False
     """
-    text = "\x1f".join(str(part) for part in (seed, *names))
+    text = "\x1f".join(str(part) for part in (as_seed(seed), *names))
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
@@ -64,6 +67,19 @@ def torch_stream(seed: int, *names: object, device: str | torch.device = "cpu") 
             with torch.cuda.device(cuda):
                 torch.cuda.manual_seed(number)
         yield
+
+
+@contextmanager
+def global_stream(seed: int, *names: object) -> Iterator[None]:
+    """As `torch_stream`, and after the block Python's `random` and numpy's global generator, too,
+    go on as if it had not been: what a Dataset's own transforms draw from any of them."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - others draw from it
+    try:
+        with torch_stream(seed, *names):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
 
 
 class Draws:

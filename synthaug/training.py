@@ -21,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from synthaug.distributed import ALONE, Team, current
 from synthaug.errors import InputError, TrainingError
-from synthaug.files import write_atomically
+from synthaug.files import expect_file, write_atomically
 from synthaug.seeding import torch_stream
 
 Progress = Callable[[int, int], None]
@@ -172,6 +172,8 @@ def optimize(
     state = _State(kept, phases, run.identity)
     apart = max(APART, -(-schedule.steps // LOOKS))
     checkpoint = run.checkpoint
+    if checkpoint:
+        expect_file(f"checkpoint {checkpoint}", checkpoint)
     start = state.load(checkpoint) if checkpoint and checkpoint.exists() else 0
     base_rates = [[group["lr"] for group in phase.optimizer.param_groups] for phase in phases]
     losses: dict[str, Tensor] = {}

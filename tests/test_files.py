@@ -1,6 +1,7 @@
 """Files and directories that are as they were, or complete, whenever the process dies."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,10 @@ import synthaug.files as files
 from synthaug.errors import InputError
 from synthaug.files import (
     MANIFEST,
+    check_replaceable,
+    expect_file,
     new_directory,
+    partial_directory,
     read_json,
     read_manifest,
     write_array,
@@ -223,6 +227,35 @@ def test_a_wrong_manifest_is_an_input_error(
 def test_a_missing_directory_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="thing: no such directory; expected a thing written by"):
         read_manifest(tmp_path / "thing", kind=KIND)
+
+
+@pytest.mark.parametrize("below", ["thing", "deep/er/thing"])
+def test_a_place_that_nothing_can_be_written_in_is_refused(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_bytes(b"mine")
+    for check in (
+        lambda path: check_replaceable(path, kind=KIND),
+        lambda path: expect_file(str(path), path),
+        lambda path: fill(path, "one"),
+    ):
+        with pytest.raises(InputError, match=rf"file/{below}: cannot write in .*file \(Not a dir"):
+            check(tmp_path / "file" / below)
+        check(tmp_path / "free" / below)
+        shutil.rmtree(tmp_path / "free", ignore_errors=True)
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_file_is_not_written_over_a_directory(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="state: expected a file to write, this is a directory"):
+        expect_file("state", tmp_path)
+
+
+def test_what_a_dead_process_of_the_same_number_left_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / f".thing.{os.getpid()}.partial"
+    left.mkdir()
+    (left / "value.txt").write_text("half")
+    with partial_directory(tmp_path / "thing") as partial:
+        assert partial == left and not names(partial)
+    assert names(tmp_path) == []
 
 
 KILLED_AT_EVERY_CALL = """

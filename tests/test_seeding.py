@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import synthaug.seeding as seeding
-from synthaug.seeding import Draws, numpy_stream, stream_seed, torch_stream, uniform_at
+from synthaug.errors import InputError
+from synthaug.seeding import (
+    Draws,
+    global_stream,
+    numpy_stream,
+    stream_seed,
+    torch_stream,
+    uniform_at,
+)
 
 KNOWN_SEEDS = (4761921975702974394, 1617881830973675142)
 KNOWN_ORDER = [0, 4, 5, 3, 1, 2]
@@ -50,6 +58,13 @@ def test_streams_are_the_same_only_where_the_names_are(
 
 def test_numpy_integers_name_the_same_stream() -> None:
     assert stream_seed(np.int64(3), "a", np.int32(1)) == stream_seed(3, "a", 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", [1.0, True, "1", None, torch.tensor(1), np.array([1])])
+def test_a_seed_that_is_no_integer_is_refused(seed: Any) -> None:
+    for use in (stream_seed, numpy_stream, lambda given: Draws(given, 1).normal("z")):
+        with pytest.raises(InputError, match="seed: expected an integer, got"):
+            use(seed)
 
 
 def test_streams_are_uncorrelated() -> None:
@@ -136,6 +151,27 @@ def test_torch_goes_on_after_an_error_too() -> None:
         torch.rand(3)
         raise KeyError
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def _drawn() -> list[float]:
+    return [random.random(), np.random.random(), torch.rand(1).item()]  # noqa: NPY002
+
+
+def test_every_global_generator_goes_on_as_if_the_block_had_not_been() -> None:
+    random.seed(3), np.random.seed(3), torch.manual_seed(3)  # noqa: NPY002
+    expected = _drawn()
+    random.seed(3), np.random.seed(3), torch.manual_seed(3)  # noqa: NPY002
+    with pytest.raises(KeyError), global_stream(0, "block"):
+        _drawn()
+        raise KeyError
+    assert _drawn() == expected
+
+
+def test_a_global_stream_is_the_stream_of_torch() -> None:
+    with torch_stream(1, "block"):
+        expected = torch.rand(3)
+    with global_stream(1, "block"):
+        assert torch.equal(torch.rand(3), expected)
 
 
 def test_blocks_can_be_nested() -> None:

@@ -161,6 +161,19 @@ def test_unreadable_checkpoint(tmp_path, text):
     assert path.read_bytes() == text
 
 
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        (".", "expected a file to write, this is a directory"),
+        ("notes/state", "cannot write in .*notes .*; name another place"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_training(tmp_path, place, message):
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(InputError, match=f"checkpoint .*: {message}"):
+        run(checkpoint=tmp_path / place, progress=lambda *_: pytest.fail("trained"))
+
+
 def test_checkpoint_of_another_run(tmp_path):
     path = tmp_path / "state"
     with pytest.raises(Interrupted):

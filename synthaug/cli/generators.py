@@ -22,14 +22,13 @@ from synthaug.cli.options import (
     check_directory,
     check_file,
     check_json,
-    check_output,
     read,
 )
 from synthaug.cli.output import describe, finish, progress, results, show_card, spell_seconds
 from synthaug.cli.profiling import LAST_TRACED, traced
 from synthaug.distributed import team
 from synthaug.errors import InputError
-from synthaug.files import MANIFEST, read_json
+from synthaug.files import MANIFEST, check_replaceable, read_json
 from synthaug.generators import (
     VAEGAN,
     Blend,
@@ -198,7 +197,7 @@ def fit(
     elif profile is not None and made.settings.get("steps", LAST_TRACED) < LAST_TRACED:
         raise InputError(f"--profile: expected a run of at least {LAST_TRACED} steps")
     check_device(device)
-    check_output(output, GENERATOR)
+    check_replaceable(output, kind=GENERATOR)
     check_json("--json", json)
     check_file("--profile", profile)
     check_directory("--log", log)
@@ -258,7 +257,7 @@ def sample(
 ) -> None:
     """Sample a pool of synthetic images from a fitted generator."""
     check_device(device)
-    check_output(output, POOL)
+    check_replaceable(output, kind=POOL)
     check_json("--json", json)
     pool = SamplePool.create(output, load_generator(generator, device=device), per_class, seed=seed)
     finish(describe(pool), pool.manifest, json, quiet)

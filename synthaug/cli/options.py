@@ -2,7 +2,6 @@
 any work begins."""
 
 import json
-import tempfile
 import warnings
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from synthaug.errors import InputError
-from synthaug.files import check_replaceable
+from synthaug.files import expect_file, expect_writable
 from synthaug.images import LabelledImages
 from synthaug.mixing.mix_recipe import KIND as RECIPE
 from synthaug.reading import read_images
@@ -92,11 +91,8 @@ def check_device(device: str) -> None:
 
 def check_file(option: str, path: Path | None) -> None:
     """Raise `InputError` unless a file can be written at `path`; nothing is left there."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise InputError(f"{option} {path}: expected a file to write, this is a directory")
-    _check_parent(option, path, path.parent)
+    if path is not None:
+        expect_file(f"{option} {path}", path)
 
 
 def check_json(option: str, path: Path | None) -> None:
@@ -127,30 +123,10 @@ def check_page(option: str, path: Path) -> None:
 def check_directory(option: str, path: Path | None) -> None:
     """Raise `InputError` unless files can be written in a directory `path`, be it there or not."""
     if path is not None:
-        _check_parent(option, path, path)
+        expect_writable(f"{option} {path}", path)
 
 
 def check_new(option: str, path: Path) -> None:
     """Raise `InputError` unless something can be written beside `path`; what writes it looks
     whether it is there."""
-    _check_parent(option, path, path.parent)
-
-
-def check_output(path: Path, kind: str) -> None:
-    """Raise `InputError` unless a directory can be written at `path`, or one of the same kind
-    replaced."""
-    check_replaceable(path, kind=kind)
-    _check_parent("--output", path, path.parent)
-
-
-def _check_parent(option: str, path: Path, directory: Path) -> None:
-    """Try to write in `directory`, or in the nearest one above it that exists."""
-    while not directory.exists() and directory != directory.parent:
-        directory = directory.parent
-    try:
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"{option} {path}: cannot write in {directory} ({error.strerror}); name another place"
-        ) from None
+    expect_writable(f"{option} {path}", path.parent)

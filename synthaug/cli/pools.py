@@ -17,10 +17,10 @@ from synthaug.cli.options import (
     Quiet,
     check_json,
     check_new,
-    check_output,
     read,
 )
 from synthaug.cli.output import describe, finish
+from synthaug.files import check_replaceable
 from synthaug.images import Samples
 from synthaug.pool import SamplePool
 from synthaug.pool.export import export_folder, export_npz, export_tar
@@ -42,7 +42,7 @@ def import_images(
 
     Where there are folders train, val and test, those in train are taken.
     """
-    check_output(output, POOL)
+    check_replaceable(output, kind=POOL)
     check_json("--json", json)
     data = read(images, image_size, mode, on_error)
     samples = Samples(data.images, data.labels)

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor, nn
 
 import synthaug.versions as versions
-from synthaug.checks import expect_count, expect_labels
+from synthaug.checks import as_seed, expect_count, expect_labels
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST
 from synthaug.generators.saving import read_generator, read_generator_manifest, write_generator
-from synthaug.images import LabelledImages, Samples, to_float, to_stored
+from synthaug.images import LabelledImages, Samples, expect_alike, to_float, to_stored
 from synthaug.reading import read_images
 from synthaug.seeding import Draws
 from synthaug.training import Progress, Run, channels_last, resolve_device
@@ -61,6 +61,10 @@ class Generator(ABC):
     _device: torch.device
     _card: dict[str, Any]
     _networks: nn.ModuleList
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Settings are kept as JSON, and what is loaded samples as what was fitted did.
+        super().__setattr__(name, _plain(value))
 
     @abstractmethod
     def _train(
@@ -131,6 +135,11 @@ class Generator(ABC):
         return tuple(self._fitted().classes)
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images it was fitted to, and of its samples."""
+        return self._fitted().image_shape
+
+    @property
     def card(self) -> dict[str, Any]:
         """What it was trained on (a fingerprint), settings, seed, versions, seconds."""
         self._fitted()
@@ -177,16 +186,12 @@ class Generator(ABC):
         is no longer a number.
         """
         self._check_settings()
+        seed = as_seed(seed)
         data = data if isinstance(data, LabelledImages) else read_images(data)
         if validation is not None and not isinstance(validation, LabelledImages):
             validation = read_images(validation)
-        if validation is not None and (
-            validation.classes != data.classes or validation.image_shape != data.image_shape
-        ):
-            raise InputError(
-                f"validation: expected images {data.image_shape} of the classes of data, got "
-                f"{validation.image_shape} and classes {', '.join(validation.classes)}"
-            )
+        if validation is not None:
+            expect_alike("validation", validation, data.classes, data.image_shape)
         scarce = np.flatnonzero(data.counts < FEWEST_IMAGES)
         if len(scarce):
             raise InputError(
@@ -342,6 +347,15 @@ class Generator(ABC):
         extra = {"kind", "classes"}
         generator._card = {k: v for k, v in manifest.items() if k not in extra}
         return generator
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and arrays of numpy as Python's, also within a tuple or list; others unchanged."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if type(value) in (tuple, list):
+        return type(value)(map(_plain, value))
+    return value
 
 
 class Untrained(Generator):

@@ -12,7 +12,7 @@ from synthaug.errors import InputError
 from synthaug.images import to_float, to_pil
 from synthaug.mixing.depth import DepthGuard
 from synthaug.reading import Untransformed
-from synthaug.seeding import torch_stream
+from synthaug.seeding import global_stream
 
 _MODE_HINT = "; read the generator's images with mode='gray' or 'rgb' (--mode) to match"
 
@@ -30,7 +30,7 @@ def form_of(dataset: Any, stored: np.ndarray, classes: Sequence[str]) -> Form:
     plain, guard = Untransformed(dataset), DepthGuard()
     image, label = pair_of(plain.first)
     guard.check(getattr(dataset, "transform", None), image)
-    with torch_stream(0, "compare forms"):
+    with global_stream(0, "compare forms"):
         real, _ = pair_of(dataset[0])
     to_image = _image_form(image, stored)
     to_label = _label_form(label, classes)
@@ -43,7 +43,7 @@ def form_of(dataset: Any, stored: np.ndarray, classes: Sequence[str]) -> Form:
             guard.check(getattr(dataset, "transform", None), made)
         return plain.transform(made, to_label(index))
 
-    with torch_stream(0, "compare forms"):
+    with global_stream(0, "compare forms"):
         made = make(stored[0], 0)[0]
     _match("size", _size(made), _size(real))
     return make

@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import shutil
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from synthaug.errors import InputError
-from synthaug.files import write_atomically
+from synthaug.files import expect_writable, partial_directory, write_atomically
 from synthaug.images import to_pil
 from synthaug.pool.sample_pool import SamplePool
 
@@ -66,7 +64,7 @@ def export_npz(pool: SamplePool, path: str | Path) -> None:
     Raises `InputError` if `path` exists.
     """
     target = Path(path)
-    _refuse_existing(target)
+    _check_new(target)
     images = pool.samples.images
     pixels = images[:, 0] if images.shape[1] == 1 else images.transpose(0, 2, 3, 1)
     labels, names = pool.samples.labels, np.array(pool.classes)
@@ -79,14 +77,10 @@ def export_npz(pool: SamplePool, path: str | Path) -> None:
 @contextmanager
 def _new_folder(target: Path) -> Iterator[Path]:
     """A folder to fill, which gets its name when the block ends well, and goes otherwise."""
-    _refuse_existing(target)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        partial.mkdir(parents=True)
+    _check_new(target)
+    with partial_directory(target) as partial:
         yield partial
         partial.rename(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -95,6 +89,7 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     archive.addfile(entry, io.BytesIO(content))
 
 
-def _refuse_existing(target: Path) -> None:
+def _check_new(target: Path) -> None:
     if target.exists():
         raise InputError(f"{target}: already exists; name another, nothing is overwritten")
+    expect_writable(str(target), target.parent)

@@ -4,11 +4,12 @@ Distances are measured against what is usual: the median distance from a real im
 other one of its class. What is far for one data set is near for another.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples
@@ -20,18 +21,47 @@ Network = Callable[[Tensor], Tensor]
 """Any function or `nn.Module` from floats (B, C, H, W) in [0, 1] to logits (B, K)."""
 
 
-def posterior_of(network: Network, images: np.ndarray, device: str | torch.device) -> np.ndarray:
-    """What a classifier makes of stored images, float32 (M, K)."""
-    rows = extract_features(images, lambda batch: network(batch).float().softmax(1), device=device)
+def posterior_of(
+    name: str,
+    network: Network,
+    images: np.ndarray,
+    device: str | torch.device,
+    classes: int | None,
+) -> np.ndarray:
+    """What a classifier makes of stored images, float32 (M, K).
+
+    Raises `InputError` that begins with `name` where K is not `classes`.
+    """
+    with _evaluating(network):
+        rows = extract_features(
+            images, lambda batch: network(batch).float().softmax(1), device=device
+        )
+    if classes not in (None, rows.shape[1]):
+        raise InputError(f"{name}: expected {classes} columns, one a class, got {rows.shape[1]}")
     return rows.astype(np.float32)
+
+
+@contextmanager
+def _evaluating(network: object) -> Iterator[None]:
+    """Within the block a network is in evaluation mode, after it each part as it was: in training
+    dropout makes an answer one of many, and batch norm learns from what it is asked."""
+    modules = list(network.modules()) if isinstance(network, nn.Module) else []
+    before = [module.training for module in modules]
+    for module in modules:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module, training in zip(modules, before, strict=True):
+            module.training = training
 
 
 class ClassifierAgreement:
     """Keeps samples in which a classifier sees the class that they were made for.
 
-    network: from floats (B, C, H, W) in [0, 1] to logits (B, K), on `device`. One that learned
-        from the same few images is a poor judge: it keeps what it knows already, and drops much of
-        what would help.
+    network: from floats (B, C, H, W) in [0, 1] to logits (B, K), on `device`; asked in evaluation
+        mode. One that learned from the same few images is a poor judge: it keeps what it knows
+        already, and drops much of what would help.
     confidence: the least probability of the class, from 0 to 1.
 
     >>> samples = Samples(np.zeros((2, 1, 8, 8), np.uint8), [0, 1])
@@ -51,8 +81,9 @@ class ClassifierAgreement:
         self.network, self.confidence, self.device = network, confidence, device
 
     def keep(self, samples: Samples, reference: LabelledImages | None) -> np.ndarray:
-        """bool (M,): which samples to keep; real images are not asked for."""
-        posterior = posterior_of(self.network, samples.images, self.device)
+        """bool (M,): which samples to keep; of the real images only the classes are counted."""
+        classes = None if reference is None else len(reference.classes)
+        posterior = posterior_of("network", self.network, samples.images, self.device, classes)
         of_class = posterior[np.arange(len(samples)), samples.labels]
         kept: np.ndarray = (posterior.argmax(1) == samples.labels) & (of_class >= self.confidence)
         return kept
@@ -142,7 +173,8 @@ def _unusual(samples: Samples, reference: LabelledImages, features: Features) ->
                 "at least 2 to tell what is usual"
             )
         of_class = samples.labels == label
-        apart = nearest(samples.images[of_class], real, features)[1]
-        usual = np.median(radii(extract_features(real, features), nearest=1))
+        with _evaluating(features), torch.inference_mode():
+            apart = nearest(samples.images[of_class], real, features)[1]
+            usual = np.median(radii(extract_features(real, features), nearest=1))
         found[of_class] = apart / max(usual, 1e-12)
     return found

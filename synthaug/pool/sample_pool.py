@@ -4,33 +4,31 @@
 `manifest.json` last: a directory with a manifest is complete.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 
-from synthaug.checks import expect_count, expect_labels
+from synthaug.checks import as_seed, expect_count, expect_labels
 from synthaug.errors import InputError
 from synthaug.files import (
     MANIFEST,
     check_replaceable,
     new_directory,
     read_manifest,
+    read_unchanged,
     write_array,
     write_json,
 )
 from synthaug.generators import Generator
 from synthaug.images import LabelledImages, Samples
+from synthaug.pool.filling import Filter, check_filters, fill
 from synthaug.pool.filters import Network, posterior_of
-from synthaug.seeding import stream_seed
 from synthaug.versions import versions
 
 KIND = "sample pool"
 PER_IMAGE, LARGEST = 20, 20_000
-FEWEST_A_ROUND = 32  # sampled of each class that is not full
-MOST_ROUNDS = 20  # how often more is sampled where filters reject
 _CARD = (
     "classes",
     "source",
@@ -49,14 +47,6 @@ def usual_size(counts: np.ndarray) -> int:
     1000
     """
     return max(1, min(PER_IMAGE * int(counts.max()), LARGEST // len(counts)))
-
-
-class Filter(Protocol):
-    """Says which samples are fit for the pool."""
-
-    def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
-        """bool (M,): which of `samples` to keep, given the real images they should resemble."""
-        ...
 
 
 class SamplePool:
@@ -79,6 +69,10 @@ class SamplePool:
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
+        self._place = self.directory.absolute()  # where it is from any working directory
+        read_unchanged(self._place, self._open)
+
+    def _open(self) -> None:
         self.manifest: dict[str, Any] = read_manifest(self.directory, kind=KIND)
         absent = [name for name in _CARD if name not in self.manifest]
         if absent:
@@ -87,9 +81,9 @@ class SamplePool:
                 "pool again"
             )
         self.classes: list[str] = self.manifest["classes"]
-        self.samples = self._open()
+        self.samples = self._map()
 
-    def _open(self) -> Samples:
+    def _map(self) -> Samples:
         def optional(name: str) -> np.ndarray | None:
             return self._array(name) if self.manifest[name] else None
 
@@ -129,10 +123,17 @@ class SamplePool:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"directory": self.directory}  # a worker process maps the files itself
+        # A worker process maps the files itself.
+        return {"directory": self._place, "fingerprint": self.manifest["fingerprint"]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["directory"])  # type: ignore[misc]
+        found = self.manifest["fingerprint"]
+        if found != state["fingerprint"]:
+            raise InputError(
+                f"{self.directory}: replaced by another pool since it was opened (expected the "
+                f"fingerprint {state['fingerprint']}, got {found}); open it again"
+            )
 
     @property
     def targets(self) -> list[int]:
@@ -146,7 +147,7 @@ class SamplePool:
         generator: Generator,
         per_class: int,
         *,
-        filters: Sequence[Filter] = (),
+        filters: Collection[Filter] = (),
         reference: LabelledImages | None = None,
         teacher: Network | None = None,
         seed: int = 0,
@@ -154,9 +155,11 @@ class SamplePool:
         """Sample `per_class` images of every class from a fitted generator into a new pool.
 
         filters: each sample must pass all of them; more are drawn until every class is full.
-        reference: real images that the filters compare with; needed where filters are given.
+        reference: real images that the filters compare with, of the generator's classes and size;
+            needed where filters are given.
         teacher: a classifier, from floats (B, C, H, W) in [0, 1] to logits (B, K), whose posterior
-            becomes the samples' soft labels; it is asked on the generator's device.
+            becomes the samples' soft labels; it is asked on the generator's device, a network in
+            evaluation mode.
 
         Raises `InputError` if the filters leave a class short after 20 rounds.
         """
@@ -166,12 +169,13 @@ class SamplePool:
                 f"{type(generator).__name__}"
             )
         expect_count("per_class", per_class)
+        seed = as_seed(seed)
         check_replaceable(Path(directory), kind=KIND)
-        if filters and reference is None:
-            raise InputError("filters: give reference=, the real images that they compare with")
-        samples, drawn = _fill(generator, per_class, filters, reference, seed)
+        check_filters(filters, reference, generator)
+        samples, drawn = fill(generator, per_class, filters, reference, seed)
         if teacher is not None:
-            soft = posterior_of(teacher, samples.images, generator.device)
+            classes = len(generator.classes)
+            soft = posterior_of("teacher", teacher, samples.images, generator.device, classes)
             samples = Samples(samples.images, samples.labels, soft, samples.weights)
         passed = [type(each).__name__ for each in filters]
         card = {"generator": generator.card, "seed": seed, "drawn": drawn, "filters": passed}
@@ -202,9 +206,15 @@ class SamplePool:
 
         source: said on the pool's card.
         """
+        if not isinstance(samples, Samples):
+            raise InputError(
+                "samples: expected Samples, as Samples(images, labels) makes them, got "
+                f"{type(samples).__name__}"
+            )
+        if not isinstance(source, str):
+            raise InputError(f"source: expected words for the card, got {source!r}")
         if not len(samples):
             raise InputError("samples: expected at least one image, got none")
-        _check_classes(samples, classes)
         return cls._write(directory, samples, classes, source, {})
 
     @classmethod
@@ -216,6 +226,7 @@ class SamplePool:
         source: str,
         card: dict[str, Any],
     ) -> Self:
+        _check_classes(samples, classes)
         with new_directory(Path(directory), kind=KIND) as partial:
             write_array(partial / "images.npy", samples.images)
             write_array(partial / "labels.npy", samples.labels)
@@ -248,55 +259,6 @@ def _check_classes(samples: Samples, classes: Sequence[str]) -> None:
             f"soft_labels: expected shape ({len(samples)}, {len(classes)}), a column per class, "
             f"got {samples.soft_labels.shape}"
         )
-
-
-def _concatenate(parts: Sequence[Samples]) -> Samples:
-    def joined(name: str) -> Any:
-        arrays = [getattr(part, name) for part in parts]
-        return None if arrays[0] is None else np.concatenate(arrays)
-
-    return Samples(*(joined(field.name) for field in fields(Samples)))
-
-
-def _first(labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Indices of the first `counts[k]` of each class k."""
-    found = [np.flatnonzero(labels == label)[:count] for label, count in enumerate(counts)]
-    return np.concatenate(found)
-
-
-def _fill(
-    generator: Generator,
-    per_class: int,
-    filters: Sequence[Filter],
-    reference: LabelledImages | None,
-    seed: int,
-) -> tuple[Samples, int]:
-    """`per_class` samples of every class that pass the filters, and how many were drawn for it."""
-    if not filters or reference is None:
-        samples = generator.sample(per_class, seed=seed)
-        return samples, len(samples)
-    missing = np.full(len(generator.classes), per_class)
-    parts, drawn = [], 0
-    for turn in range(MOST_ROUNDS):
-        # Never a few only: what a filter lets through one in ten times is soon found.
-        counts = np.where(missing > 0, np.maximum(missing, FEWEST_A_ROUND), 0)
-        wanted = np.repeat(np.arange(len(missing)), counts)
-        samples = generator.sample(wanted, seed=stream_seed(seed, "round", turn))
-        drawn += len(samples)
-        for rule in filters:
-            if len(samples):  # else there is nothing to judge
-                samples = samples.subset(np.flatnonzero(rule.keep(samples, reference)))
-        samples = samples.subset(_first(samples.labels, missing))
-        parts.append(samples)
-        missing = missing - np.bincount(samples.labels, minlength=len(missing))
-        if not missing.any():
-            full = _concatenate(parts)
-            return full.subset(np.argsort(full.labels, kind="stable")), drawn
-    short = int(np.argmax(missing))
-    raise InputError(
-        f"class {generator.classes[short]!r}: the filters left {per_class - missing[short]} of "
-        f"{per_class} images after {MOST_ROUNDS} rounds; loosen them"
-    )
 
 
 def _origins(card: Mapping[str, Any]) -> set[str]:

@@ -16,7 +16,7 @@ from synthaug.reading.discovery import labels_and_classes, split_item
 from synthaug.reading.listing import Listing, Splits
 from synthaug.reading.pixels import from_array, from_tensor
 from synthaug.reading.untransformed import Untransformed, source_of, sources_of
-from synthaug.seeding import torch_stream
+from synthaug.seeding import global_stream
 
 
 def open_labelled(data: LabelledImages) -> Splits:
@@ -97,7 +97,7 @@ def _smaller_size(dataset: Any, plain: Mapping[int, Untransformed]) -> tuple[int
         return None
     try:
         before, _ = split_item(plain[id(source)][place])
-        with torch_stream(0, "first item"):
+        with global_stream(0, "first item"):
             after, _ = split_item(source[place])
         sizes = [v2.query_size([_shown(image)]) for image in (before, after)]
     except (InputError, ValueError, TypeError, *BROKEN):  # said where the image itself is loaded

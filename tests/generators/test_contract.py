@@ -169,6 +169,32 @@ def test_card_is_json_and_says_what_it_was_trained_on(fitted, data):
     assert set(card["settings"]) == set(fitted.settings)
 
 
+def as_numpy(value):
+    if isinstance(value, tuple):
+        return tuple(map(as_numpy, value))
+    kinds = {int: np.int64, float: np.float32}
+    return kinds[type(value)](value) if type(value) in kinds else value
+
+
+def test_numbers_of_numpy_are_those_of_python(family, data, tiny, tmp_path):
+    plain = tiny(family)
+    settings = {} if hasattr(plain, "parts") else plain.settings
+    made = tiny(family, **{name: as_numpy(value) for name, value in settings.items()})
+    made.fit(data, seed=np.int64(3), device="cpu").save(tmp_path / "generator")
+    loaded = load_generator(tmp_path / "generator", device="cpu")
+    assert loaded.card["seed"] == 3
+    wanted = made.sample(np.uint8(2), seed=np.int64(4), batch_size=np.int32(9))
+    np.testing.assert_array_equal(loaded.sample(2, seed=4).images, wanted.images)
+
+
+@pytest.mark.parametrize("seed", [1.0, True, "1", None])
+def test_a_seed_that_is_no_integer_is_refused_before_any_work(family, data, tiny, fitted, seed):
+    with pytest.raises(InputError, match="seed: expected an integer, got"):
+        tiny(family).fit(data, seed=seed, device="cpu", progress=lambda *_: pytest.fail("began"))
+    with pytest.raises(InputError, match="seed: expected an integer, got"):
+        fitted.sample(1, seed=seed)
+
+
 def test_save_and_load(fitted, tmp_path):
     fitted.save(tmp_path / "generator")
     loaded = load_generator(tmp_path / "generator", device="cpu")

@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+import random
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -440,10 +441,15 @@ def test_relabelling_is_not_done_twice(gray: SamplePool) -> None:
 
 
 def test_making_one_leaves_the_random_state_alone(gray: SamplePool) -> None:
+    def draw(image: Any) -> Any:
+        random.random(), np.random.random(), torch.rand(1)  # noqa: NPY002
+        return image
+
     torch.manual_seed(0)
-    state = torch.get_rng_state()
-    MixedDataset(vision(transform=v2.RandomCrop(8)), gray)
-    assert torch.equal(torch.get_rng_state(), state)
+    states = [random.getstate(), np.random.get_state()[2], torch.get_rng_state().tolist()]  # noqa: NPY002
+    MixedDataset(vision(transform=draw), gray)
+    after = [random.getstate(), np.random.get_state()[2], torch.get_rng_state().tolist()]  # noqa: NPY002
+    assert after == states
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,26 @@ def test_agreement_wants_the_class_and_the_confidence() -> None:
     )
 
 
+def test_agreement_of_a_network_in_training_mode_does_not_change(real: LabelledImages) -> None:
+    network = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.BatchNorm1d(64), torch.nn.Dropout(), torch.nn.Linear(64, 10)
+    )
+    mean = network[1].running_mean.clone()
+    samples = Samples(real.images, real.labels)
+    kept = [ClassifierAgreement(network).keep(samples, real).tolist() for _ in range(2)]
+    assert kept[0] == kept[1]
+    assert network.training and torch.equal(network[1].running_mean, mean)
+    features = [DistanceFilter(1.0, network).keep(samples, real).tolist() for _ in range(2)]
+    assert features[0] == features[1]
+    assert network.training and torch.equal(network[1].running_mean, mean)
+
+
+def test_agreement_with_a_network_of_other_classes_is_refused(real: LabelledImages) -> None:
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 12))
+    with pytest.raises(InputError, match="network: expected 10 columns, one a class, got 12"):
+        ClassifierAgreement(network).keep(Samples(real.images, real.labels), real)
+
+
 def test_a_pool_is_filled_through_filters(real: LabelledImages, tmp_path: Path) -> None:
     generator = RandomField().fit(real, device="cpu")
     filters = [MemorizationFilter(0.5), DistanceFilter(1.5)]

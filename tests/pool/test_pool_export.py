@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,24 @@ def test_nothing_is_overwritten(tmp_path: Path, write: Any) -> None:
             write(pool, tmp_path / name)
     assert (tmp_path / "target.npz").read_bytes() == b"mine"
     assert not list((tmp_path / "folder").iterdir())
+
+
+@pytest.mark.parametrize("write", [export_folder, export_npz, export_tar])
+def test_a_place_that_nothing_can_be_written_in_is_refused(tmp_path: Path, write: Any) -> None:
+    pool = make_pool(tmp_path)
+    (tmp_path / "file").write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"target: cannot write in .*file"):
+        write(pool, tmp_path / "file" / "target")
+
+
+@pytest.mark.parametrize("write", [export_folder, export_tar])
+def test_what_an_export_that_was_killed_left_is_removed(tmp_path: Path, write: Any) -> None:
+    pool = make_pool(tmp_path)
+    left = tmp_path / f".target.{os.getpid()}.partial"  # containers give the same number again
+    left.mkdir()
+    (left / "half.png").write_bytes(b"half")
+    write(pool, tmp_path / "target")
+    assert not left.exists() and not (tmp_path / "target" / "half.png").exists()
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", ".", "", "/etc"])

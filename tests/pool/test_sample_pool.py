@@ -22,7 +22,7 @@ from synthaug.generators import (
     StyleSwap,
     load_generator,
 )
-from synthaug.images import LabelledImages, Samples
+from synthaug.images import LabelledImages, Samples, to_float
 from synthaug.pool import ClassifierAgreement, SamplePool
 
 CLASSES = ["ant", "bee", "cow"]
@@ -105,6 +105,7 @@ def test_soft_labels_and_weights_come_back(tmp_path: Path) -> None:
             r"soft_labels: expected shape \(6, 3\), a column per class, got \(6, 2\)",
         ),
         (make_samples((0, 0, 0)), CLASSES, "samples: expected at least one image, got none"),
+        (make_data(), CLASSES, "samples: expected Samples, as .* got LabelledImages"),
     ],
 )
 def test_samples_that_do_not_fit_are_refused(
@@ -127,6 +128,32 @@ def test_a_pool_of_a_generator(tmp_path: Path) -> None:
     assert np.array_equal(pool.samples.images, generator.sample(5, seed=3).images)
     other = SamplePool.create(tmp_path / "other", generator, 5, seed=4)
     assert not np.array_equal(other.samples.images, pool.samples.images)
+
+
+def test_a_place_that_nothing_can_be_written_in_is_refused_before_sampling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = StyleSwap().fit(make_data(), device="cpu")
+    monkeypatch.setattr(StyleSwap, "sample", lambda *_, **__: pytest.fail("sampled"))
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match=r"pool: cannot write in .*file .*; name another place"):
+        SamplePool.create(tmp_path / "file" / "pool", generator, 2)
+
+
+def test_numbers_of_numpy_make_the_same_pool(tmp_path: Path) -> None:
+    data = make_data()
+    generator = StyleSwap().fit(data, device="cpu")
+    one = SamplePool.create(tmp_path / "one", generator, data.counts.max(), seed=np.int64(3))  # type: ignore[arg-type]
+    other = SamplePool.create(tmp_path / "other", generator, 4, seed=3)
+    assert one.manifest == other.manifest
+    with pytest.raises(InputError, match=r"seed: expected an integer, got 3\.0"):
+        SamplePool.create(tmp_path / "one", generator, 4, seed=3.0)  # type: ignore[arg-type]
+
+
+def test_the_source_is_words(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"source: expected words for the card, got .*Path"):
+        SamplePool.from_samples(tmp_path / "p", make_samples(), CLASSES, source=tmp_path)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
 
 
 class EvenSum:
@@ -230,6 +257,31 @@ def test_a_teacher_is_asked_where_the_generator_is_now(tmp_path: Path) -> None:
     assert pool.samples.soft_labels == pytest.approx(np.tile([0.25, 0.25, 0.5], (6, 1)))
 
 
+def test_a_teacher_of_other_classes_is_refused_and_the_old_pool_stays(tmp_path: Path) -> None:
+    generator = StyleSwap().fit(make_data(), device="cpu")
+    good = SamplePool.create(tmp_path / "pool", generator, 2)
+    with pytest.raises(InputError, match="teacher: expected 3 columns, one a class, got 7"):
+        SamplePool.create(
+            tmp_path / "pool", generator, 2, teacher=lambda images: torch.zeros(len(images), 7)
+        )
+    assert SamplePool(tmp_path / "pool").samples.fingerprint == good.samples.fingerprint
+
+
+def test_a_teacher_in_training_mode_is_asked_in_evaluation_mode(tmp_path: Path) -> None:
+    generator = StyleSwap().fit(make_data(), device="cpu")
+    teacher = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.BatchNorm1d(72), torch.nn.Dropout(), torch.nn.Linear(72, 3)
+    )
+    teacher[1].eval()  # frozen by its owner
+    before = [module.training for module in teacher.modules()]
+    state = {name: value.clone() for name, value in teacher.state_dict().items()}
+    pool = SamplePool.create(tmp_path / "pool", generator, 4, teacher=teacher)
+    assert [module.training for module in teacher.modules()] == before
+    assert all(torch.equal(value, state[name]) for name, value in teacher.state_dict().items())
+    expected = teacher.eval()(to_float(pool.samples.images)).softmax(1).detach()
+    assert pool.samples.soft_labels == pytest.approx(expected.numpy())
+
+
 def test_a_filter_that_nothing_passes_names_the_class(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,6 +306,59 @@ def test_filters_need_a_reference(tmp_path: Path) -> None:
         SamplePool.create(tmp_path / "p", generator, 2, filters=[NoBees()])
 
 
+def _of_size(side: int) -> LabelledImages:
+    samples = make_samples((4, 4, 4), (1, side, side))
+    return LabelledImages(samples.images, samples.labels, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("data/xray", "expected LabelledImages, as read_images gives them, got str"),
+        (_of_size(12), r"expected images \(1, 8, 9\) of the classes .* got \(1, 12, 12\)"),
+        (
+            LabelledImages(make_data().images, make_data().labels, CLASSES[::-1]),
+            "expected .* of the classes ant, bee, cow, got .* and classes cow, bee, ant",
+        ),
+    ],
+)
+def test_a_reference_that_samples_cannot_be_compared_with_is_refused(
+    tmp_path: Path, reference: Any, message: str
+) -> None:
+    generator = StyleSwap().fit(make_data(), device="cpu")
+    with pytest.raises(InputError, match=f"reference: {message}"):
+        SamplePool.create(tmp_path / "p", generator, 2, filters=[EvenSum()], reference=reference)
+
+
+class Keeps:
+    """A filter that answers what it is told to."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def keep(self, samples: Samples, reference: LabelledImages) -> Any:
+        return self.answer(len(samples))
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        (EvenSum(), "expected a list, got EvenSum"),
+        ([EvenSum], "expected objects with a method keep, got <class"),
+        (["distance"], "expected objects with a method keep, got 'distance'"),
+        ([Keeps(np.arange)], r"expected bool \(96,\) from Keeps.keep, got int64 \(96,\)"),
+        ([Keeps(lambda _: np.ones(3, bool))], r"expected bool \(96,\) .* got bool \(3,\)"),
+        ([Keeps(lambda _: None)], r"expected bool \(96,\) from Keeps.keep, got object"),
+    ],
+)
+def test_filters_that_are_none_are_refused(tmp_path: Path, filters: Any, message: str) -> None:
+    data = make_data()
+    generator = StyleSwap().fit(data, device="cpu")
+    with pytest.raises(InputError, match=f"filters: {message}"):
+        SamplePool.create(tmp_path / "p", generator, 2, filters=filters, reference=data)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("per_class", [0, -1, 2.5])
 @pytest.mark.parametrize("filters", [(), (EvenSum(),)])
 def test_a_pool_holds_at_least_one_image_a_class(
@@ -272,6 +377,52 @@ def test_a_pool_is_replaced_while_it_is_open(tmp_path: Path) -> None:
     assert (len(old), len(new)) == (6, 3)
     assert np.array_equal(old.samples.images, content)
     assert [path.name for path in tmp_path.iterdir()] == ["pool"]
+
+
+@pytest.mark.parametrize("when", [(1,), (2,), (1, 4), (2, 3), (2, 3, 4, 6)], ids=str)
+def test_a_pool_replaced_while_it_is_opened_is_the_old_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: tuple[int, ...]
+) -> None:
+    """Whatever file is read when it happens, and however many times."""
+    one = make_samples()
+    pools = [one, Samples(one.images[::-1], (one.labels + 1) % 3)]
+    SamplePool.from_samples(tmp_path / "pool", pools[0], CLASSES)
+    load, opened = np.load, 0
+
+    def replace_and_load(path: Path, **options: Any) -> np.ndarray:
+        nonlocal opened
+        opened += 1
+        if opened in when:
+            write(tmp_path / "pool", pools[opened % 2])
+        return load(path, **options)
+
+    def write(directory: Path, samples: Samples) -> None:
+        with monkeypatch.context() as patch:  # it opens what it wrote
+            patch.setattr(sample_pool.np, "load", load)
+            SamplePool.from_samples(directory, samples, CLASSES)
+
+    monkeypatch.setattr(sample_pool.np, "load", replace_and_load)
+    pool = SamplePool(tmp_path / "pool")
+    assert pool.samples.fingerprint == pool.manifest["fingerprint"]
+    assert pool.samples.fingerprint in [samples.fingerprint for samples in pools]
+
+
+def test_a_pool_that_was_replaced_is_not_unpickled(tmp_path: Path) -> None:
+    data = pickle.dumps(SamplePool.from_samples(tmp_path / "pool", make_samples(), CLASSES))
+    SamplePool.from_samples(tmp_path / "pool", make_samples((1, 1, 1)), CLASSES)
+    with pytest.raises(InputError, match="pool: replaced by another pool since it was opened"):
+        pickle.loads(data)
+
+
+def test_a_pickled_pool_is_found_from_another_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pool = SamplePool.from_samples("pool", make_samples(), CLASSES)
+    assert str(pool.directory) == "pool"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert pickle.loads(pickle.dumps(pool)).samples.fingerprint == pool.samples.fingerprint
 
 
 def test_a_users_directory_is_refused_and_untouched(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import random
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,18 @@ def photos(root: Path, sizes: list[tuple[int, int]], **transforms: Any) -> Image
             root / "ab"[index % 2] / f"{index}.png"
         )
     return ImageFolder(str(root), **transforms)
+
+
+def test_reading_leaves_the_random_state_alone(tmp_path: Path) -> None:
+    def draw(image: Any) -> Any:
+        random.random(), np.random.random(), torch.rand(1)  # noqa: NPY002
+        return image
+
+    data = photos(tmp_path, [(10, 10)] * 4, transform=draw)
+    states = [random.getstate(), np.random.get_state()[2], torch.get_rng_state().tolist()]  # noqa: NPY002
+    read_images(data)
+    after = [random.getstate(), np.random.get_state()[2], torch.get_rng_state().tolist()]  # noqa: NPY002
+    assert after == states
 
 
 def crop(image: Any) -> torch.Tensor:

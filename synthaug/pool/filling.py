@@ -1,0 +1,100 @@
+"""Sampling until every class of a pool is full of what its filters let through."""
+
+from collections.abc import Collection
+from dataclasses import fields
+from typing import Any, Protocol
+
+import numpy as np
+
+from synthaug.errors import InputError
+from synthaug.generators import Generator
+from synthaug.images import LabelledImages, Samples, expect_alike, expect_labelled
+from synthaug.seeding import stream_seed
+
+FEWEST_A_ROUND = 32  # sampled of each class that is not full
+MOST_ROUNDS = 20  # how often more is sampled where filters reject
+
+
+class Filter(Protocol):
+    """Says which samples are fit for the pool."""
+
+    def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
+        """bool (M,): which of `samples` to keep, given the real images they should resemble."""
+        ...
+
+
+def check_filters(
+    filters: Collection[Filter], reference: LabelledImages | None, generator: Generator
+) -> None:
+    """Raise `InputError` for what are no filters, and for real images that they cannot compare
+    samples of the generator with."""
+    if not isinstance(filters, Collection):
+        raise InputError(f"filters: expected a list, got {type(filters).__name__}; give [it]")
+    for rule in filters:
+        if isinstance(rule, type) or not callable(getattr(rule, "keep", None)):
+            raise InputError(f"filters: expected objects with a method keep, got {rule!r}")
+    if filters and reference is None:
+        raise InputError("filters: give reference=, the real images that they compare with")
+    if reference is not None:
+        expect_labelled("reference", reference)
+        expect_alike("reference", reference, generator.classes, generator.image_shape)
+
+
+def fill(
+    generator: Generator,
+    per_class: int,
+    filters: Collection[Filter],
+    reference: LabelledImages | None,
+    seed: int,
+) -> tuple[Samples, int]:
+    """`per_class` samples of every class that pass the filters, and how many were drawn for it."""
+    if not filters or reference is None:
+        samples = generator.sample(per_class, seed=seed)
+        return samples, len(samples)
+    missing = np.full(len(generator.classes), per_class)
+    parts, drawn = [], 0
+    for turn in range(MOST_ROUNDS):
+        # Never a few only: what a filter lets through one in ten times is soon found.
+        counts = np.where(missing > 0, np.maximum(missing, FEWEST_A_ROUND), 0)
+        wanted = np.repeat(np.arange(len(missing)), counts)
+        samples = generator.sample(wanted, seed=stream_seed(seed, "round", turn))
+        drawn += len(samples)
+        for rule in filters:
+            if len(samples):  # else there is nothing to judge
+                samples = samples.subset(_judged(rule, samples, reference))
+        samples = samples.subset(_first(samples.labels, missing))
+        parts.append(samples)
+        missing = missing - np.bincount(samples.labels, minlength=len(missing))
+        if not missing.any():
+            full = _concatenate(parts)
+            return full.subset(np.argsort(full.labels, kind="stable")), drawn
+    short = int(np.argmax(missing))
+    raise InputError(
+        f"class {generator.classes[short]!r}: the filters left {per_class - missing[short]} of "
+        f"{per_class} images after {MOST_ROUNDS} rounds; loosen them"
+    )
+
+
+def _judged(rule: Filter, samples: Samples, reference: LabelledImages) -> np.ndarray:
+    """bool (M,): which samples a filter keeps."""
+    kept = np.asarray(rule.keep(samples, reference))
+    if kept.dtype != bool or kept.shape != (len(samples),):
+        raise InputError(
+            f"filters: expected bool ({len(samples)},) from {type(rule).__name__}.keep, got "
+            f"{kept.dtype} {kept.shape}"
+        )
+    return kept
+
+
+def _concatenate(parts: list[Samples]) -> Samples:
+    def joined(name: str) -> Any:
+        arrays = [getattr(part, name) for part in parts]
+        return None if arrays[0] is None else np.concatenate(arrays)
+
+    return Samples(*(joined(field.name) for field in fields(Samples)))
+
+
+def _first(labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Indices of the first `counts[k]` of each class k."""
+    found = [np.flatnonzero(labels == label)[:count] for label, count in enumerate(counts)]
+    return np.concatenate(found)
