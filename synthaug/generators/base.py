@@ -62,10 +62,6 @@ class Generator(ABC):
     _card: dict[str, Any]
     _networks: nn.ModuleList
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Settings are kept as JSON, and what is loaded samples as what was fitted did.
-        super().__setattr__(name, _plain(value))
-
     @abstractmethod
     def _train(
         self, data: LabelledImages, run: Run, aids: "Aids", notes: dict[str, Any]
@@ -185,6 +181,9 @@ class Generator(ABC):
         Raises `InputError` for a class with fewer than two images, `TrainingError` when a loss
         is no longer a number.
         """
+        for field in fields(self):  # type: ignore[arg-type]
+            # Kept as JSON: what is loaded then samples as what was fitted does.
+            setattr(self, field.name, _plain(getattr(self, field.name)))
         self._check_settings()
         seed = as_seed(seed)
         data = data if isinstance(data, LabelledImages) else read_images(data)

@@ -12,6 +12,7 @@ from synthaug.metrics.features import Features, pixels
 CHUNK = 512  # images compared at once
 
 
+@torch.inference_mode()
 def nearest(
     images: np.ndarray, among: np.ndarray, features: Features = pixels
 ) -> tuple[np.ndarray, np.ndarray]:

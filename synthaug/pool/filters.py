@@ -173,7 +173,7 @@ def _unusual(samples: Samples, reference: LabelledImages, features: Features) ->
                 "at least 2 to tell what is usual"
             )
         of_class = samples.labels == label
-        with _evaluating(features), torch.inference_mode():
+        with _evaluating(features):
             apart = nearest(samples.images[of_class], real, features)[1]
             usual = np.median(radii(extract_features(real, features), nearest=1))
         found[of_class] = apart / max(usual, 1e-12)
