@@ -85,7 +85,7 @@ class MixedDataset(LabelledDataset):
         self.ratio: Ratio = DEFAULT_RATIO if ratio is None else ratio
         self.per_class = per_class
         real_labels, names = labels_and_classes(real)
-        self.classes = _shared_classes(names, pool)
+        self.classes = _shared_classes(names, pool, mode)
         added = np.repeat(np.arange(len(self.classes)), self._added(real_labels))
         self._real_items = len(real_labels)
         self._label_array = np.concatenate([real_labels, added])
@@ -319,10 +319,13 @@ def _check_options(ratio: Ratio | None, mode: str, per_class: int | None) -> Non
         )
 
 
-def _shared_classes(real: Sequence[str], pool: SamplePool) -> list[str]:
+def _shared_classes(real: Sequence[str], pool: SamplePool, mode: Mode) -> list[str]:
     names = list(real)
     unnamed = [str(index) for index in range(len(names))]
-    if names != pool.classes and not (names == unnamed and len(names) <= len(pool.classes)):
+    # Of classes without names the last may have no image; balancing would add it.
+    lacks_some = len(names) < len(pool.classes) and mode != "balance"
+    fits = names == unnamed and (len(names) == len(pool.classes) or lacks_some)
+    if names != pool.classes and not fits:
         raise InputError(
             f"classes: the pool holds {pool.classes}, the real images {names}; they must be the "
             "same in the same order"

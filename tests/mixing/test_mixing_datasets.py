@@ -675,6 +675,14 @@ def test_balance_fills_a_class_without_real_images(gray: SamplePool) -> None:
     assert set(MADE[np.array(numbers(mixed)[14:]) - 150]) == {1}
 
 
+def test_balance_adds_no_class_that_unnamed_images_do_not_have(gray: SamplePool) -> None:
+    two = np.flatnonzero(REAL != 2)
+    real = TensorDataset(torch.as_tensor(stored(REAL, 0, 1)[two]), torch.as_tensor(REAL[two]))
+    with pytest.raises(InputError, match=r"holds \['ant', 'bee', 'cow'\], .*\['0', '1'\]"):
+        MixedDataset(real, gray, mode="balance")
+    assert set(MixedDataset(real, gray, 0.5).targets) == {0, 1}
+
+
 SOFT = np.random.default_rng(0).dirichlet(np.ones(3), 12).astype(np.float32)
 
 
