@@ -17,7 +17,7 @@ from synthaug.mixing.ratio import Ratio, share_per_class
 from synthaug.mixing.synthetic import LabelledDataset, Transform
 from synthaug.pool import SamplePool
 from synthaug.pool.filters import Network
-from synthaug.reading import labels_and_classes, read_images, source_of, sources_of
+from synthaug.reading import check_label, labels_and_classes, read_images, source_of, sources_of
 from synthaug.seeding import stream_seed, uniform_at
 
 Mode = Literal["replace", "append", "balance"]
@@ -162,6 +162,7 @@ class MixedDataset(LabelledDataset):
             id(source): form_of(source, samples.images, self.classes) for source in sources
         }
         self._only_form = self._forms[id(sources[0])] if len(sources) == 1 else None
+        self._labels_stay = not any(form.joint for form in self._forms.values())
         self._drawer = ClassDrawer(samples.labels, len(self.classes), samples.weights)
         self._rows = None
         if self.labels != "hard":
@@ -193,6 +194,7 @@ class MixedDataset(LabelledDataset):
             "_drawn",
             "_forms",
             "_only_form",
+            "_labels_stay",
             "_drawer",
             "_rows",
             "_own_rows",
@@ -260,6 +262,8 @@ class MixedDataset(LabelledDataset):
         # This runs for every image of a training: each microsecond here is one of theirs.
         if index < 0:
             index += len(self._labels)
+            if index < 0:
+                raise IndexError(f"expected an index of {len(self._labels)} items")
         epoch: int = self._now[0]
         if epoch < 0:
             epoch = self._times[index]
@@ -268,18 +272,28 @@ class MixedDataset(LabelledDataset):
         pick = self._draw(epoch, index) if picks is None else picks[index]
         item = self._made(pick, index) if pick >= 0 else self.real[index]
         image, label = item if type(item) is tuple and len(item) == 2 else pair_of(item)
+        if pick < 0 and self._labels_stay:
+            self._check_label(label, index)
         if self._rows is not None:
             label = self._own_rows[self._labels[index]] if pick < 0 else self._rows[pick]
         if self.transform is None and self.transforms is None and self.target_transform is None:
             return image, label
         return self._transformed(image, label)
 
+    def _check_label(self, label: Any, index: int) -> None:
+        found = self._labels[index]
+        if type(label) is not int or label != found:  # the rest takes longer
+            try:
+                check_label(label, found, self.classes)
+            except InputError as error:
+                raise InputError(f"{type(self.real).__name__}: item {index}: {error}") from error
+
     def _made(self, pick: int, index: int) -> tuple[Any, Any]:
         form = self._only_form
         if form is None:
             source, _ = source_of(self.real, int(self._places[index]))
             form = self._forms[id(source)]
-        return form(self._stored[pick], self._labels[index])
+        return form.make(self._stored[pick], self._labels[index])
 
     def extra_repr(self) -> str:
         """What is mixed, and how."""

@@ -63,6 +63,19 @@ def split_item(item: Any) -> tuple[Any, Any]:
     return item, None
 
 
+def check_label(label: Any, found: int, classes: Sequence[str]) -> None:
+    """Attributes can be stale (items shuffled or filtered later); the item itself is the truth.
+
+    Raises `InputError` where an item's `label` is not the one that was `found` for it.
+    """
+    value = np.asarray(label)
+    if value.size == 1 and value.dtype.kind in "iu" and value.item() != found:
+        raise InputError(
+            f"expected label {found} ({classes[found]}), as the dataset's own list of labels says, "
+            f"but the item has {value.item()}"
+        )
+
+
 def _labels(dataset: Any) -> np.ndarray:
     found = _attribute_labels(dataset)
     if found is None:

@@ -399,6 +399,16 @@ def test_each_part_of_a_concatenation_has_its_own_transform(gray: SamplePool) ->
     assert sum(turned) == 8  # one for each real image: 8 of the first part, 12 of the second
 
 
+def test_a_transform_may_be_called_on_image_and_label(gray: SamplePool) -> None:
+    class Own(Plain):
+        def __getitem__(self, index: int) -> tuple[Any, Any]:
+            return self.transform(self.images[index], self.labels[index])
+
+    images = [to_pil(image) for image in stored(REAL, 0, 1)]
+    mixed = MixedDataset(Own(images, REAL, minus), gray, 1.0)
+    assert max(numbers(mixed)) <= 255 - 150
+
+
 def test_a_transform_that_is_set_later_is_for_synthetic_images_too(gray: SamplePool) -> None:
     real = vision(transform=lambda image: image)
     mixed = MixedDataset(real, gray, 1.0)
@@ -437,6 +447,21 @@ def test_relabelling_is_not_done_twice(gray: SamplePool) -> None:
     for index in range(20):
         image, label = mixed[index]
         assert label == mixed.targets[index] == MADE[number(image) - 150]
+
+
+def test_labels_that_are_not_those_of_the_items_are_refused(gray: SamplePool) -> None:
+    real = Items([(image, 0) for image in stored(REAL, 0, 1)[:, 0]], [0, 0, 1] + [0] * 17)
+    mixed = MixedDataset(real, gray, 0.0)
+    assert mixed[1][1] == 0
+    with pytest.raises(InputError, match=r"Items: item 2: expected label 1 \(bee\), .* has 0"):
+        mixed[2]
+
+
+def test_transforms_of_image_and_label_may_change_labels(gray: SamplePool) -> None:
+    real = Joint(stored(REAL, 0, 1), REAL, transforms=lambda image, label: (image, label + 5))
+    mixed = MixedDataset(real, gray, 0.5)
+    for index in range(20):
+        assert mixed[index][1] == REAL[index] + 5
 
 
 def test_making_one_leaves_the_random_state_alone(gray: SamplePool) -> None:
@@ -505,6 +530,14 @@ def test_making_one_leaves_the_random_state_alone(gray: SamplePool) -> None:
         ),
         (lambda: Plain(["a"] * 20, REAL), "PIL images, arrays or tensors, got str"),
         (
+            lambda: Items([(row, np.eye(3)[0]) for row in _rows(1)], REAL.tolist()),
+            r"labels: expected a class number .*, got ndarray of shape \(3,\); of one-hot",
+        ),
+        (
+            lambda: Items([(row, torch.eye(3)[0]) for row in _rows(1)], REAL.tolist()),
+            r"labels: expected a class number .*, got Tensor of shape",
+        ),
+        (
             lambda: Plain(_rows(1), np.append(REAL[:-1], 3)),
             r"classes: the pool holds \['ant', 'bee', 'cow'\], the real images \['0', .*'3'\]",
         ),
@@ -515,6 +548,14 @@ def test_what_does_not_match_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         MixedDataset(real(), gray)
+
+
+@pytest.mark.parametrize("kind", [bool, float, np.bool_, np.float32])
+def test_synthetic_labels_have_the_type_of_real_ones(tmp_path: Path, kind: Any) -> None:
+    pool = make_pool(tmp_path)
+    real = Items([(image, kind(0)) for image in stored(REAL, 0, 1)[:, 0]], [0] * 20)
+    mixed = MixedDataset(real, pool, 0.5)
+    assert {type(mixed[index][1]) for index in range(20)} == {kind}
 
 
 def _renamed(classes: list[str]) -> Vision:
@@ -736,8 +777,9 @@ def test_the_contract_of_torchvisions_datasets(gray: SamplePool, make: Any) -> N
     assert f"Number of datapoints: {len(plain)}" in text
     assert str(gray.directory) in text and "Transform: <function negative" in text
     assert not hasattr(plain, "__getitems__")  # DataLoader would go past the wrapper
-    with pytest.raises(IndexError):
-        plain[len(plain)]
+    for index in (len(plain), -len(plain) - 1):
+        with pytest.raises(IndexError):
+            plain[index]
 
 
 def test_the_representation_says_what_is_mixed(gray: SamplePool) -> None:
