@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 
+from synthaug.checks import expect_count
 from synthaug.errors import InputError
 from synthaug.mixing.appended import hosts_of, rounded
 from synthaug.mixing.drawing import ClassDrawer
@@ -14,7 +15,7 @@ from synthaug.mixing.forms import form_of, pair_of
 from synthaug.mixing.labels import Labels, check_labels, label_rows, one_hot
 from synthaug.mixing.mix_recipe import MixRecipe
 from synthaug.mixing.ratio import Ratio, share_per_class
-from synthaug.mixing.synthetic import LabelledDataset, Transform
+from synthaug.mixing.synthetic import LabelledDataset, Transform, expect_pool
 from synthaug.pool import SamplePool
 from synthaug.pool.filters import Network
 from synthaug.reading import check_label, labels_and_classes, read_images, source_of, sources_of
@@ -80,7 +81,7 @@ class MixedDataset(LabelledDataset):
         super().__init__(transform, target_transform, transforms)
         _check_options(ratio, mode, per_class)
         check_labels(labels)
-        pool = SamplePool.of(pool)
+        pool = expect_pool(pool)
         self.real, self.pool, self.mode, self.seed, self.labels = real, pool, mode, seed, labels
         self.ratio: Ratio = DEFAULT_RATIO if ratio is None else ratio
         self.per_class = per_class
@@ -325,8 +326,8 @@ def _check_options(ratio: Ratio | None, mode: str, per_class: int | None) -> Non
         )
     if mode != "balance" and per_class is not None:
         raise InputError(f"per_class: is for mode='balance', got mode={mode!r}")
-    if per_class is not None and per_class < 1:
-        raise InputError(f"per_class: expected at least 1, got {per_class}")
+    if per_class is not None:
+        expect_count("per_class", per_class)
     if mode == "append" and callable(ratio):
         raise InputError(
             "ratio: a share that changes with the epoch would change the length; use mode='replace'"

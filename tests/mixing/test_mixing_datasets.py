@@ -36,6 +36,7 @@ from torchvision.datasets import ImageFolder, VisionDataset, wrap_dataset_for_tr
 from torchvision.transforms import v2
 
 from synthaug.errors import InputError
+from synthaug.generators import StyleSwap
 from synthaug.images import Samples, to_pil
 from synthaug.mixing import CosineRatio, LinearRatio, MixedDataset, OffForLast, SyntheticDataset
 from synthaug.pool import SamplePool
@@ -605,7 +606,11 @@ def test_a_class_that_is_missing_in_the_pool_is_refused(tmp_path: Path, mode: An
         ({"ratio": lambda epoch: 0.2, "mode": "append"}, "would change the length"),
         ({"ratio": 0.2, "mode": "balance"}, "ratio: the sizes of the classes settle it"),
         ({"per_class": 5}, "per_class: is for mode='balance', got mode='replace'"),
-        ({"per_class": 0, "mode": "balance"}, "per_class: expected at least 1, got 0"),
+        ({"per_class": 0, "mode": "balance"}, "per_class: expected an integer .* 1, got 0"),
+        ({"per_class": 10.5, "mode": "balance"}, "per_class: expected an integer .* got 10.5"),
+        ({"per_class": True, "mode": "balance"}, "per_class: expected an integer .* got True"),
+        ({"ratio": "0.5"}, "ratio: expected one number or 3, one a class, got '0.5'"),
+        ({"ratio": True}, "ratio: expected one number or 3, one a class, got True"),
         ({"labels": "fuzzy"}, "labels: expected one of hard, soft, mixed, got 'fuzzy'"),
         ({"labels": "soft"}, "labels='soft': the pool holds no soft labels"),
     ],
@@ -906,3 +911,12 @@ def test_transforms_that_keep_16_bits_are_not(tmp_path: Path, transform: Any) ->
 def test_what_is_no_dataset_is_named(gray: SamplePool, wrap: Any) -> None:
     with pytest.raises(InputError, match="expected a map-style Dataset of"):
         MixedDataset(wrap(SyntheticDataset(gray)), gray)
+
+
+@pytest.mark.parametrize("pool", [StyleSwap(), vision()], ids=["generator", "dataset"])
+def test_what_is_no_pool_is_named(pool: Any) -> None:
+    for make in (lambda: MixedDataset(vision(), pool), lambda: SyntheticDataset(pool)):
+        with pytest.raises(
+            InputError, match=f"pool: expected a SamplePool .*{type(pool).__name__}"
+        ):
+            make()
