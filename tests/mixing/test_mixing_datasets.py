@@ -864,10 +864,14 @@ LOSSY = [
     ToNumpy(),
     v2.Lambda(lambda image: image.convert("L")),
     v2.RandomApply([v2.Lambda(lambda image: np.asarray(image).astype(np.uint8))]),
+    v2.Compose([v2.RandomCrop(8, padding=4), v2.ToImage(), v2.ToDtype(torch.uint8)]),
+    v2.Compose([v2.PILToTensor(), v2.ToDtype(torch.float32), lambda made: made.to(torch.uint8)]),
 ]
 
 
-@pytest.mark.parametrize("transform", LOSSY, ids=["ToTensor", "nested", "ToNumpy", "L", "uint8"])
+@pytest.mark.parametrize(
+    "transform", LOSSY, ids=["ToTensor", "nested", "ToNumpy", "L", "uint8", "ToDtype", "to"]
+)
 def test_transforms_that_corrupt_16_bits_are_refused(tmp_path: Path, transform: Any) -> None:
     """v1's ToTensor makes negative numbers of them, timm's ToNumpy takes them modulo 256."""
     pool = make_pool(tmp_path, 1, np.uint16)
@@ -886,9 +890,19 @@ def test_transforms_that_corrupt_16_bits_are_refused(tmp_path: Path, transform: 
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.parametrize("form", [np.asarray, torch.as_tensor])
+def test_arrays_and_tensors_of_16_bits_are_guarded_too(tmp_path: Path, form: Any) -> None:
+    pool = make_pool(tmp_path, 1, np.uint16)
+    images = form(stored(REAL, 0, 1, np.uint16)[:, 0])
+    with pytest.raises(InputError, match="corrupts 16-bit images"):
+        MixedDataset(Plain(images, REAL, lambda image: np.asarray(image).astype(np.uint8)), pool)
+    MixedDataset(Plain(images, REAL, lambda image: np.asarray(image).astype(np.int64)), pool)
+
+
 @pytest.mark.parametrize(
     "transform",
     [
+        v2.Compose([v2.ToImage(), v2.ToDtype(torch.uint8, scale=True), v2.ToDtype(torch.float32)]),
         v2.Compose(
             [v2.ToImage(), v2.RandomHorizontalFlip(), v2.ToDtype(torch.float32, scale=True)]
         ),
