@@ -284,7 +284,8 @@ class MixedDataset(LabelledDataset):
 
     def _check_label(self, label: Any, index: int) -> None:
         found = self._labels[index]
-        if type(label) is not int or label != found:  # the rest takes longer
+        plain = getattr(label, "tolist", None)
+        if (label if plain is None else plain()) != found:  # a quick look: the whole takes longer
             try:
                 check_label(label, found, self.classes)
             except InputError as error:
