@@ -17,7 +17,9 @@ from synthaug.mixing.drawing import ClassDrawer
 from synthaug.pool import SamplePool
 
 _SLACK = 0.05  # by which interpolation may leave the range of values
-_BELONGING = ("mask", "masks", "bboxes", "keypoints")  # to the real image, and to no other
+# What belongs to the real image and to no other, and what is several images.
+_BELONGING = ("mask", "masks", "mask3d", "masks3d", "bboxes", "keypoints")
+_SEVERAL = ("images", "volume", "volumes")
 
 
 class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
@@ -33,7 +35,8 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
     numbers are those of the pipeline, `A.Compose(seed=...)`. A replay, as of `A.ReplayCompose`,
     puts the same synthetic image in, so it is for images of the same class.
 
-    Raises `InputError` naming both sides where pool and image do not match.
+    Raises `InputError` naming both sides where pool and image do not match, and for what else
+    belongs to an image: masks, boxes, keypoints, further images.
 
     >>> import albumentations as A, numpy as np, tempfile
     >>> from synthaug import SamplePool, StyleSwap, read_images
@@ -63,11 +66,17 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
         interpolation: int = cv2.INTER_LINEAR,
     ) -> None:
         super().__init__(p=p)
+        self._kinds: dict[str, str] = {}
         self._pool = SamplePool.of(pool)
         self.pool = str(self._pool.directory)  # under the argument's name, for A.to_dict
         self.label_key, self.interpolation = label_key, interpolation
         samples = self._pool.samples
         self._drawer = ClassDrawer(samples.labels, len(self._pool.classes), samples.weights)
+
+    def add_targets(self, additional_targets: dict[str, str]) -> None:
+        """Take note of all: albumentations keeps only those that the transform is applied to."""
+        super().add_targets(additional_targets)
+        self._kinds.update(additional_targets)
 
     @property
     def targets_as_params(self) -> list[str]:
@@ -78,12 +87,8 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
         self, params: dict[str, Any], data: dict[str, Any]
     ) -> dict[str, Any]:
         """Which of the pool's images takes the place."""
-        belonging = [key for key in _BELONGING if data.get(key) is not None]
-        if belonging:
-            raise InputError(
-                f"{belonging[0]}: belongs to the real image and does not fit a synthetic one; "
-                "MixSynthetic is for classification"
-            )
+        for key in (key for key, value in data.items() if value is not None):
+            self._check_target(key)
         label = self._class_of(data[self.label_key])
         return {"index": int(self._drawer.draw(np.array([label]), self.random_generator)[0])}
 
@@ -98,6 +103,19 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
             size = (img.shape[1], img.shape[0])
             made = cv2.resize(made, size, interpolation=self.interpolation)
         return made.reshape(img.shape)
+
+    def _check_target(self, key: str) -> None:
+        kind = self._kinds.get(key, key)
+        if kind in _BELONGING:
+            raise InputError(
+                f"{key}: belongs to the real image and does not fit a synthetic one; MixSynthetic "
+                "is for classification"
+            )
+        if kind in _SEVERAL or (kind == "image" and key != "image"):
+            raise InputError(
+                f"{key}: expected one image with its label, and several would all become the same "
+                "synthetic one; give each to the pipeline by itself"
+            )
 
     def _class_of(self, label: Any) -> int:
         classes = self._pool.classes

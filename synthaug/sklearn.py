@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
+from synthaug.checks import expect_count
 from synthaug.errors import InputError
 from synthaug.generators import Generator
 from synthaug.images import LabelledImages
@@ -54,17 +55,21 @@ class SyntheticResampler(BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.device = device
 
-    def fit_resample(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         """X and y with synthetic rows after the real ones, which stay as they are.
 
         X: (N, C * H * W), uint8, uint16, or floats in [0, 1]; the type is kept.
         y: (N,), labels of any type.
 
+        A DataFrame comes back as one, and a Series.
+
         Raises `InputError` for rows of another length, floats outside [0, 1], and a class that is
         to shrink.
         """
+        if not isinstance(self.generator, Generator):
+            raise InputError(f"generator: expected one, as StyleSwap(), got {self.generator!r}")
         rows, labels = np.asarray(X), np.asarray(y)
-        stored = _stored(rows, tuple(self.image_shape))
+        stored = _stored(rows, _checked_shape(self.image_shape))
         if labels.shape != (len(rows),):
             raise InputError(
                 f"y: expected a label for each of {len(rows)} rows, got {labels.shape}"
@@ -73,7 +78,7 @@ class SyntheticResampler(BaseEstimator):  # type: ignore[misc]
         missing = self._missing(classes, np.bincount(indices))
         self.sampling_strategy_ = dict(zip(classes.tolist(), missing.tolist(), strict=True))
         if not missing.any():
-            return rows, labels
+            return _like(X, rows), _like(y, labels)
         seed = int(check_random_state(self.random_state).randint(2**31))
         data = LabelledImages(stored, indices, [str(name) for name in classes])
         generator = copy.deepcopy(self.generator).fit(data, seed=seed, device=self.device)
@@ -81,30 +86,45 @@ class SyntheticResampler(BaseEstimator):  # type: ignore[misc]
         made = generator.sample(wanted, seed=seed).images.reshape(len(wanted), -1)
         if rows.dtype.kind == "f":
             made = (made / np.iinfo(made.dtype).max).astype(rows.dtype)
-        return np.concatenate([rows, made]), np.concatenate([labels, classes[wanted]])
+        more = np.concatenate([rows, made]), np.concatenate([labels, classes[wanted]])
+        return _like(X, more[0]), _like(y, more[1])
 
     def _missing(self, classes: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """How many of each class to make, int64 (K,)."""
-        if isinstance(self.sampling_strategy, str):
-            if self.sampling_strategy != "auto":
-                raise InputError(
-                    f'sampling_strategy: expected "auto" or a dict from class to size, got '
-                    f"{self.sampling_strategy!r}"
-                )
+        strategy = self.sampling_strategy
+        if isinstance(strategy, str) and strategy == "auto":
             return np.asarray(counts.max() - counts)
+        if not isinstance(strategy, Mapping):
+            raise InputError(
+                f'sampling_strategy: expected "auto" or a dict from class to size, got {strategy!r}'
+            )
         sizes = dict(zip(classes.tolist(), counts.tolist(), strict=True))
-        for name, size in self.sampling_strategy.items():
+        for name, size in strategy.items():
             if name not in sizes:
                 raise InputError(
                     f"sampling_strategy: {name!r} is none of the classes {list(sizes)}"
                 )
-            if size < sizes[name]:
-                raise InputError(
-                    f"sampling_strategy: class {name!r} has {sizes[name]} images already, got "
-                    f"{size}"
-                )
-        wanted = [self.sampling_strategy.get(name, size) for name, size in sizes.items()]
+            at = f"sampling_strategy: class {name!r} has {sizes[name]} images already"
+            expect_count(at, size, least=sizes[name])
+        wanted = [strategy.get(name, size) for name, size in sizes.items()]
         return np.asarray(np.array(wanted) - counts)
+
+
+def _checked_shape(shape: Any) -> tuple[int, ...]:
+    sides = tuple(shape) if np.iterable(shape) else ()
+    if len(sides) != 3:
+        raise InputError(f"image_shape: expected (C, H, W), got {shape!r}")
+    for side in sides:
+        expect_count("image_shape", side)
+    return sides
+
+
+def _like(given: Any, array: np.ndarray) -> Any:
+    """`array` as a DataFrame or a Series of pandas where `given` is one."""
+    if not hasattr(given, "iloc"):
+        return array
+    names = {"columns": given.columns} if array.ndim == 2 else {"name": given.name}
+    return type(given)(array, **names).astype(given.dtypes)
 
 
 def _stored(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -113,11 +133,18 @@ def _stored(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         raise InputError(
             f"X: expected shape (N, {int(np.prod(shape))}) for images {shape}, got {rows.shape}"
         )
+    if not len(rows):
+        raise InputError("X: expected at least one row, got none")
     if rows.dtype.kind == "f":
         low, high = float(rows.min()), float(rows.max())
         if not 0 <= low <= high <= 1:
             raise InputError(f"X: expected floats in [0, 1], got {low:.3g} to {high:.3g}; scale it")
-        rows = (rows * 65535).round().astype(np.uint16)
+        # In float16, 65535 is infinite.
+        rows = (
+            (rows.astype(np.promote_types(rows.dtype, np.float32)) * 65535)
+            .round()
+            .astype(np.uint16)
+        )
     if rows.dtype not in (np.uint8, np.uint16):
         raise InputError(f"X: expected uint8, uint16 or floats in [0, 1], got {rows.dtype}")
     return rows.reshape(-1, *shape)

@@ -3,7 +3,9 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import Pipeline
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -27,7 +29,7 @@ def make(**changes: Any) -> SyntheticResampler:
     return SyntheticResampler(**{**options, "random_state": 0, "device": "cpu", **changes})
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32, np.float64])
 def test_smaller_classes_are_topped_up(rows: Any, dtype: Any) -> None:
     X, y = rows
     X = X.astype(dtype) if np.dtype(dtype).kind == "u" else (X / 255).astype(dtype)
@@ -62,6 +64,21 @@ def test_sizes_by_class(rows: Any) -> None:
     assert np.array_equal(same[0], X) and np.array_equal(same[1], y)
 
 
+@pytest.mark.parametrize("strategy", ["auto", {}])
+def test_tables_of_pandas_come_back_as_such(rows: Any, strategy: Any) -> None:
+    X, y = rows
+    frame = pd.DataFrame(X, columns=[f"pixel{i}" for i in range(64)], index=np.arange(len(X)) + 7)
+    series = pd.Series(y, name="digit", dtype="category")
+    more, labels = make(sampling_strategy=strategy).fit_resample(frame, series)
+    expected = RandomOverSampler(sampling_strategy=strategy).fit_resample(frame, series)
+    for found, like in zip((more, labels), expected, strict=True):
+        assert type(found) is type(like) and found.index.equals(like.index)
+        assert np.array_equal(found.dtypes, like.dtypes)
+    assert more.columns.equals(frame.columns) and labels.name == "digit"
+    plain = make(sampling_strategy=strategy).fit_resample(X, y)
+    assert np.array_equal(more, plain[0]) and np.array_equal(labels, plain[1])
+
+
 def test_in_a_pipeline_of_imbalanced_learn(rows: Any) -> None:
     X, y = rows[0] / 255, rows[1]
     pipeline = Pipeline([("more", make()), ("model", LogisticRegression(max_iter=500))])
@@ -85,7 +102,14 @@ def test_in_a_pipeline_of_imbalanced_learn(rows: Any) -> None:
         ({"image_shape": (1, 8, 9)}, r"X: expected shape \(N, 72\) for images \(1, 8, 9\)"),
         ({"sampling_strategy": "minority"}, "expected \"auto\" or a dict .* got 'minority'"),
         ({"sampling_strategy": {"four": 9}}, "'four' is none of the classes"),
-        ({"sampling_strategy": {"three": 9}}, "class 'three' has 13 images already, got 9"),
+        ({"sampling_strategy": {"three": 9}}, "class 'three' has 13 images already: .* got 9"),
+        ({"sampling_strategy": {"one": 10.5}}, "class 'one' .* expected an integer .* got 10.5"),
+        ({"sampling_strategy": {"one": "9"}}, "class 'one' .* expected an integer .* got '9'"),
+        ({"sampling_strategy": 0.5}, 'sampling_strategy: expected "auto" or a dict .* got 0.5'),
+        ({"sampling_strategy": ["one"]}, r'expected "auto" or a dict .* got \['),
+        ({"sampling_strategy": None}, 'expected "auto" or a dict .* got None'),
+        ({"image_shape": 64}, r"image_shape: expected \(C, H, W\), got 64"),
+        ({"generator": StyleSwap}, r"generator: expected one, as StyleSwap\(\), got <class"),
     ],
 )
 def test_wrong_options_are_refused(rows: Any, change: Any, message: str) -> None:
@@ -98,6 +122,7 @@ def test_wrong_rows_are_refused(rows: Any) -> None:
     for wrong, message in (
         (X / 16.0, r"floats in \[0, 1\], got 0 to 15\.9; scale it"),
         (X.astype(np.int32), "got int32"),
+        (X[:0], "X: expected at least one row"),
         (X[:, None], r"expected shape \(N, 64\)"),
     ):
         with pytest.raises(InputError, match=message):

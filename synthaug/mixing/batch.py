@@ -12,9 +12,12 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from synthaug.checks import expect_count
 from synthaug.errors import InputError
 from synthaug.mixing.bank import Bank
 from synthaug.mixing.labels import Labels, label_rows
+from synthaug.mixing.ratio import checked_share
+from synthaug.mixing.synthetic import expect_pool
 from synthaug.pool import SamplePool
 
 LabelsGetter = Callable[[Any], Tensor]
@@ -30,7 +33,8 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
 
     pool: the synthetic images, of the size of the batch's; all its classes need some.
     ratio: the share of each batch, from 0 to 1; where it is no whole number of images, right on
-        average. It can be set anew at any time, for instance each epoch.
+        average. It can be set anew at any time, as `p` can, for instance each epoch; worker
+        processes that stay alive follow.
     labels: "hard" leaves labels in their form: class numbers (B,) or (B, 1), or probabilities
         (B, K), which become one-hot where an image is replaced. "soft" makes all labels
         probabilities, float32 (B, K), and gives synthetic images the pool's soft labels; "mixed"
@@ -38,14 +42,15 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
     num_classes: K, where labels have more classes than the pool.
     p: probability that a batch is changed at all.
     mean, std: one number or one a channel, where the batch is normalised already.
-    labels_getter: a function from the batch to its labels. By default the second of (images,
-        labels), or of a dict the key "labels", or the first key that contains "label".
+    labels_getter: a function from the batch to that item of it which is its labels. By default the
+        second of (images, labels), or of a dict the key "labels", or the first key that contains
+        "label".
 
     Images are uint8 or uint16 as in the pool, or floats in [0, 1] before `mean` and `std`;
     (B, C, H, W). Random numbers are torch's own, of the device of the batch.
 
-    Raises `InputError` naming both sides where pool and batch do not match. Values of images and
-    labels are looked at in the first batch only.
+    Raises `InputError` naming both sides where pool and batch do not match. Values are looked at in
+    the first batch only, but labels on the CPU in each.
 
     >>> import tempfile
     >>> from synthaug import MixSynthetic, SamplePool, StyleSwap, read_images
@@ -70,18 +75,15 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         labels_getter: LabelsGetter | str = "default",
     ) -> None:
         super().__init__()
-        pool = SamplePool.of(pool)
-        for name, value in (("ratio", ratio), ("p", p)):
-            if not 0 <= value <= 1:
-                raise InputError(f"{name}: expected a number from 0 to 1, got {value}")
-        if num_classes is not None and num_classes < len(pool.classes):
-            raise InputError(
-                f"num_classes: expected at least the pool's {len(pool.classes)}, got {num_classes}"
-            )
+        pool = expect_pool(pool)
+        if num_classes is not None:
+            expect_count("num_classes", num_classes, least=len(pool.classes))
         if not callable(labels_getter) and labels_getter != "default":
             raise InputError(
                 f'labels_getter: expected "default" or a function, got {labels_getter!r}'
             )
+        self._shares = torch.zeros(2, dtype=torch.float64, device="cpu")
+        self._shares.share_memory_()  # type: ignore[no-untyped-call]
         self.pool, self.ratio, self.labels, self.p = pool, ratio, labels, p
         self.num_classes = num_classes or len(pool.classes)
         self.mean, self.std = mean, std
@@ -89,6 +91,24 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         self._rows()  # says early where soft labels are missing
         self._labels_getter = _default_labels if labels_getter == "default" else labels_getter
         self._banks: dict[torch.device, Bank] = {}
+
+    @property
+    def ratio(self) -> float:
+        """The share of each batch; worker processes follow when it is set."""
+        return float(self._shares[0])
+
+    @ratio.setter
+    def ratio(self, ratio: float) -> None:
+        self._shares[0] = checked_share("ratio", ratio)
+
+    @property
+    def p(self) -> float:
+        """The probability that a batch is changed; worker processes follow when it is set."""
+        return float(self._shares[1])
+
+    @p.setter
+    def p(self, p: float) -> None:
+        self._shares[1] = checked_share("p", p)
 
     def forward(self, *inputs: Any) -> Any:
         """The batch with some images replaced, in the structure that it came in."""
@@ -98,6 +118,11 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         self._check_label_form(labels)
         images = _find_images(flat, labels)
         made_images, made_labels = self._mix(images, labels)
+        if made_labels is not labels and not any(item is labels for item in flat):
+            raise InputError(
+                "labels_getter: expected an item of the batch, in whose place the new labels go, "
+                "got another tensor; bring labels into their form before MixSynthetic"
+            )
         swapped = {id(images): made_images, id(labels): made_labels}
         return tree_unflatten([swapped.get(id(item), item) for item in flat], structure)
 
@@ -130,11 +155,14 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
 
     def _bank(self, images: Tensor, labels: Tensor) -> Bank:
         """The pool on the device of the batch, which is looked at the first time."""
+        self._check_image_form(images, len(labels))
         if images.device not in self._banks:
             bank = Bank(self.pool, self._rows(), *self._normalization, images.device)
-            self._check_values(images, labels)
+            self._check_pixels(images)
+            self._check_classes(labels)
             self._banks[images.device] = bank
-        self._check_image_form(images, len(labels))
+        elif labels.device.type == "cpu":  # on others each look makes the device wait
+            self._check_classes(labels)
         return self._banks[images.device]
 
     def _rows(self) -> np.ndarray:
@@ -165,9 +193,12 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
             raise InputError(f"images: the pool holds {stored.dtype}, the batch {images.dtype}")
         if len(images) != labels:
             raise InputError(f"expected a label for each image, got {len(images)} and {labels}")
+        if not labels:
+            raise InputError("images: expected at least one, got an empty batch")
+        if images.requires_grad:
+            raise InputError("images: expected images alone, got ones that require a gradient")
 
-    def _check_values(self, images: Tensor, labels: Tensor) -> None:
-        """Look at the values of a batch, which makes the device wait."""
+    def _check_classes(self, labels: Tensor) -> None:
         classes = len(self.pool.classes)
         if not labels.is_floating_point() and not 0 <= labels.min() <= labels.max() < classes:
             raise InputError(
@@ -179,6 +210,8 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
                 f"labels: the pool holds the classes 0 to {classes - 1}, the batch has "
                 f"probabilities of others, up to {self.num_classes - 1}"
             )
+
+    def _check_pixels(self, images: Tensor) -> None:
         if not images.is_floating_point():
             return
         low, high = images.amin((0, 2, 3)).float().cpu(), images.amax((0, 2, 3)).float().cpu()
@@ -205,6 +238,10 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_banks": {}}  # what is on a device is put there anew
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._shares.share_memory_()  # type: ignore[no-untyped-call]
 
     def extra_repr(self) -> str:
         """The pool and the settings."""

@@ -16,7 +16,7 @@ _VALUE = 40_000  # more than int16 and uint8 can hold
 
 
 class DepthGuard:
-    """Refuses transforms that silently corrupt 16-bit gray PIL images.
+    """Refuses transforms that silently corrupt 16-bit images.
 
     torchvision's v1 `ToTensor` makes negative numbers of them, timm's `ToNumpy` takes them modulo
     256, and a conversion to L or RGB cuts them off at 255. A transform is looked at once.
@@ -27,18 +27,43 @@ class DepthGuard:
 
     def check(self, transform: Any, image: Any) -> None:
         """Raise `InputError` naming the step of `transform` that `image` would not survive."""
-        deep = isinstance(image, Image.Image) and image.mode == "I;16"
-        if not deep or transform is None or transform is self._passed:
+        if transform is None or transform is self._passed or not _is_deep(image):
             return
         with _random_state_kept():
-            for step in _steps(transform):
-                if not _keeps(step):
-                    raise InputError(
-                        f"{type(step).__name__} corrupts 16-bit images: values that do not fit are "
-                        "wrapped around or cut off; put v2.ToImage() and "
-                        "v2.ToDtype(torch.float32, scale=True) in its place"
-                    )
+            lossy = _lossy_step(transform, image)
+        if lossy is not None:
+            raise InputError(
+                f"{type(lossy).__name__} corrupts 16-bit images: values that do not fit are "
+                "wrapped around or cut off; put v2.ToImage() and "
+                "v2.ToDtype(torch.float32, scale=True) in its place"
+            )
         self._passed = transform
+
+
+def _is_deep(image: Any) -> bool:
+    if isinstance(image, Image.Image):
+        return image.mode == "I;16"
+    return getattr(image, "dtype", None) in (np.uint16, torch.uint16)
+
+
+def _lossy_step(transform: Any, image: Any) -> Any | None:
+    """The first step that wraps around or cuts off what does not fit. Each is handed what the one
+    before made of an image, all of it the largest value, so that no border or noise misleads."""
+    value: float = _VALUE
+    for step in _steps(transform):
+        try:
+            made = step(_filled(image, value))
+        except Exception:  # one that fails loudly: nothing is silent about it
+            continue
+        if not isinstance(made, Image.Image | np.ndarray | torch.Tensor):
+            return None
+        pixels = _pixels(made)
+        if pixels.dtype.kind in "iu" and value > np.iinfo(pixels.dtype).max:
+            wrapped = int(np.array(int(value)).astype(pixels.dtype))
+            if pixels.reshape(-1)[0] in (wrapped, np.iinfo(pixels.dtype).max):
+                return step
+        image, value = made, float(pixels.max())
+    return None
 
 
 def _steps(transform: Any) -> Iterator[Any]:
@@ -50,20 +75,21 @@ def _steps(transform: Any) -> Iterator[Any]:
         yield transform
 
 
-def _keeps(step: Any) -> bool:
-    """Whether a step neither wraps around nor cuts off what does not fit."""
-    try:
-        made = step(Image.fromarray(np.full((8, 8), _VALUE, np.uint16)))
-    except Exception:  # a step for tensors, or one that fails loudly: nothing is silent about it
-        return True
-    if not isinstance(made, (Image.Image, np.ndarray, torch.Tensor)):
-        return True
-    values = np.asarray(made)
-    if values.dtype.kind not in "iu":
-        return True
-    top = np.iinfo(values.dtype).max
-    wrapped, cut = int(np.array(_VALUE).astype(values.dtype)), min(_VALUE, top)
-    return top >= _VALUE or int(values.reshape(-1)[0]) not in (wrapped, cut)
+def _pixels(image: Any) -> np.ndarray:
+    if isinstance(image, torch.Tensor):
+        image = image.detach().cpu()
+        image = image.double() if image.is_floating_point() else image
+    return np.asarray(image)
+
+
+def _filled(image: Any, value: float) -> Any:
+    """An image as `image`, all of one value."""
+    if isinstance(image, torch.Tensor):
+        made = image.clone()  # of the type that it is, tv_tensors.Image maybe
+        made.fill_(value)
+        return made
+    pixels = np.full_like(image, value)
+    return Image.fromarray(pixels) if isinstance(image, Image.Image) else pixels
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The form in which a Dataset hands out its items, and stored images brought into it."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,8 +16,13 @@ from synthaug.seeding import global_stream
 
 _MODE_HINT = "; read the generator's images with mode='gray' or 'rgb' (--mode) to match"
 
-Form = Callable[[np.ndarray, int], tuple[Any, Any]]
-"""Makes a stored image (C, H, W) and its label into an item of a Dataset."""
+
+class Form(NamedTuple):
+    """make: makes a stored image (C, H, W) and its label into an item of a Dataset.
+    joint: whether the Dataset's transforms see labels too, and may change them."""
+
+    make: Callable[[np.ndarray, int], tuple[Any, Any]]
+    joint: bool
 
 
 def form_of(dataset: Any, stored: np.ndarray, classes: Sequence[str]) -> Form:
@@ -34,7 +39,6 @@ def form_of(dataset: Any, stored: np.ndarray, classes: Sequence[str]) -> Form:
         real, _ = pair_of(dataset[0])
     to_image = _image_form(image, stored)
     to_label = _label_form(label, classes)
-
     deep = stored.dtype == np.uint16
 
     def make(pixels: np.ndarray, index: int) -> tuple[Any, Any]:
@@ -46,7 +50,7 @@ def form_of(dataset: Any, stored: np.ndarray, classes: Sequence[str]) -> Form:
     with global_stream(0, "compare forms"):
         made = make(stored[0], 0)[0]
     _match("size", _size(made), _size(real))
-    return make
+    return Form(make, plain.is_joint)
 
 
 def pair_of(item: Any) -> tuple[Any, Any]:
@@ -106,6 +110,11 @@ def _to_tensor(like: torch.Tensor) -> Callable[[np.ndarray], torch.Tensor]:
 
 def _label_form(label: Any, classes: Sequence[str]) -> Callable[[int], Any]:
     """How a class index is brought into the form of `label`."""
+    if np.asarray(label).size != 1:
+        raise InputError(
+            f"labels: expected a class number or name for each image, got {type(label).__name__} "
+            f"of shape {np.shape(label)}; of one-hot labels give the class, as by .argmax(-1)"
+        )
     if isinstance(label, torch.Tensor):
         return lambda index: torch.full_like(label, index)
     if isinstance(label, np.ndarray):
@@ -114,6 +123,8 @@ def _label_form(label: Any, classes: Sequence[str]) -> Callable[[int], Any]:
         return lambda index: str(classes[index])
     if isinstance(label, np.generic):
         return lambda index: label.dtype.type(index)
+    if isinstance(label, bool | float):
+        return type(label)
     return int
 
 

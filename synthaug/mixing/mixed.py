@@ -1,8 +1,8 @@
 """A real Dataset with synthetic images among its own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,14 +13,14 @@ from synthaug.mixing.drawing import ClassDrawer
 from synthaug.mixing.forms import form_of, pair_of
 from synthaug.mixing.labels import Labels, check_labels, label_rows, one_hot
 from synthaug.mixing.mix_recipe import MixRecipe
+from synthaug.mixing.options import Mode, check_options, shared_classes
 from synthaug.mixing.ratio import Ratio, share_per_class
-from synthaug.mixing.synthetic import LabelledDataset, Transform
+from synthaug.mixing.synthetic import LabelledDataset, Transform, expect_pool
 from synthaug.pool import SamplePool
 from synthaug.pool.filters import Network
-from synthaug.reading import labels_and_classes, read_images, source_of, sources_of
+from synthaug.reading import check_label, labels_and_classes, read_images, source_of, sources_of
 from synthaug.seeding import stream_seed, uniform_at
 
-Mode = Literal["replace", "append", "balance"]
 DEFAULT_RATIO = 0.5
 KEPT_EPOCHS = 3  # as many as can be under way at once: workers run ahead of each other
 
@@ -43,8 +43,10 @@ class MixedDataset(LabelledDataset):
     transform: applied to every image, real or synthetic, after `real`'s own; `target_transform` to
         every label, or `transforms` to both together.
     seed: with the epoch and *i* it settles which image item *i* is, whatever the number of
-        workers. The epoch is how often the item was asked for before, in whatever process, or
-        what `set_epoch` says.
+        workers. The epoch is what `set_epoch` says; until it is called, how often the item was
+        asked for before, in this process and its workers. Call it each epoch where items are
+        drawn with replacement, several processes share an epoch, epochs are left early, or
+        `ratio` changes with the epoch: there the count of an item is not the number of epochs.
     labels: "hard" gives out labels as `real` does. "soft" gives out float32 tensors (K,), one-hot
         for real images and the pool's soft labels for synthetic ones; "mixed" half of each for
         those.
@@ -78,14 +80,14 @@ class MixedDataset(LabelledDataset):
         per_class: int | None = None,
     ) -> None:
         super().__init__(transform, target_transform, transforms)
-        _check_options(ratio, mode, per_class)
+        check_options(ratio, mode, per_class)
         check_labels(labels)
-        pool = SamplePool.of(pool)
+        pool = expect_pool(pool)
         self.real, self.pool, self.mode, self.seed, self.labels = real, pool, mode, seed, labels
         self.ratio: Ratio = DEFAULT_RATIO if ratio is None else ratio
         self.per_class = per_class
         real_labels, names = labels_and_classes(real)
-        self.classes = _shared_classes(names, pool)
+        self.classes = shared_classes(names, pool, mode)
         added = np.repeat(np.arange(len(self.classes)), self._added(real_labels))
         self._real_items = len(real_labels)
         self._label_array = np.concatenate([real_labels, added])
@@ -162,6 +164,7 @@ class MixedDataset(LabelledDataset):
             id(source): form_of(source, samples.images, self.classes) for source in sources
         }
         self._only_form = self._forms[id(sources[0])] if len(sources) == 1 else None
+        self._labels_stay = not any(form.joint for form in self._forms.values())
         self._drawer = ClassDrawer(samples.labels, len(self.classes), samples.weights)
         self._rows = None
         if self.labels != "hard":
@@ -193,6 +196,7 @@ class MixedDataset(LabelledDataset):
             "_drawn",
             "_forms",
             "_only_form",
+            "_labels_stay",
             "_drawer",
             "_rows",
             "_own_rows",
@@ -206,8 +210,8 @@ class MixedDataset(LabelledDataset):
     def set_epoch(self, epoch: int) -> None:
         """Settle which items are synthetic and which images they are, until it is called again.
 
-        For trainings that resume, or that share an epoch out over processes: call it each epoch.
-        Worker processes that stay alive between epochs follow.
+        Call it each epoch, at least where `seed` says so and in trainings that resume. Worker
+        processes that stay alive between epochs follow.
         """
         self._epoch.fill_(epoch)
 
@@ -260,6 +264,8 @@ class MixedDataset(LabelledDataset):
         # This runs for every image of a training: each microsecond here is one of theirs.
         if index < 0:
             index += len(self._labels)
+            if index < 0:
+                raise IndexError(f"expected an index of {len(self._labels)} items")
         epoch: int = self._now[0]
         if epoch < 0:
             epoch = self._times[index]
@@ -268,18 +274,29 @@ class MixedDataset(LabelledDataset):
         pick = self._draw(epoch, index) if picks is None else picks[index]
         item = self._made(pick, index) if pick >= 0 else self.real[index]
         image, label = item if type(item) is tuple and len(item) == 2 else pair_of(item)
+        if pick < 0 and self._labels_stay:
+            self._check_label(label, index)
         if self._rows is not None:
             label = self._own_rows[self._labels[index]] if pick < 0 else self._rows[pick]
         if self.transform is None and self.transforms is None and self.target_transform is None:
             return image, label
         return self._transformed(image, label)
 
+    def _check_label(self, label: Any, index: int) -> None:
+        found = self._labels[index]
+        plain = getattr(label, "tolist", None)
+        if (label if plain is None else plain()) != found:  # a quick look: the whole takes longer
+            try:
+                check_label(label, found, self.classes)
+            except InputError as error:
+                raise InputError(f"{type(self.real).__name__}: item {index}: {error}") from error
+
     def _made(self, pick: int, index: int) -> tuple[Any, Any]:
         form = self._only_form
         if form is None:
             source, _ = source_of(self.real, int(self._places[index]))
             form = self._forms[id(source)]
-        return form(self._stored[pick], self._labels[index])
+        return form.make(self._stored[pick], self._labels[index])
 
     def extra_repr(self) -> str:
         """What is mixed, and how."""
@@ -299,32 +316,3 @@ def _shared(numbers: torch.Tensor) -> memoryview:
     """A view of a tensor that is put into shared memory: all workers see what one writes."""
     numbers.share_memory_()  # type: ignore[no-untyped-call]
     return memoryview(numbers.numpy())  # type: ignore[arg-type]
-
-
-def _check_options(ratio: Ratio | None, mode: str, per_class: int | None) -> None:
-    if mode not in get_args(Mode):
-        raise InputError(f"mode: expected one of {', '.join(get_args(Mode))}, got {mode!r}")
-    if mode == "balance" and ratio is not None:
-        raise InputError(
-            "ratio: the sizes of the classes settle it where mode='balance'; leave it out, or give "
-            "per_class="
-        )
-    if mode != "balance" and per_class is not None:
-        raise InputError(f"per_class: is for mode='balance', got mode={mode!r}")
-    if per_class is not None and per_class < 1:
-        raise InputError(f"per_class: expected at least 1, got {per_class}")
-    if mode == "append" and callable(ratio):
-        raise InputError(
-            "ratio: a share that changes with the epoch would change the length; use mode='replace'"
-        )
-
-
-def _shared_classes(real: Sequence[str], pool: SamplePool) -> list[str]:
-    names = list(real)
-    unnamed = [str(index) for index in range(len(names))]
-    if names != pool.classes and not (names == unnamed and len(names) <= len(pool.classes)):
-        raise InputError(
-            f"classes: the pool holds {pool.classes}, the real images {names}; they must be the "
-            "same in the same order"
-        )
-    return list(pool.classes)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -70,6 +70,17 @@ def _progress(epoch: int, epochs: int) -> float:
     return min(1.0, epoch / (epochs - 1)) if epochs > 1 else 1.0
 
 
+def checked_share(name: str, value: Any) -> float:
+    """`value`, a number from 0 to 1.
+
+    Raises `InputError` beginning with `name` for what is none.
+    """
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not 0 <= number <= 1:
+        raise InputError(f"{name}: expected a number from 0 to 1, got {value!r}")
+    return float(number)
+
+
 def share_per_class(ratio: Ratio, classes: Sequence[str], epoch: int) -> np.ndarray:
     """The share of each class in an epoch, float64 (K,).
 
@@ -80,12 +91,13 @@ def share_per_class(ratio: Ratio, classes: Sequence[str], epoch: int) -> np.ndar
     if isinstance(share, Mapping):
         _check_names(list(share), classes, at)
         share = [share[name] for name in classes]
-    shares = np.asarray(share, dtype=np.float64)
-    if shares.ndim > 1 or (shares.ndim == 1 and len(shares) != len(classes)):
+    shares = np.asarray(share)
+    one_each = shares.ndim == 1 and len(shares) == len(classes)
+    if shares.dtype.kind not in "iuf" or not (shares.ndim == 0 or one_each):
         raise InputError(
             f"ratio{at}: expected one number or {len(classes)}, one a class, got {share!r}"
         )
-    shares = np.broadcast_to(shares, len(classes))
+    shares = np.broadcast_to(shares.astype(np.float64), len(classes))
     wrong = np.flatnonzero(~((shares >= 0) & (shares <= 1)))
     if len(wrong):
         of_class = "" if np.ndim(share) == 0 else f" of class {classes[wrong[0]]!r}"

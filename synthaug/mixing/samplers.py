@@ -8,9 +8,11 @@ import numpy as np
 from torch import distributed
 from torch.utils.data import ConcatDataset, Sampler, Subset
 
+from synthaug.checks import expect_count
 from synthaug.errors import InputError
 from synthaug.mixing.drawing import replaced_positions
 from synthaug.mixing.mixed import MixedDataset
+from synthaug.mixing.ratio import checked_share
 from synthaug.mixing.synthetic import SyntheticDataset
 from synthaug.seeding import numpy_stream
 
@@ -59,10 +61,9 @@ class RatioBatchSampler(Sampler[list[int]]):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        if batch_size < 1:
-            raise InputError(f"batch_size: expected at least 1, got {batch_size}")
-        if not 0 <= ratio < 1:
-            raise InputError(f"ratio: expected a share from 0 to below 1, got {ratio}")
+        expect_count("batch_size", batch_size)
+        if checked_share("ratio", ratio) == 1:
+            raise InputError(f"ratio: expected a share below 1, got {ratio}")
         self.rank, self.world_size = _place(rank, world_size)
         self.dataset, self.batch_size, self.ratio = dataset, batch_size, ratio
         self.shuffle, self.drop_last, self.seed, self.epoch = shuffle, drop_last, seed, 0

@@ -1,6 +1,6 @@
 """From a folder, a file, a name or a Dataset to `LabelledImages`; splits that keep groups whole."""
 
-from synthaug.reading.discovery import labels_and_classes
+from synthaug.reading.discovery import check_label, labels_and_classes
 from synthaug.reading.skipped import SkippedImages
 from synthaug.reading.source import ImageSource, read_images, splits_of
 from synthaug.reading.splits import check_groups, draw_folds, draw_subset, split_off
@@ -11,6 +11,7 @@ __all__ = [
     "SkippedImages",
     "Untransformed",
     "check_groups",
+    "check_label",
     "draw_folds",
     "draw_subset",
     "labels_and_classes",

@@ -12,7 +12,7 @@ from torchvision.transforms import v2
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages
 from synthaug.reading.decoding import BROKEN, from_pil, unreadable
-from synthaug.reading.discovery import labels_and_classes, split_item
+from synthaug.reading.discovery import check_label, labels_and_classes, split_item
 from synthaug.reading.listing import Listing, Splits
 from synthaug.reading.pixels import from_array, from_tensor
 from synthaug.reading.untransformed import Untransformed, source_of, sources_of
@@ -72,7 +72,7 @@ def _load(
         raise
     except BROKEN as error:
         raise unreadable(f"{type(error).__name__}: {error}") from error
-    _check_label(label, labels[index], classes)
+    check_label(label, labels[index], classes)
     return _stored(image)
 
 
@@ -128,13 +128,3 @@ def _shown(image: Any) -> Any:
     if not isinstance(image, np.ndarray):
         return image
     return torch.empty(image.shape[:2])
-
-
-def _check_label(label: Any, found: int, classes: tuple[str, ...]) -> None:
-    """Attributes can be stale (items shuffled or filtered later); the item itself is the truth."""
-    value = np.asarray(label)
-    if value.size == 1 and value.dtype.kind in "iu" and value.item() != found:
-        raise InputError(
-            f"expected label {found} ({classes[found]}), as the dataset's own list of labels says, "
-            f"but the item has {value.item()}"
-        )

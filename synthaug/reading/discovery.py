@@ -24,8 +24,9 @@ def labels_and_classes(dataset: Any) -> tuple[np.ndarray, tuple[str, ...]]:
 
     Labels come from `.targets`, `.labels`, `._labels`, through Subset and ConcatDataset, and at
     last from every item, each read once. A dataset with a `target_transform` is scanned, since its
-    attributes bypass it. Names come from `.classes` or `.class_to_idx`, of the dataset within a
-    Subset or ConcatDataset too; else the labels imply them.
+    attributes bypass it. Names come from `.classes` or `.class_to_idx`, of the dataset's reader, as
+    timm has it, and of the dataset within a Subset or ConcatDataset too; else the labels imply
+    them.
 
     Raises `InputError` for what is no map-style Dataset, and where no label, or more than one for
     an image, is found.
@@ -60,6 +61,19 @@ def split_item(item: Any) -> tuple[Any, Any]:
             raise InputError(f"expected items (image, label), got {len(item)} value")
         return item[0], item[1]
     return item, None
+
+
+def check_label(label: Any, found: int, classes: Sequence[str]) -> None:
+    """Attributes can be stale (items shuffled or filtered later); the item itself is the truth.
+
+    Raises `InputError` where an item's `label` is not the one that was `found` for it.
+    """
+    value = np.asarray(label)
+    if value.size == 1 and value.dtype.kind in "iu" and value.item() != found:
+        raise InputError(
+            f"expected label {found} ({classes[found]}), as the dataset's own list of labels says, "
+            f"but the item has {value.item()}"
+        )
 
 
 def _labels(dataset: Any) -> np.ndarray:
@@ -102,8 +116,14 @@ def _item_label(dataset: Any, index: int) -> Any:
 
 
 def _named_classes(dataset: Any) -> tuple[str, ...] | None:
-    for find in (_from_classes, _from_class_to_idx, _from_medmnist):
-        names = find(dataset)
+    reader = getattr(dataset, "reader", None)
+    for find, where in (
+        (_from_classes, dataset),
+        (_from_class_to_idx, dataset),
+        (_from_class_to_idx, reader),
+        (_from_medmnist, dataset),
+    ):
+        names = find(where)
         if names is not None:
             return names
     if isinstance(dataset, Subset):

@@ -1,12 +1,14 @@
 """A Dataset's items as they are before its own transforms."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
 from typing import Any
 
 from torch.utils.data import ConcatDataset, Subset
 from torchvision.datasets.vision import StandardTransform
+
+from synthaug.errors import InputError
 
 
 def source_of(dataset: Any, index: int) -> tuple[Any, int]:
@@ -16,6 +18,7 @@ def source_of(dataset: Any, index: int) -> tuple[Any, int]:
         if type(dataset) is Subset:
             dataset, index = dataset.dataset, int(dataset.indices[index])
         elif type(dataset) is ConcatDataset:
+            index += len(dataset) if index < 0 else 0
             part = bisect_right(dataset.cumulative_sizes, index)
             index -= dataset.cumulative_sizes[part - 1] if part else 0
             dataset = dataset.datasets[part]
@@ -40,18 +43,17 @@ class Untransformed:
 
     Which of the two a Dataset uses cannot be told from its attributes: torchvision keeps both forms
     side by side, and `wrap_dataset_for_transforms_v2` goes by another one than what it wraps. So
-    each is replaced by one that changes nothing and notes that it was called; and whether by
-    keyword, as those of albumentations are: `transform(image=image)["image"]`.
+    each is replaced by one that changes nothing and notes how it was called: on the image, on image
+    and label, or by keyword, as those of albumentations are: `transform(image=image)["image"]`.
+
+    Raises `InputError` for a Dataset whose transforms cannot be replaced.
     """
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
-        self._called: set[str] = set()
-        self._by_keyword = False
+        self._calls: dict[str, str] = {}  # to "image", "both" or "keyword", by name
         names = [name for name in ("transforms", "transform") if hasattr(dataset, name)]
-        self._plain = _shallow_copy(dataset) if names else dataset
-        for name in names:  # where it is None, too: some call it without asking
-            setattr(self._plain, name, partial(self._unchanged, name))
+        self._plain = self._copy(names) if names else dataset
 
     def __getitem__(self, index: int) -> Any:
         return self._plain[index]
@@ -62,26 +64,49 @@ class Untransformed:
         return self._plain[0]
 
     @cached_property
+    def _call(self) -> tuple[str, str]:
+        """Which of the two is called, and on what, as far as item 0 tells."""
+        name = (
+            "transforms" if self.first is not None and "transforms" in self._calls else "transform"
+        )
+        return name, self._calls.get(name, "image")
+
+    @property
     def is_joint(self) -> bool:
-        """Whether image and label are transformed together, as far as item 0 tells."""
-        return self.first is not None and "transforms" in self._called
+        """Whether image and label are transformed together."""
+        return self._call[1] == "both"
 
     def transform(self, image: Any, label: Any) -> tuple[Any, Any]:
         """`image` and `label` through the Dataset's own transforms, which can be set at any
         time."""
-        own = getattr(self._dataset, "transforms" if self.is_joint else "transform", None)
-        if self._by_keyword:
-            return (image if own is None else own(image=image)["image"]), label
-        if self.is_joint:
-            if own is not None and not isinstance(own, StandardTransform):
-                return own(image, label)  # type: ignore[no-any-return]
-            own = own.transform if own else None
-        return (image if own is None else own(image)), label
+        name, on = self._call
+        own = getattr(self._dataset, name, None)
+        if isinstance(own, StandardTransform):  # what it does to labels is done already
+            own, on = own.transform, "image"
+        if own is None:
+            return image, label
+        if on == "both":
+            return own(image, label)  # type: ignore[no-any-return]
+        return (own(image=image)["image"] if on == "keyword" else own(image)), label
+
+    def _copy(self, names: list[str]) -> Any:
+        try:
+            plain = _shallow_copy(self._dataset)
+            for name in names:  # where it is None, too: some call it without asking
+                if isinstance(getattr(self._dataset, name), list | tuple | Mapping):
+                    raise TypeError(f"{name} holds several")
+                setattr(plain, name, partial(self._unchanged, name))
+        except (AttributeError, TypeError) as error:
+            raise InputError(
+                f"{type(self._dataset).__name__}: its {' or '.join(names)} cannot be taken off to "
+                f"see the images before it ({error}); build the Dataset without, and give it to "
+                "MixedDataset as transform="
+            ) from error
+        return plain
 
     def _unchanged(self, name: str, *values: Any, **named: Any) -> Any:
-        self._called.add(name)
+        self._calls[name] = "keyword" if named else "image" if len(values) == 1 else "both"
         if named:
-            self._by_keyword = True
             return named
         if name == "transforms" and isinstance(self._dataset.transforms, StandardTransform):
             return StandardTransform(None, self._dataset.transforms.target_transform)(*values)

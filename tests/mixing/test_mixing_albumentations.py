@@ -151,6 +151,24 @@ def test_what_does_not_match_is_refused(pool: SamplePool, given: Any, message: s
 
 
 @pytest.mark.parametrize(
+    ("kind", "message"),
+    [("mask", "other: belongs to the real image"), ("image", "other: expected one image")],
+)
+def test_targets_are_told_by_their_type(pool: SamplePool, kind: str, message: str) -> None:
+    mix = MixSynthetic(pool, p=1.0)
+    pipeline = A.Compose([A.OneOf([mix], p=1.0)], additional_targets={"other": kind})
+    with pytest.raises(InputError, match=message):
+        pipeline(image=image(), other=image(), label=0)
+    assert pipeline(image=image(), label=0)["image"].any()
+
+
+def test_several_images_are_refused(pool: SamplePool) -> None:
+    for name in ("images", "volume"):
+        with pytest.raises(InputError, match=f"{name}: expected one image with its label"):
+            A.Compose([MixSynthetic(pool, p=1.0)])(**{name: np.stack([image()] * 3)}, label=0)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"p": 1.5}, "p\n.*less than or equal to 1"),

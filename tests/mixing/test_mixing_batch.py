@@ -291,7 +291,9 @@ def test_memory_format_is_kept(pool: SamplePool) -> None:
         ({"p": -1}, "p: expected a number from 0 to 1, got -1"),
         ({"labels": "odd"}, "labels: expected one of hard, soft, mixed, got 'odd'"),
         ({"labels": "soft"}, "labels='soft': the pool holds no soft labels; make it with"),
-        ({"num_classes": 2}, "num_classes: expected at least the pool's 3, got 2"),
+        ({"ratio": True}, "ratio: expected a number from 0 to 1, got True"),
+        ({"num_classes": 2}, "num_classes: expected an integer of at least 3, got 2"),
+        ({"num_classes": 4.5}, "num_classes: expected an integer of at least 3, got 4.5"),
         ({"mean": 0.5}, "mean, std: expected both or neither"),
         ({"mean": 0.5, "std": 0.0}, "mean, std: expected one number or 3, .* std above 0"),
         ({"mean": [0.5, 0.5], "std": 1}, "expected one number or 3, one a channel"),
@@ -325,6 +327,13 @@ IMAGES, LABELS = batch()
             (IMAGES, torch.full((16, 5), 0.2)),
             "the classes 0 to 2, the batch has probabilities of others, up to 4",
         ),
+        ({}, (IMAGES[:0], LABELS[:0]), "images: expected at least one, got an empty batch"),
+        ({}, ((IMAGES / 255).requires_grad_(), LABELS), "got ones that require a gradient"),
+        (
+            {"labels_getter": lambda batch: batch[1].double()},
+            (IMAGES, torch.nn.functional.one_hot(LABELS, 3)),
+            "labels_getter: expected an item of the batch, .* got another tensor",
+        ),
         ({}, (IMAGES, LABELS[:9]), "a label for each image, got 16 and 9"),
         ({}, (IMAGES, LABELS.float()), r"integers \(B,\) or .* got torch.float32 \(16,\)"),
         ({}, (IMAGES, torch.zeros(16, 4)), r"probabilities \(B, 3\), got torch.float32 \(16, 4\)"),
@@ -344,6 +353,56 @@ def test_what_does_not_match_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         MixSynthetic(pool, **options)(given)
+
+
+@pytest.mark.parametrize(("name", "value"), [("ratio", -0.1), ("ratio", 1.7), ("p", 7)])
+def test_what_is_set_later_is_checked(pool: SamplePool, name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"{name}: expected a number from 0 to 1, got {value}"):
+        setattr(MixSynthetic(pool), name, value)
+
+
+@pytest.mark.parametrize("wrong", [-1, 3])
+def test_labels_of_later_batches_are_looked_at_too(pool: SamplePool, wrong: int) -> None:
+    mix = MixSynthetic(pool)
+    images, labels = batch()
+    mix(images, labels)
+    labels[5] = wrong
+    with pytest.raises(InputError, match=r"the pool holds the classes 0 to 2, the batch has"):
+        mix(images, labels)
+
+
+def test_labels_that_stay_as_they_are_may_be_derived(pool: SamplePool) -> None:
+    images, labels = batch()
+    mix = MixSynthetic(pool, 0.5, labels_getter=lambda given: given[1].argmax(1))
+    mixed, rows = mix(images, torch.nn.functional.one_hot(labels, 3))
+    made = made_of(mixed)
+    assert made.sum() == 8
+    assert (torch.as_tensor(MADE)[first(mixed)[made].long() - 150] == rows.argmax(1)[made]).all()
+
+
+@pytest.mark.parametrize("how", ["fork", "spawn"])
+def test_workers_that_stay_alive_follow_the_ratio(pool: SamplePool, how: str) -> None:
+    mix = pickle.loads(pickle.dumps(MixSynthetic(pool, 1.0)))
+    loader = DataLoader(
+        TensorDataset(*batch()),
+        batch_size=16,
+        collate_fn=Collate(mix),
+        num_workers=1,
+        persistent_workers=True,
+        multiprocessing_context=how,
+    )
+    for ratio in (1.0, 0.0):
+        mix.ratio = ratio
+        [(images, _)] = loader
+        assert made_of(images).all() == made_of(images).any() == (ratio == 1.0)
+
+
+class Collate:
+    def __init__(self, mix: MixSynthetic) -> None:
+        self.mix = mix
+
+    def __call__(self, items: Any) -> Any:
+        return self.mix(*default_collate(items))
 
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -37,6 +37,7 @@ from torchvision.datasets import ImageFolder, VisionDataset, wrap_dataset_for_tr
 from torchvision.transforms import v2
 
 from synthaug.errors import InputError
+from synthaug.generators import StyleSwap
 from synthaug.images import Samples, to_pil
 from synthaug.mixing import CosineRatio, LinearRatio, MixedDataset, OffForLast, SyntheticDataset
 from synthaug.pool import SamplePool
@@ -400,6 +401,16 @@ def test_each_part_of_a_concatenation_has_its_own_transform(gray: SamplePool) ->
     assert sum(turned) == 8  # one for each real image: 8 of the first part, 12 of the second
 
 
+def test_a_transform_may_be_called_on_image_and_label(gray: SamplePool) -> None:
+    class Own(Plain):
+        def __getitem__(self, index: int) -> tuple[Any, Any]:
+            return self.transform(self.images[index], self.labels[index])
+
+    images = [to_pil(image) for image in stored(REAL, 0, 1)]
+    mixed = MixedDataset(Own(images, REAL, minus), gray, 1.0)
+    assert max(numbers(mixed)) <= 255 - 150
+
+
 def test_a_transform_that_is_set_later_is_for_synthetic_images_too(gray: SamplePool) -> None:
     real = vision(transform=lambda image: image)
     mixed = MixedDataset(real, gray, 1.0)
@@ -438,6 +449,21 @@ def test_relabelling_is_not_done_twice(gray: SamplePool) -> None:
     for index in range(20):
         image, label = mixed[index]
         assert label == mixed.targets[index] == MADE[number(image) - 150]
+
+
+def test_labels_that_are_not_those_of_the_items_are_refused(gray: SamplePool) -> None:
+    real = Items([(image, 0) for image in stored(REAL, 0, 1)[:, 0]], [0, 0, 1] + [0] * 17)
+    mixed = MixedDataset(real, gray, 0.0)
+    assert mixed[1][1] == 0
+    with pytest.raises(InputError, match=r"Items: item 2: expected label 1 \(bee\), .* has 0"):
+        mixed[2]
+
+
+def test_transforms_of_image_and_label_may_change_labels(gray: SamplePool) -> None:
+    real = Joint(stored(REAL, 0, 1), REAL, transforms=lambda image, label: (image, label + 5))
+    mixed = MixedDataset(real, gray, 0.5)
+    for index in range(20):
+        assert mixed[index][1] == REAL[index] + 5
 
 
 def test_making_one_leaves_the_random_state_alone(gray: SamplePool) -> None:
@@ -511,6 +537,14 @@ def test_making_one_leaves_the_random_state_alone(gray: SamplePool) -> None:
         ),
         (lambda: Plain(["a"] * 20, REAL), "PIL images, arrays or tensors, got str"),
         (
+            lambda: Items([(row, np.eye(3)[0]) for row in _rows(1)], REAL.tolist()),
+            r"labels: expected a class number .*, got ndarray of shape \(3,\); of one-hot",
+        ),
+        (
+            lambda: Items([(row, torch.eye(3)[0]) for row in _rows(1)], REAL.tolist()),
+            r"labels: expected a class number .*, got Tensor of shape",
+        ),
+        (
             lambda: Plain(_rows(1), np.append(REAL[:-1], 3)),
             r"classes: the pool holds \['ant', 'bee', 'cow'\], the real images \['0', .*'3'\]",
         ),
@@ -521,6 +555,14 @@ def test_what_does_not_match_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         MixedDataset(real(), gray)
+
+
+@pytest.mark.parametrize("kind", [bool, float, np.bool_, np.float32])
+def test_synthetic_labels_have_the_type_of_real_ones(tmp_path: Path, kind: Any) -> None:
+    pool = make_pool(tmp_path)
+    real = Items([(image, kind(0)) for image in stored(REAL, 0, 1)[:, 0]], [0] * 20)
+    mixed = MixedDataset(real, pool, 0.5)
+    assert {type(mixed[index][1]) for index in range(20)} == {kind}
 
 
 def _renamed(classes: list[str]) -> Vision:
@@ -570,7 +612,11 @@ def test_a_class_that_is_missing_in_the_pool_is_refused(tmp_path: Path, mode: An
         ({"ratio": lambda epoch: 0.2, "mode": "append"}, "would change the length"),
         ({"ratio": 0.2, "mode": "balance"}, "ratio: the sizes of the classes settle it"),
         ({"per_class": 5}, "per_class: is for mode='balance', got mode='replace'"),
-        ({"per_class": 0, "mode": "balance"}, "per_class: expected at least 1, got 0"),
+        ({"per_class": 0, "mode": "balance"}, "per_class: expected an integer .* 1, got 0"),
+        ({"per_class": 10.5, "mode": "balance"}, "per_class: expected an integer .* got 10.5"),
+        ({"per_class": True, "mode": "balance"}, "per_class: expected an integer .* got True"),
+        ({"ratio": "0.5"}, "ratio: expected one number or 3, one a class, got '0.5'"),
+        ({"ratio": True}, "ratio: expected one number or 3, one a class, got True"),
         ({"labels": "fuzzy"}, "labels: expected one of hard, soft, mixed, got 'fuzzy'"),
         ({"labels": "soft"}, "labels='soft': the pool holds no soft labels"),
     ],
@@ -681,6 +727,14 @@ def test_balance_fills_a_class_without_real_images(gray: SamplePool) -> None:
     assert set(MADE[np.array(numbers(mixed)[14:]) - 150]) == {1}
 
 
+def test_balance_adds_no_class_that_unnamed_images_do_not_have(gray: SamplePool) -> None:
+    two = np.flatnonzero(REAL != 2)
+    real = TensorDataset(torch.as_tensor(stored(REAL, 0, 1)[two]), torch.as_tensor(REAL[two]))
+    with pytest.raises(InputError, match=r"holds \['ant', 'bee', 'cow'\], .*\['0', '1'\]"):
+        MixedDataset(real, gray, mode="balance")
+    assert set(MixedDataset(real, gray, 0.5).targets) == {0, 1}
+
+
 SOFT = np.random.default_rng(0).dirichlet(np.ones(3), 12).astype(np.float32)
 
 
@@ -734,8 +788,9 @@ def test_the_contract_of_torchvisions_datasets(gray: SamplePool, make: Any) -> N
     assert f"Number of datapoints: {len(plain)}" in text
     assert str(gray.directory) in text and "Transform: <function negative" in text
     assert not hasattr(plain, "__getitems__")  # DataLoader would go past the wrapper
-    with pytest.raises(IndexError):
-        plain[len(plain)]
+    for index in (len(plain), -len(plain) - 1):
+        with pytest.raises(IndexError):
+            plain[index]
 
 
 def test_the_representation_says_what_is_mixed(gray: SamplePool) -> None:
@@ -815,10 +870,14 @@ LOSSY = [
     ToNumpy(),
     v2.Lambda(lambda image: image.convert("L")),
     v2.RandomApply([v2.Lambda(lambda image: np.asarray(image).astype(np.uint8))]),
+    v2.Compose([v2.RandomCrop(8, padding=4), v2.ToImage(), v2.ToDtype(torch.uint8)]),
+    v2.Compose([v2.PILToTensor(), v2.ToDtype(torch.float32), lambda made: made.to(torch.uint8)]),
 ]
 
 
-@pytest.mark.parametrize("transform", LOSSY, ids=["ToTensor", "nested", "ToNumpy", "L", "uint8"])
+@pytest.mark.parametrize(
+    "transform", LOSSY, ids=["ToTensor", "nested", "ToNumpy", "L", "uint8", "ToDtype", "to"]
+)
 def test_transforms_that_corrupt_16_bits_are_refused(tmp_path: Path, transform: Any) -> None:
     """v1's ToTensor makes negative numbers of them, timm's ToNumpy takes them modulo 256."""
     pool = make_pool(tmp_path, 1, np.uint16)
@@ -837,9 +896,19 @@ def test_transforms_that_corrupt_16_bits_are_refused(tmp_path: Path, transform: 
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.parametrize("form", [np.asarray, torch.as_tensor])
+def test_arrays_and_tensors_of_16_bits_are_guarded_too(tmp_path: Path, form: Any) -> None:
+    pool = make_pool(tmp_path, 1, np.uint16)
+    images = form(stored(REAL, 0, 1, np.uint16)[:, 0])
+    with pytest.raises(InputError, match="corrupts 16-bit images"):
+        MixedDataset(Plain(images, REAL, lambda image: np.asarray(image).astype(np.uint8)), pool)
+    MixedDataset(Plain(images, REAL, lambda image: np.asarray(image).astype(np.int64)), pool)
+
+
 @pytest.mark.parametrize(
     "transform",
     [
+        v2.Compose([v2.ToImage(), v2.ToDtype(torch.uint8, scale=True), v2.ToDtype(torch.float32)]),
         v2.Compose(
             [v2.ToImage(), v2.RandomHorizontalFlip(), v2.ToDtype(torch.float32, scale=True)]
         ),
@@ -862,3 +931,12 @@ def test_transforms_that_keep_16_bits_are_not(tmp_path: Path, transform: Any) ->
 def test_what_is_no_dataset_is_named(gray: SamplePool, wrap: Any) -> None:
     with pytest.raises(InputError, match="expected a map-style Dataset of"):
         MixedDataset(wrap(SyntheticDataset(gray)), gray)
+
+
+@pytest.mark.parametrize("pool", [StyleSwap(), vision()], ids=["generator", "dataset"])
+def test_what_is_no_pool_is_named(pool: Any) -> None:
+    for make in (lambda: MixedDataset(vision(), pool), lambda: SyntheticDataset(pool)):
+        with pytest.raises(
+            InputError, match=f"pool: expected a SamplePool .*{type(pool).__name__}"
+        ):
+            make()

@@ -151,9 +151,11 @@ def test_what_is_synthetic_is_found_through_wrappers(pool: SamplePool) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ratio": 1.0}, "ratio: expected a share from 0 to below 1, got 1.0"),
-        ({"ratio": -0.1}, "ratio: expected a share"),
-        ({"batch_size": 0}, "batch_size: expected at least 1, got 0"),
+        ({"ratio": 1.0}, "ratio: expected a share below 1, got 1.0"),
+        ({"ratio": -0.1}, "ratio: expected a number from 0 to 1, got -0.1"),
+        ({"ratio": "0.5"}, "ratio: expected a number from 0 to 1, got '0.5'"),
+        ({"batch_size": 0}, "batch_size: expected an integer of at least 1, got 0"),
+        ({"batch_size": 10.5}, "batch_size: expected an integer of at least 1, got 10.5"),
         ({"rank": 2, "world_size": 2}, "rank: expected 0 to 1 of 2, got 2"),
     ],
 )

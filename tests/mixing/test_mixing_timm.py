@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 import torch
 from mixing_images import CLASSES, MADE, REAL, Vision, make_pool, stored
-from timm.data import FastCollateMixup, Mixup, create_dataset, create_loader
+from PIL import Image
+from timm.data import FastCollateMixup, ImageDataset, Mixup, create_dataset, create_loader
 from timm.data.loader import fast_collate
+from torch.utils.data import Subset
 
+from synthaug.errors import InputError
+from synthaug.images import Samples
 from synthaug.mixing import MixedDataset, MixSynthetic
 from synthaug.pool import SamplePool
 from synthaug.pool.export import export_folder
@@ -128,8 +132,6 @@ def test_an_exported_pool_beside_real_images_is_what_train_py_reads(
     pool: SamplePool, tmp_path: Path
 ) -> None:
     """timm's train.py makes its Dataset by create_dataset from a folder with split folders."""
-    from PIL import Image
-
     for index, label in enumerate(REAL):
         path = tmp_path / "mixed" / "train" / CLASSES[label] / f"{index:06d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,3 +143,20 @@ def test_an_exported_pool_beside_real_images_is_what_train_py_reads(
     for image, label in dataset:
         value = np.asarray(image)[0, 0, 0]
         assert label == (MADE[value - 150] if value >= 150 else REAL[value])
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # timm leaves closing files to Python
+def test_the_classes_of_timms_own_dataset_are_compared(pool: SamplePool, tmp_path: Path) -> None:
+    """timm numbers folders in natural order, its reader keeps the names; others sort them."""
+    for index, name in enumerate(["a10", "a2", "b"] * 2):
+        path = tmp_path / "real" / name / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(stored(REAL, index, 3)[0].transpose(1, 2, 0)).save(path)
+    real = ImageDataset(str(tmp_path / "real"))
+    with pytest.raises(InputError, match=r"real images \['a2', 'a10', 'b'\]; they must be"):
+        MixedDataset(real, pool)
+    samples = Samples(stored(MADE, 150, 3), MADE)
+    fitting = SamplePool.from_samples(tmp_path / "fitting", samples, ["a2", "a10", "b"])
+    mixed = MixedDataset(Subset(real, range(6)), fitting, 1.0)
+    for image, label in mixed:
+        assert MADE[np.asarray(image)[0, 0, 0] - 150] == label

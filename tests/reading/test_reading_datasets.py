@@ -305,6 +305,45 @@ def test_what_is_cropped_keeps_its_scale(tmp_path: Path) -> None:
     assert read_images(photos(tmp_path, [(20, 30)] * 4, transform=scaled)).image_shape == (3, 9, 9)
 
 
+class Fixed(Pictures):
+    """Its transform cannot be set."""
+
+    @property
+    def transform(self) -> Any:
+        return np.asarray
+
+
+class Slotted:
+    __slots__ = ("transform",)
+
+    def __init__(self) -> None:
+        self.transform = np.asarray
+
+    def __len__(self) -> int:
+        return len(LABELS)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self.transform(noise(8, 9, seed=index)), LABELS[index]
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [Fixed(), Slotted(), Pictures(transforms=[np.asarray]), Pictures(transform={"a": np.asarray})],
+    ids=["property", "slots", "list", "dict"],
+)
+def test_transforms_that_cannot_be_taken_off_are_refused(dataset: Any) -> None:
+    with pytest.raises(
+        InputError, match=r"its transforms? cannot be taken off .*build the Dataset"
+    ):
+        read_images(dataset)
+
+
+def test_an_index_from_the_end_is_that_of_the_item() -> None:
+    joined: Any = ConcatDataset([Pictures(), Pictures(lambda image: 255 - image)])  # type: ignore[list-item]
+    data = read_images(Subset(joined, [-4, -2]))
+    assert np.array_equal(data.images[0, 0], 255 - noise(8, 9, seed=0))
+
+
 class Photos(Dataset):
     """As albumentations' users write it."""
 

@@ -1,0 +1,48 @@
+"""What a `MixedDataset` may be asked for, and the classes that pool and real images share."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from synthaug.checks import expect_count
+from synthaug.errors import InputError
+from synthaug.mixing.ratio import Ratio
+from synthaug.pool import SamplePool
+
+Mode = Literal["replace", "append", "balance"]
+
+
+def check_options(ratio: Ratio | None, mode: str, per_class: int | None) -> None:
+    """Raise `InputError` for options that are none, or that do not go together."""
+    if mode not in get_args(Mode):
+        raise InputError(f"mode: expected one of {', '.join(get_args(Mode))}, got {mode!r}")
+    if mode == "balance" and ratio is not None:
+        raise InputError(
+            "ratio: the sizes of the classes settle it where mode='balance'; leave it out, or give "
+            "per_class="
+        )
+    if mode != "balance" and per_class is not None:
+        raise InputError(f"per_class: is for mode='balance', got mode={mode!r}")
+    if per_class is not None:
+        expect_count("per_class", per_class)
+    if mode == "append" and callable(ratio):
+        raise InputError(
+            "ratio: a share that changes with the epoch would change the length; use mode='replace'"
+        )
+
+
+def shared_classes(real: Sequence[str], pool: SamplePool, mode: Mode) -> list[str]:
+    """The pool's classes.
+
+    Raises `InputError` where the `real` images have others, or the same in another order.
+    """
+    names = list(real)
+    unnamed = [str(index) for index in range(len(names))]
+    # Of classes without names the last may have no image; balancing would add it.
+    lacks_some = len(names) < len(pool.classes) and mode != "balance"
+    fits = names == unnamed and (len(names) == len(pool.classes) or lacks_some)
+    if names != pool.classes and not fits:
+        raise InputError(
+            f"classes: the pool holds {pool.classes}, the real images {names}; they must be the "
+            "same in the same order"
+        )
+    return list(pool.classes)
