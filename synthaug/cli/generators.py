@@ -268,9 +268,16 @@ def inspect(
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
-    """Show the card of a generator or pool: what made it, from what, with which settings."""
+    """Show the card of a generator or pool: what made it, from what, with which settings.
+
+    All of its files are read, and damage is said.
+    """
     check_json("--json", json)
     card = _card(directory)
+    if card["kind"] == POOL:
+        SamplePool(directory).check()
+    else:
+        load_generator(directory, device="cpu")
     if not quiet:
         show_card(card, results())
     finish("", card, json, True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from synthaug.errors import InputError
+from synthaug.files import read_unchanged
 from synthaug.generators.base import Generator
 from synthaug.generators.blend import Blend
 from synthaug.generators.chain import Chain
@@ -63,6 +64,10 @@ def load_generator(directory: str | Path, *, device: str = "auto") -> Generator:
     (20, 1, 16, 16)
     """
     path = Path(directory)
+    return read_unchanged(path, lambda: _load(path, device))
+
+
+def _load(path: Path, device: str) -> Generator:
     manifest = read_generator_manifest(path)
     try:
         family = family_of(manifest.get("family"), FAMILIES)

@@ -327,6 +327,7 @@ class Generator(ABC):
             raise InputError(f"{directory}: damaged ({MANIFEST} lacks settings or classes)")
         try:
             generator = cls.from_settings(settings)
+            generator._check_settings()
         except InputError as error:
             written = manifest.get("versions", {}).get("synthaug")
             raise InputError(

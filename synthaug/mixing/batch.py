@@ -17,7 +17,6 @@ from synthaug.errors import InputError
 from synthaug.mixing.bank import Bank
 from synthaug.mixing.labels import Labels, label_rows
 from synthaug.mixing.ratio import checked_share
-from synthaug.mixing.synthetic import expect_pool
 from synthaug.pool import SamplePool
 
 LabelsGetter = Callable[[Any], Tensor]
@@ -75,7 +74,7 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         labels_getter: LabelsGetter | str = "default",
     ) -> None:
         super().__init__()
-        pool = expect_pool(pool)
+        pool = SamplePool.of(pool)
         if num_classes is not None:
             expect_count("num_classes", num_classes, least=len(pool.classes))
         if not callable(labels_getter) and labels_getter != "default":

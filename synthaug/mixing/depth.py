@@ -1,8 +1,6 @@
 """Whether a transform keeps the values of 16-bit images."""
 
-import random
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,7 +8,7 @@ import torch
 from PIL import Image
 
 from synthaug.errors import InputError
-from synthaug.seeding import torch_stream
+from synthaug.seeding import global_stream
 
 _VALUE = 40_000  # more than int16 and uint8 can hold
 
@@ -29,7 +27,7 @@ class DepthGuard:
         """Raise `InputError` naming the step of `transform` that `image` would not survive."""
         if transform is None or transform is self._passed or not _is_deep(image):
             return
-        with _random_state_kept():
+        with global_stream(0, "look at a transform"):
             lossy = _lossy_step(transform, image)
         if lossy is not None:
             raise InputError(
@@ -90,13 +88,3 @@ def _filled(image: Any, value: float) -> Any:
         return made
     pixels = np.full_like(image, value)
     return Image.fromarray(pixels) if isinstance(image, Image.Image) else pixels
-
-
-@contextmanager
-def _random_state_kept() -> Iterator[None]:
-    state = random.getstate()
-    try:
-        with torch_stream(0, "look at a transform"):
-            yield
-    finally:
-        random.setstate(state)

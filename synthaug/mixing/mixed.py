@@ -15,7 +15,7 @@ from synthaug.mixing.labels import Labels, check_labels, label_rows, one_hot
 from synthaug.mixing.mix_recipe import MixRecipe
 from synthaug.mixing.options import Mode, check_options, shared_classes
 from synthaug.mixing.ratio import Ratio, share_per_class
-from synthaug.mixing.synthetic import LabelledDataset, Transform, expect_pool
+from synthaug.mixing.synthetic import LabelledDataset, Transform
 from synthaug.pool import SamplePool
 from synthaug.pool.filters import Network
 from synthaug.reading import check_label, labels_and_classes, read_images, source_of, sources_of
@@ -82,7 +82,7 @@ class MixedDataset(LabelledDataset):
         super().__init__(transform, target_transform, transforms)
         check_options(ratio, mode, per_class)
         check_labels(labels)
-        pool = expect_pool(pool)
+        pool = SamplePool.of(pool)
         self.real, self.pool, self.mode, self.seed, self.labels = real, pool, mode, seed, labels
         self.ratio: Ratio = DEFAULT_RATIO if ratio is None else ratio
         self.per_class = per_class

@@ -1,6 +1,5 @@
 """The pool as a Dataset, and what all our Datasets share with torchvision's."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,22 +7,11 @@ from typing import Any
 from torchvision.datasets import VisionDataset
 from torchvision.datasets.vision import StandardTransform
 
-from synthaug.errors import InputError
 from synthaug.images import to_pil
 from synthaug.mixing.depth import DepthGuard
 from synthaug.pool import SamplePool
 
 Transform = Callable[[Any], Any]
-
-
-def expect_pool(given: Any) -> SamplePool:
-    """The pool that is given, or the one in a directory."""
-    if not isinstance(given, SamplePool | str | os.PathLike):
-        raise InputError(
-            f"pool: expected a SamplePool or its directory, got {type(given).__name__}; of a "
-            "generator SamplePool.create makes one"
-        )
-    return SamplePool.of(given)  # type: ignore[arg-type]
 
 
 class LabelledDataset(VisionDataset):  # type: ignore[misc]
@@ -83,7 +71,7 @@ class SyntheticDataset(LabelledDataset):
         transforms: Callable[[Any, Any], Any] | None = None,
     ) -> None:
         super().__init__(transform, target_transform, transforms)
-        self.pool = expect_pool(pool)
+        self.pool = SamplePool.of(pool)
         self.classes = list(self.pool.classes)
         self.targets = self.pool.targets
 

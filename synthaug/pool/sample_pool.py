@@ -4,6 +4,7 @@
 `manifest.json` last: a directory with a manifest is complete.
 """
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -29,14 +30,14 @@ from synthaug.versions import versions
 
 KIND = "sample pool"
 PER_IMAGE, LARGEST = 20, 20_000
-_CARD = (
-    "classes",
-    "source",
-    "images",
-    "fingerprint",
-    "soft_labels",
-    "weights",
-)  # what a manifest must hold
+_CARD = {  # what a manifest must hold
+    "classes": list,
+    "source": str,
+    "images": int,
+    "fingerprint": str,
+    "soft_labels": bool,
+    "weights": bool,
+}
 
 
 def usual_size(counts: np.ndarray) -> int:
@@ -74,12 +75,12 @@ class SamplePool:
 
     def _open(self) -> None:
         self.manifest: dict[str, Any] = read_manifest(self.directory, kind=KIND)
-        absent = [name for name in _CARD if name not in self.manifest]
-        if absent:
-            raise InputError(
-                f"{self.directory}: damaged, {absent[0]!r} is missing in its {MANIFEST}; make the "
-                "pool again"
-            )
+        for name, kind in _CARD.items():
+            if not isinstance(self.manifest.get(name), kind):
+                raise InputError(
+                    f"{self.directory}: damaged, expected a {kind.__name__} as {name!r} in its "
+                    f"{MANIFEST}, got {self.manifest.get(name)!r}; make the pool again"
+                )
         self.classes: list[str] = self.manifest["classes"]
         self.samples = self._map()
 
@@ -108,6 +109,15 @@ class SamplePool:
         except (OSError, EOFError, ValueError) as error:
             raise InputError(f"{path}: damaged or missing ({error}); make the pool again") from None
         return array.view(np.ndarray)  # mapped all the same; its items are quicker to get at
+
+    def check(self) -> None:
+        """Read all of its files; raise `InputError` where they are not those that were written."""
+        found = self.samples.fingerprint
+        if found != self.manifest["fingerprint"]:
+            raise InputError(
+                f"{self.directory}: damaged, its files have the fingerprint {found} and its "
+                f"{MANIFEST} says {self.manifest['fingerprint']}; make the pool again"
+            )
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -191,7 +201,14 @@ class SamplePool:
     @classmethod
     def of(cls, given: "SamplePool | str | Path") -> "SamplePool":
         """The pool that is given, or the one in a directory."""
-        return given if isinstance(given, SamplePool) else cls(given)
+        if isinstance(given, SamplePool):
+            return given
+        if not isinstance(given, str | os.PathLike):
+            raise InputError(
+                f"pool: expected a SamplePool or its directory, got {type(given).__name__}; of a "
+                "generator SamplePool.create makes one"
+            )
+        return cls(given)
 
     @classmethod
     def from_samples(

@@ -1,7 +1,9 @@
 """The commands on good input: what they write, what they say, and where."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import warnings
@@ -83,6 +85,21 @@ def test_inspect_shows_the_card(
         assert (done.status, done.err) == (0, "")
         assert re.search(shown, done.out)
         assert json.loads(card.read_text()) == json.loads((directory / "manifest.json").read_text())
+
+
+def test_inspect_says_what_is_damaged(
+    call: Callable, generator: Path, pool: Path, tmp_path: Path
+) -> None:
+    copied = shutil.copytree(pool, tmp_path / "pool")
+    with (copied / "images.npy").open("r+b") as images:
+        images.seek(-50, os.SEEK_END)
+        images.write(bytes(range(50)))
+    done = call("inspect", copied)
+    assert (done.status, "damaged, its files have the fingerprint" in done.err) == (2, True)
+    copied = shutil.copytree(generator, tmp_path / "generator")
+    (copied / "weights.safetensors").unlink()
+    done = call("inspect", copied)
+    assert (done.status, "damaged" in done.err) == (2, True)
 
 
 def test_a_blend_is_fitted_sampled_and_inspected(

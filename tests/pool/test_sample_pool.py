@@ -465,8 +465,9 @@ def _save(name: str, array: np.ndarray) -> Callable[[Path], object]:
         (shutil.rmtree, "pool: no such directory; expected a sample pool"),
         (lambda pool: (pool / MANIFEST).unlink(), "not a complete sample pool"),
         (_cut(MANIFEST, 30), r"manifest\.json: expected JSON"),
-        (_card(classes=...), r"pool: damaged, 'classes' is missing in its manifest"),
-        (_card(weights=...), r"pool: damaged, 'weights' is missing in its manifest"),
+        (_card(classes=...), r"pool: damaged, expected a list as 'classes' in its manifest.*None"),
+        (_card(classes=5), r"pool: damaged, expected a list as 'classes' in its manifest.*got 5"),
+        (_card(weights=...), r"pool: damaged, expected a bool as 'weights' in its manifest"),
         (_card(images=7), "its manifest says 7 images and images.npy holds 6"),
         (
             _card(classes=["a", "b"]),
