@@ -34,6 +34,7 @@ from synthaug.cli.options import (
     PerClass,
     Quiet,
     Seed,
+    check_apart,
     check_device,
     check_directory,
     check_json,
@@ -147,6 +148,10 @@ def gain(
     training = _training(policy, demo)
     mix = _mix(recipe, generator, pool, arms)
     check_device(device)
+    page = None if report is None else report / PAGE
+    check_apart(
+        {"--report": report, "--cache": study, "the page of --report": page, "--json": json}
+    )
     check_json("--json", json)
     check_directory("--report", report)
     if report is not None:

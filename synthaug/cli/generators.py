@@ -18,6 +18,7 @@ from synthaug.cli.options import (
     PoolOutput,
     Quiet,
     Seed,
+    check_apart,
     check_device,
     check_directory,
     check_file,
@@ -197,6 +198,7 @@ def fit(
     elif profile is not None and made.settings.get("steps", LAST_TRACED) < LAST_TRACED:
         raise InputError(f"--profile: expected a run of at least {LAST_TRACED} steps")
     check_device(device)
+    check_apart({"--output": output, "--json": json, "--profile": profile, "--log": log})
     check_replaceable(output, kind=GENERATOR)
     check_json("--json", json)
     check_file("--profile", profile)
@@ -257,6 +259,7 @@ def sample(
 ) -> None:
     """Sample a pool of synthetic images from a fitted generator."""
     check_device(device)
+    check_apart({"--output": output, "--json": json})
     check_replaceable(output, kind=POOL)
     check_json("--json", json)
     pool = SamplePool.create(output, load_generator(generator, device=device), per_class, seed=seed)

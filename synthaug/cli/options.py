@@ -3,14 +3,16 @@ any work begins."""
 
 import json
 import warnings
+from collections.abc import Mapping
 from enum import StrEnum
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from synthaug.errors import InputError
-from synthaug.files import expect_file, expect_writable
+from synthaug.files import MANIFEST, expect_file, expect_writable
 from synthaug.images import LabelledImages
 from synthaug.mixing.mix_recipe import KIND as RECIPE
 from synthaug.reading import read_images
@@ -89,6 +91,20 @@ def check_device(device: str) -> None:
         raise InputError(f"--{error}; leave --device out for what there is") from None
 
 
+def check_apart(targets: Mapping[str, Path | None]) -> None:
+    """Raise `InputError` where two options name one path to write, so that one would replace or
+    keep out what the other wrote, or where one lies in --output, which is put in place whole."""
+    given = [(option, path.resolve()) for option, path in targets.items() if path is not None]
+    for (one, first), (other, second) in combinations(given, 2):
+        if first == second:
+            raise InputError(f"{other} and {one} are the same path: {first}; name two")
+        if one == "--output" and first in second.parents:
+            raise InputError(
+                f"{other} {second}: lies in --output, which is put in place whole; name another "
+                "place"
+            )
+
+
 def check_file(option: str, path: Path | None) -> None:
     """Raise `InputError` unless a file can be written at `path`; nothing is left there."""
     if path is not None:
@@ -97,7 +113,8 @@ def check_file(option: str, path: Path | None) -> None:
 
 def check_json(option: str, path: Path | None) -> None:
     """Raise `InputError` unless JSON can be written at `path`; a file that is there is replaced
-    only if it is JSON that was written here, and no recipe, which took long to find."""
+    only if it is JSON that was written here, and neither a recipe, which took long to find, nor
+    what makes a directory a generator or a pool."""
     check_file(option, path)
     if path is None or not path.exists():
         return
@@ -105,7 +122,8 @@ def check_json(option: str, path: Path | None) -> None:
         known = json.loads(path.read_bytes())
     except ValueError:
         known = None
-    if not isinstance(known, dict) or not OURS & set(known) or known.get("kind") == RECIPE:
+    ours = isinstance(known, dict) and OURS & set(known) and known.get("kind") != RECIPE
+    if not ours or path.name == MANIFEST:
         raise InputError(
             f"{option} {path}: is there already, and is no earlier result; name another file, or "
             "remove it"

@@ -15,6 +15,7 @@ from synthaug.cli.options import (
     OnError,
     PoolOutput,
     Quiet,
+    check_apart,
     check_json,
     check_new,
     read,
@@ -42,6 +43,7 @@ def import_images(
 
     Where there are folders train, val and test, those in train are taken.
     """
+    check_apart({"--output": output, "--json": json})
     check_replaceable(output, kind=POOL)
     check_json("--json", json)
     data = read(images, image_size, mode, on_error)
@@ -64,6 +66,7 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Write a pool in a form that other tools read."""
+    check_apart({"--output": output, "--json": json})
     check_new("--output", output)
     check_json("--json", json)
     source = SamplePool(pool)

@@ -35,6 +35,7 @@ from synthaug.cli.options import (
     PerClass,
     Quiet,
     Seed,
+    check_apart,
     check_device,
     check_directory,
     check_file,
@@ -125,6 +126,7 @@ def tune(
     _check_target("--json", json)
     check_device(device)
     place = cache.expanduser()
+    check_apart({"--output": output, "--json": json, "--cache": place})
     check_directory("--cache", place)
     limit = Budget(None if budget is None and trials else _seconds(budget or "20m"), trials)
     splits = read_splits(data, test, image_size, mode, on_error, quiet=quiet)

@@ -454,6 +454,25 @@ def closed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / "locked" / "below"
 
 
+@pytest.fixture
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever takes time fails."""
+
+    def work(*_: object, **__: object) -> None:
+        pytest.fail("work began")
+
+    for name in (
+        "gain.read_splits",
+        "gain.measure_gain",
+        "tune.read_splits",
+        "generators.read",
+        "generators.load_generator",
+        "pools.read",
+    ):
+        monkeypatch.setattr(f"synthaug.cli.{name}", work)
+
+
+@pytest.mark.usefixtures("no_work")
 @pytest.mark.parametrize("words", TARGETS.values(), ids=TARGETS)
 def test_a_target_that_cannot_be_written_is_refused_before_any_work(
     words: Words,
@@ -463,13 +482,7 @@ def test_a_target_that_cannot_be_written_is_refused_before_any_work(
     generator: Path,
     pool: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def work(*_: object, **__: object) -> None:
-        pytest.fail("work began")
-
-    for name in ("gain.measure_gain", "generators.read", "generators.load_generator"):
-        monkeypatch.setattr(f"synthaug.cli.{name}", work)
     known = {
         "DATA": data,
         "GENERATOR": generator,
@@ -479,6 +492,68 @@ def test_a_target_that_cannot_be_written_is_refused_before_any_work(
     }
     message = refused(*(known.get(word, word) for word in words))
     expect(message, str(closed), "cannot write", "name another place")
+
+
+SAME: dict[str, tuple[Words, tuple[str, str]]] = {
+    "fit, json": (("fit", "digits", "-o", NEW, "--json", NEW), ("--json", "--output")),
+    "fit, log": (("fit", "digits", "-o", NEW, "--log", f"./{NEW}"), ("--log", "--output")),
+    "fit, log within": (("fit", "digits", "-o", NEW, "--log", f"{NEW}/log"), ("--log", "--output")),
+    "fit, profile": (("fit", "digits", "-o", NEW, "--profile", NEW), ("--profile", "--output")),
+    "fit, two": (("fit", "digits", "-o", "g", "--json", NEW, "--log", NEW), ("--log", "--json")),
+    "sample": (("sample", "g", "-o", NEW, "--json", NEW), ("--json", "--output")),
+    "import": (("import", "digits", "-o", NEW, "--json", NEW), ("--json", "--output")),
+    "export": (
+        ("export", "p", "-o", NEW, "--format", "npz", "--json", NEW),
+        ("--json", "--output"),
+    ),
+    "tune": (("tune", "digits", "-o", NEW, "--json", NEW), ("--json", "--output")),
+    "gain": (("gain", "digits", "--report", NEW, "--json", NEW), ("--json", "--report")),
+    "gain, page": (
+        ("gain", "digits", "--report", NEW, "--json", f"{NEW}/report.html"),
+        ("--json", "the page of --report"),
+    ),
+    "gain, cache": (("gain", "digits", "--cache", NEW, "--json", NEW), ("--json", "--cache")),
+}
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize(("words", "options"), SAME.values(), ids=SAME)
+def test_two_targets_in_one_place_are_refused_before_any_work(
+    words: Words,
+    options: tuple[str, str],
+    refused: Callable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    expect(refused(*words), *options, str(tmp_path / NEW))
+
+
+def test_json_beside_the_page_is_no_second_target(
+    call: Callable, data: Path, quick: tuple, tmp_path: Path
+) -> None:
+    report, cache = tmp_path / "out", tmp_path / "cells"
+    target = report / "gain.json"
+    done = call("gain", data, *quick, "--cache", cache, "--report", report, "--json", target)
+    assert done.status == 0, done.err
+    assert sorted(path.name for path in report.iterdir()) == [
+        "gain.json",
+        "report.html",
+        "result.json",
+    ]
+
+
+def test_a_card_does_not_replace_that_of_a_generator_or_pool(
+    refused: Callable, generator: Path, pool: Path, tmp_path: Path
+) -> None:
+    copies = {source: tmp_path / source.name for source in (generator, pool)}
+    for source, copy in copies.items():
+        shutil.copytree(source, copy)
+    for words in (
+        ("sample", generator, "-o", tmp_path / NEW, "--json", copies[generator] / "manifest.json"),
+        ("export", pool, "-o", tmp_path / NEW, "--json", copies[pool] / "manifest.json"),
+    ):
+        expect(refused(*words), "--json", "manifest.json: is there already")
 
 
 def test_a_directory_where_a_file_should_go(refused: Callable, data: Path, tmp_path: Path) -> None:
