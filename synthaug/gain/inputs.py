@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from synthaug.checks import expect_number
 from synthaug.errors import InputError
 from synthaug.gain.arms import Source
 from synthaug.gain.choice import SEARCHES
@@ -54,8 +55,8 @@ def check_numbers(arms: str, seeds: int, precision: float | None) -> None:
         raise InputError(f"arms: expected one of {', '.join(SEARCHES)}, got {arms!r}")
     if seeds < FEWEST_SEEDS:
         raise InputError(f"seeds: expected at least {FEWEST_SEEDS} for an interval, got {seeds}")
-    if precision is not None and precision <= 0:
-        raise InputError(f"precision: expected percentage points above 0, got {precision}")
+    if precision is not None:
+        expect_number("precision", precision)
 
 
 def check_sources(sources: Sequence[Source]) -> None:

@@ -106,8 +106,9 @@ def seeds_for_precision(
     """
     values = np.asarray(differences, dtype=float)
     spread = _scatter(values, resolution)
-    needed = (_t(confidence, len(values) - 1) * spread / half_width) ** 2
-    return max(len(values), math.ceil(needed))
+    root = _t(confidence, len(values) - 1) * spread / half_width
+    # More than anybody trains, but a number: the square of an overflow has no ceiling.
+    return max(len(values), math.ceil(min(root, 1e9) ** 2))
 
 
 def _t(confidence: float, freedom: int) -> float:

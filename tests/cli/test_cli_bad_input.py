@@ -282,7 +282,11 @@ WORDS: dict[str, tuple[Words, tuple[str, ...]]] = {
     "huge images": (("fit", "digits", "--image-size", "512", "-o", NEW), ("--image-size", "256")),
     "precision of nothing": (
         ("gain", "digits", "--precision", "0", "--cache", NEW),
-        ("precision: expected percentage points above 0",),
+        ("precision: expected a number above 0, got 0",),
+    ),
+    "precision that is no number": (
+        ("gain", "digits", "--precision", "nan", "--cache", NEW),
+        ("precision: expected a number above 0, got nan",),
     ),
     "unknown device": (
         ("fit", "digits", "--device", "gpu", "-o", NEW),

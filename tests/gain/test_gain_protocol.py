@@ -808,8 +808,9 @@ def test_mismatches_are_refused_before_anything_is_trained(
             measure_gain(*wrong, **QUICK)
     with pytest.raises(InputError, match="seeds: expected at least 2"):
         measure_gain(train, test, **{**QUICK, "seeds": 1})
-    with pytest.raises(InputError, match="precision: expected"):
-        measure_gain(train, test, **QUICK, precision=0)
+    for precision in (0, -1.0, math.nan, math.inf):
+        with pytest.raises(InputError, match="precision: expected a number above 0, got"):
+            measure_gain(train, test, **QUICK, precision=precision)
     twice = [*sources()[2:], *sources()[2:]]
     with pytest.raises(InputError, match=r"sources: expected names that differ, got '.*' twice"):
         measure_gain(train, test, **QUICK, sources=twice)

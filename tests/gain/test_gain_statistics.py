@@ -154,6 +154,11 @@ def test_clearly_better_is_a_one_sided_test_at_five_percent(values: list[float])
     assert not clearly_better([0.0, 0.0, 0.0])
 
 
+@pytest.mark.parametrize("half_width", [1e-9, 1e-300, 5e-324])
+def test_a_precision_that_no_number_of_seeds_reaches_asks_for_many(half_width: float) -> None:
+    assert seeds_for_precision([1.0, 2.0, 3.0], half_width) > 10**9
+
+
 def test_equal_differences_of_few_images_are_no_certainty() -> None:
     """Scores are whole numbers of images: with 12 of them, two seeds often differ alike."""
     image = 100 / 12
