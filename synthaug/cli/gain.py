@@ -46,6 +46,7 @@ from synthaug.errors import InputError
 from synthaug.gain import Gain, Source, measure_gain
 from synthaug.gain.arms import transfer_sources
 from synthaug.gain.choice import Search
+from synthaug.gain.mixes import given_by
 from synthaug.gain.report import write_report
 from synthaug.generators import TransferVAE
 from synthaug.mixing import MixRecipe
@@ -217,7 +218,9 @@ def _mix(
     for name, value in (("--generator", generator), ("--pool", pool), ("--arms", arms)):
         if value is not None:
             raise InputError(f"{name}: --recipe says what is measured; leave one of them out")
-    return MixRecipe.load(recipe)
+    mix = MixRecipe.load(recipe)
+    given_by(mix, f"--recipe {recipe}")  # for what it refuses, before images are read
+    return mix
 
 
 def _check_origin(pool: Path | None, splits: Splits) -> None:

@@ -3,29 +3,31 @@
 from dataclasses import asdict
 from typing import Any
 
+from synthaug.classifiers import Recipe
 from synthaug.errors import InputError
-from synthaug.gain.arms import Arm, Source
+from synthaug.gain.arms import Arm, Source, real_arm
 from synthaug.gain.choice import Given
 from synthaug.generators import make_generator
 from synthaug.mixing import MixRecipe
 
 
-def given_by(mix: MixRecipe) -> Given:
-    """The arm that a recipe asks for.
+def given_by(mix: MixRecipe, where: str = "mix") -> Given:
+    """The arm that a recipe asks for; `where` it is from is what errors name.
 
     Raises `InputError` for a recipe without a generator, or that does not say on top of what.
     """
     if mix.generator is None:
         raise InputError(
-            "recipe: its search found no way of mixing, so there is nothing to measure; search for "
-            "longer, or leave it out to measure the usual generators"
+            f"{where}: its search found no way of mixing, so there is nothing to measure; search "
+            "for longer, or leave it out to measure the usual generators"
         )
-    partner = mix.training.get("partner")
-    if not isinstance(partner, str) or mix.labels == "soft":
-        raise InputError(
-            "recipe: expected training.partner, an arm without synthetic images, and hard or mixed "
-            "labels, as synthaug tune writes them"
-        )
+    if mix.labels == "soft":
+        raise InputError(f"{where}: labels: expected hard or mixed, got 'soft'")
+    partner = mix.training.get("partner", "")
+    try:
+        real_arm(partner, Recipe())
+    except InputError as error:
+        raise InputError(f"{where}: training.{error}") from None
     source = Source("recipe", mix.generator, filters=mix.filters)
     return Given(source, mix.ratio, mix.labels, partner)
 

@@ -1,13 +1,15 @@
 """Which synthetic images to mix into a training, and how: the file that `synthaug tune` writes."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from synthaug.checks import expect_choice, expect_number
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST, read_json, write_json
-from synthaug.generators import Generator, make_generator
+from synthaug.generators import FAMILIES, Generator, make_generator
 from synthaug.images import LabelledImages
 from synthaug.mixing.labels import Labels, check_labels
 from synthaug.pool import SamplePool, limit_filters, usual_size
@@ -15,6 +17,38 @@ from synthaug.pool.filters import Network
 from synthaug.versions import versions
 
 KIND = "mix recipe"
+
+IS: dict[str, Callable[[Any], bool]] = {  # of what JSON holds, where true and false are no numbers
+    "a number": lambda value: type(value) in (int, float),
+    "an integer": lambda value: type(value) is int,
+    "a string": lambda value: type(value) is str,
+    "true or false": lambda value: type(value) is bool,
+    "an object": lambda value: type(value) is dict,
+    "an object or null": lambda value: value is None or type(value) is dict,
+    "a list of integers": lambda value: type(value) is list and all(type(n) is int for n in value),
+}
+FILE = {
+    "kind": "a string",
+    "synthaug": "a string",
+    "generator": "an object or null",
+    "ratio": "a number",
+    "labels": "a string",
+    "filters": "an object",
+    "training": "an object",
+    "search": "an object",
+    "recommended": "true or false",
+}
+GENERATOR = {"family": "a string", "settings": "an object"}
+TRAINING = {
+    "classifier": "a string",
+    "classifier_weights": "a string",
+    "classifier_size": "an integer",
+    "recipe": "an object",
+    "partner": "a string",
+    "steps": "an integer",
+    "batch_size": "an integer",
+}
+SEARCH = {"seeds": "a list of integers", "check_seeds": "a list of integers"}  # others read them
 
 
 @dataclass(frozen=True)
@@ -24,8 +58,9 @@ class MixRecipe:
     generator: not fitted; None where the search found none.
     ratio: synthetic share of each batch. labels: the rule for the synthetic images' labels.
     filters: limits of the pool's filters by their names, as for `limit_filters`.
-    training: how the classifier was trained that this was found with: `classifier`, `recipe` (of
-        `Recipe`), `partner` (the arm's name), `steps`, `batch_size`.
+    training: how the classifier was trained that this was found with: `classifier`,
+        `classifier_weights` and `classifier_size`, `recipe` (of `Recipe`), `partner` (the arm's
+        name), `steps`, `batch_size`; any of them.
     search: on which images it was found, what was tried, what it cost, how sure it is.
     recommended: whether it is better than to mix nothing in; it never is without a generator.
     """
@@ -40,7 +75,12 @@ class MixRecipe:
 
     def __post_init__(self) -> None:
         check_labels(self.labels)
+        for name, limit in self.filters.items():
+            expect_number(f"filters.{name}", limit)
         limit_filters(self.filters)
+        _check_known("training.", self.training, TRAINING)
+        _check_types("training.", self.training, TRAINING)
+        _check_types("search.", self.search, SEARCH)
         if self.recommended and self.generator is None:
             raise InputError("recommended: expected a generator to recommend, got none")
         if not 0 <= self.ratio <= 1:
@@ -69,20 +109,18 @@ class MixRecipe:
         if value.get("kind") != KIND:
             raise InputError(f"{path}: expected a recipe that synthaug tune wrote")
         try:
-            made = value["generator"]
+            _check_complete("", value, FILE)
             return cls(
-                None if made is None else make_generator(made["family"], made["settings"]),
+                _generator(value["generator"]),
                 float(value["ratio"]),
                 value["labels"],
-                dict(value["filters"]),
-                dict(value["training"]),
-                dict(value["search"]),
-                bool(value["recommended"]),
+                value["filters"],
+                value["training"],
+                value["search"],
+                value["recommended"],
             )
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: damaged ({type(error).__name__}: {error})") from None
 
     def make_pool(
         self,
@@ -141,3 +179,42 @@ class MixRecipe:
                     f"{found.get(name)}); name another directory, or remove it"
                 )
         return pool
+
+
+def _generator(told: Mapping[str, Any] | None) -> Generator | None:
+    """What the file says of the generator, with its settings checked."""
+    if told is None:
+        return None
+    _check_complete("generator.", told, GENERATOR)
+    expect_choice("generator.family", told["family"], FAMILIES)
+    try:
+        made = make_generator(told["family"], told["settings"])
+        made._check_settings()
+    except InputError as error:
+        raise InputError(f"generator.settings: {error}") from None
+    except TypeError:  # such as a number where the parts of a Blend should be
+        raise InputError(
+            f"generator.settings: expected those of a {told['family']}, got {told['settings']!r}"
+        ) from None
+    return made
+
+
+def _check_complete(of: str, value: Mapping[str, Any], known: Mapping[str, str]) -> None:
+    """`value` has these keys, each with what it should be, and no others."""
+    _check_known(of, value, known)
+    for key, wanted in known.items():
+        if key not in value:
+            raise InputError(f"{of}{key}: expected {wanted}, got nothing")
+    _check_types(of, value, known)
+
+
+def _check_known(of: str, value: Mapping[str, Any], known: Mapping[str, str]) -> None:
+    for key in value:
+        if key not in known:
+            raise InputError(f"{of}{key}: unknown; expected only {', '.join(known)}")
+
+
+def _check_types(of: str, value: Mapping[str, Any], known: Mapping[str, str]) -> None:
+    for key, wanted in known.items():
+        if key in value and not IS[wanted](value[key]):
+            raise InputError(f"{of}{key}: expected {wanted}, got {value[key]!r}")

@@ -162,9 +162,10 @@ def test_fit_and_sample_follow_the_recipe(
         (("gain", "DATA", "--recipe", "FILE"), "FILE: expected a recipe that synthaug tune"),
         (("gain", "DATA", "--recipe", "RECIPE", "--generator", "gan"), "--generator: --recipe"),
         (("gain", "DATA", "--recipe", "RECIPE", "--arms", "full"), "--arms: --recipe"),
-        (("gain", "DATA", "--recipe", "NONE"), "there is nothing to measure"),
-        (("gain", "DATA", "--recipe", "STRANGE"), "partner: expected one of classical, "),
-        (("gain", "DATA", "--recipe", "BARE"), "expected training.partner"),
+        (("gain", "NEW", "--recipe", "NONE"), "there is nothing to measure"),
+        (("gain", "NEW", "--recipe", "STRANGE"), "STRANGE: training.partner: expected one of clas"),
+        (("gain", "NEW", "--recipe", "BARE"), "BARE: training.partner: expected one of classical"),
+        (("gain", "NEW", "--recipe", "SOFT"), "SOFT: labels: expected hard or mixed, got 'soft'"),
         (("fit", "DATA", "--recipe", "NONE", "-o", "NEW"), "there is none to fit"),
         (("fit", "DATA", "--recipe", "RECIPE", "--steps", "3", "-o", "NEW"), "--steps: --recipe"),
         (("fit", "DATA", "--recipe", "RECIPE", "--validate", "-o", "NEW"), "has no training"),
@@ -185,6 +186,7 @@ def test_what_makes_no_sense_is_refused(
     MixRecipe(None, recommended=False).save(tmp_path / "NONE")
     MixRecipe(StyleSwap(), 0.5).save(tmp_path / "BARE")
     MixRecipe(StyleSwap(), 0.5, training={"partner": "cutout"}).save(tmp_path / "STRANGE")
+    MixRecipe(StyleSwap(), 0.5, "soft", training={"partner": "mixup"}).save(tmp_path / "SOFT")
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     places = {"DATA": data, "RECIPE": recipe}
     given = [places.get(word, tmp_path / word if word.isupper() else word) for word in words]

@@ -1,17 +1,26 @@
 """Recipes of mixing: the file, the pool that is made from it, and the Dataset."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from synthaug import InputError, LabelledImages, MixedDataset, RandomField, StyleSwap, TransferVAE
+from synthaug.generators import FAMILIES
 from synthaug.mixing import MixRecipe, SyntheticDataset
 from synthaug.pool import SamplePool
 
 CLASSES = ["ant", "bee"]
+
+
+def told(family: str, **changed: object) -> dict:
+    """The generator in a recipe's file."""
+    return {"generator": {"family": family, "settings": changed}}
 
 
 @pytest.fixture
@@ -51,13 +60,27 @@ def test_what_was_saved_is_read(tmp_path: Path) -> None:
         ({"kind": "pool"}, "expected a recipe that synthaug tune wrote"),
         ({"generator": None}, "expected a generator to recommend"),
         ({"ratio": 1.5}, "ratio: expected a share"),
-        ({"ratio": "half"}, "damaged"),
+        ({"ratio": "half"}, "ratio: expected a number, got 'half'"),
+        ({"ratio": True}, "ratio: expected a number, got True"),
+        ({"ratoi": 0.5}, "ratoi: unknown; expected only kind, synthaug, generator, ratio"),
+        ({"recommended": "false"}, "recommended: expected true or false, got 'false'"),
         ({"labels": "fuzzy"}, "labels: expected one of"),
+        ({"labels": []}, "labels: expected a string"),
         ({"filters": {"taste": 1.0}}, "filters: expected distance or memorization"),
-        ({"filters": {"distance": -1.0}}, "at_most: expected a number above 0"),
-        ({"generator": {"family": "Diffusion", "settings": {}}}, "unknown generator family"),
-        ({"generator": {"family": "StyleSwap", "settings": {"n": 1}}}, "unknown settings"),
-        ({"generator": {"family": "StyleSwap"}}, "damaged .*settings"),
+        ({"filters": {"distance": -1.0}}, "filters.distance: expected a number above 0, got -1.0"),
+        ({"filters": {"distance": "2"}}, "filters.distance: expected a number above 0, got '2'"),
+        ({"training": []}, "training: expected an object"),
+        ({"training": {"stepps": 5}}, "training.stepps: unknown; expected only .*steps"),
+        ({"training": {"steps": "5"}}, "training.steps: expected an integer, got '5'"),
+        ({"training": {"partner": None}}, "training.partner: expected a string, got None"),
+        ({"search": {"seeds": ["1"]}}, "search.seeds: expected a list of integers"),
+        ({"generator": "StyleSwap"}, "generator: expected an object or null"),
+        ({"generator": {"family": "Diffusion", "settings": {}}}, "generator.family: expected 'Tr"),
+        ({"generator": {"family": "StyleSwap"}}, "generator.settings: expected an object, got no"),
+        (told("StyleSwap", n=1), "generator.settings: unknown settings .*'n'"),
+        (told("TransferVAE", steps=-1), "generator.settings: steps: expected an integer"),
+        (told("TransferVAE", latent="many"), "generator.settings: latent: expected an integer"),
+        (told("Blend", parts=5), "generator.settings: expected those of a Blend, got"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, change: dict, message: str) -> None:
@@ -66,7 +89,44 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, change: dict, messa
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(InputError, match=message) as refused:
         MixRecipe.load(path)
-    assert str(path) in str(refused.value)
+    assert str(refused.value).startswith(f"{path}: ")
+
+
+def test_a_recipe_that_lacks_something_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.json"
+    MixRecipe(StyleSwap(), 0.5).save(path)
+    whole = json.loads(path.read_text())
+    for key in whole:
+        path.write_text(json.dumps({k: v for k, v in whole.items() if k != key}))
+        with pytest.raises(InputError, match=f"{key}: expected|a recipe that synthaug tune"):
+            MixRecipe.load(path)
+
+
+JUNK = st.sampled_from([None, True, -1, 0.5, "many", [], ["x"], [[1], 2], {}, {"family": []}])
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_whatever_is_changed_by_hand_is_refused_in_words_or_read(
+    tmp_path: Path, drawn: st.DataObject
+) -> None:
+    path = tmp_path / "recipe.json"
+    family = drawn.draw(st.sampled_from(sorted(FAMILIES)))
+    training = {"partner": "mixup", "recipe": {"policy": "shift"}, "steps": 5}
+    recipe = MixRecipe(FAMILIES[family](), 0.5, "hard", {"distance": 2.0}, training, {"seeds": [0]})
+    recipe.save(path)
+    value = json.loads(path.read_text())
+    place = value
+    while True:
+        key = drawn.draw(st.sampled_from(list(place)))
+        below = place[key]
+        if not isinstance(below, dict) or not below or drawn.draw(st.booleans()):
+            break
+        place = below
+    place[key] = drawn.draw(JUNK)
+    path.write_text(json.dumps(value))
+    with suppress(InputError):
+        assert MixRecipe.load(path).recommended is True
 
 
 def test_a_dataset_is_mixed_as_the_recipe_says(real: SyntheticDataset, tmp_path: Path) -> None:
