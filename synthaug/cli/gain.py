@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from synthaug.classifiers import POLICIES, Backbone, Recipe
+from synthaug.classifiers import POLICIES, Recipe
 from synthaug.cli.generators import Family, build
 from synthaug.cli.measuring import (
     BATCH,
@@ -22,6 +22,7 @@ from synthaug.cli.measuring import (
     Policy,
     Steps,
     Test,
+    backbone,
     jobs_on,
 )
 from synthaug.cli.options import (
@@ -167,6 +168,7 @@ def gain(
             "--per-class: what made the pool may know more images than a subset that is drawn anew "
             "for each seed; give the images that it was made from as DATA, without --per-class"
         )
+    network = backbone(classifier, classifier_weights, classifier_size)
     splits = read_splits(data or "digits", test, image_size, mode, on_error, quiet=quiet)
     _check_origin(pool, splits)
     if demo and not quiet:
@@ -183,7 +185,7 @@ def gain(
             seed=seed,
             precision=precision,
             per_class=DEMO_IMAGES if demo and per_class is None else per_class,
-            classifier=Backbone(classifier, classifier_weights, classifier_size),
+            classifier=network,
             recipe=training,
             policy=policy,
             steps=DEMO_STEPS if demo and steps is None else steps,

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import joblib
 import typer
+from torch import nn
 
-from synthaug.classifiers import POLICIES
+from synthaug.classifiers import POLICIES, Backbone
+from synthaug.errors import InputError
 from synthaug.training import resolve_device
 
 BATCH = 64
@@ -69,6 +71,18 @@ Keep = Annotated[
         "generators, more seeds or a larger budget, trains only what is new.",
     ),
 ]
+
+
+def backbone(name: str, weights: str | None, size: int | None) -> Backbone:
+    """The classifier that is asked for, built once, so that a name or weights that are none are
+    refused before images are read."""
+    try:
+        asked = Backbone(name, weights, size)
+        asked.build((3, 32, 32), 2, nn.Identity())
+    except InputError as error:
+        said = str(error).replace("classifier weights", "classifier-weights", 1)
+        raise InputError(f"--{said}") from None
+    return asked
 
 
 def jobs_on(device: str) -> int:

@@ -9,7 +9,6 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from synthaug.classifiers import Backbone
 from synthaug.cli.generators import Family
 from synthaug.cli.measuring import (
     BATCH,
@@ -23,6 +22,7 @@ from synthaug.cli.measuring import (
     Policy,
     Steps,
     Test,
+    backbone,
     jobs_on,
 )
 from synthaug.cli.options import (
@@ -129,6 +129,7 @@ def tune(
     check_apart({"--output": output, "--json": json, "--cache": place})
     check_directory("--cache", place)
     limit = Budget(None if budget is None and trials else _seconds(budget or "20m"), trials)
+    network = backbone(classifier, classifier_weights, classifier_size)
     splits = read_splits(data, test, image_size, mode, on_error, quiet=quiet)
     with progress(quiet, growing=True) as update:
         mix = search_mix(
@@ -139,7 +140,7 @@ def tune(
             seeds=seeds,
             seed=seed,
             per_class=per_class,
-            classifier=Backbone(classifier, classifier_weights, classifier_size),
+            classifier=network,
             policy=policy,
             steps=steps,
             batch_size=batch_size,

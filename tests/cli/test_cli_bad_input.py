@@ -265,14 +265,6 @@ WORDS: dict[str, tuple[Words, tuple[str, ...]]] = {
         ("gain", "digits", "--policy", "flip", "--cache", NEW),
         ("--policy", "shift-flip", "'flip'"),
     ),
-    "unknown classifier": (
-        ("gain", "digits", "--classifier", "alexnet", "--cache", NEW, "--jobs", "1"),
-        ("classifier: expected 'resnet' or 'timm:NAME', got 'alexnet'",),
-    ),
-    "unknown timm model": (
-        ("gain", "digits", "--classifier", "timm:resnet17", "--cache", NEW, "--jobs", "1"),
-        ("timm knows no model 'resnet17'", "close to it"),
-    ),
     "unknown mode": (("fit", "digits", "--mode", "hsv", "-o", NEW), ("--mode", "gray", "hsv")),
     "unknown arms": (("gain", "--arms", "most"), ("--arms", "staged", "most")),
     "unknown format": (("export", "p", "-o", NEW, "--format", "zip"), ("--format", "npz", "zip")),
@@ -548,6 +540,34 @@ def test_json_beside_the_page_is_no_second_target(
 
 
 def test_a_card_does_not_replace_that_of_a_generator_or_pool(
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("command", [("gain", "digits"), ("tune", "digits", "-o", "r")])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("alexnet",), "--classifier: expected 'resnet' or 'timm:NAME', got 'alexnet'"),
+        (("timm:resnet17",), "--classifier: timm knows no model 'resnet17'; close to it"),
+        (("resnet", "--classifier-weights", "w"), "--classifier-weights: are for timm's networks"),
+        (("timm:resnet18", "--classifier-weights", "w"), "--classifier-weights: no such file: w"),
+        (
+            ("timm:resnet10t", "--classifier-weights", "no"),
+            "--classifier-weights: timm could",
+        ),
+    ],
+)
+def test_a_classifier_that_cannot_be_built_is_refused_before_images_are_read(
+    command: Words,
+    words: Words,
+    said: str,
+    refused: Callable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "no").write_text("no weights")
+    expect(refused(*command, "--classifier", *words, "--cache", NEW), said)
+
+
     refused: Callable, generator: Path, pool: Path, tmp_path: Path
 ) -> None:
     copies = {source: tmp_path / source.name for source in (generator, pool)}
