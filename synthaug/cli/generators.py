@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from synthaug.cli.options import (
+    FLAG,
     Data,
     Device,
     ImageSize,
@@ -23,13 +24,14 @@ from synthaug.cli.options import (
     check_directory,
     check_file,
     check_json,
+    check_output,
     read,
 )
 from synthaug.cli.output import describe, finish, progress, results, show_card, spell_seconds
 from synthaug.cli.profiling import LAST_TRACED, traced
 from synthaug.distributed import team
 from synthaug.errors import InputError
-from synthaug.files import MANIFEST, check_replaceable, read_json
+from synthaug.files import MANIFEST, read_json
 from synthaug.generators import (
     VAEGAN,
     Blend,
@@ -156,9 +158,10 @@ def fit(
     validate: Annotated[
         bool,
         typer.Option(
+            metavar=FLAG,
             help="Keep the moment of training whose samples teach a quick probe most about the "
             "validation images of DATA (or a fifth of its training images, held out), and stop "
-            "when that is past."
+            "when that is past.",
         ),
     ] = False,
     log: Annotated[
@@ -185,8 +188,8 @@ def fit(
     """Fit a generator to the training images of DATA.
 
     Killed and started again with the same options, training goes on from
-    GENERATOR.checkpoint. Started by torchrun or accelerate launch (-m synthaug fit ...), all
-    processes train it together.
+    GENERATOR.checkpoint. Started by torchrun or accelerate launch
+    (-m synthaug fit ...), all processes train it together.
     """
     if recipe is None:
         made = build(generator or Family.TRANSFER, steps, scope)
@@ -199,7 +202,7 @@ def fit(
         raise InputError(f"--profile: expected a run of at least {LAST_TRACED} steps")
     check_device(device)
     check_apart({"--output": output, "--json": json, "--profile": profile, "--log": log})
-    check_replaceable(output, kind=GENERATOR)
+    check_output(output, GENERATOR)
     check_json("--json", json)
     check_file("--profile", profile)
     check_directory("--log", log)
@@ -260,7 +263,7 @@ def sample(
     """Sample a pool of synthetic images from a fitted generator."""
     check_device(device)
     check_apart({"--output": output, "--json": json})
-    check_replaceable(output, kind=POOL)
+    check_output(output, POOL)
     check_json("--json", json)
     pool = SamplePool.create(output, load_generator(generator, device=device), per_class, seed=seed)
     finish(describe(pool), pool.manifest, json, quiet)

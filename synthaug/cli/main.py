@@ -3,6 +3,7 @@
 import sys
 import traceback
 import warnings
+from typing import Any
 
 import typer
 from rich.markup import escape
@@ -19,6 +20,15 @@ from synthaug.versions import versions
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 DEBUG = "--debug"
 GOING_ON = ("gain", "tune", "fit")
+GOES_ON = "; started again, it goes on from what it saved, if it came to that"
+PLAIN = {  # what typer says, through pydantic, and in plainer words
+    "Value error, ": "",
+    "Input should be": "expected",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "a valid integer, unable to parse string as an integer": "an integer",
+    "a valid number, unable to parse string as a number": "a number",
+}
 
 app = typer.Typer(
     name="synthaug",
@@ -70,8 +80,7 @@ def _run(words: list[str], *, debug: bool) -> int:
         message, status = _explain(error)
         errors.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
     if status == INTERRUPTED:
-        goes_on = words[0] in GOING_ON
-        errors.print("interrupted" + "; started again, it goes on from what it saved" * goes_on)
+        errors.print("interrupted" + GOES_ON * (words[0] in GOING_ON))
     return int(status)
 
 
@@ -83,13 +92,22 @@ def _explain(error: Exception) -> tuple[str, int]:
     if hasattr(error, "format_message"):  # typer's usage errors, whose base it does not export
         context = getattr(error, "ctx", None)
         asked = "synthaug" if context is None else context.command_path
-        said = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")
+        said = _plainly(" ".join(error.format_message().split()).rstrip("."), error.__cause__)
         return f"{said}; {asked} --help shows what there is", WRONG
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}", FAILED
     known = type(error).__module__.startswith("synthaug.")
     return text if known else f"{type(error).__name__}: {text} ({DEBUG} shows where)", FAILED
+
+
+def _plainly(said: str, cause: Any) -> str:
+    """What typer says of a word, with the word where that is left out."""
+    if "Input should be" in said:
+        said += f", got {cause.errors()[0]['input']!r}"
+    for theirs, ours in PLAIN.items():
+        said = said.replace(theirs, ours)
+    return said
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

@@ -8,6 +8,7 @@ import typer
 from torch import nn
 
 from synthaug.classifiers import POLICIES, Backbone
+from synthaug.cli.options import FLAG
 from synthaug.errors import InputError
 from synthaug.training import resolve_device
 
@@ -67,6 +68,7 @@ Keep = Annotated[
     bool,
     typer.Option(
         "--keep",
+        metavar=FLAG,
         help="Leave finished cells in the cache: a later gain or tune on the same data, with other "
         "generators, more seeds or a larger budget, trains only what is new.",
     ),

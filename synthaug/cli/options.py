@@ -12,13 +12,14 @@ from typing import Annotated, Literal
 import typer
 
 from synthaug.errors import InputError
-from synthaug.files import MANIFEST, expect_file, expect_writable
+from synthaug.files import MANIFEST, check_replaceable, expect_file, expect_writable
 from synthaug.images import LabelledImages
 from synthaug.mixing.mix_recipe import KIND as RECIPE
 from synthaug.reading import read_images
 from synthaug.training import resolve_device
 
 OURS = {"synthaug", "versions", "output"}  # what the JSON of some command holds
+FLAG = ""  # instead of a value's name, for what takes none
 DATA_FORMS = (
     'a folder of class folders, an .npz, a .csv (path,label[,split][,group]), "digits", '
     '"torchvision:NAME" or "medmnist:NAME"'
@@ -64,7 +65,8 @@ PoolOutput = Annotated[
     ),
 ]
 Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", callback=_hush, help="Print nothing but errors.")
+    bool,
+    typer.Option("--quiet", "-q", metavar=FLAG, callback=_hush, help="Print nothing but errors."),
 ]
 
 
@@ -142,6 +144,14 @@ def check_directory(option: str, path: Path | None) -> None:
     """Raise `InputError` unless files can be written in a directory `path`, be it there or not."""
     if path is not None:
         expect_writable(f"{option} {path}", path)
+
+
+def check_output(path: Path, kind: str) -> None:
+    """Raise `InputError` unless a directory of this kind can be written at `path`."""
+    try:
+        check_replaceable(path, kind=kind)
+    except InputError as error:
+        raise InputError(f"--output {error}") from None
 
 
 def check_new(option: str, path: Path) -> None:

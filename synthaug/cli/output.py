@@ -209,7 +209,7 @@ def show_card(card: Mapping[str, Any], console: Console) -> None:
     """A manifest as a table, nested entries under dotted names."""
     table = Table(show_header=False, box=None, pad_edge=False)
     for key, value in _flat(card):
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        shown = (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
         table.add_row(f"[bold]{escape(key)}[/]", escape(shown))
     console.print(table)
 

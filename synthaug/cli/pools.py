@@ -18,10 +18,12 @@ from synthaug.cli.options import (
     check_apart,
     check_json,
     check_new,
+    check_output,
     read,
 )
 from synthaug.cli.output import describe, finish
-from synthaug.files import check_replaceable
+from synthaug.errors import InputError
+from synthaug.files import read_manifest
 from synthaug.images import Samples
 from synthaug.pool import SamplePool
 from synthaug.pool.export import export_folder, export_npz, export_tar
@@ -44,12 +46,21 @@ def import_images(
     Where there are folders train, val and test, those in train are taken.
     """
     check_apart({"--output": output, "--json": json})
-    check_replaceable(output, kind=POOL)
+    check_output(output, POOL)
     check_json("--json", json)
+    _refuse_pool(images)
     data = read(images, image_size, mode, on_error)
     samples = Samples(data.images, data.labels)
     pool = SamplePool.from_samples(output, samples, data.classes, source=Path(images).name)
     finish(describe(pool), pool.manifest, json, quiet)
+
+
+def _refuse_pool(images: str) -> None:
+    try:
+        read_manifest(Path(images), kind=POOL)
+    except InputError:
+        return
+    raise InputError(f"{images}: is a pool already; export, and gain --pool, take it as it is")
 
 
 def export(

@@ -268,10 +268,20 @@ WORDS: dict[str, tuple[Words, tuple[str, ...]]] = {
     "unknown mode": (("fit", "digits", "--mode", "hsv", "-o", NEW), ("--mode", "gray", "hsv")),
     "unknown arms": (("gain", "--arms", "most"), ("--arms", "staged", "most")),
     "unknown format": (("export", "p", "-o", NEW, "--format", "zip"), ("--format", "npz", "zip")),
-    "one seed": (("gain", "--seeds", "1"), ("'--seeds'", "2")),
-    "no number": (("gain", "--seeds", "five"), ("'--seeds'", "integer")),
-    "negative seed": (("fit", "digits", "--seed", "-1", "-o", NEW), ("'--seed'", "0")),
-    "huge images": (("fit", "digits", "--image-size", "512", "-o", NEW), ("--image-size", "256")),
+    "one seed": (("gain", "--seeds", "1"), ("'--seeds': expected at least 2, got '1'",)),
+    "no number": (("gain", "--seeds", "five"), ("'--seeds': expected an integer, got 'five'",)),
+    "no precision": (
+        ("gain", "--precision", "fine"),
+        ("'--precision': expected a number, got 'fine'",),
+    ),
+    "negative seed": (
+        ("fit", "digits", "--seed", "-1", "-o", NEW),
+        ("'--seed': expected at least 0, got '-1'",),
+    ),
+    "huge images": (
+        ("fit", "digits", "--image-size", "512", "-o", NEW),
+        ("'--image-size': expected at most 256, got '512'",),
+    ),
     "precision of nothing": (
         ("gain", "digits", "--precision", "0", "--cache", NEW),
         ("precision: expected a number above 0, got 0",),
@@ -419,7 +429,12 @@ def test_a_pool_is_not_replaced_by_a_generator(
 ) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(pool, copy)
-    expect(refused("fit", data, "-o", copy), "expected a generator, got a 'sample pool'")
+    message = refused("fit", data, "-o", copy)
+    expect(message, f"--output {copy}: expected a generator, got a 'sample pool'")
+
+
+def test_a_pool_is_no_image_set_to_import(refused: Callable, pool: Path, tmp_path: Path) -> None:
+    expect(refused("import", pool, "-o", tmp_path / NEW), f"{pool}: is a pool already")
 
 
 TARGETS: dict[str, Words] = {
@@ -525,21 +540,6 @@ def test_two_targets_in_one_place_are_refused_before_any_work(
     expect(refused(*words), *options, str(tmp_path / NEW))
 
 
-def test_json_beside_the_page_is_no_second_target(
-    call: Callable, data: Path, quick: tuple, tmp_path: Path
-) -> None:
-    report, cache = tmp_path / "out", tmp_path / "cells"
-    target = report / "gain.json"
-    done = call("gain", data, *quick, "--cache", cache, "--report", report, "--json", target)
-    assert done.status == 0, done.err
-    assert sorted(path.name for path in report.iterdir()) == [
-        "gain.json",
-        "report.html",
-        "result.json",
-    ]
-
-
-def test_a_card_does_not_replace_that_of_a_generator_or_pool(
 @pytest.mark.usefixtures("no_work")
 @pytest.mark.parametrize("command", [("gain", "digits"), ("tune", "digits", "-o", "r")])
 @pytest.mark.parametrize(
@@ -568,6 +568,21 @@ def test_a_classifier_that_cannot_be_built_is_refused_before_images_are_read(
     expect(refused(*command, "--classifier", *words, "--cache", NEW), said)
 
 
+def test_json_beside_the_page_is_no_second_target(
+    call: Callable, data: Path, quick: tuple, tmp_path: Path
+) -> None:
+    report, cache = tmp_path / "out", tmp_path / "cells"
+    target = report / "gain.json"
+    done = call("gain", data, *quick, "--cache", cache, "--report", report, "--json", target)
+    assert done.status == 0, done.err
+    assert sorted(path.name for path in report.iterdir()) == [
+        "gain.json",
+        "report.html",
+        "result.json",
+    ]
+
+
+def test_a_card_does_not_replace_that_of_a_generator_or_pool(
     refused: Callable, generator: Path, pool: Path, tmp_path: Path
 ) -> None:
     copies = {source: tmp_path / source.name for source in (generator, pool)}

@@ -1,5 +1,6 @@
 """The commands on good input: what they write, what they say, and where."""
 
+import inspect
 import json
 import os
 import re
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.models import CommandInfo
 
 import synthaug.cli.output as output
 from synthaug.cli.generators import Family, build
+from synthaug.cli.main import app
 from synthaug.gain import space
 from synthaug.generators import FAMILIES, load_generator
 from synthaug.pool import SamplePool
@@ -79,11 +82,14 @@ def test_a_pool_is_sampled_exported_and_imported_again(
 def test_inspect_shows_the_card(
     call: Callable, generator: Path, pool: Path, tmp_path: Path
 ) -> None:
-    for directory, shown in ((generator, r"settings\.cells +8"), (pool, r"per_class +4, 4")):
+    for directory, *shown in (
+        (generator, r"settings\.cells +8"),
+        (pool, r"per_class +4, 4", r"filters +none"),
+    ):
         card = tmp_path / "card.json"
         done = call("inspect", directory, "--json", card)
         assert (done.status, done.err) == (0, "")
-        assert re.search(shown, done.out)
+        assert all(re.search(each, done.out) for each in shown)
         assert json.loads(card.read_text()) == json.loads((directory / "manifest.json").read_text())
 
 
@@ -185,8 +191,17 @@ def test_help_explains_every_option(
         options = [line for line in lines if re.match(r"│ [* ]? *--\w", line)]
         assert len(options) >= 3
         # An option's line goes on with what it does.
+        named = [line for line in options if "--help" not in line]  # that one is typer's
+        assert not any("bool" in line for line in named)
         unexplained = [line for line in options if not re.search(r' {2,}[A-Z"].* │$', line)]
         assert unexplained == []
+
+
+@pytest.mark.parametrize("command", app.registered_commands, ids=lambda each: each.name)
+def test_help_has_no_line_that_is_broken_before_another(command: CommandInfo) -> None:
+    """In 80 columns; typer keeps the lines of a paragraph."""
+    for paragraph in inspect.cleandoc(str(command.callback.__doc__)).split("\n\n"):
+        assert all(len(line) <= 78 for line in paragraph.splitlines()[:-1])
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from synthaug.cli.main import run
 run()
 """
 PATIENCE = 90  # seconds
+INTERRUPTED = "interrupted; started again, it goes on from what it saved, if it came to that"
 
 
 @contextmanager
@@ -93,7 +94,7 @@ def test_an_interrupted_fit_leaves_its_checkpoint_only(data: Path, tmp_path: Pat
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
-    assert (out, err) == ("", "interrupted; started again, it goes on from what it saved\n")
+    assert (out, err) == ("", INTERRUPTED + "\n")
     assert list(tmp_path.iterdir()) == [checkpoint]
 
 
@@ -132,7 +133,7 @@ def test_an_interrupted_gain_leaves_finished_cells_only_and_no_process(
         wait_until(lambda: not members(process.pid))
     assert process.returncode == 130
     assert out == ""
-    assert err.splitlines()[-1] == "interrupted; started again, it goes on from what it saved"
+    assert err.splitlines()[-1] == INTERRUPTED
     assert list(tmp_path.iterdir()) == [cache]
     assert finished_cells(cache)
     assert leftovers(cache) == []
