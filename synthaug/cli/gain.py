@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from synthaug.classifiers import POLICIES, Recipe
+from synthaug.classifiers import Recipe
 from synthaug.cli.generators import Family, build
 from synthaug.cli.measuring import (
     BATCH,
@@ -23,6 +23,7 @@ from synthaug.cli.measuring import (
     Steps,
     Test,
     backbone,
+    check_policy,
     jobs_on,
 )
 from synthaug.cli.options import (
@@ -245,8 +246,7 @@ def _as_read(lines: str, data: str | None, **options: object) -> str:
 
 def _training(policy: str | None, demo: bool) -> Recipe | None:
     """The fixed recipe of the demonstration; None where it is tuned."""
-    if policy is not None and policy not in POLICIES:
-        raise InputError(f"--policy: expected one of {', '.join(POLICIES)}, got {policy!r}")
+    check_policy(policy)
     if not demo:
         return None
     return DEMO_RECIPE if policy is None else replace(DEMO_RECIPE, policy=policy)

@@ -87,6 +87,12 @@ def backbone(name: str, weights: str | None, size: int | None) -> Backbone:
     return asked
 
 
+def check_policy(policy: str | None) -> None:
+    """Raise `InputError` for a geometry that there is not."""
+    if policy is not None and policy not in POLICIES:
+        raise InputError(f"--policy: expected one of {', '.join(POLICIES)}, got {policy!r}")
+
+
 def jobs_on(device: str) -> int:
     """How many processes train side by side where nothing else is asked for."""
     return 1 if resolve_device(device).type == "cuda" else int(joblib.cpu_count())

@@ -23,6 +23,7 @@ from synthaug.cli.measuring import (
     Steps,
     Test,
     backbone,
+    check_policy,
     jobs_on,
 )
 from synthaug.cli.options import (
@@ -125,6 +126,7 @@ def tune(
     _check_target("--output", output)
     _check_target("--json", json)
     check_device(device)
+    check_policy(policy)
     place = cache.expanduser()
     check_apart({"--output": output, "--json": json, "--cache": place})
     check_directory("--cache", place)

@@ -79,7 +79,7 @@ def choose(trials: Trials, base: Recipe, sources: Sequence[Source], search: Sear
 
 def choose_given(trials: Trials, base: Recipe, given: Given, controls: Sequence[Source]) -> Choices:
     """Train one given way of mixing, beside all arms without synthetic images and the controls."""
-    named = real_arm(given.partner, base)  # first: it may be an error
+    named = real_arm(given.partner, base)
     real, partner = without_synthetic(trials, base)
     arms = [synthetic_arm(given.source, named, given.ratio, given.labels)]
     arms += [synthetic_arm(each, named, given.ratio, "hard") for each in controls]

@@ -265,6 +265,10 @@ WORDS: dict[str, tuple[Words, tuple[str, ...]]] = {
         ("gain", "digits", "--policy", "flip", "--cache", NEW),
         ("--policy", "shift-flip", "'flip'"),
     ),
+    "unknown policy to search under": (
+        ("tune", "digits", "--policy", "flip", "-o", NEW),
+        ("--policy", "shift-flip", "'flip'"),
+    ),
     "unknown mode": (("fit", "digits", "--mode", "hsv", "-o", NEW), ("--mode", "gray", "hsv")),
     "unknown arms": (("gain", "--arms", "most"), ("--arms", "staged", "most")),
     "unknown format": (("export", "p", "-o", NEW, "--format", "zip"), ("--format", "npz", "zip")),
