@@ -54,7 +54,7 @@ from synthaug.generators import TransferVAE
 from synthaug.mixing import MixRecipe
 from synthaug.pool import SamplePool
 
-# Few enough steps and arms for about two minutes on two cores. Recipe and steps were settled on the
+# Few enough steps and arms for a few minutes on two cores. Recipe and steps were settled on the
 # training split of the digits: more steps add less than half a point.
 DEMO_IMAGES, DEMO_STEPS, DEMO_BATCH, DEMO_FIT = 5, 200, 32, 400
 DEMO_RECIPE = Recipe(policy="rotate-scale", weight_decay=5e-3)
@@ -80,8 +80,8 @@ def gain(
         typer.Option(
             metavar="N",
             min=2,
-            help="Repetitions, each with other images and networks; as many before them for "
-            "choices.",
+            help="Repetitions to measure on, each with other images and networks; as many "
+            "before them are for choices.",
         ),
     ] = 5,
     precision: Annotated[
@@ -104,14 +104,15 @@ def gain(
         Path | None,
         typer.Option(
             metavar="POOL",
-            help="Measure these images too; alone unless --generator is given. They leave no "
-            "room for --per-class.",
+            help="Measure these images too; alone unless --generator is given. Not together with "
+            "--per-class.",
         ),
     ] = None,
     recipe: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Measure the way of mixing that tune wrote, and no other."
+            metavar="FILE",
+            help="Measure the way of mixing that tune wrote, and the controls beside it.",
         ),
     ] = None,
     arms: Annotated[
@@ -143,7 +144,7 @@ def gain(
     """Measure whether synthetic images help a classifier, and by how much.
 
     The gain is in percentage points of accuracy on held-out images, over the
-    best training without synthetic images. Without DATA it runs for about two
+    best training without synthetic images. Without DATA it runs for a few
     minutes on scikit-learn's digits.
     """
     demo = data is None
@@ -266,6 +267,8 @@ def _sources(generators: list[Family] | None, pool: Path | None) -> list[Source]
         return None if pool is None else []
     sources: list[Source] = []
     for family in generators:
+        if generators.count(family) > 1:
+            raise InputError(f"--generator: expected each once, got {family} twice")
         made = build(family, None)
         if family is Family.TRANSFER:
             sources += transfer_sources(made)

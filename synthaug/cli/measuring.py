@@ -17,7 +17,7 @@ CACHE = Path("~/.cache/synthaug/gain")
 
 Test = Annotated[
     str | None,
-    typer.Option(metavar="DATA", help="Test images, where DATA has none or others."),
+    typer.Option(metavar="DATA", help="Test images, in place of DATA's own or where it has none."),
 ]
 ClassifierName = Annotated[
     str,

@@ -261,6 +261,10 @@ WORDS: dict[str, tuple[Words, tuple[str, ...]]] = {
         ("fit", "digits", "--start", "nothing", "-o", NEW),
         ("nothing: no such directory",),
     ),
+    "one generator twice": (
+        ("gain", "digits", "--generator", "vae", "--generator", "vae", "--cache", NEW),
+        ("--generator", "vae twice"),
+    ),
     "unknown policy": (
         ("gain", "digits", "--policy", "flip", "--cache", NEW),
         ("--policy", "shift-flip", "'flip'"),
