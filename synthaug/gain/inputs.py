@@ -89,7 +89,8 @@ def pool_source(
     if made.dtype != train.images.dtype or made.shape[1:] != train.images.shape[1:]:
         raise InputError(
             f"{directory}: expected {train.images.dtype} images {train.image_shape}, the pool "
-            f"holds {made.dtype} {made.shape[1:]}"
+            f"holds {made.dtype} {made.shape[1:]}; read the data at the pool's size and mode, or "
+            "make the pool again"
         )
     missing = np.setdiff1d(np.arange(len(train.classes)), pool.samples.labels)
     if len(missing):

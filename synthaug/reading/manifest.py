@@ -14,6 +14,7 @@ from synthaug.reading.labels import known_groups
 from synthaug.reading.listing import SPLIT_NAMES, Listing, Splits, class_order, split_named
 
 LAYOUT = "expected a header with the columns path,label and optionally split,group"
+SEPARATED = "; separate columns by commas, not semicolons"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def _rows(path: Path) -> list[_Row]:
             if missing:
                 raise InputError(
                     f"{path}: {LAYOUT}; missing {' and '.join(missing)}, got "
-                    f"{','.join(columns) or 'nothing'}"
+                    f"{','.join(columns) or 'nothing'}{SEPARATED * (';' in ''.join(columns))}"
                 )
             reader.fieldnames = columns
             rows = [_row(path, reader.line_num, fields) for fields in reader]

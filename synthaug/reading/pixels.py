@@ -23,7 +23,8 @@ def check_depth(array: np.ndarray) -> None:
     if array.dtype.kind == "f":
         raise InputError(
             f"expected uint8 or uint16 pixels, got {array.dtype}; nothing is rescaled silently, so "
-            "convert values from 0 to 1 with (images * 255).round().astype('uint8') first"
+            "convert values from 0 to 1 with (images * 255).round().astype('uint8') first, values "
+            "from 0 to 255 without the factor"
         )
     raise InputError(
         f"expected uint8 or uint16 pixels, got {array.dtype}; if the values fit, convert with "
