@@ -139,12 +139,8 @@ def _stored(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         low, high = float(rows.min()), float(rows.max())
         if not 0 <= low <= high <= 1:
             raise InputError(f"X: expected floats in [0, 1], got {low:.3g} to {high:.3g}; scale it")
-        # In float16, 65535 is infinite.
-        rows = (
-            (rows.astype(np.promote_types(rows.dtype, np.float32)) * 65535)
-            .round()
-            .astype(np.uint16)
-        )
+        wide = rows.astype(np.promote_types(rows.dtype, np.float32))  # 65535 is none of float16
+        rows = (wide * 65535).round().astype(np.uint16)
     if rows.dtype not in (np.uint8, np.uint16):
         raise InputError(f"X: expected uint8, uint16 or floats in [0, 1], got {rows.dtype}")
     return rows.reshape(-1, *shape)

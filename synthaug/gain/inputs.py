@@ -1,7 +1,6 @@
 """What `measure_gain` is given, checked before anything is trained."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -70,7 +69,7 @@ def check_sources(sources: Sequence[Source]) -> None:
 
 
 def pool_source(
-    directory: Path, train: LabelledImages, test: LabelledImages, per_class: int | None
+    pool: SamplePool, train: LabelledImages, test: LabelledImages, per_class: int | None
 ) -> Source:
     """The images in a pool, as what is measured."""
     if per_class is not None:
@@ -79,7 +78,7 @@ def pool_source(
             "for each seed; give the images that it was made from as training data, and leave "
             "per_class out"
         )
-    pool = SamplePool(directory)
+    directory = pool.directory
     if list(pool.classes) != list(train.classes):
         raise InputError(
             f"{directory}: expected the classes {list(train.classes)}, the pool holds "

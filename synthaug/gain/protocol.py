@@ -101,8 +101,9 @@ def measure_gain(
     if pool is not None:
         if mix is not None:
             raise InputError("pool: expected none beside mix, which says what is measured")
-        wanted.append(pool_source(Path(pool), train, test, per_class))
-        known = SamplePool(pool).origins == {train.fingerprint}
+        found = SamplePool.of(pool)
+        wanted.append(pool_source(found, train, test, per_class))
+        known = found.origins == {train.fingerprint}
     check_sources(wanted)
     given = None if mix is None else given_by(mix)
     backbone = Backbone.of(classifier)
