@@ -40,10 +40,10 @@ class Trials:
         self._given_up: dict[Arm, int] = {}  # after how many seeds
 
     def train(self, arms: Sequence[Arm], what: str, *, seeds: list[int] | None = None) -> None:
-        """Train what is not trained yet, teachers before those that learn from them; `what` is said
-        to the user."""
-        asked = self.seeds if seeds is None else seeds
-        cells = [cell for seed in asked for arm in arms for cell in self.cells(arm, seed)]
+        """Train what is not trained yet, an arm that is named twice once, teachers before those
+        that learn from them; `what` is said to the user."""
+        asked, once = self.seeds if seeds is None else seeds, dict.fromkeys(arms)
+        cells = [cell for seed in asked for arm in once for cell in self.cells(arm, seed)]
         teachers = [
             replace(cell, arm=cell.teacher, teacher=None)
             for cell in cells

@@ -55,6 +55,13 @@ def test_no_teacher_is_trained_for_what_needs_none_or_is_there(tmp_path: Path) -
     assert len(batches) == 2
 
 
+def test_an_arm_that_is_named_twice_is_trained_once(tmp_path: Path) -> None:
+    """As the baseline is that is also what the best of a search is put on, softened."""
+    trials, batches = recorded(tmp_path)
+    trials.train([PLAIN, Arm("plain", Recipe())], "checking the best")
+    assert batches == [[("plain", 0), ("plain", 1)]]
+
+
 def test_no_seeds_are_not_all_seeds(tmp_path: Path) -> None:
     """Where the first seeds are precise enough, none are added."""
     trials, batches = recorded(tmp_path)
