@@ -22,9 +22,9 @@ from synthaug.cli.options import (
     check_apart,
     check_device,
     check_directory,
-    check_file,
     check_json,
     check_output,
+    check_trace,
     read,
 )
 from synthaug.cli.output import describe, finish, progress, results, show_card, spell_seconds
@@ -204,7 +204,7 @@ def fit(
     check_apart({"--output": output, "--json": json, "--profile": profile, "--log": log})
     check_output(output, GENERATOR)
     check_json("--json", json)
-    check_file("--profile", profile)
+    check_trace("--profile", profile)
     check_directory("--log", log)
     images = read(data, image_size, mode, on_error)
     validation = None

@@ -140,6 +140,14 @@ def check_page(option: str, path: Path) -> None:
         raise InputError(f"{option} {path}: is there already, and is no page; name another file")
 
 
+def check_trace(option: str, path: Path | None) -> None:
+    """Raise `InputError` unless a trace can be written at `path`; an earlier trace is replaced, and
+    nothing else."""
+    check_file(option, path)
+    if path is not None and path.exists() and b'"schemaVersion"' not in path.read_bytes()[:200]:
+        raise InputError(f"{option} {path}: is there already, and is no trace; name another file")
+
+
 def check_directory(option: str, path: Path | None) -> None:
     """Raise `InputError` unless files can be written in a directory `path`, be it there or not."""
     if path is not None:

@@ -19,7 +19,7 @@ class Settled:
     """All that is settled before the test images are opened.
 
     search: how arms were found. name: what the data are called.
-    shared: what the splits share, in words.
+    notes: what was found of the images before any training, in words.
     """
 
     trials: Trials
@@ -27,7 +27,7 @@ class Settled:
     choices: Choices
     search: str
     name: str
-    shared: list[str]
+    notes: list[str]
 
 
 def data_facts(settled: Settled, test: LabelledImages) -> dict[str, Any]:
@@ -83,11 +83,11 @@ def protocol_facts(
     }
 
 
-def data_caveats(study: Study, seeds: Sequence[int], shared: Sequence[str]) -> list[str]:
-    """What a reader has to know of the images that were trained on; `shared`, as `Settled` has it,
+def data_caveats(study: Study, seeds: Sequence[int], notes: Sequence[str]) -> list[str]:
+    """What a reader has to know of the images that were trained on; `notes`, as `Settled` has them,
     first."""
     first, second = (study.tested(seed).train for seed in seeds[:2])
-    said = list(shared)
+    said = list(notes)
     if first.fingerprint == second.fingerprint:
         said.append(
             "all seeds train on the same real images: intervals hold the scatter of generators and "
@@ -106,7 +106,7 @@ def _caveats(settled: Settled) -> list[str]:
     sources = [arm.source for arm in settled.choices.arms if arm.source is not None]
     pools = dict.fromkeys(source.name for source in sources if source.pool is not None)
     study = settled.trials.study
-    said = data_caveats(study, settled.trials.seeds, settled.shared)
+    said = data_caveats(study, settled.trials.seeds, settled.notes)
     for name in pools:
         said.append(f"{name} is the same pool for all seeds")
         if not study.unseen_by_pools:

@@ -8,6 +8,7 @@ from synthaug.errors import InputError
 from synthaug.gain.arms import Arm, Source, real_arm
 from synthaug.gain.choice import Given
 from synthaug.generators import make_generator
+from synthaug.images import LabelledImages
 from synthaug.mixing import MixRecipe
 
 
@@ -30,6 +31,16 @@ def given_by(mix: MixRecipe, where: str = "mix") -> Given:
         raise InputError(f"{where}: training.{error}") from None
     source = Source("recipe", mix.generator, filters=mix.filters)
     return Given(source, mix.ratio, mix.labels, partner)
+
+
+def found_elsewhere(mix: MixRecipe | None, train: LabelledImages) -> list[str]:
+    """What a reader has to know of a recipe that was not found on `train`, so far as it says."""
+    if mix is None or mix.search.get("fingerprint") == train.fingerprint:
+        return []
+    return [
+        "the recipe does not say that it was found on these training images; if test images were "
+        "among those that it was found on, its choice knew them"
+    ]
 
 
 def recipe_of(

@@ -9,7 +9,7 @@ from synthaug.gain.account import Settled
 from synthaug.gain.arms import Source, default_sources
 from synthaug.gain.choice import Search, choose, choose_given
 from synthaug.gain.inputs import check_numbers, check_parts, check_sources, pool_source
-from synthaug.gain.mixes import given_by
+from synthaug.gain.mixes import found_elsewhere, given_by
 from synthaug.gain.opening import open_test
 from synthaug.gain.result import Gain
 from synthaug.gain.runner import Stages
@@ -92,7 +92,7 @@ def measure_gain(
     parts = {"train": train, "test": test}
     if validation is not None:
         parts["validation"] = validation
-    shared = check_parts(parts)
+    notes = [*check_parts(parts), *found_elsewhere(mix, train)]
     check_numbers(arms, seeds, precision)
     wanted = list(default_sources() if sources is None else sources)
     if any(source.pool is not None for source in wanted):
@@ -121,7 +121,7 @@ def measure_gain(
             choices = choose_given(trials, tuning.recipe, given, controls)
         search = arms if given is None else "recipe"
         return open_test(
-            Settled(trials, tuning, choices, search, name, shared), test, fresh, precision
+            Settled(trials, tuning, choices, search, name, notes), test, fresh, precision
         )
 
 

@@ -87,7 +87,7 @@ def search_mix(
     """
     optuna = _optuna()
     parts = {"train": train} | ({} if validation is None else {"validation": validation})
-    shared = check_parts(parts)
+    notes = check_parts(parts)
     if seeds < FEWEST_SEEDS:
         raise InputError(f"seeds: expected at least {FEWEST_SEEDS}, got {seeds}")
     unknown = [each for each in families if each not in FAMILIES]
@@ -129,7 +129,7 @@ def search_mix(
             "best": None if best is None else best.name,
             "check": None if sure is None else vars(paired_interval(sure, resolution=image)),
             "check_seeds": fresh,
-            "caveats": data_caveats(study, numbers, shared),
+            "caveats": data_caveats(study, numbers, notes),
             "seconds": _seconds([*times, time.monotonic()]),
         }
         setting = {**study.classifier.facts, "steps": tuning.steps, "batch_size": batch_size}

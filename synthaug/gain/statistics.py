@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 from synthaug.errors import InputError
 
@@ -71,14 +72,13 @@ def paired_interval(
     spread = _scatter(values[:first], resolution) / math.sqrt(len(values))
     freedom = first - 1
     mean, half = float(values.mean()), _t(confidence, freedom) * spread
-    detectable = half + float(stats.t.ppf(POWER, freedom)) * spread
     return Interval(
         points=mean,
         low=mean - half,
         high=mean + half,
         per_seed=[float(value) for value in values],
         confidence=confidence,
-        smallest_detectable=detectable,
+        smallest_detectable=_detectable(confidence, freedom) * spread,
         stage_one=first,
     )
 
@@ -113,6 +113,17 @@ def seeds_for_precision(
 
 def _t(confidence: float, freedom: int) -> float:
     return float(stats.t.ppf(0.5 + confidence / 2, freedom))
+
+
+@cache
+def _detectable(confidence: float, freedom: int) -> float:
+    """The true mean, in standard errors, whose interval lies above zero with a probability of
+    `POWER`: t follows the noncentral distribution then."""
+    critical = _t(confidence, freedom)
+    seen = optimize.brentq(
+        lambda mean: stats.nct.sf(critical, freedom, mean) - POWER, 0, 2 * critical
+    )
+    return float(seen)
 
 
 def verdict(interval: Interval, over_rival: Interval | None = None) -> Verdict:

@@ -513,6 +513,14 @@ def test_a_target_that_cannot_be_written_is_refused_before_any_work(
     expect(message, str(closed), "cannot write", "name another place")
 
 
+def test_a_trace_replaces_nothing_but_a_trace(refused: Callable, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.json"
+    trace.write_text('{"mine": 1}')
+    message = refused("fit", "digits", "-o", tmp_path / NEW, "--profile", trace)
+    expect(message, f"--profile {trace}: is there already, and is no trace", "name another file")
+    assert trace.read_text() == '{"mine": 1}'
+
+
 SAME: dict[str, tuple[Words, tuple[str, str]]] = {
     "fit, json": (("fit", "digits", "-o", NEW, "--json", NEW), ("--json", "--output")),
     "fit, log": (("fit", "digits", "-o", NEW, "--log", f"./{NEW}"), ("--log", "--output")),

@@ -19,6 +19,7 @@ from typer.models import CommandInfo
 import synthaug.cli.output as output
 from synthaug.cli.generators import Family, build
 from synthaug.cli.main import app
+from synthaug.cli.options import check_trace
 from synthaug.gain import space
 from synthaug.generators import FAMILIES, load_generator
 from synthaug.pool import SamplePool
@@ -296,6 +297,7 @@ def test_fit_writes_a_trace_and_a_log(call: Callable, data: Path, tmp_path: Path
     events = json.loads(trace.read_text())["traceEvents"]
     steps = {event["name"] for event in events if event["name"].startswith("ProfilerStep#")}
     assert len(steps) == 10
+    check_trace("--profile", trace)  # which another run may replace
     assert list(log.glob("events.out.tfevents.*"))
 
 

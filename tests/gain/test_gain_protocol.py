@@ -233,6 +233,23 @@ def test_a_recipe_with_mixed_labels_is_measured_beside_its_partner_with_such_lab
     }
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_recipe_that_may_know_the_test_images_is_told(
+    train: LabelledImages, test: LabelledImages, known: bool
+) -> None:
+    found_on = train.fingerprint if known else test.fingerprint
+    mix = MixRecipe(
+        StyleSwap(cells=2),
+        0.25,
+        training={"partner": "classical"},
+        search={"fingerprint": found_on},
+    )
+    few = {**QUICK, "steps": 1, "seeds": 2}
+    gain = measure_gain(train, test, **few, sources=sources()[2:], mix=mix)
+    said = [caveat for caveat in gain.protocol["caveats"] if "its choice knew them" in caveat]
+    assert len(said) == (not known)
+
+
 def test_the_full_search_tries_every_combination(
     train: LabelledImages, test: LabelledImages
 ) -> None:

@@ -50,6 +50,16 @@ def test_one_seed_gives_no_interval() -> None:
         paired_interval([1.0])
 
 
+@pytest.mark.parametrize("seeds", [2, 3, 5, 20])
+def test_a_gain_of_the_smallest_detectable_size_is_told_four_times_in_five(seeds: int) -> None:
+    """Where runs scatter as this one does, whose differences have a deviation of one point."""
+    run = np.arange(seeds) / np.std(np.arange(seeds), ddof=1)
+    planted = paired_interval(list(run)).smallest_detectable
+    drawn = np.random.default_rng(0).normal(planted, 1, (100_000, seeds))
+    low = stats.ttest_1samp(drawn, 0, axis=1).confidence_interval(0.95).low
+    assert np.mean(low > 0) == pytest.approx(0.8, abs=0.006)
+
+
 def test_the_smallest_detectable_gain_is_detected_about_four_times_in_five() -> None:
     rng = np.random.default_rng(0)
     found = []
