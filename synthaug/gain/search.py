@@ -221,7 +221,9 @@ class _Search:
         return enough or (budget.seconds is not None and seconds >= budget.seconds)
 
     def _finished(self) -> list[Any]:
-        return [trial for trial in self._study.trials if trial.state.is_finished()]
+        # Not `trials`, which copies all of them each time.
+        known = self._study.get_trials(deepcopy=False)
+        return [trial for trial in known if trial.state.is_finished()]
 
     def _tried(self) -> set[str]:
         """The names of all that was tried, however it ended."""

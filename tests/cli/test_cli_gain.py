@@ -268,15 +268,15 @@ def test_pace_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_weights_of_a_network_are_fine_tuned(call: Callable, data: Path, tmp_path: Path) -> None:
     weights = tmp_path / "weights.safetensors"
-    save_file(timm.create_model("resnet10t").state_dict(), weights)
-    named = ("--classifier", "timm:resnet10t", "--classifier-weights", weights)
+    save_file(timm.create_model("test_resnet").state_dict(), weights)
+    named = ("--classifier", "timm:test_resnet", "--classifier-weights", weights)
     few = ("--steps", "1", "--batch-size", "8", "--seeds", "2", "--arms", "quick", "--jobs", "1")
     words = (*named, "--classifier-size", "24", *few, "--generator", "random-field")
     files = ("--cache", tmp_path / "cells", "--json", tmp_path / "gain.json")
     done = call("gain", data, *words, *files)
     assert done.status == 0, done.err
     protocol = json.loads((tmp_path / "gain.json").read_text())["protocol"]
-    assert protocol["classifier"] == "timm:resnet10t"
+    assert protocol["classifier"] == "timm:test_resnet"
     assert protocol["classifier_weights"] == str(weights)
     assert protocol["classifier_size"] == 24
     assert {trial["frozen"] for trial in protocol["tuning"] if "frozen" in trial} == {True, False}

@@ -143,7 +143,7 @@ def test_a_killed_gain_goes_on_to_the_same_result(
     call: Callable, data: Path, quick: tuple, tmp_path: Path
 ) -> None:
     cache = tmp_path / "cells"
-    words = ("gain", data, *quick, "--steps", "8")
+    words = ("gain", data, *quick, "--steps", "4")
     with started(*words, "--cache", cache, "--json", tmp_path / "killed.json") as process:
         wait_until(lambda: len(finished_cells(cache)) >= 5, process)
         process.kill()

@@ -50,7 +50,7 @@ SELF = ", self-distilled"
 QUICK: dict[str, Any] = {
     "seeds": 2,
     "per_class": 6,
-    "steps": 8,
+    "steps": 3,
     "batch_size": 16,
     "recipe": Recipe(),
     "arms": "quick",
@@ -175,7 +175,7 @@ def test_what_was_chosen_on_some_seeds_is_measured_on_others(
 
 
 def test_a_gain_has_to_hold_over_what_does_best_on_the_test_images(
-    monkeypatch: pytest.MonkeyPatch, train: LabelledImages, test: LabelledImages
+    monkeypatch: pytest.MonkeyPatch, train: LabelledImages, test: LabelledImages, tmp_path: Path
 ) -> None:
     """Where validation images rank arms as test images do not, what they chose is no baseline to
     be proud of beating."""
@@ -189,7 +189,8 @@ def test_a_gain_has_to_hold_over_what_does_best_on_the_test_images(
         Trials, "test", lambda self, tested, images: [score(*each) for each in tested]
     )
     monkeypatch.setattr(Trials, "best", lambda self, arms: arms[0])  # not the two
-    gain = measure_gain(train, test, **QUICK, sources=sources())
+    options: dict[str, Any] = {**QUICK, "sources": sources(), "cache": tmp_path, "keep": True}
+    gain = measure_gain(train, test, **options)
     assert gain.rival == "cutmix"
     assert gain.arm("cutmix").seeds == gain.protocol["seeds"] == [2, 3]
     assert gain.gain.points == pytest.approx(20) and gain.gain.low > 0
@@ -199,13 +200,13 @@ def test_a_gain_has_to_hold_over_what_does_best_on_the_test_images(
     assert "Of those without, cutmix does best on the test images: -20.0" in gain.sentence()
 
     made["cutmix"] = 0.6
-    gain = measure_gain(train, test, **QUICK, sources=sources())
+    gain = measure_gain(train, test, **options)
     assert gain.rival in made
     assert gain.gain_over_rival is not None and gain.gain_over_rival.points == pytest.approx(10)
     assert gain.verdict == "helps"
 
     made |= {"cutmix": 0.4, "mixup": 0.4}
-    gain = measure_gain(train, test, **QUICK, sources=sources())
+    gain = measure_gain(train, test, **options)
     assert (gain.rival, gain.gain_over_rival, gain.verdict) == (None, None, "helps")
     assert "Of those without" not in gain.sentence()
 
@@ -285,7 +286,7 @@ def test_no_arm_sees_a_test_image_and_all_take_the_same_steps(
     monkeypatch.setattr(Generator, "fit", recorded_fit)
     gain = measure_gain(train, test, **QUICK, sources=sources())
     assert len(lengths) == trainings(gain)
-    assert set(lengths) == {(8, 16)}
+    assert set(lengths) == {(QUICK["steps"], QUICK["batch_size"])}
     assert set(shown) == {60}
     assert not seen & (pixels(test.images) - pixels(train.images))
 
@@ -321,7 +322,7 @@ def test_same_seed_same_result_side_by_side_or_not(
     alone = measure_gain(train, test, **QUICK, sources=sources())
     beside = measure_gain(train, test, **QUICK, sources=sources(), jobs=2)
     assert without_times(alone) == without_times(beside)
-    other = measure_gain(train, test, **{**QUICK, "seed": 7}, sources=sources())
+    other = measure_gain(train, test, **{**QUICK, "seed": 7}, sources=sources()[2:])
     assert (other.protocol["choice_seeds"], other.protocol["seeds"]) == ([7, 8], [9, 10])
     assert other.arms[0].accuracy != alone.arms[0].accuracy
 
@@ -528,7 +529,9 @@ def test_tuning_settles_recipe_and_steps_before_any_arm(
     if len(groups) == 4:
         length, _ = settled_steps(groups[3][1], first=length)
     assert gain.protocol["steps"] == length
-    fixed = measure_gain(train, test, **settings, policy="rotate-scale", sources=sources()[2:])
+    fixed = measure_gain(
+        train, test, **settings, steps=1, policy="rotate-scale", sources=sources()[2:]
+    )
     assert fixed.protocol["recipe"]["policy"] == "rotate-scale"
     with pytest.raises(InputError, match="policy: expected one of"):
         measure_gain(train, test, **settings, policy="mirror", sources=sources()[2:])
@@ -675,6 +678,7 @@ def test_a_pool_is_not_recommended_for_images_that_its_maker_may_have_seen(
     unknown = make_pool(tmp_path / "copies", train.images, train.labels, train)
     SamplePool.create(tmp_path / "ours", StyleSwap(cells=2).fit(train, device="cpu"), 20)
     validation = test.subset(np.arange(100, 200))
+    options: dict[str, Any] = {**POOLED, "sources": [], "cache": tmp_path / "cells", "keep": True}
     monkeypatch.setattr(Trials, "differences", lambda *_: [5.0, 5.1])
     for pool, said, given, recommended in (
         (unknown, "no evidence", None, False),
@@ -685,7 +689,7 @@ def test_a_pool_is_not_recommended_for_images_that_its_maker_may_have_seen(
     ):
         monkeypatch.setattr(opening, "verdict", lambda *_, said=said: said)
         gain = measure_gain(
-            train, test.subset(np.arange(100)), **POOLED, sources=[], pool=pool, validation=given
+            train, test.subset(np.arange(100)), **options, pool=pool, validation=given
         )
         assert (gain.recommendation != "none") == recommended
         caveats = " ".join(gain.protocol["caveats"])
@@ -801,7 +805,7 @@ def test_noise_with_random_labels_never_helps(
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (400, 1, 8, 8), dtype=np.uint8)
     pool = make_pool(tmp_path / "noise", noise, rng.permutation(np.arange(400) % 10), train)
-    gain = measure_gain(train, test, **{**POOLED, "steps": 40}, sources=[], pool=pool)
+    gain = measure_gain(train, test, **{**POOLED, "steps": 10}, sources=[], pool=pool)
     assert gain.verdict != "helps"
     assert gain.recommendation == "none"
     assert "recipe=Recipe(" in gain.protocol["next_steps"]

@@ -254,7 +254,10 @@ def test_a_search_goes_on_where_another_ended(run: Callable) -> None:
     assert again.search["check"]["points"] >= first.search["check"]["points"]
 
 
-def test_a_space_that_is_searched_through_ends_before_the_budget(run: Callable) -> None:
+def test_a_space_that_is_searched_through_ends_before_the_budget(
+    run: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "REPEATS", 5)
     mix, made = run(good, families=["random-field"], budget=Budget(seconds=3600))
     names = {name for name, _ in made.trained if name.startswith("random-field")}
     assert len(names) <= 2 * 3 * 2 * 2  # filters that leave something, ratios, labels, partners
