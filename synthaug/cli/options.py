@@ -3,7 +3,7 @@ any work begins."""
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from itertools import combinations
 from pathlib import Path
@@ -135,17 +135,23 @@ def check_json(option: str, path: Path | None) -> None:
 def check_page(option: str, path: Path) -> None:
     """Raise `InputError` unless a page can be written at `path`; another page is replaced, and
     nothing else."""
-    check_file(option, path)
-    if path.exists() and not path.read_bytes()[:200].lstrip().lower().startswith(b"<!doctype html"):
-        raise InputError(f"{option} {path}: is there already, and is no page; name another file")
+    start = b"<!doctype html"
+    _check_earlier(option, path, "page", lambda head: head.lstrip().lower().startswith(start))
 
 
 def check_trace(option: str, path: Path | None) -> None:
     """Raise `InputError` unless a trace can be written at `path`; an earlier trace is replaced, and
     nothing else."""
+    if path is not None:
+        _check_earlier(option, path, "trace", lambda head: b'"schemaVersion"' in head)
+
+
+def _check_earlier(option: str, path: Path, what: str, known: Callable[[bytes], bool]) -> None:
+    """Raise `InputError` unless a file can be written at `path`, in the place of nothing but an
+    earlier one of its kind, which is `known` by its first bytes."""
     check_file(option, path)
-    if path is not None and path.exists() and b'"schemaVersion"' not in path.read_bytes()[:200]:
-        raise InputError(f"{option} {path}: is there already, and is no trace; name another file")
+    if path.exists() and not known(path.read_bytes()[:200]):
+        raise InputError(f"{option} {path}: is there already, and is no {what}; name another file")
 
 
 def check_directory(option: str, path: Path | None) -> None:
