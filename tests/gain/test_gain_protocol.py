@@ -805,7 +805,7 @@ def test_noise_with_random_labels_never_helps(
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (400, 1, 8, 8), dtype=np.uint8)
     pool = make_pool(tmp_path / "noise", noise, rng.permutation(np.arange(400) % 10), train)
-    gain = measure_gain(train, test, **{**POOLED, "steps": 10}, sources=[], pool=pool)
+    gain = measure_gain(train, test, **{**POOLED, "steps": 40}, sources=[], pool=pool)
     assert gain.verdict != "helps"
     assert gain.recommendation == "none"
     assert "recipe=Recipe(" in gain.protocol["next_steps"]
