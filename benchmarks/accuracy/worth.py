@@ -5,9 +5,9 @@ many real ones, or twice the steps.
     python benchmarks/accuracy/page.py
 
 For each file of results that grid.py wrote, or those that `--only` names: the same recipe, seeds
-and network as its baseline, on more images a class, as long as the data have them, at as many
-steps; a seed's images hold those that its baseline had. Then on those alone, for twice the steps.
-Written beside the results, in worth/; a file that is there and complete is left alone.
+and network as its baseline, on its images for twice the steps; then for as many steps on more
+images a class, its own among them, as far as the data have them. Written beside the results, in
+worth/, each part as soon as it is measured; what is there is left alone.
 """
 
 import argparse
@@ -53,29 +53,35 @@ def measure(gain: Gain, source: Path, target: Path, jobs: int) -> None:
     room = train.counts.min()
     if validation is None:
         room = int((1 - UNUSED_SHARE) * room)  # the rest is what choices are made on
-    times = [each for each in TIMES if each * count <= room]
-    known = read_json(target) if target.exists() else {}
-    seeds = gain.protocol["seeds"]
     same = measured_on(gain)
-    if all(known.get(name) == value for name, value in same.items()) and "longer" in known:
-        return
+    known = read_json(target) if target.exists() else {}
+    if any(known.get(name) != value for name, value in same.items()):
+        known = {**same, "times": {}}
     base = Recipe(**gain.protocol["recipe"])
     arm, teacher = real_arm(gain.baseline, base), real_arm(gain.partner, base)
-    given = [(each, 1) for each in times] + [(1, LONGER)]
-    tasks = [
-        joblib.delayed(score)(
-            arm, teacher, more(train, validation, images * count, seed), test, gain, seed, steps
-        )
-        for images, steps in given
-        for seed in seeds
-    ]
-    scores = np.array(joblib.Parallel(n_jobs=jobs)(tasks)).reshape(len(given), len(seeds))
-    *larger, longer = scores.tolist()
-    made = {str(each): row for each, row in zip(times, larger, strict=True)}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_json(target, {**same, "times": made, "longer": longer})
-    shown = {name: f"{100 * np.mean(row):.1f}" for name, row in {**made, "longer": longer}.items()}
-    print(f"{target.stem}: {100 * np.mean(gain.scores(gain.baseline)):.1f}, {shown}", flush=True)
+
+    def scores(images: int, longer: int) -> list[float]:
+        tasks = [
+            joblib.delayed(score)(
+                arm, teacher, more(train, validation, images, seed), test, gain, seed, longer
+            )
+            for seed in gain.protocol["seeds"]
+        ]
+        return list(joblib.Parallel(n_jobs=jobs)(tasks))
+
+    def keep(what: str, found: list[float]) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_json(target, known)
+        before, after = np.mean(gain.scores(gain.baseline)), np.mean(found)
+        print(f"{target.stem}: {100 * before:.1f}, {what}: {100 * after:.1f}", flush=True)
+
+    if "longer" not in known:
+        known["longer"] = scores(count, LONGER)
+        keep(f"{LONGER} x steps", known["longer"])
+    for each in TIMES:
+        if each * count <= room and str(each) not in known["times"]:
+            known["times"][str(each)] = scores(each * count, 1)
+            keep(f"{each} x images", known["times"][str(each)])
 
 
 def more(

@@ -13,6 +13,8 @@ from synthaug.gain.tuning import Tuning
 from synthaug.images import LabelledImages
 from synthaug.versions import versions
 
+MUCH = 0.5  # of the images that a seed trains on
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -86,12 +88,28 @@ def protocol_facts(
 def data_caveats(study: Study, seeds: Sequence[int], notes: Sequence[str]) -> list[str]:
     """What a reader has to know of the images that were trained on; `notes`, as `Settled` has them,
     first."""
-    first, second = (study.tested(seed).train for seed in seeds[:2])
+    trained = [study.tested(seed).train for seed in seeds]
+    first, second = trained[:2]
     said = list(notes)
     if first.fingerprint == second.fingerprint:
         said.append(
             "all seeds train on the same real images: intervals hold the scatter of generators and "
             "trainings, not that of other images"
+        )
+    elif (shared := _shared(first, second)) > MUCH:
+        said.append(
+            f"two seeds share {shared:.0%} of the real images that they train on: intervals hold "
+            "the scatter of generators and trainings, and little of that of other images"
+        )
+    if study.validation is not None:
+        said.append(
+            "all seeds are judged by the same validation images: what suits these by chance is "
+            "chosen, and recommended, more often than it should be"
+        )
+    sizes = [len(each) for each in trained]
+    if min(sizes) < max(sizes):
+        said.append(
+            f"seeds train on {min(sizes):,} to {max(sizes):,} real images, as their groups allow"
         )
     if study.per_class is not None and len(first) < study.per_class * len(study.train.classes):
         said.append(
@@ -99,6 +117,12 @@ def data_caveats(study: Study, seeds: Sequence[int], notes: Sequence[str]) -> li
             "held out for choices, since there are no others"
         )
     return said
+
+
+def _shared(first: LabelledImages, second: LabelledImages) -> float:
+    """The share of the second's images that the first has, too."""
+    known = {image.tobytes() for image in first.images}
+    return sum(image.tobytes() in known for image in second.images) / len(second)
 
 
 def _caveats(settled: Settled) -> list[str]:

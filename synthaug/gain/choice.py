@@ -78,11 +78,15 @@ def choose(trials: Trials, base: Recipe, sources: Sequence[Source], search: Sear
 
 
 def choose_given(trials: Trials, base: Recipe, given: Given, controls: Sequence[Source]) -> Choices:
-    """Train one given way of mixing, beside all arms without synthetic images and the controls."""
+    """Train one given way of mixing, beside all arms without synthetic images and the controls
+    mixed alike."""
     named = real_arm(given.partner, base)
     real, partner = without_synthetic(trials, base)
-    arms = [synthetic_arm(given.source, named, given.ratio, given.labels)]
-    arms += [synthetic_arm(each, named, given.ratio, "hard") for each in controls]
+    if named not in real:  # what it adds is no gain of synthetic images
+        trials.race([named], "without synthetic images", beside=real)
+        real = [*real, named]
+    sources = [given.source, *controls]
+    arms = [synthetic_arm(each, named, given.ratio, given.labels) for each in sources]
     trials.train(arms, "with synthetic images")
     real = list(dict.fromkeys([*real, *softened_alike(trials, real, arms[0])]))
     bests = {arm.uses: arm for arm in _bests(trials, arms)}

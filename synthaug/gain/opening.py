@@ -95,13 +95,15 @@ def _rival(tested: Tested, rivals: list[Arm], baseline: Arm, seeds: list[int]) -
 
 
 def _is_recommended(trials: Trials, choices: Choices, seeds: list[int], found: Verdict) -> bool:
-    """Whether validation images of these seeds clearly favour the chosen arm. Those that a pool's
-    maker may have seen say nothing by themselves."""
+    """Whether validation images of these seeds clearly favour the chosen arm. Of a pool whose maker
+    may have seen them they say nothing by themselves."""
     favoured = clearly_better(
         trials.differences(choices.chosen, choices.baseline, seeds),
         resolution=trials.resolution(seeds[0]),
     )
-    return favoured and (trials.study.unseen_by_pools or found == "helps")
+    source = choices.chosen.source
+    is_pool = source is not None and source.pool is not None
+    return favoured and (not is_pool or trials.study.unseen_by_pools or found == "helps")
 
 
 def _more_seeds(gain: Interval, seeds: list[int], precision: float, resolution: float) -> list[int]:

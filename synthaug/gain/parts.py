@@ -32,6 +32,8 @@ FEWEST_TO_SCORE = 50  # images a class beside a subset; choices on fewer are mos
 FEWEST_TO_HOLD_OUT = 10
 FOLDS = 5
 FEWEST_TO_FOLD = 3  # so that two are left to a generator
+LEFT = "that groups leave beside those held out"
+ADVICE = "add images, or give validation images"
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,11 @@ def plan_parts(
     if train.counts.min() >= FEWEST_TO_HOLD_OUT and _enough_groups(train, 2):
         kept, out = split_off(train, HELD_SHARE, seed=stream_seed(seed, "held out"))
         text = f"{len(out)} of the training images, held out of every training"
+        fewer = train.subset(kept)
+        _expect_each(fewer, FEWEST_IMAGES, LEFT, ADVICE)
         if not pooled:
-            return [Part("all", train.subset(kept), train.subset(out), tested=True)], text
-        part = Part("fewer", train.subset(kept), train.subset(out), tested=False)
+            return [Part("all", fewer, train.subset(out), tested=True)], text
+        part = Part("fewer", fewer, train.subset(out), tested=False)
         return [part, Part("whole", train, None, tested=True)], f"{text} that choices go by"
     return _fold_parts(train, seed)
 
@@ -128,8 +132,7 @@ def _enough_groups(train: LabelledImages, needed: int) -> bool:
 
 
 def _fold_parts(train: LabelledImages, seed: int) -> tuple[list[Part], str]:
-    why, advice = "of which some can be held out", "add images, or give validation images"
-    _expect_each(train, FEWEST_TO_FOLD, why, advice)
+    _expect_each(train, FEWEST_TO_FOLD, "of which some can be held out", ADVICE)
     groups = len(train) if train.groups is None else len(np.unique(train.groups))
     folds = int(min(FOLDS, train.counts.min(), groups))
     parts = [
@@ -139,7 +142,7 @@ def _fold_parts(train: LabelledImages, seed: int) -> tuple[list[Part], str]:
         )
     ]
     for part in parts:
-        _expect_each(part.train, FEWEST_IMAGES, "that groups leave beside those held out", advice)
+        _expect_each(part.train, FEWEST_IMAGES, LEFT, ADVICE)
     text = f"{folds}-fold cross-validation within the training images"
     return [*parts, Part("all", train, None, tested=True)], text
 

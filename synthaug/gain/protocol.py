@@ -112,6 +112,7 @@ def measure_gain(
     )
     numbers = list(range(seed, seed + seeds))
     fresh = _fresh_seeds(numbers, mix)
+    study.check([*numbers, *fresh])
     with opened(study, numbers, cache=cache, keep=keep, jobs=jobs, progress=progress) as trials:
         tuning = tune(trials, recipe, policy, steps)
         if given is None:

@@ -10,7 +10,7 @@ from synthaug.errors import InputError
 from synthaug.files import read_json, write_json
 from synthaug.gain.arms import mix_of
 from synthaug.gain.pictures import Pictures
-from synthaug.gain.statistics import Interval, Verdict, contradicts
+from synthaug.gain.statistics import Interval, Verdict, contradicts, smallest_detectable
 
 NO_ARM = "none"  # the recommendation to use no synthetic images
 
@@ -122,10 +122,9 @@ class Gain:
     @property
     def smallest_detectable(self) -> float:
         """The true gain, in points, that would have been told from zero with a probability of 80 %;
-        over the baseline and over the rival."""
-        over_rival = self.gain_over_rival
-        more = 0.0 if over_rival is None else over_rival.smallest_detectable
-        return max(self.gain.smallest_detectable, more)
+        over the baseline and the rival at once, where there is one."""
+        over = [self.gain, self.gain_over_rival]
+        return smallest_detectable([interval for interval in over if interval is not None])
 
     def given_up(self, arm: ArmResult) -> bool:
         """Whether the arm was far behind on the first seeds and not trained on the others."""
@@ -179,17 +178,18 @@ class Gain:
             "no evidence": "No evidence that synthetic images help here: "
             f"{metric} changes by {gain.points:+z.1f} points",
         }[self.verdict]
-        rival = ""
+        rival = over_both = ""
         if self.gain_over_rival is not None:
+            over_both = " over both"
             rival = (
                 f" Of those without, {self.rival} does best on the test images: "
                 f"{self.gain_over_rival.points:+z.1f} points over it, {self.gain_over_rival.span}."
             )
         return (
-            f"{said} over the best training without them ({self.baseline}), "
-            f"{gain.confidence:.0%} interval {gain.span} from {seeds} paired seeds."
-            f"{rival} A true gain below {self.smallest_detectable:.1f} points could have gone "
-            "unseen."
+            f"{said} over the training without them that validation images favour "
+            f"({self.baseline}), {gain.confidence:.0%} interval {gain.span} from {seeds} paired "
+            f"seeds.{rival} A true gain{over_both} below {self.smallest_detectable:.1f} points "
+            "could have gone unseen."
         )
 
 

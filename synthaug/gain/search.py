@@ -95,6 +95,8 @@ def search_mix(
         raise InputError(f"families: expected some of {', '.join(FAMILIES)}, got {unknown}")
     study = Study(train, validation, per_class, Backbone.of(classifier), batch_size, device)
     numbers = list(range(seed, seed + seeds))
+    fresh = list(range(seed + seeds, seed + 2 * seeds))
+    study.check([*numbers, *fresh])
     with opened(study, numbers, cache=cache, keep=keep, jobs=jobs, progress=progress) as trials:
         times = [time.monotonic()]
         tuning = tune(trials, recipe, policy, steps)
@@ -104,7 +106,6 @@ def search_mix(
         search = _Search(trials, optuna, baseline, _partners(trials, real), families, jobs, seed)
         best = search.run(budget)
         times.append(time.monotonic())
-        fresh = list(range(seed + seeds, seed + 2 * seeds))
         over: dict[Arm, list[float]] = {}
         image = trials.resolution(seed)
         if best is not None:

@@ -78,7 +78,7 @@ def paired_interval(
         high=mean + half,
         per_seed=[float(value) for value in values],
         confidence=confidence,
-        smallest_detectable=_detectable(confidence, freedom) * spread,
+        smallest_detectable=_detectable(confidence, freedom, POWER) * spread,
         stage_one=first,
     )
 
@@ -115,13 +115,27 @@ def _t(confidence: float, freedom: int) -> float:
     return float(stats.t.ppf(0.5 + confidence / 2, freedom))
 
 
+def smallest_detectable(intervals: Sequence[Interval]) -> float:
+    """The true mean of differences that scatter as these do at which all of the intervals lie above
+    zero with a probability of `POWER` at least: each misses it with its part of the rest
+    (Bonferroni)."""
+    power = 1 - (1 - POWER) / len(intervals)
+    return max(_detectable_by(interval, power) for interval in intervals)
+
+
+def _detectable_by(interval: Interval, power: float) -> float:
+    freedom = interval.stage_one - 1
+    spread = (interval.high - interval.points) / _t(interval.confidence, freedom)
+    return _detectable(interval.confidence, freedom, power) * spread
+
+
 @cache
-def _detectable(confidence: float, freedom: int) -> float:
-    """The true mean, in standard errors, whose interval lies above zero with a probability of
-    `POWER`: t follows the noncentral distribution then."""
+def _detectable(confidence: float, freedom: int, power: float) -> float:
+    """The true mean, in standard errors, whose interval lies above zero with that probability: t
+    follows the noncentral distribution then."""
     critical = _t(confidence, freedom)
     seen = optimize.brentq(
-        lambda mean: stats.nct.sf(critical, freedom, mean) - POWER, 0, 2 * critical
+        lambda mean: stats.nct.sf(critical, freedom, mean) - power, 0, 2 * critical
     )
     return float(seen)
 
@@ -135,14 +149,23 @@ def verdict(interval: Interval, over_rival: Interval | None = None) -> Verdict:
 
 
 def contradicts(interval: Interval, over_rival: Interval | None = None) -> bool:
-    """Whether the interval, or that over a rival, lies below zero. The rival is the best of
-    `RIVALS` on the seeds of its interval, which is therefore widened (Bonferroni)."""
+    """Whether the interval, or that over a rival, lies below zero."""
     if interval.high < 0 or over_rival is None:
         return interval.high < 0
-    freedom = over_rival.stage_one - 1
-    wider = _t(1 - (1 - over_rival.confidence) / RIVALS, freedom)
-    half = (over_rival.high - over_rival.points) * wider / _t(over_rival.confidence, freedom)
-    return over_rival.points + half < 0
+    return over_rival.points + _half_of_best(over_rival) < 0
+
+
+def rival_leads(over_baseline: Interval) -> bool:
+    """Whether the interval of a rival's gain over the baseline lies above zero."""
+    return over_baseline.points > _half_of_best(over_baseline)
+
+
+def _half_of_best(interval: Interval) -> float:
+    """Half the width of a rival's interval: it is the best of `RIVALS` on the same seeds, so that
+    the interval has to be wider (Bonferroni)."""
+    freedom = interval.stage_one - 1
+    wider = _t(1 - (1 - interval.confidence) / RIVALS, freedom)
+    return (interval.high - interval.points) * wider / _t(interval.confidence, freedom)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,6 +1,7 @@
 """What all trainings of a run share: the images, the network, the place on disk."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -65,6 +66,11 @@ class Study:
         """The seed's parts, and in words how validation images were set apart."""
         settings = (self.train, self.validation, self.per_class, seed)
         return plan_parts(*settings, pooled=self.pooled)
+
+    def check(self, seeds: Sequence[int]) -> None:
+        """Raise `InputError` where the images cannot be split for one of the seeds."""
+        for seed in seeds:
+            self.plan(seed)
 
     def part(self, seed: int, name: str) -> Part:
         """The seed's part of that name."""

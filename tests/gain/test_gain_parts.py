@@ -63,6 +63,14 @@ def test_groups_stay_on_one_side(groups: int, size: int, per_class: int, seed: i
     assert_sound(parts)
 
 
+def test_groups_leave_each_class_two_images_beside_those_held_out() -> None:
+    """One patient has nine of ten images of a class, another most of the other class."""
+    data = numbered([10, 80], [1] * 9 + [2] * 61 + [3] * 20)
+    for seed in range(3):
+        with pytest.raises(InputError, match=r"class 'class 0': .* that groups leave beside"):
+            plan_parts(data, None, None, seed)
+
+
 def test_a_subset_is_scored_on_as_many_other_images() -> None:
     parts, text = plan_parts(numbered([300, 300]), None, 60, 0)
     assert [len(part.train) for part in parts] == [120]

@@ -36,9 +36,11 @@ from synthaug import (
 )
 from synthaug.classifiers import Backbone, Scores
 from synthaug.gain import Source
+from synthaug.gain.account import data_caveats
 from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm, distilled_arm, transfer_sources
 from synthaug.gain.parts import plan_parts
+from synthaug.gain.study import Study
 from synthaug.gain.trials import Trials
 from synthaug.generators import Generator
 from synthaug.generators.composite import Composite
@@ -232,6 +234,11 @@ def test_a_recipe_with_mixed_labels_is_measured_beside_its_partner_with_such_lab
     assert {arm.uses for arm in gain.arms if arm.name.endswith("none, smoothed, distilled")} == {
         "real"
     }
+    # Smoothed labels are tried on the best alone; what a recipe is put on is tried all the same.
+    assert gain.arm("none, smoothed").uses == "real"
+    controls = [arm.name for arm in gain.arms if arm.uses == "control"]
+    assert len(controls) == 3
+    assert all(name.endswith(" 0.25 mixed, none, smoothed") for name in controls)
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -698,6 +705,13 @@ def test_a_pool_is_not_recommended_for_images_that_its_maker_may_have_seen(
             said == "helps" or not recommended
         )
         assert ("is not known to be these training images" in caveats) == (pool == unknown)
+    # A generator beside it was fitted to what each seed trains on, and nothing else.
+    monkeypatch.setattr(
+        Trials, "best", lambda _, arms: max(arms, key=lambda arm: arm.name.startswith("style"))
+    )
+    both = {**options, "sources": sources()[2:3], "pool": unknown}
+    gain = measure_gain(train, test.subset(np.arange(100)), **both, validation=validation)
+    assert gain.recommendation.startswith("style-swap")
 
 
 def test_a_result_says_what_was_trained_on(train: LabelledImages, test: LabelledImages) -> None:
@@ -705,12 +719,32 @@ def test_a_result_says_what_was_trained_on(train: LabelledImages, test: Labelled
     few = {**QUICK, "per_class": 30, "steps": 1}
     gain = measure_gain(train, test, **few, sources=sources()[2:])
     assert gain.data["train"] == 240
-    (asked,) = gain.protocol["caveats"]
+    shared, asked = gain.protocol["caveats"]
+    both = [draw_parts(train, seed) for seed in gain.protocol["choice_seeds"]]
+    share = len(both[0] & both[1]) / 240
+    assert shared.startswith(f"two seeds share {share:.0%} of the real images") and share > 0.7
     assert asked.startswith("30 images a class were asked for")
     given = {**few, "per_class": None, "validation": test.subset(np.arange(100))}
     gain = measure_gain(train, test.subset(np.arange(100, 200)), **given, sources=sources()[2:])
-    (same,) = gain.protocol["caveats"]
+    same, judged = gain.protocol["caveats"]
     assert same.startswith("all seeds train on the same real images")
+    assert judged.startswith("all seeds are judged by the same validation images")
+
+
+def draw_parts(train: LabelledImages, seed: int) -> set[bytes]:
+    (part,), _ = plan_parts(train, None, 30, seed)
+    return pixels(part.train.images)
+
+
+def test_groups_that_leave_seeds_unlike_numbers_of_images_are_told() -> None:
+    images = np.random.default_rng(0).integers(0, 255, (112, 1, 8, 8), np.uint8)
+    patients = np.arange(112) // 8
+    data = LabelledImages(images, np.arange(112) // 56, ["a", "b"], patients)
+    study = Study(data, None, 44, Backbone(), 16, "cpu")
+    sizes = {len(study.tested(seed).train) for seed in range(5)}
+    said = data_caveats(study, list(range(5)), [])
+    assert f"seeds train on {min(sizes)} to {max(sizes)} real images, as their groups allow" in said
+    assert len(sizes) > 1
 
 
 def test_a_class_without_test_images_is_told(train: LabelledImages, test: LabelledImages) -> None:

@@ -1,6 +1,8 @@
+import math
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -11,7 +13,9 @@ from synthaug.gain.statistics import (
     holm,
     paired_interval,
     paired_p_value,
+    rival_leads,
     seeds_for_precision,
+    smallest_detectable,
     verdict,
 )
 
@@ -19,6 +23,7 @@ points = st.floats(-20, 20, allow_nan=False).map(lambda value: round(value, 3))
 samples = st.lists(points, min_size=2, max_size=12).filter(lambda values: np.std(values) > 1e-3)
 
 
+@settings(deadline=None)
 @given(samples)
 def test_interval_and_p_value_are_those_of_scipy(values: list[float]) -> None:
     found = paired_interval(values)
@@ -29,6 +34,7 @@ def test_interval_and_p_value_are_those_of_scipy(values: list[float]) -> None:
     assert paired_p_value(values) == pytest.approx(reference.pvalue, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(samples)
 def test_verdict_agrees_with_the_test_at_five_percent(values: list[float]) -> None:
     p_value = float(stats.ttest_1samp(values, 0).pvalue)
@@ -58,6 +64,25 @@ def test_a_gain_of_the_smallest_detectable_size_is_told_four_times_in_five(seeds
     drawn = np.random.default_rng(0).normal(planted, 1, (100_000, seeds))
     low = stats.ttest_1samp(drawn, 0, axis=1).confidence_interval(0.95).low
     assert np.mean(low > 0) == pytest.approx(0.8, abs=0.006)
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.9])
+def test_a_gain_over_two_arms_is_told_at_least_four_times_in_five(alike: float) -> None:
+    run = paired_interval(list(np.arange(5) / np.std(np.arange(5), ddof=1)))
+    planted = smallest_detectable([run, run])
+    noise = np.random.default_rng(0).normal(0, 1, (2, 20_000, 5))
+    noise[1] = alike * noise[0] + math.sqrt(1 - alike**2) * noise[1]
+    low = stats.ttest_1samp(planted + noise, 0, axis=2).confidence_interval(0.95).low
+    assert 0.8 <= np.mean((low > 0).all(0)) < 0.9
+    assert np.mean(low > 0) == pytest.approx(0.9, abs=0.006)
+
+
+def test_a_rival_leads_beyond_the_luck_of_the_better_of_two() -> None:
+    """Two arms that are as good as the baseline: the better of them is seldom said to lead."""
+    drawn = np.random.default_rng(0).normal(0, 1, (4000, 2, 5))
+    better = np.take_along_axis(drawn, drawn.mean(2).argmax(1)[:, None, None], 1)[:, 0]
+    assert np.mean([rival_leads(paired_interval(list(each))) for each in better]) < 0.03
+    assert rival_leads(paired_interval([5.0, 5.5, 4.5, 5.2, 4.9]))
 
 
 def test_the_smallest_detectable_gain_is_detected_about_four_times_in_five() -> None:

@@ -20,7 +20,7 @@ from synthaug.gain.report import images as report_images
 from synthaug.gain.report import write_report
 from synthaug.gain.report.caveats import advice, caveats
 from synthaug.gain.result import NO_ARM, ArmResult, Gain
-from synthaug.gain.statistics import paired_interval, verdict
+from synthaug.gain.statistics import paired_interval, smallest_detectable, verdict
 from synthaug.images import LabelledImages, Samples
 from synthaug.metrics import nearest as nearest_module
 
@@ -244,11 +244,13 @@ def test_recommendation_that_the_test_images_contradict_is_said(tmp_path: Path) 
     against = replace(make_gain(lead=-0.02), recommendation="vae 0.5")
     assert "The test images speak against it" in Page(write(against, None, tmp_path)).text
     good = make_gain(lead=0.0001)
-    worse = replace(good.gain, points=-4.0, low=-6.0, high=-2.0, smallest_detectable=9.7)
+    worse = paired_interval([-6.0, -4.0, -3.0, -3.0])
     rival = replace(good, rival="plain", gain_over_rival=worse, verdict="no evidence")
     assert not good.contradicted and rival.contradicted
     assert "speak against it: train without synthetic images (plain)" in advice(rival)
-    assert "A true gain below 9.7 points could" in rival.sentence()
+    least = smallest_detectable([good.gain, worse])
+    assert f"A true gain over both below {least:.1f} points could" in rival.sentence()
+    assert least > smallest_detectable([worse]) == pytest.approx(worse.smallest_detectable)
     unused = replace(make_gain(), recommendation=NO_ARM)
     assert "though the test images do" in Page(write(unused, None, tmp_path)).text
 

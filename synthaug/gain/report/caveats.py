@@ -2,8 +2,10 @@
 
 import math
 
+from synthaug.classifiers import BALANCED
 from synthaug.gain.report.words import mean, number
 from synthaug.gain.result import NO_ARM, Gain
+from synthaug.gain.statistics import rival_leads
 
 
 def advice(gain: Gain) -> str:
@@ -40,22 +42,23 @@ def _of_synthetic(gain: Gain) -> str:
 def _of_rival(gain: Gain) -> str:
     """That the test images clearly favour another training without synthetic images."""
     over = None if gain.rival is None else gain.arm(gain.rival).gain
-    if over is None or over.low <= 0:
+    if over is None or not rival_leads(over):
         return ""
     return (
         f"{gain.rival} is {over.points:.1f} points better than {gain.baseline} on the test images: "
-        "the validation images are not like them, and choose badly. Split them off as you will "
-        "meet new images: by patient, by hospital, by year."
+        "the validation images are too few, or not like them, and chose badly. Split them off as "
+        "you will meet new images: by patient, by hospital, by year."
     )
 
 
 def caveats(gain: Gain) -> list[str]:
     """What the numbers do not say."""
     interval, seeds = gain.gain, len(gain.gain.per_seed)
+    over_both = "" if gain.rival is None else " over baseline and rival"
     said = [
         f"Small gains stay unseen. With {seeds} seeds, a true gain of "
-        f"{gain.smallest_detectable:.1f} points would have been told from zero four times in "
-        "five; a smaller one less often. No evidence of a gain is not evidence of none.",
+        f"{gain.smallest_detectable:.1f} points{over_both} would have been told from zero four "
+        "times in five; a smaller one less often. No evidence of a gain is not evidence of none.",
         _about_test(gain),
         _about_validation(gain),
         _about_choice(gain),
@@ -70,27 +73,40 @@ def caveats(gain: Gain) -> list[str]:
 
 
 def _about_choice(gain: Gain) -> str:
-    corrected = "the p-values of the table are corrected for the number of arms (Holm)."
+    corrected = "the p-values of the table are corrected for the number of arms (Holm)"
     if gain.chosen_elsewhere:
         return (
             "Many comparisons. The verdict's interval needs no correction, since its arm was "
-            f"picked on other seeds and before the test images were opened; {corrected}"
+            f"picked on other seeds and before the test images were opened; {corrected}, not for "
+            "this: arms that were not chosen are compared on the seeds that chose the baseline, "
+            "where it was lucky."
         )
     return (
         "Chosen and measured on the same seeds, as until version 0.5.0. A network that its seed "
         "made better on the validation images is better on the test images, too, so that the best "
-        f"of many arms looks better than it is; {corrected}"
+        f"of many arms looks better than it is; {corrected}."
     )
 
 
 def _about_test(gain: Gain) -> str:
-    test = gain.data["test"]
-    share = mean(gain.scores(gain.baseline))
-    error = 100 * _half_width(share, test)
-    return (
+    said = (
         "One test set. The interval holds the scatter between seeds, not that of collecting other "
-        f"test images. There are {number(test)} of them: one image is {100 / test:.2g} points of "
-        f"accuracy, and the accuracy of a single classifier is known to about ±{error:.1f} points."
+        f"test images. There are {number(gain.data['test'])} of them: "
+    )
+    counts = [each for each in gain.data.get("test_counts", []) if each]  # none until 0.5.0
+    arm, metric = gain.arm(gain.baseline), gain.protocol["metric"]
+    if metric == BALANCED and counts:
+        within = [mean(right) for right in zip(*arm.per_class, strict=True) if None not in right]
+        pairs = zip(within, counts, strict=True)
+        error = math.hypot(*(_half_width(share, count) for share, count in pairs)) / len(counts)
+        image = f"one of the smallest class is {100 / (len(counts) * min(counts)):.2g}"
+    else:
+        metric = "accuracy"
+        error = _half_width(mean(arm.accuracy), gain.data["test"])
+        image = f"one image is {100 / gain.data['test']:.2g}"
+    return (
+        f"{said}{image} points of {metric}, and the {metric} of a single classifier is known to "
+        f"about ±{100 * error:.1f} points."
     )
 
 

@@ -100,4 +100,5 @@ def _key_figures(gain: Gain) -> list[tuple[str, str, str]]:
         over = gain.gain_over_control
         figures.append(("Trained over the control", f"{signed(over.points)} points", span(over)))
     seen = f"{gain.smallest_detectable:.1f} points"
-    return [*figures, ("Smallest gain it could see", seen, "with a chance of 80 %")]
+    over_both = "over both, " if gain.gain_over_rival is not None else ""
+    return [*figures, ("Smallest gain it could see", seen, f"{over_both}with a chance of 80 %")]
