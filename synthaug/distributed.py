@@ -87,11 +87,12 @@ def team() -> Iterator[Team]:
         yield ALONE
         return
     ours = Team(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
-    if torch.cuda.is_available():
+    if ours.local < torch.cuda.device_count():
         torch.cuda.set_device(ours.local)
     started = not dist.is_initialized()
     if started:
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        # Both, since a machine with GPUs may be asked to train on its processors.
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     token = _current.set(ours)
     try:
         yield ours

@@ -119,6 +119,11 @@ def expect_file(name: str, path: Path) -> None:
 def check_replaceable(directory: Path, *, kind: str) -> None:
     """Raise `InputError` unless a directory of this `kind` can be written at `directory`, or
     another one of it replaced there."""
+    if directory.resolve() == Path.cwd():
+        raise InputError(
+            f"{directory}: expected a directory that can be replaced, this is the working "
+            "directory; name another"
+        )
     if directory.is_dir() and any(directory.iterdir()):
         read_manifest(directory, kind=kind, doing="replace")
     elif directory.exists() and not directory.is_dir():

@@ -29,6 +29,13 @@ def to_tensor(images: np.ndarray | torch.Tensor) -> torch.Tensor:
     return torch.as_tensor(images)
 
 
+def take(images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Rows of stored images. Not every device can index uint16."""
+    if images.dtype == torch.uint16:
+        return images.view(torch.int16)[rows].view(torch.uint16)
+    return images[rows]
+
+
 def to_float(images: np.ndarray | torch.Tensor, device: str | torch.device = "cpu") -> torch.Tensor:
     """Stored integers as float32 in [0, 1] on `device`, the shape unchanged.
 

@@ -78,8 +78,9 @@ class Run:
     checkpoint: a file to resume from and to save to, removed at the end; `identity` says which
         training it belongs to, and the file of another one is refused.
     progress: called with (steps done, steps in all).
-    watch: looks at the moving average ten times a run. Where it says how useful that is, the best
-        one is kept, and the run ends when three looks found no better one.
+    watch: looks at the moving average up to ten times a run, the last time at its end. Where it
+        says how useful that is, the best one is kept, and the run ends when three looks found no
+        better one.
     log: called with (steps done, losses by phase) every ten steps.
     team: the processes that share the run, each with a part of every batch.
     """
@@ -133,7 +134,8 @@ def resolve_device(device: str) -> torch.device:
 def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
     """bfloat16 autocast where the hardware multiplies it natively, else no autocast."""
     if device.type == "cuda":
-        fast = torch.cuda.is_bf16_supported()
+        with torch.cuda.device(device):
+            fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         fast = available and torch.ops.mkldnn._is_mkldnn_bf16_supported()
@@ -190,7 +192,7 @@ def optimize(
         done = step + 1
         if run.log and done % LOG_EVERY == 0:
             run.log(done, {name: loss.item() for name, loss in losses.items()})
-        if run.watch and done % apart == 0:
+        if run.watch and (done % apart == 0 or apart < done == schedule.steps):
             score = run.watch(done, average.module) if run.team.leads else None
             best.heed(run.team.tell(score), average.module)
         if checkpoint and done % checkpoint_every == 0 and done < schedule.steps:
@@ -202,8 +204,10 @@ def optimize(
     if checkpoint and run.team.leads:
         checkpoint.unlink(missing_ok=True)
     learned = best.kept if best.judged else average.module.eval()
-    # Statistics of batch norm are each process's own.
-    learned.load_state_dict(run.team.tell(learned.state_dict()))
+    # Statistics of batch norm are each process's own. What is told arrives where it was: on a CPU
+    # all processes have the same.
+    own = {name: value.cpu() for name, value in learned.state_dict().items()}
+    learned.load_state_dict(run.team.tell(own))
     if not all(bool(torch.isfinite(weights).all()) for weights in learned.parameters()):
         raise TrainingError(
             "training ended with weights that are not finite; lower the learning rate, or look for "

@@ -196,13 +196,15 @@ def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
     assert names(tmp_path / "disk") == ["thing"]
 
 
-def test_the_working_directory_can_be_named(
+def test_the_working_directory_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The process, and the shell that it was called from, would be left where nothing is."""
     fill(tmp_path / "thing", "one")
     monkeypatch.chdir(tmp_path / "thing")
-    fill(Path(), "two")
-    assert value_in(tmp_path / "thing") == "two"
+    with pytest.raises(InputError, match="expected a directory that can be replaced"):
+        fill(Path(), "two")
+    assert value_in(tmp_path / "thing") == "one"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from synthaug.classifiers.recipes import Augmentation, Recipe
-from synthaug.images import LabelledImages, Samples, to_tensor
+from synthaug.images import LabelledImages, Samples, take, to_tensor
 from synthaug.mixing.drawing import ClassDrawer, replaced_positions
 from synthaug.mixing.labels import one_hot
 from synthaug.seeding import numpy_stream
@@ -55,7 +55,7 @@ class Batches:
             made = self._drawer.draw(self._labels[picks[places]], rng)
             picks[places] = len(self._labels) + made
         chosen = torch.as_tensor(picks).to(self._device)
-        return self._augment(self._images[chosen], self._targets[chosen])
+        return self._augment(take(self._images, chosen), self._targets[chosen])
 
 
 class ShuffledOrder:

@@ -24,7 +24,7 @@ from synthaug.files import MANIFEST
 from synthaug.generators.saving import read_generator, read_generator_manifest, write_generator
 from synthaug.images import LabelledImages, Samples, expect_alike, to_float, to_stored
 from synthaug.reading import read_images
-from synthaug.seeding import Draws
+from synthaug.seeding import Draws, torch_stream
 from synthaug.training import Progress, Run, channels_last, resolve_device
 
 FEWEST_IMAGES = 2
@@ -44,7 +44,8 @@ class Aids:
         """What tells a training with these aids from one with others."""
         told = ""
         if self.start is not None:
-            told += f" start {self.start.card['data']['fingerprint']} {self.start.card['seed']}"
+            card = self.start.card
+            told += f" start {card['data']['fingerprint']} {card['seed']} {card['settings']}"
         if self.validation is not None:
             told += f" validation {self.validation.fingerprint}"
         return told
@@ -139,7 +140,8 @@ class Generator(ABC):
     def card(self) -> dict[str, Any]:
         """What it was trained on (a fingerprint), settings, seed, versions, seconds."""
         self._fitted()
-        return self._card
+        # How it samples can be changed after fitting.
+        return {**self._card, "settings": _plain(self.settings)}
 
     @property
     def device(self) -> torch.device:
@@ -191,6 +193,10 @@ class Generator(ABC):
             validation = read_images(validation)
         if validation is not None:
             expect_alike("validation", validation, data.classes, data.image_shape)
+            if len(validation) < 2:
+                raise InputError(
+                    f"validation: expected at least 2 images to judge by, got {len(validation)}"
+                )
         scarce = np.flatnonzero(data.counts < FEWEST_IMAGES)
         if len(scarce):
             raise InputError(
@@ -262,7 +268,8 @@ class Generator(ABC):
         wanted = self._labels(labels, len(anchors.classes))
         plan = self._plan(wanted, Draws(seed, len(wanted)))
         images = np.empty((len(wanted), *anchors.image_shape), dtype=anchors.images.dtype)
-        with torch.inference_mode():
+        # What it makes does not depend on an autocast that it is called within.
+        with torch.inference_mode(), torch.autocast(self._device.type, enabled=False):
             at_once = -(-batch_size // BLOCK) * BLOCK
             for start in range(0, len(wanted), at_once):
                 stop = min(start + at_once, len(wanted))
@@ -335,7 +342,8 @@ class Generator(ABC):
             ) from None
         target = resolve_device(device)
         anchors, weights = read_generator(directory, classes)
-        networks = nn.ModuleList(generator._untrained(anchors.image_shape, len(classes)))
+        with torch_stream(0, "load"):  # the user's own stays where it was
+            networks = nn.ModuleList(generator._untrained(anchors.image_shape, len(classes)))
         try:
             networks.load_state_dict(weights)
         except RuntimeError:  # its message lists every weight
@@ -350,11 +358,14 @@ class Generator(ABC):
 
 
 def _plain(value: Any) -> Any:
-    """Numbers and arrays of numpy as Python's, also within a tuple or list; others unchanged."""
+    """Numbers and arrays of numpy as Python's, also within tuples, lists and dictionaries; others
+    unchanged."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     if type(value) in (tuple, list):
         return type(value)(map(_plain, value))
+    if type(value) is dict:
+        return {key: _plain(each) for key, each in value.items()}
     return value
 
 

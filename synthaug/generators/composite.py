@@ -37,7 +37,7 @@ class Composite(Generator):
         networks = nn.ModuleList(part._networks for part in parts)
         made._take([networks], anchors, parts[0]._device)
         made._card = {
-            **cards[0],
+            **{name: cards[0][name] for name in ("seed", "data", "device", "versions")},
             "family": made.family,
             "settings": made.settings,
             "seconds": sum(card["seconds"] for card in cards),

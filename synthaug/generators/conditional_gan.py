@@ -230,6 +230,10 @@ class ConditionalGAN(Trained):
         lessons.notes["certainty"] = adversary.certainty
         return learned
 
+    @property
+    def _told_after(self) -> float:
+        return self.late[1]
+
     def _strength(self, step: int) -> float:
         """How much the class says at a step: 0, rising linearly between the shares, then 1."""
         start, end = (share * self.steps for share in self.late)

@@ -179,7 +179,8 @@ class ConditionalVAE(Trained):
             if weight := getattr(self, name):
                 loss = loss + weight * differ(made, batch.images)
         if self.independence:
-            loss = loss + self.independence * dependence(codes, batch.labels)
+            relative = self._relative(module, codes, batch.labels)  # what is swapped
+            loss = loss + self.independence * dependence(relative, batch.labels)
         return made, loss
 
     @property

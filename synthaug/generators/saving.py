@@ -27,7 +27,8 @@ def write_generator(
 ) -> None:
     """An older generator there is replaced whole, anything else refused."""
     with new_directory(directory, kind=KIND) as partial:
-        weights = {k: v.contiguous().cpu() for k, v in networks.state_dict().items()}
+        # Copies, since the parts of a blend may share weights.
+        weights = {k: v.cpu().contiguous().clone() for k, v in networks.state_dict().items()}
         write_atomically(partial / "weights.safetensors", lambda file: file.write(save(weights)))
         write_array(partial / "images.npy", images.images)
         write_array(partial / "labels.npy", images.labels)

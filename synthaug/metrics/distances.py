@@ -61,6 +61,7 @@ def kernel_distance(
     True
     """
     check_features(real=real, synthetic=synthetic)
+    real, synthetic = np.asarray(real, np.float64), np.asarray(synthetic, np.float64)
     expect_count("subsets", subsets)
     expect_count("subset_size", subset_size, least=2)
     size = min(subset_size, len(real), len(synthetic))

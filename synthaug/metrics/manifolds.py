@@ -59,5 +59,7 @@ def radii(points: np.ndarray, nearest: int) -> np.ndarray:
 
 
 def _distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    distances: np.ndarray = torch.cdist(torch.as_tensor(one), torch.as_tensor(other)).numpy()
+    # In single precision the shortcut over products is too coarse far from the origin.
+    first, second = (torch.as_tensor(np.asarray(each, np.float64)) for each in (one, other))
+    distances: np.ndarray = torch.cdist(first, second).numpy()
     return distances

@@ -35,4 +35,4 @@ def nearest(
 def _chunks(images: np.ndarray, features: Features) -> Iterator[tuple[int, Tensor]]:
     for start in range(0, len(images), CHUNK):
         # In double precision the shortcut finds the right one even among near-copies.
-        yield start, features(to_float(images[start : start + CHUNK])).double()
+        yield start, features(to_float(images[start : start + CHUNK])).double().cpu()

@@ -25,7 +25,8 @@ def export_folder(pool: SamplePool, directory: str | Path) -> None:
     Raises `InputError` if `directory` exists, for 16-bit colour images, which PNG files written
     by Pillow cannot hold, and for class names that cannot be folder names.
     """
-    unfit = [name for name in pool.classes if Path(name).name != name or name in ("", ".", "..")]
+    # Folders whose names begin with a dot are hidden, and not read.
+    unfit = [name for name in pool.classes if Path(name).name != name or name[:1] in ("", ".")]
     if unfit:
         raise InputError(
             f"{directory}: class {unfit[0]!r} cannot be a folder; use the format npz or tar"

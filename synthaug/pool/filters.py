@@ -41,6 +41,13 @@ def posterior_of(
     return rows.astype(np.float32)
 
 
+def _device_of(network: object) -> str | torch.device:
+    """Where its weights are; the CPU where it has none."""
+    weights = network.parameters() if isinstance(network, nn.Module) else iter(())
+    first = next(weights, None)
+    return "cpu" if first is None else first.device
+
+
 @contextmanager
 def _evaluating(network: object) -> Iterator[None]:
     """Within the block a network is in evaluation mode, after it each part as it was: in training
@@ -59,10 +66,11 @@ def _evaluating(network: object) -> Iterator[None]:
 class ClassifierAgreement:
     """Keeps samples in which a classifier sees the class that they were made for.
 
-    network: from floats (B, C, H, W) in [0, 1] to logits (B, K), on `device`; asked in evaluation
-        mode. One that learned from the same few images is a poor judge: it keeps what it knows
-        already, and drops much of what would help.
+    network: from floats (B, C, H, W) in [0, 1] to logits (B, K); asked in evaluation mode. One that
+        learned from the same few images is a poor judge: it keeps what it knows already, and drops
+        much of what would help.
     confidence: the least probability of the class, from 0 to 1.
+    device: where it is asked; by default where its weights are.
 
     >>> samples = Samples(np.zeros((2, 1, 8, 8), np.uint8), [0, 1])
     >>> always_zero = lambda images: torch.tensor([[4.0, 0.0]]).repeat(len(images), 1)
@@ -74,7 +82,7 @@ class ClassifierAgreement:
         self,
         network: Network,
         confidence: float = 0.0,
-        device: str | torch.device = "cpu",
+        device: str | torch.device | None = None,
     ) -> None:
         if not 0 <= confidence <= 1:
             raise InputError(f"confidence: expected a number from 0 to 1, got {confidence}")
@@ -83,7 +91,8 @@ class ClassifierAgreement:
     def keep(self, samples: Samples, reference: LabelledImages | None) -> np.ndarray:
         """bool (M,): which samples to keep; of the real images only the classes are counted."""
         classes = None if reference is None else len(reference.classes)
-        posterior = posterior_of("network", self.network, samples.images, self.device, classes)
+        device = self.device or _device_of(self.network)
+        posterior = posterior_of("network", self.network, samples.images, device, classes)
         of_class = posterior[np.arange(len(samples)), samples.labels]
         kept: np.ndarray = (posterior.argmax(1) == samples.labels) & (of_class >= self.confidence)
         return kept
@@ -175,6 +184,9 @@ def _unusual(samples: Samples, reference: LabelledImages, features: Features) ->
         of_class = samples.labels == label
         with _evaluating(features):
             apart = nearest(samples.images[of_class], real, features)[1]
-            usual = np.median(radii(extract_features(real, features), nearest=1))
+            # An image that is there twice says nothing of how far apart images usually are.
+            other = np.unique(real, axis=0)
+            apart_are = radii(extract_features(other, features), nearest=1) if len(other) > 1 else 0
+            usual = np.median(apart_are)
         found[of_class] = apart / max(usual, 1e-12)
     return found

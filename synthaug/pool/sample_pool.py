@@ -279,7 +279,7 @@ def _check_classes(samples: Samples, classes: Sequence[str]) -> None:
 
 
 def _origins(card: Mapping[str, Any]) -> set[str]:
-    found = {card["data"]["fingerprint"]}
+    found = {card["data"]["fingerprint"]} if "data" in card else set()  # parts learn from one
     if "start" in card:
         found.add(card["start"]["fingerprint"])
     if "validation" in card:

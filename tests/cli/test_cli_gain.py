@@ -60,7 +60,8 @@ def test_files_and_where_things_are_said(measured: tuple) -> None:
     assert json.loads((folder / "report" / "result.json").read_text()) == result
     assert "<html" in (folder / "report" / "report.html").read_text()[:200]
     assert result["protocol"]["command"].startswith("synthaug gain ")
-    assert result["protocol"]["caveats"] == []
+    (shared,) = result["protocol"]["caveats"]
+    assert shared.startswith("two seeds share")
     assert done.err.splitlines()[-1] == f"Report: {folder / 'report' / 'report.html'}"
     assert result["protocol"]["next_steps"] in done.out
 

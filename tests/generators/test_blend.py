@@ -1,12 +1,13 @@
 """What a Blend makes of its parts, beside what the contract suite asks of every family."""
 
+import copy
 import re
 
 import numpy as np
 import pytest
 import torch
 
-from synthaug import Blend, InputError, RandomField, StyleSwap, TransferVAE
+from synthaug import Blend, ConditionalVAE, InputError, RandomField, StyleSwap, TransferVAE
 from synthaug.generators import load_generator, make_generator
 from synthaug.images import LabelledImages
 from synthaug.training import optimize
@@ -47,6 +48,19 @@ def test_a_blend_of_fitted_parts_is_saved_and_loaded(parts, tmp_path):
     expected = blend.sample(LABELS, seed=2).images
     np.testing.assert_array_equal(loaded.sample(LABELS, seed=2).images, expected)
     assert loaded.card["seed"] == 4
+    assert "diversity" not in loaded.card  # that is one part's
+
+
+def test_parts_may_share_weights_and_have_settings_of_numpy(data, tmp_path):
+    other = copy.copy(first := ConditionalVAE(steps=1, width=2).fit(data, device="cpu"))
+    other.sampling = "prior"
+    other.strength = (np.float64(0.5), 1.0)
+    Blend.of([first, other]).save(tmp_path / "blend")
+    Blend((StyleSwap(cells=np.int64(2)), RandomField())).fit(data, device="cpu").save(
+        tmp_path / "other"
+    )
+    for name in ("blend", "other"):
+        assert len(load_generator(tmp_path / name, device="cpu").sample(1).images) == 3
 
 
 @pytest.mark.parametrize(

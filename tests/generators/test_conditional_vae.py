@@ -341,7 +341,9 @@ def test_loss_against_its_parts(data, prior, scope, networks):
         + 2 * structural_dissimilarity(made, batch.images)
     )
     if independence:
-        expected = expected + independence * dependence(codes, labels)
+        # Of what is swapped: codes beside the prior of their class.
+        relative = (codes - p.loc) / p.scale
+        expected = expected + independence * dependence(relative, labels)
     torch.testing.assert_close(loss, expected)
 
 

@@ -98,11 +98,16 @@ def test_an_item_depends_on_nothing_but_seed_place_and_label(family, dtype, fit_
     np.testing.assert_array_equal(generator.sample(others, seed=3).images[::2], many[::2])
 
 
-def test_sampling_and_fitting_leave_global_random_numbers_alone(family, data, tiny):
+def test_sampling_fitting_and_loading_leave_global_random_numbers_alone(
+    family, data, tiny, tmp_path
+):
     torch.manual_seed(1)
     np.random.seed(1)  # noqa: NPY002 - the global state is the point
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    tiny(family).fit(data, device="cpu").sample(1)
+    generator = tiny(family).fit(data, device="cpu")
+    generator.sample(1)
+    generator.save(tmp_path / "generator")
+    load_generator(tmp_path / "generator", device="cpu")
     assert torch.equal(torch.get_rng_state(), torch_state)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
 
@@ -206,6 +211,21 @@ def test_save_and_load(fitted, tmp_path):
     np.testing.assert_array_equal(loaded.sample(LABELS, seed=4).images, wanted.images)
     loaded.save(tmp_path / "again")
     assert contents(tmp_path / "again") == contents(tmp_path / "generator")
+
+
+def test_samples_do_not_depend_on_an_autocast_around_them(fitted):
+    with torch.autocast("cpu", torch.bfloat16):
+        within = fitted.sample(LABELS, seed=4).images
+    np.testing.assert_array_equal(within, fitted.sample(LABELS, seed=4).images)
+
+
+def test_what_is_changed_after_fitting_is_saved(data, tiny, tmp_path):
+    generator = tiny("ConditionalVAE").fit(data, device="cpu")
+    generator.sampling = "prior"
+    generator.save(tmp_path / "generator")
+    loaded = load_generator(tmp_path / "generator", device="cpu")
+    assert loaded.sampling == loaded.card["settings"]["sampling"] == "prior"
+    np.testing.assert_array_equal(loaded.sample(2).images, generator.sample(2).images)
 
 
 def test_saved_generator_holds_images_only_where_it_says_so(fitted, tmp_path):

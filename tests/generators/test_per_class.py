@@ -17,7 +17,7 @@ from synthaug.generators import (
     ConditionalVAE,
     TransferVAE,
 )
-from synthaug.generators.learning.stacked import Stacked, stack, unstack
+from synthaug.generators.learning.stacked import stack, unstack
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.images import LabelledImages
 from synthaug.seeding import Draws
@@ -133,11 +133,6 @@ def test_it_makes_the_same_alone(data, fit, fitted):
     wanted = np.full(64, 1)
     alone = fit(only(data, 1)).sample(wanted * 0).images
     assert apart(fitted.sample(wanted).images, alone) <= 2
-
-
-def test_on_a_gpu_it_would_make_the_same(data, fit, fitted, monkeypatch):
-    monkeypatch.setattr(Stacked, "_in_turn", Stacked._together)
-    assert apart(fit(data).sample(20).images, fitted.sample(20).images) <= 2
 
 
 def test_the_images_of_other_classes_change_nothing(data, fit, fitted):

@@ -1,4 +1,4 @@
-"""Networks side by side: each is what it is alone, called as on a processor and as on a GPU."""
+"""Networks side by side: each is what it is alone."""
 
 import copy
 
@@ -45,13 +45,6 @@ def name(request):
     return request.param
 
 
-@pytest.fixture(params=["in turn", "together"])
-def way(request, monkeypatch):
-    """How a stack on a processor makes its calls: as usual, or as on a GPU."""
-    if request.param == "together":
-        monkeypatch.setattr(Stacked, "_in_turn", Stacked._together)
-
-
 def make(name, count=COUNT):
     made = [NETWORKS[name]() for _ in range(count)]
     for network in made:
@@ -87,7 +80,6 @@ def close(got, expected):
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.usefixtures("way")
 def test_outputs_gradients_and_buffers_are_those_of_each_alone(name, training):
     networks, given = make(name), inputs(name)
     both = Stacked(networks).train(training)
@@ -115,7 +107,6 @@ def test_outputs_gradients_and_buffers_are_those_of_each_alone(name, training):
             close(both.get_buffer(key.replace(".", "/"))[index], buffer)
 
 
-@pytest.mark.usefixtures("way")
 def test_training_changes_buffers_and_evaluation_does_not(name):
     both, given = Stacked(make(name)), inputs(name)
     if name == "encoder":
@@ -128,7 +119,6 @@ def test_training_changes_buffers_and_evaluation_does_not(name):
         assert all(same) is not training
 
 
-@pytest.mark.usefixtures("way")
 def test_a_network_heeds_no_block_but_its_own(name):
     both, given = Stacked(make(name)), inputs(name)
     other = [part.clone() for part in given]
@@ -143,7 +133,6 @@ def test_a_network_heeds_no_block_but_its_own(name):
         assert not torch.allclose(first[:EACH], second[:EACH])
 
 
-@pytest.mark.usefixtures("way")
 def test_a_penalty_on_the_gradient_can_be_learned_from():
     networks, (images, labels, strength) = make("judge"), inputs("judge")
     both = Stacked(networks)
@@ -210,7 +199,6 @@ def test_what_comes_out_shares_no_memory():
     assert same(both, kept)
 
 
-@pytest.mark.usefixtures("way")
 def test_a_copy_is_apart_and_makes_the_same(name):
     both, given = Stacked(make(name)).eval(), inputs(name)
     other = copy.deepcopy(both)

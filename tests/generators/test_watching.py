@@ -48,6 +48,15 @@ def test_variety_is_the_mean_distance_of_pairs():
     assert found[3] == 0
 
 
+def test_the_order_of_images_says_little_of_their_variety():
+    """Four tracks of sixteen frames, one after another, and all samples of one track."""
+    images, labels = images_of(np.repeat([10, 80, 160, 240], 16), [0] * 64, noise=2)
+    real, order = labelled(images, labels), np.random.default_rng(0).permutation(64)
+    shuffled = labelled(images[order], labels[order])
+    made = Samples(images[:16], labels[:16])
+    assert max(diversity(made, real)[0], diversity(made, shuffled)[0]) < 0.1
+
+
 def test_diversity_compares_each_class_with_its_real_images():
     real, labels = images_of([0, 200, 0, 100], [0, 0, 1, 1])
     made, _ = images_of([0, 100, 0, 100], [0, 0, 1, 1])
@@ -135,6 +144,33 @@ def test_training_ends_when_three_looks_found_nothing_better(data, scores):
     seen = []
     fit(data, seen)
     assert seen[-1] == 10  # the second look was the best, and three came after it
+
+
+def test_the_end_of_a_run_is_judged(data, scores):
+    scores += [0.5, 0.6, 0.7]
+    at_end = fit(data, [], steps=5)  # after the second step, the fourth, and the last
+    assert not scores
+    unjudged = ConditionalVAE(**{**SMALL, "steps": 5}).fit(data, device="cpu")
+    (one,), (other,) = at_end._networks, unjudged._networks
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.filterwarnings("ignore::synthaug.generators.learning.watching.CollapseWarning")
+def test_a_gan_is_not_judged_before_it_is_told_the_class(data, scores):
+    scores += [0.9, 0.5, 0.4]
+    settings = {**SMALL, "batch_size": 4, "late": (0.6, 0.8)}
+    ended = []
+    ConditionalGAN(**settings).fit(
+        data, device="cpu", validation=data, progress=lambda done, _: ended.append(done)
+    )
+    assert ended[-1] == 20  # looks before the sixteenth step judge nothing
+    assert not scores
+
+
+def test_validation_of_one_image_is_refused(data, tiny):
+    with pytest.raises(InputError, match="validation: expected at least 2 images"):
+        tiny("ConditionalVAE").fit(data, device="cpu", validation=data.subset(np.arange(1)))
 
 
 def test_the_most_useful_moment_is_kept(data, scores):

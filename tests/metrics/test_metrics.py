@@ -101,6 +101,17 @@ def test_prdc_counts_balls(count: int, k: int, shift: float, seed: int) -> None:
     assert found.coverage == pytest.approx(np.mean([row.any() for row in in_real]))
 
 
+def test_distances_are_those_of_features_wherever_they_lie_and_of_any_type() -> None:
+    points = np.random.default_rng(0).normal(size=(2, 60, 3)).round(2)
+    near = prdc(*points), kernel_distance(*points)
+    far = prdc(*(points + 1000).astype(np.float32))
+    assert far == near[0]
+    assert kernel_distance(*(20 * points).astype(np.float16)) == pytest.approx(
+        kernel_distance(*(20 * points)), rel=0.05
+    )
+    assert prdc(points[0].astype(np.float32), points[1]).recall > 0.5
+
+
 def test_prdc_tells_collapse_from_noise() -> None:
     collapsed = prdc(REAL, REAL[:1] + 0.01 * RNG.normal(size=(50, 5)))
     assert collapsed.precision == 1 and collapsed.recall < 0.2 and collapsed.coverage < 0.2

@@ -58,6 +58,20 @@ def test_copies_are_dropped_and_noise_is_dropped(real: LabelledImages) -> None:
     assert not DistanceFilter(1.5).keep(odd, real).any()
 
 
+def test_images_that_are_there_twice_change_nothing(real: LabelledImages) -> None:
+    twice = real.subset(np.repeat(np.arange(len(real)), 2))
+    samples = StyleSwap(cells=2).fit(real, device="cpu").sample(8)
+    for each in (DistanceFilter(0.8), MemorizationFilter(0.8)):
+        np.testing.assert_array_equal(each.keep(samples, twice), each.keep(samples, real))
+
+
+def test_agreement_asks_a_network_where_its_weights_are() -> None:
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2)).to("meta")
+    samples = Samples(np.zeros((2, 1, 8, 8), np.uint8), [0, 1])
+    with pytest.raises(NotImplementedError, match="meta"):  # it went there, where nothing is
+        ClassifierAgreement(network).keep(samples, None)
+
+
 def test_an_image_of_another_class_is_no_copy(real: LabelledImages) -> None:
     swapped = Samples(real.images, (real.labels + 1) % 10)
     assert MemorizationFilter().keep(swapped, real).mean() > 0.9

@@ -151,7 +151,7 @@ def test_what_an_export_that_was_killed_left_is_removed(tmp_path: Path, write: A
     assert not left.exists() and not (tmp_path / "target" / "half.png").exists()
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", ".", "", "/etc"])
+@pytest.mark.parametrize("name", ["a/b", "..", ".", "", "/etc", ".hidden"])
 def test_class_names_that_are_no_folder_names_are_refused(tmp_path: Path, name: str) -> None:
     pool = make_pool(tmp_path, classes=["ant", name, "cow"])
     with pytest.raises(

@@ -228,10 +228,12 @@ def test_a_pool_knows_all_that_its_generator_learned_from(tmp_path: Path) -> Non
     warm = ConditionalVAE(**small).fit(data, device="cpu", start=tmp_path / "start")
     watched = ConditionalVAE(**small).fit(data, device="cpu", validation=other)
     both = Blend.of([warm, StyleSwap().fit(data, device="cpu")])
+    blend = Blend((ConditionalVAE(**small), StyleSwap())).fit(data, device="cpu")
     expected = {
         "style": (StyleSwap().fit(data, device="cpu"), {data.fingerprint}),
         "warm": (warm, {data.fingerprint, other.fingerprint}),
         "both": (both, {data.fingerprint, other.fingerprint}),
+        "blend": (blend, {data.fingerprint}),
         "watched": (watched, {data.fingerprint, "validation images"}),
     }
     for name, (generator, origins) in expected.items():

@@ -1,9 +1,9 @@
 """Networks of one architecture side by side, as one module.
 
-Their parameters are stacked along a first axis, so that one optimiser, one moving average and, on
-a GPU, one launch of each kernel serve all of them. A batch is one block of equal length for each
-network, (G * B, ...). A loss that is a mean over such a batch is the mean of the networks' losses,
-so families need not know how many networks they train.
+Their parameters are stacked along a first axis, so that one optimiser and one moving average serve
+all of them. A batch is one block of equal length for each network, (G * B, ...). A loss that is a
+mean over such a batch is the mean of the networks' losses, so families need not know how many
+networks they train.
 """
 
 import copy
@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import functional_call, stack_module_state
 from torch.utils._pytree import tree_map
 
 
@@ -59,23 +59,11 @@ class Stacked(nn.Module):
 
     def forward(self, *batches: Tensor) -> Any:
         structure = self._structure[0].train(self.training)
-        blocks = tuple(batch.view(self.count, -1, *batch.shape[1:]) for batch in batches)
-        state = {_name(name): value for name, value in self.state_dict(keep_vars=True).items()}
-        # One launch for all gains nothing on a processor, where grouped convolutions of few
-        # channels are slower than one after another.
-        call = self._together if blocks[0].device.type == "cuda" else self._in_turn
-        return call(structure, state, blocks)
-
-    def _together(
-        self, structure: nn.Module, state: dict[str, Tensor], blocks: tuple[Tensor, ...]
-    ) -> Any:
-        made = vmap(lambda own, batch: functional_call(structure, own, batch))(state, blocks)
-        return tree_map(lambda part: part.flatten(0, 1), made)
-
-    def _in_turn(
-        self, structure: nn.Module, state: dict[str, Tensor], blocks: tuple[Tensor, ...]
-    ) -> Any:
-        apart = {name: value.unbind() for name, value in state.items()}
+        blocks = [batch.view(self.count, -1, *batch.shape[1:]) for batch in batches]
+        state = self.state_dict(keep_vars=True).items()
+        apart = {_name(name): value.unbind() for name, value in state}
+        # One after another: all at once, under vmap, is slower on a processor, where convolutions
+        # of many groups are, and no batch norm of cuDNN's runs there.
         each = [
             functional_call(
                 structure,

@@ -38,6 +38,11 @@ class Trained(Generator):
     def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
         """Train `module`, one network or several side by side, and return what to sample from."""
 
+    @property
+    def _told_after(self) -> float:
+        """The share of a run after which the network is told the class in full, as samples are."""
+        return 0.0
+
     def _check_settings(self) -> None:
         expect_choice("scope", self.scope, SCOPES)
 
@@ -90,7 +95,8 @@ class Trained(Generator):
 
         log = aids.log if run.team.leads else None
         steps = int(self.settings["steps"])
-        watcher = Watcher(self.family, steps, data, sample, aids.validation, log)
+        judged_from = self._told_after * steps
+        watcher = Watcher(self.family, steps, data, sample, aids.validation, log, judged_from)
         watched = replace(run, watch=watcher.look, log=watcher.log if log else None)
         lessons = TrainingSet(data, self.scope, watched, notes)
         try:

@@ -33,8 +33,8 @@ class Usefulness(NamedTuple):
 
 
 def variety(images: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """The mean distance between two images of each class, of the first 16 of them; float64 (K,),
-    0 where there are fewer than two.
+    """The mean distance between two images of each class, of 16 of them from first to last (frames
+    of one track are neighbours); float64 (K,), 0 where there are fewer than two.
 
     >>> images = np.array([0, 0, 0, 255], np.uint8)[:, None, None, None]
     >>> variety(images, np.array([0, 0, 1, 1]), 2)
@@ -42,7 +42,9 @@ def variety(images: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
     """
     found = np.zeros(classes)
     for label in range(classes):
-        own = images[np.flatnonzero(labels == label)[:VARIETY]]
+        known = np.flatnonzero(labels == label)
+        places = np.linspace(0, len(known) - 1, min(VARIETY, len(known))).round().astype(int)
+        own = images[known[places]]
         flat = own.reshape(len(own), math.prod(images.shape[1:])).astype(np.float64)
         pairs = np.triu_indices(len(flat), 1)
         if len(pairs[0]):
@@ -82,6 +84,8 @@ class Watcher:
 
     sample: (the moving average, images a class) -> samples.
     validation: other real images of the same classes, that say how useful the samples are.
+    judged_from: the step before which they are not asked, since samples are not yet what training
+        aims at.
     log: a directory for TensorBoard.
     """
 
@@ -93,9 +97,10 @@ class Watcher:
         sample: Callable[[nn.Module, int], Samples],
         validation: LabelledImages | None,
         log: Path | None,
+        judged_from: float = 0,
     ) -> None:
         self._family, self._steps, self._data, self._sample = family, steps, data, sample
-        self._validation = validation
+        self._validation, self._judged_from = validation, judged_from
         self._writer = None if log is None else _writer(log)
         self._warned = False
 
@@ -106,7 +111,7 @@ class Watcher:
         scalars = {"diversity, least of the classes": float(varied.min())}
         self._warn(step, varied)
         score = None
-        if self._validation is not None:
+        if self._validation is not None and step >= self._judged_from:
             useful = usefulness(samples, self._validation)
             score = (useful.accuracy + useful.coverage) / 2
             scalars |= useful._asdict()
