@@ -16,6 +16,8 @@ from synthaug.errors import InputError
 from synthaug.generators import Generator
 from synthaug.images import LabelledImages
 
+_SLACK = 1e-6  # by which rounding may leave the range of values, as MinMaxScaler's does
+
 
 class SyntheticResampler(BaseEstimator):  # type: ignore[misc]
     """Tops up the smaller classes with synthetic images, by imbalanced-learn's contract, so that it
@@ -58,7 +60,8 @@ class SyntheticResampler(BaseEstimator):  # type: ignore[misc]
     def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         """X and y with synthetic rows after the real ones, which stay as they are.
 
-        X: (N, C * H * W), uint8, uint16, or floats in [0, 1]; the type is kept.
+        X: (N, C * H * W), uint8, uint16, or floats in [0, 1], which rounding may miss by 1e-6; the
+            type is kept.
         y: (N,), labels of any type.
 
         A DataFrame comes back as one, and a Series.
@@ -137,10 +140,10 @@ def _stored(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         raise InputError("X: expected at least one row, got none")
     if rows.dtype.kind == "f":
         low, high = float(rows.min()), float(rows.max())
-        if not 0 <= low <= high <= 1:
+        if not -_SLACK <= low <= high <= 1 + _SLACK:
             raise InputError(f"X: expected floats in [0, 1], got {low:.3g} to {high:.3g}; scale it")
         wide = rows.astype(np.promote_types(rows.dtype, np.float32))  # 65535 is none of float16
-        rows = (wide * 65535).round().astype(np.uint16)
+        rows = (wide.clip(0, 1) * 65535).round().astype(np.uint16)
     if rows.dtype not in (np.uint8, np.uint16):
         raise InputError(f"X: expected uint8, uint16 or floats in [0, 1], got {rows.dtype}")
     return rows.reshape(-1, *shape)

@@ -117,6 +117,16 @@ def test_wrong_options_are_refused(rows: Any, change: Any, message: str) -> None
         make(**change).fit_resample(*rows)
 
 
+def test_rounding_may_leave_the_range(rows: Any) -> None:
+    """As MinMaxScaler's does."""
+    X, y = rows[0] / 255, rows[1]
+    wide = np.where(X.max() == X, 1 + 3e-16, X - 3e-16)
+    assert wide.min() < 0 and wide.max() > 1
+    more, _ = make().fit_resample(wide, y)
+    assert np.array_equal(more[: len(X)], wide)
+    assert np.array_equal(more[len(X) :], make().fit_resample(X, y)[0][len(X) :])
+
+
 def test_wrong_rows_are_refused(rows: Any) -> None:
     X, y = rows
     for wrong, message in (

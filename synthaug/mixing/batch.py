@@ -1,12 +1,11 @@
 """A torchvision transform of batches that puts synthetic images in the place of real ones."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 from torchvision import tv_tensors
@@ -16,11 +15,12 @@ from synthaug.checks import expect_count
 from synthaug.errors import InputError
 from synthaug.mixing.bank import Bank
 from synthaug.mixing.labels import Labels, label_rows
+from synthaug.mixing.parts import LabelsGetter, check_rest, default_labels, find_images
 from synthaug.mixing.ratio import checked_share
 from synthaug.pool import SamplePool
 
-LabelsGetter = Callable[[Any], Tensor]
 _SLACK = 0.05  # by which interpolation may leave the range of values
+_SUM_SLACK = 0.05  # by which the sum of probabilities may miss 1, in half precision for instance
 
 
 class MixSynthetic(v2.Transform):  # type: ignore[misc]
@@ -48,8 +48,9 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
     Images are uint8 or uint16 as in the pool, or floats in [0, 1] before `mean` and `std`;
     (B, C, H, W). Random numbers are torch's own, of the device of the batch.
 
-    Raises `InputError` naming both sides where pool and batch do not match. Values are looked at in
-    the first batch only, but labels on the CPU in each.
+    Raises `InputError` naming both sides where pool and batch do not match, and for what else
+    belongs to the real images: masks, boxes, keypoints, second views. Values are looked at in the
+    first batch only, but labels on the CPU in each.
 
     >>> import tempfile
     >>> from synthaug import MixSynthetic, SamplePool, StyleSwap, read_images
@@ -88,7 +89,7 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         self.mean, self.std = mean, std
         self._normalization = _normalization(mean, std, pool.samples.images.shape[1])
         self._rows()  # says early where soft labels are missing
-        self._labels_getter = _default_labels if labels_getter == "default" else labels_getter
+        self._labels_getter = default_labels if labels_getter == "default" else labels_getter
         self._banks: dict[torch.device, Bank] = {}
 
     @property
@@ -115,7 +116,8 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         flat, structure = tree_flatten(batch)
         labels = self._labels_getter(batch)  # type: ignore[operator]
         self._check_label_form(labels)
-        images = _find_images(flat, labels)
+        images = find_images(flat, labels)
+        check_rest(flat, images, labels)
         made_images, made_labels = self._mix(images, labels)
         if made_labels is not labels and not any(item is labels for item in flat):
             raise InputError(
@@ -154,7 +156,7 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
 
     def _bank(self, images: Tensor, labels: Tensor) -> Bank:
         """The pool on the device of the batch, which is looked at the first time."""
-        self._check_image_form(images, len(labels))
+        self._check_image_form(images, labels)
         if images.device not in self._banks:
             bank = Bank(self.pool, self._rows(), *self._normalization, images.device)
             self._check_pixels(images)
@@ -180,7 +182,7 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
                 f"{self.num_classes}), got {labels.dtype} {tuple(labels.shape)}"
             )
 
-    def _check_image_form(self, images: Tensor, labels: int) -> None:
+    def _check_image_form(self, images: Tensor, labels: Tensor) -> None:
         stored = self.pool.samples.images
         if tuple(images.shape[1:]) != stored.shape[1:]:
             raise InputError(
@@ -190,9 +192,16 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
             )
         if not images.is_floating_point() and str(images.dtype) != f"torch.{stored.dtype}":
             raise InputError(f"images: the pool holds {stored.dtype}, the batch {images.dtype}")
-        if len(images) != labels:
-            raise InputError(f"expected a label for each image, got {len(images)} and {labels}")
-        if not labels:
+        if len(images) != len(labels):
+            raise InputError(
+                f"expected a label for each image, got {len(images)} and {len(labels)}"
+            )
+        if labels.device != images.device:
+            raise InputError(
+                f"labels: expected them where the images are, on {images.device}, got them on "
+                f"{labels.device}; move both before MixSynthetic, or neither"
+            )
+        if not len(images):
             raise InputError("images: expected at least one, got an empty batch")
         if images.requires_grad:
             raise InputError("images: expected images alone, got ones that require a gradient")
@@ -209,6 +218,15 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
                 f"labels: the pool holds the classes 0 to {classes - 1}, the batch has "
                 f"probabilities of others, up to {self.num_classes - 1}"
             )
+        if labels.is_floating_point():
+            sums = labels.float().sum(1)
+            far = (sums - 1).abs()
+            if not bool((far <= _SUM_SLACK).all()):
+                raise InputError(
+                    "labels: expected probabilities that sum to 1 in each row, got a sum of "
+                    f"{float(sums[far.argmax()]):.2f}; of several labels an image no one class "
+                    "can be drawn"
+                )
 
     def _check_pixels(self, images: Tensor) -> None:
         if not images.is_floating_point():
@@ -229,7 +247,8 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
                 f"images: the pool's are in [0, 1], {found}, which mean={self.mean} and "
                 f"std={self.std} do not bring there"
             )
-        if low.min() >= 0 and high.max() <= 1:
+        changes = any(mean) or any(each != 1 for each in std)
+        if changes and low.min() >= 0 and high.max() <= 1:
             raise InputError(
                 f"images: {found}, as if it were not normalised; leave out mean= and std=, or "
                 "place MixSynthetic after Normalize"
@@ -265,36 +284,6 @@ def _normalization(
             f"and {std}"
         )
     return means, stds
-
-
-def _default_labels(batch: Any) -> Any:
-    """torchvision's rule for where labels are."""
-    if isinstance(batch, (tuple, list)) and len(batch) > 1:
-        batch = batch[1]
-    if isinstance(batch, Tensor):
-        return batch
-    if isinstance(batch, Mapping):
-        names = [key for key in batch if isinstance(key, str)]
-        exact = [key for key in names if key.lower() == "labels"]
-        for key in [*exact, *(key for key in names if "label" in key.lower())]:
-            return batch[key]
-    raise InputError(
-        "no labels found: expected (images, labels) or a dict with a key that contains 'label'; "
-        "give labels_getter=, a function from the batch to its labels"
-    )
-
-
-def _find_images(flat: Sequence[Any], labels: Tensor) -> Tensor:
-    """torchvision's rule: what is marked as images, else the first tensor that can be some."""
-    if any(isinstance(item, Image.Image) for item in flat):
-        raise InputError("expected a batch of tensors, got PIL images; use it after the DataLoader")
-    marked = [item for item in flat if isinstance(item, tv_tensors.Image)]
-    pure = [item for item in flat if isinstance(item, Tensor) and item is not labels]
-    for item in [*marked, *(tensor for tensor in pure if tensor.ndim == 4)]:
-        if item.ndim == 4:
-            return item  # type: ignore[no-any-return]
-    shapes = [tuple(item.shape) for item in pure]
-    raise InputError(f"images: expected a tensor (B, C, H, W), got shapes {shapes}")
 
 
 def _classes_of(labels: Tensor) -> Tensor:

@@ -23,12 +23,13 @@ class DepthGuard:
     def __init__(self) -> None:
         self._passed: Any = None
 
-    def check(self, transform: Any, image: Any) -> None:
-        """Raise `InputError` naming the step of `transform` that `image` would not survive."""
+    def check(self, transform: Any, image: Any, *label: Any) -> None:
+        """Raise `InputError` naming the step of `transform`, called on `image` or on it and `label`
+        together, that the image would not survive."""
         if transform is None or transform is self._passed or not _is_deep(image):
             return
         with global_stream(0, "look at a transform"):
-            lossy = _lossy_step(transform, image)
+            lossy = _lossy_step(transform, image, *label)
         if lossy is not None:
             raise InputError(
                 f"{type(lossy).__name__} corrupts 16-bit images: values that do not fit are "
@@ -44,13 +45,14 @@ def _is_deep(image: Any) -> bool:
     return getattr(image, "dtype", None) in (np.uint16, torch.uint16)
 
 
-def _lossy_step(transform: Any, image: Any) -> Any | None:
+def _lossy_step(transform: Any, image: Any, *label: Any) -> Any | None:
     """The first step that wraps around or cuts off what does not fit. Each is handed what the one
     before made of an image, all of it the largest value, so that no border or noise misleads."""
     value: float = _VALUE
     for step in _steps(transform):
         try:
-            made = step(_filled(image, value))
+            made = step(_filled(image, value), *label)
+            made, label = (made[0], made[1:]) if label else (made, ())
         except Exception:  # one that fails loudly: nothing is silent about it
             continue
         if not isinstance(made, Image.Image | np.ndarray | torch.Tensor):

@@ -16,6 +16,9 @@ from synthaug.seeding import global_stream
 
 _MODE_HINT = "; read the generator's images with mode='gray' or 'rgb' (--mode) to match"
 
+# By way of I: straight from I;16B, Pillow cuts values off at 255.
+_WIDE_HINT = "; bring them there as they are opened: image.convert('I').convert('I;16')"
+
 
 class Form(NamedTuple):
     """make: makes a stored image (C, H, W) and its label into an item of a Dataset.
@@ -25,32 +28,54 @@ class Form(NamedTuple):
     joint: bool
 
 
-def form_of(dataset: Any, stored: np.ndarray, classes: Sequence[str]) -> Form:
+def form_of(dataset: Any, first: int, stored: np.ndarray, classes: Sequence[str]) -> Form:
     """How to make images stored as `stored` (M, C, H, W) and their labels into items of `dataset`:
-    brought into the form that it has before its transforms, then transformed.
+    brought into the form that its item `first` has before its transforms, then transformed.
 
     Raises `InputError` naming both sides where type, channels, value range or final size do not
     match.
     """
-    plain, guard = Untransformed(dataset), DepthGuard()
-    image, label = pair_of(plain.first)
-    guard.check(getattr(dataset, "transform", None), image)
+    plain, guard = Untransformed(dataset, first), DepthGuard()
     with global_stream(0, "compare forms"):
-        real, _ = pair_of(dataset[0])
-    to_image = _image_form(image, stored)
+        image, label = pair_of(plain.first)
+    hint = plain.hint(image)
+    _check_depth(guard, plain, image, label)
+    with global_stream(0, "compare forms"):
+        real, _ = pair_of(dataset[first])
+    try:
+        to_image = _image_form(image, stored)
+    except InputError as error:
+        raise InputError(f"{error}{hint}") from error
     to_label = _label_form(label, classes)
     deep = stored.dtype == np.uint16
 
     def make(pixels: np.ndarray, index: int) -> tuple[Any, Any]:
-        made = to_image(pixels)
+        made, label = to_image(pixels), to_label(index)
         if deep:
-            guard.check(getattr(dataset, "transform", None), made)
-        return plain.transform(made, to_label(index))
+            _check_depth(guard, plain, made, label)
+        return plain.transform(made, label)
 
-    with global_stream(0, "compare forms"):
-        made = make(stored[0], 0)[0]
+    try:
+        with global_stream(0, "compare forms"):
+            made = make(stored[0], 0)[0]
+    except (AttributeError, KeyError, TypeError) as error:  # none for the real image
+        raise InputError(
+            f"{type(dataset).__name__}: its transform cannot take synthetic images in the form "
+            f"that real ones have without it ({type(error).__name__}: {error}){hint}"
+        ) from error
+    if _kind(made) != _kind(real):
+        raise InputError(
+            f"the real images come out as {_kind(real)}, synthetic ones as {_kind(made)}: "
+            f"{type(dataset).__name__} does more to them than its transform; make that the only "
+            "and last step of __getitem__"
+        )
     _match("size", _size(made), _size(real))
     return Form(make, plain.is_joint)
+
+
+def _check_depth(guard: DepthGuard, plain: Untransformed, image: Any, label: Any) -> None:
+    own, on = plain.own
+    guard.check(own, image, *[label] * (on == "both"))
 
 
 def pair_of(item: Any) -> tuple[Any, Any]:
@@ -72,9 +97,11 @@ def _image_form(image: Any, stored: np.ndarray) -> Callable[[np.ndarray], Any]:
     channels = stored.shape[1]
     if isinstance(image, Image.Image):
         mode = "I;16" if stored.dtype == np.uint16 else {1: "L", 3: "RGB"}[channels]
-        _match("mode", mode, image.mode, _MODE_HINT)
+        wide = mode == "I;16" and image.mode in ("I", "I;16B")
+        _match("mode", mode, image.mode, _WIDE_HINT if wide else _MODE_HINT)
         return to_pil
     if isinstance(image, torch.Tensor):
+        _check_axes(image, 0, "tensor (C, H, W)")
         _match("channels", channels, 1 if image.ndim == 2 else len(image), _MODE_HINT)
         if image.is_floating_point() and not 0 <= float(image.min()) <= float(image.max()) <= 1:
             raise InputError(
@@ -86,6 +113,7 @@ def _image_form(image: Any, stored: np.ndarray) -> Callable[[np.ndarray], Any]:
             _match("dtype", torch.as_tensor(stored[:1].copy()).dtype, image.dtype)
         return _to_tensor(image)
     if isinstance(image, np.ndarray):
+        _check_axes(image, -1, "array (H, W, C)")
         _match("channels", channels, 1 if image.ndim == 2 else image.shape[-1], _MODE_HINT)
         _match("dtype", stored.dtype, image.dtype)
         flat = image.ndim == 2
@@ -94,6 +122,16 @@ def _image_form(image: Any, stored: np.ndarray) -> Callable[[np.ndarray], Any]:
         f"expected a Dataset of (image, label) with PIL images, arrays or tensors, got "
         f"{type(image).__name__}"
     )
+
+
+def _check_axes(image: Any, axis: int, expected: str) -> None:
+    """Channels stand where torchvision has them: first in tensors, last in arrays."""
+    other = -1 - axis
+    if image.ndim == 3 and image.shape[axis] not in (1, 3) and image.shape[other] in (1, 3):
+        raise InputError(
+            f"the real images: expected {expected}, as torchvision has it, got shape "
+            f"{tuple(image.shape)}; hand them out with the axis of channels there"
+        )
 
 
 def _to_tensor(like: torch.Tensor) -> Callable[[np.ndarray], torch.Tensor]:
@@ -126,6 +164,15 @@ def _label_form(label: Any, classes: Sequence[str]) -> Callable[[int], Any]:
     if isinstance(label, bool | float):
         return type(label)
     return int
+
+
+def _kind(image: Any) -> str:
+    """What an image is, as far as a batch of several must have it alike."""
+    if isinstance(image, torch.Tensor):
+        return f"tensors of {image.dtype}"
+    if isinstance(image, np.ndarray):
+        return f"arrays of {image.dtype}"
+    return "PIL images" if isinstance(image, Image.Image) else type(image).__name__
 
 
 def _size(image: Any) -> Any:

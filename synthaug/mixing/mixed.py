@@ -18,7 +18,14 @@ from synthaug.mixing.ratio import Ratio, share_per_class
 from synthaug.mixing.synthetic import LabelledDataset, Transform
 from synthaug.pool import SamplePool
 from synthaug.pool.filters import Network
-from synthaug.reading import check_label, labels_and_classes, read_images, source_of, sources_of
+from synthaug.reading import (
+    check_label,
+    labels_and_classes,
+    read_images,
+    relabelling,
+    source_of,
+    sources_of,
+)
 from synthaug.seeding import stream_seed, uniform_at
 
 DEFAULT_RATIO = 0.5
@@ -87,7 +94,7 @@ class MixedDataset(LabelledDataset):
         self.ratio: Ratio = DEFAULT_RATIO if ratio is None else ratio
         self.per_class = per_class
         real_labels, names = labels_and_classes(real)
-        self.classes = shared_classes(names, pool, mode)
+        self.classes = shared_classes(names, pool, mode, relabelling(real))
         added = np.repeat(np.arange(len(self.classes)), self._added(real_labels))
         self._real_items = len(real_labels)
         self._label_array = np.concatenate([real_labels, added])
@@ -159,11 +166,11 @@ class MixedDataset(LabelledDataset):
         self._stored = samples.images
         self._now, self._times = _shared(self._epoch), _shared(self._visits)
         self._drawn: dict[int, list[int]] = {}
-        sources = list(sources_of(self.real))
         self._forms = {
-            id(source): form_of(source, samples.images, self.classes) for source in sources
+            id(source): form_of(source, first, samples.images, self.classes)
+            for source, first in sources_of(self.real)
         }
-        self._only_form = self._forms[id(sources[0])] if len(sources) == 1 else None
+        self._only_form = next(iter(self._forms.values())) if len(self._forms) == 1 else None
         self._labels_stay = not any(form.joint for form in self._forms.values())
         self._drawer = ClassDrawer(samples.labels, len(self.classes), samples.weights)
         self._rows = None
@@ -277,7 +284,8 @@ class MixedDataset(LabelledDataset):
         if pick < 0 and self._labels_stay:
             self._check_label(label, index)
         if self._rows is not None:
-            label = self._own_rows[self._labels[index]] if pick < 0 else self._rows[pick]
+            row = self._own_rows[self._labels[index]] if pick < 0 else self._rows[pick]
+            label = row.clone()  # a target_transform may write to it
         if self.transform is None and self.transforms is None and self.target_transform is None:
             return image, label
         return self._transformed(image, label)

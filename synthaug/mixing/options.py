@@ -30,19 +30,22 @@ def check_options(ratio: Ratio | None, mode: str, per_class: int | None) -> None
         )
 
 
-def shared_classes(real: Sequence[str], pool: SamplePool, mode: Mode) -> list[str]:
+def shared_classes(real: Sequence[str], pool: SamplePool, mode: Mode, hint: str = "") -> list[str]:
     """The pool's classes.
 
-    Raises `InputError` where the `real` images have others, or the same in another order.
+    Raises `InputError`, with `hint` at its end, where the `real` images have others, or the same in
+    another order.
     """
     names = list(real)
     unnamed = [str(index) for index in range(len(names))]
     # Of classes without names the last may have no image; balancing would add it.
     lacks_some = len(names) < len(pool.classes) and mode != "balance"
     fits = names == unnamed and (len(names) == len(pool.classes) or lacks_some)
-    if names != pool.classes and not fits:
+    # Where the pool's classes are numbers too, as text 10 stands before 2.
+    reordered = fits and set(names) <= set(pool.classes) and names != pool.classes[: len(names)]
+    if names != pool.classes and (not fits or reordered):
         raise InputError(
             f"classes: the pool holds {pool.classes}, the real images {names}; they must be the "
-            "same in the same order"
+            f"same in the same order, as where the generator is fitted to this Dataset{hint}"
         )
     return list(pool.classes)

@@ -14,6 +14,7 @@ from synthaug.mixing.drawing import replaced_positions
 from synthaug.mixing.mixed import MixedDataset
 from synthaug.mixing.ratio import checked_share
 from synthaug.mixing.synthetic import SyntheticDataset
+from synthaug.reading import named_classes, same_classes, sources_of
 from synthaug.seeding import numpy_stream
 
 
@@ -28,14 +29,16 @@ class RatioBatchSampler(Sampler[list[int]]):
     batch_size: real and synthetic images together.
     ratio: the share of synthetic images, from 0 to below 1. Where `batch_size * ratio` is no whole
         number, batches hold one more or one less, so that the share is right over the epoch.
-    shuffle: draw a new order each epoch (`set_epoch`); False keeps the order of real images.
+    shuffle: draw a new order each epoch; False keeps the order of real images.
     drop_last: leave out the last batch where it is not full.
-    seed: with the epoch it settles the order.
+    seed: with the epoch it settles the order. The epoch is what `set_epoch` says; until it is
+        called, how often the sampler was gone through before.
     rank, world_size: this process among those that share an epoch; by default what
         torch.distributed says. All get as many batches: as with DistributedSampler, the first real
         images are shown again to fill up, or with `drop_last` the last ones left out.
 
-    Raises `InputError` for a Dataset of which it cannot tell what is synthetic.
+    Raises `InputError` for a Dataset of which it cannot tell what is synthetic, and where its parts
+    name other classes, or the same in another order.
 
     >>> import tempfile, torch
     >>> from synthaug import RatioBatchSampler, SamplePool, StyleSwap, SyntheticDataset, read_images
@@ -66,11 +69,13 @@ class RatioBatchSampler(Sampler[list[int]]):
             raise InputError(f"ratio: expected a share below 1, got {ratio}")
         self.rank, self.world_size = _place(rank, world_size)
         self.dataset, self.batch_size, self.ratio = dataset, batch_size, ratio
-        self.shuffle, self.drop_last, self.seed, self.epoch = shuffle, drop_last, seed, 0
+        self.shuffle, self.drop_last, self.seed = shuffle, drop_last, seed
+        self.epoch, self._counts = 0, True  # it counts epochs itself until one is set
+        _check_classes(dataset)
         synthetic = _synthetic_items(dataset)
         self._real, self._synthetic = np.flatnonzero(~synthetic), np.flatnonzero(synthetic)
         for items, kind in ((self._real, "real"), (self._synthetic, "synthetic")):
-            if not len(items):
+            if not len(items) and (kind == "real" or ratio):
                 raise InputError(f"dataset: expected {kind} images among its items, got none")
         share, rest = divmod(len(self._real), self.world_size)
         self._own = share if drop_last or not rest else share + 1
@@ -93,19 +98,27 @@ class RatioBatchSampler(Sampler[list[int]]):
             yield left, round(left * self.ratio / (1 - self.ratio))
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw a new order, and new synthetic images where `dataset` is a `MixedDataset`."""
-        self.epoch = epoch
-        if hasattr(self.dataset, "set_epoch"):
-            self.dataset.set_epoch(epoch)
+        """Draw a new order, and new synthetic images where a `MixedDataset` is in `dataset`."""
+        self.epoch, self._counts = epoch, False
+        for source, _ in sources_of(self.dataset):
+            if hasattr(source, "set_epoch"):
+                source.set_epoch(epoch)
+
+    @property
+    def sampler(self) -> "RatioBatchSampler":
+        """Itself: of a batch sampler, Lightning tells only the sampler within which epoch it is."""
+        return self
 
     def __len__(self) -> int:
         return len(self._sizes)
 
     def __iter__(self) -> Iterator[list[int]]:
-        rng = numpy_stream(self.seed, "batches", self.epoch)
+        epoch = self.epoch
+        self.epoch += self._counts
+        rng = numpy_stream(self.seed, "batches", epoch)
         real = self._real_order(rng)
         synthetic = self._synthetic_order(rng)
-        places = numpy_stream(self.seed, "places", self.epoch, self.rank)
+        places = numpy_stream(self.seed, "places", epoch, self.rank)
         for of_real, of_synthetic in self._sizes:
             batch = np.empty(of_real + of_synthetic, dtype=np.int64)
             scattered = replaced_positions(len(batch), of_synthetic, places)
@@ -122,7 +135,7 @@ class RatioBatchSampler(Sampler[list[int]]):
     def _synthetic_order(self, rng: np.random.Generator) -> np.ndarray:
         """As many as this process needs; all processes together show each one in turn."""
         needed = sum(size for _, size in self._sizes) * self.world_size
-        rounds = -(-needed // len(self._synthetic))
+        rounds = -(-needed // len(self._synthetic)) if needed else 0
         orders = [rng.permutation(self._synthetic) for _ in range(rounds)]
         return np.concatenate([self._synthetic[:0], *orders])[:needed][self.rank :: self.world_size]
 
@@ -136,6 +149,14 @@ def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
     if not 0 <= rank < world_size:
         raise InputError(f"rank: expected 0 to {world_size - 1} of {world_size}, got {rank}")
     return rank, world_size
+
+
+def _check_classes(dataset: Any) -> None:
+    named = [named_classes(source) for source, _ in sources_of(dataset)]
+    try:
+        same_classes([names for names in named if names is not None])
+    except InputError as error:
+        raise InputError(f"dataset: {error}") from error
 
 
 def _synthetic_items(dataset: Any) -> np.ndarray:

@@ -37,6 +37,7 @@ class LabelledDataset(VisionDataset):  # type: ignore[misc]
     def _transformed(self, image: Any, label: Any) -> tuple[Any, Any]:
         joint = self.transforms
         if joint is not None and type(joint) is not StandardTransform:
+            self._guard.check(joint, image, label)
             return joint(image, label)  # type: ignore[no-any-return]
         if self.transform is not None:
             self._guard.check(self.transform, image)

@@ -1,6 +1,12 @@
 """From a folder, a file, a name or a Dataset to `LabelledImages`; splits that keep groups whole."""
 
-from synthaug.reading.discovery import check_label, labels_and_classes
+from synthaug.reading.discovery import (
+    check_label,
+    labels_and_classes,
+    named_classes,
+    relabelling,
+    same_classes,
+)
 from synthaug.reading.skipped import SkippedImages
 from synthaug.reading.source import ImageSource, read_images, splits_of
 from synthaug.reading.splits import check_groups, draw_folds, draw_subset, split_off
@@ -15,7 +21,10 @@ __all__ = [
     "draw_folds",
     "draw_subset",
     "labels_and_classes",
+    "named_classes",
     "read_images",
+    "relabelling",
+    "same_classes",
     "source_of",
     "sources_of",
     "split_off",

@@ -46,7 +46,7 @@ def list_dataset(dataset: Any, *, where: str) -> Listing:
         labels, classes = labels_and_classes(dataset)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    plain = {id(source): Untransformed(source) for source in sources_of(dataset)}
+    plain = {id(source): Untransformed(source, first) for source, first in sources_of(dataset)}
     return Listing(
         name=lambda index: f"{where}: item {index}",
         load=partial(_load, dataset, plain, labels, classes),
@@ -64,8 +64,9 @@ def _load(
     index: int,
 ) -> np.ndarray:
     source, place = source_of(dataset, index)
+    items = plain[id(source)]
     try:
-        image, label = split_item(plain[id(source)][place])
+        image, label = split_item(items[place])
         if isinstance(image, Image.Image):
             image.load()
     except InputError:
@@ -73,7 +74,10 @@ def _load(
     except BROKEN as error:
         raise unreadable(f"{type(error).__name__}: {error}") from error
     check_label(label, labels[index], classes)
-    return _stored(image)
+    try:
+        return _stored(image)
+    except InputError as error:
+        raise type(error)(f"{error}{items.hint(image)}") from error
 
 
 def _stored(image: Any) -> np.ndarray:

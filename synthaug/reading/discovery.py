@@ -9,6 +9,8 @@ from torch.utils.data import ConcatDataset, Subset
 
 from synthaug.errors import InputError
 from synthaug.reading.labels import class_names, flat_labels, label_indices
+from synthaug.reading.untransformed import sources_of
+from synthaug.seeding import global_stream
 
 # `.targets` first; SVHN, STL10 and MedMNIST have `.labels`; Flowers102, Pets, Food101 `._labels`.
 LABEL_ATTRIBUTES = ("targets", "labels", "_labels")
@@ -34,13 +36,19 @@ def labels_and_classes(dataset: Any) -> tuple[np.ndarray, tuple[str, ...]]:
     if isinstance(dataset, str) or not is_map_style(dataset):
         raise InputError(
             f"expected a map-style Dataset of (image, label), got {type(dataset).__name__}; of "
-            "a DataLoader give its .dataset, of a path what read_images or ImageFolder makes of it"
+            "a DataLoader give its .dataset, of class folders an ImageFolder, of what read_images "
+            "read TensorDataset(torch.tensor(data.images), torch.tensor(data.labels))"
         )
+    if not len(dataset):
+        raise InputError("expected images, got an empty Dataset")
     labels = _labels(dataset)
-    classes = _named_classes(dataset)
+    classes = named_classes(dataset)
     if classes is None:
         classes = class_names(labels, "labels of the dataset")
-    return label_indices(labels, classes, "labels of the dataset"), classes
+    try:
+        return label_indices(labels, classes, "labels of the dataset"), classes
+    except InputError as error:
+        raise InputError(f"{error}{relabelling(dataset)}") from error
 
 
 def split_item(item: Any) -> tuple[Any, Any]:
@@ -69,17 +77,43 @@ def check_label(label: Any, found: int, classes: Sequence[str]) -> None:
     Raises `InputError` where an item's `label` is not the one that was `found` for it.
     """
     value = np.asarray(label)
-    if value.size == 1 and value.dtype.kind in "iu" and value.item() != found:
+    expected: object = {"i": found, "u": found, "U": classes[found]}.get(value.dtype.kind)
+    if value.size == 1 and expected is not None and value.item() != expected:
         raise InputError(
             f"expected label {found} ({classes[found]}), as the dataset's own list of labels says, "
             f"but the item has {value.item()}"
         )
 
 
+def same_classes(parts: Sequence[tuple[str, ...] | None]) -> tuple[str, ...] | None:
+    """The class names that all parts of a Dataset have; None of none.
+
+    Raises `InputError` where two differ, in their order too.
+    """
+    if any(part != parts[0] for part in parts):
+        raise InputError(
+            f"expected the datasets in a ConcatDataset to have the same classes, got "
+            f"{parts[0]} and {next(part for part in parts if part != parts[0])}; "
+            "one label would mean two things"
+        )
+    return parts[0] if parts else None
+
+
+def relabelling(dataset: Any) -> str:
+    """What a message about classes adds where the Dataset's labels are not those that its classes
+    name."""
+    if not is_map_style(dataset) or named_classes(dataset) is None:
+        return ""
+    if not any(getattr(part, "target_transform", None) for part, _ in sources_of(dataset)):
+        return ""
+    return "; its target_transform changes labels: set .classes to the names of those that come out"
+
+
 def _labels(dataset: Any) -> np.ndarray:
     found = _attribute_labels(dataset)
     if found is None:
-        found = np.array([_item_label(dataset, index) for index in range(len(dataset))])
+        with global_stream(0, "scan labels"):
+            found = np.array([_item_label(dataset, index) for index in range(len(dataset))])
     return flat_labels(found, "labels of the dataset")
 
 
@@ -98,10 +132,15 @@ def _attribute_labels(dataset: Any) -> np.ndarray | None:
         indices = np.asarray(dataset.indices, dtype=np.int64)
         return None if inner is None else np.asarray(inner[indices])
     if isinstance(dataset, ConcatDataset):
-        found = [_attribute_labels(part) for part in dataset.datasets]
+        found = [_attribute_labels(part) for part in _filled_parts(dataset)]
         parts = [part.reshape(len(part), -1) for part in found if part is not None]
-        return np.concatenate(parts) if len(parts) == len(found) else None
+        return np.concatenate(parts) if parts and len(parts) == len(found) else None
     return None
+
+
+def _filled_parts(dataset: Any) -> list[Any]:
+    """The parts of a ConcatDataset that have items."""
+    return [part for part in dataset.datasets if len(part)]
 
 
 def _item_label(dataset: Any, index: int) -> Any:
@@ -115,7 +154,11 @@ def _item_label(dataset: Any, index: int) -> Any:
     return value.reshape(-1)[0]
 
 
-def _named_classes(dataset: Any) -> tuple[str, ...] | None:
+def named_classes(dataset: Any) -> tuple[str, ...] | None:
+    """The class names that `dataset` brings, or None.
+
+    Raises `InputError` where parts of a ConcatDataset bring different ones.
+    """
     reader = getattr(dataset, "reader", None)
     for find, where in (
         (_from_classes, dataset),
@@ -127,16 +170,9 @@ def _named_classes(dataset: Any) -> tuple[str, ...] | None:
         if names is not None:
             return names
     if isinstance(dataset, Subset):
-        return _named_classes(dataset.dataset)
+        return named_classes(dataset.dataset)
     if isinstance(dataset, ConcatDataset):
-        parts = [_named_classes(part) for part in dataset.datasets]
-        if any(part != parts[0] for part in parts):
-            raise InputError(
-                f"expected the datasets in a ConcatDataset to have the same classes, got "
-                f"{parts[0]} and {next(part for part in parts if part != parts[0])}; "
-                "one label would mean two things"
-            )
-        return parts[0]
+        return same_classes([named_classes(part) for part in _filled_parts(dataset)])
     return None
 
 

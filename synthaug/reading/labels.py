@@ -25,6 +25,8 @@ def flat_labels(values: Any, where: str) -> np.ndarray:
         )
     if labels.dtype.kind == "S":
         labels = np.char.decode(labels, "utf-8")
+    if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels):
+        labels = labels.astype(np.str_)  # as a column of pandas has them
     if labels.dtype.kind == "f" and np.isnan(labels).any():
         raise InputError(
             f"{where}: expected integers, got NaN at index {np.isnan(labels).argmax()}; "

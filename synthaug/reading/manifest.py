@@ -29,10 +29,11 @@ class _Row:
 def open_manifest(path: Path) -> Splits:
     """The splits of a manifest; paths are relative to it. Without a column split, "train" only.
 
-    Labels are class names. An image without a group is one of its own. Other columns are ignored.
+    Labels are class names; where they are the numbers 0 to K-1, classes stand in their order. An
+    image without a group is one of its own. Other columns are ignored.
     """
     rows = _rows(path)
-    classes = class_order(row.label for row in rows)
+    classes = _classes({row.label for row in rows})
     per_split: dict[str, list[_Row]] = defaultdict(list)
     for row in rows:
         per_split[row.split].append(row)
@@ -41,6 +42,13 @@ def open_manifest(path: Path) -> Splits:
         for split in SPLIT_NAMES
         if split in per_split
     }
+
+
+def _classes(labels: set[str]) -> tuple[str, ...]:
+    """Class names in the order that numbers them. As text 10 would come before 2, and the class
+    numbers of a Dataset that reads the same column would mean other classes."""
+    numbers = tuple(str(number) for number in range(len(labels)))
+    return numbers if labels == set(numbers) else class_order(labels)
 
 
 def _list_manifest(directory: Path, rows: list[_Row], classes: tuple[str, ...]) -> Listing:

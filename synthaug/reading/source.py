@@ -15,7 +15,7 @@ from synthaug.images import LabelledImages
 from synthaug.reading.archive import open_archive
 from synthaug.reading.datasets import open_dataset, open_labelled
 from synthaug.reading.digits import open_digits
-from synthaug.reading.discovery import is_map_style
+from synthaug.reading.discovery import is_map_style, relabelling
 from synthaug.reading.folder import open_folder
 from synthaug.reading.listing import Splits, split_named
 from synthaug.reading.manifest import open_manifest
@@ -54,7 +54,7 @@ def read_images(
         `transform` or `transforms` (but where they scale images down, at that size); or
         `LabelledImages`, returned as they are unless they must change.
         Class order is that of sorted names, as in torchvision's ImageFolder, unless the source
-        brings its own.
+        brings its own, or a `.csv` labels images by the numbers 0 to K-1.
     split: "train", "val" or "test"; see `splits_of`.
     image_size: a side or (H, W) from 8 to 256 to resize to, antialiased; None keeps the size,
         which must then be the same for all.
@@ -89,7 +89,7 @@ def read_images(
     groups = None if listing.groups is None else listing.groups[stack.kept]
     data = LabelledImages(stack.images, listing.labels[stack.kept], listing.classes, groups)
     if not isinstance(source, LabelledImages):
-        _check_classes(data, where, wanted)
+        _check_classes(data, where, wanted, source)
     return data
 
 
@@ -136,7 +136,7 @@ def _fits(data: LabelledImages, size: tuple[int, int] | None, mode: str | None) 
     return size in (None, tuple(sides)) and (mode is None or CHANNELS[mode] == channels)
 
 
-def _check_classes(data: LabelledImages, where: str, split: str) -> None:
+def _check_classes(data: LabelledImages, where: str, split: str, source: object) -> None:
     if len(data.classes) < 2:
         raise InputError(f"{where}: expected at least two classes, got only {data.classes[0]!r}")
     empty = np.flatnonzero(data.counts == 0)
@@ -148,4 +148,5 @@ def _check_classes(data: LabelledImages, where: str, split: str) -> None:
         raise InputError(
             f"{where}: expected images of each class in split 'train', got none of {name!r}{hint}, "
             "which an empty folder or another split names; add some, or remove the class"
+            f"{relabelling(source)}"
         )

@@ -76,6 +76,8 @@ def test_normalised_batches_get_normalised_images(pool: SamplePool) -> None:
     torch.manual_seed(1)
     before = normalize(MixSynthetic(pool)(images / 255, labels)[0])
     torch.testing.assert_close(after, before)
+    plain = MixSynthetic(pool, mean=0.0, std=1.0)(images / 255, labels)[0]  # changes nothing
+    assert made_of(plain).sum() == 8
     single = MixSynthetic(pool, mean=0.5, std=0.25)(images / 255 * 4 - 2, labels)[0]
     assert made_of(single / 4 + 0.5).sum() == 8
 
@@ -306,6 +308,8 @@ def test_wrong_options_are_refused(pool: SamplePool, options: dict[str, Any], me
 
 
 IMAGES, LABELS = batch()
+ROWS = torch.nn.functional.one_hot(LABELS, 3).float()
+BOXES = tv_tensors.BoundingBoxes(torch.ones(16, 4), format="XYXY", canvas_size=(8, 9))
 
 
 @pytest.mark.parametrize(
@@ -327,6 +331,19 @@ IMAGES, LABELS = batch()
             (IMAGES, torch.full((16, 5), 0.2)),
             "the classes 0 to 2, the batch has probabilities of others, up to 4",
         ),
+        ({}, (IMAGES, ROWS * 2), r"sum to 1 in each row, got a sum of 2\.00; of several labels"),
+        ({}, (IMAGES, ROWS * 0), r"sum to 1 in each row, got a sum of 0\.00"),
+        (
+            {},
+            {"image": IMAGES, "mask": tv_tensors.Mask(IMAGES[:, 0]), "label": LABELS},
+            r"Mask \(16, 8, 9\): belongs to the real images .* so leave it out of the batch",
+        ),
+        (
+            {},
+            {"image": IMAGES, "boxes": BOXES, "label": LABELS},
+            r"BoundingBoxes \(16, 4\): belongs to the real images",
+        ),
+        ({}, ([IMAGES, IMAGES.clone()], LABELS), r"got two of shape .*; use MixedDataset, whose"),
         ({}, (IMAGES[:0], LABELS[:0]), "images: expected at least one, got an empty batch"),
         ({}, ((IMAGES / 255).requires_grad_(), LABELS), "got ones that require a gradient"),
         (
@@ -335,6 +352,7 @@ IMAGES, LABELS = batch()
             "labels_getter: expected an item of the batch, .* got another tensor",
         ),
         ({}, (IMAGES, LABELS[:9]), "a label for each image, got 16 and 9"),
+        ({}, (IMAGES, LABELS.to("meta")), "where the images are, on cpu, got them on meta"),
         ({}, (IMAGES, LABELS.float()), r"integers \(B,\) or .* got torch.float32 \(16,\)"),
         ({}, (IMAGES, torch.zeros(16, 4)), r"probabilities \(B, 3\), got torch.float32 \(16, 4\)"),
         ({}, (IMAGES, LABELS.tolist()), "no labels found: expected"),
@@ -361,14 +379,22 @@ def test_what_is_set_later_is_checked(pool: SamplePool, name: str, value: float)
         setattr(MixSynthetic(pool), name, value)
 
 
-@pytest.mark.parametrize("wrong", [-1, 3])
-def test_labels_of_later_batches_are_looked_at_too(pool: SamplePool, wrong: int) -> None:
-    mix = MixSynthetic(pool)
-    images, labels = batch()
-    mix(images, labels)
+@pytest.mark.parametrize(
+    ("good", "wrong", "message"),
+    [
+        (LABELS, -1, "the pool holds the classes 0 to 2, the batch has"),
+        (LABELS, 3, "the pool holds the classes 0 to 2, the batch has"),
+        (ROWS, 1.0, "expected probabilities that sum to 1 in each row, got a sum of 3"),
+    ],
+)
+def test_labels_of_later_batches_are_looked_at_too(
+    pool: SamplePool, good: torch.Tensor, wrong: float, message: str
+) -> None:
+    mix, labels = MixSynthetic(pool), good.clone()
+    mix(IMAGES, labels)
     labels[5] = wrong
-    with pytest.raises(InputError, match=r"the pool holds the classes 0 to 2, the batch has"):
-        mix(images, labels)
+    with pytest.raises(InputError, match=message):
+        mix(IMAGES, labels)
 
 
 def test_labels_that_stay_as_they_are_may_be_derived(pool: SamplePool) -> None:

@@ -41,6 +41,7 @@ from synthaug.generators import StyleSwap
 from synthaug.images import Samples, to_pil
 from synthaug.mixing import CosineRatio, LinearRatio, MixedDataset, OffForLast, SyntheticDataset
 from synthaug.pool import SamplePool
+from synthaug.reading import read_images
 
 
 def both(image: Any, label: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -419,6 +420,73 @@ def test_a_transform_that_is_set_later_is_for_synthetic_images_too(gray: SampleP
     assert max(numbers(mixed)) <= 255 - 150
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda pool: SyntheticDataset(pool),
+        lambda pool: SyntheticDataset(pool, lambda image: image),
+        lambda pool: SyntheticDataset(pool, transforms=lambda image, label: (image, label)),
+        lambda pool: MixedDataset(vision(), pool, 0.5),
+    ],
+    ids=["none", "transform", "transforms", "mixed"],
+)
+def test_one_of_ours_may_be_the_real_one(gray: SamplePool, make: Any) -> None:
+    real = make(gray)
+    mixed = MixedDataset(real, gray, 1.0)
+    assert min(numbers(mixed)) >= 150
+    real.transforms, real.transform = None, negative
+    assert max(numbers(mixed)) <= 255 - 150
+    real.transforms = lambda image, label: (np.asarray(image) // 2, label)
+    assert {75 <= value < 90 for value in numbers(mixed)} == {True}
+
+
+class BadFirst(Vision):
+    """Its first image, of another size, is for nobody."""
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        if index == 0:
+            raise OSError("image file is truncated")
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda real: Subset(real, range(1, 20)),
+        lambda real: ConcatDataset([Subset(real, []), Subset(real, range(1, 20))]),
+        lambda real: Subset(ConcatDataset([real]), range(-19, 0)),
+    ],
+    ids=["subset", "empty part", "from the end"],
+)
+def test_only_items_that_are_in_use_are_looked_at(gray: SamplePool, wrap: Any) -> None:
+    mixed = MixedDataset(wrap(BadFirst(stored(REAL, 0, 1), REAL)), gray, 0.5)
+    assert mixed.targets == REAL[1:].tolist()
+    assert len(numbers(mixed)) == 19
+
+
+class Kept(Vision):
+    """Keeps items as they are after its transform."""
+
+    def __init__(self, **transforms: Any) -> None:
+        super().__init__(stored(REAL, 0, 1), REAL, **transforms)
+        self.kept: dict[int, Any] = {}
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        if index not in self.kept:
+            self.kept[index] = super().__getitem__(index)
+        image, label = self.kept[index]
+        return image, label
+
+
+def test_items_that_a_dataset_keeps_are_mixed_only_before_its_transform(gray: SamplePool) -> None:
+    to_float = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, True), v2.Normalize([9], [1])])
+    real = Kept(transform=to_float)
+    assert MixedDataset(real, gray, 0.5).targets == REAL.tolist()
+    assert real[0][0].dtype == torch.float32  # nothing that was seen without it was kept
+    with pytest.raises(InputError, match=r"floats from -9.*seems to keep transformed items, so"):
+        MixedDataset(real, gray, 0.5)
+
+
 def test_a_transform_may_bring_images_to_one_size(tmp_path: Path) -> None:
     """A folder of photos of any size, resized as they are loaded."""
     rng = np.random.default_rng(0)
@@ -518,6 +586,34 @@ def test_making_one_leaves_the_random_state_alone(gray: SamplePool) -> None:
             "channels: the pool holds 1, the real images are 3",
         ),
         (
+            lambda: Plain(np.zeros((20, 1, 8, 9), np.uint8), REAL),
+            r"expected array \(H, W, C\), as torchvision has it, got shape \(1, 8, 9\)",
+        ),
+        (
+            lambda: Plain(torch.zeros((20, 8, 9, 1), dtype=torch.uint8), REAL),
+            r"expected tensor \(C, H, W\), as torchvision has it, got shape \(8, 9, 1\)",
+        ),
+        (
+            lambda: _relabelled(["not", "a", "b", "c"]),
+            "real images .*'not'.*; its target_transform changes labels: set .classes",
+        ),
+        (
+            lambda: Continued(lambda image: image[:, None]),
+            "apart from its transform: what Continued does after it fails .* last step of",
+        ),
+        (
+            lambda: Continued(lambda image: np.asarray(image) / np.float32(255)),
+            "dtype: .*float32; the Dataset does more to images after its transform: make that",
+        ),
+        (
+            lambda: Continued(lambda image: np.asarray(image)[..., None], negative_of_pil),
+            "Continued: its transform cannot take synthetic .*; the Dataset does more to images",
+        ),
+        (
+            lambda: OrTensor(stored(REAL, 0, 1), REAL),
+            "real images come out as tensors of torch.uint8, synthetic ones as PIL images: OrT",
+        ),
+        (
             lambda: Plain(np.zeros((20, 8, 9, 3), np.uint8), REAL),
             "channels: the pool holds 1, the real images are 3",
         ),
@@ -563,6 +659,36 @@ def test_synthetic_labels_have_the_type_of_real_ones(tmp_path: Path, kind: Any) 
     real = Items([(image, kind(0)) for image in stored(REAL, 0, 1)[:, 0]], [0] * 20)
     mixed = MixedDataset(real, pool, 0.5)
     assert {type(mixed[index][1]) for index in range(20)} == {kind}
+
+
+class Continued(Plain):
+    """Goes on after its transform."""
+
+    def __init__(self, rest: Any, transform: Any = v2.PILToTensor()) -> None:  # noqa: B008
+        super().__init__([to_pil(image) for image in stored(REAL, 0, 1)], REAL, transform)
+        self.rest = rest
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        image, label = super().__getitem__(index)
+        return self.rest(image), label
+
+
+def negative_of_pil(image: Image.Image) -> Image.Image:
+    return image.point(lambda value: 255 - value)
+
+
+class OrTensor(Vision):
+    """Makes tensors where it has no transform."""
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        image, label = to_pil(self.images[index]), self.targets[index]
+        return self.transform(image) if self.transform else v2.functional.to_image(image), label
+
+
+def _relabelled(classes: list[str]) -> Vision:
+    real = vision(target_transform=lambda label: label + 1)
+    real.classes = classes
+    return real
 
 
 def _renamed(classes: list[str]) -> Vision:
@@ -757,6 +883,16 @@ def test_soft_labels(tmp_path: Path, rule: Any, make: Callable[[], Any]) -> None
     assert torch.equal(again[0][1], mixed[0][1])
 
 
+def test_soft_labels_may_be_written_to(tmp_path: Path) -> None:
+    samples = Samples(stored(MADE, 150, 1), MADE, SOFT)
+    pool = SamplePool.from_samples(tmp_path / "pool", samples, CLASSES)
+    mixed = MixedDataset(vision(), pool, 0.5, labels="soft", target_transform=torch.Tensor.zero_)
+    mixed.set_epoch(0)
+    assert not any(mixed[index][1].any() for index in range(20))
+    mixed.target_transform = None
+    assert all(mixed[index][1].any() for index in range(20))
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -896,6 +1032,36 @@ def test_transforms_that_corrupt_16_bits_are_refused(tmp_path: Path, transform: 
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.parametrize(
+    "joint",
+    [
+        lambda image, label: (transforms.functional.to_tensor(image), label),
+        v2.Compose([v2.PILToTensor(), v2.ToDtype(torch.uint8)]),
+    ],
+)
+def test_transforms_of_image_and_label_are_guarded_too(tmp_path: Path, joint: Any) -> None:
+    pool = make_pool(tmp_path, 1, np.uint16)
+    with pytest.raises(InputError, match="corrupts 16-bit images"):
+        MixedDataset(Joint(stored(REAL, 0, 1, np.uint16), REAL, transforms=joint), pool)
+    for dataset in (SyntheticDataset(pool, transforms=joint), MixedDataset(deep(), pool)):
+        dataset.transforms = joint
+        with pytest.raises(InputError, match="corrupts 16-bit images"):
+            dataset[0]
+    SyntheticDataset(pool, transforms=both)[0]
+
+
+@pytest.mark.parametrize("mode", ["I", "I;16B"])
+def test_other_modes_of_16_bits_are_told_the_way(tmp_path: Path, mode: str) -> None:
+    pool = make_pool(tmp_path, 1, np.uint16)
+    values = np.full((8, 9), 40_000, ">u2" if mode == "I;16B" else np.int32)
+    image = Image.frombytes(mode, (9, 8), values.tobytes())
+    with pytest.raises(InputError, match=r"are I.*: image\.convert\('I'\)\.convert\('I;16'\)"):
+        MixedDataset(Plain([image] * 20, REAL), pool)
+    brought = image.convert("I").convert("I;16")
+    assert number(brought) == round(40_000 / 257)
+    MixedDataset(Plain([brought] * 20, REAL), pool)
+
+
 @pytest.mark.parametrize("form", [np.asarray, torch.as_tensor])
 def test_arrays_and_tensors_of_16_bits_are_guarded_too(tmp_path: Path, form: Any) -> None:
     pool = make_pool(tmp_path, 1, np.uint16)
@@ -931,6 +1097,26 @@ def test_transforms_that_keep_16_bits_are_not(tmp_path: Path, transform: Any) ->
 def test_what_is_no_dataset_is_named(gray: SamplePool, wrap: Any) -> None:
     with pytest.raises(InputError, match="expected a map-style Dataset of"):
         MixedDataset(wrap(SyntheticDataset(gray)), gray)
+
+
+def test_what_read_images_reads_is_mixed_as_the_message_says(gray: SamplePool) -> None:
+    data = read_images(vision())
+    with pytest.raises(InputError, match=r"of what read_images read TensorDataset\(torch\.tensor"):
+        MixedDataset(data, gray)
+    real = TensorDataset(torch.tensor(data.images), torch.tensor(data.labels))
+    assert MixedDataset(real, gray, 0.5).targets == REAL.tolist()
+
+
+def test_class_numbers_in_another_order_are_refused(tmp_path: Path) -> None:
+    """As of class folders, which stand in the order of text."""
+    names = sorted(str(number) for number in range(11))
+    labels = np.arange(11)
+    pool = SamplePool.from_samples(tmp_path / "pool", Samples(stored(labels, 0, 1), labels), names)
+    for count in (11, 3):  # the last may have no image
+        real = Plain(stored(labels, 0, 1)[:count, 0], labels[:count])
+        with pytest.raises(InputError, match=r"pool holds \['0', '1', '10'.*real .* '1', '2'"):
+            MixedDataset(real, pool, 0.5)
+    MixedDataset(Plain(stored(labels, 0, 1)[:2, 0], labels[:2]), pool, 0.5)
 
 
 @pytest.mark.parametrize("pool", [StyleSwap(), vision()], ids=["generator", "dataset"])

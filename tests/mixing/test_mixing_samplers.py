@@ -1,5 +1,6 @@
 """Every batch has its share of synthetic images, however an epoch is shared out."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,65 @@ def test_epochs_differ_and_the_dataset_follows(pool: SamplePool) -> None:
     )
 
 
+def test_epochs_pass_by_themselves_until_one_is_set(pool: SamplePool) -> None:
+    sampler, told = (RatioBatchSampler(joined(pool, 20), 4, 0.5) for _ in range(2))
+    expected = []
+    for epoch in range(3):
+        told.set_epoch(epoch)
+        expected.append(list(told))
+    assert [list(sampler) for _ in range(3)] == expected
+    assert expected[0] != expected[1]
+    sampler.set_epoch(1)
+    assert [list(sampler) for _ in range(2)] == [expected[1]] * 2
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda mixed, pool: Subset(mixed, range(len(mixed))),
+        lambda mixed, pool: ConcatDataset([Subset(mixed, [0, 1, 2]), SyntheticDataset(pool)]),
+    ],
+    ids=["subset", "concat"],
+)
+def test_a_mixed_dataset_within_others_follows(pool: SamplePool, wrap: Any) -> None:
+    mixed = MixedDataset(Vision(stored(REAL, 0, 1), REAL), pool, 0.5, "append")
+    RatioBatchSampler(wrap(mixed, pool), 4, 0.25).set_epoch(7)
+    assert int(mixed._epoch) == 7
+
+
+@pytest.mark.filterwarnings("ignore")  # Lightning's own
+def test_lightning_tells_it_the_epoch(pool: SamplePool, tmp_path: Path) -> None:
+    L = pytest.importorskip("lightning")
+
+    class Module(L.LightningModule):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(72, 3)
+
+        def training_step(self, batch: Any, index: int) -> torch.Tensor:
+            images, labels = batch
+            output = self.layer(images.flatten(1) / 255)
+            return torch.nn.functional.cross_entropy(output, labels)
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameters(), 0.1)
+
+    real = Vision(stored(REAL, 0, 1), REAL, transform=v2.PILToTensor())
+    mixed = MixedDataset(real, pool, 0.5, "append")
+    sampler = RatioBatchSampler(mixed, 8, 0.5)
+    trainer = L.Trainer(
+        max_epochs=3,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+    )
+    trainer.fit(Module(), DataLoader(mixed, batch_sampler=sampler))
+    assert sampler.epoch == int(mixed._epoch) == 2
+
+
 def test_real_images_are_shared_out_as_distributed_sampler_does(pool: SamplePool) -> None:
     real = TensorDataset(torch.zeros(11), torch.zeros(11))
     for rank in range(3):
@@ -172,3 +232,16 @@ def test_datasets_without_fixed_synthetic_items_are_refused(pool: SamplePool) ->
         RatioBatchSampler(real, 4, 0.5)
     with pytest.raises(InputError, match="expected real images among its items"):
         RatioBatchSampler(SyntheticDataset(pool), 4, 0.5)
+
+
+def test_without_synthetic_images_real_ones_are_shown(pool: SamplePool) -> None:
+    mixed = MixedDataset(Vision(stored(REAL, 0, 1), REAL), pool, 0.0, "append")
+    shown = [index for batch in RatioBatchSampler(mixed, 8, 0.0) for index in batch]
+    assert sorted(shown) == list(range(20))
+
+
+def test_parts_with_other_classes_are_refused(pool: SamplePool) -> None:
+    real = Vision(stored(REAL, 0, 1), REAL)
+    real.classes = real.classes[::-1]
+    with pytest.raises(InputError, match=r"same classes, got \('cow', 'bee', .*'ant', 'bee', 'c"):
+        RatioBatchSampler(ConcatDataset([Subset(real, [3]), SyntheticDataset(pool)]), 4, 0.5)

@@ -74,6 +74,27 @@ def test_labels_through_subset_and_concat() -> None:
     assert classes == ("a", "b", "c")
 
 
+def test_labels_may_be_text_among_objects() -> None:
+    """As a column of pandas hands them out."""
+    labels, classes = labels_and_classes(Unscannable(labels=np.array([*"caba"], dtype=object)))
+    assert (labels.tolist(), classes) == ([2, 0, 1, 0], ("a", "b", "c"))
+    with pytest.raises(InputError, match="expected integers or strings, got object"):
+        labels_and_classes(Unscannable(labels=np.array(["a", 1, "b", None], dtype=object)))
+
+
+@pytest.mark.parametrize("attributes", [{}, {"targets": [], "classes": ["a", "b", "c"]}])
+def test_empty_parts_are_passed_over(attributes: dict[str, Any]) -> None:
+    class Empty(Pictures):
+        def __len__(self) -> int:
+            return 0
+
+    parts: Any = [Empty(**attributes), Pictures(**attributes | {"targets": LABELS})]
+    assert read_images(ConcatDataset(parts)).labels.tolist() == LABELS
+    for nothing in (parts[0], ConcatDataset(parts[:1])):
+        with pytest.raises(InputError, match="expected images, got an empty Dataset"):
+            read_images(nothing)
+
+
 def test_labels_by_scanning() -> None:
     read: list[int] = []
 
@@ -98,9 +119,30 @@ def test_a_target_transform_counts() -> None:
     assert read_images(dataset).labels.tolist() == [2, 0, 1, 2]  # type: ignore[arg-type]
 
 
-def test_stale_labels_are_an_error() -> None:
-    with pytest.raises(InputError, match=r"Pictures: item 1: expected label 1 .*the item has 2"):
-        read_images(Pictures(targets=[0, 1, 2, 0]))  # type: ignore[arg-type]
+@pytest.mark.parametrize("names", [None, ["ox", "cow", "bee"]])
+def test_stale_labels_are_an_error(names: Any) -> None:
+    class Named(Pictures):
+        def __getitem__(self, index: int) -> tuple[Any, Any]:
+            image, label = super().__getitem__(index)
+            return image, names[label] if names else label
+
+    fresh: Any = Named(targets=LABELS, classes=names)
+    assert read_images(fresh).labels.tolist() == LABELS
+    stale: Any = Named(targets=[0, 1, 2, 0], classes=names)
+    with pytest.raises(InputError, match=r"item 1: expected label 1 .*the item has (2|bee)"):
+        read_images(stale)
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [(["n/a", "a", "b", "c"], "got none of 'c'"), (["a", "b"], "0 to 1 for 2 classes, got 2")],
+)
+def test_a_target_transform_that_leaves_the_class_names_is_named(
+    classes: list[str], message: str
+) -> None:
+    data: Any = Pictures(target_transform=lambda label: label - 1, classes=classes)
+    with pytest.raises(InputError, match=f"{message}.*; its target_transform changes labels: set"):
+        read_images(data)
 
 
 def test_string_labels_and_mappings() -> None:
@@ -227,7 +269,7 @@ def test_reading_leaves_the_random_state_alone(tmp_path: Path) -> None:
         random.random(), np.random.random(), torch.rand(1)  # noqa: NPY002
         return image
 
-    data = photos(tmp_path, [(10, 10)] * 4, transform=draw)
+    data = photos(tmp_path, [(10, 10)] * 4, transform=draw, target_transform=int)  # scanned
     states = [random.getstate(), np.random.get_state()[2], torch.get_rng_state().tolist()]  # noqa: NPY002
     read_images(data)
     after = [random.getstate(), np.random.get_state()[2], torch.get_rng_state().tolist()]  # noqa: NPY002
@@ -303,6 +345,52 @@ def test_what_is_cropped_keeps_its_scale(tmp_path: Path) -> None:
         assert read_images(data).image_shape == (3, 20, 30)
     scaled = v2.Compose([v2.Resize(12), v2.RandomCrop(9)])
     assert read_images(photos(tmp_path, [(20, 30)] * 4, transform=scaled)).image_shape == (3, 9, 9)
+
+
+class Kept(Pictures):
+    """Keeps items as they are after its transform."""
+
+    def __init__(self, transform: Any) -> None:
+        super().__init__(transform=transform, kept={}, order=[], targets=LABELS)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        self.order.append(index)
+        if index not in self.kept:
+            self.kept[index] = self.transform(super().__getitem__(index)[0])
+        return self.kept[index], LABELS[index]
+
+
+def test_what_a_dataset_keeps_stays_its_own() -> None:
+    data: Any = Kept(lambda image: np.asarray(image) / 255)
+    read_images(Subset(data, [1, 0, 2]))
+    assert list(data.kept) == data.order == [1]  # the item whose size is compared
+    data = Kept(lambda image: np.asarray(image) / 255)
+    [data[index] for index in range(4)]
+    with pytest.raises(InputError, match=r"item 0: .*seems to keep transformed items, so give the"):
+        read_images(data)
+
+
+class Continued(Pictures):
+    """Goes on after its transform."""
+
+    def __init__(self, rest: Any) -> None:
+        super().__init__(transform=v2.PILToTensor(), rest=rest, targets=LABELS)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self.rest(self.transform(super().__getitem__(index)[0])), LABELS[index]
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        (lambda image: image.expand(3, -1, -1), "apart from its transform: what Continued does"),
+        (lambda image: image[0], "apart from its transform: .*is not subscriptable"),
+        (lambda image: np.asarray(image) / 255, "Continued: item 0: .*more to images after its"),
+    ],
+)
+def test_what_comes_after_a_transform_is_named(rest: Any, message: str) -> None:
+    with pytest.raises(InputError, match=rf"{message}.*the last step of"):
+        read_images(Continued(rest))  # type: ignore[arg-type]
 
 
 class Fixed(Pictures):

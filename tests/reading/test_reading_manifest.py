@@ -25,6 +25,25 @@ def test_paths_are_relative_to_the_file_and_labels_are_names(tmp_path: Path) -> 
     assert data.groups is None
 
 
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        ([str(number) for number in range(12)], [str(number) for number in range(12)]),
+        (["1", "2", "10"], ["1", "10", "2"]),
+        (["00", "1", "2"], ["00", "1", "2"]),
+    ],
+)
+def test_labels_that_are_class_numbers_keep_them(
+    tmp_path: Path, names: list[str], order: list[str]
+) -> None:
+    root = tree(tmp_path / "pictures", dict.fromkeys(names, 1))
+    lines = [f"pictures/{name}/0.png,{name}" for name in reversed(names)]
+    data = read_images(manifest(tmp_path, "path,label", *lines))
+    assert list(data.classes) == order
+    assert [data.classes[label] for label in data.labels] == names[::-1]
+    assert list(read_images(root).classes) == sorted([*names, "a", "b"])  # as ImageFolder has it
+
+
 def test_splits_and_groups(tmp_path: Path) -> None:
     path = manifest(
         tmp_path,
