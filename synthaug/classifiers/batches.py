@@ -41,7 +41,7 @@ class Batches:
             self._drawer = ClassDrawer(synthetic.labels, classes, synthetic.weights)
         self._images = to_tensor(images).to(device)
         self._targets = torch.as_tensor(np.array(targets, dtype=np.float32, order="C")).to(device)
-        self._augment = Augmentation(recipe, classes)
+        self._augment = Augmentation(recipe, classes, _span(train.images))
         self._size, self._seed, self._device = batch_size, seed, device
         self._count = round(ratio * batch_size) if synthetic is not None else 0
         balanced = ClassDrawer(train.labels, classes) if recipe.class_balanced else None
@@ -56,6 +56,13 @@ class Batches:
             picks[places] = len(self._labels) + made
         chosen = torch.as_tensor(picks).to(self._device)
         return self._augment(take(self._images, chosen), self._targets[chosen])
+
+
+def _span(images: np.ndarray) -> float:
+    """The share of the range of values that 16-bit images use; 1 of 8 bits."""
+    if images.dtype == np.uint8:
+        return 1.0
+    return max(1, int(images.max())) / int(np.iinfo(images.dtype).max)
 
 
 class ShuffledOrder:

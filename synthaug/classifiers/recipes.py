@@ -34,7 +34,8 @@ class Policy:
         count, device = len(images), images.device
         unit = torch.rand(6, count, device=device) * 2 - 1
         shift = 2 * self.shift * unit[2:4].T  # the coordinates of a side run from -1 to 1
-        matrices = similarity_matrices(unit[0] * self.angle, 1 + unit[1] * self.zoom, shift)
+        changes = unit[0] * self.angle, 1 + unit[1] * self.zoom, shift
+        matrices = similarity_matrices(images, *changes)
         if self.flip:
             matrices[:, :, 0] *= torch.randint(0, 2, (count, 1), device=device) * 2 - 1
         images = affine(images, matrices)
@@ -103,9 +104,14 @@ class Recipe:
 
 
 class Augmentation:
-    """A recipe's image side: stored images in, augmented floats and mixed labels out."""
+    """A recipe's image side: stored images in, augmented floats and mixed labels out.
 
-    def __init__(self, recipe: Recipe, classes: int) -> None:
+    span: the share of the range of values that 16-bit images use, such as 1/16 where they have 12
+        bits: light is changed within it, or dark images would be cut off.
+    """
+
+    def __init__(self, recipe: Recipe, classes: int, span: float = 1.0) -> None:
+        self._span = span
         self._policy = POLICIES[recipe.policy]
         self._automatic = AUTOMATIC[recipe.automatic]() if recipe.automatic else None
         self._mix = MIXES[recipe.mix](classes) if recipe.mix else None
@@ -115,7 +121,7 @@ class Augmentation:
 
         images: uint8 or uint16 (B, C, H, W). labels: float32 (B, K), rows that sum to 1.
         """
-        floats = self._policy(self._augment_each(images))
+        floats = self._policy(self._augment_each(images)) * self._span
         if self._mix is None:
             return floats, labels
         mixed_images, mixed_labels = self._mix(floats, labels)
@@ -123,10 +129,10 @@ class Augmentation:
 
     def _augment_each(self, images: Tensor) -> Tensor:
         top = int(np.iinfo(str(images.dtype).removeprefix("torch.")).max)
-        if self._automatic is None:
-            return images.float() / top
         if images.dtype != torch.uint8:
             # torchvision's operations know no uint16: they work on floats instead.
-            images, top = images.float() / top, 1
+            images, top = (images.float() / (top * self._span)).clamp(max=1), 1
+        if self._automatic is None:
+            return images.float() / top
         changed = torch.cat([self._automatic(few) for few in torch.split(images, ALIKE)])
         return changed.float() / top

@@ -15,11 +15,14 @@ def affine(images: Tensor, matrices: Tensor) -> Tensor:
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
-def similarity_matrices(angle: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """(B, 2, 3) matrices that rotate by `angle` (B,) radians, zoom by `scale` (B,) and move by
-    `shift` (B, 2) in coordinates from -1 to 1."""
+def similarity_matrices(images: Tensor, angle: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """(B, 2, 3) matrices that rotate (B, C, H, W) by `angle` (B,) radians, zoom by `scale` (B,) and
+    move by `shift` (B, 2) in coordinates from -1 to 1, of which one is longer than the other where
+    images are not square."""
+    height, width = images.shape[2:]
     cos, sin = angle.cos() * scale, angle.sin() * scale
-    rows = torch.stack([cos, -sin, shift[:, 0], sin, cos, shift[:, 1]], dim=1)
+    first = [cos, -sin * (height / width), shift[:, 0]]
+    rows = torch.stack([*first, sin * (width / height), cos, shift[:, 1]], dim=1)
     return rows.view(-1, 2, 3)
 
 
@@ -27,8 +30,8 @@ def jitter(images: Tensor, draws: StepDraws, *, angle: float, zoom: float, shift
     """Each image rotated, zoomed and moved by uniform draws within plus or minus the given amounts
     (radians, share, share of half the image)."""
     unit = (draws.uniform(len(images), 4) * 2 - 1).to(images.device)
-    matrices = similarity_matrices(unit[:, 0] * angle, 1 + unit[:, 1] * zoom, unit[:, 2:] * shift)
-    return affine(images, matrices)
+    changes = unit[:, 0] * angle, 1 + unit[:, 1] * zoom, unit[:, 2:] * shift
+    return affine(images, similarity_matrices(images, *changes))
 
 
 def deform(images: Tensor, flow: Tensor) -> Tensor:

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthaug.classifiers import AUTOMATIC, MIXES, POLICIES, Recipe
+from synthaug.classifiers.batches import Batches
 from synthaug.classifiers.recipes import Augmentation
 from synthaug.errors import InputError
+from synthaug.images import LabelledImages
 
 
 def stored(
@@ -105,6 +107,28 @@ def test_automatic_augmentation_keeps_shape_and_range(
     assert torch.isfinite(floats).all()
     assert float(floats.min()) >= 0 and float(floats.max()) <= 1
     assert len(torch.unique(floats.flatten(1), dim=0)) > 10
+
+
+@pytest.mark.parametrize("automatic", [None, "randaugment"])
+def test_dark_16_bit_images_are_augmented_as_bright_ones(automatic: str | None) -> None:
+    """12 bits of 16 have a sixteenth of the range: light must not change by shares of all of it."""
+    recipe, labels = Recipe(policy="shift", automatic=automatic), torch.eye(2).repeat(32, 1)
+    bright = stored(64, dtype=np.uint16)
+    bright[0] = 65535
+    dark = torch.as_tensor(bright.numpy() >> 4)
+    made = []
+    for images in (bright, dark):
+        torch.manual_seed(0)
+        span = int(images.numpy().max()) / 65535
+        floats, _ = Augmentation(recipe, 2, span)(images, labels)
+        made.append(floats / span)
+    torch.testing.assert_close(made[1], made[0], atol=1e-3, rtol=0)
+    data = LabelledImages(dark.numpy(), np.arange(64) % 2, ["a", "b"])
+    batches = Batches(data, None, None, 0.0, recipe, 64, 0, torch.device("cpu"))
+    torch.manual_seed(0)
+    torch.testing.assert_close(
+        batches(0)[0].amax((1, 2, 3)), floats.amax((1, 2, 3)), atol=0.01, rtol=0
+    )
 
 
 @pytest.mark.parametrize("automatic", AUTOMATIC)

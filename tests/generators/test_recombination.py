@@ -170,9 +170,18 @@ def test_jitter_of_nothing_is_identity_and_a_quarter_turn_is_one():
     draws = StepDraws([torch.Generator().manual_seed(0)])
     still = jitter(images, draws, angle=0.0, zoom=0.0, shift=0.0)
     torch.testing.assert_close(still, images, atol=1e-5, rtol=0)
-    quarter = similarity_matrices(torch.full((2,), np.pi / 2), torch.ones(2), torch.zeros(2, 2))
-    turned = affine(images, quarter)
+    turn = torch.full((2,), np.pi / 2), torch.ones(2), torch.zeros(2, 2)
+    turned = affine(images, similarity_matrices(images, *turn))
     torch.testing.assert_close(turned, images.rot90(1, (2, 3)), atol=1e-4, rtol=0)
+
+
+def test_images_that_are_not_square_turn_without_shear():
+    """A quarter turn of a wide image is that of its middle square, beside what it reflects."""
+    images = torch.rand(2, 1, 8, 20)
+    turn = torch.full((2,), np.pi / 2), torch.ones(2), torch.zeros(2, 2)
+    turned = affine(images, similarity_matrices(images, *turn))[..., 6:14]
+    expected = images[..., 6:14].rot90(1, (2, 3))
+    torch.testing.assert_close(turned, expected, atol=1e-4, rtol=0)
 
 
 def test_resize_field_keeps_constants():
