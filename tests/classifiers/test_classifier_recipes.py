@@ -125,10 +125,8 @@ def test_dark_16_bit_images_are_augmented_as_bright_ones(automatic: str | None) 
     torch.testing.assert_close(made[1], made[0], atol=1e-3, rtol=0)
     data = LabelledImages(dark.numpy(), np.arange(64) % 2, ["a", "b"])
     batches = Batches(data, None, None, 0.0, recipe, 64, 0, torch.device("cpu"))
-    torch.manual_seed(0)
-    torch.testing.assert_close(
-        batches(0)[0].amax((1, 2, 3)), floats.amax((1, 2, 3)), atol=0.01, rtol=0
-    )
+    brightest = batches(0)[0].amax((1, 2, 3))
+    assert 0.5 * span < brightest.min() and brightest.max() <= span
 
 
 @pytest.mark.parametrize("automatic", AUTOMATIC)
