@@ -298,7 +298,7 @@ a quarter.
   +3.1, `StyleSwap` alone +2.7, a `Blend` +2.3, the nuisance swap +1.4, `TransferVAE` with donors of
   any class +0.7 and of the same -0.2, `RandomField` -0.5, beyond the codes of two images -5.4. What
   is trained stays a point behind what is not (-1.0, -2.3 to +0.3, on fresh seeds).
-- **It is not colour alone, nor what the averaged network's statistics are taken from.** The light of
+- **It is not colour alone, nor where the averaged network's statistics are from.** The light of
   our policies is undone where each image is standardised, and no arm without synthetic images
   changes the cast of colours, as the swap of low frequencies does. Colour jitter, hue and graying
   before RandAugment with MixUp have 59.6 and 61.8 there on the 500 validation images of two seeds;
