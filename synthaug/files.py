@@ -20,6 +20,17 @@ import numpy as np
 from synthaug.errors import InputError
 
 MANIFEST = "manifest.json"
+# What a generator, a pool or a cell may hold; anything else in its directory is the user's.
+CONTENTS = {
+    ".DS_Store",  # of macOS
+    MANIFEST,
+    "images.npy",
+    "labels.npy",
+    "predicted.npy",
+    "soft_labels.npy",
+    "weights.npy",
+    "weights.safetensors",
+}
 REPLACE_TRIES = 20
 
 Read = TypeVar("Read")
@@ -27,6 +38,7 @@ Read = TypeVar("Read")
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it to `path`."""
+    _expect_regular(str(path), path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -61,6 +73,8 @@ def read_json(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected JSON, but {error}") from None
+    except RecursionError:
+        raise InputError(f"{path}: expected JSON, but it is nested too deeply") from None
     if not isinstance(value, dict):
         raise InputError(f"{path}: expected a JSON object, got {type(value).__name__}")
     return value
@@ -70,8 +84,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def new_directory(directory: Path, *, kind: str) -> Iterator[Path]:
     """A directory to fill, which takes the place of `directory` when the block ends well.
 
-    An existing `directory` is replaced only if it is empty or holds a manifest of the same `kind`;
-    anything else there is the user's, and refused.
+    An existing `directory` is replaced only if it is empty, or holds a manifest of the same `kind`
+    and nothing that is not written here; anything else there is the user's, and refused.
     """
     directory = directory.resolve()  # a link stays, what it points to is replaced
     _restore(directory)
@@ -113,7 +127,17 @@ def expect_file(name: str, path: Path) -> None:
     """Raise `InputError` that begins with `name` unless a file can be written at `path`."""
     if path.is_dir():
         raise InputError(f"{name}: expected a file to write, this is a directory")
+    _expect_regular(name, path)
     expect_writable(name, path.parent)
+
+
+def _expect_regular(name: str, path: Path) -> None:
+    """Raise `InputError` that begins with `name` where there is a pipe or a device at `path`, which
+    a file that is written would take the place of."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(
+            f"{name}: expected a file to write, this is a pipe or a device; name a file"
+        )
 
 
 def check_replaceable(directory: Path, *, kind: str) -> None:
@@ -126,9 +150,21 @@ def check_replaceable(directory: Path, *, kind: str) -> None:
         )
     if directory.is_dir() and any(directory.iterdir()):
         read_manifest(directory, kind=kind, doing="replace")
+        _expect_nothing_else(directory, kind)
     elif directory.exists() and not directory.is_dir():
         raise InputError(f"{directory}: expected a directory to write, this is a file")
     expect_writable(str(directory), directory.resolve().parent)
+
+
+def _expect_nothing_else(directory: Path, kind: str) -> None:
+    """Raise `InputError` for what the user put into a directory that is to be replaced."""
+    for path in sorted(directory.iterdir()):
+        known = path.name in CONTENTS or (path.name[0] == "." and path.suffix == ".partial")
+        if path.is_dir() or not known:
+            raise InputError(
+                f"{directory}: cannot replace it, it holds {path.name!r}, which is no part of a "
+                f"{kind}; move that elsewhere, or name another directory"
+            )
 
 
 def _replace(directory: Path, partial: Path) -> None:

@@ -29,18 +29,19 @@ from synthaug.files import (
 )
 
 KIND = "thing"
+VALUE = "weights.npy"  # a name that is in directories of ours
 
 
 def fill(directory: Path, value: str, kind: str = KIND) -> None:
     with new_directory(directory, kind=kind) as partial:
-        write_text(partial / "value.txt", value)
+        write_text(partial / VALUE, value)
         write_json(partial / MANIFEST, {"kind": kind, "value": value})
 
 
 def value_in(directory: Path) -> str:
     """What a complete directory holds; its two files must belong together."""
     manifest = read_manifest(directory, kind=KIND)
-    value = (directory / "value.txt").read_text()
+    value = (directory / VALUE).read_text()
     assert manifest["value"] == value
     return value
 
@@ -95,6 +96,7 @@ def test_json_round_trip(tmp_path: Path) -> None:
         (b"", r"x\.json: expected JSON, but "),
         (b"\xff\xfe\x00", r"x\.json: expected JSON, but "),
         (b"[1, 2]", r"x\.json: expected a JSON object, got list"),
+        (b"[" * 100_000, r"x\.json: expected JSON, but it is nested too deeply"),
     ],
 )
 def test_broken_json_is_an_input_error(tmp_path: Path, content: bytes, message: str) -> None:
@@ -114,15 +116,15 @@ def test_a_directory_is_made_and_replaced(tmp_path: Path) -> None:
     assert value_in(directory) == "one"
     fill(directory, "two")
     assert value_in(directory) == "two"
-    assert names(directory) == [MANIFEST, "value.txt"]
+    assert names(directory) == [MANIFEST, VALUE]
     assert names(directory.parent) == ["thing"]
 
 
 def test_files_of_the_old_directory_do_not_stay(tmp_path: Path) -> None:
     fill(tmp_path / "thing", "one")
-    (tmp_path / "thing" / "extra.npy").write_bytes(b"old")
+    (tmp_path / "thing" / "predicted.npy").write_bytes(b"old")
     fill(tmp_path / "thing", "two")
-    assert names(tmp_path / "thing") == [MANIFEST, "value.txt"]
+    assert names(tmp_path / "thing") == [MANIFEST, VALUE]
 
 
 def test_the_old_directory_stays_when_the_block_raises(tmp_path: Path) -> None:
@@ -131,7 +133,7 @@ def test_the_old_directory_stays_when_the_block_raises(tmp_path: Path) -> None:
         pytest.raises(KeyError),
         new_directory(tmp_path / "thing", kind=KIND) as partial,
     ):
-        write_text(partial / "value.txt", "two")
+        write_text(partial / VALUE, "two")
         raise KeyError
     assert value_in(tmp_path / "thing") == "one"
     assert names(tmp_path) == ["thing"]
@@ -149,7 +151,7 @@ def test_a_block_must_write_a_manifest(tmp_path: Path) -> None:
         pytest.raises(RuntimeError, match=f"filled without a {MANIFEST}"),
         new_directory(tmp_path / "thing", kind=KIND) as partial,
     ):
-        write_text(partial / "value.txt", "two")
+        write_text(partial / VALUE, "two")
     assert value_in(tmp_path / "thing") == "one"
 
 
@@ -162,6 +164,20 @@ def test_a_users_directory_is_refused_and_untouched(tmp_path: Path) -> None:
     assert (directory / "photo.png").read_bytes() == b"mine"
     assert names(directory) == ["photo.png"]
     assert names(tmp_path) == ["photos"]
+
+
+@pytest.mark.parametrize("mine", ["notes.md", "pool/manifest.json", "images.npy/0.png"])
+def test_what_the_user_put_into_a_directory_is_refused_and_untouched(
+    tmp_path: Path, mine: str
+) -> None:
+    fill(tmp_path / "thing", "one")
+    write_text(tmp_path / "thing" / ".labels.npy.7.partial", "left by a killed process")
+    write_text(tmp_path / "thing" / mine, "mine")
+    name, _, _ = mine.partition("/")
+    with pytest.raises(InputError, match=f"thing: cannot replace it, it holds '{name}'.*move that"):
+        fill(tmp_path / "thing", "two")
+    assert (tmp_path / "thing" / mine).read_text() == "mine"
+    assert value_in(tmp_path / "thing") == "one"
 
 
 def test_an_empty_directory_may_be_filled(tmp_path: Path) -> None:
@@ -251,10 +267,19 @@ def test_a_file_is_not_written_over_a_directory(tmp_path: Path) -> None:
         expect_file("state", tmp_path)
 
 
+def test_a_file_takes_the_place_of_no_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for write in (lambda path: expect_file(str(path), path), lambda path: write_text(path, "new")):
+        with pytest.raises(InputError, match="pipe: expected a file to write, this is a pipe or"):
+            write(tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+    assert names(tmp_path) == ["pipe"]
+
+
 def test_what_a_dead_process_of_the_same_number_left_is_removed(tmp_path: Path) -> None:
     left = tmp_path / f".thing.{os.getpid()}.partial"
     left.mkdir()
-    (left / "value.txt").write_text("half")
+    (left / VALUE).write_text("half")
     with partial_directory(tmp_path / "thing") as partial:
         assert partial == left and not names(partial)
     assert names(tmp_path) == []
@@ -273,7 +298,7 @@ base = Path(sys.argv[2])
 
 def fill(directory, value):
     with new_directory(directory, kind="thing") as partial:
-        write_text(partial / "value.txt", value)
+        write_text(partial / "weights.npy", value)
         write_json(partial / MANIFEST, {"kind": "thing", "value": value})
 
 def die_at(call):
@@ -333,7 +358,7 @@ def test_what_a_dead_process_set_aside_is_protected_as_if_it_were_in_place(tmp_p
 def test_a_half_removed_old_directory_never_comes_back(tmp_path: Path) -> None:
     old = tmp_path / ".thing.old"
     old.mkdir()
-    (old / "value.txt").write_text("one")
+    (old / VALUE).write_text("one")
     with pytest.raises(InputError, match="no such directory"):
         read_manifest(tmp_path / "thing", kind=KIND)
 
@@ -394,4 +419,4 @@ def test_the_manifest_of_the_old_directory_is_removed_first(
 
     monkeypatch.setattr(files.shutil, "rmtree", look_and_remove)
     fill(tmp_path / "thing", "two")
-    assert left == [["value.txt"]]
+    assert left == [[VALUE]]

@@ -148,6 +148,7 @@ def gain(
     minutes on scikit-learn's digits.
     """
     demo = data is None
+    source = "digits" if data is None else data
     study = cache.expanduser()
     training = _training(policy, demo)
     mix = _mix(recipe, generator, pool, arms)
@@ -171,7 +172,7 @@ def gain(
             "for each seed; give the images that it was made from as DATA, without --per-class"
         )
     network = backbone(classifier, classifier_weights, classifier_size)
-    splits = read_splits(data or "digits", test, image_size, mode, on_error, quiet=quiet)
+    splits = read_splits(source, test, image_size, mode, on_error, quiet=quiet)
     _check_origin(pool, splits)
     if demo and not quiet:
         errors.print(DEMO_NOTE)
@@ -197,7 +198,7 @@ def gain(
             cache=study,
             keep=keep,
             progress=update,
-            name=data or "digits",
+            name=source,
             mix=mix,
         )
     if splits.set_apart:

@@ -201,8 +201,17 @@ def fit(
     elif profile is not None and made.settings.get("steps", LAST_TRACED) < LAST_TRACED:
         raise InputError(f"--profile: expected a run of at least {LAST_TRACED} steps")
     check_device(device)
-    check_apart({"--output": output, "--json": json, "--profile": profile, "--log": log})
     check_output(output, GENERATOR)
+    checkpoint = output.with_name(f"{output.name}.checkpoint")
+    check_apart(
+        {
+            "--output": output,
+            "the checkpoint of --output": checkpoint,
+            "--json": json,
+            "--profile": profile,
+            "--log": log,
+        }
+    )
     check_json("--json", json)
     check_trace("--profile", profile)
     check_directory("--log", log)
@@ -216,7 +225,6 @@ def fit(
         images, validation = images.subset(kept), images.subset(held)
     if per_class is not None:
         images = images.subset(draw_subset(images, per_class, seed=seed))
-    checkpoint = output.with_name(f"{output.name}.checkpoint")
     with (
         team() as ours,
         progress(quiet or not ours.leads) as update,

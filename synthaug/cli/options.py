@@ -14,11 +14,16 @@ import typer
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST, check_replaceable, expect_file, expect_writable
 from synthaug.images import LabelledImages
-from synthaug.mixing.mix_recipe import KIND as RECIPE
 from synthaug.reading import read_images
 from synthaug.training import resolve_device
 
-OURS = {"synthaug", "versions", "output"}  # what the JSON of some command holds
+OURS = (  # keys that tell the JSON of a command from that of other programs
+    {"synthaug", "protocol", "arms", "verdict"},  # gain
+    {"family", "settings", "versions"},  # a generator's card
+    {"source", "fingerprint", "soft_labels", "versions"},  # a pool's card
+    {"output", "images", "per_class"},  # export
+)
+PAGE_MARK = b'<meta name="generator" content="synthaug">'
 FLAG = ""  # instead of a value's name, for what takes none
 DATA_FORMS = (
     'a folder of class folders, an .npz, a .csv (path,label[,split][,group]), "digits", '
@@ -115,16 +120,16 @@ def check_file(option: str, path: Path | None) -> None:
 
 def check_json(option: str, path: Path | None) -> None:
     """Raise `InputError` unless JSON can be written at `path`; a file that is there is replaced
-    only if it is JSON that was written here, and neither a recipe, which took long to find, nor
-    what makes a directory a generator or a pool."""
+    only if it is JSON that one of `OURS` tells, and not what makes a directory a generator or a
+    pool. A recipe, which took long to find, is none of them."""
     check_file(option, path)
     if path is None or not path.exists():
         return
     try:
         known = json.loads(path.read_bytes())
-    except ValueError:
+    except (OSError, ValueError, RecursionError):
         known = None
-    ours = isinstance(known, dict) and OURS & set(known) and known.get("kind") != RECIPE
+    ours = isinstance(known, dict) and any(keys <= set(known) for keys in OURS)
     if not ours or path.name == MANIFEST:
         raise InputError(
             f"{option} {path}: is there already, and is no earlier result; name another file, or "
@@ -133,10 +138,9 @@ def check_json(option: str, path: Path | None) -> None:
 
 
 def check_page(option: str, path: Path) -> None:
-    """Raise `InputError` unless a page can be written at `path`; another page is replaced, and
-    nothing else."""
-    start = b"<!doctype html"
-    _check_earlier(option, path, "page", lambda head: head.lstrip().lower().startswith(start))
+    """Raise `InputError` unless a page can be written at `path`; an earlier page of a result is
+    replaced, and nothing else."""
+    _check_earlier(option, path, "page that synthaug wrote", lambda head: PAGE_MARK in head)
 
 
 def check_trace(option: str, path: Path | None) -> None:

@@ -7,15 +7,19 @@ choices.
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
 from synthaug.classifiers import Scores, evaluate, predict, train_classifier
 from synthaug.classifiers.networks import Normalize, Standardize
+from synthaug.errors import InputError
 from synthaug.files import (
     MANIFEST,
     new_directory,
@@ -86,12 +90,12 @@ def train_cell(study: Study, cell: Cell) -> None:
 
 def load_network(study: Study, cell: Cell) -> nn.Module:
     """The trained network of a finished cell."""
-    weights = load_file(cell.directory(study) / "weights.safetensors")
     normalization = Standardize() if cell.arm.recipe.standardize else Normalize(0.0, 1.0)
     classes = len(study.train.classes)
     shape = study.train.image_shape
     network = study.classifier.build(shape, classes, normalization, empty=True)
-    network.load_state_dict(weights)
+    with _undamaged(cell.directory(study)) as directory:
+        network.load_state_dict(load_file(directory / "weights.safetensors"))
     return network.eval()
 
 
@@ -102,17 +106,31 @@ def score_cell(study: Study, cell: Cell, images: LabelledImages) -> Scores:
 
 def held_predictions(study: Study, cell: Cell) -> np.ndarray:
     """Predicted labels of the images that score the cell for choices, int64 (V,)."""
-    array: np.ndarray = np.load(cell.directory(study) / "predicted.npy", allow_pickle=False)
+    with _undamaged(cell.directory(study)) as directory:
+        array: np.ndarray = np.load(directory / "predicted.npy", allow_pickle=False)
     return array
 
 
 def seconds(study: Study, cell: Cell) -> float:
     """Time to train the cell and to fit its generator; sampling and a teacher are not counted."""
-    spent = float(read_manifest(cell.directory(study), kind=KIND)["seconds"])
+    with _undamaged(cell.directory(study)) as directory:
+        spent = float(read_manifest(directory, kind=KIND)["seconds"])
     if cell.arm.source is None or cell.arm.source.pool is not None:
         return spent
     manifest = load_pool(study, cell.arm.source, cell.seed, cell.part).manifest
     return spent + float(manifest["generator"]["seconds"])
+
+
+@contextmanager
+def _undamaged(directory: Path) -> Iterator[Path]:
+    """The directory of a finished cell to read from; `InputError` where that fails."""
+    try:
+        yield directory
+    except (OSError, EOFError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        said, *_ = str(error).split("\n")  # of weights that do not fit, a line each would follow
+        raise InputError(
+            f"{directory}: damaged ({said}); remove it, and it is trained again"
+        ) from None
 
 
 def _synthetic(study: Study, cell: Cell, part: Part) -> Samples | None:

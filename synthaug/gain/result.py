@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from synthaug.classifiers import BALANCED
 from synthaug.errors import InputError
@@ -13,6 +13,25 @@ from synthaug.gain.pictures import Pictures
 from synthaug.gain.statistics import Interval, Verdict, contradicts, smallest_detectable
 
 NO_ARM = "none"  # the recommendation to use no synthetic images
+_HELD: dict[str, dict[str, Any]] = {  # what a result of any version holds
+    "data": {
+        "name": str,
+        "classes": int,
+        "class_names": list,
+        "train": int,
+        "validation": int,
+        "test": int,
+    },
+    "protocol": {
+        "metric": str,
+        "seeds": list,
+        "choice_seeds": list,
+        "per_class": int | None,
+        "validation": str,
+        "caveats": list,
+        "next_steps": str,
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -158,15 +177,21 @@ class Gain:
             # Until 0.3.0 the chosen one was the best that was trained.
             value.setdefault("trained", value["chosen"]["arm"] if over_control else None)
             value.setdefault("rival", None)  # until 0.5.0
-            return cls(
+            result = cls(
                 **value,
                 arms=arms,
                 gain_over_control=over_control,
                 gain_over_rival=over_rival,
                 gain=gain,
             )
-        except (KeyError, TypeError) as error:
+            wrong = _wrong_in(result)
+        except (AttributeError, KeyError, TypeError) as error:
             raise InputError(f"{path}: not a result of synthaug gain ({error})") from None
+        if wrong:
+            raise InputError(
+                f"{path}: not a whole result of synthaug gain, {wrong}; take it as gain wrote it"
+            )
+        return result
 
     def sentence(self) -> str:
         """The verdict for somebody who knows no statistics."""
@@ -191,6 +216,22 @@ class Gain:
             f"seeds.{rival} A true gain{over_both} below {self.smallest_detectable:.1f} points "
             "could have gone unseen."
         )
+
+
+def _wrong_in(gain: Gain) -> str:
+    """What of a result was edited away or does not fit together; empty if nothing was."""
+    for place, held in _HELD.items():
+        found = getattr(gain, place)
+        for name, kind in held.items():
+            if name not in found or not isinstance(found[name], kind):
+                return f"expected {name!r} in {place!r}, got {found.get(name)!r}"
+    if gain.verdict not in get_args(Verdict):
+        return f"expected a verdict of {', '.join(get_args(Verdict))}, got {gain.verdict!r}"
+    named = {gain.baseline, gain.trained, gain.control, gain.rival, gain.chosen["arm"]}
+    if gain.recommendation != NO_ARM:
+        named.add(gain.recommendation)
+    missing = named - {arm.name for arm in gain.arms} - {None}
+    return f"it names arms that it does not hold: {sorted(map(str, missing))}" if missing else ""
 
 
 def _before_choice_seeds(arm: dict[str, Any], protocol: dict[str, Any]) -> dict[str, Any]:

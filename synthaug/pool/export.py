@@ -62,10 +62,12 @@ def export_tar(pool: SamplePool, directory: str | Path) -> None:
 def export_npz(pool: SamplePool, path: str | Path) -> None:
     """One `.npz` with `images` (N, H, W) or (N, H, W, 3), `labels` and `class_names`.
 
-    Raises `InputError` if `path` exists.
+    Raises `InputError` if `path` exists, and for a name without that ending.
     """
     target = Path(path)
     _check_new(target)
+    if target.suffix.lower() != ".npz":  # which tells the form where it is read
+        raise InputError(f"{target}: expected a name that ends in .npz; name it {target.name}.npz")
     images = pool.samples.images
     pixels = images[:, 0] if images.shape[1] == 1 else images.transpose(0, 2, 3, 1)
     labels, names = pool.samples.labels, np.array(pool.classes)

@@ -196,7 +196,13 @@ class SamplePool:
         """Fingerprints of all images that its generator learned from, or was chosen by, as far as
         its card says; none for images made elsewhere."""
         card = self.manifest.get("generator")
-        return set() if card is None else _origins(card)
+        try:
+            return set() if card is None else _origins(card)
+        except (AttributeError, KeyError, TypeError):
+            raise InputError(
+                f"{self.directory}: damaged, expected a generator's card as 'generator' in its "
+                f"{MANIFEST}, got {card!r}; make the pool again"
+            ) from None
 
     @classmethod
     def of(cls, given: "SamplePool | str | Path") -> "SamplePool":

@@ -8,19 +8,25 @@ from pathlib import Path
 import numpy as np
 
 from synthaug.errors import InputError
-from synthaug.reading.labels import class_names, flat_labels, known_groups, label_indices
-from synthaug.reading.listing import SPLIT_NAMES, Listing, Splits
+from synthaug.reading.labels import class_names, decoded, flat_labels, known_groups, label_indices
+from synthaug.reading.listing import SPLIT_NAMES, Listing, Splits, split_named
 from synthaug.reading.pixels import check_depth, from_array
 
 LAYOUT = "expected images and labels, or train_images and train_labels (likewise val_, test_)"
+_CLASS_KEYS = ("class_names", "classes")
+# What zipfile and NumPy raise for files that are damaged, encrypted, or compressed in a way that
+# Python lacks.
+_BROKEN = (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, ValueError, RuntimeError)
 
 
 def open_archive(path: Path) -> Splits:
     """The splits of an `.npz`: `images` and `labels` are "train", or `<split>_images` each."""
     keys = _keys(path)
-    prefixes = {split: f"{split}_" for split in SPLIT_NAMES if f"{split}_images" in keys}
+    prefixes = _prefixes(path, keys)
     if "images" in keys and prefixes:
-        raise InputError(f"{path}: {LAYOUT}; got images and {next(iter(prefixes))}_images both")
+        raise InputError(
+            f"{path}: {LAYOUT}; got images and {next(iter(prefixes.values()))}images both"
+        )
     if "images" in keys:
         prefixes = {"train": ""}
     if not prefixes:
@@ -32,6 +38,24 @@ def open_archive(path: Path) -> Splits:
                 f"{', '.join(keys)}"
             )
     return {split: partial(_list_archive, path, keys, prefixes, split) for split in prefixes}
+
+
+def _prefixes(path: Path, keys: list[str]) -> dict[str, str]:
+    """How the keys of each split begin: a name of the split and an underscore."""
+    found: dict[str, str] = {}
+    for key in keys:
+        if not key.endswith("_images"):
+            continue
+        split = split_named(key.removesuffix("_images"))
+        if split is None:
+            raise InputError(f"{path}: {LAYOUT}; got {key}, which is no split; rename or remove it")
+        if split in found:
+            raise InputError(
+                f"{path}: expected one key for split {split!r}, got {found[split]}images and "
+                f"{key}; rename or remove one"
+            )
+        found[split] = key.removesuffix("images")
+    return {split: found[split] for split in SPLIT_NAMES if split in found}
 
 
 def _list_archive(path: Path, keys: list[str], prefixes: dict[str, str], split: str) -> Listing:
@@ -61,14 +85,12 @@ def _list_archive(path: Path, keys: list[str], prefixes: dict[str, str], split: 
 
 def _classes(path: Path, keys: list[str], labels: list[np.ndarray]) -> tuple[str, ...]:
     """The names that the file gives, or those that the labels of all splits imply together."""
-    given = next((key for key in ("class_names", "classes") if key in keys), None)
+    given = next((key for key in _CLASS_KEYS if key in keys), None)
     if given is not None:
-        names = _read(path, given)
+        names = decoded(_read(path, given), f"{path}: {given}")
         if names.ndim != 1:
             raise InputError(f"{path}: {given}: expected shape (K,), got {names.shape}")
-        return tuple(
-            name.decode() if isinstance(name, bytes) else str(name) for name in names.tolist()
-        )
+        return tuple(str(name) for name in names.tolist())
     if len({part.dtype.kind for part in labels}) > 1:
         raise InputError(f"{path}: expected labels of one type, got strings and integers")
     return class_names(np.concatenate(labels), f"{path}: labels of all splits")
@@ -95,9 +117,9 @@ def _check_images(images: np.ndarray, where: str) -> None:
 
 
 def _groups(path: Path, keys: list[str], prefix: str, count: int) -> np.ndarray | None:
-    """`<split>_groups`, or else the one other key of the split that has a value for each image.
+    """`<prefix>groups`, or else the one other key of the split that has a value for each image.
 
-    Such a key (train_track, train_patient) nearly always says which images belong together, and
+    Such a key (train_track, patient) nearly always says which images belong together, and
     a split that ignored it would leak.
     """
     key = f"{prefix}groups"
@@ -105,10 +127,9 @@ def _groups(path: Path, keys: list[str], prefix: str, count: int) -> np.ndarray 
         rest = [
             name
             for name in keys
-            if prefix
-            and name.startswith(prefix)
-            and name not in (f"{prefix}images", f"{prefix}labels")
-            and _is_per_image(_read(path, name), count)
+            if name.startswith(prefix)
+            and name not in (f"{prefix}images", f"{prefix}labels", *_CLASS_KEYS)
+            and _is_per_image(path, name, count)
         ]
         if len(rest) > 1:
             raise InputError(
@@ -125,18 +146,29 @@ def _groups(path: Path, keys: list[str], prefix: str, count: int) -> np.ndarray 
             f"{path}: {key}: expected {count} integers or strings, one per image, got "
             f"{groups.dtype} of shape {groups.shape}"
         )
-    return groups
+    return decoded(groups, f"{path}: {key}")
 
 
-def _is_per_image(values: np.ndarray, count: int) -> bool:
-    return values.shape in ((count,), (count, 1)) and values.dtype.kind in "iuUS"
+def _is_per_image(path: Path, key: str, count: int) -> bool:
+    """Whether `key` has a value for each image. Its header says so, also where Python objects
+    could not be loaded: those that describe the whole file must not stop it from being read."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as member:
+            if np.lib.format.read_magic(member) != (1, 0):  # a table with columns
+                return False
+            shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+    except KeyError:  # a text beside the arrays
+        return False
+    except _BROKEN as error:
+        raise _damaged(path, error) from error
+    return shape in ((count,), (count, 1)) and dtype.kind in "iuUSO"
 
 
 def _keys(path: Path) -> list[str]:
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
+    except _BROKEN as error:
         raise _damaged(path, error) from error
 
 
@@ -144,15 +176,13 @@ def _read(path: Path, key: str) -> np.ndarray:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return np.asarray(archive[key])
-    except ValueError as error:
+    except _BROKEN as error:
         if "allow_pickle" not in str(error):
             raise _damaged(path, error) from error
         raise InputError(
             f"{path}: {key}: expected integers or strings, got Python objects, which are not "
             "loaded because they can run code; save it as a plain array"
         ) from None
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError) as error:
-        raise _damaged(path, error) from error
 
 
 def _damaged(path: Path, error: Exception) -> InputError:

@@ -1,7 +1,6 @@
 """Image files and Pillow images as uint8 or uint16 (C, H, W), 16 bits kept."""
 
 import io
-import struct
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,18 +17,17 @@ SUFFIXES = frozenset(
 # Named, because Pillow goes by content: an EPS called x.png would be run by Ghostscript.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
 
-# What Pillow raises for files that are broken in one way or another.
-BROKEN = (
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    IndexError,
-    KeyError,
-    struct.error,
-    Image.DecompressionBombError,
-)
-
+_ORIENTATION = 0x0112
+# What each value of EXIF's orientation asks for, but 1, which leaves (C, H, W) as it is.
+_TURNS: dict[object, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda pixels: pixels[:, :, ::-1],
+    3: lambda pixels: pixels[:, ::-1, ::-1],
+    4: lambda pixels: pixels[:, ::-1],
+    5: lambda pixels: pixels.swapaxes(1, 2),
+    6: lambda pixels: np.rot90(pixels, -1, (1, 2)),
+    7: lambda pixels: pixels.swapaxes(1, 2)[:, ::-1, ::-1],
+    8: lambda pixels: np.rot90(pixels, 1, (1, 2)),
+}
 _GRAY = {"1": "L", "L": "L", "LA": "L"}
 _ADVICE = 'replace or remove it, or leave such images out: on_error="skip" (--on-error skip)'
 
@@ -57,14 +55,14 @@ def from_file(path: Path) -> np.ndarray:
                 raise UnreadableImage(f"expected one image, got {frames} frames; {_ADVICE}")
             decode_deep = _deep_colour(image)
             image.load()  # a file that is cut short fails here, whoever decodes it then
-            return decode_deep(content) if decode_deep else from_pil(image)
+            return _upright(decode_deep(content), image) if decode_deep else from_pil(image)
     except InputError:
         raise
     except FileNotFoundError:
         raise unreadable("there is no such file") from None
     except UnidentifiedImageError:
         raise unreadable(f"its content is not one of {', '.join(FORMATS)}") from None
-    except BROKEN as error:
+    except Exception as error:  # damaged files make Pillow raise whatever its code runs into
         raise unreadable(f"{type(error).__name__}: {error}") from error
 
 
@@ -83,6 +81,14 @@ def from_pil(image: Image.Image) -> np.ndarray:
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA")  # straight to RGB, Pillow warns of transparent colours
     return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+
+
+def _upright(pixels: np.ndarray, image: Image.Image) -> np.ndarray:
+    """Pixels (C, H, W) that OpenCV decoded, turned as the EXIF data of `image` say."""
+    # OpenCV turns TIFF itself, and PPM has no such data.
+    if image.format != "PNG":
+        return pixels
+    return np.ascontiguousarray(_TURNS.get(image.getexif().get(_ORIENTATION), np.asarray)(pixels))
 
 
 def _as_16_bit(values: np.ndarray) -> np.ndarray:

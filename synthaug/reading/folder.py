@@ -1,5 +1,7 @@
 """Image trees: class folders, or split folders that hold class folders."""
 
+import os
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from synthaug.errors import InputError
-from synthaug.reading.decoding import from_file
+from synthaug.reading.decoding import SUFFIXES, from_file
 from synthaug.reading.listing import (
     SPLIT_NAMES,
     Listing,
@@ -40,20 +42,62 @@ def open_folder(directory: Path) -> Splits:
                 f"and {folder.name}; rename or remove one"
             )
         roots[split] = folder
+    if roots:
+        _warn_of_others(directory, folders, roots)
+    elif folders and all(split_named(folder.name) for folder in folders):
+        raise InputError(
+            f"{directory}: {LAYOUT}; got {' and '.join(folder.name for folder in folders)} without "
+            "class folders; sort the images in them into a folder for each class"
+        )
     roots = roots or {"train": directory}
     class_folders = [folder for root in roots.values() for folder in _visible(root, Path.is_dir)]
     if not class_folders:
         raise InputError(f"{directory}: {LAYOUT}; there are none")
+    for folder in class_folders:
+        _check_name(folder)
     classes = class_order(folder.name for folder in class_folders)
     found = (split for split in SPLIT_NAMES if split in roots)
     return {split: partial(_list_folder, roots[split], classes) for split in found}
+
+
+def _warn_of_others(directory: Path, folders: list[Path], roots: dict[str, Path]) -> None:
+    """Beside split folders, others may be splits under a name that is not known."""
+    others = [
+        folder.name for folder in folders if not split_named(folder.name) and _holds_images(folder)
+    ]
+    if others:
+        names = ", ".join(root.name for root in roots.values())
+        warnings.warn(
+            f"{directory}: images in {', '.join(others)} are left out, because beside {names} only "
+            "folders called train, val or test are read; rename those that are splits",
+            stacklevel=6,  # whoever called read_images or splits_of
+        )
+
+
+def _holds_images(folder: Path) -> bool:
+    return any(_is_image_name(name) for _, _, names in os.walk(folder) for name in names)
+
+
+def _is_image_name(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES
+
+
+def _check_name(folder: Path) -> None:
+    """Raise `InputError` for a class name that no file could be written with."""
+    try:
+        folder.name.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{folder.parent}: expected class folders with names in UTF-8, got "
+            f"{os.fsencode(folder.name)!r}; rename that folder"
+        ) from None
 
 
 def _list_folder(root: Path, classes: tuple[str, ...]) -> Listing:
     files: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        members = _files_below(root / name)
+        members = _files_below(root / name, set())
         files += members
         labels += [label] * len(members)
     return Listing(
@@ -64,12 +108,20 @@ def _list_folder(root: Path, classes: tuple[str, ...]) -> Listing:
     )
 
 
-def _files_below(folder: Path) -> list[Path]:
+def _files_below(folder: Path, visited: set[Path]) -> list[Path]:
     """All files in `folder` and its folders that are not hidden; none where it is missing."""
-    if not folder.is_dir():
+    # A link may lead back to a folder above it, and images would count many times.
+    if not folder.is_dir() or folder.resolve() in visited:
         return []
-    deeper = [path for below in _visible(folder, Path.is_dir) for path in _files_below(below)]
-    return _visible(folder, Path.is_file) + deeper
+    visited.add(folder.resolve())
+    below = _visible(folder, Path.is_dir)
+    deeper = [path for each in below for path in _files_below(each, visited)]
+    return _visible(folder, _is_listed) + deeper
+
+
+def _is_listed(path: Path) -> bool:
+    """Files, and links to images that are gone: reading says that they cannot be read."""
+    return path.is_file() or (path.is_symlink() and not path.exists() and _is_image_name(path.name))
 
 
 def _visible(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:

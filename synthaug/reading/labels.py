@@ -23,8 +23,7 @@ def flat_labels(values: Any, where: str) -> np.ndarray:
             f"{where}: expected one label per image, shape (N,) or (N, 1), got {labels.shape}; "
             "images with several labels each are not supported"
         )
-    if labels.dtype.kind == "S":
-        labels = np.char.decode(labels, "utf-8")
+    labels = decoded(labels, where)
     if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels):
         labels = labels.astype(np.str_)  # as a column of pandas has them
     if labels.dtype.kind == "f" and np.isnan(labels).any():
@@ -38,6 +37,21 @@ def flat_labels(values: Any, where: str) -> np.ndarray:
             "with .astype('int64')"
         )
     return labels if labels.dtype.kind == "U" else labels.astype(np.int64)
+
+
+def decoded(values: np.ndarray, where: str) -> np.ndarray:
+    """Bytes as strings, other types as they are.
+
+    Raises `InputError`, beginning with `where`, for bytes that are not UTF-8.
+    """
+    if values.dtype.kind != "S":
+        return values
+    try:
+        return np.char.decode(values, "utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{where}: expected text in UTF-8, got the bytes {error.object!r}; save strings"
+        ) from None
 
 
 def class_names(labels: np.ndarray, where: str) -> tuple[str, ...]:
@@ -77,8 +91,6 @@ def label_indices(labels: np.ndarray, classes: Sequence[str], where: str) -> np.
 
 def known_groups(groups: np.ndarray, split: str) -> np.ndarray:
     """Groups (N,) in which each empty text, an image of unknown group, is a group of its own."""
-    if groups.dtype.kind == "S":
-        groups = np.char.decode(groups, "utf-8")
     if groups.dtype.kind != "U" or groups.all():
         return groups
     names = [name or f"{split} image {i}" for i, name in enumerate(groups.tolist())]

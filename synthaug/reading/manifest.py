@@ -1,10 +1,12 @@
 """CSV manifests: a table with the columns path, label and, if wanted, split and group."""
 
 import csv
+import os
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from synthaug.reading.labels import known_groups
 from synthaug.reading.listing import SPLIT_NAMES, Listing, Splits, class_order, split_named
 
 LAYOUT = "expected a header with the columns path,label and optionally split,group"
+COLUMNS = ("path", "label", "split", "group")
 SEPARATED = "; separate columns by commas, not semicolons"
 
 
@@ -74,6 +77,12 @@ def _rows(path: Path) -> list[_Row]:
                     f"{path}: {LAYOUT}; missing {' and '.join(missing)}, got "
                     f"{','.join(columns) or 'nothing'}{SEPARATED * (';' in ''.join(columns))}"
                 )
+            twice = [name for name in COLUMNS if columns.count(name) > 1]
+            if twice:
+                raise InputError(
+                    f"{path}: {LAYOUT}; got a column {twice[0]} more than once; rename or remove "
+                    "the others"
+                )
             reader.fieldnames = columns
             rows = [_row(path, reader.line_num, fields) for fields in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -84,8 +93,13 @@ def _rows(path: Path) -> list[_Row]:
     return rows
 
 
-def _row(path: Path, line: int, fields: dict[str, str]) -> _Row:
-    cells = {name: (fields[name] or "").strip() for name in fields if isinstance(name, str)}
+def _row(path: Path, line: int, fields: dict[Any, Any]) -> _Row:
+    if None in fields:  # where csv puts cells beyond the columns
+        raise InputError(
+            f"{path}: line {line}: expected a cell for each column of the header, got "
+            f"{len(fields[None])} more; put text that holds a comma in quotes"
+        )
+    cells = {name: (fields[name] or "").strip() for name in fields if name is not None}
     empty = [name for name in ("path", "label", "split") if name in cells and not cells[name]]
     if empty:
         raise InputError(f"{path}: line {line}: expected a {empty[0]}, got nothing")
@@ -98,9 +112,11 @@ def _row(path: Path, line: int, fields: dict[str, str]) -> _Row:
 
 def _refuse_repeats(path: Path, rows: list[_Row]) -> None:
     """An image listed twice would be in two splits or have two labels, or count double."""
-    lines: dict[Path, int] = {}
+    lines: dict[str, int] = {}
     for row in rows:
-        first = lines.setdefault(Path(row.path), row.line)
+        # One file has many spellings: a.png, ./a.png, b/../a.png and its full path.
+        spelt_out = os.path.normpath(path.parent.absolute() / row.path)
+        first = lines.setdefault(spelt_out, row.line)
         if first != row.line:
             raise InputError(
                 f"{path}: line {row.line}: expected each image once, but {row.path} is on line "

@@ -1,8 +1,9 @@
 """`read_images`: from any source to `LabelledImages`."""
 
 import os
+import unicodedata
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -112,12 +113,16 @@ def _open(source: object) -> Splits:
 
 def _open_text(source: str | os.PathLike[str]) -> Splits:
     text = os.fspath(source)
+    if not text.strip():  # as a path this would be the working directory
+        raise InputError(
+            f"source: expected {FORMS}; got {text!r}, as an unset shell variable gives; name one"
+        )
     if source == "digits":
         return open_digits()
     prefix, colon, name = text.partition(":")
     if colon and prefix in _PREFIXES:
         return _PREFIXES[prefix](name)
-    path = Path(text).expanduser()
+    path = _expanded(text)
     if path.is_dir():
         return open_folder(path)
     if not path.exists():
@@ -125,6 +130,17 @@ def _open_text(source: str | os.PathLike[str]) -> Splits:
     if path.suffix.lower() not in _SUFFIXES:
         raise InputError(f"{text}: expected {FORMS}")
     return _SUFFIXES[path.suffix.lower()](path)
+
+
+def _expanded(text: str) -> Path:
+    """The path with ~ as the home folder."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise InputError(
+            f"{text}: expected the home folder of a user after ~, but {error}; write the path in "
+            f"full, or ./{text} for a file of that name"
+        ) from None
 
 
 def _name(source: object) -> str:
@@ -143,10 +159,27 @@ def _check_classes(data: LabelledImages, where: str, split: str, source: object)
     # A test split may lack a rare class; training on a class without images means nothing.
     if split == "train" and len(empty):
         name = data.classes[empty[0]]
-        others = [each for each in data.classes if each != name and each.lower() == name.lower()]
-        hint = f" ({others[0]!r} is another one)" if others else ""
         raise InputError(
-            f"{where}: expected images of each class in split 'train', got none of {name!r}{hint}, "
+            f"{where}: expected images of each class in split 'train', got none of {name!r}"
+            f"{_similar(name, data.classes)}, "
             "which an empty folder or another split names; add some, or remove the class"
             f"{relabelling(source)}"
         )
+
+
+def _similar(name: str, classes: Sequence[str]) -> str:
+    """A hint at another class that differs in case or in Unicode form alone, or ""."""
+    for other in classes:
+        if other == name or _composed(other).lower() != _composed(name).lower():
+            continue
+        if _composed(other) == _composed(name):  # they look alike: show their characters
+            return (
+                f" ({name!a} is another spelling of {other!a}: one name in the Unicode "
+                "forms NFD and NFC; spell both alike)"
+            )
+        return f" ({other!r} is another one)"
+    return ""
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from synthaug.errors import InputError
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "accuracy" / "results"
 Words = tuple[str | Path, ...]
 NEW = "new"  # in the test's own folder
 
@@ -521,11 +524,72 @@ def test_a_trace_replaces_nothing_but_a_trace(refused: Callable, tmp_path: Path)
     assert trace.read_text() == '{"mine": 1}'
 
 
+@pytest.mark.parametrize(
+    "mine",
+    [
+        {"output": "runs/1", "lr": 0.1},
+        {"versions": ["1.0"], "settings": {}},
+        {"synthaug": "used", "arms": 2},
+        {"kind": "recipe"},
+    ],
+)
+def test_json_of_other_programs_is_not_replaced(
+    mine: dict, refused: Callable, pool: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "conf.json"
+    target.write_text(json.dumps(mine))
+    message = refused("inspect", pool, "--json", target)
+    expect(message, f"--json {target}: is there already, and is no earlier result", "name another")
+
+
+def test_the_json_of_each_command_is_replaced(
+    call: Callable, data: Path, generator: Path, pool: Path, tmp_path: Path
+) -> None:
+    commands: tuple[Words, ...] = (
+        ("fit", data, "--generator", "style-swap", "-o", tmp_path / "g"),
+        ("sample", generator, "--per-class", "2", "-o", tmp_path / "p"),
+        ("import", data, "-o", tmp_path / "i"),
+        ("inspect", generator),
+        ("inspect", pool),
+    )
+    target = tmp_path / "card.json"
+    target.write_text((RESULTS / "digits-5.json").read_text())
+    assert call("export", pool, "-o", tmp_path / "e", "--json", target).status == 0
+    for words in commands:
+        done = call(*words, "--json", target)
+        assert done.status == 0, done.err
+
+
+def test_a_page_of_the_user_is_not_replaced(
+    refused: Callable, call: Callable, tmp_path: Path
+) -> None:
+    result, page = RESULTS / "digits-5.json", tmp_path / "index.html"
+    for _ in range(2):
+        assert call("report", result, "-o", page).status == 0
+    page.write_text("<!DOCTYPE html><html><body>mine</body></html>")
+    message = refused("report", result, "-o", page)
+    expect(message, f"--output {page}: is there already, and is no page that synthaug wrote")
+
+
+def test_an_empty_argument_is_no_demonstration(
+    refused: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(data: str, test: str, *_: object, **__: object) -> None:
+        raise InputError(f"read {data!r} and {test!r}")
+
+    monkeypatch.setattr("synthaug.cli.gain.read_splits", read)
+    expect(refused("gain", "", "--test", "", "--cache", tmp_path / NEW), "read '' and ''")
+
+
 SAME: dict[str, tuple[Words, tuple[str, str]]] = {
     "fit, json": (("fit", "digits", "-o", NEW, "--json", NEW), ("--json", "--output")),
     "fit, log": (("fit", "digits", "-o", NEW, "--log", f"./{NEW}"), ("--log", "--output")),
     "fit, log within": (("fit", "digits", "-o", NEW, "--log", f"{NEW}/log"), ("--log", "--output")),
     "fit, profile": (("fit", "digits", "-o", NEW, "--profile", NEW), ("--profile", "--output")),
+    "fit, checkpoint": (
+        ("fit", "digits", "-o", NEW, "--json", f"{NEW}.checkpoint"),
+        ("--json", "the checkpoint of --output"),
+    ),
     "fit, two": (("fit", "digits", "-o", "g", "--json", NEW, "--log", NEW), ("--log", "--json")),
     "sample": (("sample", "g", "-o", NEW, "--json", NEW), ("--json", "--output")),
     "import": (("import", "digits", "-o", NEW, "--json", NEW), ("--json", "--output")),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -162,6 +163,33 @@ def test_a_killed_gain_goes_on_to_the_same_result(
     # And all of it goes when a run that uses it is done.
     assert call(*words, "--cache", cache).status == 0
     assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["predicted.npy", "weights.safetensors", "manifest.json"])
+def test_a_damaged_cell_is_named(
+    call: Callable, data: Path, quick: tuple, kept: Path, tmp_path: Path, name: str
+) -> None:
+    cache = tmp_path / "cells"
+    shutil.copytree(kept, cache)
+    for damaged in cache.glob(f"*/cells/*/{name}"):
+        damaged.write_text("{}" if name == "manifest.json" else "cut short")
+    done = call("gain", data, *quick, "--cache", cache)
+    assert done.status == 2, done
+    message = done.err.splitlines()[-1]
+    assert message.startswith("error: ") and "--debug" not in message
+    assert str(cache) in message and "damaged (" in message
+    assert message.endswith("; remove it, and it is trained again")
+
+
+@pytest.fixture(scope="module")
+def kept(
+    call: Callable, data: Path, quick: tuple, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The cells of a gain that is done."""
+    cache = tmp_path_factory.mktemp("kept") / "cells"
+    done = call("gain", data, *quick, "--cache", cache, "--keep")
+    assert done.status == 0, done.err
+    return cache
 
 
 def result(path: Path) -> dict[str, Any]:

@@ -5,9 +5,11 @@ import io
 import os
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -15,6 +17,7 @@ import pytest
 from PIL import Image
 
 from synthaug.errors import InputError
+from synthaug.files import write_json
 from synthaug.gain.pictures import Pictures, choose_pictures
 from synthaug.gain.report import images as report_images
 from synthaug.gain.report import write_report
@@ -223,6 +226,29 @@ def test_page_without_pictures_is_made_from_the_json_alone(tmp_path: Path) -> No
     assert sections == [name for name in SECTIONS if name not in ("images", "nearest")]
     assert check_drawings(text) == (0, 3)
     assert "kind 2" in Page(text).text
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda value: value["protocol"].pop("caveats"), "'caveats' in 'protocol', got None"),
+        (lambda value: value["protocol"].pop("next_steps"), "'next_steps' in 'protocol'"),
+        (lambda value: value["data"].pop("class_names"), "'class_names' in 'data'"),
+        (lambda value: value.update(verdict="maybe"), "a verdict of helps, .*, got 'maybe'"),
+        (lambda value: value.update(arms=[]), "arms that it does not hold: .*'geometry'"),
+        (lambda value: value["chosen"].update(arm="gone"), r"does not hold: \['gone'\]"),
+        (lambda value: value.update(recommendation="gone"), r"does not hold: \['gone'\]"),
+        (lambda value: value.update(protocol=[]), r"result of synthaug gain \("),
+    ],
+)
+def test_an_edited_result_is_refused(
+    tmp_path: Path, edit: Callable[[dict[str, Any]], object], said: str
+) -> None:
+    value = make_gain().to_json()
+    edit(value)
+    write_json(tmp_path / "gain.json", value)
+    with pytest.raises(InputError, match=rf"gain\.json: not a .*{said}"):
+        Gain.load(tmp_path / "gain.json")
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,13 @@ def test_nothing_is_overwritten(tmp_path: Path, write: Any) -> None:
     assert not list((tmp_path / "folder").iterdir())
 
 
+def test_an_npz_without_its_ending_is_refused(tmp_path: Path) -> None:
+    """It would not be read again."""
+    with pytest.raises(InputError, match=r"made: expected a name that ends in \.npz"):
+        export_npz(make_pool(tmp_path), tmp_path / "made")
+    assert [path.name for path in tmp_path.iterdir()] == ["pool"]
+
+
 @pytest.mark.parametrize("write", [export_folder, export_npz, export_tar])
 def test_a_place_that_nothing_can_be_written_in_is_refused(tmp_path: Path, write: Any) -> None:
     pool = make_pool(tmp_path)

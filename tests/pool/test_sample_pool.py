@@ -494,6 +494,14 @@ def test_a_damaged_pool_is_an_input_error(
         SamplePool(tmp_path / "pool")
 
 
+@pytest.mark.parametrize("card", ["x", {"data": 3}, {"parts": [{"start": {}}]}, {"parts": 1}])
+def test_a_damaged_card_of_the_generator_is_an_input_error(tmp_path: Path, card: Any) -> None:
+    SamplePool.from_samples(tmp_path / "pool", make_samples(), CLASSES)
+    _card(generator=card)(tmp_path / "pool")
+    with pytest.raises(InputError, match=r"pool: damaged, expected a generator's card.*make the"):
+        _ = SamplePool(tmp_path / "pool").origins
+
+
 def test_a_pool_whose_writing_failed_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

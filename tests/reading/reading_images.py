@@ -26,7 +26,7 @@ def save(path: Path, pixels: np.ndarray) -> Path:
     return path
 
 
-def save_png16(path: Path, pixels: np.ndarray) -> Path:
+def save_png16(path: Path, pixels: np.ndarray, exif: bytes = b"") -> Path:
     """A 16-bit PNG of uint16 (H, W, 2, 3 or 4), which Pillow cannot write."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
@@ -40,6 +40,7 @@ def save_png16(path: Path, pixels: np.ndarray) -> Path:
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0))
         + chunk(b"IDAT", zlib.compress(rows))
+        + (chunk(b"eXIf", exif) if exif else b"")
         + chunk(b"IEND", b"")
     )
     return path

@@ -48,6 +48,17 @@ def test_splits_by_prefix(tmp_path: Path) -> None:
         read_images(path, split="val")
 
 
+def test_splits_have_the_synonyms_of_folders(tmp_path: Path) -> None:
+    held = {
+        f"{name}_{key}": value
+        for name in ("Valid", "testing")
+        for key, value in (("images", noise(2, 8, 8)), ("labels", LABELS[:2]))
+    }
+    path = split_archive(tmp_path, **held)
+    assert splits_of(path) == ("train", "val", "test")
+    assert len(read_images(path, split="val")) == 2
+
+
 @pytest.mark.parametrize(
     ("shape", "expected"),
     [
@@ -83,6 +94,14 @@ def test_string_labels_follow_given_classes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["train_groups", "train_track", "train_patient"])
 def test_a_key_for_each_image_is_its_group(tmp_path: Path, key: str) -> None:
     data = read_images(split_archive(tmp_path, **{key: np.array([5, 5, 6, 6])}))
+    assert data.groups is not None
+    assert data.groups.tolist() == [5, 5, 6, 6]
+
+
+@pytest.mark.parametrize("key", ["groups", "group", "patient"])
+def test_groups_need_no_prefix_where_images_have_none(tmp_path: Path, key: str) -> None:
+    names = {"class_names": np.array(["a", "b"]), "notes": np.array({"made": "today"}, object)}
+    data = read_images(archive(tmp_path, **names, **{key: np.array([5, 5, 6, 6])}))
     assert data.groups is not None
     assert data.groups.tolist() == [5, 5, 6, 6]
 
@@ -136,6 +155,10 @@ def test_two_keys_that_might_group_are_an_error(tmp_path: Path) -> None:
         ({"images": noise(4, 4, 8)}, r"images\[0\]: expected a height .*got 4x8"),
         ({"images": noise(0, 8, 8), "labels": LABELS[:0]}, "at least|expected images"),
         ({"groups": np.arange(3)}, "groups: expected 4 integers or strings"),
+        ({"labels": np.array([b"k\xe4", b"b"] * 2)}, r"labels: .*UTF-8, got the bytes b'k\\xe4'"),
+        ({"class_names": np.array([b"k\xe4", b"b"])}, "class_names: expected text in UTF-8"),
+        ({"groups": np.array([b"k\xe4", b"b"] * 2)}, "groups: expected text in UTF-8"),
+        ({"extra_images": noise(1, 8, 8)}, "got extra_images, which is no split; rename"),
         ({"test_images": noise(1, 8, 8)}, "got images and test_images both"),
     ],
 )
@@ -143,6 +166,12 @@ def test_what_is_wrong_is_named(tmp_path: Path, arrays: dict[str, Any], message:
     path = archive(tmp_path, **arrays)
     with pytest.raises(InputError, match=rf"set\.npz: ?.*(?:{message})"):
         read_images(path)
+
+
+def test_two_spellings_of_one_split_are_an_error(tmp_path: Path) -> None:
+    path = split_archive(tmp_path, training_images=noise(4, 8, 8), training_labels=LABELS)
+    with pytest.raises(InputError, match="'train', got train_images and training_images; rename"):
+        splits_of(path)
 
 
 def test_nan_pixels_name_the_image(tmp_path: Path) -> None:
@@ -168,3 +197,12 @@ def test_a_file_cut_short_or_changed_is_an_error_and_leaves_nothing(tmp_path: Pa
         with pytest.raises(InputError, match=r"cut short or damaged .*copy or write it again"):
             read_images(path)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_compression_that_python_lacks_is_named(tmp_path: Path) -> None:
+    path = archive(tmp_path)
+    changed = bytearray(path.read_bytes())
+    changed[changed.index(b"PK\1\2") + 10] = 99  # the method, in the list of members
+    path.write_bytes(bytes(changed))
+    with pytest.raises(InputError, match=r"set\.npz: .*compression method is not supported"):
+        read_images(path)

@@ -1,4 +1,5 @@
 import os
+import struct
 import sys
 from pathlib import Path
 
@@ -120,6 +121,20 @@ def test_exif_orientation_is_applied(tmp_path: Path) -> None:
     assert from_file(tmp_path / "a.jpg").shape == (3, 16, 8)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_16_bit_colour_is_turned_as_8_bit_colour_is(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    colour = noise(8, 9, 3)
+    Image.fromarray(colour).save(tmp_path / "a.png", exif=exif)
+    deep = save_png16(
+        tmp_path / "b.png", colour.astype(np.uint16) * 257, exif.tobytes().removeprefix(b"Exif\0\0")
+    )
+    turned = from_file(tmp_path / "a.png")
+    assert turned.shape == ((3, 8, 9) if orientation < 5 else (3, 9, 8))
+    assert np.array_equal(from_file(deep), turned.astype(np.uint16) * 257)
+
+
 @pytest.mark.parametrize("suffix", ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "gif"])
 def test_every_suffix_is_read(tmp_path: Path, suffix: str) -> None:
     path = save(tmp_path / f"a.{suffix.upper()}", np.full((8, 9, 3), 200, np.uint8))
@@ -156,6 +171,18 @@ def test_a_file_cut_short_is_unreadable_and_leaves_nothing(tmp_path: Path, suffi
     with pytest.raises(UnreadableImage, match="leave such images out"):
         from_file(path)
     assert os.listdir(tmp_path) == [path.name]  # noqa: PTH208
+
+
+def test_a_tiff_with_a_damaged_directory_is_unreadable(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.tif", noise(8, 9))
+    content = bytearray(path.read_bytes())
+    (start,) = struct.unpack_from("<I", content, 4)
+    (entries,) = struct.unpack_from("<H", content, start)
+    # Where the next directory begins, of which there is none: now an empty one.
+    struct.pack_into("<I", content, start + 2 + 12 * entries, len(content))
+    path.write_bytes(content + bytes(8))
+    with pytest.raises(UnreadableImage, match="TypeError: Missing dimensions"):
+        from_file(path)
 
 
 def test_a_photograph_with_previews_is_one_image(tmp_path: Path) -> None:

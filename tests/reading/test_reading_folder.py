@@ -1,3 +1,5 @@
+import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -187,3 +189,47 @@ def test_a_class_that_another_split_spells_otherwise_is_pointed_at(tmp_path: Pat
     tree(tmp_path / "test", {"Cat": 2, "dog": 2})
     with pytest.raises(InputError, match=r"none of 'Cat' \('cat' is another one\), which"):
         read_images(tmp_path)
+
+
+def test_one_name_in_two_unicode_forms_is_pointed_at(tmp_path: Path) -> None:
+    for split, form in (("train", "NFC"), ("test", "NFD")):
+        tree(tmp_path / split, {unicodedata.normalize(form, "Ärzte"): 2, "dog": 2})
+    with pytest.raises(InputError, match=r"'A\\u0308rzte' is another spelling of '\\xc4rzte': "):
+        read_images(tmp_path)
+
+
+def test_a_class_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    tree(tmp_path, {"a": 1, "b": 1})
+    (tmp_path / "a").rename(tmp_path / os.fsdecode(b"k\xe4"))
+    with pytest.raises(InputError, match=r"names in UTF-8, got b'k\\xe4'; rename that folder"):
+        splits_of(tmp_path)
+
+
+def test_a_link_to_an_image_that_is_gone_is_named_or_skipped(tmp_path: Path) -> None:
+    tree(tmp_path, {"a": 1, "b": 1})
+    (tmp_path / "a" / "1.png").symlink_to(tmp_path / "gone")
+    with pytest.raises(InputError, match=r"a/1\.png: .*there is no such file"):
+        read_images(tmp_path)
+    with pytest.warns(SkippedImages, match=r"1 of 3 images .*1\.png"):
+        assert len(read_images(tmp_path, on_error="skip")) == 2
+
+
+def test_a_link_back_up_adds_no_images(tmp_path: Path) -> None:
+    tree(tmp_path, {"a": 2, "b": 1})
+    (tmp_path / "a" / "again").symlink_to(tmp_path / "a")
+    assert read_images(tmp_path).counts.tolist() == [2, 1]
+
+
+def test_split_folders_without_class_folders_are_refused(tmp_path: Path) -> None:
+    tree(tmp_path, {"train": 2, "test": 1})
+    with pytest.raises(InputError, match="hold those; got test and train without class folders"):
+        splits_of(tmp_path)
+
+
+def test_images_beside_split_folders_are_named(tmp_path: Path) -> None:
+    for name in ("train", "dev"):
+        tree(tmp_path / name, {"a": 1, "b": 1})
+    (tmp_path / "docs").mkdir()
+    with pytest.warns(UserWarning, match="images in dev are left .*beside train only") as caught:
+        assert splits_of(tmp_path) == ("train",)
+    assert caught[0].filename == __file__

@@ -71,12 +71,21 @@ def test_splits_and_groups(tmp_path: Path) -> None:
         (["path,label", "x.png"], "line 2: expected a label, got nothing"),
         (["path,label,split", "x.png,a,dev"], "line 2: expected split train, val or test, got 'd"),
         (["path,label", "x.png,a", "./x.png,b"], "line 3: expected each image once, but .* line 2"),
+        (["path,label", "x.png,a", "y/../x.png,b"], "line 3: expected each image once"),
+        (["path,label,label", "x.png,a,b"], "got a column label more than once; rename"),
+        (["path,label", "x.png,a, left"], "line 2: expected a cell for each column .*got 1 more"),
         (["path,label", "pictures/a/0.png,a"], "at least two classes, got only 'a'"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, lines: list[str], message: str) -> None:
     path = manifest(tmp_path, *lines)
     with pytest.raises(InputError, match=rf"set\.csv: .*{message}"):
+        read_images(path)
+
+
+def test_a_full_path_is_the_same_file(tmp_path: Path) -> None:
+    path = manifest(tmp_path, "path,label", "x.png,a", f"{tmp_path / 'x.png'},b")
+    with pytest.raises(InputError, match=r"line 3: expected each image once, but .* on line 2"):
         read_images(path)
 
 

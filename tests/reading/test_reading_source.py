@@ -72,6 +72,20 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
         read_images(tmp_path / name)
 
 
+@pytest.mark.parametrize("source", ["", "  "])
+def test_an_empty_source_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.chdir(tree(tmp_path, {"a": 1, "b": 1}))
+    with pytest.raises(InputError, match=r"source: expected a folder .*got '.*unset shell"):
+        read_images(source)
+
+
+def test_the_home_of_nobody_is_named() -> None:
+    with pytest.raises(InputError, match=r"~nosuchuser/x: expected the home folder of a user"):
+        read_images("~nosuchuser/x")
+
+
 def test_wrong_options_are_named() -> None:
     with pytest.raises(InputError, match='mode: expected None, "gray" or "rgb", got \'L\''):
         read_images("digits", mode="L")
