@@ -40,8 +40,7 @@ def deform(images: Tensor, flow: Tensor) -> Tensor:
     height, width = images.shape[2:]
     fine = resize_field(flow, height, width).permute(0, 2, 3, 1)
     identity = torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
-    with torch.autocast(images.device.type, enabled=False):  # in 16 bits pixels miss their places
-        grid = F.affine_grid(identity, list(images.shape), align_corners=False)
+    grid = F.affine_grid(identity, list(images.shape), align_corners=False)
     return F.grid_sample(
         images.float(), grid + fine, padding_mode="reflection", align_corners=False
     )
