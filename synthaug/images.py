@@ -30,10 +30,10 @@ def to_tensor(images: np.ndarray | torch.Tensor) -> torch.Tensor:
 
 
 def take(images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """Rows of stored images. Not every device can index uint16."""
+    """The stored images at `rows`, int64 (B,). Not every device can index uint16."""
     if images.dtype == torch.uint16:
-        return images.view(torch.int16)[rows].view(torch.uint16)
-    return images[rows]
+        return images.view(torch.int16).index_select(0, rows).view(torch.uint16)
+    return images.index_select(0, rows)
 
 
 def to_float(images: np.ndarray | torch.Tensor, device: str | torch.device = "cpu") -> torch.Tensor:

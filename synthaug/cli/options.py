@@ -154,7 +154,11 @@ def _check_earlier(option: str, path: Path, what: str, known: Callable[[bytes], 
     """Raise `InputError` unless a file can be written at `path`, in the place of nothing but an
     earlier one of its kind, which is `known` by its first bytes."""
     check_file(option, path)
-    if path.exists() and not known(path.read_bytes()[:200]):
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        head = file.read(200)
+    if not known(head):
         raise InputError(f"{option} {path}: is there already, and is no {what}; name another file")
 
 

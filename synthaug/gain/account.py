@@ -7,6 +7,7 @@ from typing import Any
 from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import Choices
+from synthaug.gain.leaks import found_in
 from synthaug.gain.study import Study
 from synthaug.gain.trials import Trials
 from synthaug.gain.tuning import Tuning
@@ -96,7 +97,7 @@ def data_caveats(study: Study, seeds: Sequence[int], notes: Sequence[str]) -> li
             "all seeds train on the same real images: intervals hold the scatter of generators and "
             "trainings, not that of other images"
         )
-    elif (shared := _shared(first, second)) > MUCH:
+    elif (shared := len(found_in(first, second)) / len(second)) > MUCH:
         said.append(
             f"two seeds share {shared:.0%} of the real images that they train on: intervals hold "
             "the scatter of generators and trainings, and little of that of other images"
@@ -117,12 +118,6 @@ def data_caveats(study: Study, seeds: Sequence[int], notes: Sequence[str]) -> li
             "held out for choices, since there are no others"
         )
     return said
-
-
-def _shared(first: LabelledImages, second: LabelledImages) -> float:
-    """The share of the second's images that the first has, too."""
-    known = {image.tobytes() for image in first.images}
-    return sum(image.tobytes() in known for image in second.images) / len(second)
 
 
 def _caveats(settled: Settled) -> list[str]:

@@ -36,19 +36,25 @@ def shared_images(parts: Mapping[str, LabelledImages]) -> list[str]:
     """
     said = []
     for (first, one), (second, other) in itertools.combinations(parts.items(), 2):
-        places = {image.tobytes(): index for index, image in enumerate(one.images)}
-        twice = [index for index, image in enumerate(other.images) if image.tobytes() in places]
+        twice = found_in(one, other)
         if not twice:
             continue
         text = f"{len(twice)} of the {len(other)} {second} images are {first} images, too"
         if len(twice) > MOST_SHARED * len(other):
-            example = places[other.images[twice[0]].tobytes()]
+            index, example = next(iter(twice.items()))
             raise InputError(
-                f"{text} ({second} image {twice[0]} is {first} image {example}); a gain measured "
+                f"{text} ({second} image {index} is {first} image {example}); a gain measured "
                 "with them would be worthless. Take them out of one of the two"
             )
         said.append(text)
     return said
+
+
+def found_in(one: LabelledImages, other: LabelledImages) -> dict[int, int]:
+    """The indices of images in `other` that are in `one`, too, and where they are there."""
+    places = {image.tobytes(): index for index, image in enumerate(one.images)}
+    found = ((index, places.get(image.tobytes())) for index, image in enumerate(other.images))
+    return {index: place for index, place in found if place is not None}
 
 
 def refuse_copies(pool: Samples, train: LabelledImages, test: LabelledImages) -> None:

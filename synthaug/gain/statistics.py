@@ -125,8 +125,11 @@ def smallest_detectable(intervals: Sequence[Interval]) -> float:
 
 def _detectable_by(interval: Interval, power: float) -> float:
     freedom = interval.stage_one - 1
-    spread = (interval.high - interval.points) / _t(interval.confidence, freedom)
-    return _detectable(interval.confidence, freedom, power) * spread
+    return _detectable(interval.confidence, freedom, power) * _standard_error(interval)
+
+
+def _standard_error(interval: Interval) -> float:
+    return (interval.high - interval.points) / _t(interval.confidence, interval.stage_one - 1)
 
 
 @cache
@@ -163,9 +166,8 @@ def rival_leads(over_baseline: Interval) -> bool:
 def _half_of_best(interval: Interval) -> float:
     """Half the width of a rival's interval: it is the best of `RIVALS` on the same seeds, so that
     the interval has to be wider (Bonferroni)."""
-    freedom = interval.stage_one - 1
-    wider = _t(1 - (1 - interval.confidence) / RIVALS, freedom)
-    return (interval.high - interval.points) * wider / _t(interval.confidence, freedom)
+    confidence = 1 - (1 - interval.confidence) / RIVALS
+    return _t(confidence, interval.stage_one - 1) * _standard_error(interval)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from synthaug.errors import InputError
-from synthaug.images import to_tensor
+from synthaug.images import take, to_tensor
 from synthaug.mixing.drawing import ClassDrawer
 from synthaug.pool import SamplePool
 
@@ -93,8 +93,7 @@ class Bank:
     def _gather(self, picks: Tensor) -> Tensor:
         if self._moved is None:
             return torch.from_numpy(self._stored[picks.numpy()])
-        bits = self._moved.view(_BITS[self._moved.itemsize])  # torch cannot index uint16
-        return bits.index_select(0, picks).view(self._moved.dtype)
+        return take(self._moved, picks)
 
 
 def _plain(factors: Tensor) -> np.ndarray | np.float32:

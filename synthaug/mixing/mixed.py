@@ -94,7 +94,10 @@ class MixedDataset(LabelledDataset):
         self.ratio: Ratio = DEFAULT_RATIO if ratio is None else ratio
         self.per_class = per_class
         real_labels, names = labels_and_classes(real)
-        self.classes = shared_classes(names, pool, mode, relabelling(real))
+        try:
+            self.classes = shared_classes(names, pool, mode)
+        except InputError as error:
+            raise InputError(f"{error}{relabelling(real)}") from error
         added = np.repeat(np.arange(len(self.classes)), self._added(real_labels))
         self._real_items = len(real_labels)
         self._label_array = np.concatenate([real_labels, added])

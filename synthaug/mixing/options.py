@@ -30,11 +30,10 @@ def check_options(ratio: Ratio | None, mode: str, per_class: int | None) -> None
         )
 
 
-def shared_classes(real: Sequence[str], pool: SamplePool, mode: Mode, hint: str = "") -> list[str]:
+def shared_classes(real: Sequence[str], pool: SamplePool, mode: Mode) -> list[str]:
     """The pool's classes.
 
-    Raises `InputError`, with `hint` at its end, where the `real` images have others, or the same in
-    another order.
+    Raises `InputError` where the `real` images have others, or the same in another order.
     """
     names = list(real)
     unnamed = [str(index) for index in range(len(names))]
@@ -46,6 +45,6 @@ def shared_classes(real: Sequence[str], pool: SamplePool, mode: Mode, hint: str 
     if names != pool.classes and (not fits or reordered):
         raise InputError(
             f"classes: the pool holds {pool.classes}, the real images {names}; they must be the "
-            f"same in the same order, as where the generator is fitted to this Dataset{hint}"
+            "same in the same order, as where the generator is fitted to this Dataset"
         )
     return list(pool.classes)
