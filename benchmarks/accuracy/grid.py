@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stored import RESULTS
+from stored import RESULTS, SETS, SIZES
 
 from synthaug import Gain, LabelledImages, Recipe, StyleSwap, measure_gain, read_images
 from synthaug.classifiers import Backbone
@@ -46,16 +46,6 @@ from synthaug.seeding import numpy_stream
 from synthaug.versions import versions
 
 TUNED = RESULTS / "tuned"
-SETS = (  # those that say most first
-    "gtsrb32",
-    "cifar10",
-    "fashion_mnist",
-    "wbc_types64",
-    "pneumoniamnist",
-    "mnist",
-    "covid_ct",
-)
-SIZES = (10, 50)
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 """What a gain is worth: the best training without synthetic images, given two and four times as
-many real ones, or twice the steps.
+many real ones, or twice the steps; and the chosen one with them, for twice the steps, too.
 
     python benchmarks/accuracy/worth.py FOLDER --jobs 2
     python benchmarks/accuracy/page.py
@@ -14,17 +14,17 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
-import torch
 from stored import RESULTS, WORTH, measured_on
 
-from synthaug import Gain, LabelledImages, Recipe, evaluate, read_images, train_classifier
-from synthaug.classifiers import predict
+from synthaug import Gain, LabelledImages, Recipe, read_images
+from synthaug.classifiers import Backbone
 from synthaug.files import read_json, write_json
-from synthaug.gain.arms import Arm, real_arm
-from synthaug.gain.parts import UNUSED_SHARE, plan_parts
-from synthaug.mixing.labels import mixed_labels
+from synthaug.gain.arms import Arm, default_sources, mix_of, real_arm, synthetic_arm
+from synthaug.gain.parts import UNUSED_SHARE
+from synthaug.gain.study import Study
+from synthaug.gain.tested import Tested
+from synthaug.gain.trials import opened
 from synthaug.reading import splits_of
 
 TIMES = (2, 4)
@@ -49,72 +49,63 @@ def main() -> None:
 def measure(gain: Gain, source: Path, target: Path, jobs: int) -> None:
     train, test = read_images(source), read_images(source, split="test")
     validation = read_images(source, split="val") if "val" in splits_of(source) else None
-    count = int(gain.protocol["per_class"])
+    count, steps = int(gain.protocol["per_class"]), int(gain.protocol["steps"])
     room = train.counts.min()
     if validation is None:
         room = int((1 - UNUSED_SHARE) * room)  # the rest is what choices are made on
     same = measured_on(gain)
-    known = read_json(target) if target.exists() else {}
+    known: dict[str, Any] = read_json(target) if target.exists() else {}
     if any(known.get(name) != value for name, value in same.items()):
         known = {**same, "times": {}}
-    base = Recipe(**gain.protocol["recipe"])
-    arm, teacher = real_arm(gain.baseline, base), real_arm(gain.partner, base)
+    baseline, chosen = arms(gain)
 
-    def scores(images: int, longer: int) -> list[float]:
-        tasks = [
-            joblib.delayed(score)(
-                arm, teacher, more(train, validation, images, seed), test, gain, seed, longer
-            )
-            for seed in gain.protocol["seeds"]
-        ]
-        return list(joblib.Parallel(n_jobs=jobs)(tasks))
+    def scored(arm: Arm, images: int, longer: int, what: str) -> list[float]:
+        classifier, batch_size = (
+            Backbone.of(gain.protocol["classifier"]),
+            gain.protocol["batch_size"],
+        )
+        study = Study(train, validation, images, classifier, batch_size, device="auto")
+        found = scores(study, arm, longer * steps, test, gain, jobs)
+        print(f"{target.stem}: {arm.name}, {what}: {100 * np.mean(found):.1f}", flush=True)
+        return found
 
-    def keep(what: str, found: list[float]) -> None:
+    def keep(**parts: Any) -> None:
+        known.update(parts)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_json(target, known)
-        before, after = np.mean(gain.scores(gain.baseline)), np.mean(found)
-        print(f"{target.stem}: {100 * before:.1f}, {what}: {100 * after:.1f}", flush=True)
 
     if "longer" not in known:
-        known["longer"] = scores(count, LONGER)
-        keep(f"{LONGER} x steps", known["longer"])
+        keep(longer=scored(baseline, count, LONGER, f"{LONGER} x steps"))
+    if known.get("chosen") != chosen.name:
+        found = scored(chosen, count, LONGER, f"{LONGER} x steps")
+        keep(chosen=chosen.name, chosen_longer=found)
     for each in TIMES:
         if each * count <= room and str(each) not in known["times"]:
-            known["times"][str(each)] = scores(each * count, 1)
-            keep(f"{each} x images", known["times"][str(each)])
+            found = scored(baseline, each * count, 1, f"{each} x images")
+            keep(times={**known["times"], str(each): found})
 
 
-def more(
-    train: LabelledImages, validation: LabelledImages | None, larger: int, seed: int
-) -> LabelledImages:
-    """The seed's images and others, `larger` a class: a smaller subset is part of a larger one."""
-    parts, _ = plan_parts(train, validation, larger, seed)
-    return next(part.train for part in parts if part.tested)
+def arms(gain: Gain) -> tuple[Arm, Arm]:
+    """The best without synthetic images and the chosen one with them, as they were trained."""
+    base = Recipe(**gain.protocol["recipe"])
+    name, ratio, labels, partner = mix_of(gain.chosen["arm"])
+    source = next(source for source in default_sources() if source.name == name)
+    chosen = synthetic_arm(source, real_arm(partner, base), ratio, labels)
+    return real_arm(gain.baseline, base), chosen
 
 
-def score(
-    arm: Arm,
-    teacher: Arm,
-    train: LabelledImages,
-    test: LabelledImages,
-    gain: Gain,
-    seed: int,
-    longer: int,
-) -> float:
-    """Of the arm on test images, after `longer` times as many steps as it took."""
-    torch.set_num_threads(1)
-    setting: dict[str, Any] = {
-        "classifier": gain.protocol["classifier"],
-        "steps": longer * gain.protocol["steps"],
-        "batch_size": gain.protocol["batch_size"],
-        "seed": seed,
-    }
-    soft = None
-    if arm.distilled:
-        taught = train_classifier(train, recipe=teacher.recipe, **setting)
-        soft = mixed_labels(train.labels, predict(taught, train.images))
-    network = train_classifier(train, recipe=arm.recipe, soft_labels=soft, **setting)
-    return evaluate(network, test).by(gain.protocol["metric"])
+def scores(
+    study: Study, arm: Arm, steps: int, test: LabelledImages, gain: Gain, jobs: int
+) -> list[float]:
+    """Of the arm on test images, one for each seed of the result. A larger subset of a seed holds
+    its smaller ones."""
+    seeds = gain.protocol["seeds"]
+    with opened(study, seeds, cache=None, keep=False, jobs=jobs, progress=None) as trials:
+        trials.steps = steps
+        trials.teacher = real_arm(gain.partner, Recipe(**gain.protocol["recipe"]))
+        tested = Tested(trials, test)
+        tested.train([arm], seeds, "more")
+    return [tested.scores[arm][seed].by(gain.protocol["metric"]) for seed in seeds]
 
 
 if __name__ == "__main__":

@@ -154,8 +154,8 @@ def _arms(gain: Gain, *, framed: bool) -> Table:
         padding=(0, 1 if framed else 2, 0, 0),
         caption=f"{gain.protocol['metric']} on test images in %, gain over baseline on the same "
         "seeds in points, seconds a seed; of two arms compare gains, their accuracies may be of "
-        "different seeds; those without a role are of the seeds that chose the baseline, which "
-        "flatter it",
+        "different seeds; those without a role are of the seeds that chose the baseline, "
+        "which may have been lucky on them",
         caption_justify="left",
     )
     table.add_column("arm", no_wrap=not framed)

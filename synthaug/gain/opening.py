@@ -22,6 +22,7 @@ from synthaug.images import LabelledImages
 from synthaug.versions import versions
 
 MOST_SEEDS = 60
+TIE = 1e-9  # points: means of equal shares may differ in their last bits
 
 
 def open_test(
@@ -88,10 +89,10 @@ def _rivals(tested: Tested, choices: Choices, trials: Trials) -> list[Arm]:
 
 
 def _rival(tested: Tested, rivals: list[Arm], baseline: Arm, seeds: list[int]) -> Arm | None:
-    """The best of them on other seeds; None where the baseline is better there."""
+    """The best of them on other seeds; None where the baseline is as good there."""
     over = {arm: tested.gain(arm, baseline, seeds).points for arm in rivals}
     best = max(over, key=lambda arm: over[arm])
-    return best if over[best] > 0 else None
+    return best if over[best] > TIE else None
 
 
 def _is_recommended(trials: Trials, choices: Choices, seeds: list[int], found: Verdict) -> bool:

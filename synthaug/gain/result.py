@@ -79,7 +79,7 @@ class Gain:
         run; chosen: the best of those two, with its generator, ratio and label rule. Each was
         picked on validation images alone.
     rival: the arm without synthetic images that does best on the test images, of the two that did
-        so, beside the baseline, on the choice seeds; None where the baseline is better than both.
+        so, beside the baseline, on the choice seeds; None where the baseline is as good as both.
         Validation images need not rank as test images do.
     gain: of `chosen` over `baseline` on the test images, in the protocol's metric.
     gain_over_control: of `trained` over `control`. gain_over_rival: of `chosen` over `rival`.

@@ -38,12 +38,12 @@ class Interval:
 
     @property
     def span(self) -> str:
-        """The ends, for a reader.
+        """The ends, for a reader; -0.0 is below zero.
 
         >>> paired_interval([1.0, 2.0, 3.0]).span
         '-0.5 to +4.5'
         """
-        return f"{self.low:+z.1f} to {self.high:+z.1f}"
+        return f"{self.low:+.1f} to {self.high:+.1f}"
 
 
 def paired_interval(

@@ -79,7 +79,7 @@ def _about_choice(gain: Gain) -> str:
             "Many comparisons. The verdict's interval needs no correction, since its arm was "
             f"picked on other seeds and before the test images were opened; {corrected}, not for "
             "this: arms that were not chosen are compared on the seeds that chose the baseline, "
-            "where it was lucky."
+            "where it may have been lucky."
         )
     return (
         "Chosen and measured on the same seeds, as until version 0.5.0. A network that its seed "
