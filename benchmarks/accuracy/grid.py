@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stored import RESULTS, SETS, SIZES
+from stored import RESULTS, SETS, SIZES, partner_of
 
 from synthaug import Gain, LabelledImages, Recipe, StyleSwap, measure_gain, read_images
 from synthaug.classifiers import Backbone
@@ -161,7 +161,7 @@ def peer(ours: Gain) -> MixRecipe:
     sys.path.append(str(Path(__file__).parent.parent / "peers"))
     from pythae_generator import PythaeVAE
 
-    return MixRecipe(PythaeVAE(), 0.25, training={"partner": ours.partner})
+    return MixRecipe(PythaeVAE(), 0.25, training={"partner": partner_of(ours)})
 
 
 def at_most(train: LabelledImages, count: int) -> LabelledImages:

@@ -25,6 +25,7 @@ from stored import (
     name_of,
     not_measured,
     over,
+    partner_of,
     read_results,
     title,
     trained_short,
@@ -345,7 +346,7 @@ def peers(results: list[Gain]) -> str:
             alike = theirs.chosen["arm"].removeprefix("recipe")
             known = {arm.name: span(arm.gain) for arm in gain.arms if arm.gain}
             ours = [known.get(source + alike, "") for source in BESIDE_PEERS]
-            cells = " | ".join([span(theirs.gain), known.get(gain.partner, ""), *ours])
+            cells = " | ".join([span(theirs.gain), known.get(partner_of(gain), ""), *ours])
             rows.append(f"| {name_of(gain)} | {images_a_class(gain)} | {cells} |\n")
     return PEERS_HEAD + "".join(rows) + "\n" if rows else ""
 

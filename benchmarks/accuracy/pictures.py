@@ -6,11 +6,10 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from stored import is_sound, mark, name_of, title
+from stored import is_sound, mark, mix_of, name_of, title
 
 from synthaug import Gain
 from synthaug.gain import Interval
-from synthaug.gain.arms import mix_of
 
 PICTURES = Path(__file__).parent.parent.parent / "docs" / "images"
 

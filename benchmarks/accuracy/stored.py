@@ -1,13 +1,14 @@
 """The results in benchmarks/accuracy/results, and what each row of a table is called and marked."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from synthaug import Gain
 from synthaug.gain import Interval
-from synthaug.gain.arms import DISTILLED
+from synthaug.gain.arms import DISTILLED, Labels
 from synthaug.gain.opening import TIE
 from synthaug.gain.statistics import paired_interval, verdict
 from synthaug.gain.tuning import WORTH_DOUBLING
@@ -84,7 +85,7 @@ def mark(gain: Gain) -> str:
     if tuned_short(gain):
         return " *"
     taught = any(arm.name.endswith(DISTILLED) for arm in gain.arms)
-    found = "" if taught or gain.partner == "classical" else "†"
+    found = "" if taught or partner_of(gain) == "classical" else "†"
     found += "‡" * trained_short(gain) + "§" * (not gain.protocol["tuning"])
     return f" {found}" if found else ""
 
@@ -124,6 +125,22 @@ def worth_of(gain: Gain) -> dict[str, Any] | None:
     if found is None or any(found[name] != value for name, value in measured_on(gain).items()):
         return None
     return dict(found)
+
+
+def partner_of(gain: Gain) -> str:
+    """What synthetic images were put on top of first: the best arm without them, but for one with
+    labels of a teacher."""
+    first = next(arm for arm in gain.arms if arm.synthetic)
+    *_, partner = mix_of(first.name)
+    return partner
+
+
+def mix_of(name: str) -> tuple[str, float, Labels, str]:
+    """Source, ratio, labels and partner, from the name that `synthetic_arm` gave."""
+    found = re.fullmatch(r"(.+) (\S+) (hard|mixed), (.+)", name)
+    assert found is not None, name
+    source, ratio, labels, partner = found.groups()
+    return source, float(ratio), "hard" if labels == "hard" else "mixed", partner
 
 
 def measured_on(gain: Gain) -> dict[str, object]:

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from stored import partner_of
 from torch import nn
 
 from synthaug import (
@@ -199,7 +200,7 @@ def tuned(name: str) -> tuple[int, Recipe]:
     """The steps and the recipe that were best without synthetic images, self-distillation apart,
     where the grid measured the set."""
     gain = Gain.load(GRID / f"{name}-{PLACES[name].per_class}.json")
-    best = real_arm(gain.partner, Recipe(**gain.protocol["recipe"]))
+    best = real_arm(partner_of(gain), Recipe(**gain.protocol["recipe"]))
     return gain.protocol["steps"], best.recipe
 
 

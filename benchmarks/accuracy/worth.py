@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stored import RESULTS, WORTH, measured_on
+from stored import RESULTS, WORTH, measured_on, mix_of, partner_of
 
 from synthaug import Gain, LabelledImages, Recipe, read_images
 from synthaug.classifiers import Backbone
 from synthaug.files import read_json, write_json
-from synthaug.gain.arms import Arm, default_sources, mix_of, real_arm, synthetic_arm
+from synthaug.gain.arms import Arm, default_sources, real_arm, synthetic_arm
 from synthaug.gain.parts import UNUSED_SHARE
 from synthaug.gain.study import Study
 from synthaug.gain.tested import Tested
@@ -102,7 +102,7 @@ def scores(
     seeds = gain.protocol["seeds"]
     with opened(study, seeds, cache=None, keep=False, jobs=jobs, progress=None) as trials:
         trials.steps = steps
-        trials.teacher = real_arm(gain.partner, Recipe(**gain.protocol["recipe"]))
+        trials.teacher = real_arm(partner_of(gain), Recipe(**gain.protocol["recipe"]))
         tested = Tested(trials, test)
         tested.train([arm], seeds, "more")
     return [tested.scores[arm][seed].by(gain.protocol["metric"]) for seed in seeds]

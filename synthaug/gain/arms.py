@@ -1,7 +1,6 @@
 """Arms: the ways of training that are compared."""
 
 import dataclasses
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,14 +198,6 @@ def synthetic_arm(source: Source, partner: Arm, ratio: float, labels: Labels) ->
     """Synthetic images of `source` on top of an arm without any."""
     name = f"{source.name} {ratio:g} {labels}, {partner.name}"
     return Arm(name, partner.recipe, source, ratio, labels, partner=partner.name)
-
-
-def mix_of(name: str) -> tuple[str, float, str, str]:
-    """Source, ratio, labels and partner, from the name that `synthetic_arm` gave."""
-    found = re.fullmatch(r"(.+) (\S+) (hard|mixed), (.+)", name)
-    assert found is not None, name
-    source, ratio, labels, partner = found.groups()
-    return source, float(ratio), labels, partner
 
 
 def every_arm(

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples
 from synthaug.metrics.nearest import nearest
 
@@ -31,11 +30,6 @@ def choose_pictures(
 ) -> Pictures:
     """The first `per_class` images and samples of each of the first `classes` classes that have
     any, and the nearest of all training images to each of those samples."""
-    if train.images.shape[1:] != samples.images.shape[1:]:
-        raise InputError(
-            f"pictures: expected samples of the training images' shape {train.images.shape[1:]}, "
-            f"got {samples.images.shape[1:]}"
-        )
     shown = np.unique(train.labels)[:classes]
     real = train.subset(_first(train.labels, shown, per_class))
     synthetic = samples.subset(_first(samples.labels, shown, per_class))

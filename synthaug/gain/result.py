@@ -8,7 +8,6 @@ from typing import Any, Self, get_args
 from synthaug.classifiers import BALANCED
 from synthaug.errors import InputError
 from synthaug.files import read_json, write_json
-from synthaug.gain.arms import mix_of
 from synthaug.gain.pictures import Pictures
 from synthaug.gain.statistics import Interval, Verdict, contradicts, smallest_detectable
 
@@ -120,14 +119,6 @@ class Gain:
         return arm.balanced_accuracy if balanced else arm.accuracy
 
     @property
-    def partner(self) -> str:
-        """What synthetic images were put on top of first: the best arm without them, but for one
-        with labels of a teacher."""
-        first = next(arm for arm in self.arms if arm.synthetic)
-        *_, partner = mix_of(first.name)
-        return partner
-
-    @property
     def chosen_elsewhere(self) -> bool:
         """Whether the gain was measured on seeds that no choice was made on."""
         return not set(self.protocol["seeds"]) & set(self.protocol["choice_seeds"])
@@ -151,7 +142,8 @@ class Gain:
 
     def to_json(self) -> dict[str, Any]:
         """The contract that users script against; see the reference."""
-        value = asdict(replace(self, pictures=None), dict_factory=_without_pictures)
+        value = asdict(replace(self, pictures=None))
+        del value["pictures"]
         # Tuples become lists, so that what is loaded equals what was saved.
         plain: dict[str, Any] = json.loads(json.dumps(value))
         return plain
@@ -241,10 +233,6 @@ def _before_choice_seeds(arm: dict[str, Any], protocol: dict[str, Any]) -> dict[
     scores = f"validation_{protocol['metric'].replace(' ', '_')}"
     seeds = protocol["seeds"][: len(arm["accuracy"])]
     return {**arm, "seeds": seeds, "choice_scores": arm[scores]}
-
-
-def _without_pictures(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {key: value for key, value in items if key != "pictures"}
 
 
 def _interval(value: dict[str, Any] | None) -> Interval | None:

@@ -188,13 +188,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def paired_p_value(
     differences: Sequence[float], *, stage_one: int | None = None, resolution: float = 0.0
 ) -> float:
-    """Two-sided p-value of a mean of zero, that of `paired_interval`; without a `resolution` 1
-    where all differences are zero, 0 where they are all the same other number."""
+    """Two-sided p-value of a mean of zero, that of `paired_interval`; a
+    `resolution` of 0 asks for differences that scatter."""
     values = np.asarray(differences, dtype=float)
     first = len(values) if stage_one is None else stage_one
     spread = _scatter(values[:first], resolution)
-    if spread == 0:
-        return 1.0 if values[0] == 0 else 0.0
     t = values.mean() / (spread / math.sqrt(len(values)))
     return float(2 * stats.t.sf(abs(t), first - 1))
 

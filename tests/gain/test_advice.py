@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from synthaug import LabelledImages, SamplePool, Samples, SyntheticDataset, read_images
 from synthaug.classifiers import Backbone, Recipe
@@ -148,3 +149,15 @@ def test_distilled_labels_are_a_teachers_that_is_trained_first() -> None:
             "# then train again with recipe=Recipe(policy='none') and soft_labels=: half one-hot"
         )
         assert (again in lines) == (recommended is None)
+
+
+def test_the_lines_run_and_say_how_the_baseline_was_trained() -> None:
+    plain = Arm("mixup", Recipe(mix="mixup"))
+    for baseline, distilled in ((plain, False), (distilled_arm(plain), True)):
+        lines = next_steps(
+            None, baseline, plain, data="digits", classifier=Backbone(), steps=1, batch_size=8
+        )
+        assert ("soft_labels=" in lines) == distilled
+        made: dict[str, Any] = {}
+        exec(lines, made)
+        assert made["network"](torch.zeros(2, 1, 16, 16)).shape == (2, 10)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 import os
 import re
 import xml.etree.ElementTree as ElementTree
@@ -15,6 +16,7 @@ import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import stats
 
 from synthaug.errors import InputError
 from synthaug.files import write_json
@@ -325,6 +327,29 @@ def test_how_well_a_perfect_accuracy_is_known() -> None:
     assert f"known to about ±{100 * (1 - 200 / (200 + 1.96**2)) / 2:.1f} points" in said
 
 
+def test_how_well_a_balanced_accuracy_is_known(tmp_path: Path) -> None:
+    """Of classes that have test images: their intervals weigh the same, however many there are."""
+    gain = make_gain()
+    right = [[0.9, 0.5, None]] * 4  # the test split has none of the third
+    changed = replace(
+        gain,
+        arms=[replace(arm, per_class=right) for arm in gain.arms],
+        data={**gain.data, "test": 120, "test_counts": [100, 20, 0]},
+        protocol={**gain.protocol, "metric": "balanced accuracy"},
+    )
+    found = proportion_interval(0.9, 100), proportion_interval(0.5, 20)
+    error = math.hypot(*found) / 2
+    said = " ".join(caveats(changed))
+    assert "one of the smallest class is 2.5 points of balanced accuracy" in said
+    assert f"known to about ±{100 * error:.1f} points" in said
+    assert "kind 2" in Page(write(changed, None, tmp_path)).text
+
+
+def proportion_interval(share: float, count: int) -> float:
+    interval = stats.binomtest(round(share * count), count).proportion_ci(method="wilson")
+    return float(interval.high - interval.low) / 2
+
+
 def test_hostile_names_are_shown_as_text(tmp_path: Path) -> None:
     pictures = make_pictures(4, names=HOSTILE)
     gain = make_gain(classes=4, names=HOSTILE, name='<img src="http://evil" onerror=x>')
@@ -388,12 +413,6 @@ def test_choose_pictures_finds_the_nearest_training_image(monkeypatch: pytest.Mo
     assert np.array_equal(pictures.nearest, train.images[apart.argmin(1)])
     np.testing.assert_allclose(pictures.distance, apart.min(1), atol=1e-6)
     assert pictures.distance[5] == 0
-
-
-def test_choose_pictures_wants_one_shape() -> None:
-    train = LabelledImages(np.zeros((2, 1, 8, 8), np.uint8), [0, 1], ["a", "b"])
-    with pytest.raises(InputError, match="shape"):
-        choose_pictures(train, Samples(np.zeros((1, 1, 9, 9), np.uint8), [0]))
 
 
 def test_sixteen_bit_images_are_shown_over_the_range_they_use() -> None:

@@ -70,7 +70,7 @@ def seeds_plot(gain: Gain) -> Markup:
         Column(
             name=printable(name),
             role=role,
-            kind=kind_of(gain.arm(name)),
+            kind=gain.arm(name).uses,
             scores=[100 * score for score in gain.scores(name)],
         )
         for name, role in roles
@@ -88,15 +88,9 @@ def seeds_plot(gain: Gain) -> Markup:
     )
 
 
-def kind_of(arm: ArmResult) -> str:
-    if arm.uses in GROUPS:
-        return arm.uses
-    return "synthetic" if arm.synthetic else "real"
-
-
 def by_group(gain: Gain) -> list[tuple[str, list[ArmResult]]]:
     """The arms under the heading of what they train with, empty headings left out."""
-    groups = [(kind, [arm for arm in gain.arms if kind_of(arm) == kind]) for kind in GROUPS]
+    groups = [(kind, [arm for arm in gain.arms if arm.uses == kind]) for kind in GROUPS]
     return [(kind, arms) for kind, arms in groups if arms]
 
 
