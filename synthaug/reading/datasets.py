@@ -67,6 +67,7 @@ def list_dataset(dataset: Any, *, where: str) -> Listing:
         labels=labels,
         classes=classes,
         size=_smaller_size(dataset, plain),
+        crop=_crops(dataset),
     )
 
 
@@ -127,16 +128,40 @@ def _smaller_size(dataset: Any, plain: Mapping[int, Untransformed]) -> tuple[int
 def _crops_alone(source: Any) -> bool:
     """Whether the Dataset's transforms, as far as they can be looked into, cut images to their size
     and scale none."""
-    found = [getattr(source, name, None) for name in ("transforms", "transform")]
-    names = [type(step).__name__ for transform in found for step in _steps(transform)]
+    names = [type(step).__name__ for step in _own_steps(source)]
     scales = any(word in name for name in names for word in ("Resize", "Size", "Scale"))
     return any("Crop" in name for name in names) and not scales
+
+
+def _crops(dataset: Any) -> bool:
+    """Whether the transforms of the first image, as far as they can be looked into, keep its
+    proportions and cut off what is too much. Reading does as they do: real images that are cut and
+    synthetic ones made of squashed images would show things in other shapes."""
+    for step in _own_steps(source_of(dataset, 0)[0]) if len(dataset) else ():
+        # torchvision's presets for pretrained networks have no steps, but a crop_size.
+        if "Crop" in type(step).__name__ or hasattr(step, "crop_size"):
+            return True
+        if "Resize" in type(step).__name__ and _has_two_sides(step):
+            return False
+    return False
+
+
+def _has_two_sides(step: Any) -> bool:
+    """Whether it brings height and width to a length each: torchvision's or albumentations'."""
+    size = getattr(step, "size", None)
+    return hasattr(step, "height") or (isinstance(size, list | tuple) and len(size) == 2)
+
+
+def _own_steps(source: Any) -> Iterator[Any]:
+    for name in ("transforms", "transform"):
+        yield from _steps(getattr(source, name, None))
 
 
 def _steps(transform: Any) -> Iterator[Any]:
     """A transform and those that it is composed of."""
     yield transform
-    inner = getattr(transform, "transforms", None)
+    in_order = isinstance(transform, torch.nn.Sequential)
+    inner = list(transform) if in_order else getattr(transform, "transforms", None)
     for step in inner if isinstance(inner, list | tuple) else ():
         yield from _steps(step)
 

@@ -35,6 +35,7 @@ class Listing:
     classes: the K class names, the same for every split of the source.
     groups: (N,) or None.
     size: the (H, W) to bring images to where the caller gives none; None leaves them as they are.
+    crop: whether an image of other proportions is cut to those of the size, not squashed to it.
     """
 
     name: Callable[[int], str]
@@ -43,6 +44,7 @@ class Listing:
     classes: Sequence[str]
     groups: np.ndarray | None = None
     size: tuple[int, int] | None = None
+    crop: bool = False
 
 
 Splits = Mapping[str, Callable[[], Listing]]

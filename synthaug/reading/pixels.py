@@ -76,23 +76,36 @@ def in_mode(pixels: np.ndarray, mode: str | None) -> np.ndarray:
     return np.asarray(luma[None], pixels.dtype)
 
 
-def resize(pixels: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+def resize(pixels: np.ndarray, size: tuple[int, int] | None, *, crop: bool = False) -> np.ndarray:
     """(C, H, W) at height and width `size`, bilinear, antialiased; None leaves it as it is.
+
+    crop: cut off what proportions other than those of `size` have on two sides, where each side is
+        otherwise brought to its own length.
 
     One path for both depths: each channel is resized as float32, which holds 16 bits exactly.
     """
     if size is None or pixels.shape[1:] == size:
         return pixels
+    height, width = pixels.shape[1:]
+    box = _middle(height, width, size) if crop else (0, 0, width, height)
     planes = [
         np.asarray(
             Image.fromarray(plane.astype(np.float32)).resize(
-                (size[1], size[0]), Image.Resampling.BILINEAR
+                (size[1], size[0]), Image.Resampling.BILINEAR, box
             )
         )
         for plane in pixels
     ]
     rounded = np.rint(np.stack(planes)).clip(0, np.iinfo(pixels.dtype).max)
     return np.asarray(rounded, pixels.dtype)
+
+
+def _middle(height: int, width: int, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the largest part of the proportions of `size`."""
+    # Whole numbers are divided last: of the same proportions, the part is all of the image.
+    above = (height - min(height, width * size[0] / size[1])) / 2
+    beside = (width - min(width, height * size[1] / size[0])) / 2
+    return beside, above, width - beside, height - above
 
 
 def checked_size(size: Any) -> tuple[int, int] | None:

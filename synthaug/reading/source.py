@@ -58,7 +58,8 @@ def read_images(
         brings its own, or a `.csv` labels images by the numbers 0 to K-1.
     split: "train", "val" or "test"; see `splits_of`.
     image_size: a side or (H, W) from 8 to 256 to resize to, antialiased; None keeps the size,
-        which must then be the same for all.
+        which must then be the same for all. Proportions are not kept, but those of a Dataset
+        whose transforms crop images: of them, the middle is read.
     mode: "gray" or "rgb" to convert to, None to keep the channels.
     on_error: "raise", or "skip" to leave out images that cannot be read, with one
         `SkippedImages` warning.

@@ -33,7 +33,7 @@ def stack_images(
     skipped: list[str] = []
     for index in range(count):
         try:
-            pixels = resize(in_mode(listing.load(index), mode), size)
+            pixels = resize(in_mode(listing.load(index), mode), size, crop=listing.crop)
             _check_sides(pixels)
         except InputError as error:
             name = listing.name(index)

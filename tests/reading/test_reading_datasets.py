@@ -9,6 +9,7 @@ from PIL import Image
 from reading_images import labelled, noise, ramp16, tree
 from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 from torchvision.datasets import ImageFolder, wrap_dataset_for_transforms_v2
+from torchvision.models import ResNet18_Weights
 from torchvision.transforms import v2
 
 from synthaug.errors import InputError
@@ -345,6 +346,47 @@ def test_what_is_cropped_keeps_its_scale(tmp_path: Path) -> None:
         assert read_images(data).image_shape == (3, 20, 30)
     scaled = v2.Compose([v2.Resize(12), v2.RandomCrop(9)])
     assert read_images(photos(tmp_path, [(20, 30)] * 4, transform=scaled)).image_shape == (3, 9, 9)
+
+
+def disc(height: int, width: int) -> np.ndarray:
+    rows, columns = np.mgrid[:height, :width] - np.array([height, width])[:, None, None] / 2
+    return np.repeat(np.uint8(200 * (rows**2 + columns**2 < 20**2))[..., None], 3, 2)
+
+
+def extent(image: Any) -> np.ndarray:
+    """Height and width of the disc in an image, whatever its form and values."""
+    plane = np.asarray(v2.functional.to_image(image))[0]
+    inside = plane > (plane.min() + plane.max()) / 2
+    return np.array([inside.any(1).sum(), inside.any(0).sum()])
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        v2.Compose([v2.Resize(80), v2.CenterCrop(64)]),
+        v2.Compose([torch.nn.Sequential(v2.Resize(80), v2.CenterCrop((64, 48)))]),
+        ResNet18_Weights.DEFAULT.transforms(crop_size=64, resize_size=80),
+        v2.RandomResizedCrop(64, scale=(1, 1), ratio=(1, 1)),
+        v2.Resize((64, 64)),
+        v2.Compose([v2.Resize((80, 80)), v2.CenterCrop(64)]),
+    ],
+)
+@pytest.mark.parametrize("shape", [(100, 200), (200, 100), (150, 150)])
+def test_images_that_were_read_keep_their_shapes_in_the_transforms(
+    tmp_path: Path, transform: Any, shape: tuple[int, int]
+) -> None:
+    """A disc is as high and as wide in images made like those that were read as in real ones; where
+    they end at another size than that of a square, as high for its width."""
+    data = photos(tmp_path, [shape] * 2, transform=transform)
+    for path, _ in data.samples:
+        Image.fromarray(disc(*shape)).save(path)
+    real = extent(data[0][0])
+    for image_size in (None, (64, 40)):
+        read = read_images(data, image_size=image_size)
+        made = extent(transform(Image.fromarray(read.images[0].transpose(1, 2, 0))))
+        assert abs(np.divide(*made) / np.divide(*real) - 1) < 0.1, (made, real)
+        if read.image_shape == (3, 64, 64):
+            assert np.abs(made - real).max() <= 2, (made, real)
 
 
 class Kept(Pictures):

@@ -71,6 +71,20 @@ def test_resizing_keeps_depth_and_the_whole_range(dtype: type) -> None:
     assert small[0, -1].tolist() == [top] * 10
 
 
+@pytest.mark.parametrize("shape", [(20, 20), (48, 36), (8, 8)])
+def test_cropping_changes_nothing_where_proportions_agree(shape: tuple[int, int]) -> None:
+    pixels, size = noise(1, *shape), (shape[0] * 3 // 2, shape[1] * 3 // 2)
+    assert np.array_equal(resize(pixels, size, crop=True), resize(pixels, size))
+
+
+def test_cropping_takes_the_middle() -> None:
+    pixels = noise(1, 20, 47)
+    middle = pixels[:, :, 8:39]
+    assert np.array_equal(resize(pixels, (20, 31), crop=True), middle)
+    turned = resize(pixels.transpose(0, 2, 1), (31, 20), crop=True)
+    assert np.array_equal(turned, middle.transpose(0, 2, 1))
+
+
 def test_resizing_is_antialiased() -> None:
     stripes = np.zeros((1, 64, 64), np.uint16)
     stripes[:, :, ::2] = 60000
