@@ -1,5 +1,6 @@
 """`.npz` files: images and labels as arrays, per split."""
 
+import warnings
 import zipfile
 import zlib
 from functools import partial
@@ -8,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from synthaug.errors import InputError
-from synthaug.reading.labels import class_names, decoded, flat_labels, known_groups, label_indices
+from synthaug.reading.groups import group_key, known_groups
+from synthaug.reading.labels import class_names, decoded, flat_labels, label_indices
 from synthaug.reading.listing import SPLIT_NAMES, Listing, Splits, split_named
 from synthaug.reading.pixels import check_depth, from_array
 
@@ -117,28 +119,13 @@ def _check_images(images: np.ndarray, where: str) -> None:
 
 
 def _groups(path: Path, keys: list[str], prefix: str, count: int) -> np.ndarray | None:
-    """`<prefix>groups`, or else the one other key of the split that has a value for each image.
-
-    Such a key (train_track, patient) nearly always says which images belong together, and
-    a split that ignored it would leak.
-    """
-    key = f"{prefix}groups"
-    if key not in keys:
-        rest = [
-            name
-            for name in keys
-            if name.startswith(prefix)
-            and name not in (f"{prefix}images", f"{prefix}labels", *_CLASS_KEYS)
-            and _is_per_image(path, name, count)
-        ]
-        if len(rest) > 1:
-            raise InputError(
-                f"{path}: expected at most one key that groups images, got {', '.join(rest)}; "
-                f"rename the one that says which images belong together to {key}"
-            )
-        if not rest:
-            return None
-        key = rest[0]
+    """What the key of the split says that is called `<prefix>group` or by another usual name."""
+    known = (f"{prefix}images", f"{prefix}labels", *_CLASS_KEYS)
+    others = [name for name in keys if name.startswith(prefix) and name not in known]
+    key = group_key(others, str(path), prefix)
+    if key is None:
+        _warn_of_others(path, others, prefix, count)
+        return None
     values = _read(path, key)
     groups = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if groups.shape != (count,) or groups.dtype.kind not in "iuUS":
@@ -147,6 +134,17 @@ def _groups(path: Path, keys: list[str], prefix: str, count: int) -> np.ndarray 
             f"{groups.dtype} of shape {groups.shape}"
         )
     return decoded(groups, f"{path}: {key}")
+
+
+def _warn_of_others(path: Path, keys: list[str], prefix: str, count: int) -> None:
+    """A key that has a value for each image may say by another name which ones belong together."""
+    found = [key for key in keys if _is_per_image(path, key, count)]
+    if found:
+        warnings.warn(
+            f"{path}: {', '.join(found)}: not used; where one says which images belong together (a "
+            f"patient, a track), rename it to {prefix}group",
+            stacklevel=5,  # whoever called read_images
+        )
 
 
 def _is_per_image(path: Path, key: str, count: int) -> bool:

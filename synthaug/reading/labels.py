@@ -87,11 +87,3 @@ def label_indices(labels: np.ndarray, classes: Sequence[str], where: str) -> np.
         return np.array([index_of[label] for label in labels.tolist()], np.int64)
     expect_labels(where, labels, len(classes))
     return labels
-
-
-def known_groups(groups: np.ndarray, split: str) -> np.ndarray:
-    """Groups (N,) in which each empty text, an image of unknown group, is a group of its own."""
-    if groups.dtype.kind != "U" or groups.all():
-        return groups
-    names = [name or f"{split} image {i}" for i, name in enumerate(groups.tolist())]
-    return np.array(names)

@@ -1,4 +1,5 @@
-"""CSV manifests: a table with the columns path, label and, if wanted, split and group."""
+"""CSV manifests: a table with the columns path, label and, if wanted, split and group, which may
+also be called patient and the like."""
 
 import csv
 import os
@@ -12,7 +13,7 @@ import numpy as np
 
 from synthaug.errors import InputError
 from synthaug.reading.decoding import from_file
-from synthaug.reading.labels import known_groups
+from synthaug.reading.groups import group_key, known_groups
 from synthaug.reading.listing import SPLIT_NAMES, Listing, Splits, class_order, split_named
 
 LAYOUT = "expected a header with the columns path,label and optionally split,group"
@@ -84,7 +85,8 @@ def _rows(path: Path) -> list[_Row]:
                     "the others"
                 )
             reader.fieldnames = columns
-            rows = [_row(path, reader.line_num, fields) for fields in reader]
+            group = group_key(columns, str(path))
+            rows = [_row(path, reader.line_num, fields, group) for fields in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: expected a CSV file in UTF-8, but {error}") from error
     if not rows:
@@ -93,7 +95,7 @@ def _rows(path: Path) -> list[_Row]:
     return rows
 
 
-def _row(path: Path, line: int, fields: dict[Any, Any]) -> _Row:
+def _row(path: Path, line: int, fields: dict[Any, Any], group: str | None) -> _Row:
     if None in fields:  # where csv puts cells beyond the columns
         raise InputError(
             f"{path}: line {line}: expected a cell for each column of the header, got "
@@ -107,7 +109,7 @@ def _row(path: Path, line: int, fields: dict[Any, Any]) -> _Row:
     split = split_named(text)
     if split is None:
         raise InputError(f"{path}: line {line}: expected split train, val or test, got {text!r}")
-    return _Row(line, cells["path"], cells["label"], split, cells.get("group"))
+    return _Row(line, cells["path"], cells["label"], split, None if group is None else cells[group])
 
 
 def _refuse_repeats(path: Path, rows: list[_Row]) -> None:

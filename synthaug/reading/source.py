@@ -50,7 +50,8 @@ def read_images(
 
     source: a folder of class folders, or of train, val and test folders that hold those; an
         `.npz` with images and labels, or train_images and so on; a `.csv` with the columns
-        path,label[,split][,group]; "digits" (scikit-learn's; a folder of that name is "./digits");
+        path,label[,split][,group] (in both, group may also be called patient, track and so on);
+        "digits" (scikit-learn's; a folder of that name is "./digits");
         "torchvision:CIFAR10"; "medmnist:pneumoniamnist"; any map-style Dataset, without its own
         `transform` or `transforms` (but where they scale images down, at that size); or
         `LabelledImages`, returned as they are unless they must change.

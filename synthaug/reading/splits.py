@@ -56,6 +56,12 @@ def draw_folds(
     kind, units = "images", len(data)
     if data.groups is not None:
         kind, units = "groups", len(np.unique(data.groups))
+    if units < 2:
+        raise InputError(
+            f"{kind}: expected at least 2 for folds, got {units}; add {kind}"
+            + ", or leave groups out where images are not of one patient or track"
+            * (kind == "groups")
+        )
     if not 2 <= folds <= units:
         raise InputError(f"folds: expected 2 to {units}, the number of {kind}, got {folds}")
     part = _deal(data, np.full(folds, 1 / folds), numpy_stream(seed, "folds"))

@@ -91,7 +91,7 @@ def test_string_labels_follow_given_classes(tmp_path: Path) -> None:
         read_images(path)
 
 
-@pytest.mark.parametrize("key", ["train_groups", "train_track", "train_patient"])
+@pytest.mark.parametrize("key", ["train_groups", "train_track", "train_Patient ID"])
 def test_a_key_for_each_image_is_its_group(tmp_path: Path, key: str) -> None:
     data = read_images(split_archive(tmp_path, **{key: np.array([5, 5, 6, 6])}))
     assert data.groups is not None
@@ -119,10 +119,25 @@ def test_an_unknown_group_is_one_of_its_own(tmp_path: Path) -> None:
 
 def test_two_keys_that_might_group_are_an_error(tmp_path: Path) -> None:
     path = split_archive(tmp_path, train_track=LABELS, train_patient=LABELS)
-    with pytest.raises(InputError, match=r"got train_track, train_patient; rename .* train_groups"):
+    with pytest.raises(InputError, match=r"got train_track, train_patient; rename .* train_group$"):
         read_images(path)
-    path = split_archive(tmp_path, train_track=LABELS, train_groups=LABELS)
+    path = split_archive(tmp_path, train_track=LABELS, train_groups=np.array([5, 5, 6, 6]))
     assert read_images(path).groups is not None
+    assert read_images(path).groups.tolist() == [5, 5, 6, 6]
+    path = split_archive(tmp_path, train_group=LABELS, train_groups=LABELS)
+    with pytest.raises(InputError, match=r"train_group, train_groups; .* the others to something"):
+        read_images(path)
+
+
+def test_other_values_for_each_image_are_no_groups(tmp_path: Path) -> None:
+    path = split_archive(tmp_path, train_sex=LABELS, train_year=np.array(["a"] * 4))
+    with pytest.warns(UserWarning, match=r"train_sex, train_year: not used; .* train_group$") as w:
+        assert read_images(path).groups is None
+    assert w[0].filename == __file__
+    with_age = split_archive(tmp_path, train_age=LABELS, train_patient=np.array([5, 5, 6, 6]))
+    groups = read_images(with_age).groups
+    assert groups is not None
+    assert groups.tolist() == [5, 5, 6, 6]
 
 
 @pytest.mark.parametrize(
@@ -155,6 +170,7 @@ def test_two_keys_that_might_group_are_an_error(tmp_path: Path) -> None:
         ({"images": noise(4, 4, 8)}, r"images\[0\]: expected a height .*got 4x8"),
         ({"images": noise(0, 8, 8), "labels": LABELS[:0]}, "at least|expected images"),
         ({"groups": np.arange(3)}, "groups: expected 4 integers or strings"),
+        ({"patient": np.arange(4.0)}, "patient: expected 4 integers or strings, .* got float64"),
         ({"labels": np.array([b"k\xe4", b"b"] * 2)}, r"labels: .*UTF-8, got the bytes b'k\\xe4'"),
         ({"class_names": np.array([b"k\xe4", b"b"])}, "class_names: expected text in UTF-8"),
         ({"groups": np.array([b"k\xe4", b"b"] * 2)}, "groups: expected text in UTF-8"),

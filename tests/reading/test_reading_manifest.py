@@ -59,6 +59,21 @@ def test_splits_and_groups(tmp_path: Path) -> None:
     assert read_images(path, split="val").counts.tolist() == [1, 0]
 
 
+@pytest.mark.parametrize("column", ["patient", "Patient ID", "subject-id", "tracks", "lesion_id"])
+def test_groups_have_the_names_that_archives_know(tmp_path: Path, column: str) -> None:
+    rows = ["pictures/a/0.png,a,p1,9", "pictures/a/1.png,a,,9", "pictures/b/0.png,b,p1,9"]
+    groups = read_images(manifest(tmp_path, f"path,label,{column},age", *rows)).groups
+    assert groups is not None
+    assert groups.tolist() == ["p1", "train image 1", "p1"]
+
+
+def test_a_column_called_group_goes_before_others(tmp_path: Path) -> None:
+    rows = ["pictures/a/0.png,a,p1,d1", "pictures/b/0.png,b,p1,d2"]
+    groups = read_images(manifest(tmp_path, "path,label,patient,group", *rows)).groups
+    assert groups is not None
+    assert groups.tolist() == ["d1", "d2"]
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -74,6 +89,7 @@ def test_splits_and_groups(tmp_path: Path) -> None:
         (["path,label", "x.png,a", "y/../x.png,b"], "line 3: expected each image once"),
         (["path,label,label", "x.png,a,b"], "got a column label more than once; rename"),
         (["path,label", "x.png,a, left"], "line 2: expected a cell for each column .*got 1 more"),
+        (["path,label,patient,track", "x.png,a,1,2"], "got patient, track; rename .* to group$"),
         (["path,label", "pictures/a/0.png,a"], "at least two classes, got only 'a'"),
     ],
 )

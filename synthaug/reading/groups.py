@@ -1,0 +1,54 @@
+"""Which column or key of a source says that images belong together, and what it says."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from synthaug.errors import InputError
+
+# Names of what several images are of, each also in the plural or with "id": patient_id, subjects.
+GROUP_NAMES = (
+    "group",
+    "patient",
+    "subject",
+    "participant",
+    "lesion",
+    "track",
+    "drive",
+    "video",
+)
+
+
+def group_key(keys: Sequence[str], where: str, prefix: str = "") -> str | None:
+    """The one of `keys`, which all begin with `prefix`, that groups images by its name, or None.
+
+    One that is called group or groups goes before all others. Raises `InputError`, beginning with
+    `where`, for several that could be meant.
+
+    >>> group_key(["age", "Patient ID"], "scans.csv")
+    'Patient ID'
+    """
+    names = {key: _plain(key.removeprefix(prefix)) for key in keys}
+    found = [key for key in keys if names[key] in GROUP_NAMES]
+    found = [key for key in found if names[key] == "group"] or found
+    if len(found) > 1:
+        own = f"{prefix}group"
+        raise InputError(
+            f"{where}: expected one name for the groups that images belong to, got "
+            f"{', '.join(found)}; rename the one whose images must stay together to {own}"
+            + (", and the others to something else" if own in found else "")
+        )
+    return found[0] if found else None
+
+
+def known_groups(groups: np.ndarray, split: str) -> np.ndarray:
+    """Groups (N,) in which each empty text, an image of unknown group, is a group of its own."""
+    if groups.dtype.kind != "U" or groups.all():
+        return groups
+    names = [name or f"{split} image {i}" for i, name in enumerate(groups.tolist())]
+    return np.array(names)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"(ids|id|s)?$", "", re.sub(r"[\s_-]", "", name.casefold()), count=1)
