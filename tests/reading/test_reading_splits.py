@@ -153,7 +153,7 @@ def test_numbers_out_of_range_are_named() -> None:
         with pytest.raises(InputError, match="share: expected a number between 0 and 1"):
             split_off(labelled([4, 4]), share, seed=0)
     with pytest.raises(
-        InputError, match="^groups: expected at least 2 for folds, got 1; add groups"
+        InputError, match=r"^groups: expected at least 2 for folds, got 1; add groups"
     ):
         draw_folds(labelled([4, 4], [5] * 8), 2, seed=0)
     with pytest.raises(InputError, match="folds: expected 2 to 8, the number of images, got 9"):
