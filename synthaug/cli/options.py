@@ -3,7 +3,7 @@ any work begins."""
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from itertools import combinations
 from pathlib import Path
@@ -84,10 +84,17 @@ class ExportFormat(StrEnum):
 
 
 def read(
-    data: str, image_size: int | None, mode: str | None, on_error: str, split: str = "train"
+    data: str,
+    image_size: int | None,
+    mode: str | None,
+    on_error: str,
+    split: str = "train",
+    classes: Sequence[str] | None = None,
 ) -> LabelledImages:
     """`read_images` with the options of the command line."""
-    return read_images(data, split=split, image_size=image_size, mode=mode, on_error=on_error)
+    return read_images(
+        data, split=split, image_size=image_size, mode=mode, on_error=on_error, classes=classes
+    )
 
 
 def check_device(device: str) -> None:

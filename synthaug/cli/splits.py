@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from rich.markup import escape
 
 from synthaug.cli.options import read
 from synthaug.cli.output import errors
+from synthaug.errors import InputError
+from synthaug.gain.parts import FEWEST_TO_FOLD
+from synthaug.generators.base import FEWEST_IMAGES
 from synthaug.images import LabelledImages
 from synthaug.reading import split_off, splits_of
 
@@ -37,15 +41,31 @@ def read_splits(
     validation = read(data, image_size, mode, on_error, "val") if "val" in known else None
     if test is not None and others is not None:
         split = "test" if "test" in others else "train"
-        return Splits(train, validation, read(test, image_size, mode, on_error, split))
+        held = read(test, image_size, mode, on_error, split, train.classes)
+        return Splits(train, validation, held)
     if "test" in known:
         return Splits(train, validation, read(data, image_size, mode, on_error, "test"))
-    kept, held = split_off(train, TEST_SHARE, seed=0)
+    kept, apart = split_off(train, TEST_SHARE, seed=0)
+    _check_left(data, train, kept, FEWEST_TO_FOLD if validation is None else FEWEST_IMAGES)
     note = (
-        f"{data} has no test split, so {len(held)} of its {len(train)} images were set apart to "
+        f"{data} has no test split, so {len(apart)} of its {len(train)} images were set apart to "
         "test on"
     )
     if not quiet:
         errors.print(f"Note: {escape(note)}.", soft_wrap=True)
     fingerprint = train.fingerprint
-    return Splits(train.subset(kept), validation, train.subset(held), note, fingerprint)
+    return Splits(train.subset(kept), validation, train.subset(apart), note, fingerprint)
+
+
+def _check_left(data: str, train: LabelledImages, kept: np.ndarray, fewest: int) -> None:
+    """Refuse a class that has fewer images left to train on; only here is known where its others
+    went."""
+    left = train.subset(kept).counts
+    scarce = int(left.argmin())
+    if left[scarce] < fewest:
+        count = train.counts[scarce]
+        raise InputError(
+            f"{data}: class {train.classes[scarce]!r}: expected at least {fewest} training images, "
+            f"got {left[scarce]} after {count - left[scarce]} of its {count} were set apart to "
+            "test on; add images, or give --test"
+        )

@@ -25,7 +25,8 @@ def check_parts(parts: dict[str, LabelledImages]) -> list[str]:
         if part.classes != train.classes:
             raise InputError(
                 f"{name}: expected the training classes {list(train.classes)}, got "
-                f"{list(part.classes)}"
+                f"{list(part.classes)}; read_images(..., classes=train.classes) numbers them so, "
+                "also where some have no images"
             )
         if part.images.dtype != train.images.dtype or part.image_shape != train.image_shape:
             raise InputError(

@@ -4,6 +4,7 @@ import os
 import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -45,6 +46,7 @@ def read_images(
     image_size: int | tuple[int, int] | None = None,
     mode: str | None = None,
     on_error: str = "raise",
+    classes: Sequence[str] | None = None,
 ) -> LabelledImages:
     """The images of one split of `source`, uint8 or uint16 (N, C, H, W), with labels and classes.
 
@@ -64,6 +66,8 @@ def read_images(
     mode: "gray" or "rgb" to convert to, None to keep the channels.
     on_error: "raise", or "skip" to leave out images that cannot be read, with one
         `SkippedImages` warning.
+    classes: the class names in the order that numbers them, those of the training images, for test
+        images from another place. Those may lack a class, but have no other.
 
     Raises `InputError` naming the file or index, what was expected and what to do.
 
@@ -82,7 +86,7 @@ def read_images(
     if wanted not in splits:
         raise InputError(f"{where}: it has no split {split!r}, only {', '.join(splits)}")
     if isinstance(source, LabelledImages) and _fits(source, size, mode):
-        return source
+        return source if classes is None else _numbered(source, classes, where)
     listing = splits[wanted]()
     if not len(listing.labels):
         raise InputError(f"{where}: expected images in split {wanted!r}, got none")
@@ -91,6 +95,8 @@ def read_images(
         warnings.warn(SkippedImages(stack.skipped, len(listing.labels)), stacklevel=2)
     groups = None if listing.groups is None else listing.groups[stack.kept]
     data = LabelledImages(stack.images, listing.labels[stack.kept], listing.classes, groups)
+    if classes is not None:
+        return _numbered(data, classes, where)
     if not isinstance(source, LabelledImages):
         _check_classes(data, where, wanted, source)
     return data
@@ -152,6 +158,20 @@ def _name(source: object) -> str:
 def _fits(data: LabelledImages, size: tuple[int, int] | None, mode: str | None) -> bool:
     channels, *sides = data.image_shape
     return size in (None, tuple(sides)) and (mode is None or CHANNELS[mode] == channels)
+
+
+def _numbered(data: LabelledImages, classes: Sequence[str], where: str) -> LabelledImages:
+    """The same images with labels that are indices of `classes`."""
+    known = {name: label for label, name in enumerate(classes)}
+    for label in np.flatnonzero(data.counts).tolist():
+        name = data.classes[label]
+        if name not in known:
+            raise InputError(
+                f"{where}: expected images of the classes {', '.join(classes)}, got {name!r}"
+                f"{_similar(name, classes)}; rename it, or leave its images out"
+            )
+    labels = np.array([known.get(name, -1) for name in data.classes])[data.labels]
+    return replace(data, labels=labels, classes=classes)
 
 
 def _check_classes(data: LabelledImages, where: str, split: str, source: object) -> None:

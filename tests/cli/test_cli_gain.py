@@ -16,7 +16,10 @@ import synthaug.cli.gain as command
 import synthaug.cli.output as output
 from synthaug.cli.gain import _as_read
 from synthaug.cli.output import show_gain
+from synthaug.cli.splits import read_splits
+from synthaug.errors import InputError
 from synthaug.gain import Gain
+from synthaug.gain.inputs import check_parts
 
 LONG = "transfer-within 0.5 mixed, randaugment+cutmix"
 
@@ -125,6 +128,25 @@ def test_images_set_apart_are_mentioned_and_other_things_in_the_cache_stay(
     assert done.err.splitlines()[0] == note  # before it begins, too
     assert [path.name for path in (tmp_path / "cells").iterdir()] == ["another run"]
     assert other.exists()
+
+
+def test_test_images_of_another_place_may_lack_a_class(tree: Callable, tmp_path: Path) -> None:
+    source = tree(tmp_path / "images", {"ant": 4, "bee": 4, "cow": 4})
+    for counts in ({"ant": 2, "cow": 3}, {"ant": 2, "bee": 0, "cow": 3}):
+        other = tree(tmp_path / f"other{len(counts)}", counts, seed=9)
+        splits = read_splits(str(source), str(other), None, None, "raise", quiet=True)
+        assert splits.test.classes == splits.train.classes
+        assert splits.test.counts.tolist() == [2, 0, 3]
+        assert len(check_parts({"train": splits.train, "test": splits.test})) == 1
+
+
+def test_too_few_images_beside_those_set_apart_are_named(tree: Callable, tmp_path: Path) -> None:
+    message = r"'dog': expected at least 3 training images, got 2 after 1 of its 3 .* give --test"
+    source = tree(tmp_path / "images", {"cat": 9, "dog": 3})
+    with pytest.raises(InputError, match=message):
+        read_splits(str(source), None, None, None, "raise", quiet=True)
+    enough = tree(tmp_path / "enough", {"cat": 9, "dog": 5})
+    assert read_splits(str(enough), None, None, None, "raise", quiet=True).train.counts.min() >= 3
 
 
 def test_a_pool_is_measured_alone(

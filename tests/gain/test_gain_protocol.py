@@ -848,7 +848,7 @@ def test_mismatches_are_refused_before_anything_is_trained(
         for data in (train, test)
     ]
     for wrong, message in (
-        ((train, renamed), "expected the training classes"),
+        ((train, renamed), r"expected the training classes .*; read_images\(\.\.\., classes=train"),
         ((train, larger), r"test: expected uint8 \(1, 8, 8\)"),
         (tuple(grouped), "groups"),
     ):

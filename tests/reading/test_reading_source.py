@@ -43,6 +43,17 @@ def test_a_folder_called_digits_is_read_by_its_path(
     assert len(read_images("digits").classes) == 10
 
 
+def test_test_images_may_lack_classes_and_have_them_in_another_order(tmp_path: Path) -> None:
+    path = tree(tmp_path / "other", {"cat": 2, "eel": 1, "fox": 0})
+    data = read_images(path, classes=["dog", "eel", "cat"])
+    assert data.classes == ("dog", "eel", "cat")
+    assert data.labels.tolist() == [2, 2, 1]
+    again = read_images(data, classes=["eel", "cat"])
+    assert (again.labels.tolist(), again.classes) == ([1, 1, 0], ("eel", "cat"))
+    with pytest.raises(InputError, match=r"other: .* classes Cat, eel, got 'cat' \('Cat' is anoth"):
+        read_images(path, classes=["Cat", "eel"])
+
+
 class Stream(IterableDataset[Any]):
     def __len__(self) -> int:
         return 1
