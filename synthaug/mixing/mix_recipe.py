@@ -13,6 +13,7 @@ from synthaug.generators import FAMILIES, Generator, make_generator
 from synthaug.images import LabelledImages
 from synthaug.mixing.labels import Labels, check_labels
 from synthaug.pool import SamplePool, limit_filters, usual_size
+from synthaug.pool.filling import limits_of
 from synthaug.pool.filters import Network
 from synthaug.versions import versions
 
@@ -132,7 +133,7 @@ class MixRecipe:
         device: str = "auto",
     ) -> SamplePool:
         """The pool that the recipe asks for, made from `data`: the one in `directory`, where it is
-        that already.
+        that already, by generator, settings, seed, images, filters, size and kind of labels.
 
         teacher: a classifier, from floats (B, C, H, W) in [0, 1] to logits (B, K) on `device`,
             whose posterior mixed labels take; needed where `labels` is not "hard".
@@ -162,20 +163,33 @@ class MixRecipe:
         )
 
     def _known_pool(self, directory: Path, data: LabelledImages, seed: int) -> SamplePool:
+        """The pool that is there, if this recipe made it, of these images."""
         assert self.generator is not None
         pool = SamplePool(directory)
         card = pool.manifest.get("generator", {})
+        filters = limit_filters(self.filters)
         wanted = {
             "family": self.generator.family,
             "settings": json.loads(json.dumps(self.generator.settings)),
             "seed": seed,
             "fingerprint": data.fingerprint,
+            "filters": [type(each).__name__ for each in filters],
+            "limits": [limits_of(each) for each in filters],
+            "images a class": [usual_size(data.counts)] * len(data.classes),
         }
-        found = {**card, "fingerprint": card.get("data", {}).get("fingerprint")}
+        found = {
+            **card,
+            "fingerprint": card.get("data", {}).get("fingerprint"),
+            "filters": pool.manifest.get("filters"),
+            "limits": pool.manifest.get("limits", []),
+            "images a class": pool.manifest.get("per_class"),
+        }
+        if self.labels != "hard":  # under hard labels soft ones that are there are not looked at
+            wanted["soft labels"], found["soft labels"] = True, pool.manifest["soft_labels"]
         for name, value in wanted.items():
             if found.get(name) != value:
                 raise InputError(
-                    f"{directory}: a pool made otherwise ({name}: expected {value}, got "
+                    f"{directory}: a pool made with another recipe ({name}: expected {value}, got "
                     f"{found.get(name)}); name another directory, or remove it"
                 )
         return pool

@@ -1,5 +1,6 @@
 """Sampling until every class of a pool is full of what its filters let through."""
 
+import math
 from collections.abc import Collection
 from dataclasses import fields
 from typing import Any, Protocol
@@ -38,6 +39,16 @@ def check_filters(
     if reference is not None:
         expect_labelled("reference", reference)
         expect_alike("reference", reference, generator.classes, generator.image_shape)
+
+
+def limits_of(rule: Filter) -> dict[str, float]:
+    """The numbers that a filter was made with, by their names, for a pool's card."""
+    settings = getattr(rule, "__dict__", {}).items()
+    return {
+        name: value
+        for name, value in settings
+        if isinstance(value, int | float) and math.isfinite(value)
+    }
 
 
 def fill(

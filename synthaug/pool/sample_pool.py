@@ -24,7 +24,7 @@ from synthaug.files import (
 )
 from synthaug.generators import Generator
 from synthaug.images import LabelledImages, Samples
-from synthaug.pool.filling import Filter, check_filters, fill
+from synthaug.pool.filling import Filter, check_filters, fill, limits_of
 from synthaug.pool.filters import Network, posterior_of
 from synthaug.versions import versions
 
@@ -188,7 +188,13 @@ class SamplePool:
             soft = posterior_of("teacher", teacher, samples.images, generator.device, classes)
             samples = Samples(samples.images, samples.labels, soft, samples.weights)
         passed = [type(each).__name__ for each in filters]
-        card = {"generator": generator.card, "seed": seed, "drawn": drawn, "filters": passed}
+        card = {
+            "generator": generator.card,
+            "seed": seed,
+            "drawn": drawn,
+            "filters": passed,
+            "limits": [limits_of(each) for each in filters],
+        }
         return cls._write(directory, samples, generator.classes, generator.family, card)
 
     @property

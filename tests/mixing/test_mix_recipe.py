@@ -145,23 +145,54 @@ def test_a_dataset_is_mixed_as_the_recipe_says(real: SyntheticDataset, tmp_path:
     assert np.array_equal(again.pool.samples.images, mixed.pool.samples.images)
 
 
-def test_a_pool_made_otherwise_is_refused_and_kept(
+def test_a_pool_of_another_recipe_is_refused_and_kept(
     real: SyntheticDataset, data: LabelledImages, tmp_path: Path
 ) -> None:
     recipe = MixRecipe(StyleSwap(cells=2), 0.25)
     recipe.make_pool(tmp_path / "pool", data, device="cpu")
     before = (tmp_path / "pool" / "images.npy").read_bytes()
+    filtered = MixRecipe(StyleSwap(cells=2), 0.25, filters={"memorization": 0.01})
     for other, images, seed, named in [
         (MixRecipe(StyleSwap(cells=4), 0.25), data, 0, "settings"),
         (MixRecipe(RandomField(), 0.25), data, 0, "family"),
         (recipe, data, 1, "seed"),
         (recipe, data.subset(np.arange(2, 7)), 0, "fingerprint"),
+        (filtered, data, 0, "filters"),
+        (MixRecipe(StyleSwap(cells=2), 0.25, "mixed"), data, 0, "soft labels"),
     ]:
-        with pytest.raises(InputError, match=f"a pool made otherwise .{named}"):
-            other.make_pool(tmp_path / "pool", images, seed=seed, device="cpu")
+        with pytest.raises(InputError, match=f"a pool made with another recipe .{named}"):
+            other.make_pool(tmp_path / "pool", images, seed=seed, teacher=unsure, device="cpu")
     assert (tmp_path / "pool" / "images.npy").read_bytes() == before
-    with pytest.raises(InputError, match="a pool made otherwise"):
+    with pytest.raises(InputError, match="a pool made with another recipe"):
         recipe.make_pool(tmp_path / "mine", data, device="cpu")
+
+
+def test_a_pool_of_other_limits_or_another_size_is_refused(
+    data: LabelledImages, tmp_path: Path
+) -> None:
+    recipe = MixRecipe(StyleSwap(cells=2), 0.25, filters={"memorization": 0.01})
+    recipe.make_pool(tmp_path / "pool", data, device="cpu")
+    recipe.make_pool(tmp_path / "pool", data, device="cpu")
+    stricter = MixRecipe(StyleSwap(cells=2), 0.25, filters={"memorization": 0.02})
+    with pytest.raises(InputError, match=r"limits: expected .*0\.02.*, got .*0\.01.*another dir"):
+        stricter.make_pool(tmp_path / "pool", data, device="cpu")
+    generator = StyleSwap(cells=2).fit(data, device="cpu")
+    SamplePool.create(tmp_path / "small", generator, 3)
+    with pytest.raises(InputError, match=r"images a class: expected \[80, 80\], got \[3, 3\]"):
+        MixRecipe(StyleSwap(cells=2), 0.25).make_pool(tmp_path / "small", data, device="cpu")
+
+
+def test_a_pool_with_soft_labels_serves_hard_ones(data: LabelledImages, tmp_path: Path) -> None:
+    mixed = MixRecipe(StyleSwap(cells=2), 0.25, "mixed")
+    made = mixed.make_pool(tmp_path / "pool", data, teacher=unsure, device="cpu")
+    for recipe in (mixed, MixRecipe(StyleSwap(cells=2), 0.25)):
+        again = recipe.make_pool(tmp_path / "pool", data, device="cpu")
+        assert again.manifest == made.manifest
+
+
+def unsure(images: torch.Tensor) -> torch.Tensor:
+    """A teacher: one in four that it is an ant."""
+    return torch.tensor([[0.0, np.log(3.0)]]).repeat(len(images), 1)
 
 
 def test_mixed_labels_take_a_teacher(real: SyntheticDataset, tmp_path: Path) -> None:
@@ -169,11 +200,7 @@ def test_mixed_labels_take_a_teacher(real: SyntheticDataset, tmp_path: Path) -> 
     with pytest.raises(InputError, match="teacher: the recipe's labels are 'mixed'"):
         MixedDataset.from_recipe(real, recipe, tmp_path / "pool", device="cpu")
     assert not (tmp_path / "pool").exists()
-
-    def teacher(images: torch.Tensor) -> torch.Tensor:
-        return torch.tensor([[0.0, np.log(3.0)]]).repeat(len(images), 1)
-
-    mixed = MixedDataset.from_recipe(real, recipe, tmp_path / "pool", teacher=teacher, device="cpu")
+    mixed = MixedDataset.from_recipe(real, recipe, tmp_path / "pool", teacher=unsure, device="cpu")
     rows = np.stack([np.asarray(mixed[index][1]) for index in range(len(mixed))])
     one_hot = np.eye(2)[np.array(mixed.targets)]
     assert rows == pytest.approx(0.5 * one_hot + 0.5 * np.array([0.25, 0.75]))
