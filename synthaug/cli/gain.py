@@ -39,8 +39,8 @@ from synthaug.cli.options import (
     check_apart,
     check_device,
     check_directory,
-    check_json,
     check_page,
+    check_result,
 )
 from synthaug.cli.output import PAGE, RESULT, errors, progress, results, show_gain
 from synthaug.cli.splits import Splits, read_splits
@@ -157,10 +157,10 @@ def gain(
     check_apart(
         {"--report": report, "--cache": study, "the page of --report": page, "--json": json}
     )
-    check_json("--json", json)
+    check_result("--json", json, source)
     check_directory("--report", report)
     if report is not None:
-        check_json("--report", report / RESULT)
+        check_result("--report", report / RESULT, source)
         check_page("--report", report / PAGE)
     check_directory("--cache", study)
     sources = _sources(generator, pool)

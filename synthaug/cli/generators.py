@@ -19,6 +19,7 @@ from synthaug.cli.options import (
     PoolOutput,
     Quiet,
     Seed,
+    Written,
     check_apart,
     check_device,
     check_directory,
@@ -212,7 +213,7 @@ def fit(
             "--log": log,
         }
     )
-    check_json("--json", json)
+    check_json("--json", json, Written.GENERATOR)
     check_trace("--profile", profile)
     check_directory("--log", log)
     images = read(data, image_size, mode, on_error)
@@ -272,7 +273,7 @@ def sample(
     check_device(device)
     check_apart({"--output": output, "--json": json})
     check_output(output, POOL)
-    check_json("--json", json)
+    check_json("--json", json, Written.POOL)
     pool = SamplePool.create(output, load_generator(generator, device=device), per_class, seed=seed)
     finish(describe(pool), pool.manifest, json, quiet)
 
@@ -286,9 +287,10 @@ def inspect(
 
     All of its files are read, and damage is said.
     """
-    check_json("--json", json)
     card = _card(directory)
-    if card["kind"] == POOL:
+    pool = card["kind"] == POOL
+    check_json("--json", json, Written.POOL if pool else Written.GENERATOR)
+    if pool:
         SamplePool(directory).check()
     else:
         load_generator(directory, device="cpu")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -17,12 +17,6 @@ from synthaug.images import LabelledImages
 from synthaug.reading import read_images
 from synthaug.training import resolve_device
 
-OURS = (  # keys that tell the JSON of a command from that of other programs
-    {"synthaug", "protocol", "arms", "verdict"},  # gain
-    {"family", "settings", "versions"},  # a generator's card
-    {"source", "fingerprint", "soft_labels", "versions"},  # a pool's card
-    {"output", "images", "per_class"},  # export
-)
 PAGE_MARK = b'<meta name="generator" content="synthaug">'
 FLAG = ""  # instead of a value's name, for what takes none
 DATA_FORMS = (
@@ -75,6 +69,23 @@ Quiet = Annotated[
 ]
 
 
+class Written(StrEnum):
+    """What `--json` writes, and puts in place of an earlier one of its kind alone."""
+
+    RESULT = "result of gain"
+    GENERATOR = "card of a generator"
+    POOL = "card of a pool"
+    EXPORT = "record of an export"
+
+
+KEYS = {  # that tell each from the others, and from the JSON of other programs
+    Written.RESULT: {"synthaug", "data", "protocol", "arms", "verdict"},
+    Written.GENERATOR: {"family", "settings", "versions"},
+    Written.POOL: {"source", "fingerprint", "soft_labels", "versions"},
+    Written.EXPORT: {"output", "images", "per_class"},
+}
+
+
 class ExportFormat(StrEnum):
     """How `export` writes a pool."""
 
@@ -125,23 +136,42 @@ def check_file(option: str, path: Path | None) -> None:
         expect_file(f"{option} {path}", path)
 
 
-def check_json(option: str, path: Path | None) -> None:
+def check_json(option: str, path: Path | None, kind: Written) -> None:
     """Raise `InputError` unless JSON can be written at `path`; a file that is there is replaced
-    only if it is JSON that one of `OURS` tells, and not what makes a directory a generator or a
-    pool. A recipe, which took long to find, is none of them."""
+    only if it is an earlier one of this kind, and not what makes a directory a generator or a
+    pool."""
     check_file(option, path)
     if path is None or not path.exists():
         return
+    if not KEYS[kind] <= set(_held(path)) or path.name == MANIFEST:
+        raise InputError(
+            f"{option} {path}: is there already, and is no earlier {kind}; name another file, or "
+            "remove it"
+        )
+
+
+def check_result(option: str, path: Path | None, data: str) -> None:
+    """Raise `InputError` unless a result of `gain` for these data can be written at `path`; that of
+    other data, which took hours, is not replaced."""
+    check_json(option, path, Written.RESULT)
+    if path is None or not path.exists():
+        return
+    known = _held(path)["data"]
+    name = known.get("name") if isinstance(known, dict) else None
+    if not isinstance(name, str) or Path(name).resolve() != Path(data).resolve():
+        raise InputError(
+            f"{option} {path}: is there already, and is the result of other data, {name!r}, not "
+            f"{data!r}; name another place, or remove it"
+        )
+
+
+def _held(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where it holds none."""
     try:
         known = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
-        known = None
-    ours = isinstance(known, dict) and any(keys <= set(known) for keys in OURS)
-    if not ours or path.name == MANIFEST:
-        raise InputError(
-            f"{option} {path}: is there already, and is no earlier result; name another file, or "
-            "remove it"
-        )
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def check_page(option: str, path: Path) -> None:

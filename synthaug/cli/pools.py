@@ -15,6 +15,7 @@ from synthaug.cli.options import (
     OnError,
     PoolOutput,
     Quiet,
+    Written,
     check_apart,
     check_json,
     check_new,
@@ -47,7 +48,7 @@ def import_images(
     """
     check_apart({"--output": output, "--json": json})
     check_output(output, POOL)
-    check_json("--json", json)
+    check_json("--json", json, Written.POOL)
     _refuse_pool(images)
     data = read(images, image_size, mode, on_error)
     samples = Samples(data.images, data.labels)
@@ -79,7 +80,7 @@ def export(
     """Write a pool in a form that other tools read."""
     check_apart({"--output": output, "--json": json})
     check_new("--output", output)
-    check_json("--json", json)
+    check_json("--json", json, Written.EXPORT)
     source = SamplePool(pool)
     write = {
         ExportFormat.FOLDER: export_folder,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from synthaug.cli.options import check_result
 from synthaug.errors import InputError
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "accuracy" / "results"
@@ -539,25 +540,64 @@ def test_json_of_other_programs_is_not_replaced(
     target = tmp_path / "conf.json"
     target.write_text(json.dumps(mine))
     message = refused("inspect", pool, "--json", target)
-    expect(message, f"--json {target}: is there already, and is no earlier result", "name another")
+    expect(message, f"--json {target}: is there already, and is no earlier card", "name another")
 
 
-def test_the_json_of_each_command_is_replaced(
-    call: Callable, data: Path, generator: Path, pool: Path, tmp_path: Path
+def test_the_json_of_each_command_is_replaced_by_its_own_alone(
+    call: Callable, refused: Callable, data: Path, generator: Path, pool: Path, tmp_path: Path
 ) -> None:
-    commands: tuple[Words, ...] = (
-        ("fit", data, "--generator", "style-swap", "-o", tmp_path / "g"),
-        ("sample", generator, "--per-class", "2", "-o", tmp_path / "p"),
-        ("import", data, "-o", tmp_path / "i"),
-        ("inspect", generator),
-        ("inspect", pool),
+    commands: tuple[tuple[Words, str], ...] = (
+        (
+            ("fit", data, "--generator", "style-swap", "-o", tmp_path / "g"),
+            "card of a generator",
+        ),
+        (("inspect", generator), "card of a generator"),
+        (("sample", generator, "--per-class", "2", "-o", tmp_path / "p"), "card of a pool"),
+        (("import", data, "-o", tmp_path / "i"), "card of a pool"),
+        (("inspect", pool), "card of a pool"),
+        (("export", pool, "-o", tmp_path / "e"), "record of an export"),
     )
-    target = tmp_path / "card.json"
-    target.write_text((RESULTS / "digits-5.json").read_text())
-    assert call("export", pool, "-o", tmp_path / "e", "--json", target).status == 0
-    for words in commands:
+    kinds = ["card of a generator", "card of a pool", "record of an export", "result of gain"]
+    for words, kind in commands:
+        target = tmp_path / f"{kind}.json"
         done = call(*words, "--json", target)
         assert done.status == 0, done.err
+    hours = (RESULTS / "digits-5.json").read_text()
+    (tmp_path / "result of gain.json").write_text(hours)
+    for words, kind in commands:
+        for other in set(kinds) - {kind}:
+            target = tmp_path / f"{other}.json"
+            message = refused(*words, "--json", target)
+            expect(message, f"--json {target}: is there already, and is no earlier {kind}")
+    assert (tmp_path / "result of gain.json").read_text() == hours
+
+
+@pytest.mark.usefixtures("no_work")
+def test_the_result_of_other_data_is_not_replaced(
+    refused: Callable, data: Path, tmp_path: Path
+) -> None:
+    earlier = (RESULTS / "digits-5.json").read_text()
+    (tmp_path / "out").mkdir()
+    for option, place, file in (
+        ("--json", tmp_path / "gain.json", tmp_path / "gain.json"),
+        ("--report", tmp_path / "out", tmp_path / "out" / "result.json"),
+    ):
+        file.write_text(earlier)
+        message = refused("gain", data, "--cache", tmp_path / NEW, option, place)
+        expect(message, f"{option} {file}: is there already", "of other data, 'digits', not")
+        assert file.read_text() == earlier
+
+
+def test_the_result_of_the_same_data_is_replaced_however_they_are_named(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "gain.json"
+    result = json.loads((RESULTS / "digits-5.json").read_text())
+    result["data"]["name"] = str(data)
+    target.write_text(json.dumps(result))
+    monkeypatch.chdir(data.parent)
+    check_result("--json", target, f"./{data.name}/")
+    check_result("--json", tmp_path / NEW, "anything")
 
 
 def test_a_page_of_the_user_is_not_replaced(
