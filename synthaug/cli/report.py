@@ -7,8 +7,10 @@ import typer
 
 from synthaug.cli.options import Quiet, check_page
 from synthaug.cli.output import RESULT, errors
+from synthaug.errors import InputError
 from synthaug.gain import Gain
 from synthaug.gain.report import write_report
+from synthaug.gain.report.images import EMBEDDED
 
 
 def report(
@@ -27,7 +29,17 @@ def report(
     since the JSON holds none.
     """
     check_page("--output", output)
+    _check_pictures(output)
     found = result / RESULT if result.is_dir() else result
     write_report(Gain.load(found), output)
     if not quiet:
         errors.print(f"Report: {output}", soft_wrap=True)
+
+
+def _check_pictures(output: Path) -> None:
+    """Raise `InputError` for a page whose pictures would be lost, as the JSON holds none."""
+    if output.exists() and EMBEDDED.encode() in output.read_bytes():
+        raise InputError(
+            f"--output {output}: is a page with pictures, which a result does not hold, so they "
+            "would be lost; name another file, or remove it"
+        )

@@ -107,6 +107,12 @@ def test_a_report_is_drawn_from_its_folder_and_replaces_pages_only(
     done = call("report", tmp_path / "out", "-o", notes)
     assert (done.status, notes.read_text()) == (2, "mine")
     assert "is there already, and is no page" in done.err
+    # The page of gain --report has pictures, which nothing else can bring back.
+    first = tmp_path / "out" / "report.html"
+    pictured = first.read_bytes()
+    done = call("report", tmp_path / "out", "-o", first)
+    assert (done.status, first.read_bytes()) == (2, pictured)
+    assert f"--output {first}: is a page with pictures" in done.err
 
 
 def test_json_replaces_nothing_but_earlier_json(

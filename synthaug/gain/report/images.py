@@ -11,6 +11,8 @@ from synthaug.gain.pictures import Pictures
 from synthaug.gain.report.words import number, printable
 from synthaug.images import to_float, to_pil, to_stored
 
+EMBEDDED = "data:image/png;base64,"  # what the text of each picture begins with
+
 
 def picture_rows(pictures: Pictures) -> list[dict[str, Any]]:
     """One row a class: its name, real images, synthetic images."""
@@ -77,7 +79,7 @@ def _embed(image: np.ndarray, window: tuple[float, float], side: int = 64) -> di
     picture.save(buffer, format="PNG", optimize=True)
     text = base64.b64encode(buffer.getvalue()).decode()
     return {
-        "src": f"data:image/png;base64,{text}",
+        "src": EMBEDDED + text,
         "width": picture.width * scale,
         "height": picture.height * scale,
     }
