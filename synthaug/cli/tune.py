@@ -45,6 +45,7 @@ from synthaug.cli.output import errors, progress, results, spell_seconds
 from synthaug.cli.splits import read_splits
 from synthaug.errors import InputError
 from synthaug.gain import Interval
+from synthaug.gain.advice import spell_size
 from synthaug.gain.search import Budget, search_mix
 from synthaug.mixing import MixRecipe
 
@@ -52,9 +53,10 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
 NEXT = """\
 from synthaug import MixedDataset
 
-train_set = MixedDataset.from_recipe(train_set, {recipe!r}, "pool")  # train_set: your Dataset
+# train_set: your Dataset, with images of {size}, as the search had
+train_set = MixedDataset.from_recipe(train_set, {recipe!r}, "pool")
 """
-ALIKE = (  # options that have the same meaning to gain
+ALIKE = (  # options that have the same meaning to gain, and on which what it takes over depends
     "test",
     "per_class",
     "classifier",
@@ -67,6 +69,8 @@ ALIKE = (  # options that have the same meaning to gain
     "mode",
     "on_error",
     "cache",
+    "seed",
+    "device",
 )
 
 
@@ -157,7 +161,8 @@ def tune(
         if path is not None:
             mix.save(path)
     if not quiet:
-        _show(mix, output, [data, *_alike(context)])
+        asked = [data, *_alike(context)]
+        _show(mix, output, asked, spell_size(splits.train.image_shape))
 
 
 def _check_target(option: str, path: Path | None) -> None:
@@ -187,7 +192,7 @@ def _alike(context: typer.Context) -> list[str]:
     return [word for each in given for word in (each.opts[0], str(context.params[each.name]))]
 
 
-def _show(mix: MixRecipe, output: Path, asked: list[str]) -> None:
+def _show(mix: MixRecipe, output: Path, asked: list[str], size: str) -> None:
     console, search = results(), mix.search
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("tried on all seeds, the best first")
@@ -205,7 +210,8 @@ def _show(mix: MixRecipe, output: Path, asked: list[str]) -> None:
     console.print(f"Spent: {spent}. Proposals: {ends or 'none'}. Written: {output}")
     if mix.recommended:
         console.print()
-        console.print(NEXT.format(recipe=str(output)), markup=False, soft_wrap=True)
+        lines = NEXT.format(recipe=str(output), size=size)
+        console.print(lines, markup=False, soft_wrap=True)
     if mix.generator is not None:
         words = shlex.join(["synthaug", "gain", *asked, "--recipe", str(output)])
         errors.print(f"Not measured on test images yet: {words}", markup=False, soft_wrap=True)

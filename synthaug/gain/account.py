@@ -81,6 +81,7 @@ def protocol_facts(
             classifier=study.classifier,
             steps=tuning.steps,
             batch_size=study.batch_size,
+            image_shape=study.train.image_shape,
         ),
         "versions": versions(),
     }

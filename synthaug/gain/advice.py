@@ -24,6 +24,7 @@ dataset = MixedDataset(your_dataset, pool, ratio={ratio:g})  # in place of your_
 """
 _MEASURED = """\
 # measured with {description}; {steps} steps of {batch_size} images
+# of {size}, so that is what your_dataset has to give, too
 """
 _PLAIN = """\
 from synthaug import read_images, train_classifier
@@ -53,6 +54,7 @@ def next_steps(
     classifier: Backbone,
     steps: int,
     batch_size: int,
+    image_shape: tuple[int, int, int],
 ) -> str:
     """The lines that put the recommended mix into a Dataset; where none is recommended, the lines
     that train the best classifier without synthetic images. Mixed and distilled labels are those of
@@ -72,13 +74,27 @@ def next_steps(
         same = baseline.recipe == first.recipe
         other = "" if same else f" recipe={_written(baseline.recipe)} and"
         return plain + _DISTILLED.format(recipe=other) if taught else plain
-    facts = {"description": recommended.description, "steps": steps, "batch_size": batch_size}
-    measured = _MEASURED.format(**facts)
+    measured = _MEASURED.format(
+        description=recommended.description,
+        steps=steps,
+        batch_size=batch_size,
+        size=spell_size(image_shape),
+    )
     if use.pool is not None:
         pooled = _POOLED.format(pool=str(use.pool), ratio=recommended.ratio)
         return pooled + measured + (_TAUGHT if taught else "")
     fitted = _fitted(recommended, use)
     return (f"{plain}\n" if taught else "") + fitted + measured
+
+
+def spell_size(image_shape: tuple[int, int, int]) -> str:
+    """The form of images (C, H, W) as somebody who writes a Dataset reads it.
+
+    >>> spell_size((3, 32, 48))
+    '32 x 48 pixels (height x width) in RGB'
+    """
+    channels, height, width = image_shape
+    return f"{height} x {width} pixels (height x width) in {'gray' if channels == 1 else 'RGB'}"
 
 
 def _fitted(arm: Arm, source: Source) -> str:

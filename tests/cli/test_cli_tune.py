@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,14 +41,29 @@ def test_a_search_writes_a_recipe_and_says_how_sure_it_is(tuned: tuple, data: Pa
     assert all(f"Note: {caveat}." in done.out for caveat in mix.search["caveats"])
     assert ("from_recipe" in done.out) == mix.recommended
     assert "points" in done.out.splitlines()[0]
-    # What gain should do alike is said again; seeds are its own.
-    alike = f"--policy shift --steps 2 --batch-size 8 --cache {folder / 'cells'}"
+    # What gain should do alike is said again; the number of seeds is its own.
+    alike = f"--policy shift --steps 2 --batch-size 8 --cache {folder / 'cells'} --device cpu"
     said = f"synthaug gain {data} {alike} --recipe {folder / 'recipe.json'}"
     assert done.err.splitlines()[-1] == f"Not measured on test images yet: {said}"
     stages = [line.split(":")[0] for line in done.err.splitlines()[:-1]]
     assert stages[0] == "tuning the baseline" or stages[0] == "without synthetic images"
     assert {"searching", "checking the best"} <= set(stages)
     assert set(mix.search["seconds"]) == {"without synthetic images", "search", "check"}
+
+
+def test_the_next_command_and_lines_say_all_that_was_searched_with(
+    tuned: tuple, data: Path, call: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = replace(MixRecipe.load(tuned[0] / "recipe.json"), recommended=True)
+    monkeypatch.setattr("synthaug.cli.tune.search_mix", lambda *_, **__: found)
+    asked = ("--image-size", "12", "--mode", "rgb", "--seed", "7", "--device", "cpu")
+    place = ("--cache", tmp_path / "cells")
+    done = call("tune", data, *asked, *place, "-o", tmp_path / "recipe.json")
+    assert done.status == 0, done.err
+    assert "# train_set: your Dataset, with images of 12 x 12 pixels" in done.out
+    alike = f"--image-size 12 --mode rgb --cache {tmp_path / 'cells'} --seed 7 --device cpu"
+    said = f"synthaug gain {data} {alike} --recipe {tmp_path / 'recipe.json'}"
+    assert done.err.splitlines()[-1] == f"Not measured on test images yet: {said}"
 
 
 def test_what_was_trained_serves_a_larger_search(

@@ -30,14 +30,35 @@ from synthaug.generators import (
 )
 
 
+def lines_for(
+    recommended: Arm | None,
+    baseline: Arm,
+    teacher: Arm,
+    data: str,
+    classifier: Backbone = Backbone(),  # noqa: B008
+    steps: int = 10,
+) -> str:
+    facts = {"data": data, "classifier": classifier, "steps": steps}
+    return next_steps(
+        recommended, baseline, teacher, **facts, batch_size=8, image_shape=(3, 12, 16)
+    )
+
+
 def test_the_generator_is_made_with_the_settings_that_were_measured() -> None:
     partner = Arm("classical", Recipe())
     source = transfer_sources(TransferVAE(steps=400, donors="within"))[0]
     arm = synthetic_arm(source, partner, 0.25, "hard")
-    lines = next_steps(
-        arm, partner, partner, data="data", classifier=Backbone(), steps=10, batch_size=8
-    )
+    lines = lines_for(arm, partner, partner, "data")
     assert "MixRecipe(TransferVAE(steps=400, donors='any'), ratio=0.25)" in lines
+
+
+def test_the_size_that_was_measured_is_said_of_the_dataset() -> None:
+    partner = Arm("classical", Recipe())
+    pool = Source("pool", pool=Path("pool"), fingerprint="f")
+    for source in (Source("style-swap", StyleSwap()), pool):
+        arm = synthetic_arm(source, partner, 0.25, "hard")
+        said = lines_for(arm, partner, partner, "data").splitlines()[-1]
+        assert said.startswith("# of 12 x 16 pixels (height x width) in RGB, so that is what")
 
 
 @pytest.mark.parametrize(
@@ -58,9 +79,7 @@ def test_the_generator_is_made_with_the_settings_that_were_measured() -> None:
 def test_the_lines_run_and_make_the_same_generator(source: Source, expected: Generator) -> None:
     partner = Arm("classical", Recipe())
     arm = synthetic_arm(source, partner, 0.25, "hard")
-    lines = next_steps(
-        arm, partner, partner, data="data", classifier=Backbone(), steps=10, batch_size=8
-    )
+    lines = lines_for(arm, partner, partner, "data")
     made: dict[str, Any] = {}
     exec(lines[: lines.index("# in place")], made)
     assert made["recipe"].generator == expected
@@ -73,9 +92,7 @@ def test_the_lines_mix_as_was_measured(tmp_path: Path, monkeypatch: pytest.Monke
     partner = Arm("mixup", Recipe(mix="mixup"))
     source = Source("swap", StyleSwap(), filters={"distance": 0.9})
     arm = synthetic_arm(source, partner, 0.25, "mixed")
-    lines = next_steps(
-        arm, partner, partner, data="digits", classifier=Backbone(), steps=2, batch_size=8
-    )
+    lines = lines_for(arm, partner, partner, "digits", steps=2)
     real = read_images("digits").subset(np.arange(60))
     made: dict[str, Any] = {"your_dataset": SyntheticDataset(stored(tmp_path / "real", real))}
     exec(lines, made)
@@ -96,9 +113,7 @@ def test_a_pool_that_was_measured_is_the_one_that_is_used(tmp_path: Path) -> Non
     partner = Arm("classical", Recipe())
     for labels in LABELS:
         arm = synthetic_arm(source, partner, 0.5, labels)
-        lines = next_steps(
-            arm, partner, partner, data="digits", classifier=Backbone(), steps=2, batch_size=8
-        )
+        lines = lines_for(arm, partner, partner, "digits", steps=2)
         made: dict[str, Any] = {"your_dataset": SyntheticDataset(pool)}
         exec(lines, made)
         assert (made["dataset"].ratio, len(made["dataset"].pool)) == (0.5, 60)
@@ -107,9 +122,7 @@ def test_a_pool_that_was_measured_is_the_one_that_is_used(tmp_path: Path) -> Non
 
 def test_the_best_recipe_without_synthetic_images_is_written_in_full() -> None:
     baseline = Arm("best", Recipe("none", "randaugment", weight_decay=0.01))
-    lines = next_steps(
-        None, baseline, baseline, data="data", classifier=Backbone(), steps=10, batch_size=8
-    )
+    lines = lines_for(None, baseline, baseline, "data")
     made: dict[str, Any] = {}
     start = lines.index("recipe=") + len("recipe=")
     end = lines.index("    steps=")
@@ -119,9 +132,7 @@ def test_the_best_recipe_without_synthetic_images_is_written_in_full() -> None:
 
 def test_the_network_is_the_one_that_was_measured() -> None:
     baseline, network = Arm("classical", Recipe()), Backbone("timm:resnet10t", size=32)
-    lines = next_steps(
-        None, baseline, baseline, data="digits", classifier=network, steps=1, batch_size=8
-    )
+    lines = lines_for(None, baseline, baseline, "digits", network)
     made: dict[str, Any] = {}
     exec(lines.replace("train_classifier(", "dict(train="), made)
     assert made["network"]["classifier"] == network
@@ -133,15 +144,7 @@ def test_distilled_labels_are_a_teachers_that_is_trained_first() -> None:
     other = distilled_arm(plain, own=False)
     mixed = synthetic_arm(Source("style-swap", StyleSwap()), plain, 0.25, "mixed")
     for recommended, baseline in ((None, other), (mixed, other), (mixed, plain)):
-        lines = next_steps(
-            recommended,
-            baseline,
-            teacher,
-            data="digits",
-            classifier=Backbone(),
-            steps=1,
-            batch_size=8,
-        )
+        lines = lines_for(recommended, baseline, teacher, "digits", steps=1)
         made: dict[str, Any] = {}
         exec(lines[: lines.index(")\n")].replace("train_classifier(", "dict(train=") + ")", made)
         assert made["network"]["recipe"] == teacher.recipe
@@ -154,9 +157,7 @@ def test_distilled_labels_are_a_teachers_that_is_trained_first() -> None:
 def test_the_lines_run_and_say_how_the_baseline_was_trained() -> None:
     plain = Arm("mixup", Recipe(mix="mixup"))
     for baseline, distilled in ((plain, False), (distilled_arm(plain), True)):
-        lines = next_steps(
-            None, baseline, plain, data="digits", classifier=Backbone(), steps=1, batch_size=8
-        )
+        lines = lines_for(None, baseline, plain, "digits", steps=1)
         assert ("soft_labels=" in lines) == distilled
         made: dict[str, Any] = {}
         exec(lines, made)
