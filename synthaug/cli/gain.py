@@ -46,7 +46,7 @@ from synthaug.cli.output import PAGE, RESULT, errors, progress, results, show_ga
 from synthaug.cli.splits import Splits, read_splits
 from synthaug.errors import InputError
 from synthaug.gain import Gain, Source, measure_gain
-from synthaug.gain.arms import transfer_sources
+from synthaug.gain.arms import default_sources, transfer_sources
 from synthaug.gain.choice import Search
 from synthaug.gain.mixes import given_by
 from synthaug.gain.report import write_report
@@ -63,6 +63,7 @@ DEMO_NOTE = (
     "Left out to save time: ConditionalVAE, StyleSwap, blends and chains, ratio 0.5, mixed labels; "
     "synthaug gain DATA tries them."
 )
+USUAL = [source.name for source in default_sources()]
 
 
 def gain(
@@ -92,12 +93,12 @@ def gain(
         ),
     ] = None,
     generator: Annotated[
-        list[Family] | None,
+        list[str] | None,
         typer.Option(
             metavar="NAME",
-            help=f"Generator to measure; repeatable: {', '.join(Family)}. Default: transfer, vae, "
-            "a blend of them with style-swap, patch-swap followed by vae, and as controls "
-            "style-swap, patch-swap followed by it, and random-field.",
+            help="What to measure, repeatable: a generator with its usual settings, "
+            f"{', '.join(Family)} (transfer is transfer-any and transfer-within); or one of the "
+            f"default: {', '.join(USUAL)}.",
         ),
     ] = None,
     pool: Annotated[
@@ -215,7 +216,7 @@ def gain(
 
 
 def _mix(
-    recipe: Path | None, generator: list[Family] | None, pool: Path | None, arms: Search | None
+    recipe: Path | None, generator: list[str] | None, pool: Path | None, arms: Search | None
 ) -> MixRecipe | None:
     """What `--recipe` names, which leaves nothing for the options that search."""
     if recipe is None:
@@ -262,20 +263,29 @@ def _write(result: Gain, json: Path | None, report: Path | None) -> None:
         write_report(result, report / PAGE)
 
 
-def _sources(generators: list[Family] | None, pool: Path | None) -> list[Source] | None:
+def _sources(names: list[str] | None, pool: Path | None) -> list[Source] | None:
     """What to measure; None for the default of `measure_gain`."""
-    if generators is None:
+    if names is None:
         return None if pool is None else []
-    sources: list[Source] = []
-    for family in generators:
-        if generators.count(family) > 1:
-            raise InputError(f"--generator: expected each once, got {family} twice")
-        made = build(family, None)
-        if family is Family.TRANSFER:
-            sources += transfer_sources(made)
-        else:
-            sources.append(Source(str(family), made))
+    sources = [source for name in names for source in _named(name)]
+    measured = [source.name for source in sources]
+    for name in measured:
+        if measured.count(name) > 1:
+            raise InputError(f"--generator: expected each once, got {name} twice")
     return sources
+
+
+def _named(name: str) -> list[Source]:
+    """What is measured under a name: one of the default, which finds what that left in the cache,
+    or a generator with its usual settings."""
+    usual = {source.name: source for source in default_sources()}
+    if name in usual:
+        return [usual[name]]
+    if name not in set(Family):
+        known = dict.fromkeys([*map(str, Family), *usual])
+        raise InputError(f"--generator: expected one of {', '.join(known)}, got {name!r}")
+    made = build(Family(name), None)
+    return transfer_sources(made) if name == Family.TRANSFER else [Source(name, made)]
 
 
 def _demo_sources() -> list[Source]:

@@ -18,7 +18,7 @@ from synthaug.cli.gain import _as_read
 from synthaug.cli.output import show_gain
 from synthaug.cli.splits import read_splits
 from synthaug.errors import InputError
-from synthaug.gain import Gain
+from synthaug.gain import Gain, Source, default_sources
 from synthaug.gain.inputs import check_parts
 
 LONG = "transfer-within 0.5 mixed, randaugment+cutmix"
@@ -255,6 +255,32 @@ def test_the_demonstration_is_changed_by_options(
         7,
     )
     assert "Demonstration" not in call(*plain, "--quiet").err
+
+
+def test_sources_of_the_default_run_are_asked_for_by_name(
+    call: Callable, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[Source]] = []
+
+    def measure(*_: object, sources: list[Source], **__: object) -> None:
+        asked.append(sources)
+        raise InputError("asked")
+
+    monkeypatch.setattr(command, "measure_gain", measure)
+    usual = default_sources()
+    words = ("gain", data, "--cache", tmp_path / "cells")
+    call(*words, *(word for source in usual for word in ("--generator", source.name)))
+    assert list(map(vars, asked[0])) == list(map(vars, usual))
+    call(*words, "--generator", "transfer", "--generator", "vae")
+    assert [source.name for source in asked[1]] == ["transfer-any", "transfer-within", "vae"]
+    for names, said in (
+        (("transfer", "transfer-any"), "--generator: expected each once, got transfer-any twice"),
+        (("tranfser",), "--generator: expected one of transfer, vae, "),
+    ):
+        done = call(*words, *(word for name in names for word in ("--generator", name)))
+        assert done.status == 2
+        assert said in done.err
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("width", [80, 120])
