@@ -1,8 +1,13 @@
-"""`synthaug`: exit status 0 done, 1 failed, 2 wrong usage or bad input, 130 interrupted."""
+"""`synthaug`: exit status 0 done, 1 failed, 2 wrong usage or bad input, 130 interrupted, 143
+terminated."""
 
+import signal
 import sys
+import threading
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -17,7 +22,8 @@ from synthaug.cli.tune import tune
 from synthaug.errors import InputError
 from synthaug.versions import versions
 
-DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, WRONG, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+STOPPED = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
 DEBUG = "--debug"
 GOING_ON = ("gain", "tune", "fit")
 GOES_ON = "; started again, it goes on from what it saved, if it came to that"
@@ -35,7 +41,7 @@ app = typer.Typer(
     help="Synthetic images for small image-classification sets, and an honest measure of whether "
     "they help.",
     epilog="synthaug COMMAND --help explains a command. Exit status: 0 done, 1 failed, 2 wrong "
-    "usage or bad input, 130 interrupted. --version shows the version.",
+    "usage or bad input, 130 interrupted, 143 terminated. --version shows the version.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -57,9 +63,28 @@ def run(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; `--debug` anywhere on it shows the traceback of an error."""
     given = sys.argv[1:] if arguments is None else arguments
     words = [each for each in given if each != DEBUG]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _ended_by_sigterm():
         warnings.showwarning = _show_warning
         sys.exit(_run(words, debug=len(words) < len(given)))
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM, which SLURM and docker stop send, ends the block as Ctrl-C does: what was being
+    written is cleared away, which by default it is not."""
+    if threading.current_thread() is not threading.main_thread():  # others can handle no signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+def _terminate(number: int, _: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # another one is not to cut the clearing away short
+    raise SystemExit(TERMINATED)
 
 
 def _run(words: list[str], *, debug: bool) -> int:
@@ -74,13 +99,17 @@ def _run(words: list[str], *, debug: bool) -> int:
         status = app(words, prog_name="synthaug", standalone_mode=False, obj=words) or DONE
     except KeyboardInterrupt:
         status = INTERRUPTED
+    except SystemExit as ended:
+        if ended.code != TERMINATED:
+            raise
+        status = TERMINATED
     except Exception as error:
         if debug:
             traceback.print_exc()
         message, status = _explain(error)
         errors.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
-    if status == INTERRUPTED:
-        errors.print("interrupted" + GOES_ON * (words[0] in GOING_ON))
+    if status in STOPPED:
+        errors.print(STOPPED[status] + GOES_ON * (words[0] in GOING_ON))
     return int(status)
 
 

@@ -18,6 +18,18 @@ from safetensors.numpy import load_file
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
 
+# Sampling that takes as long as it is waited for, within the writing of a pool.
+SLOW_POOL = """
+import time
+import synthaug.pool.sample_pool as pools
+write = pools.write_array
+def slow(path, array):
+    write(path, array)
+    time.sleep(600)
+pools.write_array = slow
+from synthaug.cli.main import run
+run()
+"""
 # Checkpoints every few steps, and the command line.
 PROGRAM = """
 import synthaug.training
@@ -26,14 +38,15 @@ from synthaug.cli.main import run
 run()
 """
 PATIENCE = 90  # seconds
-INTERRUPTED = "interrupted; started again, it goes on from what it saved, if it came to that"
+GOES_ON = "; started again, it goes on from what it saved, if it came to that"
+INTERRUPTED, TERMINATED = f"interrupted{GOES_ON}", f"terminated{GOES_ON}"
 
 
 @contextmanager
-def started(*words: str | Path) -> Iterator[subprocess.Popen]:
+def started(*words: str | Path, program: str = PROGRAM) -> Iterator[subprocess.Popen]:
     """`synthaug WORDS` in a session of its own, which is over when the block ends."""
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *map(str, words)],
+        [sys.executable, "-c", program, *map(str, words)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -99,6 +112,16 @@ def test_an_interrupted_fit_leaves_its_checkpoint_only(data: Path, tmp_path: Pat
     assert list(tmp_path.iterdir()) == [checkpoint]
 
 
+def test_a_terminated_sampling_leaves_nothing(generator: Path, tmp_path: Path) -> None:
+    words = ("sample", generator, "--per-class", "4", "-o", tmp_path / "pool")
+    with started(*words, "--device", "cpu", program=SLOW_POOL) as process:
+        wait_until(lambda: leftovers(tmp_path), process)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out, err) == (143, "", "terminated\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_killed_fit_goes_on_to_the_same_weights(
     call: Callable, data: Path, tmp_path: Path
 ) -> None:
@@ -122,19 +145,23 @@ def test_a_killed_fit_goes_on_to_the_same_weights(
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="counts processes in /proc")
-def test_an_interrupted_gain_leaves_finished_cells_only_and_no_process(
-    data: Path, quick: tuple, tmp_path: Path
+@pytest.mark.parametrize(
+    ("sent", "status", "said"),
+    [(signal.SIGINT, 130, INTERRUPTED), (signal.SIGTERM, 143, TERMINATED)],
+)
+def test_a_stopped_gain_leaves_finished_cells_only_and_no_process(
+    data: Path, quick: tuple, tmp_path: Path, sent: int, status: int, said: str
 ) -> None:
     cache, target = tmp_path / "cells", tmp_path / "result.json"
     slow = (*quick, "--steps", "60", "--jobs", "2")
     with started("gain", data, *slow, "--cache", cache, "--json", target) as process:
         wait_until(lambda: finished_cells(cache), process)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         out, err = process.communicate(timeout=PATIENCE)
         wait_until(lambda: not members(process.pid))
-    assert process.returncode == 130
+    assert process.returncode == status
     assert out == ""
-    assert err.splitlines()[-1] == INTERRUPTED
+    assert err.splitlines()[-1] == said
     assert list(tmp_path.iterdir()) == [cache]
     assert finished_cells(cache)
     assert leftovers(cache) == []
