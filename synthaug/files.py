@@ -6,10 +6,13 @@ the old one stands beside it for a moment; a process that finds it there and not
 puts it back.
 """
 
+import glob
 import json
 import os
+import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,6 +35,7 @@ CONTENTS = {
     "weights.safetensors",
 }
 REPLACE_TRIES = 20
+LEFT = 24 * 3600  # seconds without a change after which what is being written is a dead process's
 
 Read = TypeVar("Read")
 
@@ -40,9 +44,9 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it to `path`."""
     _expect_regular(str(path), path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = _partial(path)
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -100,13 +104,26 @@ def new_directory(directory: Path, *, kind: str) -> Iterator[Path]:
 @contextmanager
 def partial_directory(directory: Path) -> Iterator[Path]:
     """A directory beside `directory` to fill, and rename within the block; else it goes."""
-    partial = directory.with_name(f".{directory.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # a dead process may have had the same number
+    partial = _partial(directory)
     partial.mkdir(parents=True)
     try:
         yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _partial(path: Path) -> Path:
+    """A name beside `path` that no other process has, for what is being written there; what dead
+    processes left under such names goes.
+
+    These are known by their age: processes on two machines, or in two containers, that write to one
+    volume may have the same number.
+    """
+    for other in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        with suppress(OSError):  # another process was faster
+            if time.time() - other.stat().st_mtime > LEFT:
+                shutil.rmtree(other) if other.is_dir() else other.unlink()
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
 
 
 def expect_writable(name: str, directory: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -276,13 +277,46 @@ def test_a_file_takes_the_place_of_no_pipe(tmp_path: Path) -> None:
     assert names(tmp_path) == ["pipe"]
 
 
-def test_what_a_dead_process_of_the_same_number_left_is_removed(tmp_path: Path) -> None:
-    left = tmp_path / f".thing.{os.getpid()}.partial"
-    left.mkdir()
-    (left / VALUE).write_text("half")
+def leave(path: Path, *, days: float) -> Path:
+    """What a process wrote so many days ago, and not to its end."""
+    path.mkdir()
+    (path / VALUE).write_text("half")
+    then = time.time() - days * 24 * 3600
+    os.utime(path, (then, then))
+    return path
+
+
+def test_what_a_dead_process_left_is_removed(tmp_path: Path) -> None:
+    leave(tmp_path / ".thing.7.partial", days=1.1)
+    file = leave(tmp_path / "other", days=1.1) / VALUE
+    file.rename(tmp_path / f".{VALUE}.8.partial")
+    os.utime(tmp_path / f".{VALUE}.8.partial", (0, 0))
     with partial_directory(tmp_path / "thing") as partial:
-        assert partial == left and not names(partial)
-    assert names(tmp_path) == []
+        assert not names(partial)
+    write_text(tmp_path / VALUE, "new")
+    assert names(tmp_path) == ["other", VALUE]
+
+
+def test_what_another_process_is_writing_stays_whatever_its_number(tmp_path: Path) -> None:
+    """On another machine a process may have the number of this one."""
+    theirs = leave(tmp_path / f".thing.{os.getpid()}.partial", days=0.9)
+    (tmp_path / f".{VALUE}.{os.getpid()}.partial").write_text("half")
+    with partial_directory(tmp_path / "thing") as ours, partial_directory(tmp_path / "thing") as we:
+        assert len({ours, we, theirs}) == 3
+    write_text(tmp_path / VALUE, "new")
+    assert (theirs / VALUE).read_text() == "half"
+    assert len(names(tmp_path)) == 3
+
+
+def test_who_may_read_a_file_is_left_to_the_system(tmp_path: Path) -> None:
+    """Not to the owner alone, as other temporary files are."""
+    before = os.umask(0o022)
+    try:
+        fill(tmp_path / "thing", "one")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "thing").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "thing" / VALUE).stat().st_mode & 0o777 == 0o644
 
 
 KILLED_AT_EVERY_CALL = """
