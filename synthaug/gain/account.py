@@ -39,8 +39,10 @@ def data_facts(settled: Settled, test: LabelledImages) -> dict[str, Any]:
     return {
         "name": settled.name,
         "classes": len(study.train.classes),
-        "train": len(study.tested(seed).train),
-        "validation": sum(len(part.held) for part in study.parts(seed) if part.held is not None),
+        "train": len(study.tested(seed).trained),
+        "validation": sum(
+            len(each.scored) for each in study.parts(seed) if each.scored is not None
+        ),
         "test": len(test),
         "test_counts": test.counts.tolist(),
         "image_shape": list(study.train.image_shape),
@@ -90,8 +92,8 @@ def protocol_facts(
 def data_caveats(study: Study, seeds: Sequence[int], notes: Sequence[str]) -> list[str]:
     """What a reader has to know of the images that were trained on; `notes`, as `Settled` has them,
     first."""
-    trained = [study.tested(seed).train for seed in seeds]
-    first, second = trained[:2]
+    trained = [study.tested(seed).trained for seed in seeds]
+    first, second = (each.images() for each in trained[:2])
     said = list(notes)
     if first.fingerprint == second.fingerprint:
         said.append(

@@ -30,7 +30,6 @@ from synthaug.files import (
 )
 from synthaug.gain.arms import Arm
 from synthaug.gain.leaks import without_copies
-from synthaug.gain.parts import Part
 from synthaug.gain.pools import load_pool
 from synthaug.gain.study import Study, short_digest
 from synthaug.images import LabelledImages, Samples
@@ -62,13 +61,14 @@ class Cell:
 def train_cell(study: Study, cell: Cell) -> None:
     """Train the cell's network; keep its weights and its predictions for the held images."""
     part = study.part(cell.seed, cell.part)
+    train, held = part.train, part.held
     start = time.perf_counter()
     network = train_classifier(
-        part.train,
+        train,
         recipe=cell.arm.recipe,
-        synthetic=_synthetic(study, cell, part),
+        synthetic=_synthetic(study, cell, train, held),
         ratio=cell.arm.ratio,
-        soft_labels=_distilled(study, cell, part) if cell.arm.distilled else None,
+        soft_labels=_distilled(study, cell, train) if cell.arm.distilled else None,
         classifier=study.classifier,
         steps=cell.steps,
         batch_size=study.batch_size,
@@ -78,8 +78,8 @@ def train_cell(study: Study, cell: Cell) -> None:
     seconds = time.perf_counter() - start
     weights = {k: v.cpu().contiguous() for k, v in network.state_dict().items()}
     predicted = None
-    if part.held is not None:
-        predicted = predict(network, part.held.images, device=study.device).argmax(1)
+    if held is not None:
+        predicted = predict(network, held.images, device=study.device).argmax(1)
     # Only now: a process that is stopped while it writes leaves something behind.
     with new_directory(cell.directory(study), kind=KIND) as partial:
         write_atomically(partial / "weights.safetensors", lambda file: file.write(save(weights)))
@@ -133,21 +133,23 @@ def _undamaged(directory: Path) -> Iterator[Path]:
         ) from None
 
 
-def _synthetic(study: Study, cell: Cell, part: Part) -> Samples | None:
+def _synthetic(
+    study: Study, cell: Cell, train: LabelledImages, held: LabelledImages | None
+) -> Samples | None:
     source = cell.arm.source
     if source is None:
         return None
-    samples = load_pool(study, source, cell.seed, part.name).samples
-    if source.pool is not None and part.held is not None:
-        samples = without_copies(samples, part.train, part.held)
+    samples = load_pool(study, source, cell.seed, cell.part).samples
+    if source.pool is not None and held is not None:
+        samples = without_copies(samples, train, held)
     soft = None  # a pool's own soft labels are a teacher's, who may have seen more than the arms
     if cell.arm.labels == "mixed":
         soft = _soften(study, cell, samples.images, samples.labels)
     return Samples(samples.images, samples.labels, soft, samples.weights)
 
 
-def _distilled(study: Study, cell: Cell, part: Part) -> np.ndarray:
-    return _soften(study, cell, part.train.images, part.train.labels)
+def _distilled(study: Study, cell: Cell, train: LabelledImages) -> np.ndarray:
+    return _soften(study, cell, train.images, train.labels)
 
 
 def _soften(study: Study, cell: Cell, images: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -16,13 +16,13 @@ pool may have seen all, and must not know more real images than the arms without
 Groups (patients, tracks) are never on both sides.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from synthaug.errors import InputError
 from synthaug.generators.base import FEWEST_IMAGES
-from synthaug.images import LabelledImages
+from synthaug.images import SMALLEST, LabelledImages
 from synthaug.reading import draw_folds, draw_subset, split_off
 from synthaug.seeding import stream_seed
 
@@ -36,17 +36,50 @@ LEFT = "that groups leave beside those held out"
 ADVICE = "add images, or give validation images"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Some of the images, which are copied only when they are asked for.
+
+    rows: their indices in `whole`; None where it is all of them.
+    """
+
+    whole: LabelledImages
+    rows: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int64 (N,)."""
+        return self.whole.labels if self.rows is None else self.whole.labels[self.rows]
+
+    def images(self) -> LabelledImages:
+        """The images themselves."""
+        return self.whole if self.rows is None else self.whole.subset(self.rows)
+
+
+@dataclass(frozen=True, eq=False)
 class Part:
     """One training of an arm: what it trains on, and the images that score it for choices.
 
-    held: None where the model is only tested. tested: whether the model meets the test images.
+    scored: None where the model is only tested. tested: whether the model meets the test images.
     """
 
     name: str
-    train: LabelledImages
-    held: LabelledImages | None
+    trained: Chosen
+    scored: Chosen | None
     tested: bool
+
+    @property
+    def train(self) -> LabelledImages:
+        """The images that it trains on, copied anew."""
+        return self.trained.images()
+
+    @property
+    def held(self) -> LabelledImages | None:
+        """The images that score it, copied anew."""
+        return None if self.scored is None else self.scored.images()
 
 
 def plan_parts(
@@ -66,48 +99,66 @@ def plan_parts(
             f"per_class: expected at least {FEWEST_IMAGES} images, that a generator can learn "
             f"from, got {per_class}"
         )
+    known, among = _without_images(train), None
     if validation is not None:
-        _expect_each(train, FEWEST_IMAGES, "that a generator can learn from", "add images")
-        subset = train if per_class is None else _take(train, per_class, seed)
-        return [Part("all", subset, validation, tested=True)], "a validation set that was given"
+        _expect_each(known, FEWEST_IMAGES, "that a generator can learn from", "add images")
+        rows = None if per_class is None else draw_subset(known, per_class, seed=seed)
+        part = Part("all", Chosen(train, rows), Chosen(validation), tested=True)
+        return [part], "a validation set that was given"
     if per_class is not None:
-        beside = _beside(train, per_class, seed)
+        beside = _beside(known, per_class, seed)
         if beside is not None:
-            chosen, held = beside
+            chosen, held = (Chosen(train, rows) for rows in beside)
             text = f"{len(held)} further images of the training split"
             return [Part("all", chosen, held, tested=True)], text
-        train = _take(train, per_class, seed)
-    if train.counts.min() >= FEWEST_TO_HOLD_OUT and _enough_groups(train, 2):
-        kept, out = split_off(train, HELD_SHARE, seed=stream_seed(seed, "held out"))
+        among = draw_subset(known, per_class, seed=seed)
+        known = known.subset(among)
+    if known.counts.min() >= FEWEST_TO_HOLD_OUT and _enough_groups(known, 2):
+        kept, out = split_off(known, HELD_SHARE, seed=stream_seed(seed, "held out"))
         text = f"{len(out)} of the training images, held out of every training"
-        fewer = train.subset(kept)
-        _expect_each(fewer, FEWEST_IMAGES, LEFT, ADVICE)
+        _expect_each(known.subset(kept), FEWEST_IMAGES, LEFT, ADVICE)
+        fewer, held = (Chosen(train, _places(among, rows)) for rows in (kept, out))
         if not pooled:
-            return [Part("all", fewer, train.subset(out), tested=True)], text
-        part = Part("fewer", fewer, train.subset(out), tested=False)
-        return [part, Part("whole", train, None, tested=True)], f"{text} that choices go by"
-    return _fold_parts(train, seed)
+            return [Part("all", fewer, held, tested=True)], text
+        whole = Part("whole", Chosen(train, among), None, tested=True)
+        return [Part("fewer", fewer, held, tested=False), whole], f"{text} that choices go by"
+    folds = _folds(known, seed)
+    parts = []
+    for index, fold in enumerate(folds):
+        fewer, held = (Chosen(train, _places(among, rows)) for rows in fold)
+        parts.append(Part(f"fold{index}", fewer, held, tested=False))
+    text = f"{len(folds)}-fold cross-validation within the training images"
+    return [*parts, Part("all", Chosen(train, among), None, tested=True)], text
 
 
-def _take(train: LabelledImages, per_class: int, seed: int) -> LabelledImages:
-    return train.subset(draw_subset(train, per_class, seed=seed))
+def _without_images(data: LabelledImages) -> LabelledImages:
+    """Its labels and groups, by which alone parts are drawn, and images that take no room."""
+    shape = (1, SMALLEST, SMALLEST)
+    bare = np.broadcast_to(np.zeros(shape, np.uint8), (len(data), *shape))
+    return replace(data, images=bare)
+
+
+def _places(among: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
+    """Where those `rows` are that were drawn from the images `among` all; None where from all."""
+    return rows if among is None else among[rows]
 
 
 def _beside(
     train: LabelledImages, per_class: int, seed: int
-) -> tuple[LabelledImages, LabelledImages] | None:
-    """`per_class` images a class to train on and others to score on, where there are enough."""
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Where `per_class` images a class to train on and others to score on are, if there are
+    enough."""
     fewest = int(train.counts.min())
     if fewest - per_class < max(1, HELD_SHARE * per_class) or not _enough_groups(train, 2):
         return None
     share = min(UNUSED_SHARE, 1 - per_class / fewest)
     kept, unused = split_off(train, share, seed=stream_seed(seed, "unused"))
-    rest, other = train.subset(kept), train.subset(unused)
+    rest = train.subset(kept)
     if rest.counts.min() < per_class:
         return None
-    rank = _rank_in_class(other.labels, seed)
+    rank = _rank_in_class(train.labels[unused], seed)
     scoring = max(per_class, FEWEST_TO_SCORE)
-    return _take(rest, per_class, seed), other.subset(np.flatnonzero(rank < scoring))
+    return kept[draw_subset(rest, per_class, seed=seed)], unused[rank < scoring]
 
 
 def _rank_in_class(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -131,20 +182,15 @@ def _enough_groups(train: LabelledImages, needed: int) -> bool:
     return bool(groups.min() >= needed)
 
 
-def _fold_parts(train: LabelledImages, seed: int) -> tuple[list[Part], str]:
+def _folds(train: LabelledImages, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What each fold trains on and what scores it."""
     _expect_each(train, FEWEST_TO_FOLD, "of which some can be held out", ADVICE)
     groups = len(train) if train.groups is None else len(np.unique(train.groups))
     folds = int(min(FOLDS, train.counts.min(), groups))
-    parts = [
-        Part(f"fold{index}", train.subset(kept), train.subset(held), tested=False)
-        for index, (kept, held) in enumerate(
-            draw_folds(train, folds, seed=stream_seed(seed, "folds"))
-        )
-    ]
-    for part in parts:
-        _expect_each(part.train, FEWEST_IMAGES, LEFT, ADVICE)
-    text = f"{folds}-fold cross-validation within the training images"
-    return [*parts, Part("all", train, None, tested=True)], text
+    drawn = draw_folds(train, folds, seed=stream_seed(seed, "folds"))
+    for kept, _ in drawn:
+        _expect_each(train.subset(kept), FEWEST_IMAGES, LEFT, ADVICE)
+    return drawn
 
 
 def _expect_each(train: LabelledImages, fewest: int, why: str, advice: str) -> None:

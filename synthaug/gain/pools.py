@@ -32,7 +32,7 @@ def make_pools(
 ) -> None:
     """Fit the generator on one part and sample a pool for each of the sources that share it."""
     part = study.part(seed, part_name)
-    fitted = _fitted(study, generator, part, seed)
+    fitted, real = _fitted(study, generator, part, seed), part.train
     for source in sources:
         sampling = copy.copy(fitted)
         for name, value in source.sampling.items():
@@ -40,9 +40,9 @@ def make_pools(
         SamplePool.create(
             pool_directory(study, source, seed, part_name),
             sampling,
-            usual_size(part.train.counts),
+            usual_size(real.counts),
             filters=limit_filters(source.filters),
-            reference=part.train,
+            reference=real,
             seed=_generator_seed(seed),
         )
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from synthaug.classifiers import Backbone
 from synthaug.gain.parts import Part, plan_parts
@@ -29,18 +29,14 @@ class Study:
     pooled: bool = False
     pool_is_known: bool = False
     directory: Path = Path()
-    _parts: dict[int, list[Part]] = field(default_factory=dict, repr=False, compare=False)
+    _plans: dict[int, tuple[list[Part], str]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @property
     def unseen_by_pools(self) -> bool:
         """Whether what made a pool cannot know the images that choices are made on."""
         return not self.pooled or (self.validation is not None and self.pool_is_known)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_parts": {}}  # a process works them out for the seed it is given
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
 
     def below(self, directory: Path) -> Self:
         """The study in a subdirectory named after all that its cells depend on."""
@@ -56,16 +52,17 @@ class Study:
         digest = hashlib.blake2b(repr(settings).encode(), digest_size=8).hexdigest()
         return replace(self, directory=directory / digest)
 
-    def parts(self, seed: int) -> list[Part]:
-        """The seed's parts (see `plan_parts`)."""
-        if seed not in self._parts:
-            self._parts[seed] = self.plan(seed)[0]
-        return self._parts[seed]
-
     def plan(self, seed: int) -> tuple[list[Part], str]:
-        """The seed's parts, and in words how validation images were set apart."""
-        settings = (self.train, self.validation, self.per_class, seed)
-        return plan_parts(*settings, pooled=self.pooled)
+        """The seed's parts (see `plan_parts`), which hold no copies of images, and in words how
+        validation images were set apart."""
+        if seed not in self._plans:
+            settings = (self.train, self.validation, self.per_class, seed)
+            self._plans[seed] = plan_parts(*settings, pooled=self.pooled)
+        return self._plans[seed]
+
+    def parts(self, seed: int) -> list[Part]:
+        """The seed's parts."""
+        return self.plan(seed)[0]
 
     def check(self, seeds: Sequence[int]) -> None:
         """Raise `InputError` where the images cannot be split for one of the seeds."""

@@ -67,8 +67,8 @@ class Trials:
         each right, bool (V,)."""
         truth, predicted = [], []
         for part, cell in zip(self.study.parts(seed), self.cells(arm, seed), strict=True):
-            if part.held is not None:
-                truth.append(part.held.labels)
+            if part.scored is not None:
+                truth.append(part.scored.labels)
                 predicted.append(held_predictions(self.study, cell))
         labels = np.concatenate(truth)
         return labels, np.concatenate(predicted) == labels
@@ -127,7 +127,7 @@ class Trials:
 
     def resolution(self, seed: int) -> float:
         """Points that one held image counts."""
-        held = [part.held.labels for part in self.study.parts(seed) if part.held is not None]
+        held = [part.scored.labels for part in self.study.parts(seed) if part.scored is not None]
         return resolution(np.concatenate(held), self.metric)
 
     def _cell(self, arm: Arm, seed: int, part: Part) -> Cell:
