@@ -17,6 +17,10 @@ from synthaug.checks import expect_labels
 from synthaug.errors import InputError
 
 SMALLEST, LARGEST = 8, 256
+RESIZING = (
+    "read_images(data, image_size=64) brings images to one size, as --image-size 64 does on the "
+    "command line"
+)
 
 
 def to_tensor(images: np.ndarray | torch.Tensor) -> torch.Tensor:
@@ -87,7 +91,7 @@ def _check_images(images: Any) -> np.ndarray:
     if not all(SMALLEST <= side <= LARGEST for side in array.shape[2:]):
         raise InputError(
             f"images: expected a height and width from {SMALLEST} to {LARGEST} pixels, got "
-            f"{array.shape[2]}x{array.shape[3]}; give image_size= (--image-size) to resize"
+            f"{array.shape[2]}x{array.shape[3]}; {RESIZING}"
         )
     return array
 

@@ -32,7 +32,10 @@ def make(**changes: Any) -> LabelledImages:
         ({"images": IMAGES.astype(">u2")}, r"images: expected uint8 or uint16, got >u2"),
         ({"images": IMAGES[0]}, r"images: expected shape \(N, 1 or 3, H, W\), got \(3, 8, 9\)"),
         ({"images": IMAGES[:, :2]}, r"expected shape .*, got \(4, 2, 8, 9\)"),
-        ({"images": IMAGES[:, :, :7]}, r"from 8 to 256 pixels, got 7x9; give image_size="),
+        (
+            {"images": IMAGES[:, :, :7]},
+            r"from 8 to 256 pixels, got 7x9; read_images\(data, image_size=64\)",
+        ),
         ({"images": np.zeros((4, 1, 8, 257), np.uint8)}, r"from 8 to 256 pixels, got 8x257"),
         ({"labels": [0, 1, 1]}, r"labels: expected shape \(4,\), one per image, got \(3,\)"),
         ({"labels": [[0], [1], [1], [0]]}, r"labels: expected shape \(4,\).*got \(4, 1\)"),

@@ -16,6 +16,9 @@ from synthaug.seeding import global_stream
 
 _MODE_HINT = "; read the generator's images with mode='gray' or 'rgb' (--mode) to match"
 
+# What a transform may raise for an image of another form or size than it was written for.
+_FAILURES = (AttributeError, KeyError, TypeError, ValueError, RuntimeError)
+
 # By way of I: straight from I;16B, Pillow cuts values off at 255.
 _WIDE_HINT = "; bring them there as they are opened: image.convert('I').convert('I;16')"
 
@@ -58,10 +61,13 @@ def form_of(dataset: Any, first: int, stored: np.ndarray, classes: Sequence[str]
     try:
         with global_stream(0, "compare forms"):
             made = make(stored[0], 0)[0]
-    except (AttributeError, KeyError, TypeError) as error:  # none for the real image
+    except InputError:
+        raise
+    except _FAILURES as error:  # none for the real image
         raise InputError(
             f"{type(dataset).__name__}: its transform cannot take synthetic images in the form "
-            f"that real ones have without it ({type(error).__name__}: {error}){hint}"
+            f"that real ones have without it ({type(error).__name__}: {error})"
+            f"{_side_hint(stored, image)}{hint}"
         ) from error
     if _kind(made) != _kind(real):
         raise InputError(
@@ -177,6 +183,21 @@ def _kind(image: Any) -> str:
 
 def _size(image: Any) -> Any:
     return image.size if isinstance(image, Image.Image) else tuple(np.shape(image))
+
+
+def _side_hint(stored: np.ndarray, image: Any) -> str:
+    """What a message adds where the pool's images are smaller than a real one is, too small perhaps
+    for what a transform cuts out."""
+    shape = image.size[::-1] if isinstance(image, Image.Image) else np.shape(image)
+    sides = shape[:2] if isinstance(image, np.ndarray) else shape[-2:]
+    height, width = stored.shape[2:]
+    if height >= sides[0] and width >= sides[1]:
+        return ""
+    return (
+        f"; the pool holds {height}x{width}, the real images are {sides[0]}x{sides[1]} (height x "
+        "width): if these are cut to more than the pool holds, resize them first in the transform, "
+        "or make a pool of larger images, by fit(read_images(train_set, image_size=...))"
+    )
 
 
 def _match(what: str, pool: object, real: object, hint: str = "") -> None:

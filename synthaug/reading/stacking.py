@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthaug.errors import InputError
-from synthaug.images import LARGEST, SMALLEST
+from synthaug.images import LARGEST, RESIZING, SMALLEST
 from synthaug.reading.listing import Listing, UnreadableImage
 from synthaug.reading.pixels import in_mode, resize
 
@@ -58,7 +58,7 @@ def _check_sides(pixels: np.ndarray) -> None:
     if not (SMALLEST <= height <= LARGEST and SMALLEST <= width <= LARGEST):
         raise InputError(
             f"expected a height and width from {SMALLEST} to {LARGEST} pixels, got "
-            f"{height}x{width}; give image_size= (--image-size) to resize"
+            f"{height}x{width}; {RESIZING}"
         )
 
 
@@ -77,5 +77,5 @@ def _refuse_pair(first: np.ndarray, first_name: str, other: np.ndarray, other_na
     sizes = [f"{image.shape[1]}x{image.shape[2]}" for image in (first, other)]
     raise InputError(
         f"expected images of one size, but {first_name} is {sizes[0]} and {other_name} is "
-        f"{sizes[1]} (height x width); give image_size= (--image-size) to resize"
+        f"{sizes[1]} (height x width); {RESIZING}"
     )

@@ -610,6 +610,16 @@ def test_making_one_leaves_the_random_state_alone(gray: SamplePool) -> None:
             "Continued: its transform cannot take synthetic .*; the Dataset does more to images",
         ),
         (
+            lambda: Vision(stored(REAL, 0, 1).repeat(2, 2), REAL, transform=v2.RandomCrop(9)),
+            r"crop size .*; the pool holds 8x9, .* are 16x9 .*fit\(read_images\(train_set, image_s",
+        ),
+        (
+            lambda: Plain(
+                torch.zeros(20, 1, 16, 9), REAL, lambda image: image[:, :16].reshape(-1, 16, 9)
+            ),
+            r"RuntimeError: .*; the pool holds 8x9, the real images are 16x9",
+        ),
+        (
             lambda: OrTensor(stored(REAL, 0, 1), REAL),
             "real images come out as tensors of torch.uint8, synthetic ones as PIL images: OrT",
         ),

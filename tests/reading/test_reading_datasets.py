@@ -326,9 +326,13 @@ def test_photos_of_many_sizes_get_the_size_that_a_classifier_sees(tmp_path: Path
             assert read_images(data).image_shape == (3, 9, 12)
             assert read_images(data, image_size=8).image_shape == (3, 8, 8)
     assert torch.equal(torch.get_rng_state(), state)
-    with pytest.raises(InputError, match=r"images of one size.*give image_size="):
+    with pytest.raises(
+        InputError, match=r"images of one size.*; read_images\(data, image_size=64\)"
+    ):
         read_images(photos(tmp_path, sizes))
-    with pytest.raises(InputError, match=r"images of one size.*give image_size="):
+    with pytest.raises(
+        InputError, match=r"images of one size.*; read_images\(data, image_size=64\)"
+    ):
         read_images(photos(tmp_path, sizes, transform=v2.Resize((99, 99))))
     assert read_images(photos(tmp_path / "b", [(9, 9)] * 4, transform=v2.Resize(20))).image_shape[
         1:
