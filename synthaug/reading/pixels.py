@@ -55,7 +55,7 @@ def from_tensor(tensor: torch.Tensor) -> np.ndarray:
         raise InputError(
             f"expected uint8 or uint16 pixels, got a tensor of {tensor.dtype}; nothing is rescaled "
             "silently, so give the dataset without ToTensor or ToDtype(scale=True): no transform, "
-            "or v2.ToImage()"
+            "v2.ToImage(), or one that the dataset keeps as self.transform, which is left out"
         )
     array = tensor.detach().cpu().numpy()
     if array.ndim == 3 and array.shape[0] in (1, 3):

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages
@@ -115,7 +115,8 @@ def _open(source: object) -> Splits:
     if not is_map_style(source) or isinstance(
         source, (np.ndarray, torch.Tensor, dict, IterableDataset)
     ):
-        raise InputError(f"source: expected {FORMS}; got {type(source).__name__}")
+        inner = ", so give its .dataset" if isinstance(source, DataLoader) else ""
+        raise InputError(f"source: expected {FORMS}; got {type(source).__name__}{inner}")
     return open_dataset(source)
 
 

@@ -98,9 +98,10 @@ class Untransformed:
     def hint(self, image: Any) -> str:
         """What a message about `image`, that of the item that was asked for last, adds where it is
         not what stands before the transform."""
-        there = any(getattr(self._dataset, name) is not None for name in self._names)
-        if self._passed is image or not there:
+        if self._passed is image:
             return ""
+        if all(getattr(self._dataset, name) is None for name in self._names):
+            return _elsewhere(self._dataset)
         if self._passed is None:
             return (
                 "; its transform was not called for this item: the Dataset seems to keep "
@@ -173,6 +174,18 @@ class Untransformed:
         if name == "transforms" and isinstance(self._dataset.transforms, StandardTransform):
             return StandardTransform(None, self._dataset.transforms.target_transform)(*values)
         return values[0] if len(values) == 1 else values
+
+
+def _elsewhere(dataset: Any) -> str:
+    """A hint at attributes of a Dataset without a transform that may be one by another name."""
+    held = vars(dataset) if hasattr(dataset, "__dict__") else {}
+    names = [name for name, value in held.items() if callable(value) and "transform" not in name]
+    if not names:
+        return ""
+    return (
+        f"; if {' or '.join(names)} of {type(dataset).__name__} changes images, keep it as "
+        "self.transform, by which name it is known and left out"
+    )
 
 
 def _shallow_copy(dataset: Any) -> Any:

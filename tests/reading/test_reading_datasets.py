@@ -186,6 +186,16 @@ def test_images_of_other_forms_are_refused(form: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "scale", [lambda image: np.float32(image) / 255, lambda _: torch.zeros(1, 8, 9)]
+)
+def test_a_transform_by_another_name_is_named(scale: Any) -> None:
+    known = "item 0: .*; if form of Pictures changes images, keep it as self.transform"
+    for transform in ({}, {"transform": None}):
+        with pytest.raises(InputError, match=known):
+            read_images(Pictures(scale, **transform))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
     ("items", "message"),
     [
         ([(noise(8, 8), 0.5)], r"item 0: expected \(image, label\) .*got float"),

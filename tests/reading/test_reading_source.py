@@ -7,7 +7,7 @@ import pytest
 import torch
 from reading_images import tree
 from sklearn.datasets import load_digits
-from torch.utils.data import IterableDataset
+from torch.utils.data import DataLoader, IterableDataset
 
 from synthaug.errors import InputError
 from synthaug.reading import read_images, splits_of
@@ -67,6 +67,11 @@ def test_an_unknown_form_lists_all_forms(source: Any) -> None:
     with pytest.raises(InputError) as caught:
         read_images(source)
     assert f"source: expected {FORMS}; got {type(source).__name__}" == str(caught.value)
+
+
+def test_a_loader_is_asked_for_its_dataset() -> None:
+    with pytest.raises(InputError, match=r"got DataLoader, so give its \.dataset$"):
+        read_images(DataLoader([]))  # type: ignore[arg-type]
 
 
 def test_a_file_of_another_kind_lists_all_forms(tmp_path: Path) -> None:
