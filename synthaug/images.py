@@ -23,6 +23,13 @@ RESIZING = (
 )
 
 
+def to_array(values: Any) -> np.ndarray:
+    """What a user gives as an array: tensors may lie on a GPU, or be part of a training."""
+    if isinstance(values, torch.Tensor):
+        return values.detach().cpu().numpy()
+    return np.asanyarray(values)
+
+
 def to_tensor(images: np.ndarray | torch.Tensor) -> torch.Tensor:
     """Stored integers as a tensor; a read-only array (a memory map) is copied, since torch would
     write through it, and so is a mirrored one, whose strides torch does not know."""
@@ -83,7 +90,7 @@ def to_pil(image: np.ndarray) -> Image.Image:
 
 
 def _check_images(images: Any) -> np.ndarray:
-    array = images.numpy() if isinstance(images, torch.Tensor) else np.asanyarray(images)
+    array = to_array(images)
     if array.dtype not in (np.uint8, np.uint16):
         raise InputError(f"images: expected uint8 or uint16, got {array.dtype}")
     if array.ndim != 4 or array.shape[1] not in (1, 3):
@@ -97,7 +104,7 @@ def _check_images(images: Any) -> np.ndarray:
 
 
 def _check_labels(labels: Any, count: int) -> np.ndarray:
-    array = labels.numpy() if isinstance(labels, torch.Tensor) else np.asanyarray(labels)
+    array = to_array(labels)
     if array.shape != (count,):
         raise InputError(f"labels: expected shape ({count},), one per image, got {array.shape}")
     if array.dtype.kind not in "iu":
@@ -142,7 +149,7 @@ class LabelledImages:
         if len(set(classes)) != len(classes):
             raise InputError(f"classes: expected distinct names, got {list(classes)}")
         expect_labels("labels", labels, len(classes))
-        groups = None if self.groups is None else np.asarray(self.groups)
+        groups = None if self.groups is None else to_array(self.groups)
         if groups is not None and groups.shape != labels.shape:
             raise InputError(
                 f"groups: expected shape ({len(images)},), one per image, got {groups.shape}"
@@ -234,7 +241,7 @@ class Samples:
         object.__setattr__(self, "images", images)
         object.__setattr__(self, "labels", labels)
         if self.soft_labels is not None:
-            soft = np.asarray(self.soft_labels, dtype=np.float32)
+            soft = np.asarray(to_array(self.soft_labels), dtype=np.float32)
             if soft.ndim != 2 or len(soft) != len(images):
                 raise InputError(
                     f"soft_labels: expected shape ({len(images)}, K), got {soft.shape}"
@@ -243,7 +250,7 @@ class Samples:
                 raise InputError("soft_labels: expected rows of probabilities that sum to 1")
             object.__setattr__(self, "soft_labels", soft)
         if self.weights is not None:
-            weights = np.asarray(self.weights, dtype=np.float32)
+            weights = np.asarray(to_array(self.weights), dtype=np.float32)
             if weights.shape != labels.shape:
                 raise InputError(
                     f"weights: expected shape ({len(images)},), one per image, got {weights.shape}"

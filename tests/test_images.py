@@ -25,6 +25,34 @@ def make(**changes: Any) -> LabelledImages:
     return LabelledImages(**{**values, **changes})
 
 
+class OnAnotherDevice(torch.Tensor):
+    """Refuses, as a tensor on a GPU does, to be an array before it is on the CPU."""
+
+    def cpu(self, *_: Any) -> torch.Tensor:
+        return self.as_subclass(torch.Tensor)
+
+    def numpy(self, **_: Any) -> np.ndarray:
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+
+def test_tensors_may_lie_on_a_gpu() -> None:
+    images = torch.as_tensor(IMAGES).as_subclass(OnAnotherDevice)
+    labels = torch.tensor([0, 1, 1, 0]).as_subclass(OnAnotherDevice)
+    data = make(images=images, labels=labels, groups=labels)
+    assert np.array_equal(data.images, IMAGES)
+    assert data.groups is not None
+    assert data.groups.tolist() == [0, 1, 1, 0]
+    share: Any = torch.full((4, 2), 0.5, requires_grad=True)
+    assert Samples(data.images, data.labels, share, share[:, 0]).weights is not None
+    items: Any = [(images[i], labels[i]) for i in range(4)]
+    read = read_images(items)
+    assert np.array_equal(read.images, IMAGES)
+    assert read.labels.tolist() == [0, 1, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -9,7 +9,7 @@ from PIL import Image
 from torchvision import tv_tensors
 
 from synthaug.errors import InputError
-from synthaug.images import to_float, to_pil
+from synthaug.images import to_array, to_float, to_pil
 from synthaug.mixing.depth import DepthGuard
 from synthaug.reading import Untransformed
 from synthaug.seeding import global_stream
@@ -144,7 +144,7 @@ def _to_tensor(like: torch.Tensor) -> Callable[[np.ndarray], torch.Tensor]:
     def convert(image: np.ndarray) -> torch.Tensor:
         floating = like.is_floating_point()
         tensor = to_float(image).to(like.dtype) if floating else torch.as_tensor(image.copy())
-        tensor = tensor[0] if like.ndim == 2 else tensor
+        tensor = (tensor[0] if like.ndim == 2 else tensor).to(like.device)
         return (
             tv_tensors.wrap(tensor, like=like) if isinstance(like, tv_tensors.TVTensor) else tensor
         )
@@ -154,7 +154,7 @@ def _to_tensor(like: torch.Tensor) -> Callable[[np.ndarray], torch.Tensor]:
 
 def _label_form(label: Any, classes: Sequence[str]) -> Callable[[int], Any]:
     """How a class index is brought into the form of `label`."""
-    if np.asarray(label).size != 1:
+    if to_array(label).size != 1:
         raise InputError(
             f"labels: expected a class number or name for each image, got {type(label).__name__} "
             f"of shape {np.shape(label)}; of one-hot labels give the class, as by .argmax(-1)"

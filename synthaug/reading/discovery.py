@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import ConcatDataset, Subset
 
 from synthaug.errors import InputError
+from synthaug.images import to_array
 from synthaug.reading.labels import class_names, flat_labels, label_indices
 from synthaug.reading.untransformed import sources_of
 from synthaug.seeding import global_stream
@@ -76,7 +77,7 @@ def check_label(label: Any, found: int, classes: Sequence[str]) -> None:
 
     Raises `InputError` where an item's `label` is not the one that was `found` for it.
     """
-    value = np.asarray(label)
+    value = to_array(label)
     expected: object = {"i": found, "u": found, "U": classes[found]}.get(value.dtype.kind)
     if value.size == 1 and expected is not None and value.item() != expected:
         raise InputError(
@@ -126,7 +127,7 @@ def _attribute_labels(dataset: Any) -> np.ndarray | None:
         if not isinstance(values, (np.ndarray, torch.Tensor, Sequence)) or isinstance(values, str):
             continue
         if len(values) == len(dataset):
-            return np.asarray(values)
+            return to_array(values)
     if isinstance(dataset, Subset):
         inner = _attribute_labels(dataset.dataset)
         indices = np.asarray(dataset.indices, dtype=np.int64)
@@ -145,7 +146,7 @@ def _filled_parts(dataset: Any) -> list[Any]:
 
 def _item_label(dataset: Any, index: int) -> Any:
     _, label = split_item(dataset[index])
-    value = np.asarray(label)
+    value = to_array(label)
     if label is None or value.size != 1 or value.dtype.kind not in "iubUS":
         raise InputError(
             f"item {index}: expected (image, label) with an integer or string label, got "

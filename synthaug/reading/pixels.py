@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from synthaug.errors import InputError
-from synthaug.images import LARGEST, SMALLEST
+from synthaug.images import LARGEST, SMALLEST, to_array
 
 CHANNELS = {"gray": 1, "rgb": 3}
 
@@ -57,7 +57,7 @@ def from_tensor(tensor: torch.Tensor) -> np.ndarray:
             "silently, so give the dataset without ToTensor or ToDtype(scale=True): no transform, "
             "v2.ToImage(), or one that the dataset keeps as self.transform, which is left out"
         )
-    array = tensor.detach().cpu().numpy()
+    array = to_array(tensor)
     if array.ndim == 3 and array.shape[0] in (1, 3):
         check_depth(array)
         return np.asarray(array)

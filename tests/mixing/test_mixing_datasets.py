@@ -663,6 +663,12 @@ def test_what_does_not_match_is_refused(
         MixedDataset(real(), gray)
 
 
+def test_synthetic_images_are_made_where_real_ones_lie(gray: SamplePool) -> None:
+    images = torch.zeros(20, 1, 8, 9, dtype=torch.uint8, device="meta")
+    mixed = MixedDataset(TensorDataset(images, torch.as_tensor(REAL)), gray, 1.0)
+    assert mixed[0][0].device == images.device
+
+
 @pytest.mark.parametrize("kind", [bool, float, np.bool_, np.float32])
 def test_synthetic_labels_have_the_type_of_real_ones(tmp_path: Path, kind: Any) -> None:
     pool = make_pool(tmp_path)
