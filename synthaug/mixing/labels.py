@@ -41,6 +41,7 @@ def label_rows(samples: Samples, classes: int, labels: str) -> np.ndarray:
     if samples.soft_labels is None:
         raise InputError(
             f"labels={labels!r}: the pool holds no soft labels; make it with "
+            "SamplePool.create(..., teacher=network), of images made elsewhere with "
             "SamplePool.from_samples(..., Samples(images, labels, soft_labels), ...), or use "
             "labels='hard'"
         )

@@ -1,5 +1,6 @@
 """What is looked at while a generator trains, and what comes of it."""
 
+import re
 import warnings
 
 import numpy as np
@@ -82,9 +83,15 @@ def test_collapse_is_told_once_and_in_the_second_half_only():
     poor = Samples(images_of([10, 11, 0, 100], labels)[0], labels)
     looking = watcher(labelled(real, labels), poor)
     looking.look(99, nn.Module())
-    with pytest.warns(CollapseWarning, match=r"step 100: images of 1 of 2 classes .*those of '0'"):
+    with pytest.warns(
+        CollapseWarning, match=r"step 100: images of 1 of 2 classes .*those of '0'"
+    ) as told:
         looking.look(100, nn.Module())
     looking.look(200, nn.Module())
+    # What it advises is not what the settings are anyway.
+    advised = re.findall(r"(\w+)=([\d.]+)", str(told[0].message))
+    assert advised
+    assert all(float(value) != getattr(ConditionalGAN(), name) for name, value in advised)
 
 
 def test_what_is_varied_enough_is_no_collapse():

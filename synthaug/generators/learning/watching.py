@@ -145,9 +145,8 @@ class Watcher:
                 f"{self._family}, step {step}: images of {len(poor)} of {len(varied)} classes are "
                 f"nearly the same (those of {self._data.classes[worst]!r} differ "
                 f"{varied[worst]:.2f} times as much as real ones; expected {FLOOR} at least): the "
-                "generator has collapsed; try pack=2, certainty=0.6 or diversity=0.1 of "
-                "ConditionalGAN, more steps where classes are many, or a family that starts from "
-                "real images"
+                "generator has collapsed; try more steps, diversity=0.1 of ConditionalGAN, or a "
+                "family that starts from real images, such as TransferVAE"
             ),
             stacklevel=2,
         )
