@@ -16,10 +16,11 @@ from PIL import Image
 import synthaug
 import synthaug.cli.gain
 import synthaug.cli.tune
-from synthaug import Gain, LabelledImages, Recipe, StyleSwap, measure_gain
+from synthaug import Gain, LabelledImages, Recipe, SamplePool, StyleSwap, measure_gain
 from synthaug.cli.main import run
 from synthaug.gain import Budget, Source, search_mix
 from synthaug.mixing import MixRecipe
+from synthaug.reading import split_off
 from synthaug.training import Schedule
 
 ROOT = Path(__file__).parent.parent
@@ -193,5 +194,7 @@ def test_commands_run(page: Path, workplace: Path, capsys: pytest.CaptureFixture
 
 def test_every_public_name_has_an_example() -> None:
     without = [name for name in synthaug.__all__ if ">>>" not in getattr(synthaug, name).__doc__]
+    elsewhere = [split_off, MixRecipe, Budget, Source, search_mix, SamplePool.from_samples]
+    without += [each.__qualname__ for each in elsewhere if ">>>" not in (each.__doc__ or "")]
     assert not without
     assert synthaug.__version__ == version("synthaug")

@@ -35,6 +35,15 @@ class Source:
     sampling: settings to change after fitting, so that several sources share one fit.
     filters: limits of the pool's filters by their names, as for `limit_filters`.
     fingerprint: of the images in the pool, which may be made anew under the same name.
+
+    Raises `InputError` unless it is one of a generator and a pool, and for settings that the
+    generator has not.
+
+    >>> from synthaug import StyleSwap
+    >>> from synthaug.gain import Source
+    >>> source = Source("coarse", StyleSwap(cells=4), filters={"distance": 2.0})
+    >>> source.name, source.trained
+    ('coarse', False)
     """
 
     name: str

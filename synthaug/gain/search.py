@@ -40,7 +40,14 @@ WORST = -100.0  # points: what a proposal counts that cannot be trained
 
 @dataclass(frozen=True)
 class Budget:
-    """How long the search goes on: seconds or proposals, whichever ends first."""
+    """How long the search goes on: seconds or proposals, whichever ends first.
+
+    Raises `InputError` where neither is given, or one of them is not above 0.
+
+    >>> from synthaug.gain import Budget
+    >>> Budget(seconds=1200), Budget(trials=30)
+    (Budget(seconds=1200, trials=None), Budget(seconds=None, trials=30))
+    """
 
     seconds: float | None = None
     trials: int | None = None
@@ -84,6 +91,16 @@ def search_mix(
     For all else see `measure_gain`. With `keep` and a larger budget a search goes on later.
 
     Raises `InputError` for inputs that do not fit.
+
+    >>> from synthaug import Recipe, read_images
+    >>> from synthaug.gain import Budget, search_mix
+    >>> images = read_images("digits")
+    >>> train, validation = images.subset(np.arange(100)), images.subset(np.arange(100, 140))
+    >>> found = search_mix(
+    ...     train, Budget(trials=1), validation=validation, families=["random-field"], seeds=2,
+    ...     steps=1, batch_size=8, recipe=Recipe(), device="cpu")
+    >>> found.generator.family, sum(found.search["trials"].values())
+    ('RandomField', 1)
     """
     optuna = _optuna()
     parts = {"train": train} | ({} if validation is None else {"validation": validation})

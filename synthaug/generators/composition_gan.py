@@ -63,6 +63,7 @@ class CompositionGAN(Trained):
     width: channels at full size.
     batch_size: samples a step, each of `sources` real images.
     learning_rate, discriminator_rate: of Adam, at the start of a half cosine.
+    scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
 
     >>> from synthaug import CompositionGAN, read_images
     >>> generator = CompositionGAN(steps=2).fit(read_images("digits"), device="cpu")

@@ -90,6 +90,7 @@ class ConditionalGAN(Trained):
     clip: largest norm of a network's gradient.
     ema: share of the moving average that stays at each step; less in a run that would be over
         before it forgets its beginning, 1 - 10 / (steps + 10).
+    scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
 
     >>> from synthaug import ConditionalGAN, read_images
     >>> generator = ConditionalGAN(steps=2).fit(read_images("digits"), device="cpu")

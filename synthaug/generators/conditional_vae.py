@@ -87,6 +87,7 @@ class ConditionalVAE(Trained):
     width: channels at full size.
     batch_size: images a step.
     learning_rate: of Adam, at the start of a half cosine.
+    scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
 
     >>> from synthaug import ConditionalVAE, read_images
     >>> generator = ConditionalVAE(steps=2).fit(read_images("digits"), device="cpu")

@@ -62,6 +62,7 @@ class TransferVAE(Trained):
     learning_rate: of Adam, at the start of a half cosine.
     kl_weight: weight of the KL term against 2 * L1 + 0.5 * (1 - SSIM).
     smoothness: weight of the flow's squared variation.
+    scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
 
     >>> from synthaug import TransferVAE, read_images
     >>> generator = TransferVAE(steps=2).fit(read_images("digits"), device="cpu")

@@ -35,6 +35,9 @@ class VAEGAN(ConditionalVAE):
     adversarial_weight: of the hinge loss on images decoded from the code of another.
     augment: what the discriminator's images go through, of "colour", "translation", "cutout".
     discriminator_rate: learning rate of its Adam (betas 0 and 0.99).
+    steps, latent, sampling, donors, strength, kl_weight, kl_warmup, free_bits, prior, independence,
+        l1, mse, bce, ssim, width, batch_size, learning_rate: as `ConditionalVAE` explains them.
+    scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
 
     >>> from synthaug import VAEGAN, read_images
     >>> generator = VAEGAN(steps=2).fit(read_images("digits"), device="cpu")

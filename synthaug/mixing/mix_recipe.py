@@ -64,6 +64,17 @@ class MixRecipe:
         name), `steps`, `batch_size`; any of them.
     search: on which images it was found, what was tried, what it cost, how sure it is.
     recommended: whether it is better than to mix nothing in; it never is without a generator.
+
+    Raises `InputError` for what is not such a value.
+
+    >>> import tempfile
+    >>> from synthaug import TransferVAE
+    >>> from synthaug.mixing import MixRecipe
+    >>> recipe = MixRecipe(TransferVAE(donors="within"), ratio=0.25, filters={"distance": 2.0})
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     recipe.save(directory + "/recipe.json")
+    ...     MixRecipe.load(directory + "/recipe.json") == recipe
+    True
     """
 
     generator: Generator | None

@@ -234,6 +234,12 @@ class SamplePool:
         """A pool of images made elsewhere: by a diffusion model, a simulator, a colleague.
 
         source: said on the pool's card.
+
+        >>> import tempfile
+        >>> samples = Samples(np.zeros((2, 1, 8, 8), np.uint8), [0, 1])
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     SamplePool.from_samples(directory + "/pool", samples, ["cat", "dog"]).targets
+        [0, 1]
         """
         if not isinstance(samples, Samples):
             raise InputError(

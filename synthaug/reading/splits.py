@@ -38,6 +38,13 @@ def split_off(data: LabelledImages, share: float, *, seed: int) -> tuple[np.ndar
 
     Each class is in both parts, and groups are whole: with few large groups the share is coarse.
     Raises `InputError` where a class cannot be in both parts.
+
+    >>> from synthaug import read_images
+    >>> from synthaug.reading import split_off
+    >>> images = read_images("digits")
+    >>> kept, held = split_off(images, 1 / 5, seed=0)
+    >>> len(images), len(images.subset(kept)), len(images.subset(held))
+    (1000, 801, 199)
     """
     if not 0 < share < 1:
         raise InputError(f"share: expected a number between 0 and 1, got {share}")

@@ -1,6 +1,7 @@
 """What holds for every family, whatever it learns: one suite, run over all of them."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -160,6 +161,12 @@ def test_settings_are_the_constructor_arguments(family, tiny):
     assert type(generator).from_settings(generator.settings) == generator
     read = json.loads(json.dumps(generator.settings))
     assert type(generator).from_settings(read) == generator
+
+
+def test_every_setting_is_explained(family, tiny):
+    said = re.findall(r"^    (\w[\w, \n]*): ", type(tiny(family)).__doc__, re.MULTILINE)
+    explained = {name for names in said for name in re.split(r",\s+", names)}
+    assert set(tiny(family).settings) <= explained
 
 
 def test_card_is_json_and_says_what_it_was_trained_on(fitted, data):
