@@ -73,7 +73,8 @@ def measure_gain(
     cache: a directory for finished cells (one arm, one seed), from which an interrupted run
         continues and which a finished one cleans up; by default a temporary one.
     keep: leave the cells in `cache`: a later run on the same data, with other sources or more
-        seeds, then trains only what is new.
+        seeds, then trains only what is new. What one run kept, or was interrupted in, stays until
+        one with the same arguments ends that does not keep it, whichever others end.
     progress: called with (what is running, cells done, cells known so far).
     mix: measure this way of mixing (what `search_mix` or `synthaug tune` found) and no other, in
         place of `arms` and `sources`, of which the controls stay.
@@ -113,7 +114,10 @@ def measure_gain(
     numbers = list(range(seed, seed + seeds))
     fresh = _fresh_seeds(numbers, mix)
     study.check([*numbers, *fresh])
-    with opened(study, numbers, cache=cache, keep=keep, jobs=jobs, progress=progress) as trials:
+    run = repr((test.fingerprint, arms, wanted, numbers, precision, recipe, policy, steps, mix))
+    with opened(
+        study, numbers, run=run, cache=cache, keep=keep, jobs=jobs, progress=progress
+    ) as trials:
         tuning = tune(trials, recipe, policy, steps)
         if given is None:
             choices = choose(trials, tuning.recipe, wanted, arms)

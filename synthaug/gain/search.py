@@ -9,6 +9,7 @@ is better there.
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -114,13 +115,21 @@ def search_mix(
     numbers = list(range(seed, seed + seeds))
     fresh = list(range(seed + seeds, seed + 2 * seeds))
     study.check([*numbers, *fresh])
-    with opened(study, numbers, cache=cache, keep=keep, jobs=jobs, progress=progress) as trials:
+    run = repr(("search", tuple(families), numbers, recipe, policy, steps))
+    with (
+        opened(
+            study, numbers, run=run, cache=cache, keep=keep, jobs=jobs, progress=progress
+        ) as trials,
+        ExitStack() as stack,
+    ):
         times = [time.monotonic()]
         tuning = tune(trials, recipe, policy, steps)
         real, _ = without_synthetic(trials, tuning.recipe)
         baseline = trials.best(real)
         times.append(time.monotonic())
-        search = _Search(trials, optuna, baseline, _partners(trials, real), families, jobs, seed)
+        partners = _partners(trials, real)
+        search = _Search(trials, optuna, baseline, partners, families, jobs, seed)
+        stack.callback(search.close)  # before the directory goes that it lies in
         best = search.run(budget)
         times.append(time.monotonic())
         over: dict[Arm, list[float]] = {}
@@ -200,9 +209,11 @@ class _Search:
         self._arms: dict[str, Arm] = {}
         trials.study.directory.mkdir(parents=True, exist_ok=True)
         told = (self._families, partners, baseline, trials.teacher, trials.steps, trials.seeds)
+        place = f"sqlite:///{trials.study.directory / 'search.db'}"
+        self._storage = optuna.storages.RDBStorage(place)
         self._study = optuna.create_study(
             study_name=short_digest(repr(told)),
-            storage=f"sqlite:///{trials.study.directory / 'search.db'}",
+            storage=self._storage,
             load_if_exists=True,
             direction="maximize",
             sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=len(FIRST)),
@@ -218,6 +229,11 @@ class _Search:
             for first in FIRST:
                 if first["generator"] in self._families:
                     self._study.enqueue_trial({**usual, "scope": "shared", **first})
+
+    def close(self) -> None:
+        """Let go of the file that it is kept in."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
 
     def run(self, budget: Budget) -> Arm | None:
         """The best of what was trained on every seed; None where nothing was."""

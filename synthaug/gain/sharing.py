@@ -1,60 +1,122 @@
 """A directory that lasts until the work in it is done, and that several processes may share."""
 
 import os
+import secrets
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
+
+LOCK = ".lock"
+MARK = ".run"  # what the names of marks end with
 
 
 @contextmanager
-def kept_until_done(directory: Path, *, keep: bool = False) -> Iterator[None]:
+def kept_until_done(directory: Path, run: str = "all", *, keep: bool = False) -> Iterator[None]:
     """Make `directory`; remove it when the block ends well, keep it to go on from otherwise (and
     where that is asked for).
 
-    Of several processes that share it, the last one to end removes it.
+    run: a name that tells one piece of work from others in `directory`. It leaves a mark there
+        until it ends well and keeps nothing, and `directory` stays while there are marks: what
+        another one was interrupted in, or kept, is not lost when this one ends.
+
+    Of several processes that share it, the last one to end removes it. What cannot be removed is
+    warned of, since the work is done.
     """
     made = [path for path in (directory, *directory.parents) if not path.exists()]
-    handle = _hold(directory)
+    lock, mark = _hold(directory), directory / f"{run}{MARK}"
+    mark.touch()
+    done = False
     try:
         yield
-        if not keep and _is_alone(handle):
-            shutil.rmtree(directory)
+        done = not keep
     finally:
-        os.close(handle)
+        with lock:
+            gone = _set_aside(directory, mark, lock) if done or _is_bare(directory, mark) else None
+        if gone is not None:  # its lock is closed: some file systems keep open files
+            _remove(gone)
         for path in made:  # those that nothing was put into
             with suppress(OSError):
                 path.rmdir()
 
 
-if sys.platform == "win32":  # which has no such locks: processes must not share a directory there
-
-    def _hold(directory: Path) -> int:
+def _hold(directory: Path) -> BinaryIO:
+    """The lock in `directory`, opened and shared with other processes, which the operating system
+    drops with the process."""
+    while True:
         directory.mkdir(parents=True, exist_ok=True)
-        return os.open(os.devnull, os.O_RDONLY)
+        with suppress(FileNotFoundError):  # another process has just set it aside
+            # For reading and writing: NFS locks no file otherwise.
+            lock = (directory / LOCK).open("a+b")
+            _share(lock)
+            if _is_at(directory / LOCK, lock):
+                return lock
+            lock.close()
 
-    def _is_alone(handle: int) -> bool:
+
+def _is_at(path: Path, file: BinaryIO) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _is_bare(directory: Path, mark: Path) -> bool:
+    """Whether nothing was put into it."""
+    return {path.name for path in directory.iterdir()} <= {LOCK, mark.name}
+
+
+def _set_aside(directory: Path, mark: Path, lock: BinaryIO) -> Path | None:
+    """Rename `directory`, so that no other process finds it while it is being removed; None where
+    there is other work in it, or that fails."""
+    aside = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}.old")
+    try:
+        mark.unlink(missing_ok=True)
+        if any(directory.glob(f"*{MARK}")) or not _is_alone(lock):
+            return None
+        return directory.rename(aside)
+    except OSError as error:
+        _warn(directory, error)
+        return None
+
+
+def _remove(directory: Path) -> None:
+    try:
+        shutil.rmtree(directory)
+    except OSError as error:
+        _warn(directory, error)
+
+
+def _warn(directory: Path, error: OSError) -> None:
+    warnings.warn(
+        f"{directory}: cannot remove what is not needed any more ({error.strerror or error}); "
+        "remove it by hand once no run uses it",
+        stacklevel=2,
+    )
+
+
+if sys.platform == "win32":  # where a directory is not renamed while a file in it is open
+
+    def _share(lock: BinaryIO) -> None:
+        pass
+
+    def _is_alone(lock: BinaryIO) -> bool:
+        lock.close()
         return True
 
 else:
     import fcntl
 
-    def _hold(directory: Path) -> int:
-        """A shared lock on `directory`, which the operating system drops with the process."""
-        while True:
-            directory.mkdir(parents=True, exist_ok=True)
-            handle = os.open(directory, os.O_RDONLY)
-            with suppress(OSError):  # a file system without locks
-                fcntl.flock(handle, fcntl.LOCK_SH)
-            # Another process may have removed it in the meantime.
-            if directory.exists() and os.path.samestat(os.fstat(handle), directory.stat()):
-                return handle
-            os.close(handle)
+    def _share(lock: BinaryIO) -> None:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_SH)
 
-    def _is_alone(handle: int) -> bool:
+    def _is_alone(lock: BinaryIO) -> bool:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             return False
         return True

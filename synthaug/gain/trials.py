@@ -14,7 +14,7 @@ from synthaug.gain.cells import Cell, held_predictions, seconds
 from synthaug.gain.parts import Part
 from synthaug.gain.runner import Runner, Stages
 from synthaug.gain.sharing import kept_until_done
-from synthaug.gain.study import Study
+from synthaug.gain.study import Study, short_digest
 from synthaug.images import LabelledImages
 from synthaug.training import resolve_device
 
@@ -159,18 +159,22 @@ def opened(
     study: Study,
     seeds: list[int],
     *,
+    run: str = "",
     cache: str | Path | None,
     keep: bool,
     jobs: int,
     progress: Stages | None,
 ) -> Iterator[Trials]:
     """Trials of a study, with a directory for their cells that lasts until the block ends well: one
-    of their own in `cache`, or a temporary one. See `measure_gain`."""
+    of their own in `cache`, or a temporary one. `run` says what is done in it; for all else see
+    `measure_gain`."""
     with ExitStack() as stack:
-        directory = cache or stack.enter_context(tempfile.TemporaryDirectory())
+        directory = cache or stack.enter_context(
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        )
         device = str(resolve_device(study.device))
         placed = replace(study, device=device).below(Path(directory))
-        stack.enter_context(kept_until_done(placed.directory, keep=keep))
+        stack.enter_context(kept_until_done(placed.directory, short_digest(run), keep=keep))
         yield Trials(placed, Runner(placed, jobs, progress), _metric(study.train), seeds)
 
 

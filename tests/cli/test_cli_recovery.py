@@ -226,18 +226,3 @@ def result(path: Path) -> dict[str, Any]:
         assert all(seconds > 0 for seconds in arm.pop("seconds"))
     del value["protocol"]["command"]
     return value
-
-
-def test_cells_stay_while_another_run_uses_them(tmp_path: Path) -> None:
-    from synthaug.gain.sharing import kept_until_done
-
-    shared = tmp_path / "cache" / "shared"
-    with kept_until_done(shared):
-        with kept_until_done(shared):
-            (shared / "cell").mkdir()
-        assert (shared / "cell").exists()
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(KeyboardInterrupt), kept_until_done(shared):
-        (shared / "cell").mkdir()
-        raise KeyboardInterrupt
-    assert (shared / "cell").exists()

@@ -371,7 +371,7 @@ def test_kept_cells_serve_a_later_run_with_other_sources(
     train: LabelledImages, test: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     controls = sources()[2:]
-    measure_gain(train, test, **QUICK, sources=controls, cache=tmp_path, keep=True)
+    kept = measure_gain(train, test, **QUICK, sources=controls, cache=tmp_path, keep=True)
     fresh = measure_gain(train, test, **QUICK, sources=sources())
     original, trained = cells.train_classifier, []
 
@@ -384,6 +384,11 @@ def test_kept_cells_serve_a_later_run_with_other_sources(
     assert without_times(later) == without_times(fresh)
     # Two sources of the generator that was not measured before, and the better one once more.
     assert trained == [0, 0, 1, 1, 2, 3]
+    # What was to be kept is still there, until the run that kept it is done with it.
+    before = len(trained)
+    again = measure_gain(train, test, **QUICK, sources=controls, cache=tmp_path)
+    assert without_times(again) == without_times(kept)
+    assert len(trained) == before
     assert list(tmp_path.iterdir()) == []
 
 

@@ -38,6 +38,7 @@ class Made:
         self.seeds: list[int] = []
         self.teacher = REAL[0]
         self.trained: list[tuple[str, int]] = []
+        self.left_open: list[str] = []
         self._score = score
 
     def train(self, arms: Sequence[Arm], what: str, *, seeds: list[int] | None = None) -> None:
@@ -81,6 +82,12 @@ def unsynchronized() -> Iterator[None]:
     sqlalchemy.event.remove(Engine, "connect", connected)
 
 
+def open_files(name: str) -> list[str]:
+    """Those of this process that have the name, where the system tells."""
+    links = [path.readlink() for path in Path("/proc/self/fd").glob("*") if path.is_symlink()]
+    return [str(link) for link in links if link.name == name]
+
+
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[MixRecipe, Made]]:
     images = np.zeros((40, 1, 8, 8), np.uint8)
@@ -93,6 +100,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[
         def opened(study: Any, seeds: list[int], **others: Any) -> Iterator[Made]:
             made.seeds = seeds
             yield made
+            made.left_open = open_files("search.db")
 
         monkeypatch.setattr(search, "opened", opened)
         monkeypatch.setattr(search, "tune", lambda *_: Tuning(Recipe(), 100, []))
@@ -253,6 +261,11 @@ def test_a_search_goes_on_where_another_ended(run: Callable) -> None:
     tried = {name for name, seed in before.trained if seed == 0}
     assert len({name for name, seed in after.trained if seed == 0} - tried) > 5
     assert again.search["check"]["points"] >= first.search["check"]["points"]
+
+
+def test_its_file_is_closed_before_its_directory_is_removed(run: Callable) -> None:
+    _, made = run(good, budget=Budget(trials=1))
+    assert made.left_open == []
 
 
 def test_a_space_that_is_searched_through_ends_before_the_budget(
