@@ -145,7 +145,7 @@ def test_two_sizes_name_two_files(tmp_path: Path) -> None:
     tree(tmp_path, {"a": 1})
     save(tmp_path / "b" / "0.png", noise(9, 12))
     with pytest.raises(
-        InputError, match=r"a/0\.png is 8x8 and .*b/0\.png is 9x12 .*give image_size="
+        InputError, match=r"a/0\.png is 8x8 and .*b/0\.png is 9x12 .*image_size=64"
     ):
         read_images(tmp_path)
     assert read_images(tmp_path, image_size=(10, 11)).image_shape == (1, 10, 11)
@@ -156,7 +156,7 @@ def test_two_sizes_name_two_files(tmp_path: Path) -> None:
 
 def test_a_large_image_asks_for_a_size_at_once(tmp_path: Path) -> None:
     tree(tmp_path, {"a": 1, "b": 1}, shape=(300, 8))
-    with pytest.raises(InputError, match=r"a/0\.png: .*got 300x8; give image_size="):
+    with pytest.raises(InputError, match=r"a/0\.png: .*got 300x8; .*image_size=64"):
         read_images(tmp_path)
 
 
