@@ -1,6 +1,7 @@
 """Stratified parts of labelled images, with groups (patients, tracks) kept whole."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -96,6 +97,30 @@ def check_groups(parts: dict[str, LabelledImages]) -> None:
         )
 
 
+class _Tally(NamedTuple):
+    """How many images of each class are in each group: only of those that are there, since a table
+    of all groups and classes can take gigabytes.
+
+    groups, labels, counts: (M,) each, ordered by group, then by label. starts: (G + 1,), where each
+    group begins. sizes: (G,), images in each. classes: how many there are.
+    """
+
+    groups: np.ndarray
+    labels: np.ndarray
+    counts: np.ndarray
+    starts: np.ndarray
+    sizes: np.ndarray
+    classes: int
+
+
+def _tally(group_of: np.ndarray, labels: np.ndarray, classes: int) -> _Tally:
+    pairs, counts = np.unique(group_of * classes + labels, return_counts=True)
+    groups, labels = np.divmod(pairs, classes)
+    sizes = np.bincount(group_of)
+    starts = np.searchsorted(groups, np.arange(len(sizes) + 1))
+    return _Tally(groups, labels, counts.astype(float), starts, sizes, classes)
+
+
 def _deal(data: LabelledImages, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The part, int64 (N,), of each image, with about `shares` (P,) of each class in each part.
 
@@ -105,15 +130,14 @@ def _deal(data: LabelledImages, shares: np.ndarray, rng: np.random.Generator) ->
     """
     ids = np.arange(len(data)) if data.groups is None else data.groups
     names, group_of = np.unique(ids, return_inverse=True)
-    counts = np.zeros((len(names), len(data.classes)))
-    np.add.at(counts, (group_of, data.labels), 1)
-    _check_divisible(data, counts, names)
+    tally = _tally(group_of, data.labels, len(data.classes))
+    _check_divisible(data, tally, names)
     for attempt in range(_ATTEMPTS):
         order = rng.permutation(len(names))
         if attempt < _ATTEMPTS / 2:  # after that, any order that works
-            order = order[np.argsort(-counts[order].sum(1), kind="stable")]
-        part = _deal_in_order(counts, shares, order)
-        if _spread(counts, shares, part) and len(np.unique(part)) == len(shares):
+            order = order[np.argsort(-tally.sizes[order], kind="stable")]
+        part = _deal_in_order(tally, shares, order)
+        if _spread(tally, shares, part) and len(np.unique(part)) == len(shares):
             return part[group_of]
     raise InputError(
         f"groups: expected {len(names)} groups that can be dealt into {len(shares)} parts with no "
@@ -122,60 +146,61 @@ def _deal(data: LabelledImages, shares: np.ndarray, rng: np.random.Generator) ->
     )
 
 
-def _deal_in_order(counts: np.ndarray, shares: np.ndarray, order: np.ndarray) -> np.ndarray:
+def _deal_in_order(tally: _Tally, shares: np.ndarray, order: np.ndarray) -> np.ndarray:
     # Class counts weigh in relative to the class; the size of a part decides between equals.
-    sizes = counts.sum(1, keepdims=True)
-    columns = np.hstack([counts, sizes])
-    totals = np.maximum(columns.sum(0), 1)
+    per_class = np.bincount(tally.labels, tally.counts, tally.classes)
+    totals = np.maximum(np.append(per_class, tally.sizes.sum()), 1)
     weights = 1 / totals**2
     weights[-1] *= _SIZE_WEIGHT
     excess = -shares[:, None] * totals  # (P, K + 1): what a part has less what it should have
-    part = np.empty(len(counts), np.int64)
+    part = np.empty(len(tally.sizes), np.int64)
     for group in order:
-        own = np.flatnonzero(columns[group])
-        row = columns[group, own]
+        inside = slice(tally.starts[group], tally.starts[group + 1])
+        own = np.append(tally.labels[inside], tally.classes)
+        row = np.append(tally.counts[inside], tally.sizes[group])
         terms = (2 * excess[:, own] + row) * row * weights[own]
         # fsum rounds once, so that a seed gives the same parts on every machine.
         part[group] = np.argmin([math.fsum(line) for line in terms.tolist()])
-        excess[part[group]] += columns[group]
+        excess[part[group], own] += row
     return part
 
 
-def _alone(counts: np.ndarray, part: np.ndarray, parts: int) -> np.ndarray:
+def _alone(tally: _Tally, part: np.ndarray, parts: int) -> np.ndarray:
     """The classes that lie in a single part."""
-    held = np.stack([counts[part == p].sum(0) > 0 for p in range(parts)])
+    held = np.zeros((parts, tally.classes), bool)
+    held[part[tally.groups], tally.labels] = True
     return np.flatnonzero(held.sum(0) == 1)
 
 
-def _spread(counts: np.ndarray, shares: np.ndarray, part: np.ndarray) -> bool:
+def _spread(tally: _Tally, shares: np.ndarray, part: np.ndarray) -> bool:
     """Move groups, changing `part`, until no class lies in one part; False if that fails."""
-    alone = _alone(counts, part, len(shares))
+    alone = _alone(tally, part, len(shares))
     while len(alone):
         best = None
-        for group in np.flatnonzero(counts[:, alone[0]]):
+        for group in tally.groups[tally.labels == alone[0]]:
             home = part[group]
             # The part with the largest share other than its own bears a stray group best.
             part[group] = np.argmax(np.where(np.arange(len(shares)) == home, -1, shares))
-            left = len(_alone(counts, part, len(shares)))
-            if left < len(alone) and (best is None or counts[group].sum() < best[0]):
-                best = (counts[group].sum(), group, part[group])
+            left = len(_alone(tally, part, len(shares)))
+            if left < len(alone) and (best is None or tally.sizes[group] < best[0]):
+                best = (tally.sizes[group], group, part[group])
             part[group] = home
         if best is None:
             return False
         part[best[1]] = best[2]
-        alone = _alone(counts, part, len(shares))
+        alone = _alone(tally, part, len(shares))
     return True
 
 
-def _check_divisible(data: LabelledImages, counts: np.ndarray, names: np.ndarray) -> None:
-    homes = (counts > 0).sum(0)
+def _check_divisible(data: LabelledImages, tally: _Tally, names: np.ndarray) -> None:
+    homes = np.bincount(tally.labels, minlength=tally.classes)
     for label in np.flatnonzero(homes == 1).tolist():
         if data.groups is None:
             raise InputError(
                 f"class {data.classes[label]!r}: expected at least 2 images, one for each side of "
                 "a split, got 1; add images"
             )
-        group = names[counts[:, label].argmax()]
+        group = names[tally.groups[tally.labels == label][0]]
         raise InputError(
             f"class {data.classes[label]!r}: expected images of at least 2 groups, one for each "
             f"side of a split, but all {data.counts[label]} are of group {group}; add groups"

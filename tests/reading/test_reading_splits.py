@@ -1,3 +1,6 @@
+import math
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -6,7 +9,7 @@ from reading_images import labelled
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages
-from synthaug.reading import check_groups, draw_folds, draw_subset, split_off
+from synthaug.reading import check_groups, draw_folds, draw_subset, split_off, splits
 
 counts_lists = st.lists(st.integers(2, 30), min_size=2, max_size=5)
 seeds = st.integers(0, 2**32)
@@ -107,6 +110,53 @@ def test_folds_keep_groups_whole(data: LabelledImages, folds: int, seed: int) ->
     for train, held in parts:
         assert not groups_in(data, train) & groups_in(data, held)
         assert counts_in(data, train).min() >= 1
+
+
+def dealt_by_table(data: LabelledImages, shares: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """What a table of all groups and classes gives, which is too large of many images."""
+    ids = np.arange(len(data)) if data.groups is None else data.groups
+    names, group_of = np.unique(ids, return_inverse=True)
+    counts = np.zeros((len(names), len(data.classes)))
+    np.add.at(counts, (group_of, data.labels), 1)
+    columns = np.hstack([counts, counts.sum(1, keepdims=True)])
+    totals = np.maximum(columns.sum(0), 1)
+    weights = 1 / totals**2
+    weights[-1] *= splits._SIZE_WEIGHT
+    excess = -shares[:, None] * totals
+    part = np.empty(len(counts), np.int64)
+    for group in order:
+        own = np.flatnonzero(columns[group])
+        row = columns[group, own]
+        terms = (2 * excess[:, own] + row) * row * weights[own]
+        part[group] = np.argmin([math.fsum(line) for line in terms.tolist()])
+        excess[part[group]] += columns[group]
+    return part
+
+
+@light
+@given(counts_lists, st.integers(0, 9), st.lists(st.floats(0.05, 1), min_size=2, max_size=5), seeds)
+def test_dealing_is_that_by_a_table_to_the_bit(
+    counts: list[int], large: int, shares: list[float], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(0, 3 * large, sum(counts)).tolist() if large else None
+    data = labelled([*counts, 0], groups)  # one class without images
+    ids = np.arange(len(data)) if data.groups is None else data.groups
+    group_of = np.unique(ids, return_inverse=True)[1]
+    order = rng.permutation(group_of.max() + 1)
+    part = np.array(shares) / sum(shares)
+    found = splits._deal_in_order(
+        splits._tally(group_of, data.labels, len(data.classes)), part, order
+    )
+    assert np.array_equal(found, dealt_by_table(data, part, order))
+
+
+def test_many_images_of_many_classes_take_little_memory() -> None:
+    data = labelled([4] * 1500)
+    tracemalloc.start()
+    split_off(data, 0.3, seed=0)
+    assert tracemalloc.get_traced_memory()[1] < 20e6  # 72 MB as a table
+    tracemalloc.stop()
 
 
 def test_shares_are_near_with_many_groups() -> None:
