@@ -1,15 +1,18 @@
 """Which real images a network learns from together, and with which random numbers."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from synthaug.generators.learning import training_set
+from synthaug.generators.learning import trained, training_set
 from synthaug.generators.learning.stacked import unstack
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.warping import jitter
-from synthaug.images import LabelledImages
+from synthaug.images import LabelledImages, to_float
 from synthaug.seeding import StepDraws, torch_stream
 from synthaug.training import Run
 
@@ -109,6 +112,33 @@ def test_shown_are_the_images_as_floats(shared):
     torch.testing.assert_close(shown[:, 0, 0, 0] * 255, torch.tensor([7.0, 0, 3]))
 
 
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_shown_are_to_the_last_bit_those_of_the_whole_set_as_floats(dtype, channels_last):
+    """And laid out alike, since convolutions sum in another order where they are not."""
+    rng = np.random.default_rng(0)
+    stored = rng.integers(0, np.iinfo(dtype).max, (8, 3, 9, 11), dtype, endpoint=True)
+    if channels_last:
+        stored = np.ascontiguousarray(stored.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    some = TrainingSet(LabelledImages(stored, LABELS, NAMES), "shared", Run(0, CPU), {})
+    rows = torch.tensor([7, 0, 0, 3])
+    shown, expected = some.shown(rows), to_float(stored)[rows]
+    assert torch.equal(shown, expected) and shown.dtype == torch.float32
+    assert shown.stride() == expected.stride()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_set_takes_no_more_room_than_it_does_stored(dtype):
+    stored = np.zeros((8, 1, 8, 8), dtype)
+    some = TrainingSet(LabelledImages(stored, LABELS, NAMES), "shared", Run(0, CPU), {})
+    assert some._images.nbytes == stored.nbytes
+    elsewhere = Run(0, torch.device("meta"))  # as on a GPU
+    some = TrainingSet(LabelledImages(stored, LABELS, NAMES), "shared", elsewhere, {})
+    assert some._images.nbytes == stored.nbytes and some._images.device.type == "meta"
+    shown = some.shown(torch.zeros(2, dtype=torch.int64))
+    assert shown.dtype == torch.float32 and shown.device.type == "meta"
+
+
 @pytest.mark.parametrize("scope", training_set.SCOPES)
 def test_jittered_keep_their_order(scope):
     """A jitter moves nothing in images of one value."""
@@ -200,3 +230,22 @@ def test_numbers_of_a_step_have_their_distributions():
     assert uniform.std().item() == pytest.approx(12**-0.5, abs=0.01)
     assert normal.mean().item() == pytest.approx(0, abs=0.03)
     assert normal.std().item() == pytest.approx(1, abs=0.03)
+
+
+def test_nothing_of_a_set_stays_after_a_fit(data, trained_family, tiny, monkeypatch):
+    """On a GPU it would take the room of the next one until the collector comes by."""
+    made = []
+
+    def noted(*given):
+        some = TrainingSet(*given)
+        made.append(weakref.ref(some))
+        return some
+
+    monkeypatch.setattr(trained, "TrainingSet", noted)
+    gc.collect()
+    gc.disable()
+    try:
+        tiny(trained_family).fit(data, device="cpu")
+        assert [some() for some in made] == [None]
+    finally:
+        gc.enable()

@@ -89,8 +89,12 @@ class Trained(Generator):
                 start.give(network, known)
             return network
 
+        # Not of `lessons`, which would hold itself by what it is watched by, and so the images on
+        # the device until the collector comes by.
+        count = 1 if self.scope == "shared" else len(data.classes)
+
         def sample(average: nn.Module, each: int) -> Samples:
-            networks = unstack(average, lessons.networks)
+            networks = unstack(average, count)
             return self._sketch(networks, data, run.device).sample(each, seed=run.seed)
 
         log = aids.log if run.team.leads else None
@@ -103,7 +107,7 @@ class Trained(Generator):
             learned = self._learn(lessons.build("build", make), lessons)
         finally:
             watcher.close()
-        return unstack(learned, lessons.networks)
+        return unstack(learned, count)
 
     def _deal(
         self,
