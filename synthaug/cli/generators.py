@@ -287,10 +287,9 @@ def inspect(
 
     All of its files are read, and damage is said.
     """
+    check_json("--json", json, Written.GENERATOR, Written.POOL)
     card = _card(directory)
-    pool = card["kind"] == POOL
-    check_json("--json", json, Written.POOL if pool else Written.GENERATOR)
-    if pool:
+    if card["kind"] == POOL:
         SamplePool(directory).check()
     else:
         load_generator(directory, device="cpu")

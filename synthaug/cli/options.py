@@ -136,17 +136,18 @@ def check_file(option: str, path: Path | None) -> None:
         expect_file(f"{option} {path}", path)
 
 
-def check_json(option: str, path: Path | None, kind: Written) -> None:
+def check_json(option: str, path: Path | None, *kinds: Written) -> None:
     """Raise `InputError` unless JSON can be written at `path`; a file that is there is replaced
-    only if it is an earlier one of this kind, and not what makes a directory a generator or a
+    only if it is an earlier one of these kinds, and not what makes a directory a generator or a
     pool."""
     check_file(option, path)
     if path is None or not path.exists():
         return
-    if not KEYS[kind] <= set(_held(path)) or path.name == MANIFEST:
+    known = any(KEYS[kind] <= set(_held(path)) for kind in kinds)
+    if not known or path.name == MANIFEST:
         raise InputError(
-            f"{option} {path}: is there already, and is no earlier {kind}; name another file, or "
-            "remove it"
+            f"{option} {path}: is there already, and is no earlier {' or '.join(kinds)}; name "
+            "another file, or remove it"
         )
 
 

@@ -61,10 +61,11 @@ def test_a_pool_is_sampled_exported_and_imported_again(
     images = SamplePool(pool).samples.images
     for name, form in (("folder", "folder"), ("set.npz", "npz")):
         target = tmp_path / name
-        done = call("export", pool, "-o", target, "--format", form, "--json", card)
+        record = tmp_path / "record.json"
+        done = call("export", pool, "-o", target, "--format", form, "--json", record)
         assert (done.status, done.err) == (0, "")
         assert done.out == f"{target}: 6 images of 2 classes\n"
-        assert json.loads(card.read_text()) == {
+        assert json.loads(record.read_text()) == {
             "output": str(target),
             "images": 6,
             "per_class": [3, 3],
