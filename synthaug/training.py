@@ -112,7 +112,9 @@ def resolve_device(device: str) -> torch.device:
     """`"auto"` is the GPU where there is one; a device that is not there is an error."""
     if device == "auto" and torch.cuda.is_available():
         ours = current()
-        return torch.device("cuda") if ours.size == 1 else torch.device("cuda", ours.local)
+        # A launcher may show each process one GPU, which is its first, whatever its number is.
+        known = ours.size > 1 and ours.local < torch.cuda.device_count()
+        return torch.device("cuda", ours.local) if known else torch.device("cuda")
     if device == "auto":
         return torch.device("cpu")
     try:

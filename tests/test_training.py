@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from synthaug import training
+from synthaug.distributed import Team
 from synthaug.errors import InputError, TrainingError
 from synthaug.training import Phase, Run, Schedule, optimize, resolve_device
 
@@ -227,6 +229,18 @@ def test_device_that_is_not_there():
     assert resolve_device("auto") == CPU
     with pytest.raises(InputError, match="sees no CUDA device"):
         resolve_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("count", "local", "expected"), [(4, 3, "cuda:3"), (4, 0, "cuda:0"), (1, 3, "cuda")]
+)
+def test_auto_is_the_gpu_of_a_process_or_the_one_that_it_is_shown(
+    monkeypatch, count, local, expected
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(training, "current", lambda: Team(local, 4, local))
+    assert resolve_device("auto") == torch.device(expected)
 
 
 def test_a_gpu_beyond_the_last(monkeypatch):
