@@ -141,11 +141,25 @@ def _synthetic(
         return None
     samples = load_pool(study, source, cell.seed, cell.part).samples
     if source.pool is not None and held is not None:
-        samples = without_copies(samples, train, held)
+        samples = samples.subset(_no_copies(study, cell, samples, train, held))
     soft = None  # a pool's own soft labels are a teacher's, who may have seen more than the arms
     if cell.arm.labels == "mixed":
         soft = _soften(study, cell, samples.images, samples.labels)
     return Samples(samples.images, samples.labels, soft, samples.weights)
+
+
+def _no_copies(
+    study: Study, cell: Cell, samples: Samples, train: LabelledImages, held: LabelledImages
+) -> np.ndarray:
+    """What `without_copies` leaves of a pool, which is looked for once for all cells of a part."""
+    assert cell.arm.source is not None
+    digest = short_digest(f"{cell.arm.source.pool} {cell.arm.source.fingerprint}")
+    file = study.directory / "without-copies" / f"seed{cell.seed}-{cell.part}-{digest}.npy"
+    if not file.exists():
+        write_array(file, without_copies(samples, train, held))
+    with _undamaged(file):
+        left: np.ndarray = np.load(file, allow_pickle=False)
+    return left
 
 
 def _distilled(study: Study, cell: Cell, train: LabelledImages) -> np.ndarray:

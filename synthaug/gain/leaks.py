@@ -10,6 +10,7 @@ and half of all held ones, lie to training images, and far closer than to any tr
 it does so, and closer still, in another light, moved by a pixel or mirrored.
 """
 
+import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 
@@ -20,7 +21,7 @@ from torch.nn import functional as F
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples
 from synthaug.metrics.features import Features
-from synthaug.metrics.nearest import nearest
+from synthaug.metrics.nearest import Compared, nearest_of
 
 SIDE = 16
 MOST_SHARED = 0.05  # of the images of a split: more is no accident of collecting
@@ -52,9 +53,18 @@ def shared_images(parts: Mapping[str, LabelledImages]) -> list[str]:
 
 def found_in(one: LabelledImages, other: LabelledImages) -> dict[int, int]:
     """The indices of images in `other` that are in `one`, too, and where they are there."""
-    places = {image.tobytes(): index for index, image in enumerate(one.images)}
-    found = ((index, places.get(image.tobytes())) for index, image in enumerate(other.images))
-    return {index: place for index, place in found if place is not None}
+    places = {_digest(image): index for index, image in enumerate(one.images)}
+    found = ((index, places.get(_digest(image))) for index, image in enumerate(other.images))
+    return {
+        index: place
+        for index, place in found
+        if place is not None and np.array_equal(one.images[place], other.images[index])
+    }
+
+
+def _digest(image: np.ndarray) -> bytes:
+    """Of its pixels, which take more room."""
+    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
 
 
 def refuse_copies(pool: Samples, train: LabelledImages, test: LabelledImages) -> None:
@@ -70,30 +80,31 @@ def refuse_copies(pool: Samples, train: LabelledImages, test: LabelledImages) ->
         )
 
 
-def without_copies(pool: Samples, train: LabelledImages, held: LabelledImages) -> Samples:
-    """The pool without near-copies of the images that score an arm for choices: a pool made from
-    all training images knows those too, and would be chosen for it."""
-    return pool.subset(np.flatnonzero(copies_of(pool, train, held) < 0))
+def without_copies(pool: Samples, train: LabelledImages, held: LabelledImages) -> np.ndarray:
+    """The indices, int64, of what in the pool is no near-copy of the images that score an arm for
+    choices: a pool made from all training images knows those too, and would be chosen for it."""
+    return np.flatnonzero(copies_of(pool, train, held) < 0)
 
 
 def copies_of(pool: Samples, train: LabelledImages, held: LabelledImages) -> np.ndarray:
     """For each of the pool's images the held image that it is a near-copy of, or -1."""
     images = pool.images, train.images, held.images
-    same = _copies_by(nearest, _thumbnails, NEAR, *images)
+    same = _copies_by(nearest_of, _thumbnails, NEAR, *images)
     return np.where(same < 0, _copies_by(_nearest_moved, _unlit, NEAR_CHANGED, *images), same)
 
 
 def _copies_by(
-    find: Callable[[np.ndarray, np.ndarray, Features], tuple[np.ndarray, np.ndarray]],
+    find: Callable[[np.ndarray, Compared], tuple[np.ndarray, np.ndarray]],
     features: Features,
     share: float,
     made: np.ndarray,
     real: np.ndarray,
     apart: np.ndarray,
 ) -> np.ndarray:
-    own = nearest(apart, real, features)[1]
-    index, to_held = find(made, apart, features)
-    _, to_train = find(made, real, features)
+    trained = Compared(real, features)
+    own = nearest_of(apart, trained)[1]
+    index, to_held = find(made, Compared(apart, features))
+    _, to_train = find(made, trained)
     limit = share * np.minimum(np.median(own), own[index])
     near = (to_held <= limit) & (to_held <= NEARER * to_train)
     # Where both sides share an image, a copy of it tells nothing new of the held ones.
@@ -101,11 +112,9 @@ def _copies_by(
     return np.where(near, index, -1)
 
 
-def _nearest_moved(
-    images: np.ndarray, among: np.ndarray, features: Features
-) -> tuple[np.ndarray, np.ndarray]:
+def _nearest_moved(images: np.ndarray, among: Compared) -> tuple[np.ndarray, np.ndarray]:
     """As `nearest`, of each image as it is, moved by a pixel and mirrored the closest."""
-    found = [nearest(moved, among, features) for moved in _moved(images)]
+    found = [nearest_of(moved, among) for moved in _moved(images)]
     index, distance = (np.stack(each) for each in zip(*found, strict=True))
     best = distance.argmin(0), np.arange(len(images))
     return index[best], distance[best]

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from synthaug.errors import InputError
 from synthaug.images import to_float
@@ -19,12 +19,19 @@ def pixels(images: Tensor) -> Tensor:
     return images.flatten(1)
 
 
+def device_of(network: object) -> str | torch.device:
+    """Where its weights are; the CPU where it has none."""
+    weights = network.parameters() if isinstance(network, nn.Module) else iter(())
+    first = next(weights, None)
+    return "cpu" if first is None else first.device
+
+
 def extract_features(
     images: np.ndarray,
     features: Features = pixels,
     *,
     batch_size: int = 256,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = None,
 ) -> np.ndarray:
     """Features of stored images, float64 (N, D).
 
@@ -32,16 +39,17 @@ def extract_features(
     features: any function or `nn.Module` from floats (B, C, H, W) in [0, 1] to (B, D), for instance
         all but the last layer of a classifier. Pixels say little about more than brightness; what
         a figure was measured with belongs beside it.
+    device: where they are asked; by default where the weights of `features` are.
 
     Raises `InputError` where `features` returns another shape.
 
     >>> extract_features(np.zeros((3, 1, 8, 8), np.uint8)).shape
     (3, 64)
     """
-    parts = []
+    parts, place = [], device or device_of(features)
     with torch.inference_mode():
         for start in range(0, len(images), batch_size):
-            batch = to_float(images[start : start + batch_size], device)
+            batch = to_float(images[start : start + batch_size], place)
             found = features(batch)
             if found.ndim != 2 or len(found) != len(batch):
                 raise InputError(

@@ -7,22 +7,51 @@ import torch
 from torch import Tensor
 
 from synthaug.images import to_float
-from synthaug.metrics.features import Features, pixels
+from synthaug.metrics.features import Features, device_of, pixels
 
 CHUNK = 512  # images compared at once
+KEPT = 2**28  # bytes of features, at most, that are kept to compare others with
 
 
-@torch.inference_mode()
+class Compared:
+    """Images that others are compared with by features, which are kept where they take little
+    room."""
+
+    def __init__(self, images: np.ndarray, features: Features = pixels) -> None:
+        self.images, self.features = images, features
+        self._kept: list[Tensor] = []
+
+    def chunks(self) -> Iterator[tuple[int, Tensor]]:
+        """The features of every 512 images, float64 (B, D), and the index of the first."""
+        taken = 0
+        for number, start in enumerate(range(0, len(self.images), CHUNK)):
+            if number < len(self._kept):
+                part = self._kept[number]
+            else:
+                part = _described(self.images[start : start + CHUNK], self.features)
+            taken += part.nbytes
+            if number == len(self._kept) and taken <= KEPT:
+                self._kept.append(part)
+            yield start, part
+
+
 def nearest(
     images: np.ndarray, among: np.ndarray, features: Features = pixels
 ) -> tuple[np.ndarray, np.ndarray]:
     """For each of `images` (M, C, H, W) the index of the nearest one in `among`, the first of
     equals, int64 (M,), and the distance to it, float64 (M,)."""
+    return nearest_of(images, Compared(among, features))
+
+
+@torch.inference_mode()
+def nearest_of(images: np.ndarray, among: Compared) -> tuple[np.ndarray, np.ndarray]:
+    """As `nearest`, where several sets of images are compared with the same ones."""
     index = np.zeros(len(images), dtype=np.int64)
     distance = np.full(len(images), np.inf)
-    for start, wanted in _chunks(images, features):
+    for start in range(0, len(images), CHUNK):
+        wanted = _described(images[start : start + CHUNK], among.features)
         rows = slice(start, start + len(wanted))
-        for offset, part in _chunks(among, features):
+        for offset, part in among.chunks():
             at = torch.cdist(wanted, part).argmin(1)
             # By differences: the shortcut over products is too coarse to tell 0 from little.
             apart = (wanted - part[at]).norm(dim=1).numpy()
@@ -32,7 +61,6 @@ def nearest(
     return index, distance
 
 
-def _chunks(images: np.ndarray, features: Features) -> Iterator[tuple[int, Tensor]]:
-    for start in range(0, len(images), CHUNK):
-        # In double precision the shortcut finds the right one even among near-copies.
-        yield start, features(to_float(images[start : start + CHUNK])).double().cpu()
+def _described(images: np.ndarray, features: Features) -> Tensor:
+    # In double precision the shortcut finds the right one even among near-copies.
+    return features(to_float(images, device_of(features))).double().cpu()

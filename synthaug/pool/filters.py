@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples
-from synthaug.metrics.features import Features, extract_features, pixels
+from synthaug.metrics.features import Features, device_of, extract_features, pixels
 from synthaug.metrics.manifolds import radii
 from synthaug.metrics.nearest import nearest
 
@@ -39,13 +39,6 @@ def posterior_of(
     if classes not in (None, rows.shape[1]):
         raise InputError(f"{name}: expected {classes} columns, one a class, got {rows.shape[1]}")
     return rows.astype(np.float32)
-
-
-def _device_of(network: object) -> str | torch.device:
-    """Where its weights are; the CPU where it has none."""
-    weights = network.parameters() if isinstance(network, nn.Module) else iter(())
-    first = next(weights, None)
-    return "cpu" if first is None else first.device
 
 
 @contextmanager
@@ -91,7 +84,7 @@ class ClassifierAgreement:
     def keep(self, samples: Samples, reference: LabelledImages | None) -> np.ndarray:
         """bool (M,): which samples to keep; of the real images only the classes are counted."""
         classes = None if reference is None else len(reference.classes)
-        device = self.device or _device_of(self.network)
+        device = self.device or device_of(self.network)
         posterior = posterior_of("network", self.network, samples.images, device, classes)
         of_class = posterior[np.arange(len(samples)), samples.labels]
         kept: np.ndarray = (posterior.argmax(1) == samples.labels) & (of_class >= self.confidence)

@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -6,7 +7,8 @@ from PIL import Image
 
 from synthaug import LabelledImages, RandomField, Samples, StyleSwap, TransferVAE, read_images
 from synthaug.errors import InputError
-from synthaug.gain.leaks import copies_of, refuse_copies, shared_images
+from synthaug.gain import leaks
+from synthaug.gain.leaks import copies_of, found_in, refuse_copies, shared_images
 from synthaug.reading import draw_subset
 
 
@@ -92,6 +94,24 @@ def test_what_generators_make_of_training_images_is_no_leak(
 ) -> None:
     train, test = digits
     refuse_copies(generator.fit(train, device="cpu").sample(30), train, test)
+
+
+def test_images_of_one_digest_are_told_apart_by_their_pixels(
+    digits: tuple[LabelledImages, LabelledImages], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, test = digits
+    monkeypatch.setattr(leaks, "_digest", lambda image: int(image[0, 4].sum()))
+    assert found_in(train, test) == {}
+
+
+def test_finding_images_again_keeps_no_copy_of_them() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (100, 3, 64, 64), np.uint8)
+    data = LabelledImages(images, np.zeros(100, np.int64), ["a"])
+    tracemalloc.start()
+    assert found_in(data, data) == {index: index for index in range(100)}
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < images.nbytes / 10
 
 
 def test_images_that_splits_share_are_told_and_many_refused(

@@ -1,15 +1,24 @@
 """What the trainings of a run share: how a seed's images are set apart, and where cells lie."""
 
 import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import synthaug.gain.cells as cells
 import synthaug.gain.study as study_module
-from synthaug import LabelledImages
+from synthaug import ConditionalVAE, LabelledImages, Recipe, SamplePool, Samples
 from synthaug.classifiers import Backbone
+from synthaug.gain import Source
+from synthaug.gain.arms import Arm
+from synthaug.gain.cells import Cell
 from synthaug.gain.parts import plan_parts
 from synthaug.gain.study import Study
+
+PLACE = Path("cache")
 
 
 def images(per_class: int, seed: int = 0) -> LabelledImages:
@@ -51,3 +60,98 @@ def test_a_seed_is_planned_once(monkeypatch: pytest.MonkeyPatch, tmp_path) -> No
         assert placed.tested(seed) is placed.part(seed, "all")
     assert len(pickle.loads(pickle.dumps(placed)).parts(1)) == 1
     assert planned == [0, 1]
+
+
+BASE = study(images(20), 6)
+SETTINGS = {
+    "train": images(20, seed=1),
+    "validation": images(5),
+    "per_class": 7,
+    "classifier": Backbone("timm:resnet18"),
+    "batch_size": 17,
+    "device": "cuda",
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_cells_of_other_images_or_settings_lie_elsewhere(name: str) -> None:
+    """A cell that is found there would be taken for what was asked."""
+    other = replace(BASE, **{name: SETTINGS[name]})
+    assert other.below(PLACE).directory != BASE.below(PLACE).directory
+    again = replace(BASE, train=images(20))
+    assert again.below(PLACE).directory == BASE.below(PLACE).directory
+
+
+def test_each_of_two_validation_sets_has_cells_of_its_own() -> None:
+    first, second = (replace(BASE, validation=images(5, seed)).below(PLACE) for seed in (0, 1))
+    assert first.directory != second.directory
+
+
+ARM = Arm("plain", Recipe())
+CELL = Cell(ARM, 0, "all", 100)
+MADE = Arm("made", Recipe(), Source("vae", ConditionalVAE(steps=5)), 0.25)
+CHANGES: dict[str, dict[str, Any]] = {
+    "arm": {"arm": replace(ARM, name="other")},
+    "use": {"arm": replace(ARM, distilled=True)},
+    "source": {"arm": MADE},
+    "recipe": {"arm": replace(ARM, recipe=Recipe(mix="mixup"))},
+    "seed": {"seed": 1},
+    "part": {"part": "fold0"},
+    "steps": {"steps": 200},
+    "teacher": {"teacher": replace(ARM, name="teacher")},
+    "teacher's recipe": {"teacher": replace(ARM, name="teacher", recipe=Recipe(mix="mixup"))},
+}
+
+
+def test_a_cell_of_any_other_training_lies_elsewhere() -> None:
+    places = [replace(CELL, **change).directory(BASE) for change in ({}, *CHANGES.values())]
+    assert len(set(places)) == len(places)
+    assert Cell(Arm("plain", Recipe()), 0, "all", 100).directory(BASE) == places[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ratio": 0.5},
+        {"labels": "mixed"},
+        {"source": Source("vae", ConditionalVAE(steps=6))},
+        {"source": Source("vae", ConditionalVAE(steps=5), {"sampling": "nuisance-swap"})},
+        {"source": Source("vae", ConditionalVAE(steps=5), filters={"distance": 2.0})},
+        {"source": Source("vae", pool=Path("pool"), fingerprint="a")},
+        {"source": Source("vae", pool=Path("pool"), fingerprint="b")},
+    ],
+    ids=str,
+)
+def test_a_cell_of_other_synthetic_images_lies_elsewhere(change: dict[str, Any]) -> None:
+    known = [MADE, replace(MADE, source=Source("vae", pool=Path("pool")))]
+    places = [replace(CELL, arm=arm).directory(BASE) for arm in (*known, replace(MADE, **change))]
+    assert len(set(places)) == 3
+
+
+def test_copies_in_a_pool_are_looked_for_once_a_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def looked(samples: Samples, train: LabelledImages, held: LabelledImages) -> np.ndarray:
+        asked.append(len(samples))
+        return np.array([0, 2])
+
+    monkeypatch.setattr(cells, "without_copies", looked)
+    data = images(5)
+    samples = Samples(data.images[:4], data.labels[:4])
+    SamplePool.from_samples(tmp_path / "pool", samples, data.classes)
+    source = Source("made", pool=tmp_path / "pool", fingerprint=samples.fingerprint)
+    here = replace(BASE, directory=tmp_path)
+
+    def used(seed: int, arm: str, source: Source = source) -> list[int]:
+        cell = Cell(Arm(arm, Recipe(), source, 0.5), seed, "all", 10)
+        found = cells._synthetic(here, cell, data, data)
+        assert found is not None
+        return found.images[:, 0, 0, 0].tolist()
+
+    expected = data.images[[0, 2], 0, 0, 0].tolist()
+    assert used(0, "one") == used(0, "two") == used(1, "one") == expected
+    assert len(asked) == 2
+    assert used(0, "one", replace(source, fingerprint="made anew")) == expected
+    assert len(asked) == 3

@@ -22,7 +22,7 @@ from synthaug.metrics import (
     ssim,
 )
 from synthaug.metrics.features import pixels
-from synthaug.metrics.nearest import nearest
+from synthaug.metrics.nearest import Compared, nearest, nearest_of
 
 RNG = np.random.default_rng(0)
 REAL = RNG.normal(size=(60, 5))
@@ -167,6 +167,34 @@ def test_nearest_finds_copies_across_chunks(monkeypatch: pytest.MonkeyPatch) -> 
     data = images(20)
     index, distance = nearest(data[[3, 17, 3]], data, pixels)
     assert index.tolist() == [3, 17, 3] and distance.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("room", "again"), [(2**28, 0), (2 * 4 * 768 * 8, 12), (0, 20)])
+def test_features_are_worked_out_once_where_there_is_room(
+    monkeypatch: pytest.MonkeyPatch, room: int, again: int
+) -> None:
+    monkeypatch.setattr("synthaug.metrics.nearest.CHUNK", 4)
+    monkeypatch.setattr("synthaug.metrics.nearest.KEPT", room)
+    data, seen = images(24), []
+
+    def counted(batch: torch.Tensor) -> torch.Tensor:
+        seen.append(len(batch))
+        return pixels(batch)
+
+    among = Compared(data[:20], counted)
+    for wanted in (data, data[::-1].copy()):  # three rounds of four, twice
+        seen.clear()
+        found = nearest_of(wanted[:12], among)
+        plain = nearest(wanted[:12], data[:20])
+        assert all(np.array_equal(one, other) for one, other in zip(found, plain, strict=True))
+    assert sum(seen) == 12 + 3 * again
+
+
+@pytest.mark.parametrize("call", [nearest, lambda one, _, network: extract_features(one, network)])
+def test_features_are_asked_where_their_weights_are(call: Any) -> None:
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(768, 4)).to("meta")
+    with pytest.raises(NotImplementedError, match="meta"):  # it went there, where nothing is
+        call(images(2), images(3), network)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import torch
 
 from synthaug import LabelledImages, RandomField, SamplePool, Samples, StyleSwap, read_images
 from synthaug.errors import InputError
+from synthaug.images import to_float
+from synthaug.metrics import features, nearest
 from synthaug.pool import ClassifierAgreement, DistanceFilter, MemorizationFilter
 from synthaug.reading import draw_subset
 
@@ -70,6 +72,25 @@ def test_agreement_asks_a_network_where_its_weights_are() -> None:
     samples = Samples(np.zeros((2, 1, 8, 8), np.uint8), [0, 1])
     with pytest.raises(NotImplementedError, match="meta"):  # it went there, where nothing is
         ClassifierAgreement(network).keep(samples, None)
+
+
+@pytest.mark.parametrize("rule", [DistanceFilter, MemorizationFilter])
+def test_distances_are_taken_where_the_weights_of_a_network_are(
+    real: LabelledImages, rule: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU, for instance, as far as a machine without one can show it."""
+    places: list[str] = []
+
+    def noted(images: np.ndarray, device: Any) -> torch.Tensor:
+        places.append(str(device))
+        return to_float(images)
+
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+    for module in (features, nearest):
+        monkeypatch.setattr(module, "to_float", noted)
+        monkeypatch.setattr(module, "device_of", lambda given: given is network and "its own")
+    rule(features=network).keep(Samples(real.images, real.labels), real)
+    assert set(places) == {"its own"}
 
 
 def test_an_image_of_another_class_is_no_copy(real: LabelledImages) -> None:
