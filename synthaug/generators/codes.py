@@ -9,6 +9,7 @@ from synthaug.seeding import Draws
 MOST_COMPONENTS = 10
 EACH = 10  # codes that a component is fitted to, at least
 PROBED = 50  # images of a class that the probe reads, at most
+PROBED_CLASSES = 50  # at most, since its time grows as the cube of their number
 
 
 def draw_from_mixtures(
@@ -43,14 +44,17 @@ def class_from_codes(codes: np.ndarray, labels: np.ndarray) -> float | None:
     """How often a support vector machine reads the right class (N,) from codes (N, Z) that it did
     not learn from; None where a class has too few images to hold some out.
 
-    Codes that know nothing of the class give the share of the largest class, or less.
+    Codes that know nothing of the class give the share of the largest class, or less. Of many
+    classes the first fifty are asked for.
     """
     from sklearn.model_selection import StratifiedKFold, cross_val_score
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    places = [np.flatnonzero(labels == label)[:PROBED] for label in np.unique(labels)]
+    places = [
+        np.flatnonzero(labels == label)[:PROBED] for label in np.unique(labels)[:PROBED_CLASSES]
+    ]
     fewest = min(map(len, places))
     if fewest < 2 or len(places) < 2:
         return None

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import synthaug.generators.codes as codes_module
 from synthaug.generators.codes import EACH, PROBED, class_from_codes, draw_from_mixtures
 from synthaug.seeding import Draws
 
@@ -134,6 +135,17 @@ def test_two_images_of_a_class_are_enough_and_a_class_may_be_missing():
     codes, labels = blobs(10, apart=20)
     kept = labels != 1
     assert class_from_codes(codes[kept], labels[kept]) == 1
+
+
+def test_only_the_first_classes_are_read(monkeypatch):
+    """The time grows as the cube of their number."""
+    monkeypatch.setattr(codes_module, "PROBED_CLASSES", 2)
+    codes, labels = blobs(10, apart=20)
+    codes[labels == 2] = 0  # which would be read as any
+    codes[labels == 2, 0] = 20
+    assert class_from_codes(codes, labels) == 1
+    monkeypatch.setattr(codes_module, "PROBED_CLASSES", 3)
+    assert class_from_codes(codes, labels) < 1
 
 
 def test_only_the_first_codes_of_a_class_are_read():
