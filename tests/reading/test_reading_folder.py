@@ -144,9 +144,7 @@ def test_an_unknown_split_names_those_that_exist(tmp_path: Path) -> None:
 def test_two_sizes_name_two_files(tmp_path: Path) -> None:
     tree(tmp_path, {"a": 1})
     save(tmp_path / "b" / "0.png", noise(9, 12))
-    with pytest.raises(
-        InputError, match=r"a/0\.png is 8x8 and .*b/0\.png is 9x12 .*image_size=64"
-    ):
+    with pytest.raises(InputError, match=r"a/0\.png is 8x8 and .*b/0\.png is 9x12 .*image_size=64"):
         read_images(tmp_path)
     assert read_images(tmp_path, image_size=(10, 11)).image_shape == (1, 10, 11)
     for size in (32.0, (10, 11.5), 7, "10x10"):
