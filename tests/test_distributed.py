@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from synthaug.distributed import ALONE, current, team
 from synthaug.errors import InputError
@@ -18,7 +19,8 @@ from synthaug.images import LabelledImages
 PROGRAM = """
 import sys
 import numpy as np
-from synthaug.distributed import current, team
+from safetensors.torch import save_file
+from synthaug.distributed import Team, current, team
 from synthaug.generators import FAMILIES
 from synthaug.images import LabelledImages
 from synthaug.training import optimize
@@ -26,6 +28,15 @@ from synthaug.training import optimize
 family, output, settings, images, labels, checkpoint = sys.argv[1:]
 optimize.__kwdefaults__["checkpoint_every"] = 2
 data = LabelledImages(np.load(images), np.load(labels), ["a", "b", "c"])
+tell = Team.tell
+
+def noted(ours, value):
+    if isinstance(value, dict):  # what this process has learned, before it takes the first one's
+        learned = {name: each.contiguous() for name, each in value.items()}
+        save_file(learned, f"{output}-{ours.rank}-before")
+    return tell(ours, value)
+
+Team.tell = noted
 with team() as ours:
     assert current() == ours and ours.size == 2
     generator = FAMILIES[family](**eval(settings)).fit(data, device="cpu", checkpoint=checkpoint)
@@ -46,17 +57,25 @@ def make_data(path: Path) -> LabelledImages:
 
 def launch(folder: Path, family: str, settings: dict) -> list[dict[str, torch.Tensor]]:
     """The weights that each of two processes ends with."""
+    words = (family, folder / "made", settings, folder / "images.npy", folder / "labels.npy")
+    run_twice(PROGRAM, *words, folder / "checkpoint")
+    assert not list(folder.glob("checkpoint*"))
+    made = (load_generator(folder / f"made-{rank}", device="cpu") for rank in range(2))
+    return [generator._networks.state_dict() for generator in made]
+
+
+def run_twice(program: str, *words: object) -> None:
+    """The program with these words in two processes that are a team."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = (family, folder / "made", settings, folder / "images.npy", folder / "labels.npy")
     running = []
     for rank in range(2):
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
         environment = {key: str(value) for key, value in place.items()}
         running.append(
             subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, *map(str, words), str(folder / "checkpoint")],
+                [sys.executable, "-c", program, *map(str, words)],
                 env={
                     **os.environ,
                     **environment,
@@ -70,9 +89,6 @@ def launch(folder: Path, family: str, settings: dict) -> list[dict[str, torch.Te
     for process in running:
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
-    assert not list(folder.glob("checkpoint*"))
-    made = (load_generator(folder / f"made-{rank}", device="cpu") for rank in range(2))
-    return [generator._networks.state_dict() for generator in made]
 
 
 def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
@@ -114,6 +130,39 @@ def test_a_shared_network_learns_from_both_halves_of_a_batch(tmp_path) -> None:
     half = TransferVAE(**{**settings, "batch_size": 4}).fit(data, device="cpu")
     alone = half._networks.state_dict()
     assert not equal(first, alone)  # one process's half by itself leads elsewhere
+    # Each learned from both halves by itself, not by what the first one told it at the end.
+    before, other = (load_file(tmp_path / f"made-{rank}-before") for rank in range(2))
+    learned = [name for name, _ in half._networks[0].named_parameters()]
+    assert learned and all(torch.equal(before[name], other[name]) for name in learned)
+
+
+AVERAGE = """
+import sys
+import numpy as np
+import torch
+from synthaug.distributed import team
+
+with team() as ours:
+    given = [torch.as_tensor(each) for each in np.load(f"{sys.argv[1]}-{ours.rank}.npz").values()]
+    given[0] = given[0].T  # as it may lie in memory
+    ours.average(iter(given))
+    np.savez(f"{sys.argv[1]}-{ours.rank}-mean.npz", *(each.numpy() for each in given))
+"""
+
+
+def test_an_average_is_the_mean_over_the_processes(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    shapes = [(4, 3), (5,), (), (2, 3, 1)]
+    given = [[rng.normal(size=shape).astype(np.float32) for shape in shapes] for _ in range(2)]
+    for rank, arrays in enumerate(given):
+        np.savez(tmp_path / f"given-{rank}.npz", *arrays)
+    run_twice(AVERAGE, tmp_path / "given")
+    expected = [np.mean(each, axis=0) for each in zip(*given, strict=True)]
+    expected[0] = expected[0].T
+    for rank in range(2):
+        found = np.load(tmp_path / f"given-{rank}-mean.npz").values()
+        for mean, wanted in zip(found, expected, strict=True):
+            np.testing.assert_allclose(mean, wanted, rtol=1e-6)
 
 
 def test_a_batch_that_cannot_be_divided_is_refused(tmp_path, monkeypatch) -> None:
