@@ -12,6 +12,7 @@ from synthaug.gain.inputs import check_numbers, check_parts, check_sources, pool
 from synthaug.gain.mixes import found_elsewhere, given_by
 from synthaug.gain.opening import open_test
 from synthaug.gain.result import Gain
+from synthaug.gain.room import warn_of_room
 from synthaug.gain.runner import Stages
 from synthaug.gain.study import Study
 from synthaug.gain.trials import opened
@@ -107,6 +108,8 @@ def measure_gain(
         known = found.origins == {train.fingerprint}
     check_sources(wanted)
     given = None if mix is None else given_by(mix)
+    controls = [source for source in wanted if not source.trained]
+    measured = wanted if given is None else [given.source, *controls]
     backbone = Backbone.of(classifier)
     study = Study(
         train, validation, per_class, backbone, batch_size, device, pool is not None, known
@@ -118,11 +121,11 @@ def measure_gain(
     with opened(
         study, numbers, run=run, cache=cache, keep=keep, jobs=jobs, progress=progress
     ) as trials:
+        warn_of_room(trials.study, measured, numbers)
         tuning = tune(trials, recipe, policy, steps)
         if given is None:
             choices = choose(trials, tuning.recipe, wanted, arms)
         else:
-            controls = [source for source in wanted if not source.trained]
             choices = choose_given(trials, tuning.recipe, given, controls)
         search = arms if given is None else "recipe"
         return open_test(
