@@ -66,7 +66,10 @@ def _is_at(path: Path, file: BinaryIO) -> bool:
 
 def _is_bare(directory: Path, mark: Path) -> bool:
     """Whether nothing was put into it."""
-    return {path.name for path in directory.iterdir()} <= {LOCK, mark.name}
+    try:
+        return {path.name for path in directory.iterdir()} <= {LOCK, mark.name}
+    except OSError:  # the user removed it
+        return False
 
 
 def _set_aside(directory: Path, mark: Path, lock: BinaryIO) -> Path | None:

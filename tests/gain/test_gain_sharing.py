@@ -4,6 +4,7 @@ import errno
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,17 @@ def test_what_cannot_be_removed_is_warned_of(
         with kept_until_done(shared):
             (shared / "cell").mkdir()
             monkeypatch.setattr(place, "rmtree" if place is shutil else "rename", busy)
+        results.append("a result")
+    assert results
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_directory_that_the_user_removed_costs_no_result(shared: Path, keep: bool) -> None:
+    results = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with kept_until_done(shared, keep=keep):
+            shutil.rmtree(shared)
         results.append("a result")
     assert results
 
