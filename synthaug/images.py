@@ -41,10 +41,11 @@ def to_tensor(images: np.ndarray | torch.Tensor) -> torch.Tensor:
 
 
 def take(images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """The stored images at `rows`, int64 (B,). Not every device can index uint16."""
+    """The stored images at `rows`, int64 (B,), laid out as they are (`index_select` lays them out
+    anew, and the last bits of a training depend on it). Not every device can index uint16."""
     if images.dtype == torch.uint16:
-        return images.view(torch.int16).index_select(0, rows).view(torch.uint16)
-    return images.index_select(0, rows)
+        return images.view(torch.int16)[rows].view(torch.uint16)
+    return images[rows]
 
 
 def to_float(images: np.ndarray | torch.Tensor, device: str | torch.device = "cpu") -> torch.Tensor:

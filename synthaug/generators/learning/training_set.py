@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from synthaug.generators.anchors import members
 from synthaug.generators.learning.stacked import stack
 from synthaug.generators.warping import jitter
-from synthaug.images import LabelledImages, to_float, to_tensor
+from synthaug.images import LabelledImages, take, to_float, to_tensor
 from synthaug.seeding import StepDraws, stream_seed, torch_stream
 from synthaug.training import Run, channels_last
 
@@ -91,7 +91,7 @@ class TrainingSet:
 
     def shown(self, images: Tensor) -> Tensor:
         """Those images, float32 (B, C, H, W) in [0, 1], on the device."""
-        return to_float(_at(self._images, images.to(self.run.device)), self.run.device)
+        return to_float(take(self._images, images.to(self.run.device)), self.run.device)
 
     def jittered(self, draws: StepDraws, *images: Tensor) -> list[Tensor]:
         """The same for each of several (B,), rotated, zoomed and moved by half of what is usual for
@@ -107,10 +107,3 @@ class TrainingSet:
         class knows it as 0."""
         label = self._labels[images]
         return (label if self.classes > 1 else label * 0).to(self.run.device)
-
-
-def _at(images: Tensor, rows: Tensor) -> Tensor:
-    """As `take`, laid out as the stored images are, which the last bits of a training depend on."""
-    if images.dtype == torch.uint16:
-        return images.view(torch.int16)[rows].view(torch.uint16)
-    return images[rows]
