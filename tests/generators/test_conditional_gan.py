@@ -239,25 +239,23 @@ def test_a_class_that_is_never_told_is_never_learned(data):
     assert not torch.equal(embedding(1, (0.0, 0.0)), embedding(3, (0.0, 0.0)))
 
 
-@pytest.mark.parametrize("attention", [False, True])
 @pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_networks_for_all_sizes(size, channels, backbone, attention):
+def test_networks_for_all_sizes(size, backbone):
     torch.manual_seed(0)
-    shape, labels = (channels, *size), torch.tensor([0, 1])
-    settings = {"latent": 3, "width": 2, "backbone": backbone, "attention": attention, "codes": 1}
+    shape, labels = (3, *size), torch.tensor([0, 1])
+    settings = {"latent": 3, "width": 2, "backbone": backbone, "attention": True, "codes": 1}
     generator = ConditionalGAN(**settings)
     network, judge = generator._build(shape, 2), generator._judge(shape, 2)
     with torch.no_grad():
         made = network(torch.randn(2, 3), labels)
-        judged = judge(torch.rand(2, 2 * channels, *size), labels, torch.ones(2))
+        judged = judge(torch.rand(2, 2 * 3, *size), labels, torch.ones(2))
     assert made.shape == (2, *shape)
     assert judged["logits"].shape == (2,)
     assert judged["codes"].shape == (2, 2)  # of each image of a pack
     for part in (network, judge):
         found = [layer for layer in part.modules() if isinstance(layer, SelfAttention)]
-        assert len(found) == attention
+        assert len(found) == 1
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

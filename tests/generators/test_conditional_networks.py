@@ -75,12 +75,6 @@ def test_discriminators_take_images_of_the_size(shape, backbone, attention):
     assert len(layers(network, SelfAttention)) == attention
 
 
-@pytest.mark.parametrize("attention", [False, True])
-def test_the_residual_decoder_has_two_convolutions_and_a_shortcut_a_level(attention):
-    network = ResidualDecoder((3, 28, 28), 2, 5, 4, attention)
-    assert len(layers(network, nn.Conv2d)) == 2 * 3 + 1 + 4 * attention
-
-
 def test_attention_is_over_a_grid_of_at_most_16_cells_a_side():
     seen = []
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.utils import parametrizations
 
 from synthaug.generators.networks.spectral_norm import spectral_norm
@@ -116,21 +115,6 @@ def test_state_goes_into_a_layer_built_anew(name):
     layer, other = spectral_norm(LAYERS[name]()), spectral_norm(LAYERS[name]())
     other.load_state_dict(layer.state_dict())
     assert torch.equal(other.eval().weight, layer.eval().weight)
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_under_vmap(name, training):
-    layers = [nn.Sequential(spectral_norm(LAYERS[name]())).train(training) for _ in range(3)]
-    given = [INPUTS[name]() for _ in range(3)]
-    state = {}
-    for part in stack_module_state(layers):
-        state |= part
-    structure = copy.deepcopy(layers[0])
-    made = vmap(lambda own, x: functional_call(structure, own, x))(state, torch.stack(given))
-    for index, (layer, x) in enumerate(zip(layers, given, strict=True)):
-        torch.testing.assert_close(made[index], layer(x))
-        for key, value in layer.named_buffers():
-            torch.testing.assert_close(state[key][index], value)
 
 
 def test_autocast_leaves_it_exact():

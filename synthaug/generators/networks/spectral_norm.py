@@ -1,7 +1,6 @@
 """Spectral normalisation: a layer's weight over its largest singular value (Miyato et al. 2018).
 
-torch's own writes into its buffers by `out=`, which `torch.func.vmap` cannot do, and networks that
-are trained side by side on a GPU go through `vmap`.
+torch's own draws other first vectors: trainings would end elsewhere than those that were measured.
 """
 
 from typing import TypeVar
