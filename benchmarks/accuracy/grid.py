@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stored import RESULTS, SETS, SIZES, partner_of
+from stored import CACHE, RESULTS, SETS, SIZES, partner_of
 
 from synthaug import Gain, LabelledImages, Recipe, StyleSwap, measure_gain, read_images
 from synthaug.classifiers import Backbone
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--precision", type=float, help="see `synthaug gain`")
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--cache", type=Path, default=Path("~/.cache/synthaug/grid"))
+    parser.add_argument("--cache", type=Path, default=CACHE)
     options = parser.parse_args()
     for name in options.sets or SETS:
         for count in options.per_class:

@@ -7,7 +7,8 @@ many real ones, or twice the steps; and the chosen one with them, for twice the 
 For each file of results that grid.py wrote, or those that `--only` names: the same recipe, seeds
 and network as its baseline, on its images for twice the steps; then for as many steps on more
 images a class, its own among them, as far as the data have them. Written beside the results, in
-worth/, each part as soon as it is measured; what is there is left alone.
+worth/, each part as soon as it is measured; what is there is left alone. Trained networks are kept
+in `--cache`, where grid.py keeps its own, so that a run that was stopped goes on where it was.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stored import RESULTS, WORTH, measured_on, mix_of, partner_of
+from stored import CACHE, RESULTS, WORTH, measured_on, mix_of, partner_of
 
 from synthaug import Gain, LabelledImages, Recipe, read_images
 from synthaug.classifiers import Backbone
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="as in mnist-10")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--cache", type=Path, default=CACHE)
     options = parser.parse_args()
     for path in sorted(RESULTS.glob("*.json")):
         gain = Gain.load(path)
@@ -43,10 +45,11 @@ def main() -> None:
             continue
         source = options.folder / Path(str(gain.data["name"])).name
         if gain.protocol["per_class"] is not None and source.exists():
-            measure(gain, source, WORTH / path.name, options.jobs)
+            running = {"jobs": options.jobs, "cache": options.cache.expanduser(), "keep": True}
+            measure(gain, source, WORTH / path.name, running)
 
 
-def measure(gain: Gain, source: Path, target: Path, jobs: int) -> None:
+def measure(gain: Gain, source: Path, target: Path, running: dict[str, Any]) -> None:
     train, test = read_images(source), read_images(source, split="test")
     validation = read_images(source, split="val") if "val" in splits_of(source) else None
     count, steps = int(gain.protocol["per_class"]), int(gain.protocol["steps"])
@@ -65,7 +68,7 @@ def measure(gain: Gain, source: Path, target: Path, jobs: int) -> None:
             gain.protocol["batch_size"],
         )
         study = Study(train, validation, images, classifier, batch_size, device="auto")
-        found = scores(study, arm, longer * steps, test, gain, jobs)
+        found = scores(study, arm, longer * steps, test, gain, running)
         print(f"{target.stem}: {arm.name}, {what}: {100 * np.mean(found):.1f}", flush=True)
         return found
 
@@ -95,12 +98,17 @@ def arms(gain: Gain) -> tuple[Arm, Arm]:
 
 
 def scores(
-    study: Study, arm: Arm, steps: int, test: LabelledImages, gain: Gain, jobs: int
+    study: Study,
+    arm: Arm,
+    steps: int,
+    test: LabelledImages,
+    gain: Gain,
+    running: dict[str, Any],
 ) -> list[float]:
     """Of the arm on test images, one for each seed of the result. A larger subset of a seed holds
     its smaller ones."""
     seeds = gain.protocol["seeds"]
-    with opened(study, seeds, cache=None, keep=False, jobs=jobs, progress=None) as trials:
+    with opened(study, seeds, progress=None, **running) as trials:
         trials.steps = steps
         trials.teacher = real_arm(partner_of(gain), Recipe(**gain.protocol["recipe"]))
         tested = Tested(trials, test)
