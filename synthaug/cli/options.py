@@ -143,8 +143,8 @@ def check_json(option: str, path: Path | None, *kinds: Written) -> None:
     check_file(option, path)
     if path is None or not path.exists():
         return
-    known = any(KEYS[kind] <= set(_held(path)) for kind in kinds)
-    if not known or path.name == MANIFEST:
+    held = set(_held(path))
+    if path.name == MANIFEST or not any(KEYS[kind] <= held for kind in kinds):
         raise InputError(
             f"{option} {path}: is there already, and is no earlier {' or '.join(kinds)}; name "
             "another file, or remove it"

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 from rich.markup import escape
 
 from synthaug.cli.options import read
@@ -46,7 +45,8 @@ def read_splits(
     if "test" in known:
         return Splits(train, validation, read(data, image_size, mode, on_error, "test"))
     kept, apart = split_off(train, TEST_SHARE, seed=0)
-    _check_left(data, train, kept, FEWEST_TO_FOLD if validation is None else FEWEST_IMAGES)
+    left = train.subset(kept)
+    _check_left(data, train, left, FEWEST_TO_FOLD if validation is None else FEWEST_IMAGES)
     note = (
         f"{data} has no test split, so {len(apart)} of its {len(train)} images were set apart to "
         "test on"
@@ -54,18 +54,17 @@ def read_splits(
     if not quiet:
         errors.print(f"Note: {escape(note)}.", soft_wrap=True)
     fingerprint = train.fingerprint
-    return Splits(train.subset(kept), validation, train.subset(apart), note, fingerprint)
+    return Splits(left, validation, train.subset(apart), note, fingerprint)
 
 
-def _check_left(data: str, train: LabelledImages, kept: np.ndarray, fewest: int) -> None:
+def _check_left(data: str, train: LabelledImages, left: LabelledImages, fewest: int) -> None:
     """Refuse a class that has fewer images left to train on; only here is known where its others
     went."""
-    left = train.subset(kept).counts
-    scarce = int(left.argmin())
-    if left[scarce] < fewest:
-        count = train.counts[scarce]
+    scarce = int(left.counts.argmin())
+    rest, count = left.counts[scarce], train.counts[scarce]
+    if rest < fewest:
         raise InputError(
             f"{data}: class {train.classes[scarce]!r}: expected at least {fewest} training images, "
-            f"got {left[scarce]} after {count - left[scarce]} of its {count} were set apart to "
-            "test on; add images, or give --test"
+            f"got {rest} after {count - rest} of its {count} were set apart to test on; add "
+            "images, or give --test"
         )

@@ -68,7 +68,7 @@ def train_cell(study: Study, cell: Cell) -> None:
         recipe=cell.arm.recipe,
         synthetic=_synthetic(study, cell, train, held),
         ratio=cell.arm.ratio,
-        soft_labels=_distilled(study, cell, train) if cell.arm.distilled else None,
+        soft_labels=_soften(study, cell, train) if cell.arm.distilled else None,
         classifier=study.classifier,
         steps=cell.steps,
         batch_size=study.batch_size,
@@ -144,7 +144,7 @@ def _synthetic(
         samples = samples.subset(_no_copies(study, cell, samples, train, held))
     soft = None  # a pool's own soft labels are a teacher's, who may have seen more than the arms
     if cell.arm.labels == "mixed":
-        soft = _soften(study, cell, samples.images, samples.labels)
+        soft = _soften(study, cell, samples)
     return Samples(samples.images, samples.labels, soft, samples.weights)
 
 
@@ -162,12 +162,8 @@ def _no_copies(
     return left
 
 
-def _distilled(study: Study, cell: Cell, train: LabelledImages) -> np.ndarray:
-    return _soften(study, cell, train.images, train.labels)
-
-
-def _soften(study: Study, cell: Cell, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _soften(study: Study, cell: Cell, shown: LabelledImages | Samples) -> np.ndarray:
     """One-hot labels, half of each replaced by the teacher's posterior, float32 (M, K)."""
     assert cell.teacher is not None
     teacher = load_network(study, Cell(cell.teacher, cell.seed, cell.part, cell.steps))
-    return mixed_labels(labels, predict(teacher, images, device=study.device))
+    return mixed_labels(shown.labels, predict(teacher, shown.images, device=study.device))

@@ -188,8 +188,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def paired_p_value(
     differences: Sequence[float], *, stage_one: int | None = None, resolution: float = 0.0
 ) -> float:
-    """Two-sided p-value of a mean of zero, that of `paired_interval`; a
-    `resolution` of 0 asks for differences that scatter."""
+    """Two-sided p-value of a mean of zero, that of `paired_interval`; a `resolution` of 0
+    asks for differences that scatter."""
     values = np.asarray(differences, dtype=float)
     first = len(values) if stage_one is None else stage_one
     spread = _scatter(values[:first], resolution)
