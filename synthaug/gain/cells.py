@@ -36,6 +36,7 @@ from synthaug.images import LabelledImages, Samples
 from synthaug.mixing.labels import mixed_labels
 
 KIND = "cell"
+WEIGHTS, PREDICTED = "weights.safetensors", "predicted.npy"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ class Cell:
 
     def done(self, study: Study) -> bool:
         return (self.directory(study) / MANIFEST).exists()
+
+    def loadable(self, study: Study) -> bool:
+        """Whether its network is there, too: where cells were brought from elsewhere, or room was
+        made, it may not be."""
+        return self.done(study) and (self.directory(study) / WEIGHTS).exists()
 
 
 def train_cell(study: Study, cell: Cell) -> None:
@@ -82,10 +88,11 @@ def train_cell(study: Study, cell: Cell) -> None:
         predicted = predict(network, held.images, device=study.device).argmax(1)
     # Only now: a process that is stopped while it writes leaves something behind.
     with new_directory(cell.directory(study), kind=KIND) as partial:
-        write_atomically(partial / "weights.safetensors", lambda file: file.write(save(weights)))
+        write_atomically(partial / WEIGHTS, lambda file: file.write(save(weights)))
         if predicted is not None:
-            write_array(partial / "predicted.npy", predicted)
-        write_json(partial / MANIFEST, {"kind": KIND, "arm": cell.arm.name, "seconds": seconds})
+            write_array(partial / PREDICTED, predicted)
+        spent = {"seconds": seconds, "generator_seconds": _fitting(study, cell)}
+        write_json(partial / MANIFEST, {"kind": KIND, "arm": cell.arm.name, **spent})
 
 
 def load_network(study: Study, cell: Cell) -> nn.Module:
@@ -95,7 +102,7 @@ def load_network(study: Study, cell: Cell) -> nn.Module:
     shape = study.train.image_shape
     network = study.classifier.build(shape, classes, normalization, empty=True)
     with _undamaged(cell.directory(study)) as directory:
-        network.load_state_dict(load_file(directory / "weights.safetensors"))
+        network.load_state_dict(load_file(directory / WEIGHTS))
     return network.eval()
 
 
@@ -107,18 +114,15 @@ def score_cell(study: Study, cell: Cell, images: LabelledImages) -> Scores:
 def held_predictions(study: Study, cell: Cell) -> np.ndarray:
     """Predicted labels of the images that score the cell for choices, int64 (V,)."""
     with _undamaged(cell.directory(study)) as directory:
-        array: np.ndarray = np.load(directory / "predicted.npy", allow_pickle=False)
+        array: np.ndarray = np.load(directory / PREDICTED, allow_pickle=False)
     return array
 
 
 def seconds(study: Study, cell: Cell) -> float:
     """Time to train the cell and to fit its generator; sampling and a teacher are not counted."""
     with _undamaged(cell.directory(study)) as directory:
-        spent = float(read_manifest(directory, kind=KIND)["seconds"])
-    if cell.arm.source is None or cell.arm.source.pool is not None:
-        return spent
-    manifest = load_pool(study, cell.arm.source, cell.seed, cell.part).manifest
-    return spent + float(manifest["generator"]["seconds"])
+        manifest = read_manifest(directory, kind=KIND)
+        return float(manifest["seconds"]) + float(manifest["generator_seconds"])
 
 
 @contextmanager
@@ -131,6 +135,14 @@ def _undamaged(directory: Path) -> Iterator[Path]:
         raise InputError(
             f"{directory}: damaged ({said}); remove it, and it is trained again"
         ) from None
+
+
+def _fitting(study: Study, cell: Cell) -> float:
+    """Seconds that fitting the cell's generator took."""
+    if cell.arm.source is None or cell.arm.source.pool is not None:
+        return 0.0
+    manifest = load_pool(study, cell.arm.source, cell.seed, cell.part).manifest
+    return float(manifest["generator"]["seconds"])
 
 
 def _synthetic(

@@ -33,14 +33,13 @@ class Runner:
         self._done = self._known = 0
 
     def run(self, cells: Sequence[Cell], what: str) -> None:
-        """Train the cells that are not on disk yet, after making the pools they need."""
-        missing = [cell for cell in cells if not cell.done(self._study)]
-        fits = self._missing_fits(missing)
-        self._known += len(missing) + len(fits)
+        """Train the cells, after making the pools they need that are not on disk yet."""
+        fits = self._missing_fits(cells)
+        self._known += len(cells) + len(fits)
         for composite in (False, True):  # what one is made of comes before it
             if group := [fit for fit in fits if isinstance(fit[0], Composite) == composite]:
                 self._map(make_pools, group, f"{what}: generators")
-        self._map(train_cell, [(cell,) for cell in missing], what)
+        self._map(train_cell, [(cell,) for cell in cells], what)
 
     def score(self, cells: Sequence[Cell], images: LabelledImages, what: str) -> list[Scores]:
         """How the networks of finished cells do on these images, one a cell."""

@@ -44,14 +44,7 @@ class Trials:
         that learn from them; `what` is said to the user."""
         asked, once = self.seeds if seeds is None else seeds, dict.fromkeys(arms)
         cells = [cell for seed in asked for arm in once for cell in self.cells(arm, seed)]
-        teachers = [
-            replace(cell, arm=cell.teacher, teacher=None)
-            for cell in cells
-            if cell.teacher is not None and not cell.done(self.study)
-        ]
-        if teachers:
-            self._runner.run(list(dict.fromkeys(teachers)), what)
-        self._runner.run(cells, what)
+        self._run([cell for cell in cells if not cell.done(self.study)], what)
 
     def cells(self, arm: Arm, seed: int) -> list[Cell]:
         """The arm's trainings for one seed, one a part."""
@@ -130,6 +123,18 @@ class Trials:
         held = [part.scored.labels for part in self.study.parts(seed) if part.scored is not None]
         return resolution(np.concatenate(held), self.metric)
 
+    def _run(self, missing: list[Cell], what: str) -> None:
+        """Train cells, teachers before those that learn from them."""
+        teachers = dict.fromkeys(
+            replace(cell, arm=cell.teacher, teacher=None)
+            for cell in missing
+            if cell.teacher is not None
+        )
+        first = [cell for cell in teachers if not cell.loadable(self.study)]
+        for cells in (first, [cell for cell in missing if cell not in first]):
+            if cells:
+                self._runner.run(cells, what)
+
     def _cell(self, arm: Arm, seed: int, part: Part) -> Cell:
         teacher = self.teacher if arm.needs_teacher else None
         return Cell(arm, seed, part.name, self.steps, teacher)
@@ -147,6 +152,7 @@ class Trials:
     def test(self, tested: Sequence[tuple[Arm, int]], images: LabelledImages) -> list[Scores]:
         """Score the stored network of each arm and seed on the test images."""
         cells = [self._cell(arm, seed, self.study.tested(seed)) for arm, seed in tested]
+        self._run([cell for cell in cells if not cell.loadable(self.study)], "networks to score")
         return self._runner.score(cells, images, "scoring test images")
 
     def seconds(self, arm: Arm, seed: int) -> float:

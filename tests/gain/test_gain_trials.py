@@ -5,10 +5,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from synthaug import Recipe
+import numpy as np
+
+from synthaug import Recipe, read_images
+from synthaug.classifiers import Backbone
 from synthaug.gain.arms import Arm, distilled_arm
 from synthaug.gain.cells import Cell
-from synthaug.gain.trials import Trials
+from synthaug.gain.study import Study
+from synthaug.gain.trials import Trials, opened
 
 PLAIN = Arm("plain", Recipe())
 DISTILLED = distilled_arm(PLAIN)
@@ -51,8 +55,7 @@ def test_no_teacher_is_trained_for_what_needs_none_or_is_there(tmp_path: Path) -
             place.mkdir(parents=True)
             (place / "manifest.json").touch()
     trials.train([DISTILLED], "done")
-    assert [name for name, _ in batches[-1]] == 2 * ["plain, self-distilled"]
-    assert len(batches) == 2
+    assert len(batches) == 1
 
 
 def test_an_arm_that_is_named_twice_is_trained_once(tmp_path: Path) -> None:
@@ -66,5 +69,37 @@ def test_no_seeds_are_not_all_seeds(tmp_path: Path) -> None:
     """Where the first seeds are precise enough, none are added."""
     trials, batches = recorded(tmp_path)
     trials.train([PLAIN], "more seeds", seeds=[])
-    assert not any(batches)
+    assert not batches
     assert len(trials.validation([PLAIN], seeds=[])[PLAIN]) == 0
+
+
+def test_choices_need_no_networks_and_those_that_are_needed_again_are_trained_again(
+    tmp_path: Path,
+) -> None:
+    """As where what networks said was brought from another machine, or room was made."""
+    digits, test = read_images("digits"), read_images("digits", split="test").subset(range(50))
+    study = Study(digits, None, 5, Backbone(), 16, "cpu")
+    ran: dict[str, set[int]] = {}
+
+    def measured() -> tuple[np.ndarray, list[object], float]:
+        ran.clear()
+        with opened(
+            study,
+            [0],
+            cache=tmp_path,
+            keep=True,
+            jobs=1,
+            progress=lambda what, done, known: ran.setdefault(what, set()).add(done),
+        ) as trials:
+            trials.steps, trials.teacher = 2, PLAIN
+            trials.train([PLAIN, DISTILLED], "networks")
+            held = trials.validation([DISTILLED])[DISTILLED]
+            return held, list(trials.test([(DISTILLED, 0)], test)), trials.seconds(PLAIN, 0)
+
+    first = measured()
+    assert ran["networks"] == {0, 1, 2} and "networks to score" not in ran
+    for weights in tmp_path.rglob("weights.safetensors"):
+        weights.unlink()
+    again = measured()
+    assert "networks" not in ran and ran["networks to score"] == {0, 1, 2}  # with the teacher's
+    assert (again[0] == first[0]).all() and again[1] == first[1]
