@@ -8,10 +8,9 @@ whole protocol: the baselines tuned first, all choices on validation images, the
 What is finished is kept: cells (one arm, one seed) in `--cache`, results in
 benchmarks/accuracy/results, so that a run can be stopped at any time and goes on where it was, and
 one with more seeds or other generators trains only what is new. A set or a size that is named is
-measured again.
-
-What tuning settled is written as soon as it is known, to results/tuned/, until the row is there: it
-is a quarter of a row's hours, which an interrupted run need not spend again.
+measured again. What choices need of the cells is kept beside the results, too, in cells/, from
+where it is taken if the cache is not there: a row of many hours can be measured in several sittings
+and on several machines.
 
 With `--peers` pythae's VAE is measured where there are results already: a quarter of all images are
 its, with hard labels, on top of the training that our generators were put on, tuned as it was then
@@ -25,27 +24,23 @@ are then taken for all seeds.
 import argparse
 import shlex
 import sys
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stored import CACHE, RESULTS, SETS, SIZES, partner_of
+from cells import restore, store
+from stored import CACHE, CELLS, RESULTS, SETS, SIZES, partner_of
 
 from synthaug import Gain, LabelledImages, Recipe, StyleSwap, measure_gain, read_images
 from synthaug.classifiers import Backbone
-from synthaug.files import read_json, write_json
 from synthaug.gain import Source
 from synthaug.gain.arms import default_sources
 from synthaug.gain.study import Study
-from synthaug.gain.trials import opened
-from synthaug.gain.tuning import Tuning, tune
 from synthaug.mixing import MixRecipe
 from synthaug.reading import splits_of
 from synthaug.seeding import numpy_stream
-from synthaug.versions import versions
-
-TUNED = RESULTS / "tuned"
+from synthaug.training import resolve_device
 
 
 def main() -> None:
@@ -75,17 +70,17 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
         return
     path = options.folder / f"{name}.npz"
     given = what_is_given(path, count)
-    running: dict[str, Any] = {
-        "jobs": options.jobs,
-        "cache": options.cache.expanduser(),
-        "keep": True,
-        "progress": say,
-    }
-    kept, row = TUNED / ours.name, Gain.load(ours) if options.peers else None
-    if row is not None:
-        tuning = tuning_in(row.protocol)
-    else:
-        tuning = tuned(kept, given, list(range(options.seeds)), running)
+    cache = options.cache.expanduser()
+    device = str(resolve_device(given["device"]))
+    directory = replace(Study(**given), device=device).below(cache).directory
+    said = CELLS / target.name.replace(".json", ".npz")
+    print(f"  {restore(said, directory)} cells from {said.name}", flush=True)
+
+    def progress(what: str, done: int, known: int) -> None:
+        say(what, done, known)
+        store(directory, said)
+
+    row = Gain.load(ours) if options.peers else None
     gain = measure_gain(
         **given,
         test=read_images(path, split="test"),
@@ -93,17 +88,19 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
         mix=None if row is None else peer(row),
         seeds=options.seeds,
         precision=options.precision,
-        recipe=tuning.recipe,
-        steps=tuning.steps,
+        recipe=None if row is None else Recipe(**row.protocol["recipe"]),
+        steps=None if row is None else row.protocol["steps"],
         name=str(path),
-        **running,
+        jobs=options.jobs,
+        cache=cache,
+        keep=True,
+        progress=progress,
     )
-    gain.protocol["tuning"] = tuning.tried
+    if row is not None:
+        gain.protocol["tuning"] = row.protocol["tuning"]
     if given["per_class"] is None:
         gain.protocol["caveats"].append(f"at most {count} images a class, all where it has fewer")
     keep(gain, target, command(options, name, count))
-    if row is None:  # else it is that of a row that is being measured again
-        kept.unlink(missing_ok=True)
 
 
 def what_is_given(path: Path, count: int) -> dict[str, Any]:
@@ -127,24 +124,6 @@ def command(options: argparse.Namespace, name: str, count: int) -> str:
         asked += f" --precision {options.precision:g}"
     asked += " --peers" * options.peers
     return f"python benchmarks/accuracy/grid.py {shlex.quote(str(options.folder))} {asked}"
-
-
-def tuned(kept: Path, given: dict[str, Any], seeds: list[int], running: dict[str, Any]) -> Tuning:
-    """What `measure_gain` would tune, with its cells; from the file where it is there."""
-    protocol = read_json(kept) if kept.exists() else {}
-    if protocol.get("seeds") == seeds and protocol.get("versions") == versions():
-        return tuning_in(protocol)
-    with opened(Study(**given), seeds, **running) as trials:
-        tuning = tune(trials, None, None, None)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    facts = {"recipe": asdict(tuning.recipe), "steps": tuning.steps, "tuning": tuning.tried}
-    write_json(kept, {**facts, "seeds": seeds, "versions": versions()})
-    return tuning
-
-
-def tuning_in(protocol: dict[str, Any]) -> Tuning:
-    """What a result says of how its baseline was tuned."""
-    return Tuning(Recipe(**protocol["recipe"]), protocol["steps"], protocol["tuning"])
 
 
 def keep(gain: Gain, target: Path, command: str) -> None:

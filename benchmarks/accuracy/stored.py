@@ -15,6 +15,7 @@ from synthaug.gain.tuning import WORTH_DOUBLING
 
 RESULTS = Path(__file__).parent / "results"
 WORTH = RESULTS / "worth"
+CELLS = RESULTS / "cells"
 CACHE = Path("~/.cache/synthaug/grid")
 SETS = (  # of the grid, those that say most first
     "gtsrb32",
