@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from synthaug.classifiers import evaluate, train_classifier
 from synthaug.errors import InputError
+from synthaug.generators import StyleSwap
 from synthaug.images import LabelledImages, Samples, to_float, to_pil, to_stored, to_tensor
 from synthaug.pool import SamplePool
 from synthaug.reading import read_images
@@ -51,6 +52,8 @@ def test_tensors_may_lie_on_a_gpu() -> None:
     read = read_images(items)
     assert np.array_equal(read.images, IMAGES)
     assert read.labels.tolist() == [0, 1, 1, 0]
+    samples = StyleSwap().fit(data, device="cpu").sample(labels)
+    assert samples.labels.tolist() == [0, 1, 1, 0]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,14 @@ from synthaug.checks import as_seed, expect_count, expect_labels
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST
 from synthaug.generators.saving import read_generator, read_generator_manifest, write_generator
-from synthaug.images import LabelledImages, Samples, expect_alike, to_float, to_stored
+from synthaug.images import (
+    LabelledImages,
+    Samples,
+    expect_alike,
+    to_array,
+    to_float,
+    to_stored,
+)
 from synthaug.reading import read_images
 from synthaug.seeding import Draws, torch_stream
 from synthaug.training import Progress, Run, channels_last, resolve_device
@@ -303,7 +310,7 @@ class Generator(ABC):
             if labels < 1:
                 raise InputError(f"labels: expected at least 1 image a class, got {labels}")
             return np.repeat(np.arange(classes), labels)
-        wanted = np.asarray(labels)
+        wanted = to_array(labels)
         if wanted.ndim != 1 or wanted.dtype.kind not in "iu":
             raise InputError(f"labels: expected integers (M,), got {wanted.dtype} {wanted.shape}")
         expect_labels("labels", wanted, classes)
