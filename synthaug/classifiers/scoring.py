@@ -8,6 +8,7 @@ from torch import nn
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, expect_labelled, to_float
+from synthaug.metrics.features import device_of
 from synthaug.training import mixed_precision, resolve_device
 
 BALANCED = "balanced accuracy"
@@ -58,8 +59,9 @@ def resolution(labels: np.ndarray, metric: str) -> float:
 def predict(
     network: nn.Module, images: np.ndarray, *, device: str = "auto", batch_size: int = 250
 ) -> np.ndarray:
-    """Class probabilities, float32 (N, K), of stored images (N, C, H, W)."""
-    where = resolve_device(device)
+    """Class probabilities, float32 (N, K), of stored images (N, C, H, W); the network is asked on
+    `device` and goes back to where it was."""
+    where, home = resolve_device(device), device_of(network)
     network = network.to(where).eval()
     parts = []
     with torch.inference_mode(), mixed_precision(where):
@@ -67,6 +69,7 @@ def predict(
             floats = to_float(images[start : start + batch_size], where)
             logits = network(floats.contiguous(memory_format=torch.channels_last))
             parts.append(logits.float().softmax(1).cpu().numpy())
+    network.to(home)
     return np.concatenate(parts)
 
 

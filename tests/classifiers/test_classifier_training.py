@@ -430,6 +430,26 @@ def test_scores_are_those_of_scikit_learn(present: int) -> None:
     assert again.max() == pytest.approx(np.exp(3) / (np.exp(3) + 4), rel=1e-5)
 
 
+class Elsewhere(Reader):
+    """On another device, as a network on a GPU is while others are asked on the processor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, device="meta"))
+        self.went: list[str] = []
+
+    def to(self, place: Any) -> Any:
+        self.went.append(str(place))
+        return self
+
+
+def test_a_network_goes_back_to_where_it_was() -> None:
+    """Else the loop that trains it, and whose validation this is, would find it elsewhere."""
+    network = Elsewhere()
+    predict(network, np.zeros((2, 1, 8, 8), np.uint8), device="cpu")
+    assert network.went == ["cpu", "meta"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
