@@ -1,5 +1,6 @@
 """What a Blend and a Chain share: several generators that learn, and are kept, as one."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -34,8 +35,10 @@ class Composite(Generator):
         if any(card["data"] != cards[0]["data"] for card in cards):
             raise InputError("parts: expected generators fitted to the same images, got others")
         anchors = max((part._fitted() for part in parts), key=len)
-        networks = nn.ModuleList(part._networks for part in parts)
-        made._take([networks], anchors, parts[0]._device)
+        device = parts[0]._device
+        # Copies, since those that are moved to the first one's device are still another's there.
+        networks = nn.ModuleList(copy.deepcopy(part._networks).to(device) for part in parts)
+        made._take([networks], anchors, device)
         made._card = {
             **{name: cards[0][name] for name in ("seed", "data", "device", "versions")},
             "family": made.family,

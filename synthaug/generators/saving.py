@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -28,11 +27,7 @@ def write_generator(
 ) -> None:
     """An older generator there is replaced whole, anything else refused."""
     with new_directory(directory, kind=KIND) as partial:
-        # Copies, since the parts of a blend may share weights.
-        weights = {
-            name: value.cpu().clone(memory_format=torch.contiguous_format)
-            for name, value in networks.state_dict().items()
-        }
+        weights = {k: v.cpu().contiguous() for k, v in networks.state_dict().items()}
         write_atomically(partial / "weights.safetensors", lambda file: file.write(save(weights)))
         write_array(partial / "images.npy", images.images)
         write_array(partial / "labels.npy", images.labels)

@@ -63,6 +63,15 @@ def test_parts_may_share_weights_and_have_settings_of_numpy(data, tmp_path):
         assert len(load_generator(tmp_path / name, device="cpu").sample(1).images) == 3
 
 
+def test_parts_from_several_devices_come_to_that_of_the_first(parts):
+    first = copy.deepcopy(parts[0])  # as on a GPU
+    first._networks, first._device = first._networks.to("meta"), torch.device("meta")
+    blend = Blend.of([first, parts[0]])
+    assert blend.device.type == "meta"
+    assert {weights.device.type for weights in blend._networks.parameters()} == {"meta"}
+    assert {weights.device.type for weights in parts[0]._networks.parameters()} == {"cpu"}
+
+
 @pytest.mark.parametrize(
     ("made", "learns"), [((StyleSwap(), RandomField()), False), ((StyleSwap(), TRANSFER), True)]
 )
