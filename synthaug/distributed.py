@@ -91,8 +91,10 @@ def team() -> Iterator[Team]:
         torch.cuda.set_device(ours.local)
     started = not dist.is_initialized()
     if started:
-        # Both, since a machine with GPUs may be asked to train on its processors.
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        # Both, since a machine with GPUs may be asked to train on its processors. Where there is no
+        # NCCL, as on Windows, gloo serves GPUs too.
+        fast = torch.cuda.is_available() and dist.is_nccl_available()
+        dist.init_process_group("cpu:gloo,cuda:nccl" if fast else "gloo")
     token = _current.set(ours)
     try:
         yield ours

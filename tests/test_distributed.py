@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 
 from synthaug.distributed import ALONE, current, team
@@ -109,6 +110,23 @@ def test_outside_a_launcher_there_is_one_process() -> None:
         assert ours.tell("x") == "x"
         assert ours.gather("x") == ["x"]
         ours.average([torch.ones(2)])
+
+
+@pytest.mark.parametrize(
+    ("gpu", "nccl", "expected"),
+    [(True, True, "cpu:gloo,cuda:nccl"), (True, False, "gloo"), (False, True, "gloo")],
+)
+def test_processes_talk_by_what_there_is(monkeypatch, gpu, nccl, expected) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(os, "environ", {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"})
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(gpu))
+    monkeypatch.setattr(dist, "is_nccl_available", lambda: nccl)
+    monkeypatch.setattr(dist, "init_process_group", asked.append)
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: None)
+    with team() as ours:
+        assert ours == (1, 2, 1)
+    assert asked == [expected]
 
 
 @pytest.mark.usefixtures("one_thread")
