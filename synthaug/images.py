@@ -33,11 +33,12 @@ def to_array(values: Any) -> np.ndarray:
 def to_tensor(images: np.ndarray | torch.Tensor) -> torch.Tensor:
     """Stored integers as a tensor; a read-only array (a memory map) is copied, since torch would
     write through it, and so is a mirrored one, whose strides torch does not know."""
-    if isinstance(images, np.ndarray) and (
-        not images.flags.writeable or min(images.strides, default=0) < 0
-    ):
+    if isinstance(images, torch.Tensor):
+        return images
+    images = np.asarray(images)
+    if not images.flags.writeable or min(images.strides, default=0) < 0:
         images = np.array(images, order="C")
-    return torch.as_tensor(images)
+    return torch.from_numpy(images)  # `as_tensor` would take it to torch's default device
 
 
 def take(images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

@@ -60,6 +60,6 @@ def radii(points: np.ndarray, nearest: int) -> np.ndarray:
 
 def _distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     # In single precision the shortcut over products is too coarse far from the origin.
-    first, second = (torch.as_tensor(np.asarray(each, np.float64)) for each in (one, other))
+    first, second = (torch.from_numpy(np.asarray(each, np.float64)) for each in (one, other))
     distances: np.ndarray = torch.cdist(first, second).numpy()
     return distances

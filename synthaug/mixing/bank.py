@@ -48,7 +48,8 @@ class Bank:
         self._span = cumulative[ends] - self._low
         top = float(np.iinfo(samples.images.dtype).max)
         means, stds = (
-            torch.tensor(each, dtype=torch.float32)[:, None, None] for each in (mean, std)
+            torch.tensor(each, dtype=torch.float32, device="cpu")[:, None, None]
+            for each in (mean, std)
         )
         # Stored integers times scale plus shift are normalised floats.
         self._scale, self._shift = 1 / (top * stds), -means / stds

@@ -129,9 +129,9 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
 
     def _mix(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         bank = self._bank(images, labels)
-        size, skipped = len(images), torch.rand(1) >= self.p
+        size, skipped = len(images), torch.rand(1, device="cpu") >= self.p
         # Drawn on the CPU: how many there are must be known without asking the device.
-        count = 0 if skipped else min(size, int(self.ratio * size + torch.rand(1)))
+        count = 0 if skipped else min(size, int(self.ratio * size + torch.rand(1, device="cpu")))
         # Anywhere in the batch: MixUp and CutMix pair neighbours, which must not be all synthetic.
         places = torch.rand(size, device=images.device).argsort()[:count]
         wanted = _classes_of(labels[places])
@@ -240,7 +240,7 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
                     "Normalize, or tell it the same mean= and std="
                 )
             return
-        mean, std = map(torch.tensor, self._normalization)
+        mean, std = (torch.tensor(each, device="cpu") for each in self._normalization)
         plain_low, plain_high = (low * std + mean).min(), (high * std + mean).max()
         if plain_low < -_SLACK or plain_high > 1 + _SLACK:
             raise InputError(

@@ -116,7 +116,7 @@ def _image_form(image: Any, stored: np.ndarray) -> Callable[[np.ndarray], Any]:
                 "normalised, and normalise in transform="
             )
         if not image.is_floating_point():
-            _match("dtype", torch.as_tensor(stored[:1].copy()).dtype, image.dtype)
+            _match("dtype", torch.from_numpy(stored[:1].copy()).dtype, image.dtype)
         return _to_tensor(image)
     if isinstance(image, np.ndarray):
         _check_axes(image, -1, "array (H, W, C)")
@@ -143,7 +143,7 @@ def _check_axes(image: Any, axis: int, expected: str) -> None:
 def _to_tensor(like: torch.Tensor) -> Callable[[np.ndarray], torch.Tensor]:
     def convert(image: np.ndarray) -> torch.Tensor:
         floating = like.is_floating_point()
-        tensor = to_float(image).to(like.dtype) if floating else torch.as_tensor(image.copy())
+        tensor = to_float(image).to(like.dtype) if floating else torch.from_numpy(image.copy())
         tensor = (tensor[0] if like.ndim == 2 else tensor).to(like.device)
         return (
             tv_tensors.wrap(tensor, like=like) if isinstance(like, tv_tensors.TVTensor) else tensor

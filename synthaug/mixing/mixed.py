@@ -107,8 +107,8 @@ class MixedDataset(LabelledDataset):
             [np.arange(len(real_labels)), hosts_of(real_labels, added, seed)]
         )
         # -1 until it is set; then items count for themselves how often they were asked for.
-        self._epoch = torch.full((1,), -1, dtype=torch.int64)
-        self._visits = torch.zeros(len(self._labels), dtype=torch.int32)
+        self._epoch = torch.full((1,), -1, dtype=torch.int64, device="cpu")
+        self._visits = torch.zeros(len(self._labels), dtype=torch.int32, device="cpu")
         self._prepare()
 
     @classmethod
@@ -178,10 +178,9 @@ class MixedDataset(LabelledDataset):
         self._drawer = ClassDrawer(samples.labels, len(self.classes), samples.weights)
         self._rows = None
         if self.labels != "hard":
-            self._rows = torch.tensor(label_rows(samples, len(self.classes), self.labels))
-            self._own_rows = torch.as_tensor(
-                one_hot(np.arange(len(self.classes)), len(self.classes))
-            )
+            count = len(self.classes)
+            self._rows = torch.tensor(label_rows(samples, count, self.labels), device="cpu")
+            self._own_rows = torch.from_numpy(one_hot(np.arange(count), count))
         self._check_present()
 
     def _check_present(self) -> None:

@@ -121,6 +121,16 @@ def test_prdc_tells_collapse_from_noise() -> None:
     assert min(same.precision, same.recall, same.coverage) > 0.6
 
 
+def test_torchs_default_device_changes_no_figure() -> None:
+    real, made = images(8), images(8)[::-1]
+    with torch.device("meta"):  # as torch.set_default_device("cuda")
+        figures = prdc(extract_features(real), extract_features(made)), ssim(real, made).tolist()
+    assert figures == (
+        prdc(extract_features(real), extract_features(made)),
+        ssim(real, made).tolist(),
+    )
+
+
 def test_psnr_and_ssim_of_known_pairs() -> None:
     plain = np.full((2, 1, 16, 16), 100, np.uint8)
     brighter = plain.copy()

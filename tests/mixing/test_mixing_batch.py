@@ -431,6 +431,21 @@ class Collate:
         return self.mix(*default_collate(items))
 
 
+@pytest.mark.parametrize("options", [{}, {"mean": MEAN, "std": STD}], ids=["plain", "normalised"])
+def test_torchs_default_device_changes_nothing_for_batches_on_the_cpu(
+    pool: SamplePool, options: dict[str, Any]
+) -> None:
+    """A worker, where such batches are made, could not use a GPU that its parent uses."""
+    images, labels = batch()
+    for given in (images, v2.Normalize(MEAN, STD)(images / 255) if options else images / 255):
+        torch.manual_seed(1)
+        expected, _ = MixSynthetic(pool, 0.5, **options)(given, labels)
+        torch.manual_seed(1)
+        with torch.device("meta"):  # as torch.set_default_device("cuda")
+            mixed, _ = MixSynthetic(pool, 0.5, **options)(given, labels)
+        assert torch.equal(mixed, expected)
+
+
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 

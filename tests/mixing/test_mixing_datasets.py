@@ -669,6 +669,19 @@ def test_synthetic_images_are_made_where_real_ones_lie(gray: SamplePool) -> None
     assert mixed[0][0].device == images.device
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_torchs_default_device_changes_nothing(tmp_path: Path, dtype: torch.dtype) -> None:
+    samples = Samples(stored(MADE, 150, 1), MADE, np.full((12, 3), 1 / 3))
+    pool = SamplePool.from_samples(tmp_path / "pool", samples, CLASSES)
+    images = torch.as_tensor(stored(REAL, 0, 1))
+    images = images / 255 if dtype == torch.float32 else images
+    real = TensorDataset(images, torch.as_tensor(REAL))
+    with torch.device("meta"):  # as torch.set_default_device("cuda")
+        mixed = MixedDataset(real, pool, 0.5, labels="soft")
+        items = [mixed[index] for index in range(20)]
+    assert {part.device.type for item in items for part in item} == {"cpu"}
+
+
 @pytest.mark.parametrize("kind", [bool, float, np.bool_, np.float32])
 def test_synthetic_labels_have_the_type_of_real_ones(tmp_path: Path, kind: Any) -> None:
     pool = make_pool(tmp_path)
