@@ -8,7 +8,7 @@ are asked for, which is what makes item *i* of a sampling call depend on (seed, 
 import hashlib
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -57,8 +57,19 @@ def torch_stream(seed: int, *names: object, device: str | torch.device = "cpu") 
     as if the block had not been.
 
     Libraries (torchvision transforms, dropout) draw from the global generators, so seeding those
-    is the only way to make a step depend on (seed, step) alone.
+    is the only way to make a step depend on (seed, step) alone. What names no device is made on the
+    processor, whatever `torch.set_default_device` says, so that numbers are those of the stream.
     """
+    elsewhere = torch.get_default_device().type != "cpu"
+    with (
+        _following(seed, *names, device=device),
+        torch.device("cpu") if elsewhere else nullcontext(),
+    ):
+        yield
+
+
+@contextmanager
+def _following(seed: int, *names: object, device: str | torch.device = "cpu") -> Iterator[None]:
     devices = [torch.device(device)] if torch.device(device).type == "cuda" else []
     number = stream_seed(seed, *names)
     with torch.random.fork_rng(devices=devices):
@@ -75,7 +86,7 @@ def global_stream(seed: int, *names: object) -> Iterator[None]:
     go on as if it had not been: what a Dataset's own transforms draw from any of them."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - others draw from it
     try:
-        with torch_stream(seed, *names):
+        with _following(seed, *names):
             yield
     finally:
         random.setstate(python)

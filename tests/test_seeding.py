@@ -167,6 +167,17 @@ def test_every_global_generator_goes_on_as_if_the_block_had_not_been() -> None:
     assert _drawn() == expected
 
 
+def test_a_stream_is_the_processors_whatever_the_default_device() -> None:
+    with torch_stream(1, "step", 0):
+        expected = torch.rand(4)
+    with torch.device("meta"):  # as torch.set_default_device("cuda")
+        with torch_stream(1, "step", 0):
+            assert torch.equal(torch.rand(4), expected)
+        with global_stream(1, "step", 0):  # a Dataset's own transforms
+            assert torch.rand(4).is_meta
+        assert torch.rand(4).is_meta
+
+
 def test_a_global_stream_is_the_stream_of_torch() -> None:
     with torch_stream(1, "block"):
         expected = torch.rand(3)

@@ -140,6 +140,21 @@ def test_a_set_takes_no_more_room_than_it_does_stored(dtype):
 
 
 @pytest.mark.parametrize("scope", training_set.SCOPES)
+def test_torchs_default_device_changes_neither_weights_nor_draws(scope):
+    def drawn():
+        some = lessons(scope)
+        weights = some.build("build", lambda known: nn.Linear(2, 3)).state_dict()
+        with torch_stream(0, "step", 1):
+            draws = some.draws(1)
+            rows = some.any(draws, 4), some.balanced(draws, 4), draws.normal(4 * some.networks, 2)
+            return [*weights.values(), *rows, *some.jittered(draws, rows[0])]
+
+    with torch.device("meta"):  # as torch.set_default_device("cuda")
+        found = drawn()
+    assert all(torch.equal(one, other) for one, other in zip(found, drawn(), strict=True))
+
+
+@pytest.mark.parametrize("scope", training_set.SCOPES)
 def test_jittered_keep_their_order(scope):
     """A jitter moves nothing in images of one value."""
     some = lessons(scope)

@@ -31,17 +31,17 @@ class TrainingSet:
         apart = scope == "per-class"
         self.networks = len(data.classes) if apart else 1
         self._images = to_tensor(data.images).to(run.device)  # as floats they take four times more
-        self._labels = torch.as_tensor(data.labels)
+        self._labels = torch.from_numpy(data.labels)
         self._streams = [("class", name) for name in data.classes] if apart else [()]
         self._known = [(name,) for name in data.classes] if apart else [data.classes]
         order, starts, sizes = members(data.labels, len(data.classes))
-        self._order, self._starts, self._sizes = map(torch.as_tensor, (order, starts, sizes))
+        self._order, self._starts, self._sizes = map(torch.from_numpy, (order, starts, sizes))
         self._ranks = torch.argsort(self._order)
         # For each network: its images (places in `_seen`, how many) and its classes.
-        self._seen = self._order if apart else torch.arange(len(data))
-        self._first = self._starts if apart else torch.zeros(1, dtype=torch.int64)
+        self._seen = self._order if apart else torch.arange(len(data), device="cpu")
+        self._first = self._starts if apart else torch.zeros(1, dtype=torch.int64, device="cpu")
         self._counts = sizes.tolist() if apart else [len(data)]
-        self._first_class = torch.arange(len(data.classes)) if apart else self._first
+        self._first_class = torch.arange(len(data.classes), device="cpu") if apart else self._first
         self.classes = 1 if apart else len(data.classes)
 
     def build(self, name: str, make: Callable[[Sequence[str]], nn.Module]) -> nn.Module:
