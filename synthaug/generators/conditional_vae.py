@@ -241,18 +241,19 @@ class ConditionalVAE(Trained):
         made: Tensor = decoder(centre + codes * (0.5 * log_variance).exp(), labels)
         return made
 
-    @torch.inference_mode()
     def _codes(self, data: LabelledImages) -> np.ndarray:
         """The codes (N, Z) of all real images."""
         codes = np.empty((len(data), self.latent), np.float32)
         known = self._known_as(data.labels)
-        for index, network in enumerate(self._networks):
-            shared = len(self._networks) == 1
-            rows = np.arange(len(data)) if shared else np.flatnonzero(data.labels == index)
-            for part in np.array_split(rows, -(-len(rows) // 256)):
-                labels = torch.as_tensor(known[part]).to(self._device)
-                images = self._real(torch.as_tensor(part))
-                codes[part] = self._encode(network, images, labels).cpu().numpy()
+        # As in `sample`: they do not depend on an autocast that this is called within.
+        with torch.inference_mode(), torch.autocast(self._device.type, enabled=False):
+            for index, network in enumerate(self._networks):
+                shared = len(self._networks) == 1
+                rows = np.arange(len(data)) if shared else np.flatnonzero(data.labels == index)
+                for part in np.array_split(rows, -(-len(rows) // 256)):
+                    labels = torch.as_tensor(known[part]).to(self._device)
+                    images = self._real(torch.as_tensor(part))
+                    codes[part] = self._encode(network, images, labels).cpu().numpy()
         return codes
 
     def _notes(self, data: LabelledImages) -> dict[str, Any]:

@@ -137,6 +137,13 @@ def test_samples_of_a_mixture_are_decoded_draws_of_the_codes_of_the_class(traine
     assert nearly(trained.sample(LABELS, seed=5), decode(trained, drawn))
 
 
+def test_codes_of_a_mixture_do_not_depend_on_an_autocast_around_them(fit_tiny):
+    generator = fit_tiny("ConditionalVAE", dtype=np.uint16, sampling="mixture", steps=1)
+    with torch.autocast("cpu", torch.bfloat16):
+        within = generator.sample(LABELS, seed=5).images
+    np.testing.assert_array_equal(within, generator.sample(LABELS, seed=5).images)
+
+
 def test_each_way_of_sampling_makes_other_images(trained):
     made = []
     for sampling in ("nuisance-swap", "interpolate", "jitter", "mixture", "prior"):
