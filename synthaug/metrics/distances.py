@@ -3,7 +3,7 @@
 import numpy as np
 
 from synthaug.checks import expect_count
-from synthaug.metrics.features import check_features
+from synthaug.metrics.features import as_features
 from synthaug.seeding import numpy_stream
 
 
@@ -20,7 +20,7 @@ def frechet_distance(real: np.ndarray, synthetic: np.ndarray) -> float:
     >>> round(frechet_distance(points, points + [2.0, 0.0, 0.0]), 3)
     4.0
     """
-    check_features(real=real, synthetic=synthetic)
+    real, synthetic = as_features(real=real, synthetic=synthetic)
     apart = real.mean(0) - synthetic.mean(0)
     one, other = (np.atleast_2d(np.cov(part, rowvar=False)) for part in (real, synthetic))
     # The trace of (one other)^(1/2), by the singular values of one^(1/2) other^(1/2): both roots
@@ -60,8 +60,7 @@ def kernel_distance(
     >>> kernel_distance(points, points + 2) > 1
     True
     """
-    check_features(real=real, synthetic=synthetic)
-    real, synthetic = np.asarray(real, np.float64), np.asarray(synthetic, np.float64)
+    real, synthetic = as_features(real=real, synthetic=synthetic)
     expect_count("subsets", subsets)
     expect_count("subset_size", subset_size, least=2)
     size = min(subset_size, len(real), len(synthetic))

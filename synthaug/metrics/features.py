@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from synthaug.errors import InputError
-from synthaug.images import to_float
+from synthaug.images import to_array, to_float
 
 Features: TypeAlias = Callable[[Tensor], Tensor]
 """Floats (N, C, H, W) in [0, 1] to (N, D)."""
@@ -59,16 +59,27 @@ def extract_features(
     return np.concatenate(parts)
 
 
-def check_features(**sets: np.ndarray) -> None:
-    """Raise `InputError` for what are no two sets of features (N, D) of at least two items."""
-    widths = set()
+def as_features(**sets: object) -> list[np.ndarray]:
+    """Each of the sets of features as float64 (N, D): in 16 bits a sum of squares overflows.
+
+    Raises `InputError` for what are no sets of features (N, D) of at least two items, as wide as
+    each other.
+    """
+    given = []
     for name, values in sets.items():
-        if values.ndim != 2 or len(values) < 2:
+        try:
+            found = np.asarray(to_array(values), np.float64)
+        except (TypeError, ValueError):
+            kind = type(values).__name__
+            raise InputError(f"{name}: expected features (N, D), got a {kind}") from None
+        if found.ndim != 2 or len(found) < 2 or not found.shape[1]:
             raise InputError(
-                f"{name}: expected features (N, D) of at least 2 images, got {values.shape}"
+                f"{name}: expected features (N, D) of at least 2 images, got {found.shape}"
             )
-        if not np.isfinite(values).all():
+        if not np.isfinite(found).all():
             raise InputError(f"{name}: expected finite features")
-        widths.add(values.shape[1])
+        given.append(found)
+    widths = {found.shape[1] for found in given}
     if len(widths) > 1:
         raise InputError(f"expected as many features of each set, got {sorted(widths)}")
+    return given

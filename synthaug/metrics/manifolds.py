@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from synthaug.checks import expect_count
 from synthaug.errors import InputError
-from synthaug.metrics.features import check_features
+from synthaug.metrics.features import as_features
 
 
 class Prdc(NamedTuple):
@@ -35,9 +36,10 @@ def prdc(real: np.ndarray, synthetic: np.ndarray, *, nearest: int = 5) -> Prdc:
     >>> prdc(points, points + 100.0)
     Prdc(precision=0.0, recall=0.0, density=0.0, coverage=0.0)
     """
-    check_features(real=real, synthetic=synthetic)
+    real, synthetic = as_features(real=real, synthetic=synthetic)
+    expect_count("nearest", nearest)
     fewest = min(len(real), len(synthetic))
-    if not 1 <= nearest < fewest:
+    if nearest >= fewest:
         raise InputError(f"nearest: expected 1 to {fewest - 1} for {fewest} images, got {nearest}")
     real_width, synthetic_width = radii(real, nearest), radii(synthetic, nearest)
     apart = _distances(real, synthetic)

@@ -112,6 +112,14 @@ def test_distances_are_those_of_features_wherever_they_lie_and_of_any_type() -> 
     assert prdc(points[0].astype(np.float32), points[1]).recall > 0.5
 
 
+def test_frechet_distance_of_features_in_16_bits_does_not_overflow() -> None:
+    points = RNG.normal(size=(30, 4)) * 100
+    short = [each.astype(np.float16) for each in (points, points + 300)]
+    exact = frechet_distance(*(each.astype(np.float64) for each in short))
+    assert frechet_distance(*short) == exact == pytest.approx(4 * 300**2, rel=0.01)
+    assert frechet_distance(*map(torch.as_tensor, short)) == exact
+
+
 def test_prdc_tells_collapse_from_noise() -> None:
     collapsed = prdc(REAL, REAL[:1] + 0.01 * RNG.normal(size=(50, 5)))
     assert collapsed.precision == 1 and collapsed.recall < 0.2 and collapsed.coverage < 0.2
@@ -218,6 +226,11 @@ def test_features_are_asked_where_their_weights_are(call: Any) -> None:
         (lambda: prdc(REAL, MADE[:1]), "synthetic: expected features .* at least 2 images"),
         (lambda: prdc(REAL, MADE[:5]), "nearest: expected 1 to 4 for 5 images, got 5"),
         (lambda: prdc(REAL * np.nan, MADE), "real: expected finite features"),
+        (lambda: frechet_distance(None, MADE), r"real: expected features \(N, D\)"),
+        (lambda: kernel_distance(REAL, [[1.0], []]), "synthetic: .* got a list"),
+        (lambda: prdc(REAL[:, :0], MADE[:, :0]), r"real: .* got \(60, 0\)"),
+        (lambda: prdc(REAL, MADE, nearest=2.5), "nearest: expected an integer of at least 1"),
+        (lambda: prdc(REAL, MADE, nearest="a"), "nearest: expected an integer of at least 1"),
         (lambda: psnr(images(2), images(3)), "pairs of one shape and type"),
         (lambda: ssim(images(), images(dtype=np.uint16)), "pairs of one shape and type"),
     ],
