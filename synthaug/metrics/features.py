@@ -1,12 +1,14 @@
 """Images as the numbers that they are compared by."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from synthaug.checks import expect_count
 from synthaug.errors import InputError
 from synthaug.images import to_array, to_float
 
@@ -26,6 +28,21 @@ def device_of(network: object) -> str | torch.device:
     return "cpu" if first is None else first.device
 
 
+@contextmanager
+def evaluating(network: object) -> Iterator[None]:
+    """Within the block a network is in evaluation mode, after it each part as it was: in training
+    dropout makes an answer one of many, and batch norm learns from what it is asked."""
+    modules = list(network.modules()) if isinstance(network, nn.Module) else []
+    before = [module.training for module in modules]
+    for module in modules:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module, training in zip(modules, before, strict=True):
+            module.training = training
+
+
 def extract_features(
     images: np.ndarray,
     features: Features = pixels,
@@ -35,10 +52,10 @@ def extract_features(
 ) -> np.ndarray:
     """Features of stored images, float64 (N, D).
 
-    images: uint8 or uint16 (N, C, H, W).
+    images: uint8 or uint16 (N, C, H, W), at least one.
     features: any function or `nn.Module` from floats (B, C, H, W) in [0, 1] to (B, D), for instance
-        all but the last layer of a classifier. Pixels say little about more than brightness; what
-        a figure was measured with belongs beside it.
+        all but the last layer of a classifier; a network is asked in evaluation mode. Pixels say
+        little about more than brightness; what a figure was measured with belongs beside it.
     device: where they are asked; by default where the weights of `features` are.
 
     Raises `InputError` where `features` returns another shape.
@@ -46,17 +63,29 @@ def extract_features(
     >>> extract_features(np.zeros((3, 1, 8, 8), np.uint8)).shape
     (3, 64)
     """
-    parts, place = [], device or device_of(features)
-    with torch.inference_mode():
-        for start in range(0, len(images), batch_size):
-            batch = to_float(images[start : start + batch_size], place)
-            found = features(batch)
-            if found.ndim != 2 or len(found) != len(batch):
-                raise InputError(
-                    f"features: expected shape ({len(batch)}, D), got {tuple(found.shape)}"
-                )
-            parts.append(found.double().cpu().numpy())
-    return np.concatenate(parts)
+    expect_count("batch_size", batch_size)
+    if not len(images):
+        raise InputError("images: expected at least one, got none")
+    starts = range(0, len(images), batch_size)
+    with torch.inference_mode(), evaluating(features):
+        parts = [describe(images[at : at + batch_size], features, device) for at in starts]
+    return torch.cat(parts).numpy()
+
+
+def describe(
+    images: np.ndarray, features: Features, device: str | torch.device | None = None
+) -> Tensor:
+    """Features of one batch of stored images, float64 (B, D), on the CPU."""
+    found = features(to_float(images, device or device_of(features)))
+    expect_rows("features", found, len(images))
+    return found.double().cpu()
+
+
+def expect_rows(name: str, found: object, count: int) -> None:
+    """Raise `InputError` for what is no tensor of `count` rows."""
+    shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+    if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != count:
+        raise InputError(f"{name}: expected shape ({count}, D), got {shape}")
 
 
 def as_features(**sets: object) -> list[np.ndarray]:

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthaug.images import to_float
-from synthaug.metrics.features import Features, device_of, pixels
+from synthaug.metrics.features import Features, describe, evaluating, pixels
 
 CHUNK = 512  # images compared at once
 KEPT = 2**28  # bytes of features, at most, that are kept to compare others with
@@ -28,7 +27,7 @@ class Compared:
             if number < len(self._kept):
                 part = self._kept[number]
             else:
-                part = _described(self.images[start : start + CHUNK], self.features)
+                part = describe(self.images[start : start + CHUNK], self.features)
             taken += part.nbytes
             if number == len(self._kept) and taken <= KEPT:
                 self._kept.append(part)
@@ -43,24 +42,20 @@ def nearest(
     return nearest_of(images, Compared(among, features))
 
 
-@torch.inference_mode()
 def nearest_of(images: np.ndarray, among: Compared) -> tuple[np.ndarray, np.ndarray]:
     """As `nearest`, where several sets of images are compared with the same ones."""
     index = np.zeros(len(images), dtype=np.int64)
     distance = np.full(len(images), np.inf)
-    for start in range(0, len(images), CHUNK):
-        wanted = _described(images[start : start + CHUNK], among.features)
-        rows = slice(start, start + len(wanted))
-        for offset, part in among.chunks():
-            at = torch.cdist(wanted, part).argmin(1)
-            # By differences: the shortcut over products is too coarse to tell 0 from little.
-            apart = (wanted - part[at]).norm(dim=1).numpy()
-            closer = apart < distance[rows]
-            distance[rows][closer] = apart[closer]
-            index[rows][closer] = offset + at.numpy()[closer]
+    with torch.inference_mode(), evaluating(among.features):
+        for start in range(0, len(images), CHUNK):
+            # In double precision the shortcut finds the right one even among near-copies.
+            wanted = describe(images[start : start + CHUNK], among.features)
+            rows = slice(start, start + len(wanted))
+            for offset, part in among.chunks():
+                at = torch.cdist(wanted, part).argmin(1)
+                # By differences: the shortcut over products is too coarse to tell 0 from little.
+                apart = (wanted - part[at]).norm(dim=1).numpy()
+                closer = apart < distance[rows]
+                distance[rows][closer] = apart[closer]
+                index[rows][closer] = offset + at.numpy()[closer]
     return index, distance
-
-
-def _described(images: np.ndarray, features: Features) -> Tensor:
-    # In double precision the shortcut finds the right one even among near-copies.
-    return features(to_float(images, device_of(features))).double().cpu()

@@ -4,16 +4,22 @@ Distances are measured against what is usual: the median distance from a real im
 other one of its class. What is far for one data set is near for another.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples
-from synthaug.metrics.features import Features, device_of, extract_features, pixels
+from synthaug.metrics.features import (
+    Features,
+    device_of,
+    evaluating,
+    expect_rows,
+    extract_features,
+    pixels,
+)
 from synthaug.metrics.manifolds import radii
 from synthaug.metrics.nearest import nearest
 
@@ -32,28 +38,17 @@ def posterior_of(
 
     Raises `InputError` that begins with `name` where K is not `classes`.
     """
-    with _evaluating(network):
-        rows = extract_features(
-            images, lambda batch: network(batch).float().softmax(1), device=device
-        )
+
+    def posterior(batch: Tensor) -> Tensor:
+        logits = network(batch)
+        expect_rows(name, logits, len(batch))
+        return logits.float().softmax(1)
+
+    with evaluating(network):
+        rows = extract_features(images, posterior, device=device)
     if classes not in (None, rows.shape[1]):
         raise InputError(f"{name}: expected {classes} columns, one a class, got {rows.shape[1]}")
     return rows.astype(np.float32)
-
-
-@contextmanager
-def _evaluating(network: object) -> Iterator[None]:
-    """Within the block a network is in evaluation mode, after it each part as it was: in training
-    dropout makes an answer one of many, and batch norm learns from what it is asked."""
-    modules = list(network.modules()) if isinstance(network, nn.Module) else []
-    before = [module.training for module in modules]
-    for module in modules:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module, training in zip(modules, before, strict=True):
-            module.training = training
 
 
 class ClassifierAgreement:
@@ -175,11 +170,10 @@ def _unusual(samples: Samples, reference: LabelledImages, features: Features) ->
                 "at least 2 to tell what is usual"
             )
         of_class = samples.labels == label
-        with _evaluating(features):
-            apart = nearest(samples.images[of_class], real, features)[1]
-            # An image that is there twice says nothing of how far apart images usually are.
-            other = np.unique(real, axis=0)
-            apart_are = radii(extract_features(other, features), nearest=1) if len(other) > 1 else 0
-            usual = np.median(apart_are)
+        apart = nearest(samples.images[of_class], real, features)[1]
+        # An image that is there twice says nothing of how far apart images usually are.
+        other = np.unique(real, axis=0)
+        apart_are = radii(extract_features(other, features), nearest=1) if len(other) > 1 else 0
+        usual = np.median(apart_are)
         found[of_class] = apart / max(usual, 1e-12)
     return found

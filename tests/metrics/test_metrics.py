@@ -180,6 +180,26 @@ def test_features_are_those_of_the_function_batch_by_batch() -> None:
         extract_features(data, lambda batch: batch)
 
 
+@pytest.mark.parametrize("call", [extract_features, lambda one, seen: nearest(one, one, seen)])
+def test_a_network_in_training_mode_is_asked_as_it_will_be_used(call: Any) -> None:
+    network = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.BatchNorm1d(768), torch.nn.Dropout(), torch.nn.Linear(768, 4)
+    )
+    network[2].eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    data = images(10)
+    np.testing.assert_array_equal(call(data, network), call(data, network))
+    assert [part.training for part in network] == [True, True, False, True]
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_features_of_no_images_or_by_batches_of_none_are_refused() -> None:
+    with pytest.raises(InputError, match="images: expected at least one, got none"):
+        extract_features(images(3)[:0])
+    with pytest.raises(InputError, match="batch_size: expected an integer of at least 1, got 0"):
+        extract_features(images(3), batch_size=0)
+
+
 def test_nearest_finds_copies_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("synthaug.metrics.nearest.CHUNK", 4)
     data = images(20)

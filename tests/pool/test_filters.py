@@ -10,7 +10,7 @@ import torch
 from synthaug import LabelledImages, RandomField, SamplePool, Samples, StyleSwap, read_images
 from synthaug.errors import InputError
 from synthaug.images import to_float
-from synthaug.metrics import features, nearest
+from synthaug.metrics import features
 from synthaug.pool import ClassifierAgreement, DistanceFilter, MemorizationFilter
 from synthaug.reading import draw_subset
 
@@ -86,9 +86,8 @@ def test_distances_are_taken_where_the_weights_of_a_network_are(
         return to_float(images)
 
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
-    for module in (features, nearest):
-        monkeypatch.setattr(module, "to_float", noted)
-        monkeypatch.setattr(module, "device_of", lambda given: given is network and "its own")
+    monkeypatch.setattr(features, "to_float", noted)
+    monkeypatch.setattr(features, "device_of", lambda given: given is network and "its own")
     rule(features=network).keep(Samples(real.images, real.labels), real)
     assert set(places) == {"its own"}
 
@@ -145,6 +144,20 @@ def test_agreement_with_a_network_of_other_classes_is_refused(real: LabelledImag
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 12))
     with pytest.raises(InputError, match="network: expected 10 columns, one a class, got 12"):
         ClassifierAgreement(network).keep(Samples(real.images, real.labels), real)
+
+
+@pytest.mark.parametrize(
+    ("answer", "got"),
+    [(lambda x: x.mean((1, 2, 3)), r"\(120,\)"), (lambda x: (x,), "tuple"), (lambda x: x, "8, 8")],
+)
+def test_what_is_no_row_for_each_image_is_refused(
+    real: LabelledImages, answer: Any, got: str
+) -> None:
+    samples = Samples(real.images, real.labels)
+    with pytest.raises(InputError, match=rf"network: expected shape \(120, D\), got .*{got}"):
+        ClassifierAgreement(answer).keep(samples, real)
+    with pytest.raises(InputError, match=r"features: expected shape \(12, D\), got "):
+        DistanceFilter(features=answer).keep(samples, real)
 
 
 def test_a_pool_is_filled_through_filters(real: LabelledImages, tmp_path: Path) -> None:
