@@ -277,8 +277,12 @@ def _normalization(
         raise InputError("mean, std: expected both or neither")
     if mean is None or std is None:
         return [0.0], [1.0]
-    means, stds = (list(np.atleast_1d(np.asarray(v, dtype=float))) for v in (mean, std))
-    if any(len(each) not in (1, channels) for each in (means, stds)) or min(stds) <= 0:
+    try:
+        means, stds = (list(np.atleast_1d(np.asarray(v, dtype=float))) for v in (mean, std))
+        fits = all(len(each) in (1, channels) and np.isfinite(each).all() for each in (means, stds))
+    except (TypeError, ValueError):
+        fits = False
+    if not fits or min(stds) <= 0:
         raise InputError(
             f"mean, std: expected one number or {channels}, one a channel, std above 0, got {mean} "
             f"and {std}"

@@ -12,6 +12,7 @@ from synthaug.files import MANIFEST, read_json, write_json
 from synthaug.generators import FAMILIES, Generator, make_generator
 from synthaug.images import LabelledImages
 from synthaug.mixing.labels import Labels, check_labels
+from synthaug.mixing.ratio import checked_share
 from synthaug.pool import SamplePool, limit_filters, usual_size
 from synthaug.pool.filling import limits_of
 from synthaug.pool.filters import Network
@@ -95,8 +96,7 @@ class MixRecipe:
         _check_types("search.", self.search, SEARCH)
         if self.recommended and self.generator is None:
             raise InputError("recommended: expected a generator to recommend, got none")
-        if not 0 <= self.ratio <= 1:
-            raise InputError(f"ratio: expected a share from 0 to 1, got {self.ratio}")
+        checked_share("ratio", self.ratio)
 
     def save(self, path: str | Path) -> None:
         """Write the recipe as JSON, atomically."""

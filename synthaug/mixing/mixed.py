@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from synthaug.checks import expect_count
 from synthaug.errors import InputError
 from synthaug.mixing.appended import hosts_of, rounded
 from synthaug.mixing.drawing import ClassDrawer
@@ -222,6 +223,7 @@ class MixedDataset(LabelledDataset):
         Call it each epoch, at least where `seed` says so and in trainings that resume. Worker
         processes that stay alive between epochs follow.
         """
+        expect_count("epoch", epoch, least=0)
         self._epoch.fill_(epoch)
 
     @property

@@ -99,6 +99,7 @@ class RatioBatchSampler(Sampler[list[int]]):
 
     def set_epoch(self, epoch: int) -> None:
         """Draw a new order, and new synthetic images where a `MixedDataset` is in `dataset`."""
+        expect_count("epoch", epoch, least=0)
         self.epoch, self._counts = epoch, False
         for source, _ in sources_of(self.dataset):
             if hasattr(source, "set_epoch"):
@@ -146,7 +147,9 @@ def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
         world_size = distributed.get_world_size() if known else 1
     if rank is None:
         rank = distributed.get_rank() if known else 0
-    if not 0 <= rank < world_size:
+    expect_count("world_size", world_size)
+    expect_count("rank", rank, least=0)
+    if rank >= world_size:
         raise InputError(f"rank: expected 0 to {world_size - 1} of {world_size}, got {rank}")
     return rank, world_size
 

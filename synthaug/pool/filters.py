@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthaug.checks import expect_number
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples
 from synthaug.metrics.features import (
@@ -72,7 +73,8 @@ class ClassifierAgreement:
         confidence: float = 0.0,
         device: str | torch.device | None = None,
     ) -> None:
-        if not 0 <= confidence <= 1:
+        expect_number("confidence", confidence, zero=True)
+        if confidence > 1:
             raise InputError(f"confidence: expected a number from 0 to 1, got {confidence}")
         self.network, self.confidence, self.device = network, confidence, device
 
@@ -100,7 +102,7 @@ class DistanceFilter:
     """
 
     def __init__(self, at_most: float = 2.0, features: Features = pixels) -> None:
-        _check_factor("at_most", at_most)
+        expect_number("at_most", at_most)
         self.at_most, self.features = at_most, features
 
     def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
@@ -123,7 +125,7 @@ class MemorizationFilter:
     """
 
     def __init__(self, at_least: float = 0.25, features: Features = pixels) -> None:
-        _check_factor("at_least", at_least)
+        expect_number("at_least", at_least)
         self.at_least, self.features = at_least, features
 
     def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
@@ -148,11 +150,6 @@ def limit_filters(limits: Mapping[str, float]) -> "list[DistanceFilter | Memoriz
     if unknown:
         raise InputError(f"filters: expected {' or '.join(LIMITS)}, got {unknown[0]!r}")
     return [LIMITS[name](limit) for name, limit in limits.items()]
-
-
-def _check_factor(name: str, value: float) -> None:
-    if not 0 < value < float("inf"):
-        raise InputError(f"{name}: expected a number above 0, got {value}")
 
 
 def _unusual(samples: Samples, reference: LabelledImages, features: Features) -> np.ndarray:

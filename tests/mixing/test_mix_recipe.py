@@ -3,6 +3,7 @@
 import json
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def test_what_was_saved_is_read(tmp_path: Path) -> None:
     [
         ({"kind": "pool"}, "expected a recipe that synthaug tune wrote"),
         ({"generator": None}, "expected a generator to recommend"),
-        ({"ratio": 1.5}, "ratio: expected a share"),
+        ({"ratio": 1.5}, "ratio: expected a number from 0 to 1"),
         ({"ratio": "half"}, "ratio: expected a number, got 'half'"),
         ({"ratio": True}, "ratio: expected a number, got True"),
         ({"ratoi": 0.5}, "ratoi: unknown; expected only kind, synthaug, generator, ratio"),
@@ -204,6 +205,12 @@ def test_mixed_labels_take_a_teacher(real: SyntheticDataset, tmp_path: Path) -> 
     rows = np.stack([np.asarray(mixed[index][1]) for index in range(len(mixed))])
     one_hot = np.eye(2)[np.array(mixed.targets)]
     assert rows == pytest.approx(0.5 * one_hot + 0.5 * np.array([0.25, 0.75]))
+
+
+@pytest.mark.parametrize("ratio", [1.5, -0.1, float("nan"), "0.5", None, True])
+def test_a_ratio_that_is_no_share_is_refused(ratio: Any) -> None:
+    with pytest.raises(InputError, match="ratio: expected a number from 0 to 1, got"):
+        MixRecipe(StyleSwap(), ratio)
 
 
 def test_none_leaves_the_dataset_as_it_is(

@@ -299,6 +299,8 @@ def test_memory_format_is_kept(pool: SamplePool) -> None:
         ({"mean": 0.5}, "mean, std: expected both or neither"),
         ({"mean": 0.5, "std": 0.0}, "mean, std: expected one number or 3, .* std above 0"),
         ({"mean": [0.5, 0.5], "std": 1}, "expected one number or 3, one a channel"),
+        ({"mean": "half", "std": 1}, "expected one number or 3, .* got half and 1"),
+        ({"mean": 0.5, "std": float("nan")}, "expected one number or 3, .* got 0.5 and nan"),
         ({"labels_getter": "second"}, 'labels_getter: expected "default" or a function'),
     ],
 )

@@ -39,7 +39,14 @@ from torchvision.transforms import v2
 from synthaug.errors import InputError
 from synthaug.generators import StyleSwap
 from synthaug.images import Samples, to_pil
-from synthaug.mixing import CosineRatio, LinearRatio, MixedDataset, OffForLast, SyntheticDataset
+from synthaug.mixing import (
+    CosineRatio,
+    LinearRatio,
+    MixedDataset,
+    OffForLast,
+    RatioBatchSampler,
+    SyntheticDataset,
+)
 from synthaug.pool import SamplePool
 from synthaug.reading import read_images
 
@@ -203,6 +210,15 @@ def test_append_keeps_every_real_image(form: Form, pool: SamplePool) -> None:
         before = found
     added = np.bincount(mixed.targets[20:], minlength=3) / 30
     assert np.abs(added - np.bincount(REAL) / 20).max() < 0.2
+
+
+@pytest.mark.parametrize("epoch", [-1, 0.5, None])
+def test_an_epoch_that_is_none_is_refused(gray: SamplePool, epoch: Any) -> None:
+    """-1 stands for an epoch that was not set: items would count for themselves."""
+    mixed = MixedDataset(vision(), gray, mode="append")
+    for told in (mixed, RatioBatchSampler(mixed, 4, 0.5)):
+        with pytest.raises(InputError, match="epoch: expected an integer of at least 0, got"):
+            told.set_epoch(epoch)
 
 
 def test_a_pickled_copy_is_the_same(form: Form, pool: SamplePool) -> None:

@@ -217,6 +217,8 @@ def test_what_is_synthetic_is_found_through_wrappers(pool: SamplePool) -> None:
         ({"batch_size": 0}, "batch_size: expected an integer of at least 1, got 0"),
         ({"batch_size": 10.5}, "batch_size: expected an integer of at least 1, got 10.5"),
         ({"rank": 2, "world_size": 2}, "rank: expected 0 to 1 of 2, got 2"),
+        ({"rank": 0.5, "world_size": 2}, "rank: expected an integer of at least 0, got 0.5"),
+        ({"rank": 0, "world_size": "2"}, "world_size: expected an integer of at least 1, got '2'"),
     ],
 )
 def test_wrong_options_are_refused(pool: SamplePool, options: dict[str, Any], message: str) -> None:

@@ -11,7 +11,12 @@ from synthaug import LabelledImages, RandomField, SamplePool, Samples, StyleSwap
 from synthaug.errors import InputError
 from synthaug.images import to_float
 from synthaug.metrics import features
-from synthaug.pool import ClassifierAgreement, DistanceFilter, MemorizationFilter
+from synthaug.pool import (
+    ClassifierAgreement,
+    DistanceFilter,
+    MemorizationFilter,
+    limit_filters,
+)
 from synthaug.reading import draw_subset
 
 
@@ -177,6 +182,12 @@ def test_a_pool_is_filled_through_filters(real: LabelledImages, tmp_path: Path) 
             lambda: ClassifierAgreement(torch.nn.Identity(), 2),
             "confidence: expected a number from 0",
         ),
+        (
+            lambda: ClassifierAgreement(torch.nn.Identity(), "half"),
+            "confidence: expected a number of at least 0, got 'half'",
+        ),
+        (lambda: DistanceFilter("2"), "at_most: expected a number above 0, got '2'"),
+        (lambda: limit_filters({"memorization": None}), "at_least: expected a number above 0"),
         (lambda: DistanceFilter(0), "at_most: expected a number above 0, got 0"),
         (lambda: MemorizationFilter(float("inf")), "at_least: expected a number above 0, got inf"),
     ],
