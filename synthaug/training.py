@@ -119,7 +119,7 @@ def resolve_device(device: str) -> torch.device:
         return torch.device("cpu")
     try:
         resolved = torch.device(device)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         raise InputError(f"device: expected auto, cpu, cuda or cuda:N, got {device!r}") from None
     if resolved.type not in ("cpu", "cuda"):
         raise InputError(f"device: expected auto, cpu, cuda or cuda:N, got {device!r}")

@@ -22,14 +22,7 @@ from synthaug.checks import as_seed, expect_count, expect_labels
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST
 from synthaug.generators.saving import read_generator, read_generator_manifest, write_generator
-from synthaug.images import (
-    LabelledImages,
-    Samples,
-    expect_alike,
-    to_array,
-    to_float,
-    to_stored,
-)
+from synthaug.images import LabelledImages, Samples, expect_alike, to_array, to_float, to_stored
 from synthaug.reading import read_images
 from synthaug.seeding import Draws, torch_stream
 from synthaug.training import Progress, Run, channels_last, resolve_device

@@ -29,9 +29,10 @@ class Composite(Generator):
 
         Raises `InputError` for parts that learned from different images.
         """
-        cards = [part.card for part in parts]
-        made = cls(tuple(parts))
+        made = cls(parts)  # type: ignore[arg-type]
         made._check_settings()
+        made.parts = tuple(parts)
+        cards = [part.card for part in parts]
         if any(card["data"] != cards[0]["data"] for card in cards):
             raise InputError("parts: expected generators fitted to the same images, got others")
         anchors = max((part._fitted() for part in parts), key=len)
@@ -50,6 +51,11 @@ class Composite(Generator):
         return made
 
     def _check_settings(self) -> None:
+        given = self.parts
+        if not isinstance(given, (tuple, list)) or not all(
+            isinstance(part, Generator) for part in given
+        ):
+            raise InputError(f"parts: expected a tuple of generators, got {given!r}")
         if len(self.parts) < 2 or any(isinstance(part, Composite) for part in self.parts):
             told = ", ".join(part.family for part in self.parts)
             raise InputError(
@@ -71,7 +77,10 @@ class Composite(Generator):
         foreign = sorted(set(settings) - {"parts"})
         if foreign:
             raise InputError(f"unknown settings {foreign} of {cls.__name__}")
-        return cls(tuple(_part(told) for told in settings.get("parts", cls().settings["parts"])))
+        parts = settings.get("parts", cls().settings["parts"])
+        if not isinstance(parts, (tuple, list)):
+            raise InputError(f"parts: expected a list of families and settings, got {parts!r}")
+        return cls(tuple(_part(told) for told in parts))
 
     def _train(
         self, data: LabelledImages, run: Run, aids: Aids, notes: dict[str, Any]

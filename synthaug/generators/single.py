@@ -31,11 +31,11 @@ SINGLE: dict[str, type[Generator]] = {
 
 def family_of(name: object, families: Mapping[str, type[Generator]]) -> type[Generator]:
     """The family of that name among some; `InputError` if there is none."""
-    if name not in families:
+    if not isinstance(name, str) or name not in families:
         raise InputError(
             f"unknown generator family {name!r}; expected one of {', '.join(families)}"
         )
-    return families[str(name)]
+    return families[name]
 
 
 def make_single(family: object, settings: Mapping[str, Any]) -> Generator:

@@ -217,10 +217,6 @@ def _generator(told: Mapping[str, Any] | None) -> Generator | None:
         made._check_settings()
     except InputError as error:
         raise InputError(f"generator.settings: {error}") from None
-    except TypeError:  # such as a number where the parts of a Blend should be
-        raise InputError(
-            f"generator.settings: expected those of a {told['family']}, got {told['settings']!r}"
-        ) from None
     return made
 
 

@@ -87,6 +87,14 @@ def test_parts_that_make_no_blend(made, data):
         Blend(made).fit(data, device="cpu")
 
 
+@pytest.mark.parametrize("made", [StyleSwap(), None, (StyleSwap, RandomField), [StyleSwap(), 3]])
+def test_parts_that_are_no_generators(made, data):
+    with pytest.raises(InputError, match="parts: expected a tuple of generators, got"):
+        Blend(made).fit(data, device="cpu")
+    with pytest.raises(InputError, match="parts: expected a tuple of generators, got"):
+        Blend.of(made)
+
+
 def test_settings_of_parts_are_checked(data):
     with pytest.raises(InputError, match="cells: expected an integer of at least 1, got 0"):
         Blend((StyleSwap(), StyleSwap(cells=0))).fit(data, device="cpu")
@@ -96,9 +104,11 @@ def test_settings_of_parts_are_checked(data):
     ("settings", "message"),
     [
         ({"brushes": 3}, r"unknown settings \['brushes'\] of Blend"),
+        ({"parts": 3}, "parts: expected a list of families and settings, got 3"),
         ({"parts": [3]}, "parts: expected a family and its settings for each, got 3"),
         ({"parts": [{"family": "StyleSwap"}]}, "expected a family and its settings"),
         ({"parts": [{"family": "Cubist", "settings": {}}]}, "unknown generator family 'Cubist'"),
+        ({"parts": [{"family": [], "settings": {}}]}, r"unknown generator family \[\]"),
         ({"parts": [{"family": "Blend", "settings": {}}]}, "unknown generator family 'Blend'"),
     ],
     ids=str,

@@ -119,6 +119,7 @@ def test_sampling_fitting_and_loading_leave_global_random_numbers_alone(
         (np.array([0, 3]), "expected 0 to 2 for 3 classes, got 3 at index 1"),
         (np.array([-1]), "expected 0 to 2 for 3 classes, got -1 at index 0"),
         (np.array([0.5]), "expected integers"),
+        (torch.ones(2, requires_grad=True), "expected integers"),
         (np.zeros((2, 2), np.int64), "expected integers"),
         (0, "at least 1 image a class"),
     ],
@@ -151,9 +152,10 @@ def test_too_few_images_of_a_class(family, data, tiny):
         tiny(family).fit(data.subset(np.arange(9)), device="cpu")
 
 
-def test_unknown_device(family, data, tiny):
+@pytest.mark.parametrize("device", ["abacus", None, 1.5])
+def test_unknown_device(family, data, tiny, device):
     with pytest.raises(InputError, match="expected auto, cpu, cuda"):
-        tiny(family).fit(data, device="abacus")
+        tiny(family).fit(data, device=device)
 
 
 def test_settings_are_the_constructor_arguments(family, tiny):
@@ -288,6 +290,7 @@ def change_manifest(directory, **changes):
     ("changes", "message"),
     [
         ({"kind": "pool"}, "expected a generator, got a 'pool'"),
+        ({"family": []}, r"unknown generator family \[\]; expected one of"),
         ({"family": "Cubist"}, "unknown generator family 'Cubist'; expected one of"),
         ({"settings": {"brushes": 3}}, r"unknown settings \['brushes'\]"),
         ({"settings": None}, "lacks settings"),

@@ -81,7 +81,7 @@ def test_what_was_saved_is_read(tmp_path: Path) -> None:
         (told("StyleSwap", n=1), "generator.settings: unknown settings .*'n'"),
         (told("TransferVAE", steps=-1), "generator.settings: steps: expected an integer"),
         (told("TransferVAE", latent="many"), "generator.settings: latent: expected an integer"),
-        (told("Blend", parts=5), "generator.settings: expected those of a Blend, got"),
+        (told("Blend", parts=5), "generator.settings: parts: expected a list .*, got 5"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, change: dict, message: str) -> None:
