@@ -183,6 +183,22 @@ def test_an_average_is_the_mean_over_the_processes(tmp_path) -> None:
             np.testing.assert_allclose(mean, wanted, rtol=1e-6)
 
 
+def test_a_process_whose_classes_have_no_validation_images_trains_without(
+    tmp_path, monkeypatch
+) -> None:
+    from synthaug import distributed, training
+
+    monkeypatch.setattr(distributed, "_current", distributed.ContextVar("team"))
+    monkeypatch.setattr(distributed.Team, "gather", lambda ours, value: [value] * ours.size)
+    monkeypatch.setattr(training, "APART", 1)
+    distributed._current.set(distributed.Team(rank=0, size=3))
+    data = make_data(tmp_path)
+    held = data.subset(np.flatnonzero(data.labels))  # of the class that this process has, none
+    settings = {"steps": 2, "batch_size": 4, "latent": 3, "width": 4, "scope": "per-class"}
+    made = ConditionalVAE(**settings).fit(data, validation=held, device="cpu")
+    assert set(made.card["validation"]) == {"accuracy", "coverage"}  # of all networks, at the end
+
+
 def test_a_batch_that_cannot_be_divided_is_refused(tmp_path, monkeypatch) -> None:
     from synthaug import distributed
 

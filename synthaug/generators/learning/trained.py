@@ -11,7 +11,7 @@ from torch import nn
 from synthaug.checks import expect_choice
 from synthaug.distributed import Team, current
 from synthaug.errors import InputError
-from synthaug.generators.base import Aids, Generator
+from synthaug.generators.base import FEWEST_IMAGES, Aids, Generator
 from synthaug.generators.learning.stacked import unstack
 from synthaug.generators.learning.training_set import SCOPES, TrainingSet
 from synthaug.generators.learning.warm_start import WarmStart
@@ -126,6 +126,8 @@ class Trained(Generator):
                 place = run.checkpoint.with_name(f"{run.checkpoint.name}.{ours.rank}")
                 run = replace(run, checkpoint=place)
             validation = aids.validation and only(aids.validation, own)
+            if validation is not None and len(validation) < FEWEST_IMAGES:
+                validation = None  # as where none are given: nothing can be judged by so few
             log = aids.log and aids.log / str(ours.rank)
             part = replace(aids, validation=validation, log=log)
             learned = self._run(only(data, own), run, part, start, notes)
