@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from synthaug.distributed import ALONE, current, team
 from synthaug.errors import InputError
-from synthaug.generators import ConditionalVAE, TransferVAE, load_generator
+from synthaug.generators import ConditionalGAN, ConditionalVAE, TransferVAE, load_generator
 from synthaug.images import LabelledImages
 
 PROGRAM = """
@@ -206,3 +206,6 @@ def test_a_batch_that_cannot_be_divided_is_refused(tmp_path, monkeypatch) -> Non
     distributed._current.set(distributed.Team(rank=0, size=3))
     with pytest.raises(InputError, match="batch_size: expected a multiple of the 3 processes"):
         TransferVAE(steps=2, batch_size=64).fit(make_data(tmp_path), device="cpu")
+    distributed._current.set(distributed.Team(rank=0, size=2))
+    with pytest.raises(InputError, match=r"expected an even number .* each of the 2 .*, got 6"):
+        ConditionalGAN(steps=2, batch_size=6).fit(make_data(tmp_path), device="cpu")

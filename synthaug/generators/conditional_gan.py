@@ -30,6 +30,7 @@ from synthaug.checks import (
     expect_number,
     expect_range,
 )
+from synthaug.distributed import Team
 from synthaug.errors import InputError
 from synthaug.generators.learning.adversarial_losses import LOSSES, mode_seeking
 from synthaug.generators.learning.adversary import Adversary, Shown
@@ -161,6 +162,14 @@ class ConditionalGAN(Trained):
                 "certainty: expected a number below 1, an augmentation to adapt, and a loss other "
                 f"than wasserstein, whose logits have no middle, or None; got {self.certainty}, "
                 f"augment={self.augment!r} and loss={self.loss!r}"
+            )
+
+    def _check_share(self, ours: Team) -> None:
+        super()._check_share(ours)
+        if self.batch_size // ours.size % 2:  # a batch is pairs of one class
+            raise InputError(
+                f"batch_size: expected an even number of images for each of the {ours.size} "
+                f"processes, got {self.batch_size}"
             )
 
     def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
