@@ -25,7 +25,8 @@ ASPECT = 0.5  # largest logarithm of a part's height over its width
 class PatchSwap(Untrained):
     """Replace a rectangle of an image by what another image of its class has there.
 
-    area: the rectangle's share of the image, drawn uniformly from this range.
+    area: the rectangle's share of the image, drawn uniformly from this range; less where a
+        large one, not being of the image's shape, would reach beyond it.
     softness: the width of its edges, in shares of the image's side.
 
     >>> from synthaug import PatchSwap, read_images

@@ -68,7 +68,7 @@ class VAEGAN(ConditionalVAE):
         )
 
         def swapped(batch: Batch) -> Shown:
-            """The code of each image decoded with the class of the next."""
+            """The code of each image decoded with the class of the one before."""
             mean, log_variance = encoder(batch.images, batch.labels)
             code = reparametrize(mean, log_variance, batch.draws)
             labels = batch.labels.roll(1)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrize import register_parametrization
 
 Layer = TypeVar("Layer", bound=nn.Module)
-WARM_UP = 15  # power iterations at the start; one more at each training step
+WARM_UP = 15  # power iterations at the start; one more at each call in training
 
 
 def spectral_norm(layer: Layer) -> Layer:
