@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthaug.checks import expect_number
+from synthaug.checks import expect_labels, expect_number
 from synthaug.errors import InputError
-from synthaug.images import LabelledImages, Samples
+from synthaug.images import LabelledImages, Samples, expect_labelled
 from synthaug.metrics.features import (
     Features,
     device_of,
@@ -39,6 +39,8 @@ def posterior_of(
 
     Raises `InputError` that begins with `name` where K is not `classes`.
     """
+    if not callable(network):
+        raise InputError(f"{name}: expected a function of images, got {network!r}")
 
     def posterior(batch: Tensor) -> Tensor:
         logits = network(batch)
@@ -158,6 +160,8 @@ def _unusual(samples: Samples, reference: LabelledImages, features: Features) ->
 
     Raises `InputError` for a class with fewer than two real images.
     """
+    expect_labelled("reference", reference)
+    expect_labels("labels", samples.labels, len(reference.classes))
     found = np.empty(len(samples))
     for label in np.unique(samples.labels):
         real = reference.images[reference.labels == label]

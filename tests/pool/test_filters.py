@@ -165,6 +165,16 @@ def test_what_is_no_row_for_each_image_is_refused(
         DistanceFilter(features=answer).keep(samples, real)
 
 
+def test_what_a_filter_cannot_compare_with_is_refused(real: LabelledImages) -> None:
+    samples = Samples(real.images, real.labels)
+    with pytest.raises(InputError, match=r"reference: expected LabelledImages, .* got NoneType"):
+        DistanceFilter().keep(samples, None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="labels: expected 0 to 9 for 10 classes, got 10"):
+        MemorizationFilter().keep(Samples(real.images, real.labels + 1), real)
+    with pytest.raises(InputError, match="network: expected a function of images, got 'resnet'"):
+        ClassifierAgreement("resnet").keep(samples, real)  # type: ignore[arg-type]
+
+
 def test_a_pool_is_filled_through_filters(real: LabelledImages, tmp_path: Path) -> None:
     generator = RandomField().fit(real, device="cpu")
     filters = [MemorizationFilter(0.5), DistanceFilter(1.5)]
