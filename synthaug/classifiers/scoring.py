@@ -8,7 +8,7 @@ from torch import nn
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, expect_labelled, to_float
-from synthaug.metrics.features import device_of
+from synthaug.metrics.features import device_of, evaluating
 from synthaug.training import mixed_precision, resolve_device
 
 BALANCED = "balanced accuracy"
@@ -60,11 +60,11 @@ def predict(
     network: nn.Module, images: np.ndarray, *, device: str = "auto", batch_size: int = 250
 ) -> np.ndarray:
     """Class probabilities, float32 (N, K), of stored images (N, C, H, W); the network is asked on
-    `device` and goes back to where it was."""
+    `device` in evaluation mode, and then is where and as it was."""
     where, home = resolve_device(device), device_of(network)
-    network = network.to(where).eval()
+    network = network.to(where)
     parts = []
-    with torch.inference_mode(), mixed_precision(where):
+    with torch.inference_mode(), mixed_precision(where), evaluating(network):
         for start in range(0, len(images), batch_size):
             floats = to_float(images[start : start + batch_size], where)
             logits = network(floats.contiguous(memory_format=torch.channels_last))

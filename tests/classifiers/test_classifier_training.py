@@ -448,6 +448,7 @@ def test_a_network_goes_back_to_where_it_was() -> None:
     network = Elsewhere()
     predict(network, np.zeros((2, 1, 8, 8), np.uint8), device="cpu")
     assert network.went == ["cpu", "meta"]
+    assert network.training
 
 
 @pytest.mark.parametrize(
