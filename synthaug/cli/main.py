@@ -8,6 +8,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import typer
@@ -64,7 +65,7 @@ def run(arguments: list[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else arguments
     words = [each for each in given if each != DEBUG]
     with warnings.catch_warnings(), _ended_by_sigterm():
-        warnings.showwarning = _show_warning
+        warnings.showwarning = partial(_show_warning, set())
         sys.exit(_run(words, debug=len(words) < len(given)))
 
 
@@ -139,5 +140,9 @@ def _plainly(said: str, cause: Any) -> str:
     return said
 
 
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+def _show_warning(shown: set[str], message: Warning | str, *_: object, **__: object) -> None:
+    """Each once: DATA is opened for its splits, and again for each of them."""
+    if str(message) in shown:
+        return
+    shown.add(str(message))
     errors.print(f"[yellow]warning:[/] {escape(str(message))}", soft_wrap=True)

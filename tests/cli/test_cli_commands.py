@@ -160,6 +160,13 @@ def test_unreadable_images_are_skipped_and_named(
     assert call(*words, "--on-error", "skip", "--quiet") == (0, "", "")
 
 
+def test_a_warning_is_shown_once(call: Callable, tree: Callable, tmp_path: Path) -> None:
+    for name in ("train", "val", "dev"):
+        tree(tmp_path / name, {"cat": 5, "dog": 5})
+    done = call("fit", tmp_path, "--steps", "1", "--validate", "-o", tmp_path / "made")
+    assert done.err.count("images in dev are left out") == 1
+
+
 def test_image_size_and_mode(call: Callable, data: Path, tmp_path: Path) -> None:
     done = call(
         "import", data, "--image-size", "12", "--mode", "rgb", "-o", tmp_path / "pool", "--quiet"
