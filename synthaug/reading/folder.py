@@ -1,6 +1,7 @@
 """Image trees: class folders, or split folders that hold class folders."""
 
 import os
+import re
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -49,7 +50,11 @@ def open_folder(directory: Path) -> Splits:
             f"{directory}: {LAYOUT}; got {' and '.join(folder.name for folder in folders)} without "
             "class folders; sort the images in them into a folder for each class"
         )
+    else:
+        _refuse_other_names(directory, folders)
     roots = roots or {"train": directory}
+    for root in roots.values():
+        _warn_of_loose(root)
     class_folders = [folder for root in roots.values() for folder in _visible(root, Path.is_dir)]
     if not class_folders:
         raise InputError(f"{directory}: {LAYOUT}; there are none")
@@ -60,22 +65,70 @@ def open_folder(directory: Path) -> Splits:
     return {split: partial(_list_folder, roots[split], classes) for split in found}
 
 
+def _refuse_other_names(directory: Path, folders: list[Path]) -> None:
+    """Raise `InputError` where the folders are splits under names such as training_set and
+    test_set: as classes they would be told apart well, and mean nothing."""
+    found = {_split_within(folder.name): folder for folder in folders if _is_outer(folder)}
+    splits = [split for split in SPLIT_NAMES if split in found]
+    if len(splits) > 1:
+        names = " and ".join(found[split].name for split in splits)
+        raise InputError(
+            f"{directory}: {LAYOUT}; got {names}, which hold folders: rename them "
+            f"{' and '.join(splits)}, so that they are no classes"
+        )
+
+
+def _split_within(name: str) -> str | None:
+    """The split that a word of a folder's name means: of training_set, or GTSRB-Test."""
+    words = re.split("[^a-z]+", name.casefold())
+    return next(filter(None, (split_named(word.removesuffix("set")) for word in words)), None)
+
+
+def _is_outer(folder: Path) -> bool:
+    """Whether it holds folders, and no images beside them."""
+    return bool(_visible(folder, Path.is_dir)) and not _visible(folder, _is_image)
+
+
 def _warn_of_others(directory: Path, folders: list[Path], roots: dict[str, Path]) -> None:
-    """Beside split folders, others may be splits under a name that is not known."""
-    others = [
-        folder.name for folder in folders if not split_named(folder.name) and _holds_images(folder)
-    ]
-    if others:
-        names = ", ".join(root.name for root in roots.values())
+    """Beside split folders, others may be splits under a name that is not known, or without class
+    folders."""
+    read = ", ".join(root.name for root in roots.values())
+    left = [each for each in folders if each not in roots.values() and _holds_images(each)]
+    for others, why in (
+        (
+            [folder.name for folder in left if not split_named(folder.name)],
+            f"because beside {read} only folders called train, val or test are read; rename those "
+            "that are splits",
+        ),
+        (
+            [folder.name for folder in left if split_named(folder.name)],
+            "because there are no class folders in it; sort them into a folder for each class",
+        ),
+    ):
+        if others:
+            warnings.warn(
+                f"{directory}: images in {', '.join(others)} are left out, {why}",
+                stacklevel=6,  # whoever called read_images or splits_of
+            )
+
+
+def _warn_of_loose(root: Path) -> None:
+    """Images beside class folders are of no class."""
+    loose = _visible(root, _is_image)
+    if loose and _visible(root, Path.is_dir):
         warnings.warn(
-            f"{directory}: images in {', '.join(others)} are left out, because beside {names} only "
-            "folders called train, val or test are read; rename those that are splits",
+            f"{root}: images beside the class folders are left out, {len(loose)} in all, for "
+            f"instance {loose[0].name}; move them into the folders of their classes",
             stacklevel=6,  # whoever called read_images or splits_of
         )
 
 
 def _holds_images(folder: Path) -> bool:
     return any(_is_image_name(name) for _, _, names in os.walk(folder) for name in names)
+
+
+def _is_image(path: Path) -> bool:
+    return _is_image_name(path.name) and path.is_file()
 
 
 def _is_image_name(name: str) -> bool:

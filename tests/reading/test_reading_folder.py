@@ -231,3 +231,31 @@ def test_images_beside_split_folders_are_named(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="images in dev are left .*beside train only") as caught:
         assert splits_of(tmp_path) == ("train",)
     assert caught[0].filename == __file__
+
+
+def test_split_folders_under_other_names_are_no_classes(tmp_path: Path) -> None:
+    for name in ("training_set", "seg_test", "other"):
+        tree(tmp_path / name, {"a": 1, "b": 1})
+    with pytest.raises(InputError, match=r"training_set and seg_test, .*them train and test"):
+        splits_of(tmp_path)
+
+
+def test_classes_whose_names_speak_of_splits_hold_images(tmp_path: Path) -> None:
+    tree(tmp_path, {"test tube": 1, "train station": 1})
+    for name in ("test tube", "train station"):
+        (tmp_path / name / "more").mkdir()
+    assert read_images(tmp_path).classes == ("test tube", "train station")
+
+
+def test_a_split_without_class_folders_is_named(tmp_path: Path) -> None:
+    tree(tmp_path / "train", {"a": 1, "b": 1})
+    tree(tmp_path, {"test": 2})
+    with pytest.warns(UserWarning, match=r"images in test are left out, .*no class folders"):
+        assert splits_of(tmp_path) == ("train",)
+
+
+def test_images_beside_class_folders_are_named(tmp_path: Path) -> None:
+    tree(tmp_path / "train", {"a": 1, "b": 1, ".": 3})
+    with pytest.warns(UserWarning, match=r"train: images beside .* 3 in all, .* 0\.png") as caught:
+        assert read_images(tmp_path).counts.tolist() == [1, 1]
+    assert caught[0].filename == __file__
