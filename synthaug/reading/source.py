@@ -90,16 +90,17 @@ def read_images(
     listing = splits[wanted]()
     if not len(listing.labels):
         raise InputError(f"{where}: expected images in split {wanted!r}, got none")
+    own = classes is None and not isinstance(source, LabelledImages)
+    if own:  # before images are read, which may take long
+        _check_classes(listing.labels, listing.classes, where, wanted, source)
     stack = stack_images(listing, size=size or listing.size, mode=mode, skip=on_error == "skip")
     if stack.skipped:
         warnings.warn(SkippedImages(stack.skipped, len(listing.labels)), stacklevel=2)
     groups = None if listing.groups is None else listing.groups[stack.kept]
     data = LabelledImages(stack.images, listing.labels[stack.kept], listing.classes, groups)
-    if classes is not None:
-        return _numbered(data, classes, where)
-    if not isinstance(source, LabelledImages):
-        _check_classes(data, where, wanted, source)
-    return data
+    if own and stack.skipped:
+        _check_classes(data.labels, data.classes, where, wanted, source)
+    return data if classes is None else _numbered(data, classes, where)
 
 
 def splits_of(source: ImageSource) -> tuple[str, ...]:
@@ -175,19 +176,34 @@ def _numbered(data: LabelledImages, classes: Sequence[str], where: str) -> Label
     return replace(data, labels=labels, classes=classes)
 
 
-def _check_classes(data: LabelledImages, where: str, split: str, source: object) -> None:
-    if len(data.classes) < 2:
-        raise InputError(f"{where}: expected at least two classes, got only {data.classes[0]!r}")
-    empty = np.flatnonzero(data.counts == 0)
+def _check_classes(
+    labels: np.ndarray, classes: Sequence[str], where: str, split: str, source: object
+) -> None:
+    if len(classes) < 2:
+        raise InputError(
+            f"{where}: expected at least two classes, got only {classes[0]!r}"
+            f"{_further_in(source, classes[0])}"
+        )
+    empty = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
     # A test split may lack a rare class; training on a class without images means nothing.
     if split == "train" and len(empty):
-        name = data.classes[empty[0]]
+        name = classes[empty[0]]
         raise InputError(
             f"{where}: expected images of each class in split 'train', got none of {name!r}"
-            f"{_similar(name, data.classes)}, "
+            f"{_similar(name, classes)}, "
             "which an empty folder or another split names; add some, or remove the class"
             f"{relabelling(source)}"
         )
+
+
+def _further_in(source: object, name: str) -> str:
+    """A hint at the folder that class folders, or those of splits, may be in, or ""."""
+    if not isinstance(source, str | os.PathLike):
+        return ""
+    inner = _expanded(os.fspath(source)) / name
+    if not inner.is_dir() or not any(path.is_dir() for path in inner.iterdir()):
+        return ""
+    return f"; if the folders in that are the classes, or train, val and test, give {inner}"
 
 
 def _similar(name: str, classes: Sequence[str]) -> str:

@@ -259,3 +259,15 @@ def test_images_beside_class_folders_are_named(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"train: images beside .* 3 in all, .* 0\.png") as caught:
         assert read_images(tmp_path).counts.tolist() == [1, 1]
     assert caught[0].filename == __file__
+
+
+def test_class_folders_further_in_are_pointed_at(tmp_path: Path) -> None:
+    tree(tmp_path / "photos" / "train", {"a": 1, "b": 1}, shape=(4, 4))  # too small to be read
+    with pytest.raises(InputError, match=r"only 'photos'; if the folders in .*give .*/photos$"):
+        read_images(tmp_path)
+
+
+def test_a_class_without_images_is_told_before_others_are_read(tmp_path: Path) -> None:
+    tree(tmp_path, {"a": 1, "b": 0}, shape=(4, 4))  # too small to be read
+    with pytest.raises(InputError, match="got none of 'b'"):
+        read_images(tmp_path)
