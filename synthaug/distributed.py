@@ -73,6 +73,11 @@ def current() -> Team:
     return _current.get()
 
 
+def leads() -> bool:
+    """Whether this process speaks for all that the launcher started, also before they meet."""
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ["RANK"] == "0"
+
+
 @contextmanager
 def team() -> Iterator[Team]:
     """Within the block generators are fitted by all processes that the launcher started, each of

@@ -216,10 +216,10 @@ def fit(
     check_json("--json", json, Written.GENERATOR)
     check_trace("--profile", profile)
     check_directory("--log", log)
-    images = read(data, image_size, mode, on_error)
+    images = read(data, image_size, mode, on_error, quiet=quiet)
     validation = None
     if validate and "val" in splits_of(data):
-        validation = read(data, image_size, mode, on_error, split="val")
+        validation = read(data, image_size, mode, on_error, "val", quiet=quiet)
         check_groups({"train": images, "validation": validation})
     elif validate:
         kept, held = split_off(images, 1 / 5, seed=seed)

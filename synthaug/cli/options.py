@@ -5,12 +5,15 @@ import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from synthaug.cli.output import progress
+from synthaug.distributed import leads
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST, check_replaceable, expect_file, expect_writable
 from synthaug.images import LabelledImages
@@ -101,11 +104,20 @@ def read(
     on_error: str,
     split: str = "train",
     classes: Sequence[str] | None = None,
+    *,
+    quiet: bool,
 ) -> LabelledImages:
     """`read_images` with the options of the command line."""
-    return read_images(
-        data, split=split, image_size=image_size, mode=mode, on_error=on_error, classes=classes
-    )
+    with progress(quiet or not leads()) as update:
+        return read_images(
+            data,
+            split=split,
+            image_size=image_size,
+            mode=mode,
+            on_error=on_error,
+            classes=classes,
+            progress=partial(update, f"reading {split} images"),
+        )
 
 
 def check_device(device: str) -> None:

@@ -50,7 +50,7 @@ def import_images(
     check_output(output, POOL)
     check_json("--json", json, Written.POOL)
     _refuse_pool(images)
-    data = read(images, image_size, mode, on_error)
+    data = read(images, image_size, mode, on_error, quiet=quiet)
     samples = Samples(data.images, data.labels)
     pool = SamplePool.from_samples(output, samples, data.classes, source=Path(images).name)
     finish(describe(pool), pool.manifest, json, quiet)

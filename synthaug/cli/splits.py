@@ -1,6 +1,7 @@
 """Training, validation and test images of what the command line names."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from rich.markup import escape
 
@@ -35,15 +36,16 @@ def read_splits(
 ) -> Splits:
     """Training, validation and test images; a test split is set apart where there is none, which
     is said at once."""
+    images = partial(read, image_size=image_size, mode=mode, on_error=on_error, quiet=quiet)
     known, others = splits_of(data), None if test is None else splits_of(test)
-    train = read(data, image_size, mode, on_error)
-    validation = read(data, image_size, mode, on_error, "val") if "val" in known else None
+    train = images(data)
+    validation = images(data, split="val") if "val" in known else None
     if test is not None and others is not None:
         split = "test" if "test" in others else "train"
-        held = read(test, image_size, mode, on_error, split, train.classes)
+        held = images(test, split=split, classes=train.classes)
         return Splits(train, validation, held)
     if "test" in known:
-        return Splits(train, validation, read(data, image_size, mode, on_error, "test"))
+        return Splits(train, validation, images(data, split="test"))
     kept, apart = split_off(train, TEST_SHARE, seed=0)
     left = train.subset(kept)
     _check_left(data, train, left, FEWEST_TO_FOLD if validation is None else FEWEST_IMAGES)

@@ -47,6 +47,7 @@ def read_images(
     mode: str | None = None,
     on_error: str = "raise",
     classes: Sequence[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> LabelledImages:
     """The images of one split of `source`, uint8 or uint16 (N, C, H, W), with labels and classes.
 
@@ -68,6 +69,7 @@ def read_images(
         `SkippedImages` warning.
     classes: the class names in the order that numbers them, those of the training images, for test
         images from another place. Those may lack a class, but have no other.
+    progress: called with (images read, of how many): thousands of large photos take minutes.
 
     Raises `InputError` naming the file or index, what was expected and what to do.
 
@@ -93,7 +95,13 @@ def read_images(
     own = classes is None and not isinstance(source, LabelledImages)
     if own:  # before images are read, which may take long
         _check_classes(listing.labels, listing.classes, where, wanted, source)
-    stack = stack_images(listing, size=size or listing.size, mode=mode, skip=on_error == "skip")
+    stack = stack_images(
+        listing,
+        size=size or listing.size,
+        mode=mode,
+        skip=on_error == "skip",
+        progress=progress,
+    )
     if stack.skipped:
         warnings.warn(SkippedImages(stack.skipped, len(listing.labels)), stacklevel=2)
     groups = None if listing.groups is None else listing.groups[stack.kept]

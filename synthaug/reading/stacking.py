@@ -1,5 +1,6 @@
 """The images of a listing, loaded one by one into a single array."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +21,16 @@ class Stack:
 
 
 def stack_images(
-    listing: Listing, *, size: tuple[int, int] | None, mode: str | None, skip: bool
+    listing: Listing,
+    *,
+    size: tuple[int, int] | None,
+    mode: str | None,
+    skip: bool,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Stack:
     """Load, convert and resize every image of `listing`; all must then agree.
+
+    progress: called with (images read, of how many).
 
     Raises `InputError` naming the image that cannot be read (with `skip` it is left out), that is
     too large or too small, or that differs from the first one in depth, channels or size.
@@ -32,6 +40,8 @@ def stack_images(
     kept: list[int] = []
     skipped: list[str] = []
     for index in range(count):
+        if progress is not None:
+            progress(index, count)
         try:
             pixels = resize(in_mode(listing.load(index), mode), size, crop=listing.crop)
             _check_sides(pixels)
@@ -47,6 +57,8 @@ def stack_images(
             _refuse_pair(images[0], listing.name(kept[0]), pixels, listing.name(index))
         images[len(kept)] = pixels
         kept.append(index)
+    if progress is not None:
+        progress(count, count)
     if images is None:
         shown = f", for instance {skipped[0]}" if skipped else ""
         raise InputError(f"expected images, but none of {count} could be read{shown}")

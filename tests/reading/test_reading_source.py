@@ -10,8 +10,17 @@ from sklearn.datasets import load_digits
 from torch.utils.data import DataLoader, IterableDataset
 
 from synthaug.errors import InputError
-from synthaug.reading import read_images, splits_of
+from synthaug.reading import SkippedImages, read_images, splits_of
 from synthaug.reading.source import FORMS
+
+
+def test_progress_counts_images(tmp_path: Path) -> None:
+    tree(tmp_path, {"a": 2, "b": 1})
+    (tmp_path / "a" / "0.png").write_bytes(b"")
+    told: list[tuple[int, int]] = []
+    with pytest.warns(SkippedImages):
+        read_images(tmp_path, on_error="skip", progress=lambda *each: told.append(each))
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
 def test_digits_have_fixed_stratified_splits() -> None:
