@@ -109,7 +109,8 @@ class Arm:
     def description(self) -> str:
         """What the arm does, in words."""
         recipe = self.recipe
-        steps = [f"{recipe.policy} geometry", recipe.automatic, recipe.mix]
+        policy = "no" if recipe.policy == "none" else recipe.policy
+        steps = [f"{policy} geometry", recipe.automatic, recipe.mix]
         if recipe.class_balanced:
             steps.append("classes drawn equally often")
         if recipe.logit_adjustment:

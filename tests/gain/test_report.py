@@ -18,8 +18,10 @@ import pytest
 from PIL import Image
 from scipy import stats
 
+from synthaug.classifiers import Recipe
 from synthaug.errors import InputError
 from synthaug.files import write_json
+from synthaug.gain.arms import Arm
 from synthaug.gain.pictures import Pictures, choose_pictures
 from synthaug.gain.report import images as report_images
 from synthaug.gain.report import write_report
@@ -266,6 +268,17 @@ def test_verdict_is_said_in_words_and_shape(
 ) -> None:
     page = Page(write(make_gain(lead=lead), None, tmp_path))
     assert word in page.text and advice in page.text
+
+
+def test_what_is_called_none_is_explained_and_notes_are_sentences(tmp_path: Path) -> None:
+    gain = make_gain(lead=-0.02)
+    arms = [replace(arm, name={"geometry": "none"}.get(arm.name, arm.name)) for arm in gain.arms]
+    protocol = {**gain.protocol, "caveats": ["all seeds share something"]}
+    changed = replace(gain, arms=arms, baseline="none", protocol=protocol)
+    text = Page(write(changed, None, tmp_path)).text
+    assert "Train without synthetic images: none (no augmentation)." in text
+    assert "Note: all seeds share something." in text
+    assert Arm("none", Recipe(policy="none")).description == "no geometry"
 
 
 def test_recommendation_that_the_test_images_contradict_is_said(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def caveats(gain: Gain) -> list[str]:
             "number and the interval's width, never the gain itself, so the confidence holds "
             "(Stein 1945)."
         )
-    return [*said, *gain.protocol["caveats"]]
+    return [*said, *(f"Note: {each.rstrip('.')}." for each in gain.protocol["caveats"])]
 
 
 def _about_choice(gain: Gain) -> str:
