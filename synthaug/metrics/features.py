@@ -100,7 +100,10 @@ def as_features(**sets: object) -> list[np.ndarray]:
             found = np.asarray(to_array(values), np.float64)
         except (TypeError, ValueError):
             kind = type(values).__name__
-            raise InputError(f"{name}: expected features (N, D), got a {kind}") from None
+            raise InputError(
+                f"{name}: expected features (N, D), as extract_features takes them from images, "
+                f"got a {kind}"
+            ) from None
         if found.ndim != 2 or len(found) < 2 or not found.shape[1]:
             raise InputError(
                 f"{name}: expected features (N, D) of at least 2 images, got {found.shape}"

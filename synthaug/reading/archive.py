@@ -92,6 +92,8 @@ def _classes(path: Path, keys: list[str], labels: list[np.ndarray]) -> tuple[str
         names = decoded(_read(path, given), f"{path}: {given}")
         if names.ndim != 1:
             raise InputError(f"{path}: {given}: expected shape (K,), got {names.shape}")
+        if len(set(names.tolist())) < len(names):
+            raise InputError(f"{path}: {given}: expected distinct names, got {names.tolist()}")
         return tuple(str(name) for name in names.tolist())
     if len({part.dtype.kind for part in labels}) > 1:
         raise InputError(f"{path}: expected labels of one type, got strings and integers")

@@ -21,7 +21,8 @@ def flat_labels(values: Any, where: str) -> np.ndarray:
     if labels.ndim != 1:
         raise InputError(
             f"{where}: expected one label per image, shape (N,) or (N, 1), got {labels.shape}; "
-            "images with several labels each are not supported"
+            "images with several labels each are not supported; of one-hot labels, or of "
+            "probabilities, take .argmax(1)"
         )
     labels = decoded(labels, where)
     if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels):

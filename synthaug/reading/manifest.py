@@ -18,7 +18,7 @@ from synthaug.reading.listing import SPLIT_NAMES, Listing, Splits, class_order, 
 
 LAYOUT = "expected a header with the columns path,label and optionally split,group"
 COLUMNS = ("path", "label", "split", "group")
-SEPARATED = "; separate columns by commas, not semicolons"
+SEPARATED = "; separate columns by commas, not semicolons or tabs"
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,10 @@ def _rows(path: Path) -> list[_Row]:
             columns = [name.strip().lower() for name in reader.fieldnames or ()]
             missing = [name for name in ("path", "label") if name not in columns]
             if missing:
+                otherwise = any(mark in "".join(columns) for mark in ";\t")
                 raise InputError(
                     f"{path}: {LAYOUT}; missing {' and '.join(missing)}, got "
-                    f"{','.join(columns) or 'nothing'}{SEPARATED * (';' in ''.join(columns))}"
+                    f"{','.join(columns) or 'nothing'}{SEPARATED * otherwise}"
                 )
             twice = [name for name in COLUMNS if columns.count(name) > 1]
             if twice:

@@ -80,6 +80,7 @@ def test_a_column_called_group_goes_before_others(tmp_path: Path) -> None:
         (["path,class", "a,b"], "columns path,label .*; missing label, got path,class"),
         ([""], "missing path and label, got nothing"),
         (["path;label", "a;b"], "missing path and label, got path;label; separate .* by commas"),
+        (["path\tlabel", "a\tb"], "missing path and label, got .*; separate .* by commas"),
         (["path,label"], "got a header alone"),
         (["path,label", "x.png,"], "line 2: expected a label, got nothing"),
         (["path,label", ",a"], "line 2: expected a path, got nothing"),
