@@ -201,7 +201,8 @@ class Generator(ABC):
         if len(scarce):
             raise InputError(
                 f"class {data.classes[scarce[0]]!r}: expected at least {FEWEST_IMAGES} images to "
-                f"fit a generator, got {data.counts[scarce[0]]}"
+                f"fit a generator, got {data.counts[scarce[0]]}; add images, or leave that class "
+                "out"
             )
         began = time.perf_counter()
         target = resolve_device(device)

@@ -15,6 +15,10 @@ from synthaug.reading import Untransformed
 from synthaug.seeding import global_stream
 
 _MODE_HINT = "; read the generator's images with mode='gray' or 'rgb' (--mode) to match"
+_SIZE_HINT = (
+    "; bring both to one size by a Resize in the Dataset's transform, or make the pool of images "
+    "of the real ones' size"
+)
 
 # What a transform may raise for an image of another form or size than it was written for.
 _FAILURES = (AttributeError, KeyError, TypeError, ValueError, RuntimeError)
@@ -75,7 +79,7 @@ def form_of(dataset: Any, first: int, stored: np.ndarray, classes: Sequence[str]
             f"{type(dataset).__name__} does more to them than its transform; make that the only "
             "and last step of __getitem__"
         )
-    _match("size", _size(made), _size(real))
+    _match("size", _size(made), _size(real), _SIZE_HINT)
     return Form(make, plain.is_joint)
 
 

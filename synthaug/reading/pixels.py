@@ -113,10 +113,11 @@ def checked_size(size: Any) -> tuple[int, int] | None:
     if size is None:
         return None
     sides = tuple(size) if isinstance(size, Sequence) else (size, size)
-    whole = all(isinstance(side, int) and SMALLEST <= side <= LARGEST for side in sides)
+    whole = all(isinstance(s, int | np.integer) and SMALLEST <= s <= LARGEST for s in sides)
     if len(sides) != 2 or not whole:
         raise InputError(
             "image_size: expected a side or (height, width), each a whole number from "
             f"{SMALLEST} to {LARGEST}, got {size!r}"
         )
-    return sides
+    height, width = map(int, sides)
+    return height, width

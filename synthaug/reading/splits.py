@@ -198,7 +198,7 @@ def _check_divisible(data: LabelledImages, tally: _Tally, names: np.ndarray) -> 
         if data.groups is None:
             raise InputError(
                 f"class {data.classes[label]!r}: expected at least 2 images, one for each side of "
-                "a split, got 1; add images"
+                "a split, got 1; add images, or leave that class out"
             )
         group = names[tally.groups[tally.labels == label][0]]
         raise InputError(

@@ -587,7 +587,7 @@ def test_making_one_leaves_the_random_state_alone(gray: SamplePool) -> None:
         ),
         (
             lambda: Vision(stored(REAL, 0, 1).repeat(2, 2), REAL),
-            r"size: the pool holds \(9, 8\), the real images are \(9, 16\)",
+            r"size: the pool holds \(9, 8\), the real images are \(9, 16\); bring .* Resize",
         ),
         (
             lambda: Vision(stored(REAL, 0, 1).repeat(2, 2), REAL, transform=v2.PILToTensor()),

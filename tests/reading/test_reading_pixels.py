@@ -91,6 +91,10 @@ def test_resizing_is_antialiased() -> None:
     assert 28000 < resize(stripes, (8, 8)).min() <= resize(stripes, (8, 8)).max() < 32000
 
 
+def test_sides_of_numpy_are_those_of_python() -> None:
+    assert checked_size(np.int64(16)) == checked_size((np.int32(16), 16)) == (16, 16)
+
+
 @pytest.mark.parametrize("size", [7, 257, (8,), (8, 300), "32", (8.0, 8.0)])
 def test_sizes_out_of_range_are_refused(size: object) -> None:
     with pytest.raises(InputError, match="each a whole number from 8 to 256"):
