@@ -172,6 +172,8 @@ def gain(
             "--per-class: what made the pool may know more images than a subset that is drawn anew "
             "for each seed; give the images that it was made from as DATA, without --per-class"
         )
+    if pool is not None:  # before images are read, which may take long
+        SamplePool(pool)
     network = backbone(classifier, classifier_weights, classifier_size)
     splits = read_splits(source, test, image_size, mode, on_error, quiet=quiet)
     _check_origin(pool, splits)

@@ -216,6 +216,8 @@ def fit(
     check_json("--json", json, Written.GENERATOR)
     check_trace("--profile", profile)
     check_directory("--log", log)
+    if start is not None:  # before images are read, which may take long
+        load_generator(start, device="cpu")
     images = read(data, image_size, mode, on_error, quiet=quiet)
     validation = None
     if validate and "val" in splits_of(data):

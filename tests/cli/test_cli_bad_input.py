@@ -203,6 +203,14 @@ def test_a_class_with_fewer_images_than_asked(
     expect(message, "class 'dog'", "at least 2 images", "got 1")
 
 
+def test_what_else_is_named_is_looked_for_before_images_are_read(
+    refused: Callable, tmp_path: Path
+) -> None:
+    nowhere = tmp_path / "nowhere"
+    for words in (("fit", "--start", nowhere, "-o", tmp_path / NEW), ("gain", "--pool", nowhere)):
+        expect(refused(*words, tmp_path / "images"), f"{nowhere}: no such directory; expected a")
+
+
 def test_groups_that_span_train_and_test(refused: Callable, tmp_path: Path) -> None:
     images, labels = noise(6, 8, 8), np.array([0, 1] * 3)
     groups = np.array(["p1", "p2", "p3", "p4", "p5", "p6"])
