@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -276,7 +277,10 @@ def sample(
     check_apart({"--output": output, "--json": json})
     check_output(output, POOL)
     check_json("--json", json, Written.POOL)
-    pool = SamplePool.create(output, load_generator(generator, device=device), per_class, seed=seed)
+    made = load_generator(generator, device=device)
+    with progress(quiet) as update:
+        told = partial(update, "sampling")
+        pool = SamplePool.create(output, made, per_class, seed=seed, progress=told)
     finish(describe(pool), pool.manifest, json, quiet)
 
 

@@ -252,13 +252,19 @@ class Generator(ABC):
         return sketch
 
     def sample(
-        self, labels: int | np.ndarray | Tensor, *, seed: int = 0, batch_size: int = 256
+        self,
+        labels: int | np.ndarray | Tensor,
+        *,
+        seed: int = 0,
+        batch_size: int = 256,
+        progress: Progress | None = None,
     ) -> Samples:
         """Synthetic images.
 
         labels: int64 (M,), the class of each image; or one number: that many of every class.
         batch_size: images kept on the device at once, rounded up to whole blocks of 64; it changes
             memory and speed, not the result.
+        progress: called with (images made, images in all).
 
         Item *i* depends on (seed, *i*, labels[i]) alone. Images have the shape and integer type
         of the training images. Raises `InputError` for labels out of range.
@@ -278,6 +284,8 @@ class Generator(ABC):
                     self._render_block(plan, wanted, first) for first in range(start, stop, BLOCK)
                 ]
                 images[start:stop] = to_stored(torch.cat(blocks)[: stop - start], images.dtype)
+                if progress:
+                    progress(stop, len(wanted))
         return Samples(images, wanted)
 
     def _render_block(self, plan: dict[str, np.ndarray], labels: np.ndarray, first: int) -> Tensor:

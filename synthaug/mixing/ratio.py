@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from synthaug.checks import expect_count
 from synthaug.errors import InputError
 
 Share: TypeAlias = float | Mapping[str, float] | Sequence[float]
@@ -27,6 +28,11 @@ class LinearRatio:
     end: float
     epochs: int
 
+    def __post_init__(self) -> None:
+        checked_share("start", self.start)
+        checked_share("end", self.end)
+        expect_count("epochs", self.epochs)
+
     def __call__(self, epoch: int) -> float:
         return self.start + (self.end - self.start) * _progress(epoch, self.epochs)
 
@@ -42,6 +48,11 @@ class CosineRatio:
     start: float
     end: float
     epochs: int
+
+    def __post_init__(self) -> None:
+        checked_share("start", self.start)
+        checked_share("end", self.end)
+        expect_count("epochs", self.epochs)
 
     def __call__(self, epoch: int) -> float:
         left = (1 + math.cos(math.pi * _progress(epoch, self.epochs))) / 2
@@ -59,6 +70,10 @@ class OffForLast:
     ratio: Ratio
     last: int
     epochs: int
+
+    def __post_init__(self) -> None:
+        expect_count("last", self.last, least=0)
+        expect_count("epochs", self.epochs)
 
     def __call__(self, epoch: int) -> Share:
         if epoch >= self.epochs - self.last:

@@ -11,6 +11,7 @@ from synthaug.errors import InputError
 from synthaug.generators import Generator
 from synthaug.images import LabelledImages, Samples, expect_alike, expect_labelled
 from synthaug.seeding import stream_seed
+from synthaug.training import Progress
 
 FEWEST_A_ROUND = 32  # sampled of each class that is not full
 MOST_ROUNDS = 20  # how often more is sampled where filters reject
@@ -57,10 +58,11 @@ def fill(
     filters: Collection[Filter],
     reference: LabelledImages | None,
     seed: int,
+    progress: Progress | None = None,
 ) -> tuple[Samples, int]:
     """`per_class` samples of every class that pass the filters, and how many were drawn for it."""
     if not filters or reference is None:
-        samples = generator.sample(per_class, seed=seed)
+        samples = generator.sample(per_class, seed=seed, progress=progress)
         return samples, len(samples)
     missing = np.full(len(generator.classes), per_class)
     parts, drawn = [], 0
@@ -76,6 +78,8 @@ def fill(
         samples = samples.subset(_first(samples.labels, missing))
         parts.append(samples)
         missing = missing - np.bincount(samples.labels, minlength=len(missing))
+        if progress:
+            progress(per_class * len(missing) - int(missing.sum()), per_class * len(missing))
         if not missing.any():
             full = _concatenate(parts)
             return full.subset(np.argsort(full.labels, kind="stable")), drawn

@@ -26,6 +26,7 @@ from synthaug.generators import Generator
 from synthaug.images import LabelledImages, Samples
 from synthaug.pool.filling import Filter, check_filters, fill, limits_of
 from synthaug.pool.filters import Network, posterior_of
+from synthaug.training import Progress
 from synthaug.versions import versions
 
 KIND = "sample pool"
@@ -161,6 +162,7 @@ class SamplePool:
         reference: LabelledImages | None = None,
         teacher: Network | None = None,
         seed: int = 0,
+        progress: Progress | None = None,
     ) -> Self:
         """Sample `per_class` images of every class from a fitted generator into a new pool.
 
@@ -170,6 +172,7 @@ class SamplePool:
         teacher: a classifier, from floats (B, C, H, W) in [0, 1] to logits (B, K), whose posterior
             becomes the samples' soft labels; it is asked on the generator's device, a network in
             evaluation mode.
+        progress: called with (images made that pass, images in all).
 
         Raises `InputError` if the filters leave a class short after 20 rounds.
         """
@@ -182,7 +185,7 @@ class SamplePool:
         seed = as_seed(seed)
         check_replaceable(Path(directory), kind=KIND)
         check_filters(filters, reference, generator)
-        samples, drawn = fill(generator, per_class, filters, reference, seed)
+        samples, drawn = fill(generator, per_class, filters, reference, seed, progress)
         if teacher is not None:
             classes = len(generator.classes)
             soft = posterior_of("teacher", teacher, samples.images, generator.device, classes)

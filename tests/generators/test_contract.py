@@ -83,8 +83,12 @@ def test_batch_size_changes_nothing(family, dtype, fit_tiny):
     generator = fit_tiny(family, dtype=dtype)
     whole = generator.sample(LABELS, batch_size=1000)
     for batch_size in (1, 7, 64, 65):
-        part = generator.sample(LABELS, batch_size=batch_size)
+        made = []
+        part = generator.sample(
+            LABELS, batch_size=batch_size, progress=lambda *done, seen=made: seen.append(done)
+        )
         np.testing.assert_array_equal(part.images, whole.images)
+        assert made[-1] == (len(LABELS), len(LABELS)) and made == sorted(set(made))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

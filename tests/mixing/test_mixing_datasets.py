@@ -858,6 +858,23 @@ def test_each_class_can_have_a_share_of_its_own(gray: SamplePool, ratio: Any) ->
     assert added.sum() == round(quotas.sum())
 
 
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (lambda: LinearRatio("0.5", 0.0, 3), "start: expected a number from 0 to 1, got '0.5'"),
+        (lambda: CosineRatio(0.5, 2.0, 3), "end: expected a number from 0 to 1, got 2.0"),
+        (lambda: CosineRatio(0.5, 0.0, 0), "epochs: expected an integer of at least 1, got 0"),
+        (lambda: OffForLast(0.5, last=-1, epochs=3), "last: expected an integer of at least 0"),
+        (lambda: OffForLast(0.5, last=1, epochs=2.5), "epochs: expected an integer"),
+    ],
+)
+def test_a_schedule_that_is_none_is_refused_when_it_is_made(
+    schedule: Callable[[], Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        schedule()
+
+
 def test_a_share_may_change_over_epochs(gray: SamplePool) -> None:
     ratio = OffForLast(LinearRatio(1.0, 0.5, 3), last=1, epochs=4)
     found = np.zeros((20, 5))

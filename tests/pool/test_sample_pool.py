@@ -186,9 +186,18 @@ def test_filters_drop_some_and_every_class_is_full(tmp_path: Path) -> None:
     generator = StyleSwap().fit(data, device="cpu")
     rule = EvenSum()
 
+    told: list[tuple[int, int]] = []
+
     def create(name: str) -> SamplePool:
+        told.clear()
         return SamplePool.create(
-            tmp_path / name, generator, 12, filters=[rule, NoThirds()], reference=data, seed=1
+            tmp_path / name,
+            generator,
+            12,
+            filters=[rule, NoThirds()],
+            reference=data,
+            seed=1,
+            progress=lambda done, known: told.append((done, known)),
         )
 
     pool = create("pool")
@@ -198,14 +207,15 @@ def test_filters_drop_some_and_every_class_is_full(tmp_path: Path) -> None:
     assert all(reference is data for reference in rule.references)
     assert pool.manifest["drawn"] == sum(rule.seen) > 36
     assert len(np.unique(pool.samples.images, axis=0)) > 20  # the rounds differ
+    assert told[-1] == (36, 36) and told == sorted(told) and len(told) > 1
     assert np.array_equal(create("again").samples.images, pool.samples.images)
 
 
 class SoftGenerator(RandomField):
     """A generator whose samples have soft labels and weights."""
 
-    def sample(self, labels: Any, *, seed: int = 0, batch_size: int = 256) -> Samples:
-        samples = super().sample(labels, seed=seed, batch_size=batch_size)
+    def sample(self, labels: Any, **options: Any) -> Samples:
+        samples = super().sample(labels, **options)
         soft = np.eye(3)[samples.labels] * 0.7 + 0.1
         weights = samples.images[:, 0, 0, 0] + 1.0
         return Samples(samples.images, samples.labels, soft, weights)
