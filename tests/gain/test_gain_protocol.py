@@ -331,8 +331,8 @@ def without_times(gain: Gain) -> dict[str, Any]:
 def test_same_seed_same_result_side_by_side_or_not(
     train: LabelledImages, test: LabelledImages
 ) -> None:
-    alone = measure_gain(train, test, **QUICK, sources=sources())
-    beside = measure_gain(train, test, **QUICK, sources=sources(), jobs=2)
+    alone = measure_gain(train, test, **QUICK, sources=sources()[1:3])
+    beside = measure_gain(train, test, **QUICK, sources=sources()[1:3], jobs=2)
     assert without_times(alone) == without_times(beside)
     other = measure_gain(train, test, **{**QUICK, "seed": 7}, sources=sources()[2:])
     assert (other.protocol["choice_seeds"], other.protocol["seeds"]) == ([7, 8], [9, 10])
@@ -837,7 +837,7 @@ def test_noise_with_random_labels_never_helps(
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (400, 1, 8, 8), dtype=np.uint8)
     pool = make_pool(tmp_path / "noise", noise, rng.permutation(np.arange(400) % 10), train)
-    gain = measure_gain(train, test, **{**POOLED, "steps": 40}, sources=[], pool=pool)
+    gain = measure_gain(train, test, **{**POOLED, "steps": 20}, sources=[], pool=pool)
     assert gain.verdict != "helps"
     assert gain.recommendation == "none"
     assert "recipe=Recipe(" in gain.protocol["next_steps"]
