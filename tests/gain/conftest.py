@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""What all tests of the measurement share."""
 
 import os
 from collections.abc import Iterator
