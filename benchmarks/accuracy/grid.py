@@ -24,7 +24,6 @@ are then taken for all seeds.
 import argparse
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +36,10 @@ from synthaug.classifiers import Backbone
 from synthaug.gain import Source
 from synthaug.gain.arms import default_sources
 from synthaug.gain.study import Study
+from synthaug.gain.trials import placed
 from synthaug.mixing import MixRecipe
 from synthaug.reading import splits_of
 from synthaug.seeding import numpy_stream
-from synthaug.training import resolve_device
 
 
 def main() -> None:
@@ -71,8 +70,7 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
     path = options.folder / f"{name}.npz"
     given = what_is_given(path, count)
     cache = options.cache.expanduser()
-    device = str(resolve_device(given["device"]))
-    directory = replace(Study(**given), device=device).below(cache).directory
+    directory = placed(Study(**given), cache).directory
     said = CELLS / target.name.replace(".json", ".npz")
     print(f"  {restore(said, directory)} cells from {said.name}", flush=True)
 

@@ -178,10 +178,14 @@ def opened(
         directory = cache or stack.enter_context(
             tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         )
-        device = str(resolve_device(study.device))
-        placed = replace(study, device=device).below(Path(directory))
-        stack.enter_context(kept_until_done(placed.directory, short_digest(run), keep=keep))
-        yield Trials(placed, Runner(placed, jobs, progress), _metric(study.train), seeds)
+        there = placed(study, Path(directory))
+        stack.enter_context(kept_until_done(there.directory, short_digest(run), keep=keep))
+        yield Trials(there, Runner(there, jobs, progress), _metric(study.train), seeds)
+
+
+def placed(study: Study, directory: Path) -> Study:
+    """The study below `directory`, on the device that "auto" stands for."""
+    return replace(study, device=str(resolve_device(study.device))).below(directory)
 
 
 def _metric(train: LabelledImages) -> str:
