@@ -23,6 +23,8 @@ from synthaug.reading.listing import (
 LAYOUT = "expected class folders that hold images, or train, val and test folders that hold those"
 # What operating systems leave behind, besides names that begin with a dot.
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+_IMAGES = frozenset({"image", "images"})
+_MASKS = frozenset({"mask", "masks"})
 
 
 def open_folder(directory: Path) -> Splits:
@@ -60,6 +62,7 @@ def open_folder(directory: Path) -> Splits:
         raise InputError(f"{directory}: {LAYOUT}; there are none")
     for folder in class_folders:
         _check_name(folder)
+    _warn_of_masks([mask for folder in class_folders for mask in _masks(folder)])
     classes = class_order(folder.name for folder in class_folders)
     found = (split for split in SPLIT_NAMES if split in roots)
     return {split: partial(_list_folder, roots[split], classes) for split in found}
@@ -123,6 +126,24 @@ def _warn_of_loose(root: Path) -> None:
         )
 
 
+def _warn_of_masks(masks: list[Path]) -> None:
+    if masks:
+        warnings.warn(
+            f"{masks[0]}: left out, because masks beside a folder of images are no images of a "
+            f"class ({len(masks)} such in all); rename such a folder if it holds some",
+            stacklevel=6,  # whoever called read_images or splits_of
+        )
+
+
+def _masks(folder: Path) -> list[Path]:
+    """What says where something is on the images beside it, as in the COVID-19 Radiography
+    Database; read as images they would double each class."""
+    below = _visible(folder, Path.is_dir) if folder.is_dir() else []
+    if not any(each.name.casefold() in _IMAGES for each in below):
+        return []
+    return [each for each in below if each.name.casefold() in _MASKS]
+
+
 def _holds_images(folder: Path) -> bool:
     return any(_is_image_name(name) for _, _, names in os.walk(folder) for name in names)
 
@@ -150,7 +171,7 @@ def _list_folder(root: Path, classes: tuple[str, ...]) -> Listing:
     files: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        members = _files_below(root / name, set())
+        members = _files_below(root / name, {mask.resolve() for mask in _masks(root / name)})
         files += members
         labels += [label] * len(members)
     return Listing(
@@ -162,7 +183,8 @@ def _list_folder(root: Path, classes: tuple[str, ...]) -> Listing:
 
 
 def _files_below(folder: Path, visited: set[Path]) -> list[Path]:
-    """All files in `folder` and its folders that are not hidden; none where it is missing."""
+    """All files in `folder` and its folders that are not hidden or `visited`; none where it is
+    missing."""
     # A link may lead back to a folder above it, and images would count many times.
     if not folder.is_dir() or folder.resolve() in visited:
         return []

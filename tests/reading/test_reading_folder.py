@@ -261,6 +261,21 @@ def test_images_beside_class_folders_are_named(tmp_path: Path) -> None:
     assert caught[0].filename == __file__
 
 
+def test_masks_beside_images_are_no_images(tmp_path: Path) -> None:
+    for name in ("COVID", "Normal"):
+        tree(tmp_path / name, {"images": 2, "masks": 3})
+    with pytest.warns(UserWarning, match=r"COVID/masks: left out, .* \(2 such in all\)") as said:
+        data = read_images(tmp_path)
+    assert data.counts.tolist() == [2, 2]
+    assert said[0].filename == __file__
+
+
+def test_a_folder_of_masks_alone_is_images(tmp_path: Path) -> None:
+    tree(tmp_path / "worn", {"masks": 3})
+    tree(tmp_path / "none", {"faces": 2, "images": 1})
+    assert read_images(tmp_path).counts.tolist() == [3, 3]
+
+
 def test_class_folders_further_in_are_pointed_at(tmp_path: Path) -> None:
     tree(tmp_path / "photos" / "train", {"a": 1, "b": 1}, shape=(4, 4))  # too small to be read
     with pytest.raises(InputError, match=r"only 'photos'; if the folders in .*give .*/photos$"):
