@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
+from synthaug.checks import expect_flag, expect_number
 from synthaug.errors import InputError
 from synthaug.generators.warping import affine, similarity_matrices
 
@@ -79,7 +80,7 @@ class Recipe:
         to its logit in the loss, which asks for larger margins of rare classes (Menon et al. 2021).
     frozen: whether the last layer alone learns, from the features of a pretrained network.
 
-    Raises `InputError` for a name that is none.
+    Raises `InputError` for a name that is none, and for numbers that are none or out of range.
 
     >>> Recipe("shift-flip", automatic="randaugment", mix="cutmix").weight_decay
     0.002
@@ -101,6 +102,13 @@ class Recipe:
             value = getattr(self, name)
             if value not in known and not (value is None and name != "policy"):
                 raise InputError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+        for name in ("standardize", "class_balanced", "frozen"):
+            expect_flag(name, getattr(self, name))
+        expect_number("learning_rate", self.learning_rate)
+        for name in ("weight_decay", "label_smoothing", "logit_adjustment"):
+            expect_number(name, getattr(self, name), zero=True)
+        if self.label_smoothing > 1:
+            raise InputError(f"label_smoothing: expected at most 1, got {self.label_smoothing}")
 
 
 class Augmentation:

@@ -88,6 +88,7 @@ class MixRecipe:
 
     def __post_init__(self) -> None:
         check_labels(self.labels)
+        _check_types("", vars(self), dict.fromkeys(("filters", "training", "search"), "an object"))
         for name, limit in self.filters.items():
             expect_number(f"filters.{name}", limit)
         limit_filters(self.filters)

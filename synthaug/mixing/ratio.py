@@ -29,9 +29,7 @@ class LinearRatio:
     epochs: int
 
     def __post_init__(self) -> None:
-        checked_share("start", self.start)
-        checked_share("end", self.end)
-        expect_count("epochs", self.epochs)
+        _check_fade(self.start, self.end, self.epochs)
 
     def __call__(self, epoch: int) -> float:
         return self.start + (self.end - self.start) * _progress(epoch, self.epochs)
@@ -50,13 +48,17 @@ class CosineRatio:
     epochs: int
 
     def __post_init__(self) -> None:
-        checked_share("start", self.start)
-        checked_share("end", self.end)
-        expect_count("epochs", self.epochs)
+        _check_fade(self.start, self.end, self.epochs)
 
     def __call__(self, epoch: int) -> float:
         left = (1 + math.cos(math.pi * _progress(epoch, self.epochs))) / 2
         return self.end + (self.start - self.end) * left
+
+
+def _check_fade(start: float, end: float, epochs: int) -> None:
+    checked_share("start", start)
+    checked_share("end", end)
+    expect_count("epochs", epochs)
 
 
 @dataclass(frozen=True)
