@@ -8,20 +8,19 @@ resumed from its checkpoint ends with the same weights as one that was not.
 import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from synthaug.distributed import ALONE, Team, current
-from synthaug.errors import InputError, TrainingError
-from synthaug.files import expect_file, write_atomically
+from synthaug.checkpoint import Checkpoint
+from synthaug.devices import mixed_precision
+from synthaug.distributed import ALONE, Team
+from synthaug.errors import TrainingError
+from synthaug.files import expect_file
 from synthaug.seeding import torch_stream
 
 Progress = Callable[[int, int], None]
@@ -30,8 +29,6 @@ Progress = Callable[[int, int], None]
 Watch = Callable[[int, nn.Module], float | None]
 """Called now and then with (steps done, the moving average, in evaluation mode); it may say how
 useful that is, more being better."""
-
-Network = TypeVar("Network", bound=nn.Module)
 
 LOOKS, APART = 10, 100  # how often a run is watched; not sooner than so many steps apart
 PATIENCE = 3  # looks without a better one, after which a run is over
@@ -102,48 +99,6 @@ def adam(
     return torch.optim.Adam(parameters, rate, betas=betas, fused=True)
 
 
-def channels_last(network: Network) -> Network:
-    """The network with the weights of its convolutions laid out channels last, which makes their
-    activations so, too: up to a third faster on a processor, and on a GPU in 16 bits."""
-    return network.to(memory_format=torch.channels_last)
-
-
-def resolve_device(device: str) -> torch.device:
-    """`"auto"` is the GPU where there is one; a device that is not there is an error."""
-    if device == "auto" and torch.cuda.is_available():
-        ours = current()
-        # A launcher may show each process one GPU, which is its first, whatever its number is.
-        known = ours.size > 1 and ours.local < torch.cuda.device_count()
-        return torch.device("cuda", ours.local) if known else torch.device("cuda")
-    if device == "auto":
-        return torch.device("cpu")
-    try:
-        resolved = torch.device(device)
-    except (RuntimeError, TypeError):
-        raise InputError(f"device: expected auto, cpu, cuda or cuda:N, got {device!r}") from None
-    if resolved.type not in ("cpu", "cuda"):
-        raise InputError(f"device: expected auto, cpu, cuda or cuda:N, got {device!r}")
-    if resolved.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device: {device!r} was asked for, but torch sees no CUDA device")
-    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
-        raise InputError(
-            f"device: {device!r} was asked for, but torch sees {torch.cuda.device_count()} CUDA "
-            "devices, counted from 0"
-        )
-    return resolved
-
-
-def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
-    """bfloat16 autocast where the hardware multiplies it natively, else no autocast."""
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        fast = available and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=bool(fast))
-
-
 def optimize(
     module: nn.Module,
     phases: Sequence[Phase],
@@ -173,7 +128,8 @@ def optimize(
     average = AveragedModel(source, multi_avg_fn=averaging, use_buffers=True)
     best = _Best(average.module.eval())
     kept = {"module": module, "average": average} | ({"best": best} if run.watch else {})
-    state = _State(kept, phases, run.identity)
+    optimizers = {phase.name: phase.optimizer for phase in phases}
+    state = Checkpoint(kept, optimizers, run.identity)
     apart = max(APART, -(-schedule.steps // LOOKS))
     checkpoint = run.checkpoint
     if checkpoint:
@@ -197,8 +153,9 @@ def optimize(
         if run.watch and (done % apart == 0 or apart < done == schedule.steps):
             score = run.watch(done, average.module) if run.team.leads else None
             best.heed(run.team.tell(score), average.module)
-        if checkpoint and done % checkpoint_every == 0 and done < schedule.steps:
-            state.save(checkpoint, done, run.team)
+        due = done % checkpoint_every == 0 and done < schedule.steps
+        if checkpoint and due and run.team.leads:
+            state.save(checkpoint, done)
         if run.progress:
             run.progress(done, schedule.steps)
         if best.settled:
@@ -278,63 +235,3 @@ def clip_each(parameters: Sequence[Tensor], clip: float) -> None:
     factors = (clip / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp(max=1)
     for gradient in gradients:
         gradient.mul_(factors.view(-1, *[1] * (gradient.ndim - 1)))
-
-
-class _State:
-    """All that a run needs to go on, as one flat safetensors file."""
-
-    def __init__(
-        self, modules: dict[str, nn.Module], phases: Sequence[Phase], identity: str
-    ) -> None:
-        self._modules = modules
-        self._phases = phases
-        self._identity = identity
-
-    def save(self, path: Path, step: int, team: Team) -> None:
-        if not team.leads:
-            return
-        tensors = {
-            f"{name}/{key}": value.contiguous().clone()
-            for name, module in self._modules.items()
-            for key, value in module.state_dict().items()
-        }
-        for phase in self._phases:
-            for index, slots in phase.optimizer.state_dict()["state"].items():
-                for slot, value in slots.items():
-                    place = f"optimizer/{phase.name}/{index}/{slot}"
-                    tensors[place] = torch.as_tensor(value).contiguous()
-        metadata = {"step": str(step), "identity": self._identity}
-        write_atomically(path, lambda file: file.write(save(tensors, metadata)))
-
-    def load(self, path: Path) -> int:
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except Exception as error:
-            raise InputError(f"{path}: not a readable checkpoint ({error}); remove it") from None
-        if metadata.get("identity") != self._identity:
-            raise InputError(
-                f"{path}: the checkpoint of another run (other data, settings or seed); "
-                "name another file or remove it"
-            )
-        for name, module in self._modules.items():
-            prefix = f"{name}/"
-            module.load_state_dict(
-                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-            )
-        for phase in self._phases:
-            prefix = f"optimizer/{phase.name}/"
-            slots: dict[int, dict[str, Tensor]] = {}
-            for key, value in tensors.items():
-                if key.startswith(prefix):
-                    index, slot = key.removeprefix(prefix).split("/")
-                    slots.setdefault(int(index), {})[slot] = value
-            state = phase.optimizer.state_dict()
-            phase.optimizer.load_state_dict({**state, "state": slots})
-            for parameter, kept in phase.optimizer.state.items():
-                # A fused step reads both as they lie in memory, so they have to lie alike.
-                for slot, value in kept.items():
-                    if value.shape == parameter.shape:
-                        kept[slot] = torch.empty_like(parameter).copy_(value)
-        return int(metadata["step"])

@@ -22,10 +22,10 @@ import torch
 from measure import EACH, judged_alone, least_diversity
 
 from synthaug import LabelledImages, read_images
+from synthaug.devices import resolve_device
 from synthaug.generators import Generator
 from synthaug.generators.single import SINGLE
 from synthaug.reading import draw_subset
-from synthaug.training import resolve_device
 from synthaug.versions import versions
 
 RESULTS = Path(__file__).parent / "ablations"

@@ -32,6 +32,7 @@ from synthaug import (
     train_classifier,
 )
 from synthaug.classifiers import predict
+from synthaug.devices import resolve_device
 from synthaug.generators import Generator
 from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import SCOPES
@@ -39,7 +40,6 @@ from synthaug.generators.learning.watching import VARIETY, diversity
 from synthaug.generators.single import SINGLE
 from synthaug.metrics import extract_features
 from synthaug.reading import draw_subset
-from synthaug.training import resolve_device
 from synthaug.versions import versions
 
 RESULTS = Path(__file__).parent / "results"

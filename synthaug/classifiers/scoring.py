@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from synthaug.devices import mixed_precision, resolve_device
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, expect_labelled, to_float
 from synthaug.metrics.features import device_of, evaluating
-from synthaug.training import mixed_precision, resolve_device
 
 BALANCED = "balanced accuracy"
 

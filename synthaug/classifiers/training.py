@@ -22,19 +22,11 @@ from synthaug.classifiers.networks import (
     is_cramped,
 )
 from synthaug.classifiers.recipes import Recipe
+from synthaug.devices import channels_last, mixed_precision, resolve_device
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples, expect_labelled, to_float
 from synthaug.seeding import torch_stream
-from synthaug.training import (
-    Phase,
-    Progress,
-    Run,
-    Schedule,
-    channels_last,
-    mixed_precision,
-    optimize,
-    resolve_device,
-)
+from synthaug.training import Phase, Progress, Run, Schedule, optimize
 
 NORM_BATCHES = 32  # batches from which the averaged network's batch-norm statistics are taken
 

@@ -9,8 +9,8 @@ from torch import nn
 
 from synthaug.classifiers import POLICIES, Backbone
 from synthaug.cli.options import FLAG
+from synthaug.devices import resolve_device
 from synthaug.errors import InputError
-from synthaug.training import resolve_device
 
 BATCH = 64
 CACHE = Path("~/.cache/synthaug/gain")

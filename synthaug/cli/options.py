@@ -13,12 +13,12 @@ from typing import Annotated, Any, Literal
 import typer
 
 from synthaug.cli.output import progress
+from synthaug.devices import resolve_device
 from synthaug.distributed import leads
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST, check_replaceable, expect_file, expect_writable
 from synthaug.images import LabelledImages
 from synthaug.reading import read_images
-from synthaug.training import resolve_device
 
 PAGE_MARK = b'<meta name="generator" content="synthaug">'
 FLAG = ""  # instead of a value's name, for what takes none

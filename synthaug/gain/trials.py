@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from synthaug.classifiers import BALANCED, Scores, resolution
+from synthaug.devices import resolve_device
 from synthaug.gain.arms import Arm
 from synthaug.gain.cells import Cell, held_predictions, seconds
 from synthaug.gain.parts import Part
@@ -16,7 +17,6 @@ from synthaug.gain.runner import Runner, Stages
 from synthaug.gain.sharing import kept_until_done
 from synthaug.gain.study import Study, short_digest
 from synthaug.images import LabelledImages
-from synthaug.training import resolve_device
 
 RACE_SEEDS = 2
 ERRORS = 2.0  # standard errors that an arm may be behind the best

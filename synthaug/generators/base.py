@@ -19,13 +19,14 @@ from torch import Tensor, nn
 
 import synthaug.versions as versions
 from synthaug.checks import as_seed, expect_count, expect_labels
+from synthaug.devices import channels_last, resolve_device
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST
 from synthaug.generators.saving import read_generator, read_generator_manifest, write_generator
 from synthaug.images import LabelledImages, Samples, expect_alike, to_array, to_float, to_stored
 from synthaug.reading import read_images
 from synthaug.seeding import Draws, torch_stream
-from synthaug.training import Progress, Run, channels_last, resolve_device
+from synthaug.training import Progress, Run
 
 FEWEST_IMAGES = 2
 BLOCK = 64  # images that are rendered together, whatever the batch size

@@ -6,12 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from synthaug.devices import channels_last
 from synthaug.generators.anchors import members
 from synthaug.generators.learning.stacked import stack
 from synthaug.generators.warping import jitter
 from synthaug.images import LabelledImages, take, to_float, to_tensor
 from synthaug.seeding import StepDraws, stream_seed, torch_stream
-from synthaug.training import Run, channels_last
+from synthaug.training import Run
 
 SCOPES = ("shared", "per-class")
 

@@ -1,0 +1,78 @@
+"""What a training resumes from after it was killed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from synthaug.errors import InputError
+from synthaug.files import write_atomically
+
+
+class Checkpoint:
+    """All that a training needs to go on, as one flat safetensors file.
+
+    identity: says which training it belongs to; the file of another one is refused.
+    """
+
+    def __init__(
+        self,
+        modules: Mapping[str, nn.Module],
+        optimizers: Mapping[str, torch.optim.Optimizer],
+        identity: str,
+    ) -> None:
+        self._modules = modules
+        self._optimizers = optimizers
+        self._identity = identity
+
+    def save(self, path: Path, step: int) -> None:
+        """Write the state after so many steps, atomically."""
+        tensors = {
+            f"{name}/{key}": value.contiguous().clone()
+            for name, module in self._modules.items()
+            for key, value in module.state_dict().items()
+        }
+        for phase, optimizer in self._optimizers.items():
+            for index, slots in optimizer.state_dict()["state"].items():
+                for slot, value in slots.items():
+                    place = f"optimizer/{phase}/{index}/{slot}"
+                    tensors[place] = torch.as_tensor(value).contiguous()
+        metadata = {"step": str(step), "identity": self._identity}
+        write_atomically(path, lambda file: file.write(save(tensors, metadata)))
+
+    def load(self, path: Path) -> int:
+        """Go back to what `save` wrote; the steps that were done then."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except Exception as error:
+            raise InputError(f"{path}: not a readable checkpoint ({error}); remove it") from None
+        if metadata.get("identity") != self._identity:
+            raise InputError(
+                f"{path}: the checkpoint of another run (other data, settings or seed); "
+                "name another file or remove it"
+            )
+        for name, module in self._modules.items():
+            prefix = f"{name}/"
+            module.load_state_dict(
+                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            )
+        for phase, optimizer in self._optimizers.items():
+            prefix = f"optimizer/{phase}/"
+            slots: dict[int, dict[str, Tensor]] = {}
+            for key, value in tensors.items():
+                if key.startswith(prefix):
+                    index, slot = key.removeprefix(prefix).split("/")
+                    slots.setdefault(int(index), {})[slot] = value
+            state = optimizer.state_dict()
+            optimizer.load_state_dict({**state, "state": slots})
+            for parameter, kept in optimizer.state.items():
+                # A fused step reads both as they lie in memory, so they have to lie alike.
+                for slot, value in kept.items():
+                    if value.shape == parameter.shape:
+                        kept[slot] = torch.empty_like(parameter).copy_(value)
+        return int(metadata["step"])

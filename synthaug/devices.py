@@ -1,0 +1,54 @@
+"""Where networks run, and what makes them fast there."""
+
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from synthaug.distributed import current
+from synthaug.errors import InputError
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def resolve_device(device: str) -> torch.device:
+    """`"auto"` is the GPU where there is one; a device that is not there is an error."""
+    if device == "auto" and torch.cuda.is_available():
+        ours = current()
+        # A launcher may show each process one GPU, which is its first, whatever its number is.
+        known = ours.size > 1 and ours.local < torch.cuda.device_count()
+        return torch.device("cuda", ours.local) if known else torch.device("cuda")
+    if device == "auto":
+        return torch.device("cpu")
+    try:
+        resolved = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise InputError(f"device: expected auto, cpu, cuda or cuda:N, got {device!r}") from None
+    if resolved.type not in ("cpu", "cuda"):
+        raise InputError(f"device: expected auto, cpu, cuda or cuda:N, got {device!r}")
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device: {device!r} was asked for, but torch sees no CUDA device")
+    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"device: {device!r} was asked for, but torch sees {torch.cuda.device_count()} CUDA "
+            "devices, counted from 0"
+        )
+    return resolved
+
+
+def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """bfloat16 autocast where the hardware multiplies it natively, else no autocast."""
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        fast = available and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=bool(fast))
+
+
+def channels_last(network: Network) -> Network:
+    """The network with the weights of its convolutions laid out channels last, which makes their
+    activations so, too: up to a third faster on a processor, and on a GPU in 16 bits."""
+    return network.to(memory_format=torch.channels_last)
