@@ -60,7 +60,8 @@ def torch_stream(seed: int, *names: object, device: str | torch.device = "cpu") 
     is the only way to make a step depend on (seed, step) alone. What names no device is made on the
     processor, whatever `torch.set_default_device` says, so that numbers are those of the stream.
     """
-    elsewhere = torch.get_default_device().type != "cpu"
+    # Not get_default_device, which before torch 2.7 does not know of `with torch.device(...)`.
+    elsewhere = torch.empty(0).device.type != "cpu"
     with (
         _following(seed, *names, device=device),
         torch.device("cpu") if elsewhere else nullcontext(),

@@ -43,7 +43,7 @@ from synthaug.cli.options import (
     check_result,
 )
 from synthaug.cli.output import PAGE, RESULT, errors, progress, results, show_gain
-from synthaug.cli.splits import Splits, read_splits
+from synthaug.cli.splits import SplitImages, read_splits
 from synthaug.errors import InputError
 from synthaug.gain import Gain, Source, measure_gain
 from synthaug.gain.arms import default_sources, transfer_sources
@@ -231,7 +231,7 @@ def _mix(
     return mix
 
 
-def _check_origin(pool: Path | None, splits: Splits) -> None:
+def _check_origin(pool: Path | None, splits: SplitImages) -> None:
     """Raise `InputError` for a pool that was made from the test images, too."""
     if pool is None or not splits.whole:
         return

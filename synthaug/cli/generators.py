@@ -29,7 +29,7 @@ from synthaug.cli.options import (
     check_trace,
     read,
 )
-from synthaug.cli.output import describe, finish, progress, results, show_card, spell_seconds
+from synthaug.cli.output import finish, pool_summary, progress, results, show_card, spell_seconds
 from synthaug.cli.profiling import LAST_TRACED, traced
 from synthaug.distributed import team
 from synthaug.errors import InputError
@@ -281,7 +281,7 @@ def sample(
     with progress(quiet) as update:
         told = partial(update, "sampling")
         pool = SamplePool.create(output, made, per_class, seed=seed, progress=told)
-    finish(describe(pool), pool.manifest, json, quiet)
+    finish(pool_summary(pool), pool.manifest, json, quiet)
 
 
 def inspect(

@@ -227,7 +227,7 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{key}", item
 
 
-def describe(pool: SamplePool) -> str:
+def pool_summary(pool: SamplePool) -> str:
     """What a pool holds, on one line."""
     images = pool.samples.images
     shape = "x".join(str(side) for side in images.shape[1:])

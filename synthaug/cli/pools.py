@@ -22,7 +22,7 @@ from synthaug.cli.options import (
     check_output,
     read,
 )
-from synthaug.cli.output import describe, finish
+from synthaug.cli.output import finish, pool_summary
 from synthaug.errors import InputError
 from synthaug.files import read_manifest
 from synthaug.images import Samples
@@ -53,7 +53,7 @@ def import_images(
     data = read(images, image_size, mode, on_error, quiet=quiet)
     samples = Samples(data.images, data.labels)
     pool = SamplePool.from_samples(output, samples, data.classes, source=Path(images).name)
-    finish(describe(pool), pool.manifest, json, quiet)
+    finish(pool_summary(pool), pool.manifest, json, quiet)
 
 
 def _refuse_pool(images: str) -> None:

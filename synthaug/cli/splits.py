@@ -9,7 +9,7 @@ from synthaug.cli.options import read
 from synthaug.cli.output import errors
 from synthaug.errors import InputError
 from synthaug.gain.parts import FEWEST_TO_FOLD
-from synthaug.generators.base import FEWEST_IMAGES
+from synthaug.generators.inputs import FEWEST_IMAGES
 from synthaug.images import LabelledImages
 from synthaug.reading import split_off, splits_of
 
@@ -17,7 +17,7 @@ TEST_SHARE = 0.3  # set apart where the data have no test split
 
 
 @dataclass(frozen=True)
-class Splits:
+class SplitImages:
     train: LabelledImages
     validation: LabelledImages | None
     test: LabelledImages
@@ -33,7 +33,7 @@ def read_splits(
     on_error: str,
     *,
     quiet: bool,
-) -> Splits:
+) -> SplitImages:
     """Training, validation and test images; a test split is set apart where there is none, which
     is said at once."""
     images = partial(read, image_size=image_size, mode=mode, on_error=on_error, quiet=quiet)
@@ -43,9 +43,9 @@ def read_splits(
     if test is not None and others is not None:
         split = "test" if "test" in others else "train"
         held = images(test, split=split, classes=train.classes)
-        return Splits(train, validation, held)
+        return SplitImages(train, validation, held)
     if "test" in known:
-        return Splits(train, validation, images(data, split="test"))
+        return SplitImages(train, validation, images(data, split="test"))
     kept, apart = split_off(train, TEST_SHARE, seed=0)
     left = train.subset(kept)
     _check_left(data, train, left, FEWEST_TO_FOLD if validation is None else FEWEST_IMAGES)
@@ -56,7 +56,7 @@ def read_splits(
     if not quiet:
         errors.print(f"Note: {escape(note)}.", soft_wrap=True)
     fingerprint = train.fingerprint
-    return Splits(left, validation, train.subset(apart), note, fingerprint)
+    return SplitImages(left, validation, train.subset(apart), note, fingerprint)
 
 
 def _check_left(data: str, train: LabelledImages, left: LabelledImages, fewest: int) -> None:

@@ -46,7 +46,8 @@ from synthaug.cli.splits import read_splits
 from synthaug.errors import InputError
 from synthaug.gain import Interval
 from synthaug.gain.advice import spell_size
-from synthaug.gain.search import Budget, search_mix
+from synthaug.gain.rounds import Budget
+from synthaug.gain.search import search_mix
 from synthaug.mixing import MixRecipe
 
 UNITS = {"s": 1, "m": 60, "h": 3600}

@@ -3,7 +3,8 @@
 from synthaug.gain.arms import Source, default_sources
 from synthaug.gain.protocol import measure_gain
 from synthaug.gain.result import ArmResult, Gain
-from synthaug.gain.search import Budget, search_mix
+from synthaug.gain.rounds import Budget
+from synthaug.gain.search import search_mix
 from synthaug.gain.statistics import Interval
 
 __all__ = [

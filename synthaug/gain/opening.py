@@ -15,7 +15,7 @@ from synthaug.gain.statistics import (
     seeds_for_precision,
     verdict,
 )
-from synthaug.gain.table import arm_table, describe
+from synthaug.gain.table import arm_facts, arm_table
 from synthaug.gain.tested import Tested
 from synthaug.gain.trials import Trials
 from synthaug.images import LabelledImages
@@ -67,7 +67,7 @@ def open_test(
         trained=_name(choices.trained),
         control=_name(choices.control),
         rival=_name(rival),
-        chosen=describe(choices.chosen),
+        chosen=arm_facts(choices.chosen),
         gain_over_control=paired(choices.trained, choices.control),
         gain_over_rival=over_rival,
         gain=gain,

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from synthaug.errors import InputError
-from synthaug.generators.base import FEWEST_IMAGES
+from synthaug.generators.inputs import FEWEST_IMAGES
 from synthaug.images import SMALLEST, LabelledImages
 from synthaug.reading import draw_folds, draw_subset, split_off
 from synthaug.seeding import stream_seed

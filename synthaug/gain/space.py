@@ -89,7 +89,7 @@ def _parts(families: Sequence[type[Generator]], scope: str) -> tuple[Generator, 
     return tuple(made(**SCOPES[scope]) if made().learns else made() for made in families)
 
 
-FAMILIES: dict[str, Callable[["optuna.Trial", str], Proposal]] = {
+PROPOSALS: dict[str, Callable[["optuna.Trial", str], Proposal]] = {
     "transfer": _transfer,
     "vae": _vae,
     "vaegan": _vaegan,
@@ -122,7 +122,7 @@ def propose(
     scope = "shared"
     if family not in UNTRAINED and classes <= MOST_PER_CLASS:
         scope = trial.suggest_categorical("scope", list(SCOPES))
-    generator, sampling = FAMILIES[family](trial, scope)
+    generator, sampling = PROPOSALS[family](trial, scope)
     rule = trial.suggest_categorical("filter", list(FILTERS))
     told = [scope] if scope != "shared" and generator.learns else []
     words = [family, *told, *_changed(generator, sampling)]

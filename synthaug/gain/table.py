@@ -76,7 +76,7 @@ def _arm_result(
     )
 
 
-def describe(arm: Arm) -> dict[str, Any]:
+def arm_facts(arm: Arm) -> dict[str, Any]:
     """The chosen arm for the JSON: enough to build it again."""
     assert arm.source is not None
     source = arm.source

@@ -22,13 +22,17 @@ from synthaug.checks import as_seed, expect_count, expect_labels
 from synthaug.devices import channels_last, resolve_device
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST
-from synthaug.generators.saving import read_generator, read_generator_manifest, write_generator
-from synthaug.images import LabelledImages, Samples, expect_alike, to_array, to_float, to_stored
-from synthaug.reading import read_images
+from synthaug.generators.inputs import training_images, validation_images
+from synthaug.generators.saving import (
+    plain,
+    read_generator,
+    read_generator_manifest,
+    write_generator,
+)
+from synthaug.images import LabelledImages, Samples, to_array, to_float, to_stored
 from synthaug.seeding import Draws, torch_stream
 from synthaug.training import Progress, Run
 
-FEWEST_IMAGES = 2
 BLOCK = 64  # images that are rendered together, whatever the batch size
 
 
@@ -142,7 +146,7 @@ class Generator(ABC):
         """What it was trained on (a fingerprint), settings, seed, versions, seconds."""
         self._fitted()
         # How it samples can be changed after fitting.
-        return {**self._card, "settings": _plain(self.settings)}
+        return {**self._card, "settings": plain(self.settings)}
 
     @property
     def device(self) -> torch.device:
@@ -186,30 +190,16 @@ class Generator(ABC):
         """
         for field in fields(self):  # type: ignore[arg-type]
             # Kept as JSON: what is loaded then samples as what was fitted does.
-            setattr(self, field.name, _plain(getattr(self, field.name)))
+            setattr(self, field.name, plain(getattr(self, field.name)))
         self._check_settings()
         seed = as_seed(seed)
-        data = data if isinstance(data, LabelledImages) else read_images(data)
-        if validation is not None and not isinstance(validation, LabelledImages):
-            validation = read_images(validation)
-        if validation is not None:
-            expect_alike("validation", validation, data.classes, data.image_shape)
-            if len(validation) < 2:
-                raise InputError(
-                    f"validation: expected at least 2 images to judge by, got {len(validation)}"
-                )
-        scarce = np.flatnonzero(data.counts < FEWEST_IMAGES)
-        if len(scarce):
-            raise InputError(
-                f"class {data.classes[scarce[0]]!r}: expected at least {FEWEST_IMAGES} images to "
-                f"fit a generator, got {data.counts[scarce[0]]}; add images, or leave that class "
-                "out"
-            )
+        data = training_images(data)
+        judged_by = None if validation is None else validation_images(validation, data)
         began = time.perf_counter()
         target = resolve_device(device)
         aids = Aids(
             None if start is None else self._read_start(Path(start), device),
-            validation,
+            judged_by,
             None if log is None else Path(log),
         )
         identity = f"{self.family} {self.settings} {data.fingerprint} seed {seed}{aids.identity}"
@@ -365,40 +355,3 @@ class Generator(ABC):
         extra = {"kind", "classes"}
         generator._card = {k: v for k, v in manifest.items() if k not in extra}
         return generator
-
-
-def _plain(value: Any) -> Any:
-    """Numbers and arrays of numpy as Python's, also within tuples, lists and dictionaries; others
-    unchanged."""
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    if type(value) in (tuple, list):
-        return type(value)(map(_plain, value))
-    if type(value) is dict:
-        return {key: _plain(each) for key, each in value.items()}
-    return value
-
-
-class Untrained(Generator):
-    """A generator with nothing to learn: it only recombines the images it was given."""
-
-    @property
-    def learns(self) -> bool:
-        return False
-
-    @property
-    def changes_images(self) -> bool:
-        return True
-
-    def _train(
-        self, data: LabelledImages, run: Run, aids: Aids, notes: dict[str, Any]
-    ) -> list[nn.Module]:
-        if aids != Aids():
-            raise InputError(
-                f"start, validation, log: {self.family} has no training that they could serve; "
-                "leave them out"
-            )
-        return [nn.Module()]
-
-    def _untrained(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
-        return [nn.Module()]

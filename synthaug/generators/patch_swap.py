@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from synthaug.checks import expect_number, expect_range
 from synthaug.errors import InputError
 from synthaug.generators.anchors import draw_member
-from synthaug.generators.base import Untrained
+from synthaug.generators.untrained import Untrained
 from synthaug.seeding import Draws
 
 ASPECT = 0.5  # largest logarithm of a part's height over its width

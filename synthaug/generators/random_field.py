@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from synthaug.checks import expect_count, expect_number
 from synthaug.generators.anchors import draw_member
-from synthaug.generators.base import Untrained
+from synthaug.generators.untrained import Untrained
 from synthaug.generators.warping import deform, resize_field
 from synthaug.seeding import Draws
 

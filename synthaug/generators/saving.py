@@ -48,3 +48,15 @@ def read_generator(directory: Path, classes: list[str]) -> tuple[LabelledImages,
         return LabelledImages(images, labels, classes), weights
     except (OSError, EOFError, ValueError, SafetensorError) as error:
         raise InputError(f"{directory}: damaged ({error}); fit it again") from None
+
+
+def plain(value: Any) -> Any:
+    """Numbers and arrays of numpy as Python's, also within tuples, lists and dictionaries; others
+    unchanged."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if type(value) in (tuple, list):
+        return type(value)(map(plain, value))
+    if type(value) is dict:
+        return {key: plain(each) for key, each in value.items()}
+    return value

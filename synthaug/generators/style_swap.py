@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from synthaug.checks import expect_choice, expect_count, expect_range
 from synthaug.generators.anchors import DONORS, draw_donor, draw_member
-from synthaug.generators.base import Untrained
+from synthaug.generators.untrained import Untrained
 from synthaug.seeding import Draws
 
 

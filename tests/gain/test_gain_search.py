@@ -281,7 +281,7 @@ def test_a_space_that_is_searched_through_ends_before_the_budget(
 def test_a_budget_that_is_over_at_once_recommends_none(
     run: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search._Search, "_over", lambda *_: True)
+    monkeypatch.setattr(search.Rounds, "_over", lambda *_: True)
     mix, _ = run(good)
     assert (mix.generator, mix.search["check"], mix.recommended) == (None, None, False)
 

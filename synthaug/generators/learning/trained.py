@@ -11,7 +11,8 @@ from torch import nn
 from synthaug.checks import expect_choice
 from synthaug.distributed import Team, current
 from synthaug.errors import InputError
-from synthaug.generators.base import FEWEST_IMAGES, Aids, Generator
+from synthaug.generators.base import Aids, Generator
+from synthaug.generators.inputs import FEWEST_IMAGES
 from synthaug.generators.learning.stacked import unstack
 from synthaug.generators.learning.training_set import SCOPES, TrainingSet
 from synthaug.generators.learning.warm_start import WarmStart
