@@ -52,6 +52,6 @@ model.eval()
 with torch.no_grad():
     right = sum(
         (model(images.to(device)).argmax(1).cpu() == labels).sum().item()
-        for images, labels in create_loader(test_set, batch_size=64, num_workers=0, **size)
+        for images, labels in create_loader(test_set, batch_size=64, num_workers=2, **size)
     )
 print(f"accuracy {100 * right / len(test_set):.1f} %")

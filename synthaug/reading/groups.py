@@ -44,7 +44,7 @@ def group_key(keys: Sequence[str], where: str, prefix: str = "") -> str | None:
 
 def known_groups(groups: np.ndarray, split: str) -> np.ndarray:
     """Groups (N,) in which each empty text, an image of unknown group, is a group of its own."""
-    if groups.dtype.kind != "U" or groups.all():
+    if groups.dtype.kind != "U" or (groups != "").all():
         return groups
     names = [name or f"{split} image {i}" for i, name in enumerate(groups.tolist())]
     return np.array(names)

@@ -120,7 +120,7 @@ def good(arm: Arm, seed: int) -> float:
 
 
 def test_the_best_way_is_found_and_checked_on_seeds_of_its_own(run: Callable) -> None:
-    mix, made = run(good, budget=Budget(trials=60))
+    mix, made = run(good, budget=Budget(trials=100))
     assert isinstance(mix.generator, StyleSwap)
     assert (mix.ratio, mix.training["partner"]) == (0.125, "mixup")
     assert mix.training["recipe"]["mix"] == "mixup"

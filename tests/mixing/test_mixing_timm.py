@@ -39,6 +39,7 @@ def make_loader(dataset: Any, **options: Any) -> Any:
         "batch_size": 4,
         "device": CPU,
         "num_workers": 0,
+        "persistent_workers": False,  # of none, which timm before 1.0.25 did not see to
         "mean": (0.0,) * 3,
         "std": (1.0,) * 3,
         "no_aug": True,
