@@ -208,7 +208,7 @@ def test_every_uint8_survives_the_round_trip() -> None:
     assert np.array_equal(to_stored(floats, np.uint8), stored)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(hnp.arrays(np.uint16, st.integers(1, 300)))
 def test_uint16_survives_the_round_trip(stored: np.ndarray) -> None:
     floats = to_float(stored)
@@ -223,7 +223,7 @@ def test_the_ends_of_uint16_survive_the_round_trip() -> None:
     assert np.array_equal(to_stored(to_float(stored), np.uint16), stored)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     hnp.arrays(np.float32, 20, elements=st.floats(-1e6, 1e6, width=32)),
     st.sampled_from([np.uint8, np.uint16]),

@@ -18,7 +18,7 @@ ORDER = [
     *("classifiers", "gain", "cli"),
 ]
 ENTRANCES = ("__init__", "__main__")  # what stands at the door may import from every room
-SLOW = ("albumentations", "timm", "matplotlib", "sklearn", "typer", "synthaug.cli")
+SLOW = ("albumentations", "timm", "matplotlib", "scipy.stats", "sklearn", "typer", "synthaug.cli")
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 
 

@@ -45,7 +45,7 @@ def test_streams_give_known_values() -> None:
 NAMES = st.lists(st.one_of(st.integers(0, 5), st.sampled_from(["a", "b", "ab"])), max_size=3)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 3), NAMES, st.integers(0, 3), NAMES)
 def test_streams_are_the_same_only_where_the_names_are(
     seed: int, names: list[Any], other_seed: int, other_names: list[Any]
@@ -85,7 +85,7 @@ def test_a_stream_does_not_depend_on_what_was_drawn_before() -> None:
     assert not np.array_equal(Draws(4, 4).normal("z", 5), expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**40), st.integers(0, 40), st.integers(0, 40), st.integers(1, 6))
 def test_rows_do_not_depend_on_how_many_there_are(
     seed: int, few: int, more: int, width: int

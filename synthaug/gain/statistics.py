@@ -7,7 +7,7 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
-from scipy import optimize, stats
+from scipy.special import stdtr, stdtrit
 
 from synthaug.errors import InputError
 
@@ -112,7 +112,7 @@ def seeds_for_precision(
 
 
 def _t(confidence: float, freedom: int) -> float:
-    return float(stats.t.ppf(0.5 + confidence / 2, freedom))
+    return float(stdtrit(freedom, 0.5 + confidence / 2))
 
 
 def smallest_detectable(intervals: Sequence[Interval]) -> float:
@@ -136,6 +136,8 @@ def _standard_error(interval: Interval) -> float:
 def _detectable(confidence: float, freedom: int, power: float) -> float:
     """The true mean, in standard errors, whose interval lies above zero with that probability: t
     follows the noncentral distribution then."""
+    from scipy import optimize, stats  # slow to import, and needed once a run
+
     critical = _t(confidence, freedom)
     seen = optimize.brentq(
         lambda mean: stats.nct.sf(critical, freedom, mean) - power, 0, 2 * critical
@@ -194,7 +196,7 @@ def paired_p_value(
     first = len(values) if stage_one is None else stage_one
     spread = _scatter(values[:first], resolution)
     t = values.mean() / (spread / math.sqrt(len(values)))
-    return float(2 * stats.t.sf(abs(t), first - 1))
+    return float(2 * stdtr(first - 1, -abs(t)))
 
 
 def clearly_better(differences: Sequence[float], *, resolution: float = 0.0) -> bool:

@@ -159,7 +159,7 @@ def test_automatic_augmentation_of_16_bit_images_keeps_their_depth() -> None:
     assert np.median(levels) > 50
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(sorted(MIXES)), st.integers(2, 9), st.integers(2, 6), st.integers(0, 2**30))
 def test_mixed_labels_say_what_the_images_are(
     mix: str, count: int, classes: int, seed: int

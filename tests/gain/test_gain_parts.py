@@ -33,7 +33,7 @@ def assert_sound(parts: list[Part]) -> None:
                 assert not set(part.train.groups.tolist()) & set(part.held.groups.tolist())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(3, 40), min_size=2, max_size=4),
     st.one_of(st.none(), st.integers(3, 12)),
@@ -53,7 +53,7 @@ def test_no_choice_is_made_on_an_image_that_was_trained_on(
     assert [ids(part.train) for part in parts] == [ids(part.train) for part in again]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(4, 10), st.integers(2, 5), st.integers(2, 8), st.integers(0, 3))
 def test_groups_stay_on_one_side(groups: int, size: int, per_class: int, seed: int) -> None:
     members = [f"{k}-{g}" for k in range(2) for g in range(groups) for _ in range(size)]

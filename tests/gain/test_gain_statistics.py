@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -23,7 +23,6 @@ points = st.floats(-20, 20, allow_nan=False).map(lambda value: round(value, 3))
 samples = st.lists(points, min_size=2, max_size=12).filter(lambda values: np.std(values) > 1e-3)
 
 
-@settings(deadline=None)
 @given(samples)
 def test_interval_and_p_value_are_those_of_scipy(values: list[float]) -> None:
     found = paired_interval(values)
@@ -34,7 +33,6 @@ def test_interval_and_p_value_are_those_of_scipy(values: list[float]) -> None:
     assert paired_p_value(values) == pytest.approx(reference.pvalue, abs=1e-9)
 
 
-@settings(deadline=None)
 @given(samples)
 def test_verdict_agrees_with_the_test_at_five_percent(values: list[float]) -> None:
     p_value = float(stats.ttest_1samp(values, 0).pvalue)

@@ -81,7 +81,7 @@ def test_kernel_distance_has_no_bias() -> None:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     count=st.integers(7, 40), k=st.integers(1, 6), shift=st.floats(0, 3), seed=st.integers(0, 99)
 )

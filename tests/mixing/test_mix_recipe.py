@@ -106,7 +106,7 @@ def test_a_recipe_that_lacks_something_is_refused(tmp_path: Path) -> None:
 JUNK = st.sampled_from([None, True, -1, 0.5, "many", [], ["x"], [[1], 2], {}, {"family": []}])
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_whatever_is_changed_by_hand_is_refused_in_words_or_read(
     tmp_path: Path, drawn: st.DataObject

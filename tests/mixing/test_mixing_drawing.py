@@ -34,7 +34,7 @@ def brute_force(labels: np.ndarray, weights: np.ndarray, wanted: int, unit: floa
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_draw_is_that_of_brute_force(data: st.DataObject) -> None:
     labels = np.array(data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=25)))
@@ -81,7 +81,7 @@ def test_a_class_without_items_is_an_input_error() -> None:
     assert drawer.draw(np.array([], np.int64), np.random.default_rng(0)).shape == (0,)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 100), st.floats(0, 1), st.integers(0, 2**32))
 def test_replaced_positions_are_distinct(size: int, share: float, seed: int) -> None:
     count = round(share * size)

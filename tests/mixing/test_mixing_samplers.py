@@ -29,7 +29,7 @@ def joined(pool: SamplePool, real: int) -> Any:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     real=st.integers(1, 60),
     batch=st.integers(1, 16),

@@ -13,7 +13,7 @@ from synthaug.reading import check_groups, draw_folds, draw_subset, split_off, s
 
 counts_lists = st.lists(st.integers(2, 30), min_size=2, max_size=5)
 seeds = st.integers(0, 2**32)
-light = settings(max_examples=40, deadline=None, derandomize=True)
+light = settings(max_examples=40)
 
 
 @st.composite
