@@ -318,7 +318,7 @@ def test_the_package_runs_as_a_module() -> None:
 def test_every_generator_has_one_name_on_the_command_line() -> None:
     made = {family: build(family, None) for family in Family}
     assert {each.family for each in made.values()} == set(FAMILIES)
-    assert set(made) == set(space.FAMILIES)
+    assert set(made) == set(space.PROPOSALS)
     learning = {str(family) for family, each in made.items() if each.learns}
     # A chain learns where one of its links does, so that tune asks for its scope all the same.
     assert learning | {"chain"} == set(made) - set(space.UNTRAINED)
