@@ -30,6 +30,7 @@ GOING_ON = ("gain", "tune", "fit")
 GOES_ON = "; started again, it goes on from what it saved, if it came to that"
 PLAIN = {  # what typer says, through pydantic, and in plainer words
     "Value error, ": "",
+    " (env var: 'None')": "",  # which some pairs of typer and click say of every option
     "Input should be": "expected",
     "greater than or equal to": "at least",
     "less than or equal to": "at most",

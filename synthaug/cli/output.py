@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -100,8 +100,8 @@ def progress(quiet: bool, *, growing: bool = False) -> Iterator[Callable[[str, i
     )
     shown = not quiet and errors.is_terminal
     plain = _Lines(stages=growing) if not quiet and not shown else None
-    bar = Progress(*columns, console=errors, disable=not shown, transient=True, expand=True)
-    with bar:
+    bar = Progress(*columns, console=errors, transient=True, expand=True)
+    with bar if shown else nullcontext():  # before rich 14.3 one that is disabled printed lines
         task = bar.add_task("starting", total=None)
 
         def update(what: str, done: int, total: int) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import Choices
@@ -36,13 +38,15 @@ class Settled:
 def data_facts(settled: Settled, test: LabelledImages) -> dict[str, Any]:
     study = settled.trials.study
     seed = settled.trials.seeds[0]
+    classes = len(study.train.classes)
+    scored = [part.scored.labels for part in study.parts(seed) if part.scored is not None]
+    held = np.bincount(np.concatenate(scored), minlength=classes)
     return {
         "name": settled.name,
-        "classes": len(study.train.classes),
+        "classes": classes,
         "train": len(study.tested(seed).trained),
-        "validation": sum(
-            len(each.scored) for each in study.parts(seed) if each.scored is not None
-        ),
+        "validation": int(held.sum()),
+        "validation_counts": held.tolist(),
         "test": len(test),
         "test_counts": test.counts.tolist(),
         "image_shape": list(study.train.image_shape),

@@ -440,6 +440,7 @@ def test_few_images_are_cross_validated_without_leaking_into_generators(
     # Each of four folds and the whole, for all four seeds; a fold's generator knows three quarters.
     assert sorted(len(each) for each in fitted) == [30] * 16 + [40] * 4
     assert gain.data["train"] == gain.data["validation"] == 40
+    assert sum(gain.data["validation_counts"]) == 40
     assert "cross-validation" in gain.protocol["validation"]
 
 

@@ -347,13 +347,19 @@ def test_how_well_a_balanced_accuracy_is_known(tmp_path: Path) -> None:
     changed = replace(
         gain,
         arms=[replace(arm, per_class=right) for arm in gain.arms],
-        data={**gain.data, "test": 120, "test_counts": [100, 20, 0]},
+        data={
+            **gain.data,
+            "test": 120,
+            "test_counts": [100, 20, 0],
+            "validation_counts": [9, 5, 0],
+        },
         protocol={**gain.protocol, "metric": "balanced accuracy"},
     )
     found = proportion_interval(0.9, 100), proportion_interval(0.5, 20)
     error = math.hypot(*found) / 2
     said = " ".join(caveats(changed))
     assert "one of the smallest class is 2.5 points of balanced accuracy" in said
+    assert "of them; one of the smallest class is 10 points of balanced accuracy), set" in said
     assert f"known to about ±{100 * error:.1f} points" in said
     assert "kind 2" in Page(write(changed, None, tmp_path)).text
 

@@ -93,13 +93,13 @@ def _about_test(gain: Gain) -> str:
         "One test set. The interval holds the scatter between seeds, not that of collecting other "
         f"test images. There are {number(gain.data['test'])} of them: "
     )
-    counts = [each for each in gain.data.get("test_counts", []) if each]  # none until 0.5.0
+    counts = _of_classes(gain, "test")
     arm, metric = gain.arm(gain.baseline), gain.protocol["metric"]
     if metric == BALANCED and counts:
         within = [mean(right) for right in zip(*arm.per_class, strict=True) if None not in right]
         pairs = zip(within, counts, strict=True)
         error = math.hypot(*(_half_width(share, count) for share, count in pairs)) / len(counts)
-        image = f"one of the smallest class is {100 / (len(counts) * min(counts)):.2g}"
+        image = _of_smallest(counts)
     else:
         metric = "accuracy"
         error = _half_width(mean(arm.accuracy), gain.data["test"])
@@ -108,6 +108,16 @@ def _about_test(gain: Gain) -> str:
         f"{said}{image} points of {metric}, and the {metric} of a single classifier is known to "
         f"about ±{100 * error:.1f} points."
     )
+
+
+def _of_classes(gain: Gain, part: str) -> list[int]:
+    """How many images there are of each class that has some; nothing in results of old versions."""
+    return [each for each in gain.data.get(f"{part}_counts", []) if each]
+
+
+def _of_smallest(counts: list[int]) -> str:
+    """What one image is worth in points of balanced accuracy."""
+    return f"one of the smallest class is {100 / (len(counts) * min(counts)):.2g}"
 
 
 def _half_width(share: float, count: int) -> float:
@@ -119,8 +129,11 @@ def _half_width(share: float, count: int) -> float:
 
 def _about_validation(gain: Gain) -> str:
     """How the images were set apart on which the choices were made."""
-    how = gain.protocol["validation"]
+    how, counts = gain.protocol["validation"], _of_classes(gain, "validation")
+    worth = ""
+    if gain.protocol["metric"] == BALANCED and counts:
+        worth = f"; {_of_smallest(counts)} points of {BALANCED}"
     return (
         f"Choices were made on validation images alone ({number(gain.data['validation'])} of "
-        f"them), set apart as follows: {how.rstrip('.')}."
+        f"them{worth}), set apart as follows: {how.rstrip('.')}."
     )
