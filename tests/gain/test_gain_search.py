@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import synthaug.gain.rounds as rounds
 import synthaug.gain.search as search
 import synthaug.gain.space as space
 from synthaug.classifiers import Recipe
@@ -271,7 +272,7 @@ def test_its_file_is_closed_before_its_directory_is_removed(run: Callable) -> No
 def test_a_space_that_is_searched_through_ends_before_the_budget(
     run: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "REPEATS", 5)
+    monkeypatch.setattr(rounds, "REPEATS", 5)
     mix, made = run(good, families=["random-field"], budget=Budget(seconds=3600))
     names = {name for name, _ in made.trained if name.startswith("random-field")}
     assert len(names) <= 2 * 3 * 2 * 2  # filters that leave something, ratios, labels, partners
@@ -281,7 +282,7 @@ def test_a_space_that_is_searched_through_ends_before_the_budget(
 def test_a_budget_that_is_over_at_once_recommends_none(
     run: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search.Rounds, "_over", lambda *_: True)
+    monkeypatch.setattr(rounds.Rounds, "_over", lambda *_: True)
     mix, _ = run(good)
     assert (mix.generator, mix.search["check"], mix.recommended) == (None, None, False)
 
