@@ -213,6 +213,12 @@ def test_a_ratio_that_is_no_share_is_refused(ratio: Any) -> None:
         MixRecipe(StyleSwap(), ratio)
 
 
+@pytest.mark.parametrize("name", ["filters", "training", "search"])
+def test_settings_that_are_no_dictionary_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name}: expected an object, got \\["):
+        MixRecipe(StyleSwap(), 0.25, **{name: ["distance"]})
+
+
 def test_none_leaves_the_dataset_as_it_is(
     real: SyntheticDataset, data: LabelledImages, tmp_path: Path
 ) -> None:
