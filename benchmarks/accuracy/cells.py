@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from synthaug.files import MANIFEST, new_directory, write_array, write_atomically, write_json
-from synthaug.gain.cells import KIND, PREDICTED
+from synthaug.gain.trials.cells import KIND, PREDICTED
 
 STUDY, MANIFESTS = "study", "manifests"  # beside one array a cell
 

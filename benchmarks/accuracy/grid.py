@@ -35,8 +35,7 @@ from synthaug import Gain, LabelledImages, Recipe, StyleSwap, measure_gain, read
 from synthaug.classifiers import Backbone
 from synthaug.gain import Source
 from synthaug.gain.arms import default_sources
-from synthaug.gain.study import Study
-from synthaug.gain.trials import placed
+from synthaug.gain.trials import Study, placed
 from synthaug.mixing import MixRecipe
 from synthaug.reading import splits_of
 from synthaug.seeding import numpy_stream

@@ -25,7 +25,7 @@ from stored import RESULTS
 
 from synthaug import LabelledImages, Recipe, evaluate, measure_gain, read_images, train_classifier
 from synthaug.classifiers import Backbone
-from synthaug.gain.parts import plan_parts
+from synthaug.gain.trials.parts import plan_parts
 
 PRETRAINED = RESULTS / "pretrained"
 PER_CLASS, STEPS, BATCH, TUNING_SEEDS = 10, 300, 32, 2

@@ -22,10 +22,9 @@ from synthaug import Gain, LabelledImages, Recipe, read_images
 from synthaug.classifiers import Backbone
 from synthaug.files import read_json, write_json
 from synthaug.gain.arms import Arm, default_sources, real_arm, synthetic_arm
-from synthaug.gain.parts import UNUSED_SHARE
-from synthaug.gain.study import Study
 from synthaug.gain.tested import Tested
-from synthaug.gain.trials import opened
+from synthaug.gain.trials import Study, opened
+from synthaug.gain.trials.parts import UNUSED_SHARE
 from synthaug.reading import splits_of
 
 TIMES = (2, 4)

@@ -8,7 +8,7 @@ from rich.markup import escape
 from synthaug.cli.options import read
 from synthaug.cli.output import errors
 from synthaug.errors import InputError
-from synthaug.gain.parts import FEWEST_TO_FOLD
+from synthaug.gain.trials.parts import FEWEST_TO_FOLD
 from synthaug.generators.inputs import FEWEST_IMAGES
 from synthaug.images import LabelledImages
 from synthaug.reading import split_off, splits_of

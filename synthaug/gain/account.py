@@ -10,8 +10,7 @@ from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import Choices
 from synthaug.gain.leaks import found_in
-from synthaug.gain.study import Study
-from synthaug.gain.trials import Trials
+from synthaug.gain.trials import Study, Trials
 from synthaug.gain.tuning import Tuning
 from synthaug.images import LabelledImages
 from synthaug.versions import versions

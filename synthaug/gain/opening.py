@@ -4,7 +4,6 @@ from synthaug.gain.account import Settled, data_facts, protocol_facts
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import Choices
 from synthaug.gain.pictures import Pictures, choose_pictures
-from synthaug.gain.pools import load_pool
 from synthaug.gain.result import NO_ARM, Gain
 from synthaug.gain.statistics import (
     RIVALS,
@@ -18,6 +17,7 @@ from synthaug.gain.statistics import (
 from synthaug.gain.table import arm_facts, arm_table
 from synthaug.gain.tested import Tested
 from synthaug.gain.trials import Trials
+from synthaug.gain.trials.pools import load_pool
 from synthaug.images import LabelledImages
 from synthaug.versions import versions
 

@@ -12,10 +12,8 @@ from synthaug.gain.inputs import check_numbers, check_parts, check_sources, pool
 from synthaug.gain.mixes import found_elsewhere, given_by
 from synthaug.gain.opening import open_test
 from synthaug.gain.result import Gain
-from synthaug.gain.room import warn_of_room
-from synthaug.gain.runner import Stages
-from synthaug.gain.study import Study
-from synthaug.gain.trials import opened
+from synthaug.gain.trials import Stages, Study, opened
+from synthaug.gain.trials.room import warn_of_room
 from synthaug.gain.tuning import tune
 from synthaug.images import LabelledImages
 from synthaug.mixing import MixRecipe

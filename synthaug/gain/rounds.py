@@ -11,8 +11,8 @@ import numpy as np
 from synthaug.errors import InputError, TrainingError
 from synthaug.gain.arms import Arm
 from synthaug.gain.space import FIRST, propose
-from synthaug.gain.study import short_digest
 from synthaug.gain.trials import Trials
+from synthaug.gain.trials.study import short_digest
 
 REPEATS = 20  # rounds without a new proposal, after which the space is taken as searched
 WORST = -100.0  # points: what a proposal counts that cannot be trained

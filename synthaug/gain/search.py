@@ -24,11 +24,9 @@ from synthaug.gain.choice import softened_alike, without_synthetic
 from synthaug.gain.inputs import FEWEST_SEEDS, check_parts
 from synthaug.gain.mixes import recipe_of
 from synthaug.gain.rounds import Budget, Rounds
-from synthaug.gain.runner import Stages
 from synthaug.gain.space import PROPOSALS
 from synthaug.gain.statistics import clearly_better, paired_interval
-from synthaug.gain.study import Study
-from synthaug.gain.trials import Trials, opened
+from synthaug.gain.trials import Stages, Study, Trials, opened
 from synthaug.gain.tuning import tune
 from synthaug.images import LabelledImages
 from synthaug.mixing import MixRecipe

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthaug.errors import InputError
-from synthaug.gain.parts import Part, plan_parts
+from synthaug.gain.trials.parts import Part, plan_parts
 from synthaug.images import LabelledImages
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-import synthaug.gain.cells as cells
 import synthaug.gain.opening as opening
 import synthaug.gain.protocol as protocol
+import synthaug.gain.trials.cells as cells
 import synthaug.gain.tuning as tuning
 from synthaug import (
     Blend,
@@ -37,9 +37,8 @@ from synthaug.classifiers import Backbone, Scores
 from synthaug.gain import Source
 from synthaug.gain.account import data_caveats
 from synthaug.gain.arms import Arm, transfer_sources
-from synthaug.gain.parts import plan_parts
-from synthaug.gain.study import Study
-from synthaug.gain.trials import Trials
+from synthaug.gain.trials import Study, Trials
+from synthaug.gain.trials.parts import plan_parts
 from synthaug.generators import Generator
 from synthaug.generators.composite import Composite
 from synthaug.mixing import MixRecipe

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-import synthaug.gain.trials as trials_module
+import synthaug.gain.trials.trials as trials_module
 from synthaug import (
     ConditionalVAE,
     RandomField,

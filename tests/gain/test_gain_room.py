@@ -11,9 +11,9 @@ import pytest
 from synthaug import Blend, Chain, ConditionalVAE, LabelledImages, RandomField, StyleSwap
 from synthaug.classifiers import Backbone
 from synthaug.gain import Source
-from synthaug.gain.pools import make_pools
-from synthaug.gain.room import _missing, warn_of_room
-from synthaug.gain.study import Study
+from synthaug.gain.trials import Study
+from synthaug.gain.trials.pools import make_pools
+from synthaug.gain.trials.room import _missing, warn_of_room
 
 STYLE, FIELD = StyleSwap(cells=2), RandomField()
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from synthaug.gain import sharing
-from synthaug.gain.sharing import kept_until_done
+from synthaug.gain.trials import sharing
+from synthaug.gain.trials.sharing import kept_until_done
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_what_was_interrupted_or_kept_outlives_another_run(shared: Path) -> None
 KILLED = """
 import os, sys
 from pathlib import Path
-from synthaug.gain.sharing import kept_until_done
+from synthaug.gain.trials.sharing import kept_until_done
 
 with kept_until_done(Path(sys.argv[1]), "long"):
     (Path(sys.argv[1]) / "cell").mkdir()

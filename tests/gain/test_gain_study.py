@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-import synthaug.gain.cells as cells
-import synthaug.gain.study as study_module
+import synthaug.gain.trials.cells as cells
+import synthaug.gain.trials.study as study_module
 from synthaug import ConditionalVAE, LabelledImages, Recipe, SamplePool, Samples
 from synthaug.classifiers import Backbone
 from synthaug.gain import Source
 from synthaug.gain.arms import Arm
-from synthaug.gain.cells import Cell
-from synthaug.gain.parts import plan_parts
-from synthaug.gain.study import Study
+from synthaug.gain.trials import Study
+from synthaug.gain.trials.cells import Cell
+from synthaug.gain.trials.parts import plan_parts
 
 PLACE = Path("cache")
 

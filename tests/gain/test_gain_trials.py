@@ -10,9 +10,8 @@ import numpy as np
 from synthaug import Recipe, read_images
 from synthaug.classifiers import Backbone
 from synthaug.gain.arms import Arm, distilled_arm
-from synthaug.gain.cells import Cell
-from synthaug.gain.study import Study
-from synthaug.gain.trials import Trials, opened
+from synthaug.gain.trials import Study, Trials, opened
+from synthaug.gain.trials.cells import Cell
 
 PLAIN = Arm("plain", Recipe())
 DISTILLED = distilled_arm(PLAIN)

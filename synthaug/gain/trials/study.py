@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from synthaug.classifiers import Backbone
-from synthaug.gain.parts import Part, plan_parts
+from synthaug.gain.trials.parts import Part, plan_parts
 from synthaug.images import LabelledImages
 from synthaug.versions import versions
 

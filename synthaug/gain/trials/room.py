@@ -8,8 +8,8 @@ import numpy as np
 
 from synthaug.files import MANIFEST
 from synthaug.gain.arms import Source, fit_key
-from synthaug.gain.pools import pool_directory
-from synthaug.gain.study import Study
+from synthaug.gain.trials.pools import pool_directory
+from synthaug.gain.trials.study import Study
 from synthaug.generators import Generator
 from synthaug.generators.composite import Composite
 from synthaug.pool import usual_size

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from synthaug.files import MANIFEST
 from synthaug.gain.arms import Source, fit_key
-from synthaug.gain.parts import Part
-from synthaug.gain.study import Study, short_digest
+from synthaug.gain.trials.parts import Part
+from synthaug.gain.trials.study import Study, short_digest
 from synthaug.generators import Generator, load_generator
 from synthaug.generators.composite import Composite
 from synthaug.pool import SamplePool, limit_filters, usual_size

@@ -30,8 +30,8 @@ from synthaug.files import (
 )
 from synthaug.gain.arms import Arm
 from synthaug.gain.leaks import without_copies
-from synthaug.gain.pools import load_pool
-from synthaug.gain.study import Study, short_digest
+from synthaug.gain.trials.pools import load_pool
+from synthaug.gain.trials.study import Study, short_digest
 from synthaug.images import LabelledImages, Samples
 from synthaug.mixing.labels import mixed_labels
 

@@ -11,11 +11,11 @@ import numpy as np
 from synthaug.classifiers import BALANCED, Scores, resolution
 from synthaug.devices import resolve_device
 from synthaug.gain.arms import Arm
-from synthaug.gain.cells import Cell, held_predictions, seconds
-from synthaug.gain.parts import Part
-from synthaug.gain.runner import Runner, Stages
-from synthaug.gain.sharing import kept_until_done
-from synthaug.gain.study import Study, short_digest
+from synthaug.gain.trials.cells import Cell, held_predictions, seconds
+from synthaug.gain.trials.parts import Part
+from synthaug.gain.trials.runner import Runner, Stages
+from synthaug.gain.trials.sharing import kept_until_done
+from synthaug.gain.trials.study import Study, short_digest
 from synthaug.images import LabelledImages
 
 RACE_SEEDS = 2

@@ -12,9 +12,9 @@ import torch
 from synthaug.classifiers import Scores
 from synthaug.files import MANIFEST
 from synthaug.gain.arms import Source, fit_key
-from synthaug.gain.cells import Cell, score_cell, train_cell
-from synthaug.gain.pools import make_pools, pool_directory
-from synthaug.gain.study import Study
+from synthaug.gain.trials.cells import Cell, score_cell, train_cell
+from synthaug.gain.trials.pools import make_pools, pool_directory
+from synthaug.gain.trials.study import Study
 from synthaug.generators import Generator
 from synthaug.generators.composite import Composite
 from synthaug.images import LabelledImages
