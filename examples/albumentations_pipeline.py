@@ -49,19 +49,24 @@ class Photos(ImageFolder):
         return self.pipeline(image=image, label=label)["image"], label  # +
 
 
-train_set, test_set = Photos(f"{folder}/train", augment), Photos(f"{folder}/test", plain)
-model = shufflenet_v2_x0_5(num_classes=len(train_set.classes))
-optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
-for epoch in range(epochs):
-    for images, labels in DataLoader(train_set, batch_size=64, shuffle=True, num_workers=2):
-        loss = nn.functional.cross_entropy(model(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    print(f"epoch {epoch + 1}: loss {loss.item():.3f}")
+def main():
+    train_set, test_set = Photos(f"{folder}/train", augment), Photos(f"{folder}/test", plain)
+    model = shufflenet_v2_x0_5(num_classes=len(train_set.classes))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    for epoch in range(epochs):
+        for images, labels in DataLoader(train_set, batch_size=64, shuffle=True, num_workers=2):
+            loss = nn.functional.cross_entropy(model(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        print(f"epoch {epoch + 1}: loss {loss.item():.3f}")
 
-model.eval()
-with torch.no_grad():
-    pairs = [(model(x).argmax(1), y) for x, y in DataLoader(test_set, batch_size=256)]
-right = sum((predicted == labels).sum().item() for predicted, labels in pairs)
-print(f"accuracy {100 * right / len(test_set):.1f} %")
+    model.eval()
+    with torch.no_grad():
+        pairs = [(model(x).argmax(1), y) for x, y in DataLoader(test_set, batch_size=256)]
+    right = sum((predicted == labels).sum().item() for predicted, labels in pairs)
+    print(f"accuracy {100 * right / len(test_set):.1f} %")
+
+
+if __name__ == "__main__":  # workers that are not forked import this file
+    main()

@@ -56,9 +56,14 @@ class Classifier(L.LightningModule):
         return torch.optim.AdamW(self.parameters(), lr=2e-3)
 
 
-data = Images()
-data.setup("fit")
-trainer = L.Trainer(max_epochs=epochs, logger=False, enable_checkpointing=False)
-model = Classifier(len(data.train_set.classes))
-trainer.fit(model, data)
-trainer.test(model, data)
+def main():
+    data = Images()
+    data.setup("fit")
+    trainer = L.Trainer(max_epochs=epochs, logger=False, enable_checkpointing=False)
+    model = Classifier(len(data.train_set.classes))
+    trainer.fit(model, data)
+    trainer.test(model, data)
+
+
+if __name__ == "__main__":  # workers that are not forked import this file
+    main()

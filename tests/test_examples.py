@@ -18,7 +18,8 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 ADDED, REMOVED = re.compile(r"  # \+$"), re.compile(r"^( *)# - ")
 END = "---\n"
 SCRIPTS = f"""
-import runpy, sys
+import multiprocessing, runpy, sys
+multiprocessing.set_start_method(sys.argv.pop(1))
 scripts = [word for word in sys.argv[1:] if word.endswith(".py")]
 sys.argv = [word for word in sys.argv if not word.endswith(".py")]
 for script in scripts:
@@ -71,7 +72,9 @@ def original(source: str) -> str:
     return "\n".join(REMOVED.sub(r"\1", line) for line in kept)
 
 
-def run(sources: list[str], name: str, data: Path, directory: Path) -> list[str]:
+def run(
+    sources: list[str], name: str, data: Path, directory: Path, *, workers: str = "fork"
+) -> list[str]:
     """What each script prints, run after one another, since loading torch takes the longest."""
     scripts = []
     for number, source in enumerate(sources):
@@ -81,7 +84,7 @@ def run(sources: list[str], name: str, data: Path, directory: Path) -> list[str]
     pool = data / ("deep pool" if name == "chest_xray" else "pool")
     arguments = [str(data), "1"] if name == "torchvision_loop" else [str(data), str(pool), "1"]
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPTS, *scripts, *arguments],
+        [sys.executable, "-c", SCRIPTS, workers, *scripts, *arguments],
         cwd=directory,
         env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
@@ -97,11 +100,11 @@ def test_the_readme_shows_the_lines_of_the_first_example() -> None:
         r"```diff\n(.*?)```", (EXAMPLES.parent / "README.md").read_text(), re.DOTALL
     )
     source = (EXAMPLES / "torchvision_loop.py").read_text()
-    added = [ADDED.sub("", line) for line in source.splitlines() if ADDED.search(line)]
+    added = [ADDED.sub("", line).strip() for line in source.splitlines() if ADDED.search(line)]
     assert [line[1:] for line in shown.splitlines() if line.startswith("+")] == added
     for line in shown.splitlines():
         if not line.startswith("+"):
-            assert line[1:] in source.splitlines()
+            assert line[1:] in map(str.strip, source.splitlines())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -116,3 +119,15 @@ def test_an_example_runs_and_few_lines_were_changed_in_a_script_that_ran_before(
     printed = run([before, source], name, data, tmp_path)
     assert len(printed) == 2
     assert all("accuracy" in each for each in printed)
+
+
+def test_an_example_runs_where_workers_are_not_forked(data: Path, tmp_path: Path) -> None:
+    source = (EXAMPLES / "torchvision_loop.py").read_text()
+    [printed] = run([source], "torchvision_loop", data, tmp_path, workers="spawn")
+    assert "accuracy" in printed
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_workers_that_import_an_example_do_not_run_it(name: str) -> None:
+    source = (EXAMPLES / f"{name}.py").read_text()
+    assert "num_workers" not in source or source.endswith("    main()\n")

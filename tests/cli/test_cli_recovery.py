@@ -47,7 +47,8 @@ def started(*words: str | Path, program: str = PROGRAM) -> Iterator[subprocess.P
     """`synthaug WORDS` in a session of its own, which is over when the block ends."""
     process = subprocess.Popen(
         [sys.executable, "-c", program, *map(str, words)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # No program is at hand, as in a slim container: not even pgrep, to find processes with.
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PATH": ""},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

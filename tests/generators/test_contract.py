@@ -1,5 +1,6 @@
 """What holds for every family, whatever it learns: one suite, run over all of them."""
 
+import inspect
 import json
 import re
 
@@ -172,7 +173,7 @@ def test_settings_are_the_constructor_arguments(family, tiny):
 
 
 def test_every_setting_is_explained(family, tiny):
-    said = re.findall(r"^    (\w[\w, \n]*): ", type(tiny(family)).__doc__, re.MULTILINE)
+    said = re.findall(r"^(\w[\w, \n]*): ", inspect.getdoc(type(tiny(family))), re.MULTILINE)
     explained = {name for names in said for name in re.split(r",\s+", names)}
     assert set(tiny(family).settings) <= explained
 

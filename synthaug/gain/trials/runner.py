@@ -78,6 +78,8 @@ class Runner:
         with warnings.catch_warnings(), closing(pool(tasks)) as results:
             # Of tasks that an interruption cancels: they are the next run's.
             warnings.filterwarnings("ignore", message=r"\d+ tasks (have been|which were)")
+            # Of a process that joblib replaces, since it has grown by 300 MB since its first task.
+            warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
             for result in results:
                 made.append(result)
                 self._done += 1

@@ -1,0 +1,27 @@
+"""Work that is done side by side."""
+
+import os
+from typing import Any
+
+import joblib.externals.loky.process_executor as executor
+import pytest
+
+from synthaug.gain.trials.runner import Runner
+
+TASKS = 5
+
+
+def grow(study: Any, step: int) -> tuple[int, int]:
+    """What joblib takes for a process that has grown too large, in place of 300 MB."""
+    executor._MAX_MEMORY_LEAK_SIZE, executor._MEMORY_LEAK_CHECK_DELAY = -1, 0
+    return step, os.getpid()
+
+
+def test_a_process_that_grows_is_replaced_without_a_word(recwarn: pytest.WarningsRecorder) -> None:
+    said: list[tuple[str, int, int]] = []
+    runner = Runner(None, 2, lambda *now: said.append(now))
+    done = runner._map(grow, [(step,) for step in range(TASKS)], "growing")
+    assert [step for step, _ in done] == list(range(TASKS))
+    assert len({process for _, process in done}) > 2
+    assert said[-1] == ("growing", TASKS, 0)
+    assert not recwarn.list
