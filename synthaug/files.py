@@ -70,7 +70,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """The object in `path`; `InputError` if it is missing, cut short or not an object."""
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:

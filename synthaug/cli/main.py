@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import TextIOWrapper
 from typing import Any
 
 import typer
@@ -65,6 +66,8 @@ def run(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; `--debug` anywhere on it shows the traceback of an error."""
     given = sys.argv[1:] if arguments is None else arguments
     words = [each for each in given if each != DEBUG]
+    if isinstance(sys.stdout, TextIOWrapper):  # a class's name may have letters that it lacks
+        sys.stdout.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings(), _ended_by_sigterm():
         warnings.showwarning = partial(_show_warning, set())
         sys.exit(_run(words, debug=len(words) < len(given)))

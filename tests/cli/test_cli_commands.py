@@ -1,6 +1,7 @@
 """The commands on good input: what they write, what they say, and where."""
 
 import inspect
+import io
 import json
 import os
 import re
@@ -18,10 +19,11 @@ from typer.models import CommandInfo
 
 import synthaug.cli.output as output
 from synthaug.cli.generators import Family, build
-from synthaug.cli.main import app
+from synthaug.cli.main import app, run
 from synthaug.cli.options import check_trace
 from synthaug.gain import space
 from synthaug.generators import FAMILIES, load_generator
+from synthaug.images import Samples
 from synthaug.pool import SamplePool
 from synthaug.reading import read_images
 
@@ -93,6 +95,20 @@ def test_inspect_shows_the_card(
         assert (done.status, done.err) == (0, "")
         assert all(re.search(each, done.out) for each in shown)
         assert json.loads(card.read_text()) == json.loads((directory / "manifest.json").read_text())
+
+
+def test_letters_that_the_output_cannot_show_are_written_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = Samples(np.zeros((2, 1, 8, 8), np.uint8), np.arange(2))
+    SamplePool.from_samples(tmp_path / "pool", samples, ["naïve", "plain"])
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+    with pytest.raises(SystemExit) as done:
+        run(["inspect", str(tmp_path / "pool")])
+    shown.seek(0)
+    assert done.value.code == 0
+    assert r"na\xefve, plain" in shown.read()
 
 
 def test_inspect_says_what_is_damaged(
