@@ -126,6 +126,17 @@ def _partial(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
 
 
+def expanded(path: str | Path) -> Path:
+    """The path with ~ as the home folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(
+            f"{path}: no home folder is known that ~ could stand for; set HOME, write the path in "
+            f"full, or ./{path} for a file of that name"
+        ) from None
+
+
 def expect_writable(name: str, directory: Path) -> None:
     """Raise `InputError` that begins with `name` unless files can be written in `directory`, be it
     there or not; nothing is left there."""

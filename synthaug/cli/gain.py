@@ -45,6 +45,7 @@ from synthaug.cli.options import (
 from synthaug.cli.output import PAGE, RESULT, errors, progress, results, show_gain
 from synthaug.cli.splits import SplitImages, read_splits
 from synthaug.errors import InputError
+from synthaug.files import expanded
 from synthaug.gain import Gain, Source, measure_gain
 from synthaug.gain.arms import default_sources, transfer_sources
 from synthaug.gain.choice import Search
@@ -150,7 +151,7 @@ def gain(
     """
     demo = data is None
     source = "digits" if data is None else data
-    study = cache.expanduser()
+    study = expanded(cache)
     training = _training(policy, demo)
     mix = _mix(recipe, generator, pool, arms)
     check_device(device)

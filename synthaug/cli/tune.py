@@ -44,6 +44,7 @@ from synthaug.cli.options import (
 from synthaug.cli.output import errors, progress, results, spell_seconds
 from synthaug.cli.splits import read_splits
 from synthaug.errors import InputError
+from synthaug.files import expanded
 from synthaug.gain import Interval
 from synthaug.gain.advice import spell_size
 from synthaug.gain.rounds import Budget
@@ -132,7 +133,7 @@ def tune(
     _check_target("--json", json)
     check_device(device)
     check_policy(policy)
-    place = cache.expanduser()
+    place = expanded(cache)
     check_apart({"--output": output, "--json": json, "--cache": place})
     check_directory("--cache", place)
     limit = Budget(None if budget is None and trials else _seconds(budget or "20m"), trials)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from synthaug.errors import InputError
+from synthaug.files import expanded
 from synthaug.reading.datasets import list_dataset
 from synthaug.reading.listing import SPLIT_NAMES, Listing, Splits
 
@@ -20,7 +21,7 @@ _NOT_A_SET = ("VisionDataset", "ImageFolder", "DatasetFolder", "FakeData")
 
 def data_root() -> Path:
     """Where downloaded data sets are kept: SYNTHAUG_DATA, or else ~/.cache/synthaug."""
-    return Path(os.environ.get("SYNTHAUG_DATA") or "~/.cache/synthaug").expanduser()
+    return expanded(os.environ.get("SYNTHAUG_DATA") or "~/.cache/synthaug")
 
 
 def open_torchvision(name: str) -> Splits:

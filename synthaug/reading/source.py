@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from synthaug.errors import InputError
+from synthaug.files import expanded
 from synthaug.images import LabelledImages
 from synthaug.reading.archive import open_archive
 from synthaug.reading.datasets import open_dataset, open_labelled
@@ -140,7 +141,7 @@ def _open_text(source: str | os.PathLike[str]) -> Splits:
     prefix, colon, name = text.partition(":")
     if colon and prefix in _PREFIXES:
         return _PREFIXES[prefix](name)
-    path = _expanded(text)
+    path = expanded(text)
     if path.is_dir():
         return open_folder(path)
     if not path.exists():
@@ -148,17 +149,6 @@ def _open_text(source: str | os.PathLike[str]) -> Splits:
     if path.suffix.lower() not in _SUFFIXES:
         raise InputError(f"{text}: expected {FORMS}")
     return _SUFFIXES[path.suffix.lower()](path)
-
-
-def _expanded(text: str) -> Path:
-    """The path with ~ as the home folder."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as error:
-        raise InputError(
-            f"{text}: expected the home folder of a user after ~, but {error}; write the path in "
-            f"full, or ./{text} for a file of that name"
-        ) from None
 
 
 def _name(source: object) -> str:
@@ -208,7 +198,7 @@ def _further_in(source: object, name: str) -> str:
     """A hint at the folder that class folders, or those of splits, may be in, or ""."""
     if not isinstance(source, str | os.PathLike):
         return ""
-    inner = _expanded(os.fspath(source)) / name
+    inner = expanded(os.fspath(source)) / name
     if not inner.is_dir() or not any(path.is_dir() for path in inner.iterdir()):
         return ""
     return f"; if the folders in that are the classes, or train, val and test, give {inner}"

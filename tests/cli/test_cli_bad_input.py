@@ -659,6 +659,13 @@ SAME: dict[str, tuple[Words, tuple[str, str]]] = {
 
 
 @pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("command", [("gain",), ("tune", "-o", "recipe.json")])
+def test_a_home_that_is_not_known(command: tuple, refused: Callable) -> None:
+    message = refused(*command, "digits", "--cache", "~nobody-here/c")
+    assert "~nobody-here/c: no home folder is known" in message
+
+
+@pytest.mark.usefixtures("no_work")
 @pytest.mark.parametrize(("words", "options"), SAME.values(), ids=SAME)
 def test_two_targets_in_one_place_are_refused_before_any_work(
     words: Words,

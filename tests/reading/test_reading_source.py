@@ -107,7 +107,7 @@ def test_an_empty_source_is_refused(
 
 
 def test_the_home_of_nobody_is_named() -> None:
-    with pytest.raises(InputError, match=r"~nosuchuser/x: expected the home folder of a user"):
+    with pytest.raises(InputError, match=r"~nosuchuser/x: no home folder is known"):
         read_images("~nosuchuser/x")
 
 
