@@ -105,8 +105,8 @@ def new_directory(directory: Path, *, kind: str) -> Iterator[Path]:
 def partial_directory(directory: Path) -> Iterator[Path]:
     """A directory beside `directory` to fill, and rename within the block; else it goes."""
     partial = _partial(directory)
-    partial.mkdir(parents=True)
     try:
+        partial.mkdir(parents=True)  # within, since a signal may come between any two steps
         yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -286,6 +286,24 @@ def leave(path: Path, *, days: float) -> Path:
     return path
 
 
+def test_a_signal_once_the_directory_is_made_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+    mkdir = Path.mkdir
+
+    def interrupted(path: Path, **options: bool) -> None:
+        mkdir(path, **options)
+        made.append(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "mkdir", interrupted)
+    with pytest.raises(KeyboardInterrupt), partial_directory(tmp_path / "thing"):
+        pass
+    assert len(made) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_a_dead_process_left_is_removed(tmp_path: Path) -> None:
     leave(tmp_path / ".thing.7.partial", days=1.1)
     file = leave(tmp_path / "other", days=1.1) / VALUE
