@@ -18,16 +18,19 @@ from synthaug import MixedDataset, SamplePool, TransferVAE  # +
 
 folder, epochs = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 20
 device = "cuda" if torch.cuda.is_available() else "cpu"
-to_tensor = [v2.Resize((32, 32)), v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
+to_tensor = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
 normalize = v2.Normalize(mean=[0.5] * 3, std=[0.25] * 3)
-train_transform = v2.Compose([v2.RandomCrop(32, padding=4), *to_tensor, normalize])
+train_transform = v2.Compose(
+    [v2.Resize((32, 32)), v2.RandomCrop(32, padding=4), *to_tensor, normalize]
+)
+test_transform = v2.Compose([v2.Resize((32, 32)), *to_tensor, normalize])
 
 
 def main():
     train_set = ImageFolder(f"{folder}/train", train_transform)
     pool = SamplePool.create("pool", TransferVAE().fit(train_set), per_class=200)  # +
     train_set = MixedDataset(train_set, pool, ratio=0.25)  # +
-    test_set = ImageFolder(f"{folder}/test", v2.Compose([*to_tensor, normalize]))
+    test_set = ImageFolder(f"{folder}/test", test_transform)
     train_loader = DataLoader(train_set, batch_size=64, shuffle=True, num_workers=2)
     test_loader = DataLoader(test_set, batch_size=256)
 

@@ -5,9 +5,11 @@
 
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import cv2
 import numpy as np
+import torch
 from albumentations import ImageOnlyTransform
 from albumentations.core.transforms_interface import BaseTransformInitSchema
 
@@ -15,6 +17,7 @@ from synthaug.errors import InputError
 from synthaug.images import to_float
 from synthaug.mixing.drawing import ClassDrawer
 from synthaug.pool import SamplePool
+from synthaug.seeding import stream_seed
 
 _SLACK = 0.05  # by which interpolation may leave the range of values
 # What belongs to the real image and to no other, and what is several images.
@@ -32,8 +35,10 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
     interpolation: OpenCV's flag for resizing where the image is of another size than the pool's.
 
     Images are uint8 or uint16 as in the pool, or float32 in [0, 1]; (H, W) or (H, W, C). Random
-    numbers are those of the pipeline, `A.Compose(seed=...)`. A replay, as of `A.ReplayCompose`,
-    puts the same synthetic image in, so it is for images of the same class.
+    numbers follow the pipeline's seed, `A.Compose(seed=...)`, and in a worker of a DataLoader that
+    of the worker, which torch draws anew each epoch; they have nothing to do with those of other
+    transforms. A replay, as of `A.ReplayCompose`, puts the same synthetic image in, so it is for
+    images of the same class.
 
     Raises `InputError` naming both sides where pool and image do not match, and for what else
     belongs to an image: masks, boxes, keypoints, further images.
@@ -65,13 +70,35 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
         label_key: str = "label",
         interpolation: int = cv2.INTER_LINEAR,
     ) -> None:
-        super().__init__(p=p)
         self._kinds: dict[str, str] = {}
         self._pool = SamplePool.of(pool)
+        self._worker_seed: int | None = None
+        super().__init__(p=p)
         self.pool = str(self._pool.directory)  # under the argument's name, for A.to_dict
         self.label_key, self.interpolation = label_key, interpolation
         samples = self._pool.samples
         self._drawer = ClassDrawer(samples.labels, len(self._pool.classes), samples.weights)
+
+    def set_random_seed(self, seed: int | None) -> None:
+        """Follow a pipeline's seed, with random numbers of its own: albumentations gives the same
+        to each of its transforms, which would flip all synthetic images, or none."""
+        super().set_random_seed(None if seed is None else stream_seed(seed, *self._stream()))
+        self.seed = seed  # as it was given
+
+    def should_apply(self, force_apply: bool = False) -> bool:
+        """Whether the image is replaced; called first for each image."""
+        worker = torch.utils.data.get_worker_info()
+        # albumentations copies its random state to the workers of every epoch, and to all alike.
+        if worker is not None and self._worker_seed != worker.seed:
+            seed = self.seed
+            super().set_random_seed(stream_seed(worker.seed, *self._stream(), seed))
+            self.seed, self._worker_seed = seed, worker.seed
+        return bool(super().should_apply(force_apply))
+
+    def _stream(self) -> tuple[object, ...]:
+        """What random numbers are for. Two pools in a pipeline are drawn from apart, wherever they
+        lie."""
+        return "albumentations", crc32(self._pool.samples.images[0].tobytes())
 
     def add_targets(self, additional_targets: dict[str, str]) -> None:
         """Take note of all: albumentations keeps only those that the transform is applied to."""

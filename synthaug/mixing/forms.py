@@ -1,20 +1,25 @@
 """The form in which a Dataset hands out its items, and stored images brought into it."""
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
+from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
 from synthaug.errors import InputError
 from synthaug.images import to_array, to_float, to_pil
 from synthaug.mixing.depth import DepthGuard
-from synthaug.reading import Untransformed
+from synthaug.reading import Apart, Untransformed, is_map_style, source_of
 from synthaug.seeding import global_stream
 
 _MODE_HINT = "; read the generator's images with mode='gray' or 'rgb' (--mode) to match"
+# Synthetic images are of one of these, and Datasets hand out others too, as P, RGBA or CMYK.
+_MODES = ("L", "RGB", "I;16")
+_CONVERT_HINT = "; convert in the Dataset, as torchvision's do: image.convert('RGB'), or 'L'"
 _SIZE_HINT = (
     "; bring both to one size by a Resize in the Dataset's transform, or make the pool of images "
     "of the real ones' size"
@@ -43,12 +48,13 @@ def form_of(dataset: Any, first: int, stored: np.ndarray, classes: Sequence[str]
     match.
     """
     plain, guard = Untransformed(dataset, first), DepthGuard()
+    _warn_of_inner(dataset)
     with global_stream(0, "compare forms"):
         image, label = pair_of(plain.first)
     hint = plain.hint(image)
     _check_depth(guard, plain, image, label)
     with global_stream(0, "compare forms"):
-        real, _ = pair_of(dataset[first])
+        real, _ = pair_of(Apart(dataset)[first])
     try:
         to_image = _image_form(image, stored)
     except InputError as error:
@@ -80,7 +86,30 @@ def form_of(dataset: Any, first: int, stored: np.ndarray, classes: Sequence[str]
             "and last step of __getitem__"
         )
     _match("size", _size(made), _size(real), _SIZE_HINT)
+    plain.close()
     return Form(make, plain.is_joint)
+
+
+def _warn_of_inner(dataset: Any) -> None:
+    """Warn of a Dataset whose images come transformed from one within it: of those nothing can be
+    known, and nothing is done to synthetic images."""
+    if _has_transform(dataset):
+        return
+    for name, held in getattr(dataset, "__dict__", {}).items():
+        is_inner = isinstance(held, Dataset) and is_map_style(held)
+        inner = source_of(held, 0)[0] if is_inner and len(held) else None
+        if _has_transform(inner):
+            kind = type(dataset).__name__
+            warnings.warn(
+                f"{kind}: has no transform, but {name} ({type(inner).__name__}) has one, which is "
+                f"applied to real images alone; move it to self.transform of {kind}, which is for "
+                "synthetic ones too",
+                stacklevel=2,
+            )
+
+
+def _has_transform(dataset: Any) -> bool:
+    return any(getattr(dataset, name, None) for name in ("transforms", "transform"))
 
 
 def _check_depth(guard: DepthGuard, plain: Untransformed, image: Any, label: Any) -> None:
@@ -97,7 +126,7 @@ def pair_of(item: Any) -> tuple[Any, Any]:
         kind = f"{type(item).__name__} of {len(item)}" if hasattr(item, "__len__") else type(item)
         raise InputError(
             f"expected a Dataset of (image, label), got a {kind}; wrap it in a Dataset that "
-            "returns the two"
+            "returns the two and has its transform as self.transform"
         )
     return item[0], item[1]
 
@@ -108,7 +137,8 @@ def _image_form(image: Any, stored: np.ndarray) -> Callable[[np.ndarray], Any]:
     if isinstance(image, Image.Image):
         mode = "I;16" if stored.dtype == np.uint16 else {1: "L", 3: "RGB"}[channels]
         wide = mode == "I;16" and image.mode in ("I", "I;16B")
-        _match("mode", mode, image.mode, _WIDE_HINT if wide else _MODE_HINT)
+        hint = _MODE_HINT if image.mode in _MODES else _CONVERT_HINT
+        _match("mode", mode, image.mode, _WIDE_HINT if wide else hint)
         return to_pil
     if isinstance(image, torch.Tensor):
         _check_axes(image, 0, "tensor (C, H, W)")
@@ -158,7 +188,8 @@ def _to_tensor(like: torch.Tensor) -> Callable[[np.ndarray], torch.Tensor]:
 
 def _label_form(label: Any, classes: Sequence[str]) -> Callable[[int], Any]:
     """How a class index is brought into the form of `label`."""
-    if to_array(label).size != 1:
+    value = to_array(label)
+    if value.size != 1 or value.dtype.kind == "O":
         raise InputError(
             f"labels: expected a class number or name for each image, got {type(label).__name__} "
             f"of shape {np.shape(label)}; of one-hot labels give the class, as by .argmax(-1)"
@@ -186,6 +217,8 @@ def _kind(image: Any) -> str:
 
 
 def _size(image: Any) -> Any:
+    if isinstance(image, list | tuple | Mapping):  # several views of it, each of a size of its own
+        return [_size(view) for view in (image.values() if isinstance(image, Mapping) else image)]
     return image.size if isinstance(image, Image.Image) else tuple(np.shape(image))
 
 

@@ -1,5 +1,6 @@
 """What a `MixedDataset` may be asked for, and the classes that pool and real images share."""
 
+import re
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -47,4 +48,21 @@ def shared_classes(real: Sequence[str], pool: SamplePool, mode: Mode) -> list[st
             f"classes: the pool holds {pool.classes}, the real images {names}; they must be the "
             "same in the same order, as where the generator is fitted to this Dataset"
         )
+    if names not in (pool.classes, pool.classes[: len(names)]) and _ambiguous(pool.classes, names):
+        raise InputError(
+            f"classes: the pool holds {pool.classes}, in the order of text, where 10 stands before "
+            f"2; the real images have the labels 0 to {len(names) - 1} without names, which may "
+            "mean those or the order of numbers: set .classes on the Dataset to the names of its "
+            "labels"
+        )
     return list(pool.classes)
+
+
+def _ambiguous(classes: Sequence[str], labels: Sequence[str]) -> bool:
+    """Whether as many of the first `classes` as there are `labels` stand in the order of text, and
+    would be others in the order of the numbers in their names."""
+    by_number = sorted(
+        classes, key=lambda name: re.sub("[0-9]+", lambda run: run[0].zfill(20), name)
+    )
+    count = len(labels)
+    return sorted(classes) == list(classes) and by_number[:count] != list(classes[:count])

@@ -59,9 +59,9 @@ def check_rest(flat: Sequence[Any], images: Tensor, labels: Tensor) -> None:
                 f"{kind} {shape}: belongs to the real images and does not fit synthetic ones; "
                 "MixSynthetic is for classification, so leave it out of the batch"
             )
-        if item.ndim == 4 and item.shape == images.shape:
+        if item.ndim == 4 and len(item) == len(images) and min(shape[2:]) > 1:
             raise InputError(
-                f"images: expected one tensor (B, C, H, W), got two of shape {shape}, and views "
-                "would no longer be of one image; use MixedDataset, whose synthetic images go "
-                "through the transform that makes them"
+                f"images: expected one tensor (B, C, H, W), got {tuple(images.shape)} and {shape}: "
+                "views and masks would no longer be of one image; leave them out of the batch, or "
+                "use MixedDataset, whose synthetic images go through the transform that makes views"
             )

@@ -2,6 +2,7 @@
 
 from synthaug.reading.discovery import (
     check_label,
+    is_map_style,
     labels_and_classes,
     named_classes,
     relabelling,
@@ -10,9 +11,10 @@ from synthaug.reading.discovery import (
 from synthaug.reading.skipped import SkippedImages
 from synthaug.reading.source import ImageSource, read_images, splits_of
 from synthaug.reading.splits import check_groups, draw_folds, draw_subset, split_off
-from synthaug.reading.untransformed import Untransformed, source_of, sources_of
+from synthaug.reading.untransformed import Apart, Untransformed, source_of, sources_of
 
 __all__ = [
+    "Apart",
     "ImageSource",
     "SkippedImages",
     "Untransformed",
@@ -20,6 +22,7 @@ __all__ = [
     "check_label",
     "draw_folds",
     "draw_subset",
+    "is_map_style",
     "labels_and_classes",
     "named_classes",
     "read_images",

@@ -180,7 +180,7 @@ def _read(path: Path, key: str) -> np.ndarray:
         if "allow_pickle" not in str(error):
             raise _damaged(path, error) from error
         raise InputError(
-            f"{path}: {key}: expected integers or strings, got Python objects, which are not "
+            f"{path}: {key}: expected plain numbers or strings, got Python objects, which are not "
             "loaded because they can run code; save it as a plain array"
         ) from None
 

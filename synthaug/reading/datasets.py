@@ -1,6 +1,5 @@
 """Map-style Datasets, and `LabelledImages` that are to be resized."""
 
-import struct
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -12,25 +11,12 @@ from torchvision.transforms import v2
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages
-from synthaug.reading.decoding import from_pil, unreadable
+from synthaug.reading.decoding import BROKEN, from_pil, unreadable
 from synthaug.reading.discovery import check_label, labels_and_classes, split_item
 from synthaug.reading.listing import Listing, Splits
 from synthaug.reading.pixels import from_array, from_tensor
-from synthaug.reading.untransformed import Untransformed, source_of, sources_of
+from synthaug.reading.untransformed import Apart, Untransformed, source_of, sources_of
 from synthaug.seeding import global_stream
-
-# What Pillow raises for most broken files. No more than that: an error of the Dataset's own code
-# must not pass for an unreadable image.
-_BROKEN = (
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    IndexError,
-    KeyError,
-    struct.error,
-    Image.DecompressionBombError,
-)
 
 
 def open_labelled(data: LabelledImages) -> Splits:
@@ -86,7 +72,7 @@ def _load(
             image.load()
     except InputError:
         raise
-    except _BROKEN as error:
+    except BROKEN as error:
         raise unreadable(f"{type(error).__name__}: {error}") from error
     check_label(label, labels[index], classes)
     try:
@@ -117,9 +103,9 @@ def _smaller_size(dataset: Any, plain: Mapping[int, Untransformed]) -> tuple[int
     try:
         before, _ = split_item(plain[id(source)][place])
         with global_stream(0, "first item"):
-            after, _ = split_item(source[place])
+            after, _ = split_item(Apart(source)[place])
         sizes = [v2.query_size([_shown(image)]) for image in (before, after)]
-    except (InputError, ValueError, TypeError, *_BROKEN):  # said where the image itself is loaded
+    except (InputError, ValueError, TypeError, *BROKEN):  # said where the image itself is loaded
         return None
     (height, width), (less_height, less_width) = sizes
     return (less_height, less_width) if less_height * less_width < height * width else None

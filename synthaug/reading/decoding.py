@@ -1,6 +1,7 @@
 """Image files and Pillow images as uint8 or uint16 (C, H, W), 16 bits kept."""
 
 import io
+import struct
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,19 @@ SUFFIXES = frozenset(
 )
 # Named, because Pillow goes by content: an EPS called x.png would be run by Ghostscript.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
+
+# What Pillow raises for most broken files. No more than that: an error of the Dataset's own code
+# must not pass for an unreadable image.
+BROKEN = (
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    IndexError,
+    KeyError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 
 _ORIENTATION = 0x0112
 # What each value of EXIF's orientation asks for, but 1, which leaves (C, H, W) as it is.
@@ -38,8 +52,9 @@ def unreadable(reason: object) -> UnreadableImage:
 
 
 def from_file(path: Path) -> np.ndarray:
-    """The image in `path`, turned upright as its EXIF data say. Alpha is dropped, palettes become
-    RGB and CMYK too, as in torchvision's ImageFolder; gray stays gray, and 16 bits stay 16.
+    """The image in `path`, turned upright as its EXIF data say, which torchvision's ImageFolder
+    does not do. Alpha is dropped, palettes become RGB and CMYK too, as there; gray stays gray, and
+    16 bits stay 16.
 
     Raises `UnreadableImage` when it is missing, not an image, cut short or has several frames.
     """
@@ -55,7 +70,9 @@ def from_file(path: Path) -> np.ndarray:
                 raise UnreadableImage(f"expected one image, got {frames} frames; {_ADVICE}")
             decode_deep = _deep_colour(image)
             image.load()  # a file that is cut short fails here, whoever decodes it then
-            return _upright(decode_deep(content), image) if decode_deep else from_pil(image)
+            if decode_deep:
+                return _upright(decode_deep(content), image)
+            return from_pil(ImageOps.exif_transpose(image))
     except InputError:
         raise
     except FileNotFoundError:
@@ -67,8 +84,8 @@ def from_file(path: Path) -> np.ndarray:
 
 
 def from_pil(image: Image.Image) -> np.ndarray:
-    """A Pillow image of any mode as uint8 or uint16 (1 or 3, H, W), turned upright."""
-    image = ImageOps.exif_transpose(image)
+    """A Pillow image of any mode as uint8 or uint16 (1 or 3, H, W), as it lies: the classifier that
+    a Dataset was made for does not turn what that hands out."""
     if image.mode.startswith("I"):
         return _as_16_bit(np.asarray(image))[None]
     if image.mode == "F":

@@ -1,16 +1,18 @@
 """The labels and class names of a map-style Dataset, without decoding images if possible."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import ConcatDataset, Subset
+from torch.utils.data import ConcatDataset, IterableDataset, Subset
 
 from synthaug.errors import InputError
 from synthaug.images import to_array
+from synthaug.reading.decoding import BROKEN
 from synthaug.reading.labels import class_names, flat_labels, label_indices
-from synthaug.reading.untransformed import sources_of
+from synthaug.reading.untransformed import Apart, source_of, sources_of
 from synthaug.seeding import global_stream
 
 # `.targets` first; SVHN, STL10 and MedMNIST have `.labels`; Flowers102, Pets, Food101 `._labels`.
@@ -19,7 +21,12 @@ LABEL_ATTRIBUTES = ("targets", "labels", "_labels")
 
 def is_map_style(given: object) -> bool:
     """Whether it has items and a length, as map-style Datasets do."""
-    return hasattr(given, "__getitem__") and hasattr(given, "__len__")
+    # Every torch Dataset has __getitem__, and those that are only iterated may have a length.
+    return (
+        hasattr(given, "__getitem__")
+        and hasattr(given, "__len__")
+        and not isinstance(given, IterableDataset)
+    )
 
 
 def labels_and_classes(dataset: Any) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -45,7 +52,13 @@ def labels_and_classes(dataset: Any) -> tuple[np.ndarray, tuple[str, ...]]:
     labels = _labels(dataset)
     classes = named_classes(dataset)
     if classes is None:
-        classes = class_names(labels, "labels of the dataset")
+        advice = "set .classes on the Dataset to the names of 0, 1, 2 and so on"
+        classes = class_names(labels, "labels of the dataset", advice)
+    elif _merges_classes(dataset, len(classes)):
+        raise InputError(
+            f"expected a label for each of the {len(classes)} classes {', '.join(classes)}, but "
+            f"some become one{relabelling(dataset)}"
+        )
     try:
         return label_indices(labels, classes, "labels of the dataset"), classes
     except InputError as error:
@@ -55,15 +68,16 @@ def labels_and_classes(dataset: Any) -> tuple[np.ndarray, tuple[str, ...]]:
 def split_item(item: Any) -> tuple[Any, Any]:
     """Image and label of what a dataset returned; the label is None for an image alone.
 
-    A mapping's label follows torchvision's rule: the key `labels`, then any that contains `label`.
+    A mapping's label follows torchvision's rule, `labels`, then any that contains `label`; but that
+    `label` itself goes before longer ones.
     """
     if isinstance(item, Mapping):
         keys = [str(key) for key in item]
         image_key = next((key for key in keys if key in ("image", "images", "img")), None)
         if image_key is None:
             raise InputError(f"expected an item with a key image, got the keys {', '.join(keys)}")
-        named = [key for key in keys if "label" in key]
-        label_key = "labels" if "labels" in named else next(iter(named), None)
+        exact = [key for key in ("labels", "label") if key in keys]
+        label_key = next(iter([*exact, *(key for key in keys if "label" in key)]), None)
         return item[image_key], None if label_key is None else item[label_key]
     if isinstance(item, Sequence) and not isinstance(item, str):
         if len(item) < 2:
@@ -110,24 +124,53 @@ def relabelling(dataset: Any) -> str:
     return "; its target_transform changes labels: set .classes to the names of those that come out"
 
 
+def _merges_classes(dataset: Any, count: int) -> bool:
+    """Whether a `target_transform` makes one class of several, and the `count` classes are still
+    those before: their names would be those of other labels."""
+    for part, _ in sources_of(dataset):
+        change: Any = getattr(part, "target_transform", None)
+        listed = None if change is None else _listed_labels(part)
+        if listed is None or listed.ndim != 1:
+            continue
+        before = np.unique(listed).tolist()
+        with global_stream(0, "scan labels"), suppress(Exception):  # for labels of other forms
+            after = {to_array(change(label)).item() for label in before}
+            if len(after) < min(len(before), count):
+                return True
+    return False
+
+
 def _labels(dataset: Any) -> np.ndarray:
     found = _attribute_labels(dataset)
-    if found is None:
-        with global_stream(0, "scan labels"):
-            found = np.array([_item_label(dataset, index) for index in range(len(dataset))])
-    return flat_labels(found, "labels of the dataset")
+    return flat_labels(_scan(dataset) if found is None else found, "labels of the dataset")
+
+
+def _scan(dataset: Any) -> np.ndarray:
+    """The labels of all items, each read once."""
+    parts = {id(part): Apart(part) for part, _ in sources_of(dataset)}
+    found = []
+    with global_stream(0, "scan labels"):
+        for index in range(len(dataset)):
+            part, place = source_of(dataset, index)
+            try:
+                item = parts[id(part)][place]
+            except BROKEN as error:
+                raise InputError(
+                    f"item {index}: labels are found by reading all items, and this one fails "
+                    f"({type(error).__name__}: {error}); replace or remove it, or give the Dataset "
+                    "its labels as .targets"
+                ) from error
+            found.append(_item_label(item, index, place))
+    return np.array(found)
 
 
 def _attribute_labels(dataset: Any) -> np.ndarray | None:
     """Labels without a scan, of any shape and type, or None."""
     if getattr(dataset, "target_transform", None) is not None:
         return None
-    for name in LABEL_ATTRIBUTES:
-        values = getattr(dataset, name, None)
-        if not isinstance(values, (np.ndarray, torch.Tensor, Sequence)) or isinstance(values, str):
-            continue
-        if len(values) == len(dataset):
-            return to_array(values)
+    listed = _listed_labels(dataset)
+    if listed is not None:
+        return listed
     if isinstance(dataset, Subset):
         inner = _attribute_labels(dataset.dataset)
         indices = np.asarray(dataset.indices, dtype=np.int64)
@@ -139,20 +182,47 @@ def _attribute_labels(dataset: Any) -> np.ndarray | None:
     return None
 
 
+def _listed_labels(dataset: Any) -> np.ndarray | None:
+    """Labels as the Dataset lists them, before a `target_transform`, or None."""
+    for name in LABEL_ATTRIBUTES:
+        values = getattr(dataset, name, None)
+        if not isinstance(values, (np.ndarray, torch.Tensor, Sequence)) or isinstance(values, str):
+            continue
+        if len(values) == len(dataset):
+            return to_array(values)
+    return None
+
+
 def _filled_parts(dataset: Any) -> list[Any]:
     """The parts of a ConcatDataset that have items."""
     return [part for part in dataset.datasets if len(part)]
 
 
-def _item_label(dataset: Any, index: int) -> Any:
-    _, label = split_item(dataset[index])
+def _item_label(item: Any, index: int, place: int) -> Any:
+    """The label of item `index` of a Dataset, which has it from another one at `place`."""
+    _, label = split_item(item)
     value = to_array(label)
     if label is None or value.size != 1 or value.dtype.kind not in "iubUS":
         raise InputError(
             f"item {index}: expected (image, label) with an integer or string label, got "
             f"{type(label).__name__} {value.shape if value.ndim else ''}".rstrip()
         )
+    rest = list(item[2:]) if isinstance(item, Sequence) else []
+    for number, part in enumerate(rest, 2):
+        if _is_integer(part) and int(part) not in (index, place):
+            raise InputError(
+                f"item {index}: expected (image, label), got {len(item)} values of which both "
+                f"number 1, {value.item()!r}, and number {number}, {int(part)}, may be the label; "
+                "give the Dataset its labels as .targets, or wrap it in one that returns the two"
+            )
     return value.reshape(-1)[0]
+
+
+def _is_integer(value: Any) -> bool:
+    if isinstance(value, str | Mapping | Sequence):
+        return False
+    array = to_array(value)
+    return array.size == 1 and array.dtype.kind in "iu"
 
 
 def named_classes(dataset: Any) -> tuple[str, ...] | None:

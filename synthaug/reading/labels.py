@@ -55,10 +55,13 @@ def decoded(values: np.ndarray, where: str) -> np.ndarray:
         ) from None
 
 
-def class_names(labels: np.ndarray, where: str) -> tuple[str, ...]:
+def class_names(
+    labels: np.ndarray, where: str, advice: str = "renumber them, or give class names"
+) -> tuple[str, ...]:
     """The class names that labels (N,) imply: sorted strings, or "0" to "K-1".
 
-    Raises `InputError` when integers leave a number out: it would be a class without images.
+    Raises `InputError`, ending with `advice`, when integers leave a number out: it would be a class
+    without images.
     """
     if labels.dtype.kind == "U":
         return class_order(labels.tolist())
@@ -67,7 +70,7 @@ def class_names(labels: np.ndarray, where: str) -> tuple[str, ...]:
     if len(gaps):
         raise InputError(
             f"{where}: expected labels 0, 1, 2 and so on without a gap, got {present[gaps[0]]} "
-            f"where {gaps[0]} should be; renumber them, or give class names"
+            f"where {gaps[0]} should be; {advice}"
         )
     return tuple(str(label) for label in present.tolist())
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset
 
 from synthaug.errors import InputError
 from synthaug.files import expanded
@@ -122,9 +122,7 @@ def _open(source: object) -> Splits:
         return _open_text(source)
     if isinstance(source, LabelledImages):
         return open_labelled(source)
-    if not is_map_style(source) or isinstance(
-        source, (np.ndarray, torch.Tensor, dict, IterableDataset)
-    ):
+    if not is_map_style(source) or isinstance(source, np.ndarray | torch.Tensor | dict):
         inner = ", so give its .dataset" if isinstance(source, DataLoader) else ""
         raise InputError(f"source: expected {FORMS}; got {type(source).__name__}{inner}")
     return open_dataset(source)

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from copy import copy
 from functools import cached_property, partial
+from types import new_class
 from typing import Any
 
 import numpy as np
-from torch.utils.data import ConcatDataset, Subset
+from torch.utils.data import ConcatDataset, Dataset, Subset
 from torchvision.datasets.vision import StandardTransform
 
 from synthaug.errors import InputError
@@ -18,15 +19,20 @@ def source_of(dataset: Any, index: int) -> tuple[Any, int]:
     """The Dataset, within Subset and ConcatDataset, that item `index` comes from, whose transforms
     are those of the item; and the item's index in it."""
     while True:
-        if type(dataset) is Subset:
+        if _hands_on(dataset, Subset):
             dataset, index = dataset.dataset, int(dataset.indices[index])
-        elif type(dataset) is ConcatDataset:
+        elif _hands_on(dataset, ConcatDataset):
             index += len(dataset) if index < 0 else 0
             part = bisect_right(dataset.cumulative_sizes, index)
             index -= dataset.cumulative_sizes[part - 1] if part else 0
             dataset = dataset.datasets[part]
         else:
             return dataset, index
+
+
+def _hands_on(dataset: Any, kind: Any) -> bool:
+    """Whether items are those of the Datasets within: `kind`'s own, in a subclass too."""
+    return isinstance(dataset, kind) and type(dataset).__getitem__ is kind.__getitem__
 
 
 def sources_of(dataset: Any) -> list[tuple[Any, int]]:
@@ -42,9 +48,9 @@ def _parts(dataset: Any, indices: np.ndarray) -> Iterator[tuple[Any, np.ndarray]
     """The Datasets that items `indices` (M,) come from, each with the items' indices in it."""
     if not len(indices):
         return
-    if type(dataset) is Subset:
+    if _hands_on(dataset, Subset):
         yield from _parts(dataset.dataset, np.asarray(dataset.indices, np.int64)[indices])
-    elif type(dataset) is ConcatDataset:
+    elif _hands_on(dataset, ConcatDataset):
         indices = np.where(indices < 0, indices + len(dataset), indices)
         numbers = np.searchsorted(dataset.cumulative_sizes, indices, "right")
         starts = [0, *dataset.cumulative_sizes]
@@ -52,6 +58,33 @@ def _parts(dataset: Any, indices: np.ndarray) -> Iterator[tuple[Any, np.ndarray]
             yield from _parts(part, indices[numbers == number] - starts[number])
     else:
         yield dataset, indices
+
+
+class Apart:
+    """The items of a Dataset, from a copy of it, or from itself where it has nothing to copy.
+
+    A Dataset may open a file when it is first asked for an item, so that each worker process has
+    its own. If it was asked before there are workers, all of them would share one file, and its
+    position: images come out wrong. What the copy opens is closed with it.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+        try:
+            self.items = _shallow_copy(dataset)
+        except (AttributeError, TypeError):
+            self.items = dataset
+
+    def __getitem__(self, index: int) -> Any:
+        return self.items[index]
+
+    def close(self) -> None:
+        """Close what the copy has opened."""
+        _close_opened(self.items, self._dataset)
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # at the end of the process modules may be gone
+            self.close()
 
 
 class Untransformed:
@@ -71,17 +104,16 @@ class Untransformed:
 
     def __init__(self, dataset: Any, first: int = 0) -> None:
         self._dataset, self._first = dataset, first
-        self._calls: dict[str, str] = {}  # to "image", "both" or "keyword", by name
-        self._passed: Any = None  # the image on which one was called for the last item
         self._names = [name for name in ("transforms", "transform") if hasattr(dataset, name)]
-        self._plain = self._copy(self._names) if self._names else dataset
+        self._calls = _Calls(getattr(dataset, "transforms", None))
+        self._plain = self._copy(self._names)
 
     def __getitem__(self, index: int) -> Any:
-        self._passed = None
+        self._calls.passed = None
         try:
             return self._plain[index]
         except (AttributeError, KeyError, TypeError) as error:
-            if self._passed is None:
+            if self._calls.passed is None:
                 raise
             raise InputError(
                 "the image cannot be taken apart from its transform: what "
@@ -98,11 +130,11 @@ class Untransformed:
     def hint(self, image: Any) -> str:
         """What a message about `image`, that of the item that was asked for last, adds where it is
         not what stands before the transform."""
-        if self._passed is image:
+        if self._calls.passed is image:
             return ""
         if all(getattr(self._dataset, name) is None for name in self._names):
             return _elsewhere(self._dataset)
-        if self._passed is None:
+        if self._calls.passed is None:
             return (
                 "; its transform was not called for this item: the Dataset seems to keep "
                 "transformed items, so give the one beneath"
@@ -134,12 +166,13 @@ class Untransformed:
     def _uses(self) -> dict[str, str]:
         """What may be called, on what: `transforms` or `transform`, or both where the one stands in
         for the other, as in our own Datasets."""
-        if self.first is not None and "transforms" in self._calls and "transform" in self._names:
+        known = self._calls.on
+        if self.first is not None and "transforms" in known and "transform" in self._names:
             plain = self._copy(["transform"])
-            plain.transforms = None
+            plain.items.transforms = None
             with suppress(TypeError):  # of those that call it without asking
                 plain[self._first]
-        return self._calls
+        return known
 
     def transform(self, image: Any, label: Any) -> tuple[Any, Any]:
         """`image` and `label` through the Dataset's own transforms, which can be set at any
@@ -151,13 +184,20 @@ class Untransformed:
             return own(image, label)  # type: ignore[no-any-return]
         return (own(image=image)["image"] if on == "keyword" else own(image)), label
 
-    def _copy(self, names: list[str]) -> Any:
+    def close(self) -> None:
+        """Close what was opened for the items that were asked for; how a transform is called, once
+        known, stays known."""
+        self._plain.close()
+
+    def _copy(self, names: list[str]) -> Apart:
+        plain = Apart(self._dataset)
         try:
-            plain = _shallow_copy(self._dataset)
+            if names and plain.items is self._dataset:
+                raise TypeError("it has no attributes to copy")
             for name in names:  # where it is None, too: some call it without asking
                 if isinstance(getattr(self._dataset, name), list | tuple | Mapping):
                     raise TypeError(f"{name} holds several")
-                setattr(plain, name, partial(self._unchanged, name))
+                setattr(plain.items, name, partial(self._calls.unchanged, name))
         except (AttributeError, TypeError) as error:
             raise InputError(
                 f"{type(self._dataset).__name__}: its {' or '.join(names)} cannot be taken off to "
@@ -166,13 +206,26 @@ class Untransformed:
             ) from error
         return plain
 
-    def _unchanged(self, name: str, *values: Any, **named: Any) -> Any:
-        self._passed = values[0] if values else named.get("image")
-        self._calls[name] = "keyword" if named else "image" if len(values) == 1 else "both"
+
+class _Calls:
+    """How transforms are called, noted by what stands in their places.
+
+    joint: what stands in the place of `transforms` otherwise.
+    """
+
+    def __init__(self, joint: Any) -> None:
+        self._joint = joint
+        self.on: dict[str, str] = {}  # "image", "both" or "keyword", by name
+        self.passed: Any = None  # the image on which one was called last
+
+    def unchanged(self, name: str, *values: Any, **named: Any) -> Any:
+        """What the transform `name` is given, but for what torchvision's does to labels."""
+        self.passed = values[0] if values else named.get("image")
+        self.on[name] = "keyword" if named else "image" if len(values) == 1 else "both"
         if named:
             return named
-        if name == "transforms" and isinstance(self._dataset.transforms, StandardTransform):
-            return StandardTransform(None, self._dataset.transforms.target_transform)(*values)
+        if name == "transforms" and isinstance(self._joint, StandardTransform):
+            return StandardTransform(None, self._joint.target_transform)(*values)
         return values[0] if len(values) == 1 else values
 
 
@@ -191,7 +244,35 @@ def _elsewhere(dataset: Any) -> str:
 def _shallow_copy(dataset: Any) -> Any:
     """By hand, since a Dataset may say itself how it is copied, and forget what it was given. Lists
     and dicts are copied too: one may be a cache, and what the copy adds is not transformed."""
-    made = object.__new__(type(dataset))
+    made: Any = object.__new__(_endless(type(dataset)))
     for name, value in vars(dataset).items():
-        vars(made)[name] = copy(value) if isinstance(value, dict | list) else value
+        vars(made)[name] = _copied(value)
     return made
+
+
+def _close_opened(made: Any, dataset: Any) -> None:
+    known = getattr(dataset, "__dict__", {})
+    for name, value in getattr(made, "__dict__", {}).items():
+        own = known.get(name)
+        if isinstance(value, Dataset):  # a copy, which may share what it could close
+            _close_opened(value, own)
+        elif value is not own and callable(getattr(value, "close", None)):
+            value.close()
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Dataset):
+        with suppress(AttributeError, TypeError):
+            return _shallow_copy(value)
+    if isinstance(value, list) and value and isinstance(value[0], Dataset):
+        return [_copied(each) for each in value]
+    return copy(value) if isinstance(value, dict | list) else value
+
+
+def _endless(kind: type) -> type:
+    """The same class, but that nothing is done when one of it ends: a copy would close files that
+    it has from what it was copied from."""
+    if not hasattr(kind, "__del__"):
+        return kind
+    nothing = {"__del__": lambda self: None, "__module__": kind.__module__}
+    return new_class(kind.__name__, (kind,), exec_body=lambda body: body.update(nothing))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from mixing_images import CLASSES, MADE, make_pool, stored
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from synthaug.albumentations import MixSynthetic
 from synthaug.errors import InputError
@@ -47,6 +47,54 @@ def test_the_pipelines_seed_settles_it(pool: SamplePool) -> None:
         return draws(A.Compose([A.HorizontalFlip(), MixSynthetic(pool.directory)], seed=seed), 0)
 
     assert draw(0) == draw(0) != draw(1)
+
+
+def test_other_transforms_are_drawn_apart(pool: SamplePool) -> None:
+    """albumentations gives all transforms of a pipeline the same random numbers."""
+    pipeline = A.Compose([MixSynthetic(pool, p=0.5), A.HorizontalFlip(p=0.5)], seed=0)
+    made = [pipeline(image=image(), label=0)["image"][0, :, 0] for _ in range(200)]
+    flipped = np.array([row[0] > row[-1] for row in made if row.any()])
+    assert abs(flipped.mean() - 0.5) < 4 * 0.5 / np.sqrt(len(flipped))
+
+
+def test_pools_are_drawn_from_apart(tmp_path: Path) -> None:
+    def replaced(name: str, start: int) -> np.ndarray:
+        samples = Samples(stored(MADE, start, 3), MADE)
+        pool = SamplePool.from_samples(tmp_path / name / "pool", samples, CLASSES)
+        return np.array(draws(A.Compose([MixSynthetic(pool, p=0.5)], seed=0), 0, 200)) > 0
+
+    alike = (replaced("a", 150) == replaced("b", 100)).mean()
+    assert abs(alike - 0.5) < 4 * 0.5 / np.sqrt(200)
+
+
+class Mixed(Dataset):
+    """Items that say which image of the pool they are, or 0."""
+
+    def __init__(self, pipeline: Any) -> None:
+        self.pipeline = pipeline
+
+    def __len__(self) -> int:
+        return 60
+
+    def __getitem__(self, index: int) -> int:
+        return int(self.pipeline(image=image(), label=0)["image"][0, 0, 0])
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+def test_workers_and_epochs_are_drawn_apart(pool: SamplePool, seed: int | None) -> None:
+    """albumentations copies its random state to the workers of each epoch."""
+
+    def epochs(torch_seed: int) -> list[list[int]]:
+        torch.manual_seed(torch_seed)
+        mixed = Mixed(A.Compose([MixSynthetic(pool, p=0.5)], seed=seed))
+        loader = DataLoader(mixed, batch_size=30, num_workers=2)
+        return [batch.tolist() for _ in range(4) for batch in loader]
+
+    found = epochs(0)
+    assert len({tuple(batch) for batch in found}) == 8  # no worker as another, no epoch either
+    share = (np.array(found) > 0).mean()
+    assert abs(share - 0.5) < 4 * 0.5 / np.sqrt(240)
+    assert epochs(0) == found != epochs(1)
 
 
 @pytest.mark.parametrize(

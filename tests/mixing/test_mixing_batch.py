@@ -345,7 +345,13 @@ BOXES = tv_tensors.BoundingBoxes(torch.ones(16, 4), format="XYXY", canvas_size=(
             {"image": IMAGES, "boxes": BOXES, "label": LABELS},
             r"BoundingBoxes \(16, 4\): belongs to the real images",
         ),
-        ({}, ([IMAGES, IMAGES.clone()], LABELS), r"got two of shape .*; use MixedDataset, whose"),
+        ({}, ([IMAGES, IMAGES.clone()], LABELS), r"got \(16, 3, 8, 9\) and .*use MixedDataset"),
+        (
+            {},
+            ([IMAGES, IMAGES[..., :4]], LABELS),
+            r"got \(16, 3, 8, 9\) and \(16, 3, 8, 4\): views",
+        ),
+        ({}, (IMAGES, LABELS, IMAGES[:, :1]), r"\(16, 1, 8, 9\): views and masks would no longer"),
         ({}, (IMAGES[:0], LABELS[:0]), "images: expected at least one, got an empty batch"),
         ({}, ((IMAGES / 255).requires_grad_(), LABELS), "got ones that require a gradient"),
         (

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -31,7 +31,14 @@ from mixing_images import (
 )
 from PIL import Image
 from timm.data.transforms import ToNumpy
-from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorDataset
+from torch.utils.data import (
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+)
 from torchvision import transforms, tv_tensors
 from torchvision.datasets import ImageFolder, VisionDataset, wrap_dataset_for_transforms_v2
 from torchvision.transforms import v2
@@ -405,6 +412,75 @@ def test_the_real_datasets_own_transform_is_for_synthetic_images_too(
     assert [int(MADE[v - 150] if v >= 150 else REAL[v]) for v in found] == mixed.targets
 
 
+class Part(Subset[Any]):
+    """A Subset by another name."""
+
+
+class Pairs(Dataset[Any]):
+    """Leaves out the third of three values."""
+
+    def __init__(self, inner: Any, **attributes: Any) -> None:
+        self.inner = inner
+        vars(self).update(attributes)
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.inner[index][:2]
+
+
+def test_a_subclass_of_subset_is_seen_through(gray: SamplePool) -> None:
+    mixed = MixedDataset(Part(vision(transform=negative_of_pil), range(5)), gray, 1.0)
+    assert all(number(mixed[index][0]) <= 255 - 150 for index in range(5))
+
+
+@pytest.mark.parametrize("attributes", [{}, {"transform": None}])
+@pytest.mark.parametrize("wrap", [lambda data: data, lambda data: Subset(data, range(6))])
+def test_a_transform_that_is_out_of_reach_is_warned_of(
+    gray: SamplePool, wrap: Any, attributes: Any
+) -> None:
+    with pytest.warns(UserWarning, match=r"Pairs: .*inner \(Vision\) has one.*self.transform of P"):
+        MixedDataset(Pairs(wrap(vision(transform=negative_of_pil)), **attributes), gray)
+    MixedDataset(Pairs(wrap(vision())), gray)
+    MixedDataset(Pairs(wrap(vision(transform=v2.Identity())), transform=v2.Identity()), gray)
+
+
+def test_a_file_that_workers_open_stays_closed(gray: SamplePool, tmp_path: Path) -> None:
+    """Workers that shared one file would read at each other's places."""
+    rows = np.stack(_rows(1))
+    (tmp_path / "rows").write_bytes(rows.tobytes())
+    real = Lazily(tmp_path / "rows", rows.shape[1:])
+    mixed = MixedDataset(real, gray, 0.5)
+    assert real.file is None
+    pickle.dumps(mixed)
+    assert np.array_equal(real[3][0], rows[3])
+    real.file.close()
+
+
+class Lazily(Dataset[Any]):
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+        self.path, self.shape, self.file = path, shape, cast(Any, None)
+
+    def __len__(self) -> int:
+        return len(REAL)
+
+    def __getitem__(self, index: int) -> Any:
+        if self.file is None:
+            self.file = self.path.open("rb")
+        size = int(np.prod(self.shape))
+        self.file.seek(index * size)
+        return np.frombuffer(self.file.read(size), np.uint8).reshape(self.shape), int(REAL[index])
+
+
+class Endless(IterableDataset[Any]):
+    def __len__(self) -> int:
+        return 20
+
+    def __iter__(self) -> Any:
+        yield from ()
+
+
 def test_each_part_of_a_concatenation_has_its_own_transform(gray: SamplePool) -> None:
     parts = [
         Vision(stored(REAL[:8], 0, 1), REAL[:8], transform=negative),
@@ -658,6 +734,21 @@ def test_making_one_leaves_the_random_state_alone(gray: SamplePool) -> None:
             r"floats from -\d.*, expected 0 to 1: give the Dataset before it is normalised",
         ),
         (lambda: Plain(["a"] * 20, REAL), "PIL images, arrays or tensors, got str"),
+        (
+            lambda: Plain([to_pil(row).convert("P") for row in stored(REAL, 0, 3)], REAL),
+            r"pool holds L, the real images are P; convert in the Dataset.*convert\('RGB'\)",
+        ),
+        (
+            lambda: Vision(
+                stored(REAL, 0, 1).repeat(2, 2), REAL, transform=lambda image: [image, image.crop()]
+            ),
+            r"size: the pool holds \[\(9, 8\), \(9, 8\)\], the real images are \[\(9, 16\)",
+        ),
+        (
+            lambda: Items([(row, {"grade": 1}) for row in _rows(1)], REAL.tolist()),
+            r"labels: expected a class number .*, got dict",
+        ),
+        (lambda: Endless(), r"expected a map-style Dataset .*, got Endless"),
         (
             lambda: Items([(row, np.eye(3)[0]) for row in _rows(1)], REAL.tolist()),
             r"labels: expected a class number .*, got ndarray of shape \(3,\); of one-hot",
@@ -1177,6 +1268,24 @@ def test_class_numbers_in_another_order_are_refused(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"pool holds \['0', '1', '10'.*real .* '1', '2'"):
             MixedDataset(real, pool, 0.5)
     MixedDataset(Plain(stored(labels, 0, 1)[:2, 0], labels[:2]), pool, 0.5)
+
+
+def test_class_numbers_that_may_be_in_another_order_are_refused(tmp_path: Path) -> None:
+    """Labels without names, where the pool's have numbers in them."""
+    labels = np.arange(12)
+    samples = Samples(stored(labels, 0, 1), labels)
+    for form in ("{}", "{}.0", "grade {}"):
+        names = sorted(form.format(grade) for grade in range(1, 13))
+        pool = SamplePool.from_samples(tmp_path / form, samples, names)
+        real = Plain(stored(labels, 0, 1)[:, 0], labels)
+        with pytest.raises(InputError, match=r"before 2; .*0 to 11 without names, .*set .classes"):
+            MixedDataset(real, pool, 0.5)
+        MixedDataset(Plain(stored(labels, 0, 1)[:1, 0], labels[:1]), pool, 0.5)
+        real.classes = names  # type: ignore[attr-defined]
+        MixedDataset(real, pool, 0.5)
+    names = [f"{name}10" for name in "zyxwvutsrqpo"]  # in an order of their own
+    pool = SamplePool.from_samples(tmp_path / "own", samples, names)
+    MixedDataset(Plain(stored(labels, 0, 1)[:, 0], labels), pool, 0.5)
 
 
 @pytest.mark.parametrize("pool", [StyleSwap(), vision()], ids=["generator", "dataset"])

@@ -1,6 +1,7 @@
+import gc
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -110,6 +111,116 @@ def test_labels_by_scanning() -> None:
     assert labels_and_classes(tensors)[0].tolist() == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        (lambda index: (7 + index % 2,), "number 1, 0, and number 2, 7, may be the label"),
+        (lambda index: ("a.png", np.int64(5)), "got 4 values .* and number 3, 5, may be"),
+        (lambda index: (index,), None),
+        (lambda index: (f"{index}.png", {"age": 40}, 0.5, torch.zeros(3)), None),
+    ],
+)
+def test_items_with_more_than_a_label(rest: Any, message: str | None) -> None:
+    class Longer(Pictures):
+        def __getitem__(self, index: int) -> Any:
+            return *super().__getitem__(index), *rest(index)
+
+    if message is None:
+        assert read_images(Longer()).labels.tolist() == LABELS  # type: ignore[arg-type]
+        return
+    with pytest.raises(InputError, match=f"item 0: .*{message}.*as .targets"):
+        read_images(Longer())  # type: ignore[arg-type]
+    assert read_images(Longer(targets=LABELS)).labels.tolist() == LABELS  # type: ignore[arg-type]
+
+
+def test_an_item_that_fails_while_labels_are_looked_for_is_named() -> None:
+    class Broken(Pictures):
+        def __getitem__(self, index: int) -> tuple[Any, Any]:
+            if index == 3:
+                raise OSError("truncated")
+            return super().__getitem__(index)
+
+    message = r"Broken: item 3: labels are found .*\(OSError: truncated\).*as \.targets"
+    with pytest.raises(InputError, match=message):
+        read_images(Broken(), on_error="skip")  # type: ignore[arg-type]
+    with pytest.warns(SkippedImages, match="1 of 4"):
+        data = read_images(Broken(targets=LABELS), on_error="skip")  # type: ignore[arg-type]
+    assert len(data.images) == 3
+
+
+class Packed(Dataset):
+    """Opens its file when it is first asked, so that each worker has its own."""
+
+    def __init__(self, path: Path, **attributes: Any) -> None:
+        self.path, self.file = path, cast(Any, None)
+        vars(self).update(attributes)
+
+    def __len__(self) -> int:
+        return len(LABELS)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        if self.file is None:
+            self.file = self.path.open("rb")
+        self.file.seek(72 * index)
+        return np.frombuffer(self.file.read(72), np.uint8).reshape(8, 9), LABELS[index]
+
+
+class Closing(Packed):
+    def __del__(self) -> None:
+        if self.file is not None:
+            self.file.close()
+
+
+class Around(Dataset):
+    """Has its items from another Dataset."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self.inner[index]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("attributes", [{}, {"targets": LABELS}, {"transform": None}])
+@pytest.mark.parametrize(
+    "wrap", [lambda data: data, Around, lambda data: Subset(ConcatDataset([data]), [0, 1, 2, 3])]
+)
+def test_files_that_workers_open_stay_closed(
+    tmp_path: Path, attributes: dict[str, Any], wrap: Any
+) -> None:
+    images = np.stack([noise(8, 9, seed=index) for index in range(4)])
+    (tmp_path / "packed").write_bytes(images.tobytes())
+    data = Packed(tmp_path / "packed", **attributes)
+    assert np.array_equal(read_images(wrap(data)).images[:, 0], images)
+    assert data.file is None
+
+
+def test_a_dataset_that_closes_its_file_at_its_end_keeps_it(tmp_path: Path) -> None:
+    images = np.stack([noise(8, 9, seed=index) for index in range(4)])
+    (tmp_path / "packed").write_bytes(images.tobytes())
+    data = Closing(tmp_path / "packed")
+    for _ in range(2):  # with its file closed, and open
+        assert np.array_equal(read_images(data).images[:, 0], images)
+        gc.collect()
+        assert np.array_equal(data[3][0], images[3])
+
+
+def test_photos_of_a_dataset_lie_as_it_hands_them_out(tmp_path: Path) -> None:
+    """torchvision's ImageFolder turns none, and keeps what says how they are to be turned."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        Image.fromarray(noise(8, 9)).save(tmp_path / name / "a.png", exif=exif)
+    folder = ImageFolder(str(tmp_path))
+    data = read_images(folder)
+    assert np.array_equal(data.images[0].transpose(1, 2, 0), np.asarray(folder[0][0]))
+    assert read_images(tmp_path).image_shape == (1, 9, 8)
+
+
 def test_a_target_transform_counts() -> None:
     class Shifted(Pictures):
         def __getitem__(self, index: int) -> tuple[Any, Any]:
@@ -146,11 +257,33 @@ def test_a_target_transform_that_leaves_the_class_names_is_named(
         read_images(data)
 
 
+class Changed(Pictures):
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return super().__getitem__(index)[0], self.target_transform(LABELS[index])  # type: ignore[attr-defined]
+
+
+def test_classes_that_a_target_transform_makes_one_of_are_named() -> None:
+    names = ["covid", "normal", "pneumonia"]
+    merged: Any = Changed(
+        targets=LABELS, classes=names, target_transform=lambda label: int(label == 2)
+    )
+    message = "each of the 3 classes covid, normal, pneumonia, but some become one; its target_tr"
+    for data in (merged, Subset(merged, [0, 1])):
+        with pytest.raises(InputError, match=message):
+            labels_and_classes(data)
+    merged.classes = ["other", "pneumonia"]
+    assert labels_and_classes(merged)[0].tolist() == [0, 1, 0, 0]
+    other: Any = Changed(targets=LABELS, classes=names, target_transform=int)
+    assert labels_and_classes(Subset(other, [0, 3]))[1] == tuple(names)
+
+
 def test_string_labels_and_mappings() -> None:
     items: Any = [{"image": Image.fromarray(noise(8, 8)), "label": name} for name in "bab"]
     data = read_images(items)
     assert data.classes == ("a", "b")
     assert data.labels.tolist() == [1, 0, 1]
+    items = [{"image": noise(8, 8), "label_source": 7, "label": label} for label in (1, 0)]
+    assert read_images(items).labels.tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -203,7 +336,10 @@ def test_a_transform_by_another_name_is_named(scale: Any) -> None:
         ([(noise(8, 8),)], r"expected items \(image, label\), got 1 value"),
         ([noise(8, 8)], r"item 0: .*got NoneType"),
         ([{"pixels": 1}], "a key image, got the keys pixels"),
-        ([(noise(8, 8), 0), (noise(8, 8), 2)], "without a gap, got 2 where 1 should be"),
+        (
+            [(noise(8, 8), 0), (noise(8, 8), 2)],
+            "without a gap, got 2 where 1 should be; set .classes on",
+        ),
     ],
 )
 def test_labels_that_are_missing_or_wrong_are_named(items: Any, message: str) -> None:
@@ -419,7 +555,7 @@ class Kept(Pictures):
 def test_what_a_dataset_keeps_stays_its_own() -> None:
     data: Any = Kept(lambda image: np.asarray(image) / 255)
     read_images(Subset(data, [1, 0, 2]))
-    assert list(data.kept) == data.order == [1]  # the item whose size is compared
+    assert list(data.kept) == data.order == []
     data = Kept(lambda image: np.asarray(image) / 255)
     [data[index] for index in range(4)]
     with pytest.raises(InputError, match=r"item 0: .*seems to keep transformed items, so give the"):
