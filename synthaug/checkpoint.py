@@ -1,15 +1,45 @@
 """What a training resumes from after it was killed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from synthaug.errors import InputError
 from synthaug.files import write_atomically
+from synthaug.tensors import read_tensors, tensor_bytes
+
+_waiting: ContextVar[list[Path] | None] = ContextVar("waiting", default=None)
+
+
+@contextmanager
+def until_saved() -> Iterator[None]:
+    """Checkpoints that are done with within the block go when it ends well: until what was learned
+    is on disk, a training of hours is to be found in them."""
+    outer = _waiting.get()
+    done: list[Path] = []
+    token = _waiting.set(done)
+    try:
+        yield
+    finally:
+        _waiting.reset(token)
+    if outer is None:
+        for path in done:
+            path.unlink(missing_ok=True)
+    else:
+        outer += done
+
+
+def done_with(path: Path) -> None:
+    """Remove a checkpoint, at the end of `until_saved` where that is around it."""
+    waiting = _waiting.get()
+    if waiting is None:
+        path.unlink(missing_ok=True)
+    else:
+        waiting.append(path)
 
 
 class Checkpoint:
@@ -41,14 +71,12 @@ class Checkpoint:
                     place = f"optimizer/{phase}/{index}/{slot}"
                     tensors[place] = torch.as_tensor(value).contiguous()
         metadata = {"step": str(step), "identity": self._identity}
-        write_atomically(path, lambda file: file.write(save(tensors, metadata)))
+        write_atomically(path, lambda file: file.write(tensor_bytes(tensors, metadata)))
 
     def load(self, path: Path) -> int:
         """Go back to what `save` wrote; the steps that were done then."""
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            tensors, metadata = read_tensors(path)
         except Exception as error:
             raise InputError(f"{path}: not a readable checkpoint ({error}); remove it") from None
         if metadata.get("identity") != self._identity:
@@ -58,9 +86,14 @@ class Checkpoint:
             )
         for name, module in self._modules.items():
             prefix = f"{name}/"
-            module.load_state_dict(
-                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-            )
+            own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            try:
+                module.load_state_dict(own)
+            except RuntimeError:  # its message lists every weight
+                raise InputError(
+                    f"{path}: its weights are not those of this training, perhaps of another "
+                    "version of synthaug; remove it"
+                ) from None
         for phase, optimizer in self._optimizers.items():
             prefix = f"optimizer/{phase}/"
             slots: dict[int, dict[str, Tensor]] = {}

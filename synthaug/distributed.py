@@ -12,11 +12,14 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import timedelta
 from typing import NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from synthaug.errors import InputError
 
 Value = TypeVar("Value")
 
@@ -75,7 +78,7 @@ def current() -> Team:
 
 def leads() -> bool:
     """Whether this process speaks for all that the launcher started, also before they meet."""
-    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ["RANK"] == "0"
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
@@ -91,6 +94,12 @@ def team() -> Iterator[Team]:
     if size == 1:
         yield ALONE
         return
+    if "RANK" not in os.environ:
+        raise InputError(
+            f"WORLD_SIZE: is {size}, so several processes are expected, but RANK, the number of "
+            "this one, is not set; start them with torchrun or accelerate launch, or unset "
+            "WORLD_SIZE to fit in this process alone"
+        )
     ours = Team(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
     if ours.local < torch.cuda.device_count():
         torch.cuda.set_device(ours.local)
@@ -99,7 +108,9 @@ def team() -> Iterator[Team]:
         # Both, since a machine with GPUs may be asked to train on its processors. Where there is no
         # NCCL, as on Windows, gloo serves GPUs too.
         fast = torch.cuda.is_available() and dist.is_nccl_available()
-        dist.init_process_group("cpu:gloo,cuda:nccl" if fast else "gloo")
+        # Of networks of a class each, processes hear nothing of each other until all are trained.
+        backend = "cpu:gloo,cuda:nccl" if fast else "gloo"
+        dist.init_process_group(backend, timeout=timedelta(days=7))
     token = _current.set(ours)
     try:
         yield ours

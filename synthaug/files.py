@@ -92,13 +92,21 @@ def new_directory(directory: Path, *, kind: str) -> Iterator[Path]:
     and nothing that is not written here; anything else there is the user's, and refused.
     """
     directory = directory.resolve()  # a link stays, what it points to is replaced
-    _restore(directory)
+    restore(directory)
     check_replaceable(directory, kind=kind)
     with partial_directory(directory) as partial:
         yield partial
         if not (partial / MANIFEST).exists():
             raise RuntimeError(f"{partial}: filled without a {MANIFEST}")
-        _replace(directory, partial)
+        try:
+            _replace(directory, partial)
+        except OSError as error:
+            kept = directory.with_name(f"{directory.name}.{secrets.token_hex(4)}")
+            with suppress(OSError):  # what was made may have taken hours
+                partial.rename(kept)
+            where = f"; what was made is in {kept}" if kept.exists() else ""
+            said = f"cannot be replaced ({error.strerror or error}){where}"
+            raise OSError(error.errno, said, str(directory)) from error
 
 
 @contextmanager
@@ -151,8 +159,22 @@ def expect_writable(name: str, directory: Path) -> None:
         ) from None
 
 
+def expect_place(name: str, path: Path) -> None:
+    """Raise `InputError` that begins with `name` unless there can be something at `path`: not for a
+    name that is too long, with what it is called while it is written, or links in a circle."""
+    for each in (*path.parents, path, _partial(path)):
+        try:
+            with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                each.stat()
+        except OSError as error:
+            raise InputError(
+                f"{name}: no file can have this path ({error.strerror}); name another"
+            ) from None
+
+
 def expect_file(name: str, path: Path) -> None:
     """Raise `InputError` that begins with `name` unless a file can be written at `path`."""
+    expect_place(name, path)
     if path.is_dir():
         raise InputError(f"{name}: expected a file to write, this is a directory")
     _expect_regular(name, path)
@@ -171,6 +193,12 @@ def _expect_regular(name: str, path: Path) -> None:
 def check_replaceable(directory: Path, *, kind: str) -> None:
     """Raise `InputError` unless a directory of this `kind` can be written at `directory`, or
     another one of it replaced there."""
+    expect_place(str(directory), directory)
+    if os.path.ismount(directory.resolve()):
+        raise InputError(
+            f"{directory}: a file system is mounted there, which nothing can take the place of; "
+            f"name a directory in it, as {directory / kind}"
+        )
     if directory.resolve() == Path.cwd():
         raise InputError(
             f"{directory}: expected a directory that can be replaced, this is the working "
@@ -204,9 +232,10 @@ def _replace(directory: Path, partial: Path) -> None:
                 directory.rename(_aside(directory))
             partial.rename(directory)
         except OSError:
-            _restore(directory)
+            restore(directory)
             if attempt == REPLACE_TRIES - 1:
                 raise
+            time.sleep(attempt / 1000)  # on Windows one who reads it keeps it in place
         else:
             break
     _discard(_aside(directory))
@@ -217,7 +246,7 @@ def _aside(directory: Path) -> Path:
     return directory.with_name(f".{directory.name}.old")
 
 
-def _restore(directory: Path) -> None:
+def restore(directory: Path) -> None:
     """Undo a replacement that was cut short between its two renames."""
     old = _aside(directory)
     if not directory.exists() and (old / MANIFEST).exists():
@@ -233,7 +262,7 @@ def _discard(directory: Path) -> None:
 def read_manifest(directory: Path, *, kind: str, doing: str = "read") -> dict[str, Any]:
     """The manifest of a directory that synthaug wrote, checked to be of `kind`."""
     if not directory.is_dir():
-        _restore(directory.resolve())
+        restore(directory.resolve())
     if not directory.is_dir():
         raise InputError(f"{directory}: no such directory; expected a {kind} written by synthaug")
     path = directory / MANIFEST

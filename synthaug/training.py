@@ -7,7 +7,7 @@ resumed from its checkpoint ends with the same weights as one that was not.
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from synthaug.checkpoint import Checkpoint
+from synthaug.checkpoint import Checkpoint, done_with
 from synthaug.devices import mixed_precision
 from synthaug.distributed import ALONE, Team
 from synthaug.errors import TrainingError
@@ -72,8 +72,8 @@ class Schedule:
 class Run:
     """Where and under which seed a training runs, and how it is watched and resumed.
 
-    checkpoint: a file to resume from and to save to, removed at the end; `identity` says which
-        training it belongs to, and the file of another one is refused.
+    checkpoint: a file to resume from and to save to, at the end too; then it is `done_with`.
+        `identity` says which training it belongs to, and the file of another one is refused.
     progress: called with (steps done, steps in all).
     watch: looks at the moving average up to ten times a run, the last time at its end. Where it
         says how useful that is, the best one is kept, and the run ends when three looks found no
@@ -153,25 +153,28 @@ def optimize(
         if run.watch and (done % apart == 0 or apart < done == schedule.steps):
             score = run.watch(done, average.module) if run.team.leads else None
             best.heed(run.team.tell(score), average.module)
-        due = done % checkpoint_every == 0 and done < schedule.steps
-        if checkpoint and due and run.team.leads:
-            state.save(checkpoint, done)
+        over = done == schedule.steps or best.settled
+        if checkpoint and run.team.leads and (over or done % checkpoint_every == 0):
+            _expect_finite(losses, step)  # a state that is broken would break every resumed run
+            state.save(checkpoint, schedule.steps if over else done)
         if run.progress:
             run.progress(done, schedule.steps)
         if best.settled:
             break
-    if checkpoint and run.team.leads:
-        checkpoint.unlink(missing_ok=True)
     learned = best.kept if best.judged else average.module.eval()
     # Statistics of batch norm are each process's own. What is told arrives where it was: on a CPU
     # all processes have the same.
     own = {name: value.cpu() for name, value in learned.state_dict().items()}
     learned.load_state_dict(run.team.tell(own))
     if not all(bool(torch.isfinite(weights).all()) for weights in learned.parameters()):
+        if checkpoint and run.team.leads:
+            checkpoint.unlink(missing_ok=True)
         raise TrainingError(
             "training ended with weights that are not finite; lower the learning rate, or look for "
             "images that are all one value"
         )
+    if checkpoint and run.team.leads:
+        done_with(checkpoint)
     return learned
 
 
@@ -209,11 +212,8 @@ def _update(phase: Phase, batch: Any, step: int, clip: float, networks: int, run
     with mixed_precision(run.device):
         loss = phase.loss(batch)
     # On a GPU reading the loss waits for the device, so it is read now and then only.
-    if (run.device.type == "cpu" or step % 50 == 0) and not torch.isfinite(loss):
-        raise TrainingError(
-            f"the {phase.name} loss became {loss.item()} at step {step}; lower the learning rate, "
-            "or look for images that are all one value"
-        )
+    if run.device.type == "cpu" or step % 50 == 0:
+        _expect_finite({phase.name: loss}, step)
     # Not before the forward pass, and the loss is given back with its graph: where nothing of the
     # last step is left, the allocator returns its memory to the system and asks for it anew.
     phase.optimizer.zero_grad(set_to_none=True)
@@ -226,6 +226,15 @@ def _update(phase: Phase, batch: Any, step: int, clip: float, networks: int, run
         clip_each(parameters, clip)
     phase.optimizer.step()
     return loss
+
+
+def _expect_finite(losses: Mapping[str, Tensor], step: int) -> None:
+    for name, loss in losses.items():
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                f"the {name} loss became {loss.item()} at step {step}; lower the learning rate, or "
+                "look for images that are all one value"
+            )
 
 
 def clip_each(parameters: Sequence[Tensor], clip: float) -> None:

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import load_file
 
-from synthaug.distributed import ALONE, current, team
+from synthaug.distributed import ALONE, current, leads, team
 from synthaug.errors import InputError
 from synthaug.generators import ConditionalGAN, ConditionalVAE, TransferVAE, load_generator
 from synthaug.images import LabelledImages
@@ -122,7 +122,7 @@ def test_processes_talk_by_what_there_is(monkeypatch, gpu, nccl, expected) -> No
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: int(gpu))
     monkeypatch.setattr(dist, "is_nccl_available", lambda: nccl)
-    monkeypatch.setattr(dist, "init_process_group", asked.append)
+    monkeypatch.setattr(dist, "init_process_group", lambda name, timeout: asked.append(name))
     monkeypatch.setattr(dist, "destroy_process_group", lambda: None)
     with team() as ours:
         assert ours == (1, 2, 1)
@@ -209,3 +209,12 @@ def test_a_batch_that_cannot_be_divided_is_refused(tmp_path, monkeypatch) -> Non
     distributed._current.set(distributed.Team(rank=0, size=2))
     with pytest.raises(InputError, match=r"expected an even number .* each of the 2 .*, got 6"):
         ConditionalGAN(steps=2, batch_size=6).fit(make_data(tmp_path), device="cpu")
+
+
+def test_a_size_without_a_number_is_named(monkeypatch) -> None:
+    """As job scripts leave it behind."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("RANK", raising=False)
+    assert leads()
+    with pytest.raises(InputError, match=r"RANK.* is not set; start them with torchrun"), team():
+        pass

@@ -1,5 +1,6 @@
 """Files and directories that are as they were, or complete, whenever the process dies."""
 
+import errno
 import json
 import os
 import shutil
@@ -443,7 +444,7 @@ def test_the_old_directory_stays_when_the_new_one_cannot_be_moved(
 
     def refuse(source: Path, target: Path) -> Path:
         if source.suffix == ".partial":
-            raise PermissionError("not allowed")
+            raise PermissionError(errno.EACCES, "not allowed")
         return rename(source, target)
 
     monkeypatch.setattr(Path, "rename", refuse)
@@ -451,6 +452,50 @@ def test_the_old_directory_stays_when_the_new_one_cannot_be_moved(
         fill(tmp_path / "thing", "two")
     assert value_in(tmp_path / "thing") == "one"
     assert names(tmp_path) == ["thing"]
+
+
+def test_what_was_made_stays_when_it_cannot_be_put_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, where another program has a file of the old one open."""
+    fill(tmp_path / "thing", "one")
+    rename = Path.rename
+
+    def refuse(source: Path, target: Path) -> Path:
+        if source.name == "thing":
+            raise OSError(errno.EBUSY, "in use", str(source))
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(
+        OSError, match=r"cannot be replaced .in use.; what was made is in"
+    ) as raised:
+        fill(tmp_path / "thing", "two")
+    assert value_in(tmp_path / "thing") == "one"
+    [kept] = {*names(tmp_path)} - {"thing"}
+    assert str(tmp_path / kept) in str(raised.value)
+    assert value_in(tmp_path / kept) == "two"
+
+
+def test_a_file_system_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a volume of a container, into which results are to go."""
+    (tmp_path / "volume").mkdir()
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path).name == "volume")
+    with pytest.raises(InputError, match=rf"mounted there, .*directory in it, as .*volume/{KIND}"):
+        fill(tmp_path / "volume", "one")
+    fill(tmp_path / "volume" / "thing", "one")
+
+
+@pytest.mark.parametrize("name", ["x" * 240, "y" * 300, "circle"])
+def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with pytest.raises(InputError, match="no file can have this path"):
+        expect_file("--json", tmp_path / name)
+    with pytest.raises(InputError, match="no file can have this path"):
+        check_replaceable(tmp_path / name, kind=KIND)
+    if name != "x" * 240:  # that is long for what is being written, not for a folder
+        with pytest.raises(InputError, match="no file can have this path"):
+            expect_file("--json", tmp_path / name / "below")
 
 
 def test_manifests_are_plain_json(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """The training loop: schedule, moving average, checkpoints, failures."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from synthaug.checkpoint import until_saved
 from synthaug.errors import InputError, TrainingError
+from synthaug.tensors import read_tensors, tensor_bytes
 from synthaug.training import Phase, Run, Schedule, optimize
 
 CPU = torch.device("cpu")
@@ -150,6 +153,49 @@ def test_resuming_ends_with_the_same_bits(tmp_path, stopped):
     assert equal(module, whole_module)
     assert equal(result, whole)
     assert not path.exists()
+
+
+def test_what_was_learned_stays_in_the_checkpoint_until_it_is_saved(tmp_path):
+    path = tmp_path / "state"
+    whole_module, whole = run()
+    with pytest.raises(OSError, match="disk full"), until_saved():
+        run(checkpoint=path)
+        raise OSError("disk full")
+    assert path.exists()
+    with until_saved():
+        with until_saved():
+            module, result = run(checkpoint=path, progress=lambda *_: pytest.fail("trained"))
+        assert path.exists()
+    assert equal(module, whole_module)
+    assert equal(result, whole)
+    assert not path.exists()
+
+
+def test_a_checkpoint_of_other_weights_is_named(tmp_path):
+    path = tmp_path / "state"
+    with pytest.raises(Interrupted):
+        run(checkpoint=path, checkpoint_every=1, progress=interrupt_after(2))
+    tensors, metadata = read_tensors(path)
+    name, value = next((k, v) for k, v in tensors.items() if k.startswith("module/"))
+    path.write_bytes(tensor_bytes({**tensors, name: value[..., None]}, metadata))
+    with pytest.raises(InputError, match=r"not those of this training.*remove it"):
+        run(checkpoint=path)
+
+
+def test_a_resumed_run_does_not_keep_its_file_open(tmp_path):
+    """Windows would neither replace nor remove it."""
+    path = tmp_path / "state"
+    with pytest.raises(Interrupted):
+        run(checkpoint=path, checkpoint_every=1, progress=interrupt_after(2))
+    mapped = []
+
+    def look(*_):
+        maps = Path("/proc/self/maps")
+        mapped.append(maps.exists() and str(path) in maps.read_text())
+
+    run(checkpoint=path, progress=look)
+    assert mapped
+    assert not any(mapped)
 
 
 @pytest.mark.parametrize("text", [b"", b"notes", b"\x02\0\0\0\0\0\0\0{}"])

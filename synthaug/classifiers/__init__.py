@@ -3,7 +3,7 @@
 from synthaug.classifiers.networks import Backbone
 from synthaug.classifiers.recipes import AUTOMATIC, MIXES, POLICIES, Recipe
 from synthaug.classifiers.scoring import BALANCED, Scores, evaluate, predict, resolution
-from synthaug.classifiers.training import train_classifier
+from synthaug.classifiers.training import expect_share, train_classifier
 
 __all__ = [
     "AUTOMATIC",
@@ -14,6 +14,7 @@ __all__ = [
     "Recipe",
     "Scores",
     "evaluate",
+    "expect_share",
     "predict",
     "resolution",
     "train_classifier",

@@ -192,6 +192,23 @@ class Backbone:
             normalization = nn.Sequential(v2.Resize((self.size, self.size)), normalization)
         return nn.Sequential(normalization, network)
 
+    def check(self, image_shape: tuple[int, int, int], classes: int) -> None:
+        """Raise `InputError` for images (C, H, W) that the network cannot take."""
+        if not self.name.startswith(TIMM):
+            return
+        network = self.build(image_shape, classes, nn.Identity(), empty=True).eval()
+        try:
+            with torch.no_grad():
+                network(torch.zeros(2, *image_shape))
+        except Exception as error:  # each network says it in its own way
+            said = str(error).splitlines()[0] if str(error) else type(error).__name__
+            own = getattr(network[1], "pretrained_cfg", {}).get("input_size", (224,))[-1]
+            raise InputError(
+                f"classifier size: {self.name} cannot take images of "
+                f"{self.size or image_shape[1]} x {self.size or image_shape[2]} pixels ({said}); "
+                f"its own size is {own} (--classifier-size)"
+            ) from None
+
 
 def head_of(network: nn.Module) -> nn.Module:
     """The last layer of a network that `Backbone.build` made."""
@@ -247,9 +264,9 @@ def _timm_network(name: str, channels: int, classes: int, weights: str | None) -
             in_chans=channels,
         )
     except Exception as error:
-        if weights is None:
-            raise
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if weights is None:
+            raise InputError(f"classifier: timm could not build {name!r} ({said})") from None
         raise InputError(
             f"classifier weights: timm could not load {weights!r} into {name} ({said}); expected a "
             "file of that network's weights under timm's names, or 'pretrained' where the network "

@@ -134,6 +134,15 @@ def train_classifier(
     return averaged.eval()
 
 
+def expect_share(ratio: float, batch_size: int) -> None:
+    """Raise `InputError` where a share of a batch that is not 0 comes to no image."""
+    if ratio and not round(ratio * batch_size):
+        raise InputError(
+            f"ratio: a share of {ratio:g} of {batch_size} images is not one image; raise it, or "
+            "batch_size"
+        )
+
+
 def _check(
     train: LabelledImages,
     synthetic: Samples | None,
@@ -150,11 +159,7 @@ def _check(
         raise InputError(f"soft_labels: expected shape {expected}, got {soft.shape}")
     if synthetic is None:
         return
-    if ratio and not round(ratio * batch_size):
-        raise InputError(
-            f"ratio: a share of {ratio:g} of {batch_size} images is not one image; raise it, or "
-            "batch_size"
-        )
+    expect_share(ratio, batch_size)
     real, made = train.images, synthetic.images
     if (real.shape[1:], real.dtype) != (made.shape[1:], made.dtype):
         raise InputError(

@@ -36,6 +36,7 @@ from synthaug.cli.options import (
     PerClass,
     Quiet,
     Seed,
+    at_home,
     check_apart,
     check_device,
     check_directory,
@@ -106,6 +107,7 @@ def gain(
         Path | None,
         typer.Option(
             metavar="POOL",
+            callback=at_home,
             help="Measure these images too; alone unless --generator is given. Not together with "
             "--per-class.",
         ),
@@ -114,6 +116,7 @@ def gain(
         Path | None,
         typer.Option(
             metavar="FILE",
+            callback=at_home,
             help="Measure the way of mixing that tune wrote, and the controls beside it.",
         ),
     ] = None,
@@ -133,7 +136,10 @@ def gain(
     mode: Mode = None,
     on_error: OnError = "raise",
     report: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write report.html and result.json there.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", callback=at_home, help="Write report.html and result.json there."
+        ),
     ] = None,
     jobs: Jobs = None,
     cache: Cache = CACHE,
@@ -208,10 +214,14 @@ def gain(
     if splits.set_apart:
         result.protocol["caveats"].append(splits.set_apart)
     result.protocol["next_steps"] = _as_read(
-        result.protocol["next_steps"], data, image_size=image_size, mode=mode, on_error=on_error
+        result.protocol["next_steps"], source, image_size=image_size, mode=mode, on_error=on_error
     )
     result.protocol["command"] = shlex.join(["synthaug", *(context.obj or sys.argv[1:])])
-    _write(result, json, report)
+    try:
+        _write(result, json, report)
+    except OSError:
+        show_gain(result, results())  # what took hours is not to be lost for a full disk
+        raise
     if not quiet:
         show_gain(result, results())
         if report is not None:

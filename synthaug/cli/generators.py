@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from synthaug.checkpoint import until_saved
 from synthaug.cli.options import (
     FLAG,
     Data,
@@ -21,6 +22,7 @@ from synthaug.cli.options import (
     Quiet,
     Seed,
     Written,
+    at_home,
     check_apart,
     check_device,
     check_directory,
@@ -33,7 +35,7 @@ from synthaug.cli.output import finish, pool_summary, progress, results, show_ca
 from synthaug.cli.profiling import LAST_TRACED, traced
 from synthaug.distributed import team
 from synthaug.errors import InputError
-from synthaug.files import MANIFEST, read_json
+from synthaug.files import MANIFEST, read_json, restore
 from synthaug.generators import (
     VAEGAN,
     Blend,
@@ -49,6 +51,7 @@ from synthaug.generators import (
     load_generator,
 )
 from synthaug.generators.saving import KIND as GENERATOR
+from synthaug.generators.saving import check_files
 from synthaug.mixing import MixRecipe
 from synthaug.pool import SamplePool
 from synthaug.pool.sample_pool import KIND as POOL
@@ -127,6 +130,7 @@ def fit(
             "--output",
             "-o",
             metavar="GENERATOR",
+            callback=at_home,
             help="Directory to write; a generator that is there is replaced.",
         ),
     ],
@@ -149,12 +153,18 @@ def fit(
     ] = None,
     recipe: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The generator of a recipe that tune wrote."),
+        typer.Option(
+            metavar="FILE",
+            callback=at_home,
+            help="The generator of a recipe that tune wrote.",
+        ),
     ] = None,
     start: Annotated[
         Path | None,
         typer.Option(
-            metavar="GENERATOR", help="Go on from a generator that fit wrote, classes by name."
+            metavar="GENERATOR",
+            callback=at_home,
+            help="Go on from a generator that fit wrote, classes by name.",
         ),
     ] = None,
     validate: Annotated[
@@ -169,13 +179,17 @@ def fit(
     log: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Write losses, diversity and grids of samples for TensorBoard."
+            metavar="DIR",
+            callback=at_home,
+            help="Write losses, diversity and grids of samples for TensorBoard.",
         ),
     ] = None,
     profile: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Write a trace of ten steps, for chrome://tracing or Perfetto."
+            metavar="FILE",
+            callback=at_home,
+            help="Write a trace of ten steps, for chrome://tracing or Perfetto.",
         ),
     ] = None,
     per_class: PerClass = None,
@@ -203,7 +217,6 @@ def fit(
     elif profile is not None and made.settings.get("steps", LAST_TRACED) < LAST_TRACED:
         raise InputError(f"--profile: expected a run of at least {LAST_TRACED} steps")
     check_device(device)
-    check_output(output, GENERATOR)
     checkpoint = output.with_name(f"{output.name}.checkpoint")
     check_apart(
         {
@@ -214,6 +227,7 @@ def fit(
             "--log": log,
         }
     )
+    check_output(output, GENERATOR)
     check_json("--json", json, Written.GENERATOR)
     check_trace("--profile", profile)
     check_directory("--log", log)
@@ -231,6 +245,7 @@ def fit(
         images = images.subset(draw_subset(images, per_class, seed=seed))
     with (
         team() as ours,
+        until_saved(),
         progress(quiet or not ours.leads) as update,
         traced(profile if ours.leads else None) as step,
     ):
@@ -249,9 +264,11 @@ def fit(
             validation=validation,
             log=log,
         )
+        if ours.leads:
+            made.save(output)
+        ours.tell(None)  # the others' checkpoints are needed until it is on disk
     if not ours.leads:
         return
-    made.save(output)
     seconds = spell_seconds(made.card["seconds"])
     summary = f"{output}: {made.family} fitted to {len(images)} images in {seconds} s"
     if made.keeps_images:
@@ -294,10 +311,16 @@ def inspect(
     All of its files are read, and damage is said.
     """
     check_json("--json", json, Written.GENERATOR, Written.POOL)
+    if json is not None and directory.resolve() in json.resolve().parents:
+        raise InputError(
+            f"--json {json}: lies in {directory}, which could not be replaced any more; name "
+            "another place"
+        )
     card = _card(directory)
     if card["kind"] == POOL:
         SamplePool(directory).check()
     else:
+        check_files(directory)
         load_generator(directory, device="cpu")
     if not quiet:
         show_card(card, results())
@@ -305,6 +328,8 @@ def inspect(
 
 
 def _card(directory: Path) -> dict[str, Any]:
+    if not directory.exists():
+        restore(directory.resolve())  # where a replacement was cut short
     path = directory / MANIFEST
     card = read_json(path) if path.exists() else {}
     if card.get("kind") not in (GENERATOR, POOL):

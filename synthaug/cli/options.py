@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
-from itertools import combinations
+from itertools import permutations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,11 +16,19 @@ from synthaug.cli.output import progress
 from synthaug.devices import resolve_device
 from synthaug.distributed import leads
 from synthaug.errors import InputError
-from synthaug.files import MANIFEST, check_replaceable, expect_file, expect_writable
+from synthaug.files import (
+    MANIFEST,
+    check_replaceable,
+    expanded,
+    expect_file,
+    expect_place,
+    expect_writable,
+)
 from synthaug.images import LabelledImages
 from synthaug.reading import read_images
 
 PAGE_MARK = b'<meta name="generator" content="synthaug">'
+FOLDERS = ("--report", "--cache", "--log")  # that may hold what other options name
 FLAG = ""  # instead of a value's name, for what takes none
 DATA_FORMS = (
     'a folder of class folders, an .npz, a .csv (path,label[,split][,group]), "digits", '
@@ -32,6 +40,11 @@ def _hush(quiet: bool) -> bool:
     if quiet:
         warnings.simplefilter("ignore")
     return quiet
+
+
+def at_home(path: Path | None) -> Path | None:
+    """With ~ as the home folder: in `--json=~/gain.json` no shell reads it so."""
+    return None if path is None else expanded(path)
 
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=f"Labelled images: {DATA_FORMS}.")]
@@ -55,7 +68,8 @@ Device = Annotated[
     typer.Option(metavar="NAME", help='"auto" (a GPU where there is one), "cpu", "cuda:0".'),
 ]
 Json = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON.")
+    Path | None,
+    typer.Option("--json", metavar="FILE", callback=at_home, help="Write the result as JSON."),
 ]
 PoolOutput = Annotated[
     Path,
@@ -63,6 +77,7 @@ PoolOutput = Annotated[
         "--output",
         "-o",
         metavar="POOL",
+        callback=at_home,
         help="Directory to write; a pool that is there is replaced.",
     ),
 ]
@@ -129,16 +144,20 @@ def check_device(device: str) -> None:
 
 
 def check_apart(targets: Mapping[str, Path | None]) -> None:
-    """Raise `InputError` where two options name one path to write, so that one would replace or
-    keep out what the other wrote, or where one lies in --output, which is put in place whole."""
-    given = [(option, path.resolve()) for option, path in targets.items() if path is not None]
-    for (one, first), (other, second) in combinations(given, 2):
+    """Raise `InputError` where nothing can be written at a path, where two options name one, so
+    that one would replace or keep out what the other wrote, or where one lies in another that is a
+    file, or is put in place whole."""
+    named = [(option, path) for option, path in targets.items() if path is not None]
+    for option, path in named:
+        expect_place(f"{option} {path}", path)
+    given = [(option, path.resolve()) for option, path in named]
+    for (one, first), (other, second) in permutations(given, 2):
         if first == second:
             raise InputError(f"{other} and {one} are the same path: {first}; name two")
-        if one == "--output" and first in second.parents:
+        holds_others = one in FOLDERS or (one != "--output" and first.is_dir())  # said elsewhere
+        if not holds_others and first in second.parents:
             raise InputError(
-                f"{other} {second}: lies in --output, which is put in place whole; name another "
-                "place"
+                f"{other} {second}: lies in {one}, which holds nothing else; name another place"
             )
 
 

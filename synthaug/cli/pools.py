@@ -16,6 +16,7 @@ from synthaug.cli.options import (
     PoolOutput,
     Quiet,
     Written,
+    at_home,
     check_apart,
     check_json,
     check_new,
@@ -68,7 +69,13 @@ def export(
     pool: Annotated[Path, typer.Argument(metavar="POOL", help="Directory of the pool.")],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="PATH", help="What to write; must not exist."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            callback=at_home,
+            help="What to write; must not exist.",
+        ),
     ],
     format: Annotated[
         ExportFormat,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from synthaug.cli.options import Quiet, check_page
+from synthaug.cli.options import Quiet, at_home, check_page
 from synthaug.cli.output import RESULT, errors
 from synthaug.errors import InputError
 from synthaug.gain import Gain
@@ -19,7 +19,10 @@ def report(
         typer.Argument(metavar="RESULT", help="JSON of gain --json, or the folder of --report."),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="PAGE", help="The HTML page to write.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="PAGE", callback=at_home, help="The HTML page to write."
+        ),
     ],
     quiet: Quiet = False,
 ) -> None:

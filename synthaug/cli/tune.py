@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from synthaug.classifiers import Backbone, Recipe
 from synthaug.cli.generators import Family
 from synthaug.cli.measuring import (
     BATCH,
@@ -36,6 +37,7 @@ from synthaug.cli.options import (
     PerClass,
     Quiet,
     Seed,
+    at_home,
     check_apart,
     check_device,
     check_directory,
@@ -46,9 +48,9 @@ from synthaug.cli.splits import read_splits
 from synthaug.errors import InputError
 from synthaug.files import expanded
 from synthaug.gain import Interval
-from synthaug.gain.advice import spell_size
+from synthaug.gain.advice import spell_size, training_lines
 from synthaug.gain.rounds import Budget
-from synthaug.gain.search import search_mix
+from synthaug.gain.search import load_optuna, search_mix
 from synthaug.mixing import MixRecipe
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -56,7 +58,7 @@ NEXT = """\
 from synthaug import MixedDataset
 
 # train_set: your Dataset, with images of {size}, as the search had
-train_set = MixedDataset.from_recipe(train_set, {recipe!r}, "pool")
+train_set = MixedDataset.from_recipe(train_set, {recipe!r}, "pool"{teacher})
 """
 ALIKE = (  # options that have the same meaning to gain, and on which what it takes over depends
     "test",
@@ -80,7 +82,10 @@ def tune(
     context: typer.Context,
     data: Data,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The recipe to write.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", callback=at_home, help="The recipe to write."
+        ),
     ],
     budget: Annotated[
         str | None,
@@ -129,12 +134,13 @@ def tune(
     top of. Test images are not looked at: synthaug gain DATA --recipe FILE
     measures what was found. The answer may be to mix nothing in.
     """
+    place = expanded(cache)
+    check_apart({"--output": output, "--json": json, "--cache": place})
     _check_target("--output", output)
     _check_target("--json", json)
     check_device(device)
     check_policy(policy)
-    place = expanded(cache)
-    check_apart({"--output": output, "--json": json, "--cache": place})
+    load_optuna()
     check_directory("--cache", place)
     limit = Budget(None if budget is None and trials else _seconds(budget or "20m"), trials)
     network = backbone(classifier, classifier_weights, classifier_size)
@@ -164,7 +170,8 @@ def tune(
             mix.save(path)
     if not quiet:
         asked = [data, *_alike(context)]
-        _show(mix, output, asked, spell_size(splits.train.image_shape))
+        lines = _lines(mix, output, data, network, spell_size(splits.train.image_shape))
+        _show(mix, output, asked, lines)
 
 
 def _check_target(option: str, path: Path | None) -> None:
@@ -194,7 +201,19 @@ def _alike(context: typer.Context) -> list[str]:
     return [word for each in given for word in (each.opts[0], str(context.params[each.name]))]
 
 
-def _show(mix: MixRecipe, output: Path, asked: list[str], size: str) -> None:
+def _lines(mix: MixRecipe, output: Path, data: str, network: Backbone, size: str) -> str:
+    """The lines of Python that use what was found."""
+    taught = mix.training.get("teacher")
+    if taught is None:
+        return NEXT.format(recipe=str(output), size=size, teacher="")
+    steps, batch = mix.training["steps"], mix.training["batch_size"]
+    first = training_lines(
+        Recipe(**taught), data=data, classifier=network, steps=steps, batch_size=batch
+    )
+    return f"{first}\n{NEXT.format(recipe=str(output), size=size, teacher=', teacher=network')}"
+
+
+def _show(mix: MixRecipe, output: Path, asked: list[str], lines: str) -> None:
     console, search = results(), mix.search
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("tried on all seeds, the best first")
@@ -212,7 +231,6 @@ def _show(mix: MixRecipe, output: Path, asked: list[str], size: str) -> None:
     console.print(f"Spent: {spent}. Proposals: {ends or 'none'}. Written: {output}")
     if mix.recommended:
         console.print()
-        lines = NEXT.format(recipe=str(output), size=size)
         console.print(lines, markup=False, soft_wrap=True)
     if mix.generator is not None:
         words = shlex.join(["synthaug", "gain", *asked, "--recipe", str(output)])

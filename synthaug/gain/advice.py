@@ -62,13 +62,8 @@ def next_steps(
     use = None if recommended is None else recommended.source
     taught = baseline.distilled if recommended is None else recommended.labels == "mixed"
     first = teacher if taught else baseline
-    plain = _PLAIN.format(
-        data=data,
-        recipe=_recipe(first.recipe),
-        names="Recipe" if classifier == Backbone() else "Backbone, Recipe",
-        classifier=_classifier(classifier),
-        steps=steps,
-        batch_size=batch_size,
+    plain = training_lines(
+        first.recipe, data=data, classifier=classifier, steps=steps, batch_size=batch_size
     )
     if recommended is None or use is None:
         same = baseline.recipe == first.recipe
@@ -85,6 +80,20 @@ def next_steps(
         return pooled + measured + (_TAUGHT if taught else "")
     fitted = _fitted(recommended, use)
     return (f"{plain}\n" if taught else "") + fitted + measured
+
+
+def training_lines(
+    recipe: Recipe, *, data: str, classifier: Backbone, steps: int, batch_size: int
+) -> str:
+    """The lines that train a classifier without synthetic images."""
+    return _PLAIN.format(
+        data=data,
+        recipe=_recipe(recipe),
+        names="Recipe" if classifier == Backbone() else "Backbone, Recipe",
+        classifier=_classifier(classifier),
+        steps=steps,
+        batch_size=batch_size,
+    )
 
 
 def spell_size(image_shape: tuple[int, int, int]) -> str:

@@ -46,17 +46,21 @@ def found_elsewhere(mix: MixRecipe | None, train: LabelledImages) -> list[str]:
 def recipe_of(
     arm: Arm | None,
     baseline: Arm,
+    teacher: Arm | None,
     training: dict[str, Any],
     search: dict[str, Any],
     *,
     recommended: bool,
 ) -> MixRecipe:
-    """What the file says: `arm` and how it was trained, or where there is none, the baseline."""
+    """What the file says: `arm` and how it was trained, and the `teacher` of mixed labels; or where
+    there is none, the baseline."""
     if arm is None or arm.source is None or arm.source.generator is None:
         told = {"partner": baseline.name, "recipe": asdict(baseline.recipe)}
         return MixRecipe(None, training={**told, **training}, search=search, recommended=False)
     source, made = arm.source, arm.source.generator
     generator = make_generator(made.family, {**made.settings, **source.sampling})
     told = {"partner": arm.partner, "recipe": asdict(arm.recipe)}
+    if arm.needs_teacher and teacher is not None:
+        told["teacher"] = asdict(teacher.recipe)
     given = (generator, arm.ratio, arm.labels, source.filters)
     return MixRecipe(*given, {**told, **training}, search, recommended)

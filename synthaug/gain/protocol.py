@@ -7,7 +7,7 @@ from synthaug.classifiers import Backbone, Recipe
 from synthaug.errors import InputError
 from synthaug.gain.account import Settled
 from synthaug.gain.arms import Source, default_sources
-from synthaug.gain.choice import Search, choose, choose_given
+from synthaug.gain.choice import RATIOS, Search, choose, choose_given
 from synthaug.gain.inputs import check_numbers, check_parts, check_sources, pool_source
 from synthaug.gain.mixes import found_elsewhere, given_by
 from synthaug.gain.opening import open_test
@@ -114,7 +114,7 @@ def measure_gain(
     )
     numbers = list(range(seed, seed + seeds))
     fresh = _fresh_seeds(numbers, mix)
-    study.check([*numbers, *fresh])
+    study.check([*numbers, *fresh], RATIOS if given is None else [given.ratio])
     run = repr((test.fingerprint, arms, wanted, numbers, precision, recipe, policy, steps, mix))
     with opened(
         study, numbers, run=run, cache=cache, keep=keep, jobs=jobs, progress=progress

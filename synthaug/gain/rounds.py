@@ -67,7 +67,7 @@ class Rounds:
             storage=self._storage,
             load_if_exists=True,
             direction="maximize",
-            sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=len(FIRST)),
+            sampler=optuna.samplers.TPESampler(seed=seed % 2**32, n_startup_trials=len(FIRST)),
             pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
         )
         if not self._study.trials:

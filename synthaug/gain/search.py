@@ -24,7 +24,7 @@ from synthaug.gain.choice import softened_alike, without_synthetic
 from synthaug.gain.inputs import FEWEST_SEEDS, check_parts
 from synthaug.gain.mixes import recipe_of
 from synthaug.gain.rounds import Budget, Rounds
-from synthaug.gain.space import PROPOSALS
+from synthaug.gain.space import PROPOSALS, RATIOS
 from synthaug.gain.statistics import clearly_better, paired_interval
 from synthaug.gain.trials import Stages, Study, Trials, opened
 from synthaug.gain.tuning import tune
@@ -77,7 +77,7 @@ def search_mix(
     >>> found.generator.family, sum(found.search["trials"].values())
     ('RandomField', 1)
     """
-    optuna = _optuna()
+    optuna = load_optuna()
     parts = {"train": train} | ({} if validation is None else {"validation": validation})
     notes = check_parts(parts)
     if seeds < FEWEST_SEEDS:
@@ -88,7 +88,7 @@ def search_mix(
     study = Study(train, validation, per_class, Backbone.of(classifier), batch_size, device)
     numbers = list(range(seed, seed + seeds))
     fresh = list(range(seed + seeds, seed + 2 * seeds))
-    study.check([*numbers, *fresh])
+    study.check([*numbers, *fresh], RATIOS)
     run = repr(("search", tuple(families), numbers, recipe, policy, steps))
     with opened(
         study, numbers, run=run, cache=cache, keep=keep, jobs=jobs, progress=progress
@@ -131,7 +131,7 @@ def search_mix(
             "seconds": _seconds([*times, time.monotonic()]),
         }
         setting = {**study.classifier.facts, "steps": tuning.steps, "batch_size": batch_size}
-        return recipe_of(best, baseline, setting, told, recommended=recommended)
+        return recipe_of(best, baseline, trials.teacher, setting, told, recommended=recommended)
 
 
 def _seconds(times: Sequence[float]) -> dict[str, float]:
@@ -143,7 +143,8 @@ def _seconds(times: Sequence[float]) -> dict[str, float]:
     }
 
 
-def _optuna() -> Any:
+def load_optuna() -> Any:
+    """Optuna, told to be quiet; `InputError` where it is not installed."""
     try:
         import optuna
     except ImportError:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 import synthaug.versions as versions
+from synthaug.checkpoint import until_saved
 from synthaug.checks import as_seed, expect_count, expect_labels
 from synthaug.devices import channels_last, resolve_device
 from synthaug.errors import InputError
@@ -205,7 +206,9 @@ class Generator(ABC):
         identity = f"{self.family} {self.settings} {data.fingerprint} seed {seed}{aids.identity}"
         file = None if checkpoint is None else Path(checkpoint)
         notes: dict[str, Any] = {}
-        learned = self._train(data, Run(seed, target, identity, file, progress), aids, notes)
+        run = Run(seed, target, identity, file, progress)
+        with until_saved():  # what is looked at after a training may fail, too
+            learned = self._train(data, run, aids, notes)
         # Only now: a run that breaks off leaves the generator as it was.
         self._take(learned, data, target)
         notes |= self._notes(data)
@@ -352,6 +355,6 @@ class Generator(ABC):
                 "fit it again"
             ) from None
         generator._take(networks.to(target), anchors, target)
-        extra = {"kind", "classes"}
+        extra = {"kind", "classes", "files"}
         generator._card = {k: v for k, v in manifest.items() if k not in extra}
         return generator

@@ -1,11 +1,11 @@
 """A fitted generator as a directory: weights, the images that it starts from, its card."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from synthaug.errors import InputError
@@ -18,6 +18,7 @@ from synthaug.files import (
     write_json,
 )
 from synthaug.images import LabelledImages
+from synthaug.tensors import read_tensors, tensor_bytes
 
 KIND = "generator"
 
@@ -27,11 +28,30 @@ def write_generator(
 ) -> None:
     """An older generator there is replaced whole, anything else refused."""
     with new_directory(directory, kind=KIND) as partial:
-        weights = {k: v.cpu().contiguous() for k, v in networks.state_dict().items()}
-        write_atomically(partial / "weights.safetensors", lambda file: file.write(save(weights)))
+        weights = tensor_bytes(networks.state_dict())
+        write_atomically(partial / "weights.safetensors", lambda file: file.write(weights))
         write_array(partial / "images.npy", images.images)
         write_array(partial / "labels.npy", images.labels)
-        write_json(partial / MANIFEST, {"kind": KIND, "classes": list(images.classes), **card})
+        digests = {path.name: _digest(path) for path in sorted(partial.iterdir())}
+        told = {"kind": KIND, "classes": list(images.classes), **card, "files": digests}
+        write_json(partial / MANIFEST, told)
+
+
+def check_files(directory: Path) -> None:
+    """Raise `InputError` for a generator whose files are not what was written; those of versions
+    before 0.5 do not say what that was."""
+    manifest = read_generator_manifest(directory)
+    for name, digest in manifest.get("files", {}).items():
+        path = directory / name
+        if not path.is_file() or _digest(path) != digest:
+            raise InputError(
+                f"{directory}: damaged ({name} is not as it was written); fit it again"
+            )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
 
 
 def read_generator_manifest(directory: Path) -> dict[str, Any]:
@@ -44,7 +64,7 @@ def read_generator(directory: Path, classes: list[str]) -> tuple[LabelledImages,
     try:
         images = np.load(directory / "images.npy", allow_pickle=False)
         labels = np.load(directory / "labels.npy", allow_pickle=False)
-        weights = load_file(directory / "weights.safetensors")
+        weights, _ = read_tensors(directory / "weights.safetensors")
         return LabelledImages(images, labels, classes), weights
     except (OSError, EOFError, ValueError, SafetensorError) as error:
         raise InputError(f"{directory}: damaged ({error}); fit it again") from None

@@ -46,6 +46,7 @@ TRAINING = {
     "classifier_weights": "a string",
     "classifier_size": "an integer",
     "recipe": "an object",
+    "teacher": "an object",
     "partner": "a string",
     "steps": "an integer",
     "batch_size": "an integer",
@@ -61,8 +62,8 @@ class MixRecipe:
     ratio: synthetic share of each batch. labels: the rule for the synthetic images' labels.
     filters: limits of the pool's filters by their names, as for `limit_filters`.
     training: how the classifier was trained that this was found with: `classifier`,
-        `classifier_weights` and `classifier_size`, `recipe` (of `Recipe`), `partner` (the arm's
-        name), `steps`, `batch_size`; any of them.
+        `classifier_weights` and `classifier_size`, `recipe` and `teacher` (each of `Recipe`),
+        `partner` (the arm's name), `steps`, `batch_size`; any of them.
     search: on which images it was found, what was tried, what it cost, how sure it is.
     recommended: whether it is better than to mix nothing in; it never is without a generator.
 

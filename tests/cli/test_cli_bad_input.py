@@ -659,6 +659,65 @@ SAME: dict[str, tuple[Words, tuple[str, str]]] = {
 
 
 @pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        (("gain", "digits", "--report", "a/b", "--json", "a"), ("--report", "--json")),
+        (("fit", "digits", "-o", "a/b", "--json", "a"), ("--output", "--json")),
+        (("tune", "digits", "-o", "a", "--json", "a/b"), ("--json", "--output")),
+    ],
+)
+def test_a_target_below_a_file_is_refused_before_any_work(
+    words: Words,
+    options: tuple[str, str],
+    refused: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    inner, outer = options
+    expect(refused(*words), f"{inner} ", f"lies in {outer}, which holds nothing else")
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("name", ["x" * 245, "y" * 300, "circle/file"])
+def test_a_path_that_no_file_can_have(
+    name: str, refused: Callable, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = tmp_path_factory.mktemp("links")
+    (place / "circle").symlink_to(place / "circle")
+    for command in (
+        ("gain", "digits", "--cache", tmp_path / NEW, "--json"),
+        ("tune", "digits", "--cache", tmp_path / NEW, "-o"),
+        ("fit", "digits", "-o"),
+    ):
+        expect(refused(*command, place / name), "no file can have this path", "name another")
+
+
+def test_a_network_that_cannot_take_the_images(refused: Callable, tmp_path: Path) -> None:
+    words = ("gain", "digits", "--classifier", "timm:vit_tiny_patch16_224")
+    message = refused(*words, "--cache", tmp_path / NEW, "--device", "cpu")
+    expect(message, "classifier size: timm:vit_tiny_patch16_224 cannot take images of 16 x 16")
+    expect(message, "its own size is 224 (--classifier-size)")
+    expect(refused("gain", "digits", "--classifier", "timm:resnet18.nonsense"), "--classifier: ")
+
+
+def test_a_batch_too_small_for_a_share(refused: Callable, data: Path, tmp_path: Path) -> None:
+    for command in (("gain", data), ("tune", data, "-o", tmp_path / "recipe.json")):
+        message = refused(*command, "--batch-size", "2", "--cache", tmp_path / NEW)
+        expect(message, "of 2 images is not one image; raise it, or batch_size")
+
+
+def test_what_lies_in_a_directory_is_no_place_for_its_card(
+    refused: Callable, pool: Path, tmp_path: Path
+) -> None:
+    copied = tmp_path / "pool"
+    shutil.copytree(pool, copied)
+    message = refused("inspect", copied, "--json", copied / "card.json")
+    expect(message, f"lies in {copied}, which could not be replaced any more")
+
+
+@pytest.mark.usefixtures("no_work")
 @pytest.mark.parametrize("command", [("gain",), ("tune", "-o", "recipe.json")])
 def test_a_home_that_is_not_known(command: tuple, refused: Callable) -> None:
     message = refused(*command, "digits", "--cache", "~nobody-here/c")

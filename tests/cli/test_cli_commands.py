@@ -111,6 +111,37 @@ def test_letters_that_the_output_cannot_show_are_written_out(
     assert r"na\xefve, plain" in shown.read()
 
 
+def test_inspect_finds_what_a_replacement_set_aside(
+    call: Callable, pool: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(pool, tmp_path / ".pool.old")
+    assert call("inspect", tmp_path / "pool").status == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["pool"]
+
+
+def test_a_home_folder_after_an_equals_sign(
+    call: Callable, pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    done = call("export", pool, "--output=~/made", "--json=~/made.json")
+    assert done.status == 0, done.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "made.json"]
+
+
+def test_inspect_says_of_a_generator_which_file_is_damaged(
+    call: Callable, generator: Path, tmp_path: Path
+) -> None:
+    copied = tmp_path / "copy"
+    shutil.copytree(generator, copied)
+    assert call("inspect", copied).status == 0
+    content = bytearray((copied / "images.npy").read_bytes())
+    content[-1] ^= 1
+    (copied / "images.npy").write_bytes(content)
+    done = call("inspect", copied)
+    assert (done.status, "images.npy is not as it was written" in done.err) == (2, True)
+
+
 def test_inspect_says_what_is_damaged(
     call: Callable, generator: Path, pool: Path, tmp_path: Path
 ) -> None:

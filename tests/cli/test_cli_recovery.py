@@ -1,5 +1,6 @@
 """Processes that are interrupted or killed: what they say, what they leave, and how they go on."""
 
+import errno
 import json
 import os
 import shutil
@@ -143,6 +144,38 @@ def test_a_killed_fit_goes_on_to_the_same_weights(
     assert resumed.keys() == undisturbed.keys()
     assert all(np.array_equal(resumed[key], undisturbed[key]) for key in resumed)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["generator", "whole"]
+
+
+def test_a_fit_whose_result_cannot_be_written_is_not_lost(
+    call: Callable, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("fit", data, *FIT, "--steps", "6", "-o", tmp_path / "generator")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("synthaug.generators.base.write_generator", full)
+        done = call(*words)
+    assert (done.status, done.err) == (1, "error: No space left on device\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["generator.checkpoint"]
+    with monkeypatch.context() as patched:
+        patched.setattr("synthaug.training._update", full)  # nothing is trained again
+        assert call(*words).status == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["generator"]
+
+
+def test_a_gain_whose_result_cannot_be_written_is_shown(
+    call: Callable, data: Path, quick: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("synthaug.gain.Gain.save", full)
+    place = ("--cache", tmp_path / "cells", "--json", tmp_path / "gain.json", "--quiet")
+    done = call("gain", data, *quick, *place)
+    assert (done.status, done.err) == (1, "error: No space left on device\n")
+    assert "Recommended: " in done.out
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="counts processes in /proc")

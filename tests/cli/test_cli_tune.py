@@ -3,15 +3,18 @@
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import torch
+from torch.utils.data import TensorDataset
 
 from synthaug import read_images
-from synthaug.cli.tune import sentence
-from synthaug.generators import StyleSwap
-from synthaug.mixing import MixRecipe
+from synthaug.classifiers import Backbone, Recipe
+from synthaug.cli.tune import _lines, sentence
+from synthaug.generators import RandomField, StyleSwap
+from synthaug.mixing import MixedDataset, MixRecipe
 from synthaug.pool import SamplePool
 
 LITTLE = ("--steps", "2", "--batch-size", "8", "--seeds", "2", "--policy", "shift")
@@ -64,6 +67,28 @@ def test_the_next_command_and_lines_say_all_that_was_searched_with(
     alike = f"--image-size 12 --mode rgb --cache {tmp_path / 'cells'} --seed 7 --device cpu"
     said = f"synthaug gain {data} {alike} --recipe {tmp_path / 'recipe.json'}"
     assert done.err.splitlines()[-1] == f"Not measured on test images yet: {said}"
+
+
+def test_the_lines_for_mixed_labels_train_a_teacher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught = {"teacher": asdict(Recipe("none")), "steps": 1, "batch_size": 8}
+    mix = MixRecipe(RandomField(), 0.25, "mixed", training=taught)
+    monkeypatch.chdir(tmp_path)
+    mix.save(Path("recipe.json"))
+    lines = _lines(mix, Path("recipe.json"), "digits", Backbone(), "16 x 16 pixels in gray")
+    read = read_images("digits")
+    real = TensorDataset(torch.tensor(read.images), torch.tensor(read.labels))
+    known = {"train_set": real}
+    exec(lines, known)
+    assert isinstance(known["train_set"], MixedDataset)
+    assert known["train_set"].labels == "mixed"
+
+
+def test_any_seed_will_do(tuned: tuple, data: Path, call: Callable, tmp_path: Path) -> None:
+    few = ("--generator", "random-field", "--trials", "1", "--seed", str(2**32))
+    done = call("tune", data, *LITTLE, *PLACE, *few, "-o", tmp_path / "recipe.json", "-q")
+    assert (done.status, done.err) == (0, "")
 
 
 def test_what_was_trained_serves_a_larger_search(

@@ -1,12 +1,14 @@
 """Work that is done side by side."""
 
 import os
+import warnings
 from typing import Any
 
 import joblib.externals.loky.process_executor as executor
 import pytest
 
 from synthaug.gain.trials.runner import Runner
+from synthaug.generators.learning.watching import CollapseWarning
 
 TASKS = 5
 
@@ -25,3 +27,19 @@ def test_a_process_that_grows_is_replaced_without_a_word(recwarn: pytest.Warning
     assert len({process for _, process in done}) > 2
     assert said[-1] == ("growing", TASKS, 0)
     assert not recwarn.list
+
+
+def warn(study: Any, step: int) -> int:
+    warnings.warn(f"step {step}", CollapseWarning, stacklevel=1)
+    return step
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_warnings_are_those_of_the_process_that_asked(jobs: int) -> None:
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert Runner(None, jobs, None)._map(warn, [(0,), (1,)], "warning") == [0, 1]
+    assert [(str(each.message), each.category) for each in warned] == [
+        ("step 0", CollapseWarning),
+        ("step 1", CollapseWarning),
+    ]

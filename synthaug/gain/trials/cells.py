@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import nn
 
 from synthaug.classifiers import Scores, evaluate, predict, train_classifier
@@ -34,6 +33,7 @@ from synthaug.gain.trials.pools import load_pool
 from synthaug.gain.trials.study import Study, short_digest
 from synthaug.images import LabelledImages, Samples
 from synthaug.mixing.labels import mixed_labels
+from synthaug.tensors import read_tensors, tensor_bytes
 
 KIND = "cell"
 WEIGHTS, PREDICTED = "weights.safetensors", "predicted.npy"
@@ -82,13 +82,13 @@ def train_cell(study: Study, cell: Cell) -> None:
         device=study.device,
     )
     seconds = time.perf_counter() - start
-    weights = {k: v.cpu().contiguous() for k, v in network.state_dict().items()}
+    weights = tensor_bytes(network.state_dict())
     predicted = None
     if held is not None:
         predicted = predict(network, held.images, device=study.device).argmax(1)
     # Only now: a process that is stopped while it writes leaves something behind.
     with new_directory(cell.directory(study), kind=KIND) as partial:
-        write_atomically(partial / WEIGHTS, lambda file: file.write(save(weights)))
+        write_atomically(partial / WEIGHTS, lambda file: file.write(weights))
         if predicted is not None:
             write_array(partial / PREDICTED, predicted)
         spent = {"seconds": seconds, "generator_seconds": _fitting(study, cell)}
@@ -102,7 +102,7 @@ def load_network(study: Study, cell: Cell) -> nn.Module:
     shape = study.train.image_shape
     network = study.classifier.build(shape, classes, normalization, empty=True)
     with _undamaged(cell.directory(study)) as directory:
-        network.load_state_dict(load_file(directory / WEIGHTS))
+        network.load_state_dict(read_tensors(directory / WEIGHTS)[0])
     return network.eval()
 
 

@@ -80,8 +80,10 @@ class Runner:
             warnings.filterwarnings("ignore", message=r"\d+ tasks (have been|which were)")
             # Of a process that joblib replaces, since it has grown by 300 MB since its first task.
             warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-            for result in results:
+            for result, warned in results:
                 made.append(result)
+                for text, category in warned:
+                    warnings.warn(text, category, stacklevel=2)
                 self._done += 1
                 self._say(what)
         return made
@@ -91,12 +93,18 @@ class Runner:
             self._progress(what, self._done, self._known)
 
 
-def _on_one_thread(function: Callable[..., Result], *arguments: Any) -> Result:
+def _on_one_thread(
+    function: Callable[..., Result], *arguments: Any
+) -> tuple[Result, list[tuple[str, type[Warning]]]]:
+    """What the function returns, and what it warned of: how that is shown, or that it is not, the
+    process that was asked knows, and its workers do not."""
     # Two thread pools side by side on few cores make everything many times slower; and with one
     # thread a figure does not depend on how many processes or cores there were.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return function(*arguments)
+        with warnings.catch_warnings(record=True) as warned:
+            result = function(*arguments)
+        return result, [(str(each.message), each.category) for each in warned]
     finally:
         torch.set_num_threads(threads)

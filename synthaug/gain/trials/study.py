@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from synthaug.classifiers import Backbone
+from synthaug.classifiers import Backbone, expect_share
 from synthaug.gain.trials.parts import Part, plan_parts
 from synthaug.images import LabelledImages
 from synthaug.versions import versions
@@ -64,8 +64,12 @@ class Study:
         """The seed's parts."""
         return self.plan(seed)[0]
 
-    def check(self, seeds: Sequence[int]) -> None:
-        """Raise `InputError` where the images cannot be split for one of the seeds."""
+    def check(self, seeds: Sequence[int], ratios: Sequence[float]) -> None:
+        """Raise `InputError` where the classifier cannot take the images, where one of the ratios
+        of a batch comes to no image, or where the images cannot be split for one of the seeds."""
+        self.classifier.check(self.train.image_shape, len(self.train.classes))
+        for ratio in ratios:
+            expect_share(ratio, self.batch_size)
         for seed in seeds:
             self.plan(seed)
 
