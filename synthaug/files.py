@@ -162,7 +162,8 @@ def expect_writable(name: str, directory: Path) -> None:
 def expect_place(name: str, path: Path) -> None:
     """Raise `InputError` that begins with `name` unless there can be something at `path`: not for a
     name that is too long, with what it is called while it is written, or links in a circle."""
-    for each in (*path.parents, path, _partial(path)):
+    written = path.with_name(f".{path.name}.{'0' * 8}.partial")
+    for each in (*path.parents, path, written):
         try:
             with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
                 each.stat()

@@ -62,14 +62,16 @@ def predict(
     """Class probabilities, float32 (N, K), of stored images (N, C, H, W); the network is asked on
     `device` in evaluation mode, and then is where and as it was."""
     where, home = resolve_device(device), device_of(network)
-    network = network.to(where)
     parts = []
-    with torch.inference_mode(), mixed_precision(where), evaluating(network):
-        for start in range(0, len(images), batch_size):
-            floats = to_float(images[start : start + batch_size], where)
-            logits = network(floats.contiguous(memory_format=torch.channels_last))
-            parts.append(logits.float().softmax(1).cpu().numpy())
-    network.to(home)
+    try:
+        network = network.to(where)
+        with torch.inference_mode(), mixed_precision(where), evaluating(network):
+            for start in range(0, len(images), batch_size):
+                floats = to_float(images[start : start + batch_size], where)
+                logits = network(floats.contiguous(memory_format=torch.channels_last))
+                parts.append(logits.float().softmax(1).cpu().numpy())
+    finally:
+        network.to(home)
     return np.concatenate(parts)
 
 
@@ -77,6 +79,8 @@ def evaluate(network: nn.Module, data: LabelledImages, *, device: str = "auto") 
     """Score a classifier on labelled images.
 
     network: from float32 (B, C, H, W) in [0, 1] to logits (B, K), as `train_classifier` gives it.
+    device: where it is asked, in evaluation mode: "auto" (a GPU where there is one), "cpu",
+        "cuda:0". Afterwards it is where and as it was.
 
     Raises `InputError` for what are no labelled images, or none.
 

@@ -56,6 +56,7 @@ def train_classifier(
     ratio: share of synthetic images in each batch, from 0 to 1.
     recipe: how to augment and regularise (default `Recipe()`).
     steps: optimiser steps, each on `batch_size` images.
+    device: "auto" (a GPU where there is one), "cpu", "cuda:0".
     checkpoint: a file that training resumes from, if it is there, and saves its state to.
     progress: called with (steps done, steps in all).
 

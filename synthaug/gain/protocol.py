@@ -68,6 +68,8 @@ def measure_gain(
     recipe, policy, steps: fix the training recipe, its geometry alone, or the number of optimiser
         steps; what is not fixed is tuned on validation images before any arm is compared. What arms
         differ in, from RandAugment to adjusted logits, is theirs and not to be fixed.
+    batch_size: images in each step of every arm.
+    device: "auto" (a GPU where there is one), "cpu", "cuda:0".
     jobs: processes side by side, each on one thread.
     cache: a directory for finished cells (one arm, one seed), from which an interrupted run
         continues and which a finished one cleans up; by default a temporary one.
@@ -75,6 +77,7 @@ def measure_gain(
         seeds, then trains only what is new. What one run kept, or was interrupted in, stays until
         one with the same arguments ends that does not keep it, whichever others end.
     progress: called with (what is running, cells done, cells known so far).
+    name: what the result calls the data, and its lines of Python read.
     mix: measure this way of mixing (what `search_mix` or `synthaug tune` found) and no other, in
         place of `arms` and `sources`, of which the controls stay.
 

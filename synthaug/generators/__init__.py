@@ -52,7 +52,8 @@ def make_generator(family: str, settings: Mapping[str, Any]) -> Generator:
 
 
 def load_generator(directory: str | Path, *, device: str = "auto") -> Generator:
-    """The generator that `Generator.save` wrote to `directory`, ready to sample.
+    """The generator that `Generator.save` wrote to `directory`, ready to sample on `device`: "auto"
+    (a GPU where there is one), "cpu", "cuda:0".
 
     Raises `InputError` if the directory is not there, not complete or damaged.
 

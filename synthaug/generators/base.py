@@ -175,6 +175,7 @@ class Generator(ABC):
         """Learn from labelled images.
 
         data: `LabelledImages`, or anything that `read_images` takes.
+        seed: settles the weights and the order of images.
         device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", ...
         checkpoint: a file that training resumes from, if it is there, and saves its state to.
         progress: called with (steps done, steps in all).

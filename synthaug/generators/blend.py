@@ -26,7 +26,7 @@ class Blend(Composite):
     parts: at least two generators, of any other families; by default TransferVAE, ConditionalVAE
         and StyleSwap. Each learns as it would alone.
 
-    A run that was killed goes on with the part that it was at; those before it learn again.
+    A run that was killed goes on with the part that it was at.
 
     >>> from synthaug import Blend, RandomField, StyleSwap, read_images
     >>> generator = Blend((StyleSwap(), RandomField())).fit(read_images("digits"), device="cpu")

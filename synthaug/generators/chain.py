@@ -27,7 +27,7 @@ class Chain(Composite):
         VAEGAN that samples from codes of images. Each learns from the real images, as it would
         alone.
 
-    A run that was killed goes on with the part that it was at; those before it learn again.
+    A run that was killed goes on with the part that it was at.
 
     >>> from synthaug import Chain, RandomField, StyleSwap, read_images
     >>> generator = Chain((StyleSwap(), RandomField())).fit(read_images("digits"), device="cpu")

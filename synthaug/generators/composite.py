@@ -18,7 +18,7 @@ from synthaug.training import Run
 class Composite(Generator):
     """Generators of any of the families that stand alone; each learns as it would alone.
 
-    A run that was killed goes on with the part that it was at; those before it learn again.
+    A run that was killed goes on with the part that it was at.
     """
 
     parts: tuple[Generator, ...] = ()

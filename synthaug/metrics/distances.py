@@ -51,6 +51,7 @@ def kernel_distance(
     subsets: how many random subsets it is the mean over.
     subset_size: images of each side in one, 2 or more; all of the smaller side where there are
         fewer.
+    seed: settles which images are in which.
 
     Raises `InputError` for features that do not match, and for no subsets or subsets of one.
 

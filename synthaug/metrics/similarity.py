@@ -11,6 +11,8 @@ def psnr(images: np.ndarray, others: np.ndarray) -> np.ndarray:
 
     images, others: uint8 or uint16 (N, C, H, W).
 
+    Raises `InputError` where the two differ in shape or type.
+
     >>> psnr(np.zeros((1, 1, 8, 8), np.uint8), np.full((1, 1, 8, 8), 255, np.uint8)).tolist()
     [0.0]
     """
@@ -26,6 +28,8 @@ def ssim(images: np.ndarray, others: np.ndarray) -> np.ndarray:
     normal window of 11 pixels and images reflected at their edges.
 
     images, others: uint8 or uint16 (N, C, H, W).
+
+    Raises `InputError` where the two differ in shape or type.
 
     >>> image = np.random.default_rng(0).integers(0, 256, (1, 1, 16, 16), dtype=np.uint8)
     >>> ssim(image, image).tolist()

@@ -131,6 +131,12 @@ class MixedDataset(LabelledDataset):
         pool: a directory for the synthetic images; the first call fits the generator to the images
             of `real`, without its transforms, and fills it, later ones find it there.
         teacher: a classifier, needed where the recipe mixes labels: see `SamplePool.create`.
+        seed: settles the generator, the pool and which item is which.
+        device: where the generator is fitted: "auto" (a GPU where there is one), "cpu", "cuda:0".
+        transform: as for `MixedDataset`.
+
+        Raises `InputError` for a recipe or a pool that does not fit, and where a teacher is
+        missing.
 
         >>> import tempfile
         >>> from synthaug import MixedDataset, StyleSwap, SyntheticDataset, read_images

@@ -63,6 +63,8 @@ class ClassifierAgreement:
     confidence: the least probability of the class, from 0 to 1.
     device: where it is asked; by default where its weights are.
 
+    Raises `InputError` for a confidence out of range, and on use for a network of other classes.
+
     >>> samples = Samples(np.zeros((2, 1, 8, 8), np.uint8), [0, 1])
     >>> always_zero = lambda images: torch.tensor([[4.0, 0.0]]).repeat(len(images), 1)
     >>> ClassifierAgreement(always_zero).keep(samples, None).tolist()
@@ -93,8 +95,11 @@ class ClassifierAgreement:
 class DistanceFilter:
     """Drops samples that are far from every real image of their class.
 
-    at_most: times the usual distance.
+    at_most: times the usual distance, that of the real images of the class to each other.
     features: what distances are taken in, as for `extract_features`.
+
+    Raises `InputError` for a limit that is none, and on use for a class with fewer than two real
+    images.
 
     >>> real = LabelledImages(np.full((4, 1, 8, 8), 9, np.uint8) + np.arange(4, dtype=np.uint8)
     ...     [:, None, None, None], [0, 0, 1, 1], ["a", "b"])
@@ -116,8 +121,11 @@ class DistanceFilter:
 class MemorizationFilter:
     """Drops samples that are nearly a real image of their class.
 
-    at_least: times the usual distance.
+    at_least: times the usual distance, that of the real images of the class to each other.
     features: what distances are taken in, as for `extract_features`.
+
+    Raises `InputError` for a limit that is none, and on use for a class with fewer than two real
+    images.
 
     >>> real = LabelledImages(np.full((4, 1, 8, 8), 9, np.uint8) + np.arange(4, dtype=np.uint8)
     ...     [:, None, None, None], [0, 0, 1, 1], ["a", "b"])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from torch import nn
 
 from synthaug.checks import as_seed, expect_count, expect_labels
 from synthaug.errors import InputError
@@ -24,6 +25,7 @@ from synthaug.files import (
 )
 from synthaug.generators import Generator
 from synthaug.images import LabelledImages, Samples
+from synthaug.metrics.features import device_of
 from synthaug.pool.filling import Filter, check_filters, fill, limits_of
 from synthaug.pool.filters import Network, posterior_of
 from synthaug.training import Progress
@@ -170,8 +172,9 @@ class SamplePool:
         reference: real images that the filters compare with, of the generator's classes and size;
             needed where filters are given.
         teacher: a classifier, from floats (B, C, H, W) in [0, 1] to logits (B, K), whose posterior
-            becomes the samples' soft labels; it is asked on the generator's device, a network in
-            evaluation mode.
+            becomes the samples' soft labels; a network is asked in evaluation mode where its
+            weights are, a function on the generator's device.
+        seed: settles the images.
         progress: called with (images made that pass, images in all).
 
         Raises `InputError` if the filters leave a class short after 20 rounds.
@@ -188,7 +191,8 @@ class SamplePool:
         samples, drawn = fill(generator, per_class, filters, reference, seed, progress)
         if teacher is not None:
             classes = len(generator.classes)
-            soft = posterior_of("teacher", teacher, samples.images, generator.device, classes)
+            where = device_of(teacher) if isinstance(teacher, nn.Module) else generator.device
+            soft = posterior_of("teacher", teacher, samples.images, where, classes)
             samples = Samples(samples.images, samples.labels, soft, samples.weights)
         passed = [type(each).__name__ for each in filters]
         card = {
