@@ -183,12 +183,6 @@ def test_dictionaries_come_out_as_they_went_in():
     assert all(same(a, b) for a, b in zip(networks, out, strict=True))
 
 
-def test_one_network_is_itself(name):
-    (network,) = make(name, 1)
-    assert stack([network]) is network
-    assert unstack(network, 1) == [network]
-
-
 def test_what_comes_out_shares_no_memory():
     networks = make("encoder")
     both = stack(networks)

@@ -46,13 +46,14 @@ class TrainingSet:
         self.classes = 1 if apart else len(data.classes)
 
     def build(self, name: str, make: Callable[[Sequence[str]], nn.Module]) -> nn.Module:
-        """The networks on the device, stacked where there are several; `make` is given the names of
+        """The networks on the device, stacked where each has a class; `make` is given the names of
         the classes of each, `name` names the stream of initial weights."""
         made = []
         for stream, known in zip(self._streams, self._known, strict=True):
             with torch_stream(self.run.seed, name, *stream):
                 made.append(channels_last(make(known)))
-        return stack(made).to(self.run.device)
+        shared = not self._streams[0]
+        return (made[0] if shared else stack(made)).to(self.run.device)
 
     def draws(self, step: int) -> StepDraws:
         """Random numbers of a step."""
