@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from synthaug import Recipe, read_images
 from synthaug.classifiers import Backbone
@@ -103,3 +104,13 @@ def test_choices_need_no_networks_and_those_that_are_needed_again_are_trained_ag
     again = measured()
     assert "networks" not in ran and ran["networks to score"] == {0, 1, 2}  # with the teacher's
     assert (again[0] == first[0]).all() and (again[1] == first[1]).all()
+    # As if they were of another machine: choices stay as they were made.
+    files = [path for path in tmp_path.rglob("predicted.npy") if "distilled" in path.parent.name]
+    for path in files:
+        np.save(path, (np.load(path) + 1) % 10)
+        (path.parent / "weights.safetensors").unlink()
+    said = [np.load(path) for path in files]
+    with pytest.warns(UserWarning, match=r"trained again, .*something else of (\d+) of \1 images"):
+        measured()
+    assert files
+    assert all(map(np.array_equal, map(np.load, files), said))

@@ -7,6 +7,7 @@ choices.
 
 import re
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,7 +86,8 @@ def train_cell(study: Study, cell: Cell) -> None:
     weights = tensor_bytes(network.state_dict())
     predicted = None
     if held is not None:
-        predicted = predict(network, held.images, device=study.device).argmax(1)
+        now = predict(network, held.images, device=study.device).argmax(1)
+        predicted = _said_before(study, cell, now)
     # Only now: a process that is stopped while it writes leaves something behind.
     with new_directory(cell.directory(study), kind=KIND) as partial:
         write_atomically(partial / WEIGHTS, lambda file: file.write(weights))
@@ -93,6 +95,25 @@ def train_cell(study: Study, cell: Cell) -> None:
             write_array(partial / PREDICTED, predicted)
         spent = {"seconds": seconds, "generator_seconds": _fitting(study, cell)}
         write_json(partial / MANIFEST, {"kind": KIND, "arm": cell.arm.name, **spent})
+
+
+def _said_before(study: Study, cell: Cell, now: np.ndarray) -> np.ndarray:
+    """The predictions by which choices were made, where the cell is trained again because its
+    network was not kept: on another machine `now` may be others, and the choices, too."""
+    if not (cell.directory(study) / PREDICTED).exists():
+        return now
+    before = held_predictions(study, cell)
+    if before.shape != now.shape:
+        return now
+    changed = int((before != now).sum())
+    if changed:
+        warnings.warn(
+            f"{cell.arm.name}, seed {cell.seed}: trained again, since its network was not kept, it "
+            f"says something else of {changed} of {len(now)} images that choices are made on, as "
+            "on another machine; choices go by what it said first, tests by what it is now",
+            stacklevel=2,
+        )
+    return before
 
 
 def load_network(study: Study, cell: Cell) -> nn.Module:

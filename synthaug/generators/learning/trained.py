@@ -18,6 +18,7 @@ from synthaug.generators.learning.training_set import SCOPES, TrainingSet
 from synthaug.generators.learning.warm_start import WarmStart
 from synthaug.generators.learning.watching import PROBED, VARIETY, Watcher, diversity, usefulness
 from synthaug.images import LabelledImages, Samples
+from synthaug.seeding import torch_stream
 from synthaug.training import Run
 
 
@@ -133,7 +134,8 @@ class Trained(Generator):
             part = replace(aids, validation=validation, log=log)
             learned = self._run(only(data, own), run, part, start, notes)
         states = ours.gather([network.cpu().state_dict() for network in learned])
-        networks = self._untrained(data.image_shape, len(data.classes))
+        with torch_stream(0, "load"):  # the user's own stays where it was
+            networks = self._untrained(data.image_shape, len(data.classes))
         for index, network in enumerate(networks):
             network.load_state_dict(states[index % ours.size][index // ours.size])
         return [network.to(run.device).eval() for network in networks]
