@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from synthaug.classifiers import Recipe
+from synthaug.classifiers import Backbone, Recipe
 from synthaug.errors import InputError
 from synthaug.gain.arms import Arm, Source, real_arm
 from synthaug.gain.choice import Given
@@ -40,6 +40,20 @@ def found_elsewhere(mix: MixRecipe | None, train: LabelledImages) -> list[str]:
     return [
         "the recipe does not say that it was found on these training images; if test images were "
         "among those that it was found on, its choice knew them"
+    ]
+
+
+def found_otherwise(mix: MixRecipe | None, backbone: Backbone, batch_size: int) -> list[str]:
+    """What a reader has to know of a recipe that was found with another classifier or batch size,
+    so far as it says."""
+    if mix is None:
+        return []
+    asked = {**backbone.facts, "batch_size": batch_size}
+    return [
+        f"the recipe was found with {name.replace('_', ' ')} {mix.training[name]}, and is measured "
+        f"with {asked.get(name, 'none')}"
+        for name in ("classifier", "classifier_size", "batch_size")
+        if name in mix.training and mix.training[name] != asked.get(name)
     ]
 
 

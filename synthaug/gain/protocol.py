@@ -9,7 +9,7 @@ from synthaug.gain.account import Settled
 from synthaug.gain.arms import Source, default_sources
 from synthaug.gain.choice import RATIOS, Search, choose, choose_given
 from synthaug.gain.inputs import check_numbers, check_parts, check_sources, pool_source
-from synthaug.gain.mixes import found_elsewhere, given_by
+from synthaug.gain.mixes import found_elsewhere, found_otherwise, given_by
 from synthaug.gain.opening import open_test
 from synthaug.gain.result import Gain
 from synthaug.gain.trials import Stages, Study, opened
@@ -95,7 +95,9 @@ def measure_gain(
     parts = {"train": train, "test": test}
     if validation is not None:
         parts["validation"] = validation
-    notes = [*check_parts(parts), *found_elsewhere(mix, train)]
+    backbone = Backbone.of(classifier)
+    found_as = [*found_elsewhere(mix, train), *found_otherwise(mix, backbone, batch_size)]
+    notes = [*check_parts(parts), *found_as]
     check_numbers(arms, seeds, precision)
     wanted = list(default_sources() if sources is None else sources)
     if any(source.pool is not None for source in wanted):
@@ -111,7 +113,6 @@ def measure_gain(
     given = None if mix is None else given_by(mix)
     controls = [source for source in wanted if not source.trained]
     measured = wanted if given is None else [given.source, *controls]
-    backbone = Backbone.of(classifier)
     study = Study(
         train, validation, per_class, backbone, batch_size, device, pool is not None, known
     )

@@ -76,7 +76,8 @@ def from_file(path: Path) -> np.ndarray:
     except InputError:
         raise
     except FileNotFoundError:
-        raise unreadable("there is no such file") from None
+        hint = r"; here / separates folders, not \ " if "\\" in path.name else ""
+        raise unreadable(f"there is no such file{hint}".rstrip()) from None
     except UnidentifiedImageError:
         raise unreadable(f"its content is not one of {', '.join(FORMATS)}") from None
     except Exception as error:  # damaged files make Pillow raise whatever its code runs into

@@ -37,6 +37,7 @@ from synthaug.classifiers import Backbone, Scores
 from synthaug.gain import Source
 from synthaug.gain.account import data_caveats
 from synthaug.gain.arms import Arm, transfer_sources
+from synthaug.gain.mixes import found_otherwise
 from synthaug.gain.trials import Study, Trials
 from synthaug.gain.trials.parts import plan_parts
 from synthaug.generators import Generator
@@ -243,6 +244,17 @@ def test_a_recipe_with_mixed_labels_is_measured_beside_its_partner_with_such_lab
     controls = [arm.name for arm in gain.arms if arm.uses == "control"]
     assert len(controls) == 3
     assert all(name.endswith(" 0.25 mixed, none, smoothed") for name in controls)
+
+
+def test_a_recipe_that_was_found_with_another_training_is_told() -> None:
+    found = {"classifier": "timm:resnet10t", "classifier_size": 64, "batch_size": 64, "steps": 9}
+    notes = found_otherwise(MixRecipe(StyleSwap(), training=found), Backbone(), 64)
+    assert notes == [
+        "the recipe was found with classifier timm:resnet10t, and is measured with resnet",
+        "the recipe was found with classifier size 64, and is measured with none",
+    ]
+    assert found_otherwise(MixRecipe(StyleSwap()), Backbone(), 8) == []
+    assert found_otherwise(None, Backbone(), 8) == []
 
 
 @pytest.mark.parametrize("known", [True, False])

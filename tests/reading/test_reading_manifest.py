@@ -117,6 +117,13 @@ def test_a_missing_image_is_named_or_skipped(tmp_path: Path) -> None:
     assert np.array_equal(data.groups, ["0", "1"])
 
 
+def test_backslashes_in_a_path_are_named(tmp_path: Path) -> None:
+    """As a file that was written on Windows has them."""
+    (tmp_path / "scans.csv").write_text("path,label\nf\\a\\0.png,a\nf\\b\\0.png,b\n")
+    with pytest.raises(InputError, match=r"no such file; here / separates folders, not \\;"):
+        read_images(tmp_path / "scans.csv")
+
+
 def test_other_encodings_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "set.csv"
     path.write_bytes("path,label\nä.png,a\n".encode("latin-1"))
