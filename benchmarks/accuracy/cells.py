@@ -18,20 +18,30 @@ STUDY, MANIFESTS = "study", "manifests"  # beside one array a cell
 
 def store(directory: Path, file: Path) -> None:
     """Write the cells of a study's directory into one file."""
-    found = sorted(path.parent for path in directory.glob(f"cells/*/{PREDICTED}"))
-    said = {cell.name: np.load(cell / PREDICTED) for cell in found}
-    manifests = {cell.name: json.loads((cell / MANIFEST).read_text()) for cell in found}
+    said, manifests = {}, {}
+    for path in sorted(directory.glob(f"cells/[!.]*/{PREDICTED}")):  # a hidden one is half written
+        try:
+            manifest, array = (path.parent / MANIFEST).read_text(encoding="utf-8"), np.load(path)
+        except FileNotFoundError:  # another process has just removed it
+            continue
+        manifests[path.parent.name], said[path.parent.name] = json.loads(manifest), array
     told = {STUDY: np.array(directory.name), MANIFESTS: np.array(json.dumps(manifests))}
     write_atomically(file, lambda opened: np.savez_compressed(opened, **told, **said))
 
 
 def restore(file: Path, directory: Path) -> int:
-    """Put the cells of a file where a study looks for its own, if they are its own; how many."""
+    """Put the cells of a file where a study looks for its own; how many.
+
+    Ends the program if they are another study's, since `store` would write over them.
+    """
     if not file.exists():
         return 0
     with np.load(file) as stored:
-        if str(stored[STUDY]) != directory.name:  # of other images or versions
-            return 0
+        if str(stored[STUDY]) != directory.name:
+            raise SystemExit(
+                f"{file}: expected the cells of {directory.name}, got those of {stored[STUDY]}, "
+                "which are of other images or another version; move the file away to measure anew"
+            )
         missing = {
             name: manifest
             for name, manifest in json.loads(str(stored[MANIFESTS])).items()

@@ -1,0 +1,57 @@
+"""What keeps and compares the figures of the benchmarks."""
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from synthaug.files import MANIFEST
+from synthaug.gain.trials.cells import PREDICTED
+
+ACCURACY = Path(__file__).parent.parent / "benchmarks" / "accuracy"
+
+
+@pytest.fixture
+def cells(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(ACCURACY)
+    return importlib.import_module("cells")
+
+
+def write_cell(study: Path, name: str, *, whole: bool = True) -> None:
+    cell = study / "cells" / name
+    cell.mkdir(parents=True)
+    np.save(cell / PREDICTED, np.ones((2, 3)))
+    if whole:
+        (cell / MANIFEST).write_text(json.dumps({"kind": "cell", "seconds": 1.5}))
+
+
+def test_cells_are_kept_and_put_back(tmp_path: Path, cells: Any) -> None:
+    write_cell(tmp_path / "here" / "study", "one")
+    cells.store(tmp_path / "here" / "study", tmp_path / "kept.npz")
+    target = tmp_path / "there" / "study"
+    assert cells.restore(tmp_path / "kept.npz", target) == 1
+    assert np.array_equal(np.load(target / "cells" / "one" / PREDICTED), np.ones((2, 3)))
+    assert json.loads((target / "cells" / "one" / MANIFEST).read_text())["seconds"] == 1.5
+    assert cells.restore(tmp_path / "kept.npz", target) == 0
+
+
+def test_cells_that_are_being_written_are_not_kept(tmp_path: Path, cells: Any) -> None:
+    study = tmp_path / "study"
+    write_cell(study, "one")
+    write_cell(study, ".two.0f0f0f0f.partial")
+    write_cell(study, ".three.0f0f0f0f.partial", whole=False)
+    write_cell(study, "four", whole=False)
+    cells.store(study, tmp_path / "kept.npz")
+    with np.load(tmp_path / "kept.npz") as kept:
+        assert sorted(kept.files) == ["manifests", "one", "study"]
+        assert list(json.loads(str(kept["manifests"]))) == ["one"]
+
+
+def test_cells_of_another_study_are_not_written_over(tmp_path: Path, cells: Any) -> None:
+    write_cell(tmp_path / "first", "one")
+    cells.store(tmp_path / "first", tmp_path / "kept.npz")
+    with pytest.raises(SystemExit, match="expected the cells of second, got those of first"):
+        cells.restore(tmp_path / "kept.npz", tmp_path / "second")
