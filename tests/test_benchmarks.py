@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from synthaug import Gain
 from synthaug.files import MANIFEST
 from synthaug.gain.trials.cells import PREDICTED
 
@@ -16,8 +17,17 @@ ACCURACY = Path(__file__).parent.parent / "benchmarks" / "accuracy"
 
 @pytest.fixture
 def cells(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(ACCURACY)
-    return importlib.import_module("cells")
+    return load("cells", monkeypatch)
+
+
+@pytest.fixture
+def stored(monkeypatch: pytest.MonkeyPatch) -> Any:
+    return load("stored", monkeypatch)
+
+
+def load(script: str, patch: pytest.MonkeyPatch) -> Any:
+    patch.syspath_prepend(ACCURACY)
+    return importlib.import_module(script)
 
 
 def write_cell(study: Path, name: str, *, whole: bool = True) -> None:
@@ -55,3 +65,23 @@ def test_cells_of_another_study_are_not_written_over(tmp_path: Path, cells: Any)
     cells.store(tmp_path / "first", tmp_path / "kept.npz")
     with pytest.raises(SystemExit, match="expected the cells of second, got those of first"):
         cells.restore(tmp_path / "kept.npz", tmp_path / "second")
+
+
+def test_measurements_of_other_images_are_not_compared(stored: Any) -> None:
+    old = {"baseline": "classical", "seeds": [5, 6], "steps": 600, "recipe": {}, "times": {}}
+    told = {**old, "fingerprint": "a", "test_fingerprint": "b"}
+    assert stored.comparable(old, told)  # which images it was measured on is not told
+    assert stored.comparable(told, {**told, "times": {"2": [0.5]}})
+    assert not stored.comparable(told, {**told, "test_fingerprint": "c"})
+    assert not stored.comparable(old, {**told, "steps": 1200})
+    assert not stored.comparable({}, told)
+
+
+def test_lengths_that_two_seeds_settled_are_marked(stored: Any) -> None:
+    gain = Gain.load(ACCURACY / "results" / "mnist-10.json")
+    asked = gain.protocol["tuning"]
+    assert not stored.settled_on_two(gain)
+    gain.protocol["tuning"] = [trial for trial in asked if "seeds" not in trial]
+    assert stored.settled_on_two(gain)
+    gain.protocol["steps"] = 4800  # there is nothing longer to ask for
+    assert not stored.settled_on_two(gain)

@@ -11,7 +11,7 @@ from synthaug.gain import Interval
 from synthaug.gain.arms import DISTILLED, Labels
 from synthaug.gain.opening import TIE
 from synthaug.gain.statistics import paired_interval, verdict
-from synthaug.gain.tuning import WORTH_DOUBLING
+from synthaug.gain.tuning import MOST_STEPS, WORTH_DOUBLING
 
 RESULTS = Path(__file__).parent / "results"
 WORTH = RESULTS / "worth"
@@ -27,6 +27,8 @@ SETS = (  # of the grid, those that say most first
     "covid_ct",
 )
 SIZES = (10, 50)
+ALIKE = ("baseline", "seeds", "steps", "recipe")  # in measurements that stand beside each other
+IMAGES = ("fingerprint", "test_fingerprint")  # and these, where both tell them
 
 
 def read_results() -> list[Gain]:
@@ -88,13 +90,22 @@ def mark(gain: Gain) -> str:
         return " *"
     taught = any(arm.name.endswith(DISTILLED) for arm in gain.arms)
     found = "" if taught or partner_of(gain) == "classical" else "†"
-    found += "‡" * trained_short(gain) + "§" * (not gain.protocol["tuning"])
+    found += "‡" * trained_short(gain) + "¶" * settled_on_two(gain)
+    found += "§" * (not gain.protocol["tuning"])
     return f" {found}" if found else ""
 
 
 def is_sound(gain: Gain) -> bool:
-    """Whether the baseline was tuned as the present version would."""
+    """Whether the baseline's recipe was tuned at the length that it is trained for, and the gain
+    measured on seeds that no choice was made on."""
     return not tuned_short(gain) and bool(gain.protocol["tuning"])
+
+
+def settled_on_two(gain: Gain) -> bool:
+    """Whether two seeds alone said that longer training is not worth it; since then all have to,
+    and what they said stands among what was tried."""
+    all_asked = any("seeds" in trial for trial in gain.protocol["tuning"])
+    return is_sound(gain) and gain.protocol["steps"] < MOST_STEPS and not all_asked
 
 
 def trained_short(gain: Gain) -> bool:
@@ -124,9 +135,7 @@ def worth_of(gain: Gain) -> dict[str, Any] | None:
     """What worth.py measured for a row, if it is that of its baseline."""
     path = WORTH / file_of(gain)
     found = json.loads(path.read_text()) if path.exists() else None
-    if found is None or any(found[name] != value for name, value in measured_on(gain).items()):
-        return None
-    return dict(found)
+    return dict(found) if found is not None and comparable(found, measured_on(gain)) else None
 
 
 def partner_of(gain: Gain) -> str:
@@ -145,7 +154,13 @@ def mix_of(name: str) -> tuple[str, float, Labels, str]:
     return source, float(ratio), "hard" if labels == "hard" else "mixed", partner
 
 
-def measured_on(gain: Gain) -> dict[str, object]:
+def measured_on(gain: Gain) -> dict[str, Any]:
     """What two measurements have alike if one may stand beside the other."""
-    protocol = gain.protocol
-    return {"baseline": gain.baseline, **{k: protocol[k] for k in ("seeds", "steps", "recipe")}}
+    known = {**gain.data, **gain.protocol, "baseline": gain.baseline}
+    return {name: known[name] for name in (*ALIKE, *IMAGES)}
+
+
+def comparable(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two measurements, as `measured_on` tells them, may stand beside each other."""
+    told = [name for name in IMAGES if name in one and name in other]
+    return all(one.get(name) == other.get(name) for name in (*ALIKE, *told))

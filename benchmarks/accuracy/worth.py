@@ -6,9 +6,10 @@ many real ones, or twice the steps; and the chosen one with them, for twice the 
 
 For each file of results that grid.py wrote, or those that `--only` names: the same recipe, seeds
 and network as its baseline, on its images for twice the steps; then for as many steps on more
-images a class, its own among them, as far as the data have them. Written beside the results, in
-worth/, each part as soon as it is measured; what is there is left alone. Trained networks are kept
-in `--cache`, where grid.py keeps its own, so that a run that was stopped goes on where it was.
+images a class, its own among them, as far as the data have them (`room`). Written beside the
+results, in worth/, each part as soon as it is measured; what is there is left alone. Trained
+networks are kept in `--cache`, where grid.py keeps its own, so that a run that was stopped goes on
+where it was.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stored import CACHE, RESULTS, WORTH, measured_on, mix_of, partner_of
+from stored import CACHE, RESULTS, WORTH, comparable, measured_on, mix_of, partner_of
 
 from synthaug import Gain, LabelledImages, Recipe, read_images
 from synthaug.classifiers import Backbone
@@ -56,9 +57,11 @@ def measure(gain: Gain, source: Path, target: Path, running: dict[str, Any]) -> 
     if validation is None:
         room = int((1 - UNUSED_SHARE) * room)  # the rest is what choices are made on
     same = measured_on(gain)
+    same |= {"fingerprint": train.fingerprint, "test_fingerprint": test.fingerprint}
     known: dict[str, Any] = read_json(target) if target.exists() else {}
-    if any(known.get(name) != value for name, value in same.items()):
+    if not comparable(known, same):
         known = {**same, "times": {}}
+    known["room"] = room
     baseline, chosen = arms(gain)
 
     def scored(arm: Arm, images: int, longer: int, what: str) -> list[float]:
