@@ -11,8 +11,8 @@ Everything is measured on the digits of scikit-learn, with the interval and the 
 - *copies*: the second arm mixes in copies of its own real images as if they were synthetic; no
   copy tells it anything new.
 - *chosen*: nine arms are the same as a tenth, but for their seeds; the best of the nine on
-  validation images, over five seeds, is compared with the tenth. On those five seeds, as it was
-  done until version 0.5.0, and on five others.
+  validation images, over five seeds, is compared with the tenth, which each of them is in turn. On
+  those five seeds, as it was done until version 0.5.0, and on five others.
 - *best of ten*: an arm with synthetic images that is exactly as good as the best of ten without,
   of which validation images may choose another. Scores are drawn, nothing is trained.
 - *planted*: a share of the first arm's labels is wrong, and right in the second; the true gain is
@@ -50,7 +50,7 @@ EQUALS = ("seed alone", "copies")  # second arms that gain nothing
 PLANTED = (0.02, 0.05, 0.1, 0.2)  # shares of wrong labels
 PLANTED_PAIRS = 200
 SIZES, DRAWS, POWER = (5, 10, 20), 4000, 0.9
-ARMS, ARM_SEEDS, HELD = 10, 240, 30  # equal arms, the first the baseline; images held of a class
+ARMS, ARM_SEEDS, HELD = 10, 240, 30  # equal arms; images held of a class
 PER_CLASS, STEPS, BATCH, RATIO = 5, 150, 32, 0.25
 RECIPE = Recipe(policy="rotate-scale", weight_decay=5e-3, mix="mixup")
 PLAIN = "plain"  # the arm that the others are compared with
@@ -187,25 +187,38 @@ def verdicts(points: np.ndarray) -> dict[str, float]:
 
 
 def of_chosen(result: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Gains of the best of the equal arms over the first, points, one row a comparison: on the
-    seeds that it was chosen on, and on others."""
+    """Gains of the best of the other equal arms over each, points (arms, comparisons, seeds): on
+    the seeds that it was chosen on, and on others. All arms meet the same drawn seeds."""
     scores = np.array([rows for _, rows in sorted(result["arms"]["accuracies"].items())])
     validation, test = 100 * scores[..., 0], 100 * scores[..., 1]  # (seeds, arms)
     rng = np.random.default_rng(0)
-    gains: dict[str, list[np.ndarray]] = {"the same five seeds": [], "five other seeds": []}
-    for _ in range(DRAWS):
-        drawn = rng.choice(len(scores), 2 * SEEDS, replace=False)
-        best = 1 + int(validation[drawn[:SEEDS], 1:].mean(0).argmax())
-        for seeds, rows in zip((drawn[:SEEDS], drawn[SEEDS:]), gains.values(), strict=True):
-            rows.append(test[seeds, best] - test[seeds, 0])
-    return {where: np.array(rows) for where, rows in gains.items()}
+    drawn = np.array([rng.choice(len(scores), 2 * SEEDS, replace=False) for _ in range(DRAWS)])
+    chosen_on, others = drawn[:, :SEEDS], drawn[:, SEEDS:]
+    held = validation[chosen_on].mean(1)  # (draws, arms)
+
+    def over_each(seeds: np.ndarray) -> np.ndarray:
+        gains = []
+        for baseline in range(ARMS):
+            best = np.where(np.arange(ARMS) == baseline, -np.inf, held).argmax(1)
+            gains.append(test[seeds, best[:, None]] - test[seeds, baseline])
+        return np.array(gains)
+
+    return {"the same five seeds": over_each(chosen_on), "five other seeds": over_each(others)}
 
 
 def row_of_chosen(where: str, gains: np.ndarray) -> str:
-    ends = [verdict(paired_interval(list(row), resolution=IMAGE)) for row in gains]
-    shares = [100 * ends.count(end) / len(ends) for end in ("helps", "hurts", "no evidence")]
-    told = " | ".join(f"{share:.1f} %" for share in shares)
-    return f"| {where} | {told} | {gains.mean():+.2f} |\n"
+    """How comparisons end, as a mean over the arms that are the baseline, and from the lowest of
+    them to the highest."""
+    rows = gains.reshape(-1, SEEDS)
+    said = [verdict(paired_interval(list(row), resolution=IMAGE)) for row in rows]
+    ends = np.array(said).reshape(len(gains), -1)
+    told = [where]
+    for end in ("helps", "hurts", "no evidence"):
+        shares = 100 * (ends == end).mean(1)
+        told.append(f"{shares.mean():.1f} % ({shares.min():.1f} to {shares.max():.1f})")
+    means = gains.mean((1, 2))
+    told.append(f"{means.mean():+z.2f} ({means.min():+.2f} to {means.max():+.2f})")
+    return f"| {' | '.join(told)} |\n"
 
 
 def said_to_help(unlike: float, draws: int = 5 * DRAWS) -> list[float]:
@@ -345,10 +358,11 @@ the images of a generator, which have to make up for it.
 
 `synthaug gain` compares the best of many arms. Here nine are the same as the baseline but for the
 seeds of their trainings; the best of them on {held} validation images, over five seeds, is compared
-with the baseline, {draws:,} times, drawn from {seeds} seeds with ten networks each. A network that
-its seed made better on validation images is better on test images, too: measured on the seeds that
-it was chosen on, the best of equals gains. On other seeds it does not, and that is how
-`synthaug gain` measures since version 0.5.0 ({arms_versions}).
+with the baseline, {draws:,} times, drawn from {seeds} seeds with ten networks each. Each of the ten
+is the baseline in turn: the table has their mean, the lowest and the highest. A network that its
+seed made better on validation images is better on test images, too: measured on the seeds that it
+was chosen on, the best of equals gains. On other seeds it does not, and that is how `synthaug gain`
+measures since version 0.5.0 ({arms_versions}).
 
 | measured on | helps | hurts | interval holds zero | mean, points |
 |---|---|---|---|---|
