@@ -49,8 +49,28 @@ def take(images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     return images[rows]
 
 
-def to_float(images: np.ndarray | torch.Tensor, device: str | torch.device = "cpu") -> torch.Tensor:
+def white_of(images: np.ndarray) -> int:
+    """The number that stands for white in stored images: 255 of 8 bits, and of 16 the largest of
+    as many bits as they use, since most instruments fill only 10 or 12 of them.
+
+    Bits rather than the brightest pixel: it is then the same for any few images of an instrument.
+
+    >>> white_of(np.array([0, 3000], dtype=np.uint16))  # 12 bits
+    4095
+    """
+    if images.dtype == np.uint8:
+        return 255
+    return max(1, (1 << int(images.max(initial=0)).bit_length()) - 1)
+
+
+def to_float(
+    images: np.ndarray | torch.Tensor,
+    device: str | torch.device = "cpu",
+    white: int | None = None,
+) -> torch.Tensor:
     """Stored integers as float32 in [0, 1] on `device`, the shape unchanged.
+
+    white: the integer that becomes 1; by default the largest of the type.
 
     >>> to_float(np.array([0, 51, 255], dtype=np.uint8))
     tensor([0.0000, 0.2000, 1.0000])
@@ -60,16 +80,20 @@ def to_float(images: np.ndarray | torch.Tensor, device: str | torch.device = "cp
         raise InputError(f"expected uint8 or uint16 images, got {tensor.dtype}")
     moved = tensor.to(device)
     # One pass over uint8; torch cannot divide uint16.
-    return moved / 255 if moved.dtype == torch.uint8 else moved.float() / 65535
+    if moved.dtype == torch.uint8:
+        return moved / (white or 255)
+    return moved.float() / (white or 65535)
 
 
-def to_stored(floats: torch.Tensor, dtype: Any) -> np.ndarray:
+def to_stored(floats: torch.Tensor, dtype: Any, white: int | None = None) -> np.ndarray:
     """Floats in [0, 1] as integers of `dtype`, rounded; values outside are clipped.
+
+    white: what 1 becomes; by default the largest integer of the type.
 
     >>> to_stored(torch.tensor([-0.1, 0.2, 1.0]), np.uint8)
     array([  0,  51, 255], dtype=uint8)
     """
-    top = int(np.iinfo(dtype).max)
+    top = white or int(np.iinfo(dtype).max)
     scaled = (floats.detach().float().clamp(0, 1) * top).round()
     return scaled.cpu().numpy().astype(dtype)
 

@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from synthaug.classifiers import evaluate, train_classifier
 from synthaug.errors import InputError
 from synthaug.generators import StyleSwap
-from synthaug.images import LabelledImages, Samples, to_float, to_pil, to_stored, to_tensor
+from synthaug.images import (
+    LabelledImages,
+    Samples,
+    to_float,
+    to_pil,
+    to_stored,
+    to_tensor,
+    white_of,
+)
 from synthaug.pool import SamplePool
 from synthaug.reading import read_images
 
@@ -221,6 +229,24 @@ def test_uint16_survives_the_round_trip(stored: np.ndarray) -> None:
 def test_the_ends_of_uint16_survive_the_round_trip() -> None:
     stored = np.array([0, 1, 32767, 32768, 65534, 65535], np.uint16)
     assert np.array_equal(to_stored(to_float(stored), np.uint16), stored)
+
+
+@pytest.mark.parametrize(
+    ("brightest", "white"),
+    [(0, 1), (1, 1), (2, 3), (2048, 4095), (4095, 4095), (4096, 8191), (32768, 65535)],
+)
+def test_white_is_the_largest_of_the_bits_that_images_use(brightest: int, white: int) -> None:
+    stored = np.array([0, brightest], np.uint16)
+    assert white_of(stored) == white
+    floats = to_float(stored, white=white)
+    assert torch.equal(floats, torch.tensor([0, brightest / white]))
+    assert np.array_equal(to_stored(floats, np.uint16, white), stored)
+    assert to_stored(torch.tensor([2.0]), np.uint16, white).tolist() == [white]
+
+
+def test_white_of_8_bits_and_of_no_images() -> None:
+    assert white_of(np.array([0, 3], np.uint8)) == 255
+    assert white_of(np.zeros((0, 1, 8, 8), np.uint16)) == 1
 
 
 @settings(max_examples=50)
