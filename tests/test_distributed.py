@@ -45,12 +45,11 @@ with team() as ours:
 """
 
 
-def make_data(path: Path) -> LabelledImages:
+def make_data(path: Path, dtype: type = np.uint8) -> LabelledImages:
     rng = np.random.default_rng(0)
     labels = np.arange(18) % 3
-    images = (rng.integers(0, 60, (18, 1, 8, 8)) + 60 * labels[:, None, None, None]).astype(
-        np.uint8
-    )
+    images = rng.integers(0, 60, (18, 1, 8, 8)) + 60 * labels[:, None, None, None]
+    images = images.astype(dtype)
     np.save(path / "images.npy", images)
     np.save(path / "labels.npy", labels)
     return LabelledImages(images, labels, ["a", "b", "c"])
@@ -131,7 +130,8 @@ def test_processes_talk_by_what_there_is(monkeypatch, gpu, nccl, expected) -> No
 
 @pytest.mark.usefixtures("one_thread")
 def test_networks_of_one_class_are_dealt_out_and_learn_what_they_would_alone(tmp_path) -> None:
-    data = make_data(tmp_path)
+    """Also where each process has classes that fill fewer of 16 bits than those of another."""
+    data = make_data(tmp_path, np.uint16)
     settings = {"steps": 5, "batch_size": 4, "latent": 3, "width": 4, "scope": "per-class"}
     first, second = launch(tmp_path, "ConditionalVAE", settings)
     alone = ConditionalVAE(**settings).fit(data, device="cpu")

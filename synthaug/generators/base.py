@@ -28,9 +28,10 @@ from synthaug.generators.saving import (
     plain,
     read_generator,
     read_generator_manifest,
+    read_white,
     write_generator,
 )
-from synthaug.images import LabelledImages, Samples, to_array, to_float, to_stored
+from synthaug.images import LabelledImages, Samples, to_array, to_float, to_stored, white_of
 from synthaug.seeding import Draws, torch_stream
 from synthaug.training import Progress, Run
 
@@ -66,6 +67,7 @@ class Generator(ABC):
     keeps_images: ClassVar[bool] = True
     _anchors: LabelledImages
     _device: torch.device
+    _white: int  # the stored number that is 1 where images are floats
     _card: dict[str, Any]
     _networks: nn.ModuleList
 
@@ -204,14 +206,18 @@ class Generator(ABC):
             judged_by,
             None if log is None else Path(log),
         )
+        white = white_of(data.images)
+        # Told only where images leave bits empty: all others are kept as they always were.
+        dark = {} if white == np.iinfo(data.images.dtype).max else {"white": white}
         identity = f"{self.family} {self.settings} {data.fingerprint} seed {seed}{aids.identity}"
+        identity += str(dark or "")
         file = None if checkpoint is None else Path(checkpoint)
         notes: dict[str, Any] = {}
         run = Run(seed, target, identity, file, progress)
         with until_saved():  # what is looked at after a training may fail, too
             learned = self._train(data, run, aids, notes)
         # Only now: a run that breaks off leaves the generator as it was.
-        self._take(learned, data, target)
+        self._take(learned, data, target, white)
         notes |= self._notes(data)
         self._card = {
             "family": self.family,
@@ -221,6 +227,7 @@ class Generator(ABC):
                 "fingerprint": data.fingerprint,
                 "images": len(data),
                 "per_class": data.counts.tolist(),
+                **dark,
             },
             "device": str(self._device),
             "versions": versions.versions(),
@@ -231,19 +238,28 @@ class Generator(ABC):
         return self
 
     def _take(
-        self, networks: Iterable[nn.Module], anchors: LabelledImages, device: torch.device
+        self,
+        networks: Iterable[nn.Module],
+        anchors: LabelledImages,
+        device: torch.device,
+        white: int,
     ) -> None:
-        """Sample from these networks and images from now on."""
+        """Sample from these networks and images from now on; `white` is that of the images which
+        the networks learned from."""
         # Of one layout, whether they were trained or read: kernels differ in the last bits.
         self._networks = channels_last(nn.ModuleList(networks).eval())
-        self._anchors, self._device = anchors, device
+        self._anchors, self._device, self._white = anchors, device, white
 
     def _sketch(
-        self, networks: Iterable[nn.Module], anchors: LabelledImages, device: torch.device
+        self,
+        networks: Iterable[nn.Module],
+        anchors: LabelledImages,
+        device: torch.device,
+        white: int,
     ) -> Self:
         """This generator as it would be with these networks and images."""
         sketch = copy.copy(self)
-        sketch._take(networks, anchors, device)
+        sketch._take(networks, anchors, device, white)
         return sketch
 
     def sample(
@@ -262,7 +278,8 @@ class Generator(ABC):
         progress: called with (images made, images in all).
 
         Item *i* depends on (seed, *i*, labels[i]) alone. Images have the shape and integer type
-        of the training images. Raises `InputError` for labels out of range.
+        of the training images, and of 16 bits use as many as those do. Raises `InputError` for
+        labels out of range.
         """
         anchors = self._fitted()
         self._check_settings()
@@ -278,7 +295,8 @@ class Generator(ABC):
                 blocks = [
                     self._render_block(plan, wanted, first) for first in range(start, stop, BLOCK)
                 ]
-                images[start:stop] = to_stored(torch.cat(blocks)[: stop - start], images.dtype)
+                made = torch.cat(blocks)[: stop - start]
+                images[start:stop] = to_stored(made, images.dtype, self._white)
                 if progress:
                     progress(stop, len(wanted))
         return Samples(images, wanted)
@@ -315,7 +333,7 @@ class Generator(ABC):
 
     def _real(self, indices: Tensor) -> Tensor:
         """Training images as floats on the generator's device."""
-        return to_float(self._fitted().images[indices.cpu().numpy()], self._device)
+        return to_float(self._fitted().images[indices.cpu().numpy()], self._device, self._white)
 
     def _start(self, plan: dict[str, Tensor]) -> Tensor:
         """The images that planned items change: real ones, or what a chain has made of them."""
@@ -355,7 +373,8 @@ class Generator(ABC):
                 f"{directory}: damaged (the weights are not those of this {cls.__name__}); "
                 "fit it again"
             ) from None
-        generator._take(networks.to(target), anchors, target)
+        white = read_white(directory, manifest, anchors)
+        generator._take(networks.to(target), anchors, target, white)
         extra = {"kind", "classes", "files"}
         generator._card = {k: v for k, v in manifest.items() if k not in extra}
         return generator

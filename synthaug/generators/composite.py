@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from synthaug.errors import InputError
 from synthaug.generators.base import Aids, Generator
 from synthaug.generators.single import make_single
-from synthaug.images import LabelledImages
+from synthaug.images import LabelledImages, white_of
 from synthaug.training import Run
 
 
@@ -39,7 +39,7 @@ class Composite(Generator):
         device = parts[0]._device
         # Copies, since those that are moved to the first one's device are still another's there.
         networks = nn.ModuleList(copy.deepcopy(part._networks).to(device) for part in parts)
-        made._take([networks], anchors, device)
+        made._take([networks], anchors, device, parts[0]._white)
         made._card = {
             **{name: cards[0][name] for name in ("seed", "data", "device", "versions")},
             "family": made.family,
@@ -94,7 +94,8 @@ class Composite(Generator):
             if self.learns and not part.learns:
                 given = Aids()  # for those that learn; without any, the first part refuses it
             networks = part._train(data, self._share(run, index), given, own)
-            own |= part._sketch(networks, data, run.device)._notes(data)
+            white = white_of(data.images)
+            own |= part._sketch(networks, data, run.device, white)._notes(data)
             learned.append(nn.ModuleList(networks))
             notes["parts"].append({"family": part.family, **own})
         return [nn.ModuleList(learned)]
@@ -137,7 +138,7 @@ class Composite(Generator):
         networks = self._networks[0]
         assert isinstance(networks, nn.ModuleList)
         return [
-            part._sketch(own.children(), anchors, self._device)
+            part._sketch(own.children(), anchors, self._device, self._white)
             for part, own in zip(self.parts, networks, strict=True)
         ]
 

@@ -70,6 +70,18 @@ def read_generator(directory: Path, classes: list[str]) -> tuple[LabelledImages,
         raise InputError(f"{directory}: damaged ({error}); fit it again") from None
 
 
+def read_white(directory: Path, manifest: dict[str, Any], images: LabelledImages) -> int:
+    """The stored number that its networks know as 1: the largest of the type where none is told,
+    as of images that fill it, and by versions that took all images to do so."""
+    largest, data = int(np.iinfo(images.images.dtype).max), manifest.get("data")
+    white = data.get("white", largest) if isinstance(data, dict) else largest
+    if type(white) is not int or not 1 <= white <= largest:
+        raise InputError(
+            f"{directory}: damaged ({MANIFEST}: expected white from 1 to {largest}, got {white!r})"
+        )
+    return white
+
+
 def plain(value: Any) -> Any:
     """Numbers and arrays of numpy as Python's, also within tuples, lists and dictionaries; others
     unchanged."""

@@ -51,6 +51,13 @@ def test_a_blend_of_fitted_parts_is_saved_and_loaded(parts, tmp_path):
     assert "diversity" not in loaded.card  # that is one part's
 
 
+def test_a_blend_of_fitted_parts_fills_the_bits_that_they_know(data):
+    deep = LabelledImages(data.images.astype(np.uint16), data.labels, data.classes)
+    parts = [part.fit(deep, device="cpu") for part in (RandomField(), StyleSwap())]
+    expected = Blend((RandomField(), StyleSwap())).fit(deep, device="cpu").sample(LABELS).images
+    np.testing.assert_array_equal(Blend.of(parts).sample(LABELS).images, expected)
+
+
 def test_parts_may_share_weights_and_have_settings_of_numpy(data, tmp_path):
     other = copy.copy(first := ConditionalVAE(steps=1, width=2).fit(data, device="cpu"))
     other.sampling = "prior"

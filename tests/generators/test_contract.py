@@ -229,6 +229,39 @@ def test_save_and_load(fitted, tmp_path):
     assert contents(tmp_path / "again") == contents(tmp_path / "generator")
 
 
+def twelve_bits(data):
+    """The same images as an instrument has them that fills 12 of the 16 bits."""
+    stored = (data.images / 255 * 4095).round().astype(np.uint16)
+    return LabelledImages(stored, data.labels, data.classes)
+
+
+def test_12_of_16_bits_are_learned_changed_and_made_as_8(fitted, family, data, tiny, tmp_path):
+    deep = tiny(family).fit(twelve_bits(data), device="cpu")
+    made = deep.sample(LABELS, seed=4).images
+    assert made.dtype == np.uint16
+    wanted = fitted.sample(LABELS, seed=4).images
+    np.testing.assert_allclose(made / 4095, wanted / 255, atol=1.5 / 255)
+    deep.save(tmp_path / "generator")
+    loaded = load_generator(tmp_path / "generator", device="cpu")
+    np.testing.assert_array_equal(loaded.sample(LABELS, seed=4).images, made)
+    assert loaded.card["data"]["white"] == 4095
+    assert "white" not in fitted.card["data"]  # as earlier versions wrote it
+
+
+def test_what_was_saved_before_bits_were_counted_samples_as_it_did(data, tiny, tmp_path):
+    """Its networks know dark images as dark ones."""
+    generator = tiny("ConditionalVAE").fit(twelve_bits(data), device="cpu")
+    generator.save(tmp_path / "generator")
+    told = {name: value for name, value in generator.card["data"].items() if name != "white"}
+    change_manifest(tmp_path / "generator", data=told)
+    loaded = load_generator(tmp_path / "generator", device="cpu")
+    now = generator.sample(LABELS).images
+    generator._white = 65535
+    then = generator.sample(LABELS).images
+    np.testing.assert_array_equal(loaded.sample(LABELS).images, then)
+    assert (then != now).any()
+
+
 def test_samples_do_not_depend_on_an_autocast_around_them(fitted):
     with torch.autocast("cpu", torch.bfloat16):
         within = fitted.sample(LABELS, seed=4).images
@@ -302,6 +335,8 @@ def change_manifest(directory, **changes):
         ({"settings": {"brushes": 3}}, r"unknown settings \['brushes'\]"),
         ({"settings": None}, "lacks settings"),
         ({"classes": None}, "lacks settings or classes"),
+        ({"data": {"white": 0}}, "damaged .*expected white from 1 to 255, got 0"),
+        ({"data": {"white": "4095"}}, "damaged .*expected white from 1 to 255, got '4095'"),
         ({"classes": "three"}, "lacks settings or classes"),
         ({"classes": ["a", "a", "b"]}, "damaged .*distinct"),
     ],

@@ -127,6 +127,14 @@ def test_shown_are_to_the_last_bit_those_of_the_whole_set_as_floats(dtype, chann
     assert shown.stride() == expected.stride()
 
 
+@pytest.mark.parametrize(("white", "shown"), [(None, 1.0), (8191, 4095 / 8191)])
+def test_shown_are_shares_of_white(white, shown):
+    """Of the bits that images use, or that those of all classes do."""
+    stored = np.full((8, 1, 8, 8), 4095, np.uint16)
+    some = TrainingSet(LabelledImages(stored, LABELS, NAMES), "shared", Run(0, CPU), {}, white)
+    assert some.shown(torch.tensor([7])).unique().item() == pytest.approx(shown)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_set_takes_no_more_room_than_it_does_stored(dtype):
     stored = np.zeros((8, 1, 8, 8), dtype)

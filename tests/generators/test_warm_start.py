@@ -124,6 +124,20 @@ def test_networks_of_one_class_cannot_start_one_of_all(data, saved):
         make().fit(data, device="cpu", start=saved(scope="per-class"))
 
 
+def test_images_of_other_bits_can_go_on_from_the_same_weights(data, saved, request):
+    start = saved()
+    request.getfixturevalue("begun")
+    deep = LabelledImages(data.images.astype(np.uint16) * 16, data.labels, data.classes)
+    again = make().fit(deep, device="cpu", seed=9, start=start)
+    from synthaug.generators import load_generator
+
+    begun_from = load_generator(start, device="cpu")
+    (expected,), (got,) = weights(begun_from), weights(again)
+    assert all(torch.equal(expected[name], got[name]) for name in expected)
+    wanted, made = (each.sample(9).images for each in (begun_from, again))
+    assert abs(made / 4095 - wanted / 255).max() < 2 / 255
+
+
 def test_a_start_that_is_not_there(data, tmp_path):
     with pytest.raises(InputError, match="no such directory"):
         make().fit(data, device="cpu", start=tmp_path / "nothing")

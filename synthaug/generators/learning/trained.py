@@ -17,7 +17,7 @@ from synthaug.generators.learning.stacked import unstack
 from synthaug.generators.learning.training_set import SCOPES, TrainingSet
 from synthaug.generators.learning.warm_start import WarmStart
 from synthaug.generators.learning.watching import PROBED, VARIETY, Watcher, diversity, usefulness
-from synthaug.images import LabelledImages, Samples
+from synthaug.images import LabelledImages, Samples, white_of
 from synthaug.seeding import torch_stream
 from synthaug.training import Run
 
@@ -56,15 +56,15 @@ class Trained(Generator):
             start = WarmStart(list(aids.start._networks), aids.start.classes)
             origin = aids.start.card["data"]["fingerprint"]
             notes["start"] = {"fingerprint": origin, "missing": start.missing_of(data.classes)}
-        ours = current()
+        ours, white = current(), white_of(data.images)
         if ours.size > 1:
             run = replace(run, identity=f"{run.identity} processes {ours.size}")
         if self.scope == "shared" or ours.size == 1:
             self._check_share(ours)
-            learned = self._run(data, replace(run, team=ours), aids, start, notes)
+            learned = self._run(data, replace(run, team=ours), aids, start, notes, white)
         else:
             learned = self._deal(data, run, aids, start, notes, ours)
-        sketch = self._sketch(learned, data, run.device)
+        sketch = self._sketch(learned, data, run.device, white)
         varied = diversity(sketch.sample(VARIETY, seed=run.seed), data)
         notes["diversity"] = varied.round(4).tolist()
         if aids.validation is not None:
@@ -82,8 +82,9 @@ class Trained(Generator):
         aids: Aids,
         start: WarmStart | None,
         notes: dict[str, Any],
+        white: int,
     ) -> list[nn.Module]:
-        """Train the networks of these classes in this process."""
+        """Train the networks of these classes in this process; `white` is that of all classes."""
 
         def make(known: Sequence[str]) -> nn.Module:
             network = self._build(data.image_shape, len(known))
@@ -97,14 +98,14 @@ class Trained(Generator):
 
         def sample(average: nn.Module, each: int) -> Samples:
             networks = unstack(average, count)
-            return self._sketch(networks, data, run.device).sample(each, seed=run.seed)
+            return self._sketch(networks, data, run.device, white).sample(each, seed=run.seed)
 
         log = aids.log if run.team.leads else None
         steps = int(self.settings["steps"])
         judged_from = self._told_after * steps
         watcher = Watcher(self.family, steps, data, sample, aids.validation, log, judged_from)
         watched = replace(run, watch=watcher.look, log=watcher.log if log else None)
-        lessons = TrainingSet(data, self.scope, watched, notes)
+        lessons = TrainingSet(data, self.scope, watched, notes, white)
         try:
             learned = self._learn(lessons.build("build", make), lessons)
         finally:
@@ -132,7 +133,8 @@ class Trained(Generator):
                 validation = None  # as where none are given: nothing can be judged by so few
             log = aids.log and aids.log / str(ours.rank)
             part = replace(aids, validation=validation, log=log)
-            learned = self._run(only(data, own), run, part, start, notes)
+            white = white_of(data.images)
+            learned = self._run(only(data, own), run, part, start, notes, white)
         states = ours.gather([network.cpu().state_dict() for network in learned])
         with torch_stream(0, "load"):  # the user's own stays where it was
             networks = self._untrained(data.image_shape, len(data.classes))

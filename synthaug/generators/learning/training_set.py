@@ -10,7 +10,7 @@ from synthaug.devices import channels_last
 from synthaug.generators.anchors import members
 from synthaug.generators.learning.stacked import stack
 from synthaug.generators.warping import jitter
-from synthaug.images import LabelledImages, take, to_float, to_tensor
+from synthaug.images import LabelledImages, take, to_float, to_tensor, white_of
 from synthaug.seeding import StepDraws, stream_seed, torch_stream
 from synthaug.training import Run
 
@@ -24,13 +24,23 @@ class TrainingSet:
         that sees no image of another. Seeds are named after the class, so that what it learns does
         not depend on which other classes there are.
     notes: what the card should say about the training.
+    white: the stored number that networks see as 1; by default that of `data`, which may be only
+        some of the classes that there are.
     """
 
-    def __init__(self, data: LabelledImages, scope: str, run: Run, notes: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        data: LabelledImages,
+        scope: str,
+        run: Run,
+        notes: dict[str, Any],
+        white: int | None = None,
+    ) -> None:
         self.image_shape = data.image_shape
         self.run, self.notes = run, notes
         apart = scope == "per-class"
         self.networks = len(data.classes) if apart else 1
+        self._white = white_of(data.images) if white is None else white
         self._images = to_tensor(data.images).to(run.device)  # as floats they take four times more
         self._labels = torch.from_numpy(data.labels)
         self._streams = [("class", name) for name in data.classes] if apart else [()]
@@ -93,7 +103,8 @@ class TrainingSet:
 
     def shown(self, images: Tensor) -> Tensor:
         """Those images, float32 (B, C, H, W) in [0, 1], on the device."""
-        return to_float(take(self._images, images.to(self.run.device)), self.run.device)
+        stored = take(self._images, images.to(self.run.device))
+        return to_float(stored, self.run.device, self._white)
 
     def jittered(self, draws: StepDraws, *images: Tensor) -> list[Tensor]:
         """The same for each of several (B,), rotated, zoomed and moved by half of what is usual for
