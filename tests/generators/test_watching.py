@@ -293,6 +293,14 @@ def test_tensorboard_gets_losses_diversity_and_samples(data, tmp_path, monkeypat
     assert (picture.height, picture.width) == (3 * 8, module.SHOWN * 8)
 
 
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 4095)])
+def test_a_grid_is_as_bright_as_what_was_learned_from(dtype, white):
+    """Of 16 bits most instruments fill 12: shown as shares of all they would be black."""
+    images = np.array([0, white // 2, white])[:, None, None, None].repeat(8, 2).repeat(8, 3)
+    sheet = module._grid(Samples(images.astype(dtype), [0, 0, 0]), white)
+    assert sheet[0, 0, ::8].tolist() == [0, 127, 255]
+
+
 def test_log_without_tensorboard_names_the_extra(data, tiny, monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
     with pytest.raises(InputError, match=r'pip install "synthaug\[log\]"'):

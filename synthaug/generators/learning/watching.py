@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from synthaug.errors import InputError
-from synthaug.images import LabelledImages, Samples
+from synthaug.images import LabelledImages, Samples, white_of
 from synthaug.metrics import extract_features, prdc
 
 FLOOR = 0.3  # of the variety of real images; below it a class counts as collapsed
@@ -117,7 +117,7 @@ class Watcher:
             scalars |= useful._asdict()
         self._write("samples", scalars, step)
         if self._writer is not None:
-            self._writer.add_image("samples", _grid(samples), step)
+            self._writer.add_image("samples", _grid(samples, white_of(self._data.images)), step)
         return score
 
     def log(self, step: int, losses: dict[str, float]) -> None:
@@ -162,10 +162,10 @@ def _writer(directory: Path) -> Any:
     return SummaryWriter(str(directory))
 
 
-def _grid(samples: Samples) -> np.ndarray:
+def _grid(samples: Samples, white: int) -> np.ndarray:
     """The first images of the first classes, a class a row, uint8 (C, H, W)."""
     rows = [samples.images[samples.labels == label][:SHOWN] for label in np.unique(samples.labels)]
     tiles = np.stack(rows[:SHOWN])
     channels, height = tiles.shape[2:4]
     sheet = tiles.transpose(2, 0, 3, 1, 4).reshape(channels, len(tiles) * height, -1)
-    return (sheet / (np.iinfo(sheet.dtype).max / 255)).round().astype(np.uint8)
+    return (sheet.clip(max=white) / (white / 255)).round().astype(np.uint8)
