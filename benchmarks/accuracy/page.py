@@ -211,8 +211,9 @@ def how_to_read(results: list[Gain]) -> str:
         "seeds, not that of other test images. Choices were made on "
         f"{min(held):,} to {max(held):,} further labelled images. *Control*: images of a generator "
         f"that learns nothing. A trained generator *helps* in {learned} of the {len(results)} "
-        "rows; if synthetic images never helped, that many rows would still hold one *helps* or more "
-        f"with a probability of {100 * by_luck:.0f} %.{f' Not measured yet: {missing}.' if missing else ''}"
+        "rows; if synthetic images never helped, that many rows would still hold one *helps* or "
+        f"more with a probability of {100 * by_luck:.0f} %."
+        f"{f' Not measured yet: {missing}.' if missing else ''}"
     )
     return f"\n{fill(said, 100)}\n"
 
