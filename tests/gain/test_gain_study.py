@@ -37,7 +37,7 @@ def test_plans_hold_no_copies_of_images(count: int, per_class: int | None) -> No
         return
     data = images(count)
     some = study(data, per_class)
-    some.check(range(10))
+    some.check(range(10), [0.5])
     kept = [part.trained for seed in range(10) for part in some.parts(seed)]
     assert all(each.whole is data for each in kept)
     plans = len(pickle.dumps(some)) - len(pickle.dumps(study(data, per_class)))
@@ -53,7 +53,7 @@ def test_a_seed_is_planned_once(monkeypatch: pytest.MonkeyPatch, tmp_path) -> No
 
     monkeypatch.setattr(study_module, "plan_parts", counted)
     some = study(images(20))
-    some.check([0, 1])
+    some.check([0, 1], [0.5])
     placed = some.below(tmp_path)
     for seed in (0, 1):
         assert placed.plan(seed)[0] is placed.parts(seed)
