@@ -292,7 +292,8 @@ a quarter.
 - **It depends on the images.** On small photographs the crudest change seems to be worth most: with
   the low frequencies of another image in half of all images, colours and layout stop saying what
   is shown. The more of those images are a trained generator's, the less is gained. On traffic signs
-  the trained generator is ahead, and the crude one does harm where its images have hard labels ([results](results.md)).
+  the trained generator is ahead, and the crude one does harm where its images have hard labels
+  ([results](results.md)).
 - **On CIFAR-10 synthetic images help, and nothing has to be learned for it.** At 50 a class, under
   the whole protocol: a quarter of each batch from `PatchSwap` followed by `StyleSwap`, with mixed
   labels, gains **+1.7 (+0.6 to +2.8)** over the best training without (RandAugment and MixUp,
