@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from synthaug.classifiers.recipes import Augmentation, Recipe
-from synthaug.images import LabelledImages, Samples, take, to_tensor
+from synthaug.images import LabelledImages, Samples, take, to_tensor, white_of
 from synthaug.mixing.drawing import ClassDrawer, replaced_positions
 from synthaug.mixing.labels import one_hot
 from synthaug.seeding import numpy_stream
@@ -41,7 +41,8 @@ class Batches:
             self._drawer = ClassDrawer(synthetic.labels, classes, synthetic.weights)
         self._images = to_tensor(images).to(device)
         self._targets = torch.as_tensor(np.array(targets, dtype=np.float32, order="C")).to(device)
-        self._augment = Augmentation(recipe, classes, _span(train.images))
+        span = white_of(train.images) / int(np.iinfo(train.images.dtype).max)
+        self._augment = Augmentation(recipe, classes, span)
         self._size, self._seed, self._device = batch_size, seed, device
         self._count = round(ratio * batch_size) if synthetic is not None else 0
         balanced = ClassDrawer(train.labels, classes) if recipe.class_balanced else None
@@ -56,13 +57,6 @@ class Batches:
             picks[places] = len(self._labels) + made
         chosen = torch.as_tensor(picks).to(self._device)
         return self._augment(take(self._images, chosen), self._targets[chosen])
-
-
-def _span(images: np.ndarray) -> float:
-    """The share of the range of values that 16-bit images use; 1 of 8 bits."""
-    if images.dtype == np.uint8:
-        return 1.0
-    return max(1, int(images.max())) / int(np.iinfo(images.dtype).max)
 
 
 class ShuffledOrder:

@@ -129,6 +129,17 @@ def test_dark_16_bit_images_are_augmented_as_bright_ones(automatic: str | None) 
     assert 0.5 * span < brightest.min() and brightest.max() <= span
 
 
+def test_light_may_go_beyond_the_brightest_image_but_not_beyond_its_bits() -> None:
+    """As with 8 bits; synthetic images, too, may be brighter than the few real ones."""
+    images = np.zeros((2, 1, 8, 8), np.uint16)
+    images[:, :, :, 4:] = 3000  # of 12 bits
+    data = LabelledImages(images, [0, 1], ["a", "b"])
+    lit = Batches(data, None, None, 0.0, Recipe("shift"), 256, 0, torch.device("cpu"))
+    torch.manual_seed(0)
+    brightest = lit(0)[0].amax() * 65535
+    assert 3000 < brightest.item() <= 4095.1
+
+
 @pytest.mark.parametrize("automatic", AUTOMATIC)
 def test_images_that_share_a_draw_are_changed_as_each_would_be_alone(automatic: str) -> None:
     images = torch.randint(0, 256, (8, 3, 16, 12), dtype=torch.uint8)
