@@ -14,7 +14,7 @@ from albumentations import ImageOnlyTransform
 from albumentations.core.transforms_interface import BaseTransformInitSchema
 
 from synthaug.errors import InputError
-from synthaug.images import to_float
+from synthaug.images import expect_scale, to_float
 from synthaug.mixing.drawing import ClassDrawer
 from synthaug.pool import SamplePool
 from synthaug.seeding import stream_seed
@@ -168,3 +168,5 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
                 f"the pool's images are in [0, 1], the image has floats from {image.min():.2f} to "
                 f"{image.max():.2f}; place MixSynthetic before Normalize"
             )
+        if image.dtype == np.float32:
+            expect_scale("image", float(image.max()), self._pool.samples.images)

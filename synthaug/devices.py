@@ -1,7 +1,8 @@
 """Where networks run, and what makes them fast there."""
 
-from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -37,7 +38,33 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
-def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
+@contextmanager
+def plain_torch() -> Iterator[None]:
+    """torch as it starts, whatever it is called within: gradients, no autocast, floats of 32 bits,
+    and what names no device on the processor. What is learned and made then follows from the seed.
+    """
+    # Not get_default_device, which before torch 2.7 does not know of `with torch.device(...)`.
+    elsewhere = torch.empty(0).device.type != "cpu"
+    floats = torch.get_default_dtype()
+    cast = {kind: torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda")}
+    torch.set_default_dtype(torch.float32)
+    for kind in cast:  # not torch.autocast: what is cast within one is kept until it ends
+        torch.set_autocast_enabled(kind, False)
+    try:
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.device("cpu") if elsewhere else nullcontext(),
+        ):
+            yield
+    finally:
+        torch.set_default_dtype(floats)
+        for kind, enabled in cast.items():
+            torch.set_autocast_enabled(kind, enabled)
+
+
+@contextmanager
+def mixed_precision(device: torch.device) -> Iterator[None]:
     """bfloat16 autocast where the hardware multiplies it natively, else no autocast."""
     if device.type == "cuda":
         with torch.cuda.device(device):
@@ -45,7 +72,10 @@ def mixed_precision(device: torch.device) -> AbstractContextManager[Any]:
     else:
         available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         fast = available and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=bool(fast))
+    with torch.autocast(device.type, torch.bfloat16, enabled=bool(fast)):
+        yield
+    # Within another autocast weights would stay cast as they are now, whatever becomes of them.
+    torch.clear_autocast_cache()
 
 
 def channels_last(network: Network) -> Network:

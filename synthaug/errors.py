@@ -27,3 +27,8 @@ class TrainingError(RuntimeError):
     ...     print("try a smaller learning rate")
     try a smaller learning rate
     """
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says, for a message of ours: its first line, or its name."""
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -135,7 +135,9 @@ def _partial(path: Path) -> Path:
 
 
 def expanded(path: str | Path) -> Path:
-    """The path with ~ as the home folder."""
+    """The path with ~ as the home folder; `InputError` for what is no path."""
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"expected the path of a file or directory, got {type(path).__name__}")
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -295,7 +297,7 @@ def read_unchanged(directory: Path, read: Callable[[], Read]) -> Read:
 
 @contextmanager
 def _unchanged(path: Path) -> Iterator[Callable[[], bool]]:
-    """Says whether `path` is the file that it was, or as little there."""
+    """Yields a function that says whether `path` is still the same file, or still missing."""
     try:
         file = path.open("rb")
     except OSError:

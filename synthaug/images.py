@@ -1,7 +1,7 @@
 """The two things that flow through the package: labelled images, and samples of a generator.
 
 Images are stored as integers, `(N, C, H, W)`, uint8 or uint16; networks see float32 in [0, 1].
-The conversion between the two is here and nowhere else.
+The conversion between the two, where networks are trained and sampled, is here.
 """
 
 import hashlib
@@ -80,7 +80,7 @@ def to_float(
         raise InputError(f"expected uint8 or uint16 images, got {tensor.dtype}")
     moved = tensor.to(device)
     # One pass over uint8; torch cannot divide uint16.
-    if moved.dtype == torch.uint8:
+    if moved.dtype == torch.uint8 and torch.get_default_dtype() == torch.float32:
         return moved / (white or 255)
     return moved.float() / (white or 65535)
 
@@ -171,9 +171,7 @@ class LabelledImages:
     def __post_init__(self) -> None:
         images = _check_images(self.images)
         labels = _check_labels(self.labels, len(images))
-        classes = tuple(str(name) for name in self.classes)
-        if len(set(classes)) != len(classes):
-            raise InputError(f"classes: expected distinct names, got {list(classes)}")
+        classes = tuple(distinct_names(self.classes))
         expect_labels("labels", labels, len(classes))
         groups = None if self.groups is None else to_array(self.groups)
         if groups is not None and groups.shape != labels.shape:
@@ -220,6 +218,16 @@ class LabelledImages:
         return _fingerprint((self.images, self.labels), [*self.classes, *groups])
 
 
+def distinct_names(classes: Any) -> list[str]:
+    """Names of classes as text; `InputError` for what are none, or not all different."""
+    if not isinstance(classes, Iterable):
+        raise InputError(f"classes: expected their names, got {classes!r}")
+    names = [str(name) for name in classes]
+    if len(set(names)) != len(names):
+        raise InputError(f"classes: expected distinct names, got {names}")
+    return names
+
+
 def expect_labelled(name: str, given: object) -> None:
     """Raise `InputError` for what is no `LabelledImages`: a path, a Dataset."""
     if not isinstance(given, LabelledImages):
@@ -230,14 +238,37 @@ def expect_labelled(name: str, given: object) -> None:
 
 
 def expect_alike(
-    name: str, given: LabelledImages, classes: Sequence[str], image_shape: tuple[int, int, int]
+    name: str,
+    given: LabelledImages,
+    classes: Sequence[str],
+    image_shape: tuple[int, int, int],
+    dtype: np.dtype[Any],
 ) -> None:
-    """Raise `InputError` for images of another shape, or of other classes or another order."""
-    if tuple(given.classes) != tuple(classes) or given.image_shape != image_shape:
+    """Raise `InputError` for images of another shape or type, or of other classes or another
+    order."""
+    found = (tuple(given.classes), given.image_shape, given.images.dtype)
+    if found != (tuple(classes), image_shape, dtype):
         raise InputError(
-            f"{name}: expected images {image_shape} of the classes {', '.join(classes)}, got "
-            f"{given.image_shape} and classes {', '.join(given.classes)}"
+            f"{name}: expected {dtype} images {image_shape} of the classes {', '.join(classes)}, "
+            f"got {given.images.dtype} {given.image_shape} and classes {', '.join(given.classes)}"
         )
+
+
+def expect_scale(name: str, largest: float, stored: np.ndarray) -> None:
+    """Raise `InputError` where floats up to `largest` cannot be the stored images divided by the
+    largest integer of their type: 12 bits in 16 come to 0.06, and others scale those to 1."""
+    full = np.iinfo(stored.dtype).max
+    top = 0.0
+    for part in (stored[:64], stored):  # to read all of a large pool takes long
+        top = white_of(part) / full
+        if largest <= 2 * top:
+            return
+    raise InputError(
+        f"{name}: floats up to {largest:.2f}, while the pool's {stored.dtype} images divided by "
+        f"{full} come to {top:.2g} at most, which would be far too dark beside them; hand out "
+        "integers, and scale real and synthetic ones alike in a transform that follows (for "
+        f"MixSynthetic: mean=0.0, std={top:.4g})"
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,7 +53,6 @@ class Schedule:
 
     steps: int
     warmup: int = 0
-    final: float = 0.0
 
     def factor(self, step: int) -> float:
         """What the base learning rate is multiplied with at `step`.
@@ -65,7 +64,7 @@ class Schedule:
         if step < self.warmup:
             return (step + 1) / self.warmup
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * done))
+        return 0.5 * (1 + math.cos(math.pi * done))
 
 
 @dataclass(frozen=True)
@@ -166,12 +165,12 @@ def optimize(
     # all processes have the same.
     own = {name: value.cpu() for name, value in learned.state_dict().items()}
     learned.load_state_dict(run.team.tell(own))
-    if not all(bool(torch.isfinite(weights).all()) for weights in learned.parameters()):
+    if not all(bool(torch.isfinite(values).all()) for values in learned.state_dict().values()):
         if checkpoint and run.team.leads:
             checkpoint.unlink(missing_ok=True)
         raise TrainingError(
-            "training ended with weights that are not finite; lower the learning rate, or look for "
-            "images that are all one value"
+            "training ended with weights or statistics that are not finite; lower the learning "
+            "rate, or look for images that are all one value"
         )
     if checkpoint and run.team.leads:
         done_with(checkpoint)

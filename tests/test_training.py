@@ -68,12 +68,12 @@ def equal(first, second):
 
 
 def test_schedule_warms_up_and_falls_along_half_a_cosine():
-    schedule = Schedule(110, warmup=10, final=0.2)
+    schedule = Schedule(110, warmup=10)
     assert [schedule.factor(t) for t in range(10)] == pytest.approx([t / 10 for t in range(1, 11)])
     for step in range(10, 110):
-        expected = 0.2 + 0.8 * (1 + math.cos(math.pi * (step - 10) / 100)) / 2
+        expected = (1 + math.cos(math.pi * (step - 10) / 100)) / 2
         assert schedule.factor(step) == pytest.approx(expected)
-    assert schedule.factor(110) == pytest.approx(0.2)
+    assert schedule.factor(110) == pytest.approx(0.0)
 
 
 def test_schedule_of_warm_up_alone_and_of_one_step():
@@ -258,5 +258,5 @@ def test_weights_that_are_no_numbers():
                 module.weight.fill_(float("nan"))
 
     phase = Phase("it", Broken(module.parameters(), lr=1.0), lambda x: module(x).sum())
-    with pytest.raises(TrainingError, match="ended with weights that are not finite"):
+    with pytest.raises(TrainingError, match="weights or statistics that are not finite"):
         optimize(module, [phase], lambda _: torch.ones(1, 4), Schedule(1), Run(0, CPU))

@@ -37,7 +37,7 @@ class PythaeVAE(Generator):
         with which all images of a class come out nearly alike.
     """
 
-    keeps_images: ClassVar[bool] = False
+    _starts_from_images: ClassVar[bool] = False
     steps: int = 400
     batch_size: int = 16
     loss: str = "bce"

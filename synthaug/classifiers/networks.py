@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from synthaug.errors import InputError
+from synthaug.errors import InputError, first_line
 
 TIMM = "timm:"
 PRETRAINED = "pretrained"
@@ -201,12 +201,11 @@ class Backbone:
             with torch.no_grad():
                 network(torch.zeros(2, *image_shape))
         except Exception as error:  # each network says it in its own way
-            said = str(error).splitlines()[0] if str(error) else type(error).__name__
             own = getattr(network[1], "pretrained_cfg", {}).get("input_size", (224,))[-1]
             raise InputError(
                 f"classifier size: {self.name} cannot take images of "
-                f"{self.size or image_shape[1]} x {self.size or image_shape[2]} pixels ({said}); "
-                f"its own size is {own} (--classifier-size)"
+                f"{self.size or image_shape[1]} x {self.size or image_shape[2]} pixels "
+                f"({first_line(error)}); its own size is {own} (--classifier-size)"
             ) from None
 
 
@@ -264,7 +263,7 @@ def _timm_network(name: str, channels: int, classes: int, weights: str | None) -
             in_chans=channels,
         )
     except Exception as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        said = first_line(error)
         if weights is None:
             raise InputError(f"classifier: timm could not build {name!r} ({said})") from None
         raise InputError(

@@ -22,7 +22,7 @@ from synthaug.classifiers.networks import (
     is_cramped,
 )
 from synthaug.classifiers.recipes import Recipe
-from synthaug.devices import channels_last, mixed_precision, resolve_device
+from synthaug.devices import channels_last, mixed_precision, plain_torch, resolve_device
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples, expect_labelled, to_float
 from synthaug.seeding import torch_stream
@@ -31,6 +31,7 @@ from synthaug.training import Phase, Progress, Run, Schedule, optimize
 NORM_BATCHES = 32  # batches from which the averaged network's batch-norm statistics are taken
 
 
+@plain_torch()
 def train_classifier(
     train: LabelledImages,
     *,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from synthaug.errors import InputError
-from synthaug.files import read_unchanged
+from synthaug.files import expanded, read_unchanged
 from synthaug.generators.base import Generator
 from synthaug.generators.blend import Blend
 from synthaug.generators.chain import Chain
@@ -64,7 +64,7 @@ def load_generator(directory: str | Path, *, device: str = "auto") -> Generator:
     ...     load_generator(directory + "/generator", device="cpu").sample(2).images.shape
     (20, 1, 16, 16)
     """
-    path = Path(directory)
+    path = expanded(directory)
     return read_unchanged(path, lambda: _load(path, device))
 
 

@@ -17,12 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import synthaug.versions as versions
 from synthaug.checkpoint import until_saved
 from synthaug.checks import as_seed, expect_count, expect_labels
-from synthaug.devices import channels_last, resolve_device
+from synthaug.devices import channels_last, plain_torch, resolve_device
 from synthaug.errors import InputError
-from synthaug.files import MANIFEST
+from synthaug.files import MANIFEST, expanded
 from synthaug.generators.inputs import training_images, validation_images
 from synthaug.generators.saving import (
     plain,
@@ -34,6 +33,7 @@ from synthaug.generators.saving import (
 from synthaug.images import LabelledImages, Samples, to_array, to_float, to_stored, white_of
 from synthaug.seeding import Draws, torch_stream
 from synthaug.training import Progress, Run
+from synthaug.versions import versions
 
 BLOCK = 64  # images that are rendered together, whatever the batch size
 
@@ -61,10 +61,10 @@ class Aids:
 class Generator(ABC):
     """Base of the families. Each is a dataclass whose fields are its settings, nothing else.
 
-    keeps_images: whether samples start from real images, so that a saved generator holds them.
+    _starts_from_images: whether samples start from real images.
     """
 
-    keeps_images: ClassVar[bool] = True
+    _starts_from_images: ClassVar[bool] = True
     _anchors: LabelledImages
     _device: torch.device
     _white: int  # the stored number that is 1 where images are floats
@@ -117,6 +117,11 @@ class Generator(ABC):
         return True
 
     @property
+    def keeps_images(self) -> bool:
+        """Whether samples start from real images, so that a saved generator holds them."""
+        return self._starts_from_images
+
+    @property
     def changes_images(self) -> bool:
         """Whether each sample is a changed image, so that it can change what others made."""
         return False
@@ -145,6 +150,11 @@ class Generator(ABC):
         return self._fitted().image_shape
 
     @property
+    def image_dtype(self) -> np.dtype[Any]:
+        """uint8 or uint16, that of the images it was fitted to, and of its samples."""
+        return self._fitted().images.dtype
+
+    @property
     def card(self) -> dict[str, Any]:
         """What it was trained on (a fingerprint), settings, seed, versions, seconds."""
         self._fitted()
@@ -162,6 +172,7 @@ class Generator(ABC):
             raise InputError(f"this {self.family} is not fitted; call fit(data) first")
         return self._anchors
 
+    @plain_torch()
     def fit(
         self,
         data: Any,
@@ -201,8 +212,10 @@ class Generator(ABC):
         judged_by = None if validation is None else validation_images(validation, data)
         began = time.perf_counter()
         target = resolve_device(device)
+        if isinstance(start, Generator):
+            raise InputError("start: expected the directory of a saved generator; save it first")
         aids = Aids(
-            None if start is None else self._read_start(Path(start), device),
+            None if start is None else self._read_start(expanded(start), device),
             judged_by,
             None if log is None else Path(log),
         )
@@ -230,7 +243,7 @@ class Generator(ABC):
                 **dark,
             },
             "device": str(self._device),
-            "versions": versions.versions(),
+            "versions": versions(),
             "seconds": round(time.perf_counter() - began, 2),
             "holds_real_images": self.keeps_images,
             **notes,
@@ -262,6 +275,7 @@ class Generator(ABC):
         sketch._take(networks, anchors, device, white)
         return sketch
 
+    @plain_torch()
     def sample(
         self,
         labels: int | np.ndarray | Tensor,
@@ -287,8 +301,7 @@ class Generator(ABC):
         wanted = self._labels(labels, len(anchors.classes))
         plan = self._plan(wanted, Draws(seed, len(wanted)))
         images = np.empty((len(wanted), *anchors.image_shape), dtype=anchors.images.dtype)
-        # What it makes does not depend on an autocast that it is called within.
-        with torch.inference_mode(), torch.autocast(self._device.type, enabled=False):
+        with torch.inference_mode():
             at_once = -(-batch_size // BLOCK) * BLOCK
             for start in range(0, len(wanted), at_once):
                 stop = min(start + at_once, len(wanted))
@@ -346,9 +359,10 @@ class Generator(ABC):
         """
         anchors = self._fitted()
         kept = anchors if self.keeps_images else anchors.subset(np.arange(0))
-        write_generator(Path(directory), self._networks, kept, self.card)
+        write_generator(expanded(directory), self._networks, kept, self.card)
 
     @classmethod
+    @plain_torch()
     def load(cls, directory: Path, manifest: dict[str, Any], device: str) -> Self:
         """The generator in `directory`, whose manifest has been read."""
         settings, classes = manifest.get("settings"), manifest.get("classes")

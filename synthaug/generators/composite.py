@@ -45,7 +45,7 @@ class Composite(Generator):
             "family": made.family,
             "settings": made.settings,
             "seconds": sum(card["seconds"] for card in cards),
-            "holds_real_images": True,
+            "holds_real_images": made.keeps_images,
             "parts": cards,
         }
         return made
@@ -63,6 +63,10 @@ class Composite(Generator):
             )
         for part in self.parts:
             part._check_settings()
+
+    @property
+    def keeps_images(self) -> bool:
+        return any(part.keeps_images for part in self.parts)
 
     @property
     def learns(self) -> bool:
@@ -141,6 +145,11 @@ class Composite(Generator):
             part._sketch(own.children(), anchors, self._device, self._white)
             for part, own in zip(self.parts, networks, strict=True)
         ]
+
+
+def singles(generator: Generator) -> tuple[Generator, ...]:
+    """What one is made of: its parts, or itself alone."""
+    return generator.parts if isinstance(generator, Composite) else (generator,)
 
 
 def _part(told: object) -> Generator:

@@ -99,7 +99,7 @@ class ConditionalGAN(Trained):
     dtype('uint8')
     """
 
-    keeps_images: ClassVar[bool] = False
+    _starts_from_images: ClassVar[bool] = False
 
     steps: int = 1500
     latent: int = 64

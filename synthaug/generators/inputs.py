@@ -13,7 +13,9 @@ FEWEST_IMAGES = 2
 
 def training_images(data: Any) -> LabelledImages:
     """`data`, read where need be; `InputError` for a class with fewer than two images."""
-    images = data if isinstance(data, LabelledImages) else read_images(data)
+    images = read_images(data)
+    if not images.classes:
+        raise InputError("images: expected at least one class, got none")
     scarce = np.flatnonzero(images.counts < FEWEST_IMAGES)
     if len(scarce):
         raise InputError(
@@ -26,8 +28,11 @@ def training_images(data: Any) -> LabelledImages:
 def validation_images(data: Any, train: LabelledImages) -> LabelledImages:
     """The same for the images to judge by; `InputError` where they are not like those of
     training."""
-    images = data if isinstance(data, LabelledImages) else read_images(data)
-    expect_alike("validation", images, train.classes, train.image_shape)
+    # By name, since one of the classes may be missing here.
+    given = isinstance(data, LabelledImages)
+    images: LabelledImages = data if given else read_images(data, classes=train.classes)
+    like = (train.classes, train.image_shape, train.images.dtype)
+    expect_alike("validation", images, *like)
     if len(images) < 2:
         raise InputError(f"validation: expected at least 2 images to judge by, got {len(images)}")
     return images

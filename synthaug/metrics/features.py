@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from synthaug.checks import expect_count
+from synthaug.devices import resolve_device
 from synthaug.errors import InputError
 from synthaug.images import to_array, to_float
 
@@ -64,11 +65,12 @@ def extract_features(
     (3, 64)
     """
     expect_count("batch_size", batch_size)
+    where = resolve_device(device) if isinstance(device, str) else device
     if not len(images):
         raise InputError("images: expected at least one, got none")
     starts = range(0, len(images), batch_size)
     with torch.inference_mode(), evaluating(features):
-        parts = [describe(images[at : at + batch_size], features, device) for at in starts]
+        parts = [describe(images[at : at + batch_size], features, where) for at in starts]
     return torch.cat(parts).numpy()
 
 

@@ -1,5 +1,6 @@
 """A torchvision transform of batches that puts synthetic images in the place of real ones."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torchvision.transforms import v2
 
 from synthaug.checks import expect_count
 from synthaug.errors import InputError
+from synthaug.images import expect_scale, white_of
 from synthaug.mixing.bank import Bank
 from synthaug.mixing.labels import Labels, label_rows
 from synthaug.mixing.parts import LabelsGetter, check_rest, default_labels, find_images
@@ -84,8 +86,8 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
             )
         self._shares = torch.zeros(2, dtype=torch.float64, device="cpu")
         self._shares.share_memory_()  # type: ignore[no-untyped-call]
-        self.pool, self.ratio, self.labels, self.p = pool, ratio, labels, p
-        self.num_classes = num_classes or len(pool.classes)
+        self._pool, self.ratio, self._labels, self.p = pool, ratio, labels, p
+        self._num_classes = num_classes or len(pool.classes)
         self.mean, self.std = mean, std
         self._normalization = _normalization(mean, std, pool.samples.images.shape[1])
         self._rows()  # says early where soft labels are missing
@@ -109,6 +111,22 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
     @p.setter
     def p(self, p: float) -> None:
         self._shares[1] = checked_share("p", p)
+
+    # What the pool's labels were brought into their form by, once.
+    @property
+    def pool(self) -> SamplePool:
+        """The synthetic images."""
+        return self._pool
+
+    @property
+    def labels(self) -> Labels:
+        """The rule for the labels of synthetic images."""
+        return self._labels
+
+    @property
+    def num_classes(self) -> int:
+        """How many columns soft labels have."""
+        return self._num_classes
 
     def forward(self, *inputs: Any) -> Any:
         """The batch with some images replaced, in the structure that it came in."""
@@ -150,7 +168,8 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         elif self.labels == "hard":
             return labels  # a synthetic image has the class of the one whose place it takes
         else:
-            rows = torch.zeros(len(labels), self.num_classes, device=labels.device)
+            shape = len(labels), self.num_classes
+            rows = torch.zeros(shape, dtype=torch.float32, device=labels.device)
             rows.scatter_(1, labels.reshape(-1, 1).long(), 1.0)  # one_hot could make a GPU wait
         return rows.index_copy_(0, places, bank.rows[picks].to(rows.dtype))
 
@@ -208,6 +227,8 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
 
     def _check_classes(self, labels: Tensor) -> None:
         classes = len(self.pool.classes)
+        if not labels.is_floating_point():
+            labels = labels.long()  # of unsigned ones torch knows no least
         if not labels.is_floating_point() and not 0 <= labels.min() <= labels.max() < classes:
             raise InputError(
                 f"labels: the pool holds the classes 0 to {classes - 1}, the batch has labels "
@@ -239,6 +260,7 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
                     f"images: the pool's are in [0, 1], {found}; place MixSynthetic before "
                     "Normalize, or tell it the same mean= and std="
                 )
+            expect_scale("images", float(high.max()), self.pool.samples.images)
             return
         mean, std = (torch.tensor(each, device="cpu") for each in self._normalization)
         plain_low, plain_high = (low * std + mean).min(), (high * std + mean).max()
@@ -247,12 +269,20 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
                 f"images: the pool's are in [0, 1], {found}, which mean={self.mean} and "
                 f"std={self.std} do not bring there"
             )
-        changes = any(mean) or any(each != 1 for each in std)
+        changes = any(mean) or not self._is_scale(std)
         if changes and low.min() >= 0 and high.max() <= 1:
             raise InputError(
                 f"images: {found}, as if it were not normalised; leave out mean= and std=, or "
                 "place MixSynthetic after Normalize"
             )
+
+    def _is_scale(self, std: Tensor) -> bool:
+        """Whether it only says what number 1 stands for: the largest of the type, or of the bits
+        that the pool's images use."""
+        stored = self.pool.samples.images
+        bits = white_of(stored) / np.iinfo(stored.dtype).max
+        ones = (1.0, bits)
+        return any(all(math.isclose(s, one, rel_tol=0.01) for s in std.tolist()) for one in ones)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_banks": {}}  # what is on a device is put there anew

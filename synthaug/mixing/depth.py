@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from synthaug.errors import InputError
+from synthaug.reading.datasets import inner_of
 from synthaug.seeding import global_stream
 
 _VALUE = 40_000  # more than int16 and uint8 can hold
@@ -67,12 +68,12 @@ def _lossy_step(transform: Any, image: Any, *label: Any) -> Any | None:
 
 
 def _steps(transform: Any) -> Iterator[Any]:
-    inner = getattr(transform, "transforms", None)
-    if isinstance(inner, (list, tuple, torch.nn.ModuleList)):
-        for step in inner:
-            yield from _steps(step)
-    else:
+    """The single transforms that it is composed of."""
+    inner = inner_of(transform)
+    if not inner:
         yield transform
+    for step in inner:
+        yield from _steps(step)
 
 
 def _pixels(image: Any) -> np.ndarray:

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
 from synthaug.errors import InputError
-from synthaug.images import to_array, to_float, to_pil
+from synthaug.images import expect_scale, to_array, to_float, to_pil
 from synthaug.mixing.depth import DepthGuard
 from synthaug.reading import Apart, Untransformed, is_map_style, source_of
 from synthaug.seeding import global_stream
@@ -149,6 +149,8 @@ def _image_form(image: Any, stored: np.ndarray) -> Callable[[np.ndarray], Any]:
                 f"{float(image.max()):.2f}, expected 0 to 1: give the Dataset before it is "
                 "normalised, and normalise in transform="
             )
+        if image.is_floating_point():
+            expect_scale("the real images", float(image.max()), stored)
         if not image.is_floating_point():
             _match("dtype", torch.from_numpy(stored[:1].copy()).dtype, image.dtype)
         return _to_tensor(image)
@@ -189,6 +191,11 @@ def _to_tensor(like: torch.Tensor) -> Callable[[np.ndarray], torch.Tensor]:
 def _label_form(label: Any, classes: Sequence[str]) -> Callable[[int], Any]:
     """How a class index is brought into the form of `label`."""
     value = to_array(label)
+    if isinstance(label, list | tuple):
+        raise InputError(
+            f"labels: expected a class number or name for each image, got {label!r}; hand out "
+            "what is in it"
+        )
     if value.size != 1 or value.dtype.kind == "O":
         raise InputError(
             f"labels: expected a class number or name for each image, got {type(label).__name__} "
@@ -200,6 +207,8 @@ def _label_form(label: Any, classes: Sequence[str]) -> Callable[[int], Any]:
         return lambda index: np.full_like(label, index)
     if isinstance(label, str):
         return lambda index: str(classes[index])
+    if isinstance(label, bytes):
+        return lambda index: str(classes[index]).encode()
     if isinstance(label, np.generic):
         return lambda index: label.dtype.type(index)
     if isinstance(label, bool | float):

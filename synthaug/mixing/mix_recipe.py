@@ -1,21 +1,27 @@
 """Which synthetic images to mix into a training, and how: the file that `synthaug tune` writes."""
 
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from synthaug.checkpoint import until_saved
 from synthaug.checks import expect_choice, expect_number
+from synthaug.devices import resolve_device
 from synthaug.errors import InputError
-from synthaug.files import MANIFEST, read_json, write_json
+from synthaug.files import MANIFEST, check_replaceable, expanded, read_json, write_json
 from synthaug.generators import FAMILIES, Generator, make_generator
-from synthaug.images import LabelledImages
+from synthaug.generators.saving import plain
+from synthaug.images import LabelledImages, expect_labelled
 from synthaug.mixing.labels import Labels, check_labels
 from synthaug.mixing.ratio import checked_share
 from synthaug.pool import SamplePool, limit_filters, usual_size
 from synthaug.pool.filling import limits_of
-from synthaug.pool.filters import Network
+from synthaug.pool.filters import Network, asked_on, posterior_of
+from synthaug.pool.sample_pool import KIND as POOL
+from synthaug.training import Progress
 from synthaug.versions import versions
 
 KIND = "mix recipe"
@@ -25,6 +31,7 @@ IS: dict[str, Callable[[Any], bool]] = {  # of what JSON holds, where true and f
     "an integer": lambda value: type(value) is int,
     "a string": lambda value: type(value) is str,
     "true or false": lambda value: type(value) is bool,
+    "an integer or null": lambda value: value is None or type(value) is int,
     "an object": lambda value: type(value) is dict,
     "an object or null": lambda value: value is None or type(value) is dict,
     "a list of integers": lambda value: type(value) is list and all(type(n) is int for n in value),
@@ -51,7 +58,13 @@ TRAINING = {
     "steps": "an integer",
     "batch_size": "an integer",
 }
-SEARCH = {"seeds": "a list of integers", "check_seeds": "a list of integers"}  # others read them
+SEARCH = {  # of what it says, that others read
+    "seeds": "a list of integers",
+    "check_seeds": "a list of integers",
+    "image_shape": "a list of integers",
+    "classes": "an integer",
+    "per_class": "an integer or null",
+}
 
 
 @dataclass(frozen=True)
@@ -88,7 +101,10 @@ class MixRecipe:
     recommended: bool = True
 
     def __post_init__(self) -> None:
+        if not isinstance(self.generator, Generator | None):
+            raise InputError(f"generator: expected one, or None, got {self.generator!r}")
         check_labels(self.labels)
+        _check_types("", vars(self), {"recommended": "true or false"})
         _check_types("", vars(self), dict.fromkeys(("filters", "training", "search"), "an object"))
         for name, limit in self.filters.items():
             expect_number(f"filters.{name}", limit)
@@ -106,20 +122,20 @@ class MixRecipe:
         value = {
             "kind": KIND,
             "synthaug": versions()["synthaug"],
-            "generator": made and {"family": made.family, "settings": made.settings},
-            "ratio": self.ratio,
+            "generator": made and {"family": made.family, "settings": plain(made.settings)},
+            "ratio": float(self.ratio),
             "labels": self.labels,
             "filters": self.filters,
             "training": self.training,
             "search": self.search,
             "recommended": self.recommended,
         }
-        write_json(Path(path), value)
+        write_json(expanded(path), value)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote; `InputError` if the file is not such a recipe."""
-        value = read_json(Path(path))
+        value = read_json(expanded(path))
         if value.get("kind") != KIND:
             raise InputError(f"{path}: expected a recipe that synthaug tune wrote")
         try:
@@ -144,36 +160,67 @@ class MixRecipe:
         teacher: Network | None = None,
         seed: int = 0,
         device: str = "auto",
+        progress: Progress | None = None,
     ) -> SamplePool:
         """The pool that the recipe asks for, made from `data`: the one in `directory`, where it is
         that already, by generator, settings, seed, images, filters, size and kind of labels.
 
         teacher: a classifier, from floats (B, C, H, W) in [0, 1] to logits (B, K) on `device`,
             whose posterior mixed labels take; needed where `labels` is not "hard".
+        progress: called with (steps done, of how many) of the fit, then with images of the pool.
 
-        Raises `InputError` where `directory` holds another pool, which is left as it is.
+        Warns where `data` are not like the images that the recipe was found on. Raises `InputError`
+        where `directory` holds another pool, or anything else, which is left as it is, and for a
+        teacher that does not fit. What is interrupted goes on from the checkpoint beside it.
         """
+        expect_labelled("data", data)
         if self.generator is None:
             raise InputError("this recipe has no generator, so there is nothing to make a pool of")
-        path = Path(directory)
+        path = expanded(directory)
+        self._warn_of_other(data)
         if (path / MANIFEST).exists():
             return self._known_pool(path, data, seed)
-        if self.labels != "hard" and teacher is None:
+        check_replaceable(path, kind=POOL)
+        self._check_teacher(teacher, data, device)
+        generator = make_generator(self.generator.family, self.generator.settings)
+        checkpoint = path.with_name(f"{path.name}.checkpoint")
+        with until_saved():
+            generator.fit(data, seed=seed, device=device, checkpoint=checkpoint, progress=progress)
+            return SamplePool.create(
+                path,
+                generator,
+                usual_size(data.counts),
+                filters=limit_filters(self.filters),
+                reference=data,
+                teacher=None if self.labels == "hard" else teacher,
+                seed=seed,
+                progress=progress,
+            )
+
+    def _check_teacher(self, teacher: Network | None, data: LabelledImages, device: str) -> None:
+        """Ask it about two images, before a generator is trained for hours."""
+        if self.labels == "hard":
+            return
+        if teacher is None:
             raise InputError(
                 f"teacher: the recipe's labels are {self.labels!r}, so a classifier trained on the "
                 "real images is needed; give teacher=, for example what train_classifier returns"
             )
-        generator = make_generator(self.generator.family, self.generator.settings)
-        generator.fit(data, seed=seed, device=device)
-        return SamplePool.create(
-            path,
-            generator,
-            usual_size(data.counts),
-            filters=limit_filters(self.filters),
-            reference=data,
-            teacher=None if self.labels == "hard" else teacher,
-            seed=seed,
-        )
+        where = asked_on(teacher, resolve_device(device))
+        posterior_of("teacher", teacher, data.images[:2], where, len(data.classes))
+
+    def _warn_of_other(self, data: LabelledImages) -> None:
+        """Warn of images that are not like those that the recipe was found on."""
+        here = {"image_shape": list(data.image_shape), "classes": len(data.classes)}
+        for name, found in here.items():
+            told = self.search.get(name, found)
+            if told != found:
+                warnings.warn(
+                    f"the recipe was found on images with {name} {told}, these have {found}; what "
+                    "helped there need not help here: search on these (synthaug tune), or bring "
+                    "them to that form, by a Resize or a conversion in the Dataset's transform",
+                    stacklevel=4,
+                )
 
     def _known_pool(self, directory: Path, data: LabelledImages, seed: int) -> SamplePool:
         """The pool that is there, if this recipe made it, of these images."""

@@ -17,6 +17,7 @@ from synthaug.mixing.mix_recipe import MixRecipe
 from synthaug.mixing.options import Mode, check_options, shared_classes
 from synthaug.mixing.ratio import Ratio, share_per_class
 from synthaug.mixing.synthetic import LabelledDataset, Transform
+from synthaug.mixing.unmixed import Unmixed
 from synthaug.pool import SamplePool
 from synthaug.pool.filters import Network
 from synthaug.reading import (
@@ -28,6 +29,7 @@ from synthaug.reading import (
     sources_of,
 )
 from synthaug.seeding import stream_seed, uniform_at
+from synthaug.training import Progress
 
 DEFAULT_RATIO = 0.5
 KEPT_EPOCHS = 3  # as many as can be under way at once: workers run ahead of each other
@@ -123,20 +125,24 @@ class MixedDataset(LabelledDataset):
         seed: int = 0,
         device: str = "auto",
         transform: Transform | None = None,
-    ) -> Any:
-        """`real` with synthetic images as a recipe of `synthaug tune` says; `real` itself where
-        that recommends none.
+        progress: Progress | None = None,
+    ) -> "MixedDataset | Unmixed":
+        """`real` with synthetic images as a recipe of `synthaug tune` says; with none where it
+        recommends none.
 
         recipe: the file, or what was read from it.
         pool: a directory for the synthetic images; the first call fits the generator to the images
-            of `real`, without its transforms, and fills it, later ones find it there.
+            of `real`, without its transforms, and fills it, later ones find it there. A first
+            call that is interrupted goes on from the checkpoint beside it.
         teacher: a classifier, needed where the recipe mixes labels: see `SamplePool.create`.
         seed: settles the generator, the pool and which item is which.
         device: where the generator is fitted: "auto" (a GPU where there is one), "cpu", "cuda:0".
         transform: as for `MixedDataset`.
+        progress: called with (steps done, of how many) of the fit, then with images of the pool.
 
-        Raises `InputError` for a recipe or a pool that does not fit, and where a teacher is
-        missing.
+        Warns where the images are not of the size, the channels or as many classes as those that
+        the recipe was found on. Raises `InputError` for a recipe, a pool or a teacher that does not
+        fit, before anything is trained.
 
         >>> import tempfile
         >>> from synthaug import MixedDataset, StyleSwap, SyntheticDataset, read_images
@@ -151,8 +157,13 @@ class MixedDataset(LabelledDataset):
         """
         asked = recipe if isinstance(recipe, MixRecipe) else MixRecipe.load(recipe)
         if not asked.recommended:
-            return real
-        made = asked.make_pool(pool, read_images(real), teacher=teacher, seed=seed, device=device)
+            return Unmixed(real, transform)
+        images = read_images(real)
+        for source, first in sources_of(real):  # what cannot be mixed is not trained on for hours
+            form_of(source, first, images.images[:1], images.classes)
+        made = asked.make_pool(
+            pool, images, teacher=teacher, seed=seed, device=device, progress=progress
+        )
         return cls(real, made, asked.ratio, transform=transform, seed=seed, labels=asked.labels)
 
     def _added(self, labels: np.ndarray) -> np.ndarray:

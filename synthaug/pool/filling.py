@@ -9,7 +9,7 @@ import numpy as np
 
 from synthaug.errors import InputError
 from synthaug.generators import Generator
-from synthaug.images import LabelledImages, Samples, expect_alike, expect_labelled
+from synthaug.images import LabelledImages, Samples, expect_alike, expect_labelled, to_array
 from synthaug.seeding import stream_seed
 from synthaug.training import Progress
 
@@ -39,7 +39,8 @@ def check_filters(
         raise InputError("filters: give reference=, the real images that they compare with")
     if reference is not None:
         expect_labelled("reference", reference)
-        expect_alike("reference", reference, generator.classes, generator.image_shape)
+        like = (generator.classes, generator.image_shape, generator.image_dtype)
+        expect_alike("reference", reference, *like)
 
 
 def limits_of(rule: Filter) -> dict[str, float]:
@@ -92,7 +93,7 @@ def fill(
 
 def _judged(rule: Filter, samples: Samples, reference: LabelledImages) -> np.ndarray:
     """bool (M,): which samples a filter keeps."""
-    kept = np.asarray(rule.keep(samples, reference))
+    kept = to_array(rule.keep(samples, reference))
     if kept.dtype != bool or kept.shape != (len(samples),):
         raise InputError(
             f"filters: expected bool ({len(samples)},) from {type(rule).__name__}.keep, got "

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from synthaug.checks import expect_labels, expect_number
-from synthaug.errors import InputError
+from synthaug.errors import InputError, first_line
 from synthaug.images import LabelledImages, Samples, expect_labelled
 from synthaug.metrics.features import (
     Features,
@@ -28,6 +28,11 @@ Network = Callable[[Tensor], Tensor]
 """Any function or `nn.Module` from floats (B, C, H, W) in [0, 1] to logits (B, K)."""
 
 
+def asked_on(network: Network, other: torch.device) -> str | torch.device:
+    """Where a classifier is asked: a network where its weights are, a function on `other`."""
+    return device_of(network) if isinstance(network, nn.Module) else other
+
+
 def posterior_of(
     name: str,
     network: Network,
@@ -37,13 +42,21 @@ def posterior_of(
 ) -> np.ndarray:
     """What a classifier makes of stored images, float32 (M, K).
 
-    Raises `InputError` that begins with `name` where K is not `classes`.
+    Raises `InputError` that begins with `name` where K is not `classes`, and for what cannot take
+    the images.
     """
     if not callable(network):
         raise InputError(f"{name}: expected a function of images, got {network!r}")
 
     def posterior(batch: Tensor) -> Tensor:
-        logits = network(batch)
+        try:
+            logits = network(batch)
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{name}: cannot take floats {tuple(batch.shape)} on {batch.device} "
+                f"({first_line(error)}); expected what takes images as they are stored, size and "
+                "channels, and normalises them itself"
+            ) from error
         expect_rows(name, logits, len(batch))
         return logits.float().softmax(1)
 
@@ -80,13 +93,14 @@ class ClassifierAgreement:
         expect_number("confidence", confidence, zero=True)
         if confidence > 1:
             raise InputError(f"confidence: expected a number from 0 to 1, got {confidence}")
-        self.network, self.confidence, self.device = network, confidence, device
+        self.network, self.confidence, self.device = network, float(confidence), device
 
     def keep(self, samples: Samples, reference: LabelledImages | None) -> np.ndarray:
         """bool (M,): which samples to keep; of the real images only the classes are counted."""
         classes = None if reference is None else len(reference.classes)
         device = self.device or device_of(self.network)
         posterior = posterior_of("network", self.network, samples.images, device, classes)
+        expect_labels("network: labels", samples.labels, posterior.shape[1])
         of_class = posterior[np.arange(len(samples)), samples.labels]
         kept: np.ndarray = (posterior.argmax(1) == samples.labels) & (of_class >= self.confidence)
         return kept
@@ -110,7 +124,7 @@ class DistanceFilter:
 
     def __init__(self, at_most: float = 2.0, features: Features = pixels) -> None:
         expect_number("at_most", at_most)
-        self.at_most, self.features = at_most, features
+        self.at_most, self.features = float(at_most), features
 
     def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
         """bool (M,): which samples to keep."""
@@ -136,7 +150,7 @@ class MemorizationFilter:
 
     def __init__(self, at_least: float = 0.25, features: Features = pixels) -> None:
         expect_number("at_least", at_least)
-        self.at_least, self.features = at_least, features
+        self.at_least, self.features = float(at_least), features
 
     def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
         """bool (M,): which samples to keep."""
@@ -169,20 +183,27 @@ def _unusual(samples: Samples, reference: LabelledImages, features: Features) ->
     Raises `InputError` for a class with fewer than two real images.
     """
     expect_labelled("reference", reference)
+    if not isinstance(samples, Samples):
+        raise InputError(f"samples: expected Samples, got {type(samples).__name__}")
     expect_labels("labels", samples.labels, len(reference.classes))
+    kinds = [(each.images.dtype, each.images.shape[1:]) for each in (samples, reference)]
+    if kinds[0] != kinds[1]:
+        raise InputError(
+            f"reference: expected {kinds[0][0]} images {kinds[0][1]} like the samples, got "
+            f"{kinds[1][0]} {kinds[1][1]}"
+        )
     found = np.empty(len(samples))
     for label in np.unique(samples.labels):
         real = reference.images[reference.labels == label]
-        if len(real) < 2:
+        # An image that is there twice says nothing of how far apart images usually are.
+        other = np.unique(real, axis=0)
+        if len(other) < 2:
             raise InputError(
-                f"reference: class {reference.classes[label]!r} has {len(real)} images, expected "
-                "at least 2 to tell what is usual"
+                f"reference: class {reference.classes[label]!r} has {len(other)} different images, "
+                "expected at least 2 to tell what is usual"
             )
         of_class = samples.labels == label
         apart = nearest(samples.images[of_class], real, features)[1]
-        # An image that is there twice says nothing of how far apart images usually are.
-        other = np.unique(real, axis=0)
-        apart_are = radii(extract_features(other, features), nearest=1) if len(other) > 1 else 0
-        usual = np.median(apart_are)
+        usual = np.median(radii(extract_features(other, features), nearest=1))
         found[of_class] = apart / max(usual, 1e-12)
     return found

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from torch import nn
 
 from synthaug.checks import as_seed, expect_count, expect_labels
 from synthaug.errors import InputError
 from synthaug.files import (
     MANIFEST,
     check_replaceable,
+    expanded,
     new_directory,
     read_manifest,
     read_unchanged,
@@ -24,10 +24,9 @@ from synthaug.files import (
     write_json,
 )
 from synthaug.generators import Generator
-from synthaug.images import LabelledImages, Samples
-from synthaug.metrics.features import device_of
+from synthaug.images import LabelledImages, Samples, distinct_names
 from synthaug.pool.filling import Filter, check_filters, fill, limits_of
-from synthaug.pool.filters import Network, posterior_of
+from synthaug.pool.filters import Network, asked_on, posterior_of
 from synthaug.training import Progress
 from synthaug.versions import versions
 
@@ -72,7 +71,7 @@ class SamplePool:
     """
 
     def __init__(self, directory: str | Path) -> None:
-        self.directory = Path(directory)
+        self.directory = expanded(directory)
         self._place = self.directory.absolute()  # where it is from any working directory
         read_unchanged(self._place, self._open)
 
@@ -151,7 +150,8 @@ class SamplePool:
     @property
     def targets(self) -> list[int]:
         """The label of each image."""
-        return [int(label) for label in self.samples.labels]
+        labels: list[int] = self.samples.labels.tolist()
+        return labels
 
     @classmethod
     def create(
@@ -186,12 +186,12 @@ class SamplePool:
             )
         expect_count("per_class", per_class)
         seed = as_seed(seed)
-        check_replaceable(Path(directory), kind=KIND)
+        check_replaceable(expanded(directory), kind=KIND)
         check_filters(filters, reference, generator)
         samples, drawn = fill(generator, per_class, filters, reference, seed, progress)
         if teacher is not None:
             classes = len(generator.classes)
-            where = device_of(teacher) if isinstance(teacher, nn.Module) else generator.device
+            where = asked_on(teacher, generator.device)
             soft = posterior_of("teacher", teacher, samples.images, where, classes)
             samples = Samples(samples.images, samples.labels, soft, samples.weights)
         passed = [type(each).__name__ for each in filters]
@@ -269,7 +269,7 @@ class SamplePool:
         card: dict[str, Any],
     ) -> Self:
         _check_classes(samples, classes)
-        with new_directory(Path(directory), kind=KIND) as partial:
+        with new_directory(expanded(directory), kind=KIND) as partial:
             write_array(partial / "images.npy", samples.images)
             write_array(partial / "labels.npy", samples.labels)
             for name in ("soft_labels", "weights"):
@@ -293,8 +293,7 @@ class SamplePool:
 
 
 def _check_classes(samples: Samples, classes: Sequence[str]) -> None:
-    if len(set(map(str, classes))) != len(classes):
-        raise InputError(f"classes: expected distinct names, got {list(classes)}")
+    distinct_names(classes)
     expect_labels("labels", samples.labels, len(classes))
     if samples.soft_labels is not None and samples.soft_labels.shape[1] != len(classes):
         raise InputError(

@@ -146,10 +146,16 @@ def _own_steps(source: Any) -> Iterator[Any]:
 def _steps(transform: Any) -> Iterator[Any]:
     """A transform and those that it is composed of."""
     yield transform
-    in_order = isinstance(transform, torch.nn.Sequential)
-    inner = list(transform) if in_order else getattr(transform, "transforms", None)
-    for step in inner if isinstance(inner, list | tuple) else ():
+    for step in inner_of(transform):
         yield from _steps(step)
+
+
+def inner_of(transform: Any) -> list[Any]:
+    """The transforms that one is composed of, one after the other; none of a single one."""
+    if isinstance(transform, torch.nn.Sequential):
+        return list(transform)
+    inner = getattr(transform, "transforms", None)
+    return list(inner) if isinstance(inner, list | tuple | torch.nn.ModuleList) else []
 
 
 def _shown(image: Any) -> Any:

@@ -147,13 +147,8 @@ def _deep_colour(image: Image.Image) -> Callable[[bytes], np.ndarray] | None:
 
 
 def _decode_deep(content: bytes, *, white: int, channels: int) -> np.ndarray:
-    try:
-        import cv2  # comes with albumentations; imported here because it is slow to load
-    except ImportError:
-        raise InputError(
-            "expected 8-bit colour: reading 16-bit colour needs OpenCV; install it with "
-            "pip install opencv-python-headless"
-        ) from None
+    import cv2  # slow to load
+
     decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None or decoded.dtype != np.uint16 or decoded.ndim != 3:
         raise unreadable("its 16-bit colour is of a kind that cannot be decoded")

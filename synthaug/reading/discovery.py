@@ -92,7 +92,8 @@ def check_label(label: Any, found: int, classes: Sequence[str]) -> None:
     Raises `InputError` where an item's `label` is not the one that was `found` for it.
     """
     value = to_array(label)
-    expected: object = {"i": found, "u": found, "U": classes[found]}.get(value.dtype.kind)
+    known = {"i": found, "u": found, "U": classes[found], "S": classes[found].encode()}
+    expected: object = known.get(value.dtype.kind)
     if value.size == 1 and expected is not None and value.item() != expected:
         raise InputError(
             f"expected label {found} ({classes[found]}), as the dataset's own list of labels says, "
@@ -252,7 +253,13 @@ def _from_classes(dataset: Any) -> tuple[str, ...] | None:
     if not isinstance(classes, (list, tuple, np.ndarray)):
         return None
     # ImageNet's are tuples of synonyms.
-    return tuple(", ".join(name) if isinstance(name, tuple) else str(name) for name in classes)
+    return tuple(
+        ", ".join(map(str, name)) if isinstance(name, tuple) else _text(name) for name in classes
+    )
+
+
+def _text(name: Any) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
 
 
 def _from_class_to_idx(dataset: Any) -> tuple[str, ...] | None:

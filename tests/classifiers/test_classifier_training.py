@@ -519,3 +519,34 @@ def test_adjusted_logits_leave_the_sizes_of_classes_out_of_the_answer() -> None:
         assert predict(network, blank.images[:1], device="cpu")[0] == pytest.approx(
             expected, abs=0.02
         )
+
+
+@pytest.mark.parametrize(
+    "around",
+    [lambda: torch.autocast("cpu", torch.bfloat16), torch.no_grad, torch.inference_mode],
+    ids=["autocast", "no_grad", "inference_mode"],
+)
+def test_a_classifier_does_not_depend_on_what_it_is_trained_within(around: Any) -> None:
+    real, made = make_real(), make_synthetic()
+
+    def trained() -> np.ndarray:
+        network = train_classifier(real, synthetic=made, steps=4, batch_size=8, device="cpu")
+        return predict(network, real.images, device="cpu")
+
+    expected = trained()
+    with around():
+        within = trained()
+    np.testing.assert_array_equal(within, expected)
+
+
+def test_weights_are_not_kept_as_they_were_by_an_autocast_around() -> None:
+    """What is cast to 16 bits within it would otherwise serve until it ends."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    images = make_real().images
+    with torch.autocast("cpu", torch.bfloat16):
+        before = predict(network, images, device="cpu")
+        with torch.no_grad():
+            network[1].weight.mul_(-40)
+        after = predict(network, images, device="cpu")
+    assert np.abs(after - before).max() > 0.1
+    np.testing.assert_array_equal(after, predict(network, images, device="cpu"))

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from synthaug import Blend, ConditionalVAE, InputError, RandomField, StyleSwap, TransferVAE
+from synthaug import (
+    Blend,
+    ConditionalGAN,
+    ConditionalVAE,
+    InputError,
+    RandomField,
+    StyleSwap,
+    TransferVAE,
+)
 from synthaug.generators import load_generator, make_generator
 from synthaug.images import LabelledImages
 from synthaug.training import optimize
@@ -49,6 +57,19 @@ def test_a_blend_of_fitted_parts_is_saved_and_loaded(parts, tmp_path):
     np.testing.assert_array_equal(loaded.sample(LABELS, seed=2).images, expected)
     assert loaded.card["seed"] == 4
     assert "diversity" not in loaded.card  # that is one part's
+
+
+def test_a_blend_of_what_needs_no_real_images_holds_none(parts, data, tmp_path):
+    small = ConditionalGAN(steps=1, batch_size=4, width=4)
+    gans = [copy.copy(small).fit(data, seed=4, device="cpu") for _ in range(2)]
+    for blend, held in ((Blend.of(gans), 0), (Blend.of([*gans, parts[1]]), len(data))):
+        assert blend.card["holds_real_images"] is (held > 0)
+        expected = blend.sample(LABELS).images
+        blend.save(tmp_path / "blend")
+        assert len(np.load(tmp_path / "blend" / "images.npy")) == held
+        loaded = load_generator(tmp_path / "blend", device="cpu")
+        np.testing.assert_array_equal(loaded.sample(LABELS).images, expected)
+        assert loaded.card["holds_real_images"] is (held > 0)
 
 
 def test_a_blend_of_fitted_parts_fills_the_bits_that_they_know(data):

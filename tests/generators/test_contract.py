@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -266,6 +267,38 @@ def test_samples_do_not_depend_on_an_autocast_around_them(fitted):
     with torch.autocast("cpu", torch.bfloat16):
         within = fitted.sample(LABELS, seed=4).images
     np.testing.assert_array_equal(within, fitted.sample(LABELS, seed=4).images)
+
+
+@contextmanager
+def floats_of_64_bits():
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda: torch.autocast("cpu", torch.bfloat16),
+        torch.no_grad,
+        torch.inference_mode,
+        floats_of_64_bits,
+        lambda: torch.device("meta"),
+    ],
+    ids=["autocast", "no_grad", "inference_mode", "float64", "device"],
+)
+def test_a_generator_does_not_depend_on_what_it_is_fitted_within(
+    fitted, family, data, tiny, tmp_path, around
+):
+    with around():
+        within = tiny(family).fit(data, device="cpu")
+        made = within.sample(LABELS)
+        within.save(tmp_path / "generator")
+        loaded = load_generator(tmp_path / "generator", device="cpu")
+    for samples in (made, within.sample(LABELS), loaded.sample(LABELS)):
+        np.testing.assert_array_equal(fitted.sample(LABELS).images, samples.images)
 
 
 def test_what_is_changed_after_fitting_is_saved(data, tiny, tmp_path):

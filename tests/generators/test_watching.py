@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import TensorDataset
 
 from synthaug import training
 from synthaug.errors import InputError
@@ -267,11 +268,23 @@ def test_validation_is_given_as_data_are(data, tiny):
     assert fitted[0].card["validation"] == fitted[1].card["validation"]
 
 
+def test_a_dataset_to_judge_by_may_lack_a_class(data, tiny):
+    rows = np.flatnonzero(data.labels != 1)
+    named = TensorDataset(torch.tensor(data.images[rows]), torch.tensor(data.labels[rows]))
+    named.classes = list(data.classes)
+    fitted = [
+        tiny("ConditionalVAE").fit(data, device="cpu", validation=given)
+        for given in (named, data.subset(rows))
+    ]
+    assert fitted[0].card["validation"] == fitted[1].card["validation"]
+
+
 def test_validation_of_other_classes_or_sizes_is_refused(data, tiny):
     other = LabelledImages(data.images, data.labels, ["a", "b", "c"])
     larger = LabelledImages(data.images.repeat(2, 3), data.labels, data.classes)
-    for wrong in (other, larger):
-        with pytest.raises(InputError, match="validation: expected images"):
+    deeper = LabelledImages(data.images.astype(np.uint16), data.labels, data.classes)
+    for wrong in (other, larger, deeper):
+        with pytest.raises(InputError, match="validation: expected uint8 images"):
             tiny("ConditionalVAE").fit(data, device="cpu", validation=wrong)
 
 

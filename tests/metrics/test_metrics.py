@@ -258,3 +258,26 @@ def test_features_are_asked_where_their_weights_are(call: Any) -> None:
 def test_what_cannot_be_compared_is_refused(call: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize("measure", [psnr, ssim])
+def test_what_are_no_pairs_of_images_is_refused(measure: Any) -> None:
+    whole = images(side=8)
+    for wrong in ([1, 2], None, whole[:, 0], whole[0]):
+        with pytest.raises(InputError, match=r"expected arrays of images \(N, C, H, W\), got"):
+            measure(wrong, wrong)
+    assert measure(whole[:0], whole[:0]).shape == (0,)
+
+
+def test_ssim_takes_what_its_window_can_be_reflected_in() -> None:
+    small = images(side=6)
+    assert ssim(small, small) == pytest.approx(1.0)
+    with pytest.raises(InputError, match=r"at least 6 pixels a side.*got 5x5"):
+        ssim(small[:, :, :5, :5], small[:, :, :5, :5])
+
+
+def test_devices_are_named_as_elsewhere() -> None:
+    device = "cpu" if torch.cuda.is_available() else "auto"
+    assert extract_features(images(side=8), device=device).shape == (6, 192)
+    with pytest.raises(InputError, match="device: expected auto, cpu, cuda"):
+        extract_features(images(side=8), device="tpu")

@@ -10,6 +10,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader
+from torchvision.transforms.functional import pil_to_tensor
 
 from synthaug import InputError, LabelledImages, MixedDataset, RandomField, StyleSwap, TransferVAE
 from synthaug.generators import FAMILIES
@@ -191,6 +193,47 @@ def test_a_pool_with_soft_labels_serves_hard_ones(data: LabelledImages, tmp_path
         assert again.manifest == made.manifest
 
 
+def test_what_does_not_fit_is_refused_before_anything_is_trained(
+    real: SyntheticDataset, data: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StyleSwap, "fit", lambda *_, **__: pytest.fail("trained"))
+    recipe, mixed = MixRecipe(StyleSwap(), 0.25), MixRecipe(StyleSwap(), 0.25, "mixed")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "first").write_text("theirs")
+    with pytest.raises(InputError, match="notes"):
+        recipe.make_pool(tmp_path / "notes", data, device="cpu")
+    other = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.Flatten())
+    with pytest.raises(InputError, match=r"teacher: cannot take floats \(2, 1, 8, 8\) on cpu"):
+        mixed.make_pool(tmp_path / "pool", data, teacher=other, device="cpu")
+    with pytest.raises(InputError, match="teacher: expected 2 columns"):
+        mixed.make_pool(tmp_path / "pool", data, teacher=lambda x: x[:, 0, 0], device="cpu")
+
+
+def test_images_unlike_those_of_the_search_are_warned_of(
+    real: SyntheticDataset, data: LabelledImages, tmp_path: Path
+) -> None:
+    found = {"image_shape": [3, 8, 8], "classes": 2}
+    recipe = MixRecipe(StyleSwap(), 0.25, search=found)
+    with pytest.warns(UserWarning, match=r"image_shape \[3, 8, 8\], these have \[1, 8, 8\]"):
+        MixedDataset.from_recipe(real, recipe, tmp_path / "pool", device="cpu")
+    alike = MixRecipe(StyleSwap(), 0.25, search={"image_shape": [1, 8, 8], "classes": 2})
+    MixedDataset.from_recipe(real, alike, tmp_path / "pool", device="cpu")
+
+
+def test_how_far_it_is_is_told_and_home_is_known(
+    real: SyntheticDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    recipe = MixRecipe(RandomField(), 0.25)
+    recipe.save("~/recipe.json")
+    told: list[tuple[int, int]] = []
+    mixed = MixedDataset.from_recipe(
+        real, "~/recipe.json", "~/pool", device="cpu", progress=lambda *far: told.append(far)
+    )
+    assert told[-1] == (len(mixed.pool), len(mixed.pool))
+    assert {path.name for path in tmp_path.iterdir()} >= {"recipe.json", "pool"}
+
+
 def unsure(images: torch.Tensor) -> torch.Tensor:
     """A teacher: one in four that it is an ant."""
     return torch.tensor([[0.0, np.log(3.0)]]).repeat(len(images), 1)
@@ -219,11 +262,20 @@ def test_settings_that_are_no_dictionary_are_refused(name: str) -> None:
         MixRecipe(StyleSwap(), 0.25, **{name: ["distance"]})
 
 
-def test_none_leaves_the_dataset_as_it_is(
+def test_none_leaves_the_images_as_they_are(
     real: SyntheticDataset, data: LabelledImages, tmp_path: Path
 ) -> None:
+    """Behind the same methods, so that the lines around it serve both answers."""
     for recipe in (MixRecipe(None, recommended=False), MixRecipe(StyleSwap(), recommended=False)):
-        assert MixedDataset.from_recipe(real, recipe, tmp_path / "pool") is real
+        plain = MixedDataset.from_recipe(real, recipe, tmp_path / "pool")
+        plain.set_epoch(1)
+        assert (plain.classes, plain.targets, plain.ratio) == (real.classes, real.targets, 0.0)
+        assert [plain[i] for i in range(len(plain))] == [real[i] for i in range(len(real))]
+        changed = MixedDataset.from_recipe(real, recipe, tmp_path / "pool", transform=pil_to_tensor)
+        loader = DataLoader(changed, batch_size=len(real))
+        images, labels = next(iter(loader))
+        assert torch.equal(images, torch.stack([pil_to_tensor(image) for image, _ in real]))
+        assert labels.tolist() == real.targets
     assert not (tmp_path / "pool").exists()
     with pytest.raises(InputError, match="no generator"):
         MixRecipe(None, recommended=False).make_pool(tmp_path / "pool", data)

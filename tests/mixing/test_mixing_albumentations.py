@@ -265,3 +265,12 @@ def test_a_dataset_with_such_a_pipeline_is_mixed(pool: SamplePool, pipeline: Any
         value = int(shown[0, 0, 0])
         assert type(shown) is type(real[0][0]) and shown.shape == real[0][0].shape
         assert MADE[(value if pipeline is None else 255 - value) - 150] == label == index % 3
+
+
+def test_12_of_16_bits_are_not_mixed_in_far_too_dark(tmp_path: Path) -> None:
+    samples = Samples(stored(MADE, 150, 1).astype(np.uint16) * 16, MADE)
+    pool = SamplePool.from_samples(tmp_path / "deep", samples, CLASSES)
+    bright = np.full((8, 9, 1), 0.9, np.float32)
+    with pytest.raises(InputError, match=r"image: floats up to 0\.90.*far too dark"):
+        MixSynthetic(pool, p=1.0)(image=bright, label=0)
+    assert MixSynthetic(pool, p=1.0)(image=bright / 20, label=0)["image"].max() < 0.0625

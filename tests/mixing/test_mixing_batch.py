@@ -489,3 +489,34 @@ def test_on_cuda_deep_images_keep_their_bits(tmp_path: Path) -> None:
     mixed, _ = MixSynthetic(pool, 1.0)(images, labels)
     values = mixed.cpu().numpy().astype(int)
     assert (values == pool.samples.images[values[:, 0, 0, 0] // 257 - 150]).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.uint16, torch.uint32, torch.uint64, torch.uint8])
+def test_unsigned_labels_are_labels(pool: SamplePool, dtype: torch.dtype) -> None:
+    images, labels = batch()
+    mixed, after = MixSynthetic(pool, 0.5)(images, labels.to(dtype))
+    assert after.dtype == dtype and int(made_of(mixed).sum()) == 8
+
+
+def test_what_is_settled_at_the_start_is_not_changed_in_vain(soft_pool: SamplePool) -> None:
+    mix = MixSynthetic(soft_pool, labels="soft")
+    for name, value in (("labels", "hard"), ("num_classes", 7), ("pool", soft_pool)):
+        with pytest.raises(AttributeError):
+            setattr(mix, name, value)
+    torch.set_default_dtype(torch.float64)
+    try:
+        rows = mix(*batch())[1]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert rows.dtype == torch.float32
+
+
+def test_12_of_16_bits_are_not_mixed_in_far_too_dark(tmp_path: Path) -> None:
+    samples = Samples(stored(MADE, 150, 1).astype(np.uint16) * 16, MADE)
+    pool = SamplePool.from_samples(tmp_path / "deep", samples, CLASSES)
+    images, labels = batch()
+    floats = images[:, :1].float() * 100 / 4095
+    with pytest.raises(InputError, match=r"too dark.*mean=0\.0, std=0\.06249"):
+        MixSynthetic(pool)(floats, labels)
+    made = MixSynthetic(pool, 1.0, mean=0.0, std=4095 / 65535)(floats, labels)[0]
+    assert float(made.min()) >= 150 * 16 / 4095 and float(made.max()) < 1

@@ -1161,11 +1161,14 @@ LOSSY = [
     v2.RandomApply([v2.Lambda(lambda image: np.asarray(image).astype(np.uint8))]),
     v2.Compose([v2.RandomCrop(8, padding=4), v2.ToImage(), v2.ToDtype(torch.uint8)]),
     v2.Compose([v2.PILToTensor(), v2.ToDtype(torch.float32), lambda made: made.to(torch.uint8)]),
+    torch.nn.Sequential(v2.ToImage(), v2.ToDtype(torch.uint8), v2.ToDtype(torch.float32)),
 ]
 
 
 @pytest.mark.parametrize(
-    "transform", LOSSY, ids=["ToTensor", "nested", "ToNumpy", "L", "uint8", "ToDtype", "to"]
+    "transform",
+    LOSSY,
+    ids=["ToTensor", "nested", "ToNumpy", "L", "uint8", "ToDtype", "to", "Sequential"],
 )
 def test_transforms_that_corrupt_16_bits_are_refused(tmp_path: Path, transform: Any) -> None:
     """v1's ToTensor makes negative numbers of them, timm's ToNumpy takes them modulo 256."""
@@ -1295,3 +1298,32 @@ def test_what_is_no_pool_is_named(pool: Any) -> None:
             InputError, match=f"pool: expected a SamplePool .*{type(pool).__name__}"
         ):
             make()
+
+
+def scaled(largest: int) -> Plain:
+    """16-bit images as floats, `largest` becoming 1."""
+    floats = torch.tensor(stored(REAL, 90, 1).astype(np.float32)) * 16 / largest
+    return Plain([*floats], REAL)
+
+
+def test_12_of_16_bits_are_not_mixed_in_far_too_dark(tmp_path: Path) -> None:
+    """Scaled by what an instrument can say, not by what the type can hold."""
+    samples = Samples(stored(MADE, 150, 1).astype(np.uint16) * 16, MADE)
+    pool = SamplePool.from_samples(tmp_path / "deep", samples, CLASSES)
+    MixedDataset(scaled(65535), pool)[0]
+    with pytest.raises(InputError, match=r"floats up to 0\.7.*come to 0\.062 at most.*too dark"):
+        MixedDataset(ConcatDataset([scaled(2000)]), pool)
+
+
+@pytest.mark.parametrize("labels", [[name.encode() for name in CLASSES], None])
+def test_labels_in_bytes_stay_bytes_and_lists_are_refused(tmp_path: Path, labels: Any) -> None:
+    pool = make_pool(tmp_path, 1)
+    images = [*stored(REAL, 0, 1)]
+    if labels is None:
+        with pytest.raises(InputError, match=r"labels: expected a class number or name.*\[0\]"):
+            MixedDataset(Plain([torch.tensor(i) for i in images], [[int(k)] for k in REAL]), pool)
+        return
+    named = Plain([torch.tensor(image) for image in images], [labels[k] for k in REAL])
+    mixed = MixedDataset(named, pool, 0.5)
+    assert {type(mixed[index][1]) for index in range(len(mixed))} == {bytes}
+    assert [mixed[index][1] for index in range(len(mixed))] == [labels[k] for k in REAL]

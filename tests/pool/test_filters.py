@@ -210,5 +210,62 @@ def test_wrong_options_are_refused(make: Any, message: str) -> None:
 def test_a_class_of_one_image_says_nothing_of_distances(real: LabelledImages) -> None:
     one = real.subset(np.flatnonzero(real.labels != 3)[:1])
     samples = Samples(one.images, one.labels)
-    with pytest.raises(InputError, match="class '9' has 1 images, expected at least 2"):
+    with pytest.raises(InputError, match="class '9' has 1 different images, expected at least 2"):
         DistanceFilter().keep(samples, one)
+
+
+def test_images_of_another_type_or_size_are_not_compared(real: LabelledImages) -> None:
+    """12 bits in 16 look far from 8, so that copies would pass."""
+    copies = Samples(real.images, real.labels)
+    deep = LabelledImages(real.images.astype(np.uint16) * 16, real.labels, real.classes)
+    wide = LabelledImages(real.images.repeat(2, 3), real.labels, real.classes)
+    for other in (deep, wide):
+        with pytest.raises(InputError, match="reference: expected uint8 images"):
+            MemorizationFilter().keep(copies, other)
+        with pytest.raises(InputError, match="reference: expected uint8 images"):
+            generator = StyleSwap().fit(real, device="cpu")
+            SamplePool.create("unused", generator, 1, filters=[DistanceFilter()], reference=other)
+    with pytest.raises(InputError, match="samples: expected Samples, got LabelledImages"):
+        DistanceFilter().keep(real, real)  # type: ignore[arg-type]
+
+
+def test_one_image_many_times_says_nothing_of_distances(real: LabelledImages) -> None:
+    same = LabelledImages(real.images[:1].repeat(6, 0), np.zeros(6, np.int64), ["a"])
+    with pytest.raises(InputError, match="'a' has 1 different images, expected at least 2"):
+        MemorizationFilter().keep(Samples(same.images, same.labels), same)
+
+
+def test_limits_of_numpy_are_on_the_card(real: LabelledImages, tmp_path: Path) -> None:
+    generator = StyleSwap().fit(real, device="cpu")
+    filters = [DistanceFilter(np.float32(8)), MemorizationFilter(np.float32(0.5))]
+    pool = SamplePool.create(tmp_path / "pool", generator, 1, filters=filters, reference=real)
+    assert pool.manifest["limits"] == [{"at_most": 8.0}, {"at_least": 0.5}]
+    assert type(ClassifierAgreement(by_label, np.float32(0.5)).confidence) is float
+
+
+def by_label(images: torch.Tensor) -> torch.Tensor:
+    """Classes in equal parts, one after the other, as `sample` gives them."""
+    return torch.eye(10).repeat_interleave(len(images) // 10, 0)
+
+
+def test_a_classifier_is_asked_where_devices_are_named_as_elsewhere(real: LabelledImages) -> None:
+    samples = Samples(real.images, real.labels)
+    order = np.argsort(samples.labels, kind="stable")
+    kept = ClassifierAgreement(by_label, device="auto" if not torch.cuda.is_available() else "cpu")
+    assert kept.keep(samples.subset(order), real).all()
+    with pytest.raises(InputError, match="device: expected auto, cpu, cuda"):
+        ClassifierAgreement(by_label, device="tpu").keep(samples, real)
+    with pytest.raises(InputError, match="network: labels: expected 0 to 1 for 2 classes, got"):
+        ClassifierAgreement(lambda x: torch.zeros(len(x), 2)).keep(samples, None)
+    with pytest.raises(InputError, match=r"network: cannot take floats \(120, 1, 8, 8\) on cpu"):
+        ClassifierAgreement(torch.nn.Conv2d(3, 1, 1)).keep(samples, real)
+
+
+def test_what_a_filter_says_may_be_a_tensor(real: LabelledImages, tmp_path: Path) -> None:
+    class Learned:
+        def keep(self, samples: Samples, reference: LabelledImages) -> Any:
+            return torch.ones(len(samples), dtype=torch.bool)
+
+    generator = StyleSwap().fit(real, device="cpu")
+    pool = SamplePool.create(tmp_path / "p", generator, 1, filters=[Learned()], reference=real)
+    assert len(pool) == 10

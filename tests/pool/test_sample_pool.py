@@ -327,7 +327,7 @@ def _of_size(side: int) -> LabelledImages:
     ("reference", "message"),
     [
         ("data/xray", "expected LabelledImages, as read_images gives them, got str"),
-        (_of_size(12), r"expected images \(1, 8, 9\) of the classes .* got \(1, 12, 12\)"),
+        (_of_size(12), r"expected uint8 images \(1, 8, 9\) of the .* got uint8 \(1, 12, 12\)"),
         (
             LabelledImages(make_data().images, make_data().labels, CLASSES[::-1]),
             "expected .* of the classes ant, bee, cow, got .* and classes cow, bee, ant",

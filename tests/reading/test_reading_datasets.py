@@ -76,6 +76,17 @@ def test_labels_through_subset_and_concat() -> None:
     assert classes == ("a", "b", "c")
 
 
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [
+        ([(0, 1), (2, 3), (4, 5)], ("0, 1", "2, 3", "4, 5")),
+        ([b"ant", b"bee", "cow"], ("ant", "bee", "cow")),
+    ],
+)
+def test_names_may_be_numbers_or_bytes(classes: Any, expected: Any) -> None:
+    assert labels_and_classes(Unscannable(targets=LABELS, classes=classes))[1] == expected
+
+
 def test_labels_may_be_text_among_objects() -> None:
     """As a column of pandas hands them out."""
     labels, classes = labels_and_classes(Unscannable(labels=np.array([*"caba"], dtype=object)))

@@ -38,7 +38,7 @@ def structural_dissimilarity(x: Tensor, y: Tensor, window: int = 7) -> Tensor:
 @torch.inference_mode(False)  # what is kept here has to serve a training, too
 def _window_means(size: int, window: int, device: torch.device) -> Tensor:
     """(size - window + 1, size): each row the mean of `window` neighbours."""
-    means = torch.zeros(size - window + 1, size)
+    means = torch.zeros(size - window + 1, size, dtype=torch.float32)
     for start, row in enumerate(means):
         row[start : start + window] = 1 / window
     return means.to(device)

@@ -121,7 +121,7 @@ class Trained(Generator):
         notes: dict[str, Any],
         ours: Team,
     ) -> list[nn.Module]:
-        """Train every so-manieth class in this process, and gather those of all processes."""
+        """Train the classes rank, rank + size, ... in this process, and gather those of all."""
         own = data.classes[ours.rank :: ours.size]
         learned: list[nn.Module] = []
         if own:

@@ -101,7 +101,7 @@ class Watcher:
     ) -> None:
         self._family, self._steps, self._data, self._sample = family, steps, data, sample
         self._validation, self._judged_from = validation, judged_from
-        self._writer = None if log is None else _writer(log)
+        self._writer = None if log is None else summary_writer()(str(log))
         self._warned = False
 
     def look(self, step: int, average: nn.Module) -> float | None:
@@ -152,14 +152,15 @@ class Watcher:
         )
 
 
-def _writer(directory: Path) -> Any:
+def summary_writer() -> Any:
+    """TensorBoard's class that writes a log; `InputError` where it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise InputError(
             'log: TensorBoard is not installed; pip install "synthaug[log]", or leave it out'
         ) from None
-    return SummaryWriter(str(directory))
+    return SummaryWriter
 
 
 def _grid(samples: Samples, white: int) -> np.ndarray:
