@@ -54,8 +54,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 Image.fromarray(pixels).save(folder / f"{index}.png")
     original = Schedule.__init__
 
-    def short(self: Schedule, steps: int, warmup: int = 0, final: float = 0.0) -> None:
-        original(self, min(steps, 2), warmup, final)
+    def short(self: Schedule, steps: int, warmup: int = 0) -> None:
+        original(self, min(steps, 2), warmup)
 
     monkeypatch.setattr(Schedule, "__init__", short)
     monkeypatch.setattr(joblib, "cpu_count", lambda: 1)

@@ -53,7 +53,7 @@ def measure(gain: Gain, source: Path, target: Path, running: dict[str, Any]) -> 
     train, test = read_images(source), read_images(source, split="test")
     validation = read_images(source, split="val") if "val" in splits_of(source) else None
     count, steps = int(gain.protocol["per_class"]), int(gain.protocol["steps"])
-    room = train.counts.min()
+    room = int(train.counts.min())
     if validation is None:
         room = int((1 - UNUSED_SHARE) * room)  # the rest is what choices are made on
     same = measured_on(gain)

@@ -48,6 +48,7 @@ from synthaug.cli.splits import SplitImages, read_splits
 from synthaug.errors import InputError
 from synthaug.files import expanded
 from synthaug.gain import Gain, Source, measure_gain
+from synthaug.gain.advice import as_read
 from synthaug.gain.arms import default_sources, transfer_sources
 from synthaug.gain.choice import Search
 from synthaug.gain.mixes import given_by
@@ -174,6 +175,8 @@ def gain(
     sources = _sources(generator, pool)
     if pool is not None and demo:
         raise InputError("--pool: expected DATA, too: the images that the pool was made from")
+    if recipe is not None and demo:
+        raise InputError("--recipe: expected DATA, too: the images that it is to help with")
     if pool is not None and per_class is not None:
         raise InputError(
             "--per-class: what made the pool may know more images than a subset that is drawn anew "
@@ -213,7 +216,7 @@ def gain(
         )
     if splits.set_apart:
         result.protocol["caveats"].append(splits.set_apart)
-    result.protocol["next_steps"] = _as_read(
+    result.protocol["next_steps"] = as_read(
         result.protocol["next_steps"], source, image_size=image_size, mode=mode, on_error=on_error
     )
     result.protocol["command"] = shlex.join(["synthaug", *(context.obj or sys.argv[1:])])
@@ -251,13 +254,6 @@ def _check_origin(pool: Path | None, splits: SplitImages) -> None:
             f"--pool {pool}: made from all of DATA, and {splits.set_apart}; put test images in "
             "DATA/test and the others in DATA/train, or give --test, and make the pool again"
         )
-
-
-def _as_read(lines: str, data: str | None, **options: object) -> str:
-    """The lines, with what changes how the data are read."""
-    given = {name: value for name, value in options.items() if value not in (None, "raise")}
-    more = "".join(f", {name}={value!r}" for name, value in given.items())
-    return lines.replace(f"read_images({data!r})", f"read_images({data!r}{more})")
 
 
 def _training(policy: str | None, demo: bool) -> Recipe | None:

@@ -35,7 +35,7 @@ from synthaug.cli.output import finish, pool_summary, progress, results, show_ca
 from synthaug.cli.profiling import LAST_TRACED, traced
 from synthaug.distributed import team
 from synthaug.errors import InputError
-from synthaug.files import MANIFEST, read_json, restore
+from synthaug.files import MANIFEST, read_json, restore, write_json
 from synthaug.generators import (
     VAEGAN,
     Blend,
@@ -50,6 +50,7 @@ from synthaug.generators import (
     TransferVAE,
     load_generator,
 )
+from synthaug.generators.learning.watching import summary_writer
 from synthaug.generators.saving import KIND as GENERATOR
 from synthaug.generators.saving import check_files
 from synthaug.mixing import MixRecipe
@@ -218,19 +219,7 @@ def fit(
         raise InputError(f"--profile: expected a run of at least {LAST_TRACED} steps")
     check_device(device)
     checkpoint = output.with_name(f"{output.name}.checkpoint")
-    check_apart(
-        {
-            "--output": output,
-            "the checkpoint of --output": checkpoint,
-            "--json": json,
-            "--profile": profile,
-            "--log": log,
-        }
-    )
-    check_output(output, GENERATOR)
-    check_json("--json", json, Written.GENERATOR)
-    check_trace("--profile", profile)
-    check_directory("--log", log)
+    _check_targets(output, checkpoint, json=json, profile=profile, log=log)
     if start is not None:  # before images are read, which may take long
         load_generator(start, device="cpu")
     images = read(data, image_size, mode, on_error, quiet=quiet)
@@ -274,6 +263,27 @@ def fit(
     if made.keeps_images:
         summary += "; it starts from real images and holds them, so treat it like the data"
     finish(summary, made.card, json, quiet)
+
+
+def _check_targets(
+    output: Path, checkpoint: Path, *, json: Path | None, profile: Path | None, log: Path | None
+) -> None:
+    """Raise `InputError` for what cannot be written, before images are read."""
+    check_apart(
+        {
+            "--output": output,
+            "the checkpoint of --output": checkpoint,
+            "--json": json,
+            "--profile": profile,
+            "--log": log,
+        }
+    )
+    check_output(output, GENERATOR)
+    check_json("--json", json, Written.GENERATOR)
+    check_trace("--profile", profile)
+    check_directory("--log", log)
+    if log is not None:
+        summary_writer()
 
 
 def sample(
@@ -324,7 +334,8 @@ def inspect(
         load_generator(directory, device="cpu")
     if not quiet:
         show_card(card, results())
-    finish("", card, json, True)
+    if json is not None:
+        write_json(json, card)
 
 
 def _card(directory: Path) -> dict[str, Any]:

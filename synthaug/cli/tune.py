@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -48,7 +49,7 @@ from synthaug.cli.splits import read_splits
 from synthaug.errors import InputError
 from synthaug.files import expanded
 from synthaug.gain import Interval
-from synthaug.gain.advice import spell_size, training_lines
+from synthaug.gain.advice import as_read, spell_size, training_lines, written
 from synthaug.gain.rounds import Budget
 from synthaug.gain.search import load_optuna, search_mix
 from synthaug.mixing import MixRecipe
@@ -59,6 +60,10 @@ from synthaug import MixedDataset
 
 # train_set: your Dataset, with images of {size}, as the search had
 train_set = MixedDataset.from_recipe(train_set, {recipe!r}, "pool"{teacher})
+"""
+TRAINED = """\
+# it was found with {recipe}
+# in {steps} steps of {batch_size} images
 """
 ALIKE = (  # options that have the same meaning to gain, and on which what it takes over depends
     "test",
@@ -165,13 +170,18 @@ def tune(
             progress=update,
             name=data,
         )
-    for path in (output, json):
-        if path is not None:
-            mix.save(path)
+    lines = _lines(mix, output, data, network, spell_size(splits.train.image_shape))
+    lines = as_read(lines, data, image_size=image_size, mode=mode, on_error=on_error)
+    told = partial(_show, mix, output, [data, *_alike(context)], lines)
+    try:
+        for path in (output, json):
+            if path is not None:
+                mix.save(path)
+    except OSError:
+        told()  # what took hours is not to be lost for a full disk
+        raise
     if not quiet:
-        asked = [data, *_alike(context)]
-        lines = _lines(mix, output, data, network, spell_size(splits.train.image_shape))
-        _show(mix, output, asked, lines)
+        told()
 
 
 def _check_target(option: str, path: Path | None) -> None:
@@ -202,15 +212,18 @@ def _alike(context: typer.Context) -> list[str]:
 
 
 def _lines(mix: MixRecipe, output: Path, data: str, network: Backbone, size: str) -> str:
-    """The lines of Python that use what was found."""
-    taught = mix.training.get("teacher")
+    """The lines of Python that use what was found, or train the best without it."""
+    if not mix.recommended:
+        return str(mix.search["best_without"])
+    training, taught = mix.training, mix.training.get("teacher")
+    length = {"steps": training["steps"], "batch_size": training["batch_size"]}
+    teacher = "" if taught is None else ", teacher=network"
+    lines = NEXT.format(recipe=str(output), size=size, teacher=teacher)
+    lines += TRAINED.format(recipe=written(Recipe(**training["recipe"])), **length)
     if taught is None:
-        return NEXT.format(recipe=str(output), size=size, teacher="")
-    steps, batch = mix.training["steps"], mix.training["batch_size"]
-    first = training_lines(
-        Recipe(**taught), data=data, classifier=network, steps=steps, batch_size=batch
-    )
-    return f"{first}\n{NEXT.format(recipe=str(output), size=size, teacher=', teacher=network')}"
+        return lines
+    first = training_lines(Recipe(**taught), data=data, classifier=network, **length)
+    return f"{first}\n{lines}"
 
 
 def _show(mix: MixRecipe, output: Path, asked: list[str], lines: str) -> None:
@@ -229,9 +242,16 @@ def _show(mix: MixRecipe, output: Path, asked: list[str], lines: str) -> None:
     spent = ", ".join(f"{what} {spell_seconds(s)} s" for what, s in search["seconds"].items())
     ends = ", ".join(f"{count} {end}" for end, count in search["trials"].items() if count)
     console.print(f"Spent: {spent}. Proposals: {ends or 'none'}. Written: {output}")
-    if mix.recommended:
-        console.print()
-        console.print(lines, markup=False, soft_wrap=True)
+    if search["waiting"]:
+        console.print(
+            f"{search['waiting']} proposals wait for a larger budget: with --keep, the same "
+            "command and more time goes on from here."
+        )
+    for error in search["errors"]:
+        console.print(f"Could not be trained: {escape(error)}")
+    console.print("[bold]To use it:[/]" if mix.recommended else "[bold]Best without:[/]")
+    console.print()
+    console.print(lines, markup=False, soft_wrap=True)
     if mix.generator is not None:
         words = shlex.join(["synthaug", "gain", *asked, "--recipe", str(output)])
         errors.print(f"Not measured on test images yet: {words}", markup=False, soft_wrap=True)
@@ -240,15 +260,20 @@ def _show(mix: MixRecipe, output: Path, asked: list[str], lines: str) -> None:
 def sentence(mix: MixRecipe) -> str:
     """What was found, and how sure it is, for somebody who knows no statistics."""
     search, check = mix.search, mix.search["check"]
+    if check is None and search["errors"] and not search["waiting"]:
+        return "Use none: none of what was tried could be trained."
     if check is None:
         return "Nothing was trained on all seeds within the budget: use none, or give it more time."
     checked = Interval(**check)
-    span = f"{checked.points:+z.1f} points ({checked.span})"
+    span = f"{checked.points:+z.1f} points ({checked.confidence:.0%} interval {checked.span})"
     beside = (
         f"on {len(checked.per_seed)} seeds that the search had not seen, {search['best']} has "
-        f"{span} of validation {search['metric']} over {search['baseline']}, the best without "
-        "synthetic images"
+        f"{span} of validation {search['metric']} over {search['baseline']}, without synthetic "
+        "images"
     )
     if not mix.recommended:
-        return f"Use none: {beside}."
+        return (
+            f"Use none: {beside}. A true gain below {checked.smallest_detectable:.1f} points could "
+            f"have gone unseen; more seeds (--seeds) see smaller ones."
+        )
     return f"Use {search['best']}: {beside}."

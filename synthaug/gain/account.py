@@ -59,8 +59,8 @@ def protocol_facts(
     settled: Settled,
     precision: float | None,
     seeds: list[int],
-    to_use: Arm | None,
 ) -> dict[str, Any]:
+    """How the figures came about."""
     trials, study, tuning = settled.trials, settled.trials.study, settled.tuning
     _, apart = study.plan(seeds[0])
     return {
@@ -78,18 +78,24 @@ def protocol_facts(
         "precision": precision,
         "tuning": tuning.tried,
         "caveats": _caveats(settled),
-        "next_steps": next_steps(
-            to_use,
-            settled.choices.baseline,
-            settled.choices.partner,
-            data=settled.name,
-            classifier=study.classifier,
-            steps=tuning.steps,
-            batch_size=study.batch_size,
-            image_shape=study.train.image_shape,
-        ),
         "versions": versions(),
     }
+
+
+def lines_to_use(settled: Settled, to_use: Arm | None, without: Arm) -> str:
+    """The lines of Python that use an arm with synthetic images, or where there is none to use
+    train `without`."""
+    study = settled.trials.study
+    return next_steps(
+        to_use,
+        without,
+        settled.choices.partner,
+        data=settled.name,
+        classifier=study.classifier,
+        steps=settled.tuning.steps,
+        batch_size=study.batch_size,
+        image_shape=study.train.image_shape,
+    )
 
 
 def data_caveats(study: Study, seeds: Sequence[int], notes: Sequence[str]) -> list[str]:
@@ -108,10 +114,14 @@ def data_caveats(study: Study, seeds: Sequence[int], notes: Sequence[str]) -> li
             f"two seeds share {shared:.0%} of the real images that they train on: intervals hold "
             "the scatter of generators and trainings, and little of that of other images"
         )
-    if study.validation is not None:
+    one, other = (_judging(study, seed) for seed in seeds[:2])
+    if (alike := float(np.isin(one, other).mean())) > MUCH:
+        whose = "all seeds are judged by the same"
+        if alike < 1:
+            whose = f"two seeds share {alike:.0%} of their"
         said.append(
-            "all seeds are judged by the same validation images: what suits these by chance is "
-            "chosen, and recommended, more often than it should be"
+            f"{whose} validation images: what suits these by chance is chosen, and recommended, "
+            "more often than it should be"
         )
     sizes = [len(each) for each in trained]
     if min(sizes) < max(sizes):
@@ -124,6 +134,12 @@ def data_caveats(study: Study, seeds: Sequence[int], notes: Sequence[str]) -> li
             "held out for choices, since there are no others"
         )
     return said
+
+
+def _judging(study: Study, seed: int) -> np.ndarray:
+    """Indices of the images that the choices of a seed are made on, int64 (V,)."""
+    parts = [part.scored for part in study.parts(seed) if part.scored is not None]
+    return np.concatenate([np.arange(len(s)) if s.rows is None else s.rows for s in parts])
 
 
 def _caveats(settled: Settled) -> list[str]:

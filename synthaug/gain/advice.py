@@ -1,7 +1,8 @@
 """What to do next, as lines of Python."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from synthaug.classifiers import Backbone, Recipe
@@ -20,28 +21,45 @@ _POOLED = """\
 from synthaug import MixedDataset, SamplePool
 
 pool = SamplePool({pool!r})
-dataset = MixedDataset(your_dataset, pool, ratio={ratio:g})  # in place of your_dataset
+"""
+_SOFTENED = """\
+from synthaug import Samples
+from synthaug.classifiers import predict
+
+# a copy with soft labels, what the network predicts
+stored = pool.samples
+soft = predict(network, stored.images)
+samples = Samples(stored.images, stored.labels, soft, stored.weights)
+pool = SamplePool.from_samples({copy!r}, samples, pool.classes)
+"""
+_MIXED_IN = """\
+dataset = MixedDataset(your_dataset, pool, ratio={ratio:g}{labels})  # in place of your_dataset
 """
 _MEASURED = """\
 # measured with {description}; {steps} steps of {batch_size} images
 # of {size}, so that is what your_dataset has to give, too
 """
-_PLAIN = """\
+_IMPORTED = """\
 from synthaug import read_images, train_classifier
 from synthaug.classifiers import {names}
 
+"""
+_TRAINED = """\
 network = train_classifier(
-    read_images({data!r}),
-    recipe={recipe},{classifier}
+    {images},
+    recipe={recipe},{more}
     steps={steps},
     batch_size={batch_size},
 )
 """
-_TAUGHT = """\
-# its images' labels half one-hot, half what a classifier trained without them predicts
-"""
 _DISTILLED = """\
-# then train again with{recipe} soft_labels=: half one-hot labels, half what this network predicts
+import numpy as np
+from synthaug.classifiers import predict
+
+# and again, with labels half one-hot, half what this network predicts
+images = read_images({data!r})
+soft_labels = 0.5 * np.eye(len(images.classes), dtype=np.float32)[images.labels]
+soft_labels += 0.5 * predict(network, images.images)
 """
 
 
@@ -62,38 +80,62 @@ def next_steps(
     use = None if recommended is None else recommended.source
     taught = baseline.distilled if recommended is None else recommended.labels == "mixed"
     first = teacher if taught else baseline
-    plain = training_lines(
-        first.recipe, data=data, classifier=classifier, steps=steps, batch_size=batch_size
-    )
+    training = _Training(data, classifier, steps, batch_size)
+    plain = training.lines(first.recipe)
     if recommended is None or use is None:
-        same = baseline.recipe == first.recipe
-        other = "" if same else f" recipe={_written(baseline.recipe)} and"
-        return plain + _DISTILLED.format(recipe=other) if taught else plain
+        return f"{plain}\n{training.again(baseline.recipe)}" if taught else plain
     measured = _MEASURED.format(
         description=recommended.description,
         steps=steps,
         batch_size=batch_size,
         size=spell_size(image_shape),
     )
-    if use.pool is not None:
-        pooled = _POOLED.format(pool=str(use.pool), ratio=recommended.ratio)
-        return pooled + measured + (_TAUGHT if taught else "")
-    fitted = _fitted(recommended, use)
-    return (f"{plain}\n" if taught else "") + fitted + measured
+    mixed = _fitted(recommended, use) if use.pool is None else _pooled(recommended, use.pool)
+    return (f"{plain}\n" if taught else "") + mixed + measured
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What the lines of all trainings on some images have in common."""
+
+    data: str
+    classifier: Backbone
+    steps: int
+    batch_size: int
+
+    def lines(self, recipe: Recipe) -> str:
+        """Those that train a classifier without synthetic images."""
+        names = "Recipe" if self.classifier == Backbone() else "Backbone, Recipe"
+        call = self._call(f"read_images({self.data!r})", recipe)
+        return _IMPORTED.format(names=names) + call
+
+    def again(self, recipe: Recipe) -> str:
+        """Those that after it train another, with half of each label from the first."""
+        call = self._call("images", recipe, "\n    soft_labels=soft_labels,")
+        return _DISTILLED.format(data=self.data) + call
+
+    def _call(self, images: str, recipe: Recipe, soft: str = "") -> str:
+        return _TRAINED.format(
+            images=images,
+            recipe=_recipe(recipe),
+            more=_classifier(self.classifier) + soft,
+            steps=self.steps,
+            batch_size=self.batch_size,
+        )
 
 
 def training_lines(
     recipe: Recipe, *, data: str, classifier: Backbone, steps: int, batch_size: int
 ) -> str:
     """The lines that train a classifier without synthetic images."""
-    return _PLAIN.format(
-        data=data,
-        recipe=_recipe(recipe),
-        names="Recipe" if classifier == Backbone() else "Backbone, Recipe",
-        classifier=_classifier(classifier),
-        steps=steps,
-        batch_size=batch_size,
-    )
+    return _Training(data, classifier, steps, batch_size).lines(recipe)
+
+
+def as_read(lines: str, data: str, **options: object) -> str:
+    """The lines, with what changes how the data are read; None, and "raise", are as usual."""
+    given = {name: value for name, value in options.items() if value not in (None, "raise")}
+    more = "".join(f", {name}={value!r}" for name, value in given.items())
+    return lines.replace(f"read_images({data!r})", f"read_images({data!r}{more})")
 
 
 def spell_size(image_shape: tuple[int, int, int]) -> str:
@@ -104,6 +146,13 @@ def spell_size(image_shape: tuple[int, int, int]) -> str:
     """
     channels, height, width = image_shape
     return f"{height} x {width} pixels (height x width) in {'gray' if channels == 1 else 'RGB'}"
+
+
+def _pooled(arm: Arm, pool: Path) -> str:
+    opened, soft = _POOLED.format(pool=str(pool)), arm.labels == "mixed"
+    labels = f", labels={arm.labels!r}" if soft else ""
+    copy = _SOFTENED.format(copy=f"{pool}-soft") if soft else ""
+    return opened + copy + _MIXED_IN.format(ratio=arm.ratio, labels=labels)
 
 
 def _fitted(arm: Arm, source: Source) -> str:
@@ -145,18 +194,18 @@ def _arguments(made: Any, changes: Mapping[str, Any]) -> list[str]:
     usual = type(made)()
     settings = {field.name: getattr(made, field.name) for field in fields(made)} | dict(changes)
     return [
-        f"{name}={_written(value)}"
+        f"{name}={written(value)}"
         for name, value in settings.items()
         if name in changes or value != getattr(usual, name)
     ]
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
     """A setting as Python; a blend's parts are generators themselves."""
     if isinstance(value, Generator):
         return _generator(value)
     if isinstance(value, Recipe):
         return f"Recipe({', '.join(_arguments(value, {}))})"
     if isinstance(value, tuple):
-        return f"({', '.join(map(_written, value))}{',' * (len(value) == 1)})"
+        return f"({', '.join(map(written, value))}{',' * (len(value) == 1)})"
     return repr(value)

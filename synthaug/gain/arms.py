@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from synthaug.classifiers import Recipe
 from synthaug.errors import InputError
@@ -20,7 +20,7 @@ from synthaug.generators import (
 )
 
 Labels = Literal["hard", "mixed"]
-LABELS: tuple[Labels, ...] = ("hard", "mixed")
+LABELS: tuple[Labels, ...] = get_args(Labels)
 SMOOTHING = 0.1
 # What the names of such arms end with.
 SMOOTHED, SELF_DISTILLED, DISTILLED = ", smoothed", ", self-distilled", ", distilled"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from synthaug.classifiers import Recipe
 from synthaug.gain.arms import (
@@ -19,7 +19,7 @@ from synthaug.gain.arms import (
 from synthaug.gain.trials import Trials
 
 Search = Literal["quick", "staged", "full"]
-SEARCHES: tuple[Search, ...] = ("quick", "staged", "full")
+SEARCHES: tuple[Search, ...] = get_args(Search)
 RATIOS = (0.25, 0.5)
 
 

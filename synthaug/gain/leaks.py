@@ -104,12 +104,15 @@ def _copies_by(
     trained = Compared(real, features)
     own = nearest_of(apart, trained)[1]
     index, to_held = find(made, Compared(apart, features))
-    _, to_train = find(made, trained)
     limit = share * np.minimum(np.median(own), own[index])
-    near = (to_held <= limit) & (to_held <= NEARER * to_train)
+    copied, near = np.full(len(made), -1), np.flatnonzero(to_held <= limit)
+    if not len(near):
+        return copied
+    held, _, to_train = to_held[near], *find(made[near], trained)
     # Where both sides share an image, a copy of it tells nothing new of the held ones.
-    near &= (to_held < to_train) | (to_train > limit)
-    return np.where(near, index, -1)
+    sure = (held <= NEARER * to_train) & ((held < to_train) | (to_train > limit[near]))
+    copied[near[sure]] = index[near[sure]]
+    return copied
 
 
 def _nearest_moved(images: np.ndarray, among: Compared) -> tuple[np.ndarray, np.ndarray]:

@@ -43,17 +43,35 @@ def found_elsewhere(mix: MixRecipe | None, train: LabelledImages) -> list[str]:
     ]
 
 
-def found_otherwise(mix: MixRecipe | None, backbone: Backbone, batch_size: int) -> list[str]:
+def found_otherwise(
+    mix: MixRecipe | None,
+    backbone: Backbone,
+    *,
+    batch_size: int,
+    steps: int,
+    per_class: int | None,
+) -> list[str]:
     """What a reader has to know of a recipe that was found with another classifier or batch size,
-    so far as it says."""
+    at another length or on more or fewer images, so far as it says."""
     if mix is None:
         return []
-    asked = {**backbone.facts, "batch_size": batch_size}
+    told = {**mix.training, **mix.search}
+    if "classifier" in told:  # what it says nothing of, it was found without
+        told = {"classifier_weights": None, "classifier_size": None, **told}
+    asked: dict[str, Any] = {
+        "classifier": None,
+        "classifier_weights": None,
+        "classifier_size": None,
+        **backbone.facts,
+        "batch_size": batch_size,
+        "steps": steps,
+        "per_class": per_class,
+    }
     return [
-        f"the recipe was found with {name.replace('_', ' ')} {mix.training[name]}, and is measured "
-        f"with {asked.get(name, 'none')}"
-        for name in ("classifier", "classifier_size", "batch_size")
-        if name in mix.training and mix.training[name] != asked.get(name)
+        f"the recipe was found with {name.replace('_', ' ')} {told[name] or 'none'}, and is "
+        f"measured with {here or 'none'}"
+        for name, here in asked.items()
+        if name in told and told[name] != here
     ]
 
 

@@ -1,6 +1,6 @@
 """The test split, opened once: every arm scored, the finalists on seeds of their own."""
 
-from synthaug.gain.account import Settled, data_facts, protocol_facts
+from synthaug.gain.account import Settled, data_facts, lines_to_use, protocol_facts
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import Choices
 from synthaug.gain.pictures import Pictures, choose_pictures
@@ -10,7 +10,6 @@ from synthaug.gain.statistics import (
     Interval,
     Verdict,
     clearly_better,
-    contradicts,
     seeds_for_precision,
     verdict,
 )
@@ -57,11 +56,10 @@ def open_test(
     over_rival = paired(choices.chosen, rival)
     found = verdict(gain, over_rival)
     recommended = _is_recommended(trials, choices, seeds, found)
-    to_use = choices.chosen if recommended and not contradicts(gain, over_rival) else None
-    return Gain(
+    made = Gain(
         synthaug=versions()["synthaug"],
         data=data_facts(settled, test),
-        protocol=protocol_facts(settled, precision, seeds, to_use),
+        protocol=protocol_facts(settled, precision, seeds),
         arms=arm_table(trials, choices, tested, again, seeds, stage_one),
         baseline=choices.baseline.name,
         trained=_name(choices.trained),
@@ -75,6 +73,10 @@ def open_test(
         verdict=found,
         pictures=_pictures(trials, choices.chosen, seeds[0]),
     )
+    to_use = choices.chosen if recommended and not made.contradicted else None
+    without = next(arm for arm in choices.arms if arm.name == made.without)
+    made.protocol["next_steps"] = lines_to_use(settled, to_use, without)
+    return made
 
 
 def _rivals(tested: Tested, choices: Choices, trials: Trials) -> list[Arm]:

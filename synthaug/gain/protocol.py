@@ -96,8 +96,7 @@ def measure_gain(
     if validation is not None:
         parts["validation"] = validation
     backbone = Backbone.of(classifier)
-    found_as = [*found_elsewhere(mix, train), *found_otherwise(mix, backbone, batch_size)]
-    notes = [*check_parts(parts), *found_as]
+    notes = [*check_parts(parts), *found_elsewhere(mix, train)]
     check_numbers(arms, seeds, precision)
     wanted = list(default_sources() if sources is None else sources)
     if any(source.pool is not None for source in wanted):
@@ -130,6 +129,9 @@ def measure_gain(
         else:
             choices = choose_given(trials, tuning.recipe, given, controls)
         search = arms if given is None else "recipe"
+        notes += found_otherwise(
+            mix, backbone, batch_size=batch_size, steps=tuning.steps, per_class=per_class
+        )
         return open_test(
             Settled(trials, tuning, choices, search, name, notes), test, fresh, precision
         )

@@ -9,7 +9,13 @@ from synthaug.classifiers import BALANCED
 from synthaug.errors import InputError
 from synthaug.files import read_json, write_json
 from synthaug.gain.pictures import Pictures
-from synthaug.gain.statistics import Interval, Verdict, contradicts, smallest_detectable
+from synthaug.gain.statistics import (
+    Interval,
+    Verdict,
+    contradicts,
+    rival_leads,
+    smallest_detectable,
+)
 
 NO_ARM = "none"  # the recommendation to use no synthetic images
 _HELD: dict[str, dict[str, Any]] = {  # what a result of any version holds
@@ -128,6 +134,17 @@ class Gain:
         """Whether the test images speak against the chosen arm: it loses to the baseline, or to the
         rival."""
         return contradicts(self.gain, self.gain_over_rival)
+
+    @property
+    def without(self) -> str:
+        """What to train where synthetic images are not used: the baseline, or the rival where test
+        images clearly favour that, over the baseline or over what was recommended."""
+        if self.rival is None:
+            return self.baseline
+        over = self.arm(self.rival).gain
+        leads = over is not None and rival_leads(over)
+        beats = self.recommendation != NO_ARM and self.contradicted and self.verdict != "hurts"
+        return self.rival if leads or beats else self.baseline
 
     @property
     def smallest_detectable(self) -> float:

@@ -2,7 +2,8 @@
 up early where others do better (successive halving)."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,13 @@ import numpy as np
 from synthaug.errors import InputError, TrainingError
 from synthaug.gain.arms import Arm
 from synthaug.gain.space import FIRST, propose
-from synthaug.gain.trials import Trials
+from synthaug.gain.trials import Trials, alone
 from synthaug.gain.trials.study import short_digest
+from synthaug.seeding import stream_seed
 
-REPEATS = 20  # rounds without a new proposal, after which the space is taken as searched
+ROUND = 8  # proposals side by side, however many processes there are: these change no choice
+SAME = 3  # proposals in a row that were tried before; the next ones are drawn more varied
+REPEATS = 100  # proposals in a row that were tried before; the space is taken as searched then
 WORST = -100.0  # points: what a proposal counts that cannot be trained
 
 
@@ -41,8 +45,8 @@ class Budget:
 
 
 class Rounds:
-    """Proposals of Optuna, trained in rounds of as many as there are processes; kept beside the
-    cells, so that a search goes on later."""
+    """Proposals of Optuna, trained in rounds of `ROUND`; kept beside the cells, so that a search
+    goes on later as if it had never ended."""
 
     def __init__(
         self,
@@ -51,103 +55,169 @@ class Rounds:
         baseline: Arm,
         partners: list[Arm],
         families: Sequence[str],
-        jobs: int,
         seed: int,
     ) -> None:
-        self._trials, self._baseline, self._jobs = trials, baseline, jobs
+        self._trials, self._baseline, self._seed = trials, baseline, seed
         self._optuna, self._families = optuna, list(families)
+        self._state = optuna.trial.TrialState
         self._partners = {arm.name: arm for arm in partners}
         self._arms: dict[str, Arm] = {}
-        trials.study.directory.mkdir(parents=True, exist_ok=True)
         told = (self._families, partners, baseline, trials.teacher, trials.steps, trials.seeds)
-        place = f"sqlite:///{trials.study.directory / 'search.db'}"
-        self._storage = optuna.storages.RDBStorage(place)
-        self._study = optuna.create_study(
-            study_name=short_digest(repr(told)),
-            storage=self._storage,
+        self._name = short_digest(repr(told))
+
+    @contextmanager
+    def opened(self) -> Iterator["Rounds"]:
+        """With the file that they are kept in, which one process at a time writes to."""
+        directory = self._trials.study.directory
+        directory.mkdir(parents=True, exist_ok=True)
+        storage = self._optuna.storages.RDBStorage(f"sqlite:///{directory / 'search.db'}")
+        try:
+            with alone(directory / f"search-{self._name}.lock", "the same search"):
+                self._open(storage)
+                yield self
+        finally:
+            storage.remove_session()
+            storage.engine.dispose()
+
+    def _open(self, storage: Any) -> None:
+        self._study = self._optuna.create_study(
+            study_name=self._name,
+            storage=storage,
             load_if_exists=True,
             direction="maximize",
-            sampler=optuna.samplers.TPESampler(seed=seed % 2**32, n_startup_trials=len(FIRST)),
-            pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
+            pruner=self._optuna.pruners.NopPruner(),  # a round is halved when all of it is trained
         )
         if not self._study.trials:
             usual = {
                 "ratio": 0.25,
                 "soft labels": False,
                 "filter": "none",
-                "partner": partners[0].name,
+                "partner": next(iter(self._partners)),
             }
             for first in FIRST:
                 if first["generator"] in self._families:
                     self._study.enqueue_trial({**usual, "scope": "shared", **first})
+        for trial in self._all(self._state.RUNNING):  # of a process that was stopped
+            self._put_off(trial.number, trial.params)
 
-    def close(self) -> None:
-        """Let go of the file that it is kept in."""
-        self._storage.remove_session()
-        self._storage.engine.dispose()
+    def run(self, budget: Budget) -> None:
+        """Try proposals until the budget is spent, or there are no others."""
+        began = time.monotonic()
 
-    def run(self, budget: Budget) -> Arm | None:
-        """The best of what was trained on every seed; None where nothing was."""
-        began, repeats = time.monotonic(), 0
-        while not self._over(budget, time.monotonic() - began) and repeats < REPEATS:
-            room = self._jobs
-            if budget.trials is not None:
-                room = min(room, budget.trials - len(self._finished()))
-            known = len(self._tried())
-            self._round([self._study.ask() for _ in range(room)])
-            repeats = repeats + 1 if len(self._tried()) == known else 0
-        done = [t for t in self._finished() if t.state.name == "COMPLETE"]
-        if not done:
-            return None
-        return self._arm(max(done, key=lambda trial: trial.value))
+        def late() -> bool:
+            return budget.seconds is not None and time.monotonic() - began >= budget.seconds
 
-    def _over(self, budget: Budget, seconds: float) -> bool:
-        enough = budget.trials is not None and len(self._finished()) >= budget.trials
-        return enough or (budget.seconds is not None and seconds >= budget.seconds)
+        while not late():
+            tried = len(self._tried())
+            room = ROUND if budget.trials is None else min(ROUND, budget.trials - tried)
+            asked = self._ask(room)
+            if not asked:
+                return
+            self._round(asked, late)
 
-    def _finished(self) -> list[Any]:
+    def best(self) -> list[Arm]:
+        """What was trained on every seed, the best first."""
+        done = sorted(self._all(self._state.COMPLETE), key=lambda trial: -trial.value)
+        return [self._arm(trial) for trial in done]
+
+    def _all(self, *states: Any) -> list[Any]:
         # Not `trials`, which copies all of them each time.
-        known = self._study.get_trials(deepcopy=False)
-        return [trial for trial in known if trial.state.is_finished()]
+        known: list[Any] = self._study.get_trials(deepcopy=False, states=states)
+        return known
+
+    def _ended(self) -> list[Any]:
+        return self._all(self._state.COMPLETE, self._state.PRUNED)
 
     def _tried(self) -> set[str]:
         """The names of all that was tried, however it ended."""
-        return {trial.user_attrs["arm"] for trial in self._finished()}
+        return {trial.user_attrs["arm"] for trial in self._ended()}
 
-    def _round(self, asked: list[Any]) -> None:
-        living = [(trial, self._arm(trial)) for trial in asked]
-        for trial, arm in living:
-            trial.set_user_attr("arm", arm.name)
-        over: dict[Arm, list[float]] = {arm: [] for _, arm in living}
+    def _ask(self, count: int) -> dict[Arm, Any]:
+        """Up to so many proposals that were not tried yet, by the arms that they stand for."""
+        tried = self._tried()
+        # Anew in each round: a search that goes on proposes what it would have, uninterrupted.
+        best, varied = self._sampler(len(tried)), self._sampler(len(tried), candidates=1)
+        asked: dict[Arm, Any] = {}
+        repeats = 0
+        while len(asked) < count and repeats < REPEATS:
+            self._study.sampler = best if repeats < SAME else varied
+            trial = self._study.ask()
+            arm = self._arm(trial)
+            if arm in asked or arm.name in tried:
+                self._study.tell(trial, state=self._state.FAIL)  # nothing to learn from
+                repeats += 1
+            else:
+                trial.set_user_attr("arm", arm.name)
+                asked[arm], repeats = trial, 0
+        return asked
+
+    def _sampler(self, tried: int, candidates: int = 24) -> Any:
+        """Proposes the best of so many candidates that are drawn near what was good."""
+        return self._optuna.samplers.TPESampler(
+            seed=stream_seed(self._seed, "proposals", tried) % 2**32,
+            n_startup_trials=len(FIRST),
+            multivariate=False,
+            constant_liar=True,  # of a round, each is proposed knowing those before it
+            n_ei_candidates=candidates,
+        )
+
+    def _round(self, asked: Mapping[Arm, Any], late: Callable[[], bool]) -> None:
+        """Train them seed after seed, fewer each time. Optuna is told at the end, so that a round
+        that is interrupted is taken up as a whole."""
+        points: dict[Arm, list[float]] = {arm: [] for arm in asked}
+        living = list(asked)
+        put_off: list[Arm] = []
         for rung, seed in enumerate(self._trials.seeds, start=1):
-            living = self._trained(living, seed)
-            for trial, arm in list(living):
-                scores = self._trials.validation([arm, self._baseline], seeds=[seed])
-                over[arm].append(100 * float(scores[arm][0] - scores[self._baseline][0]))
-                trial.report(float(np.mean(over[arm])), step=rung)
-                if rung < len(self._trials.seeds) and trial.should_prune():
-                    self._study.tell(trial, state=self._optuna.trial.TrialState.PRUNED)
-                    living.remove((trial, arm))
-        for trial, arm in living:
-            self._study.tell(trial, float(np.mean(over[arm])))
+            living = self._trained(living, asked, seed)
+            for arm in living:
+                points[arm] += self._trials.differences(arm, self._baseline, [seed])
+                asked[arm].report(float(np.mean(points[arm])), step=rung)
+            if rung == len(self._trials.seeds):
+                break
+            living = self._better_half({arm: float(np.mean(points[arm])) for arm in living}, rung)
+            if late():  # the best of them is still taken to the end, so that there is one
+                living, put_off = living[:1], [*put_off, *living[1:]]
+        for arm, trial in asked.items():
+            if arm in living:
+                self._study.tell(trial, float(np.mean(points[arm])))
+            elif arm in put_off:
+                self._put_off(trial, trial.params)
+            else:
+                self._study.tell(trial, state=self._state.PRUNED)
 
-    def _trained(self, living: list[tuple[Any, Arm]], seed: int) -> list[tuple[Any, Arm]]:
+    def _better_half(self, means: Mapping[Arm, float], rung: int) -> list[Arm]:
+        """Those that are among the better half of all that came so far, the best first; of equals
+        those that came first."""
+        entered: list[tuple[float, Arm | None]] = [
+            (trial.intermediate_values[rung], None)
+            for trial in self._ended()
+            if rung in trial.intermediate_values and "error" not in trial.user_attrs
+        ]
+        entered += [(mean, arm) for arm, mean in means.items()]
+        ranked = sorted(entered, key=lambda each: -each[0])
+        return [arm for _, arm in ranked[: (len(ranked) + 1) // 2] if arm is not None]
+
+    def _put_off(self, trial: Any, params: Mapping[str, Any]) -> None:
+        """It is asked for again, before any that is new."""
+        self._study.tell(trial, state=self._state.FAIL)
+        self._study.enqueue_trial(dict(params))
+
+    def _trained(self, living: list[Arm], asked: Mapping[Arm, Any], seed: int) -> list[Arm]:
         """Those that could be trained: filters may leave too little, a training may diverge."""
         try:
-            self._trials.train([arm for _, arm in living], "searching", seeds=[seed])
+            self._trials.train(living, "searching", seeds=[seed], to_test=False)
             return living
         except (InputError, TrainingError):
             pass
         kept = []
-        for trial, arm in living:
+        for arm in living:
             try:
-                self._trials.train([arm], "searching", seeds=[seed])
-                kept.append((trial, arm))
+                self._trials.train([arm], "searching", seeds=[seed], to_test=False)
+                kept.append(arm)
             except (InputError, TrainingError) as error:
                 # Optuna learns nothing from what has failed, and would propose it again.
-                trial.set_user_attr("error", str(error))
-                trial.report(WORST, step=len(self._trials.seeds))
-                self._study.tell(trial, state=self._optuna.trial.TrialState.PRUNED)
+                asked[arm].set_user_attr("error", str(error))
+                asked[arm].report(WORST, step=len(self._trials.seeds))
         return kept
 
     def _arm(self, trial: Any) -> Arm:
@@ -158,16 +228,21 @@ class Rounds:
         proposed = propose(trial, self._families, self._partners, classes)
         return self._arms.setdefault(proposed.name, proposed)
 
-    def table(self) -> list[dict[str, Any]]:
-        """What was tried on every seed, the best first: points over the baseline."""
-        done = {t.user_attrs["arm"]: t for t in self._finished() if t.state.name == "COMPLETE"}
-        ordered = sorted(done.items(), key=lambda item: -item[1].value)
-        return [{"arm": name, "points": round(trial.value, 2)} for name, trial in ordered]
-
-    def counts(self) -> dict[str, int]:
-        """How many proposals ended how."""
-        ends = [
-            "fail" if "error" in trial.user_attrs else trial.state.name.lower()
-            for trial in self._finished()
-        ]
-        return {end: ends.count(end) for end in ("complete", "pruned", "fail")}
+    def facts(self, shown: int) -> dict[str, Any]:
+        """What was tried: the best `shown` and their points over the baseline, how many proposals
+        ended how, how many wait for a larger budget, and why some could not be trained."""
+        ended = self._ended()
+        done = [trial for trial in ended if trial.state == self._state.COMPLETE]
+        best = sorted(done, key=lambda trial: -trial.value)[:shown]
+        errors = [trial.user_attrs["error"] for trial in ended if "error" in trial.user_attrs]
+        counts = {
+            "complete": len(done),
+            "pruned": len(ended) - len(done) - len(errors),
+            "fail": len(errors),
+        }
+        return {
+            "tried": [{"arm": t.user_attrs["arm"], "points": round(t.value, 2)} for t in best],
+            "trials": counts,
+            "waiting": len(self._all(self._state.WAITING)),
+            "errors": list(dict.fromkeys(errors)),
+        }

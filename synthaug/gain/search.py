@@ -9,23 +9,21 @@ is better there.
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from synthaug.classifiers import Backbone, Recipe
-from synthaug.errors import InputError
+from synthaug.errors import InputError, TrainingError
 from synthaug.gain.account import data_caveats
+from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import softened_alike, without_synthetic
 from synthaug.gain.inputs import FEWEST_SEEDS, check_parts
 from synthaug.gain.mixes import recipe_of
 from synthaug.gain.rounds import Budget, Rounds
 from synthaug.gain.space import PROPOSALS, RATIOS
-from synthaug.gain.statistics import clearly_better, paired_interval
+from synthaug.gain.statistics import SURE, paired_interval
 from synthaug.gain.trials import Stages, Study, Trials, opened
 from synthaug.gain.tuning import tune
 from synthaug.images import LabelledImages
@@ -67,6 +65,7 @@ def search_mix(
 
     Raises `InputError` for inputs that do not fit.
 
+    >>> import numpy as np
     >>> from synthaug import Recipe, read_images
     >>> from synthaug.gain import Budget, search_mix
     >>> images = read_images("digits")
@@ -99,39 +98,68 @@ def search_mix(
         baseline = trials.best(real)
         times.append(time.monotonic())
         partners = _partners(trials, real)
-        with closing(Rounds(trials, optuna, baseline, partners, families, jobs, seed)) as rounds:
-            best = rounds.run(budget)
-            tried, counts = rounds.table(), rounds.counts()
+        with Rounds(trials, optuna, baseline, partners, families, seed).opened() as rounds:
+            rounds.run(budget)
+            ranked, found = rounds.best(), rounds.facts(SHOWN)
         times.append(time.monotonic())
-        over: dict[Arm, list[float]] = {}
+        best, over, failures = _checked(trials, ranked, [baseline, *real], fresh)
         image = trials.resolution(seed)
-        if best is not None:
-            rivals = [baseline, *softened_alike(trials, real, best)]
-            trials.train([*rivals, best], "checking the best", seeds=fresh)
-            over = {rival: trials.differences(best, rival, fresh) for rival in rivals}
-            baseline = min(over, key=lambda rival: float(np.mean(over[rival])))
-        sure = over.get(baseline)
-        recommended = bool(over) and all(
-            clearly_better(each, resolution=image) for each in over.values()
+        checks = {
+            rival: paired_interval(each, confidence=SURE, resolution=image)
+            for rival, each in over.items()
+        }
+        best_without = next_steps(
+            None,
+            baseline,
+            trials.teacher or baseline,
+            data=name,
+            classifier=study.classifier,
+            steps=tuning.steps,
+            batch_size=batch_size,
+            image_shape=train.image_shape,
         )
+        if checks:  # the one that is beaten the least clearly
+            baseline = min(checks, key=lambda rival: checks[rival].low)
         told = {
             "data": name,
             "fingerprint": train.fingerprint,
+            "image_shape": list(train.image_shape),
+            "classes": len(train.classes),
             "per_class": per_class,
             "metric": trials.metric,
             "validation": study.plan(seed)[1],
             "seeds": numbers,
             "baseline": baseline.name,
-            "tried": tried[:SHOWN],
-            "trials": counts,
+            **found,
             "best": None if best is None else best.name,
-            "check": None if sure is None else vars(paired_interval(sure, resolution=image)),
+            "check": vars(checks[baseline]) if checks else None,
             "check_seeds": fresh,
-            "caveats": data_caveats(study, numbers, notes),
+            "caveats": [*data_caveats(study, numbers, notes), *failures],
             "seconds": _seconds([*times, time.monotonic()]),
+            "best_without": best_without,
+            "optuna": optuna.__version__,
         }
         setting = {**study.classifier.facts, "steps": tuning.steps, "batch_size": batch_size}
+        recommended = bool(checks) and all(each.low > 0 for each in checks.values())
         return recipe_of(best, baseline, trials.teacher, setting, told, recommended=recommended)
+
+
+def _checked(
+    trials: Trials, ranked: Sequence[Arm], real: Sequence[Arm], seeds: list[int]
+) -> tuple[Arm | None, dict[Arm, list[float]], list[str]]:
+    """The best of `ranked` that can be trained on these seeds, its points over each arm that it has
+    to beat (the first of `real`, and what its mixed labels do alone), and why others could not."""
+    failures = []
+    for best in ranked:
+        rivals = [real[0], *softened_alike(trials, real, best)]
+        try:
+            trials.train([*rivals, best], "checking the best", seeds=seeds, to_test=False)
+        except (InputError, TrainingError) as error:
+            failures.append(f"{best.name} could not be trained on the seeds of the check: {error}")
+            continue
+        over = {rival: trials.differences(best, rival, seeds) for rival in rivals}
+        return best, over, failures
+    return None, {}, failures
 
 
 def _seconds(times: Sequence[float]) -> dict[str, float]:

@@ -343,6 +343,16 @@ def test_fit_validates_on_a_split_or_on_images_held_out(
     assert card["data"]["images"] == (everything if split else everything * 4 // 5)
 
 
+def test_a_log_without_tensorboard_is_refused_before_images_are_read(
+    call: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    words = ("fit", tmp_path / "nowhere", "--log", tmp_path / "log", "-o", tmp_path / "generator")
+    done = call(*words)
+    assert done.status == 2
+    assert "TensorBoard is not installed" in done.err and "nowhere" not in done.err
+
+
 def test_fit_writes_a_trace_and_a_log(call: Callable, data: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     trace, log = tmp_path / "made for it" / "trace.json", tmp_path / "log"

@@ -14,11 +14,11 @@ from safetensors.torch import save_file
 
 import synthaug.cli.gain as command
 import synthaug.cli.output as output
-from synthaug.cli.gain import _as_read
 from synthaug.cli.output import show_gain
 from synthaug.cli.splits import read_splits
 from synthaug.errors import InputError
 from synthaug.gain import Gain, Source, default_sources
+from synthaug.gain.advice import as_read
 from synthaug.gain.inputs import check_parts
 
 LONG = "transfer-within 0.5 mixed, randaugment+cutmix"
@@ -217,8 +217,8 @@ def test_the_lines_to_use_next_read_the_images_as_they_were_read(
         told = "image_size=12, mode='rgb', on_error='skip'"
         assert f"read_images({str(data)!r}, {told})" in done.out
     lines = "train_classifier(read_images('x'))"
-    assert _as_read(lines, "x", image_size=None, mode=None, on_error="raise") == lines
-    assert _as_read(lines, "x", image_size=8, mode=None, on_error="raise") == (
+    assert as_read(lines, "x", image_size=None, mode=None, on_error="raise") == lines
+    assert as_read(lines, "x", image_size=8, mode=None, on_error="raise") == (
         "train_classifier(read_images('x', image_size=8))"
     )
 

@@ -1,5 +1,6 @@
 """`tune`, and what becomes of its recipe; `report`."""
 
+import errno
 import json
 import sys
 from collections.abc import Callable
@@ -43,6 +44,12 @@ def test_a_search_writes_a_recipe_and_says_how_sure_it_is(tuned: tuple, data: Pa
     assert sentence(mix) in done.out
     assert all(f"Note: {caveat}." in done.out for caveat in mix.search["caveats"])
     assert ("from_recipe" in done.out) == mix.recommended
+    assert ("Best without:" in done.out) != mix.recommended
+    if not mix.recommended:  # what was trained without them is then the answer
+        assert mix.search["best_without"] in done.out
+        assert "could have gone unseen" in done.out
+    # Eight usual ways less those of other generators, and those that the budget had room for.
+    assert mix.search["waiting"] == 0
     assert "points" in done.out.splitlines()[0]
     # What gain should do alike is said again; the number of seeds is its own.
     alike = f"--policy shift --steps 2 --batch-size 8 --cache {folder / 'cells'} --device cpu"
@@ -58,12 +65,14 @@ def test_the_next_command_and_lines_say_all_that_was_searched_with(
     tuned: tuple, data: Path, call: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = replace(MixRecipe.load(tuned[0] / "recipe.json"), recommended=True)
+    found.training["teacher"] = asdict(Recipe("none"))
     monkeypatch.setattr("synthaug.cli.tune.search_mix", lambda *_, **__: found)
     asked = ("--image-size", "12", "--mode", "rgb", "--seed", "7", "--device", "cpu")
     place = ("--cache", tmp_path / "cells")
     done = call("tune", data, *asked, *place, "-o", tmp_path / "recipe.json")
     assert done.status == 0, done.err
     assert "# train_set: your Dataset, with images of 12 x 12 pixels" in done.out
+    assert f"read_images({str(data)!r}, image_size=12, mode='rgb')," in done.out
     alike = f"--image-size 12 --mode rgb --cache {tmp_path / 'cells'} --seed 7 --device cpu"
     said = f"synthaug gain {data} {alike} --recipe {tmp_path / 'recipe.json'}"
     assert done.err.splitlines()[-1] == f"Not measured on test images yet: {said}"
@@ -72,7 +81,8 @@ def test_the_next_command_and_lines_say_all_that_was_searched_with(
 def test_the_lines_for_mixed_labels_train_a_teacher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taught = {"teacher": asdict(Recipe("none")), "steps": 1, "batch_size": 8}
+    taught = {"teacher": asdict(Recipe("none")), "recipe": asdict(Recipe("none", weight_decay=0.1))}
+    taught |= {"steps": 1, "batch_size": 8}
     mix = MixRecipe(RandomField(), 0.25, "mixed", training=taught)
     monkeypatch.chdir(tmp_path)
     mix.save(Path("recipe.json"))
@@ -83,6 +93,32 @@ def test_the_lines_for_mixed_labels_train_a_teacher(
     exec(lines, known)
     assert isinstance(known["train_set"], MixedDataset)
     assert known["train_set"].labels == "mixed"
+    assert (
+        "# it was found with Recipe(policy='none', weight_decay=0.1)\n# in 1 steps of 8 images"
+        in lines
+    )
+
+
+def test_what_was_found_is_shown_where_it_cannot_be_written(
+    tuned: tuple, data: Path, call: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = MixRecipe.load(tuned[0] / "recipe.json")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("synthaug.cli.tune.search_mix", lambda *_, **__: found)
+    monkeypatch.setattr(MixRecipe, "save", full)
+    place = ("--cache", tmp_path / "cells", "-q")
+    done = call("tune", data, *place, "-o", tmp_path / "recipe.json")
+    assert done.status != 0 and "No space left" in done.err
+    assert sentence(found) in done.out
+
+
+def test_why_proposals_failed_is_said(tuned: tuple) -> None:
+    found = MixRecipe.load(tuned[0] / "recipe.json")
+    search = {**found.search, "check": None, "errors": ["the filters left 3 of 400"], "waiting": 0}
+    assert "none of what was tried could be trained" in sentence(replace(found, search=search))
 
 
 def test_any_seed_will_do(tuned: tuple, data: Path, call: Callable, tmp_path: Path) -> None:
@@ -206,6 +242,7 @@ def test_fit_and_sample_follow_the_recipe(
         (("tune", "DATA", "-o", "FOLDER"), "FOLDER: expected a file to write"),
         (("tune", "DATA", "-o", "NEW", "--seeds", "1"), "--seeds"),
         (("tune", "NEW", "-o", "RECIPE"), "NEW"),
+        (("gain", "--recipe", "RECIPE"), "--recipe: expected DATA, too"),
         (("gain", "DATA", "--recipe", "FILE"), "FILE: expected a recipe that synthaug tune"),
         (("gain", "DATA", "--recipe", "RECIPE", "--generator", "gan"), "--generator: --recipe"),
         (("gain", "DATA", "--recipe", "RECIPE", "--arms", "full"), "--arms: --recipe"),

@@ -248,13 +248,25 @@ def test_a_recipe_with_mixed_labels_is_measured_beside_its_partner_with_such_lab
 
 def test_a_recipe_that_was_found_with_another_training_is_told() -> None:
     found = {"classifier": "timm:resnet10t", "classifier_size": 64, "batch_size": 64, "steps": 9}
-    notes = found_otherwise(MixRecipe(StyleSwap(), training=found), Backbone(), 64)
+    alike = {"batch_size": 64, "steps": 9, "per_class": 10}
+    mix = MixRecipe(StyleSwap(), training=found, search={"per_class": 10})
+    notes = found_otherwise(mix, Backbone(), **alike)
     assert notes == [
         "the recipe was found with classifier timm:resnet10t, and is measured with resnet",
         "the recipe was found with classifier size 64, and is measured with none",
     ]
-    assert found_otherwise(MixRecipe(StyleSwap()), Backbone(), 8) == []
-    assert found_otherwise(None, Backbone(), 8) == []
+    unlike = {"batch_size": 64, "steps": 18, "per_class": None}
+    notes = found_otherwise(mix, Backbone("timm:resnet10t", size=64), **unlike)
+    assert notes == [
+        "the recipe was found with steps 9, and is measured with 18",
+        "the recipe was found with per class 10, and is measured with none",
+    ]
+    # It does not say: none, where it says which classifier.
+    plain = MixRecipe(StyleSwap(), training={"classifier": "resnet"})
+    (said,) = found_otherwise(plain, Backbone(size=224), **alike)
+    assert said == "the recipe was found with classifier size none, and is measured with 224"
+    assert found_otherwise(MixRecipe(StyleSwap()), Backbone(), **alike) == []
+    assert found_otherwise(None, Backbone(), **alike) == []
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -750,6 +762,13 @@ def test_a_result_says_what_was_trained_on(train: LabelledImages, test: Labelled
     gain = measure_gain(train, test.subset(np.arange(100, 200)), **given, sources=sources()[2:])
     same, judged = gain.protocol["caveats"]
     assert same.startswith("all seeds train on the same real images")
+    assert judged.startswith("all seeds are judged by the same validation images")
+    # So they are under cross-validation, and all of some classes are held out from a few.
+    few = {**QUICK, "per_class": None, "steps": 1}
+    rows = np.concatenate([np.flatnonzero(train.labels == k)[:5] for k in range(10)])
+    gain = measure_gain(train.subset(rows), test, **few, sources=sources()[2:])
+    same, judged = gain.protocol["caveats"]
+    assert "cross-validation" in gain.protocol["validation"]
     assert judged.startswith("all seeds are judged by the same validation images")
 
 

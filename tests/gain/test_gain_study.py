@@ -10,13 +10,14 @@ import pytest
 
 import synthaug.gain.trials.cells as cells
 import synthaug.gain.trials.study as study_module
-from synthaug import ConditionalVAE, LabelledImages, Recipe, SamplePool, Samples
+from synthaug import ConditionalVAE, LabelledImages, Recipe, SamplePool, Samples, StyleSwap
 from synthaug.classifiers import Backbone
 from synthaug.gain import Source
 from synthaug.gain.arms import Arm
 from synthaug.gain.trials import Study
 from synthaug.gain.trials.cells import Cell
 from synthaug.gain.trials.parts import plan_parts
+from synthaug.gain.trials.pools import pool_directory
 
 PLACE = Path("cache")
 
@@ -155,3 +156,10 @@ def test_copies_in_a_pool_are_looked_for_once_a_part(
     assert len(asked) == 2
     assert used(0, "one", replace(source, fingerprint="made anew")) == expected
     assert len(asked) == 3
+
+
+def test_a_name_leads_nowhere_else(tmp_path: Path) -> None:
+    for name in ("../../up", "/elsewhere", "blend of two"):
+        source = Source(name, StyleSwap())
+        where = pool_directory(replace(study(images(4)), directory=tmp_path), source, 0, "all")
+        assert where.parent == tmp_path / "pools"

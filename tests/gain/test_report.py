@@ -309,7 +309,12 @@ def test_an_arm_that_does_better_on_the_test_images_is_named(tmp_path: Path) -> 
 
     ahead = replace(gain.gain, points=5.4, low=1.6, high=9.2)
     arms = [replace(arm, gain=ahead) if arm.name == "plain" else arm for arm in gain.arms]
-    said = advice(replace(rival, arms=arms))
+    leading = replace(rival, arms=arms)
+    assert (gain.without, rival.without, leading.without) == ("geometry", "geometry", "plain")
+    none = replace(leading, recommendation=NO_ARM, verdict="no evidence")
+    text = Page(write(none, None, tmp_path)).text
+    assert "Train without synthetic images: plain." in text
+    said = advice(leading)
     assert said.startswith(advice(gain))
     assert "plain is 5.4 points better than geometry on the test images" in said
     rival.save(tmp_path / "gain.json")

@@ -27,10 +27,7 @@ def _of_synthetic(gain: Gain) -> str:
         least = f"{gain.smallest_detectable:.1f} points"
         return f"{said} If a gain below {least} would matter to you, repeat with more seeds."
     if gain.contradicted:
-        return (
-            "The test images speak against it: train without synthetic images "
-            f"({gain.baseline if gain.verdict == 'hurts' else gain.rival})."
-        )
+        return f"The test images speak against it: train without synthetic images ({gain.without})."
     if gain.verdict == "helps":
         return "The validation images chose it, and the test images confirm it."
     return (

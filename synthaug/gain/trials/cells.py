@@ -5,12 +5,11 @@ Training has no access to the test images: they meet the stored networks in `Tri
 choices.
 """
 
-import re
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch import nn
 
 from synthaug.classifiers import Scores, evaluate, predict, train_classifier
 from synthaug.classifiers.networks import Normalize, Standardize
-from synthaug.errors import InputError
+from synthaug.errors import InputError, first_line
 from synthaug.files import (
     MANIFEST,
     new_directory,
@@ -31,7 +30,7 @@ from synthaug.files import (
 from synthaug.gain.arms import Arm
 from synthaug.gain.leaks import without_copies
 from synthaug.gain.trials.pools import load_pool
-from synthaug.gain.trials.study import Study, short_digest
+from synthaug.gain.trials.study import Study, short_digest, slug
 from synthaug.images import LabelledImages, Samples
 from synthaug.mixing.labels import mixed_labels
 from synthaug.tensors import read_tensors, tensor_bytes
@@ -50,10 +49,15 @@ class Cell:
     steps: int
     teacher: Arm | None = None
 
+    @property
+    def of_teacher(self) -> "Cell":
+        """The training of the arm that its labels are from."""
+        assert self.teacher is not None
+        return replace(self, arm=self.teacher, teacher=None)
+
     def directory(self, study: Study) -> Path:
         identity = f"{self.arm} {self.steps} {self.teacher}"
-        slug = re.sub(r"[^a-z0-9.+-]+", "-", self.arm.name)
-        named = f"{slug}-seed{self.seed}-{self.part}-{short_digest(identity)}"
+        named = f"{slug(self.arm.name)}-seed{self.seed}-{self.part}-{short_digest(identity)}"
         return study.directory / "cells" / named
 
     def done(self, study: Study) -> bool:
@@ -152,7 +156,7 @@ def _undamaged(directory: Path) -> Iterator[Path]:
     try:
         yield directory
     except (OSError, EOFError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        said, *_ = str(error).split("\n")  # of weights that do not fit, a line each would follow
+        said = first_line(error)  # of weights that do not fit, a line each would follow
         raise InputError(
             f"{directory}: damaged ({said}); remove it, and it is trained again"
         ) from None
@@ -197,6 +201,5 @@ def _no_copies(
 
 def _soften(study: Study, cell: Cell, shown: LabelledImages | Samples) -> np.ndarray:
     """One-hot labels, half of each replaced by the teacher's posterior, float32 (M, K)."""
-    assert cell.teacher is not None
-    teacher = load_network(study, Cell(cell.teacher, cell.seed, cell.part, cell.steps))
+    teacher = load_network(study, cell.of_teacher)
     return mixed_labels(shown.labels, predict(teacher, shown.images, device=study.device))

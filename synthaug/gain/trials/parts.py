@@ -139,7 +139,7 @@ def _without_images(data: LabelledImages) -> LabelledImages:
 
 
 def _places(among: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
-    """Where those `rows` are that were drawn from the images `among` all; None where from all."""
+    """Indices in the whole of `rows`, which index `among`; where that is None, they are that."""
     return rows if among is None else among[rows]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from synthaug.files import MANIFEST
 from synthaug.gain.arms import Source, fit_key
 from synthaug.gain.trials.parts import Part
-from synthaug.gain.trials.study import Study, short_digest
+from synthaug.gain.trials.study import Study, short_digest, slug
 from synthaug.generators import Generator, load_generator
 from synthaug.generators.composite import Composite
 from synthaug.pool import SamplePool, limit_filters, usual_size
@@ -19,7 +19,12 @@ def pool_directory(study: Study, source: Source, seed: int, part: str) -> Path:
     """Where the pool of a source that is a generator is kept."""
     assert source.generator is not None
     digest = short_digest(f"{fit_key(source.generator)} {source.sampling} {source.filters}")
-    return study.directory / "pools" / f"{source.name}-seed{seed}-{part}-{digest}"
+    return study.directory / "pools" / f"{slug(source.name)}-seed{seed}-{part}-{digest}"
+
+
+def has_pool(study: Study, source: Source, seed: int, part: str) -> bool:
+    """Whether the pool of a source that is a generator is there already."""
+    return (pool_directory(study, source, seed, part) / MANIFEST).exists()
 
 
 def load_pool(study: Study, source: Source, seed: int, part: str) -> SamplePool:

@@ -2,16 +2,15 @@
 
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from synthaug.files import MANIFEST
 from synthaug.gain.arms import Source, fit_key
-from synthaug.gain.trials.pools import pool_directory
+from synthaug.gain.trials.pools import has_pool
 from synthaug.gain.trials.study import Study
 from synthaug.generators import Generator
-from synthaug.generators.composite import Composite
+from synthaug.generators.composite import singles
 from synthaug.pool import usual_size
 
 GIGABYTE = 1e9
@@ -43,21 +42,12 @@ def _missing(study: Study, sources: Sequence[Source], seed: int) -> int:
             made = source.generator
             if made is None:
                 continue
-            if (pool_directory(study, source, seed, part.name) / MANIFEST).exists():
+            if has_pool(study, source, seed, part.name):
                 continue
             count += usual_size(counts) * len(counts)
-            fits |= {fit_key(each): each for each in _saved(made)}
+            fits |= {fit_key(each): each for each in singles(made)}
         count += len(part.trained) * sum(each.keeps_images for each in fits.values())
     return count
-
-
-def _saved(generator: Generator) -> Iterator[Generator]:
-    """What is saved of a generator: of a composite its parts."""
-    if isinstance(generator, Composite):
-        for each in generator.parts:
-            yield from _saved(each)
-    else:
-        yield generator
 
 
 def _size(count: int) -> str:

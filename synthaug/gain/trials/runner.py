@@ -10,13 +10,12 @@ import joblib
 import torch
 
 from synthaug.classifiers import Scores
-from synthaug.files import MANIFEST
 from synthaug.gain.arms import Source, fit_key
 from synthaug.gain.trials.cells import Cell, score_cell, train_cell
-from synthaug.gain.trials.pools import make_pools, pool_directory
+from synthaug.gain.trials.pools import has_pool, make_pools, pool_directory
 from synthaug.gain.trials.study import Study
 from synthaug.generators import Generator
-from synthaug.generators.composite import Composite
+from synthaug.generators.composite import Composite, singles
 from synthaug.images import LabelledImages
 
 Result = TypeVar("Result")
@@ -53,12 +52,11 @@ class Runner:
             source = cell.arm.source
             if source is None or source.generator is None:
                 continue
-            directory = pool_directory(self._study, source, cell.seed, cell.part)
-            if (directory / MANIFEST).exists():
+            if has_pool(self._study, source, cell.seed, cell.part):
                 continue
             made = source.generator
-            parts = made.parts if isinstance(made, Composite) else ()
-            for each in (*parts, made):
+            directory = pool_directory(self._study, source, cell.seed, cell.part)
+            for each in (*singles(made), made):
                 fits.setdefault((fit_key(each), cell.seed, cell.part), (each, {}))
             fits[fit_key(made), cell.seed, cell.part][1][directory] = source
         return [
@@ -96,8 +94,8 @@ class Runner:
 def _on_one_thread(
     function: Callable[..., Result], *arguments: Any
 ) -> tuple[Result, list[tuple[str, type[Warning]]]]:
-    """What the function returns, and what it warned of: how that is shown, or that it is not, the
-    process that was asked knows, and its workers do not."""
+    """The function's result and its warnings, to be shown by the calling process, which alone knows
+    the user's filters."""
     # Two thread pools side by side on few cores make everything many times slower; and with one
     # thread a figure does not depend on how many processes or cores there were.
     threads = torch.get_num_threads()

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from synthaug.errors import InputError
+
 LOCK = ".lock"
 MARK = ".run"  # what the names of marks end with
 
@@ -41,6 +43,25 @@ def kept_until_done(directory: Path, run: str = "all", *, keep: bool = False) ->
         for path in made:  # those that nothing was put into
             with suppress(OSError):
                 path.rmdir()
+
+
+@contextmanager
+def alone(file: Path, what: str) -> Iterator[None]:
+    """Hold `file`, which is made, for as long as the block lasts.
+
+    Raises `InputError` where another process does, which is at `what`; where the system has no
+    locks, nobody knows.
+    """
+    with file.open("a+b") as lock:
+        free = True
+        with suppress(OSError):
+            free = _is_alone(lock)
+        if not free:
+            raise InputError(
+                f"{file.parent}: another process is at {what} there; wait for it, or name another "
+                "place (--cache)"
+            )
+        yield
 
 
 def _hold(directory: Path) -> BinaryIO:

@@ -1,6 +1,7 @@
 """What all trainings of a run share: the images, the network, the place on disk."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -80,6 +81,11 @@ class Study:
     def tested(self, seed: int) -> Part:
         """The part whose networks meet the test images."""
         return next(part for part in self.parts(seed) if part.tested)
+
+
+def slug(text: str) -> str:
+    """What a directory can be named of a name."""
+    return re.sub(r"[^a-z0-9.+-]+", "-", text)
 
 
 def short_digest(text: str) -> str:

@@ -39,16 +39,27 @@ class Trials:
         self._runner = runner
         self._given_up: dict[Arm, int] = {}  # after how many seeds
 
-    def train(self, arms: Sequence[Arm], what: str, *, seeds: list[int] | None = None) -> None:
+    def train(
+        self,
+        arms: Sequence[Arm],
+        what: str,
+        *,
+        seeds: list[int] | None = None,
+        to_test: bool = True,
+    ) -> None:
         """Train what is not trained yet, an arm that is named twice once, teachers before those
-        that learn from them; `what` is said to the user."""
+        that learn from them; `what` is said to the user. Networks that no choice goes by are left
+        out where none is `to_test`."""
         asked, once = self.seeds if seeds is None else seeds, dict.fromkeys(arms)
-        cells = [cell for seed in asked for arm in once for cell in self.cells(arm, seed)]
+        pairs = [(arm, seed) for seed in asked for arm in once]
+        cells = [cell for pair in pairs for cell in self.cells(*pair, to_test=to_test)]
         self._run([cell for cell in cells if not cell.done(self.study)], what)
 
-    def cells(self, arm: Arm, seed: int) -> list[Cell]:
+    def cells(self, arm: Arm, seed: int, *, to_test: bool = True) -> list[Cell]:
         """The arm's trainings for one seed, one a part."""
-        return [self._cell(arm, seed, part) for part in self.study.parts(seed)]
+        parts = self.study.parts(seed)
+        wanted = [part for part in parts if to_test or part.scored is not None]
+        return [self._cell(arm, seed, part) for part in wanted]
 
     def held(self, arm: Arm, seed: int) -> Scores:
         """How the arm did on the held images of all parts together."""
@@ -125,11 +136,7 @@ class Trials:
 
     def _run(self, missing: list[Cell], what: str) -> None:
         """Train cells, teachers before those that learn from them."""
-        teachers = dict.fromkeys(
-            replace(cell, arm=cell.teacher, teacher=None)
-            for cell in missing
-            if cell.teacher is not None
-        )
+        teachers = dict.fromkeys(cell.of_teacher for cell in missing if cell.teacher is not None)
         first = [cell for cell in teachers if not cell.loadable(self.study)]
         for cells in (first, [cell for cell in missing if cell not in first]):
             if cells:
