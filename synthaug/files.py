@@ -75,8 +75,11 @@ def read_json(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected JSON, but {error}") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InputError(f"{path}: expected JSON, which ends or breaks at {where}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: expected JSON, got a file that is no text") from None
     except RecursionError:
         raise InputError(f"{path}: expected JSON, but it is nested too deeply") from None
     if not isinstance(value, dict):

@@ -94,9 +94,9 @@ def test_json_round_trip(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"kind": "thi', r"x\.json: expected JSON, but "),
-        (b"", r"x\.json: expected JSON, but "),
-        (b"\xff\xfe\x00", r"x\.json: expected JSON, but "),
+        (b'{"kind": "thi', r"x\.json: expected JSON, which ends or breaks at line 1, column 10"),
+        (b"", r"x\.json: expected JSON, which ends or breaks at line 1, column 1"),
+        (b"\xff\xfe\x00", r"x\.json: expected JSON, got a file that is no text"),
         (b"[1, 2]", r"x\.json: expected a JSON object, got list"),
         (b"[" * 100_000, r"x\.json: expected JSON, but it is nested too deeply"),
     ],

@@ -255,7 +255,7 @@ def section(gain: Gain) -> str:
 {protocol["command"]}
 ```
 
-{gain.sentence()}{beside} Recommended on validation: {gain.recommendation}.
+{gain.sentence()}{beside} Recommended on validation: {recommended(gain)}.
 
 {data["train"]:,} training, {data["validation"]:,} validation and {data["test"]:,} test images;
 {len(protocol["seeds"])} seeds, {protocol["steps"]:,} steps of {protocol["batch_size"]}, recipe
@@ -317,10 +317,15 @@ def overall(results: list[Gain]) -> str:
 
 {fill(said, 100)}
 
-| | the {len(sound)} rows without \\* or § | {long_head} |
+| | the {len(sound)} rows that were tuned (without §) | {long_head} |
 |---|---|---|
 {rows}
 """
+
+
+def recommended(gain: Gain) -> str:
+    """The recommendation in words: an arm may be called "none", too."""
+    return "no synthetic images" if gain.recommendation == NO_ARM else gain.recommendation
 
 
 def means(results: list[Gain]) -> dict[str, str]:

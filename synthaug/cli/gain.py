@@ -92,7 +92,7 @@ def gain(
         float | None,
         typer.Option(
             metavar="POINTS",
-            help="Add seeds, up to 60, until the interval is at most ± so many points.",
+            help="Add seeds, up to 60, until the interval is at most ± this many points.",
         ),
     ] = None,
     generator: Annotated[
@@ -123,7 +123,10 @@ def gain(
     ] = None,
     arms: Annotated[
         Search | None,
-        typer.Option(help="How widely to search for the best way of mixing. Default: staged."),
+        typer.Option(
+            help="Which ways of mixing to try: each generator once (quick), then the best at other "
+            "ratios and labels (staged, the default), or all combinations (full)."
+        ),
     ] = None,
     classifier: ClassifierName = "resnet",
     classifier_weights: ClassifierWeights = None,

@@ -318,7 +318,7 @@ def inspect(
 ) -> None:
     """Show the card of a generator or pool: what made it, from what, with which settings.
 
-    All of its files are read, and damage is said.
+    Reads every file and reports damage.
     """
     check_json("--json", json, Written.GENERATOR, Written.POOL)
     if json is not None and directory.resolve() in json.resolve().parents:

@@ -28,7 +28,7 @@ DONE, FAILED, WRONG, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 STOPPED = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
 DEBUG = "--debug"
 GOING_ON = ("gain", "tune", "fit")
-GOES_ON = "; started again, it goes on from what it saved, if it came to that"
+GOES_ON = "; run the same command again to go on from what was saved"
 PLAIN = {  # what typer says, through pydantic, and in plainer words
     "Value error, ": "",
     " (env var: 'None')": "",  # which some pairs of typer and click say of every option
@@ -51,13 +51,13 @@ app = typer.Typer(
 )
 for command, name in (
     (gain, "gain"),
+    (tune, "tune"),
+    (report, "report"),
     (fit, "fit"),
     (sample, "sample"),
     (import_images, "import"),
     (export, "export"),
     (inspect, "inspect"),
-    (tune, "tune"),
-    (report, "report"),
 ):
     app.command(name, epilog=f"{DEBUG} shows the traceback of an error.")(command)
 

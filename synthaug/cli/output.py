@@ -24,7 +24,7 @@ from rich.text import Text
 
 from synthaug.files import write_json
 from synthaug.gain import ArmResult, Gain
-from synthaug.gain.report.caveats import advice
+from synthaug.gain.report.caveats import advice, use_of_lines
 from synthaug.gain.result import NO_ARM
 from synthaug.pool import SamplePool
 
@@ -135,14 +135,19 @@ def show_gain(gain: Gain, console: Console) -> None:
         )
     for caveat in protocol["caveats"]:
         console.print(f"Note: {escape(caveat)}.")
-    without = gain.recommendation == NO_ARM or gain.contradicted
-    use = "Best without" if without else "To use it"
-    console.print(
-        f"[bold]Recommended: {escape(gain.recommendation)}.[/] {escape(advice(gain))} {use}:"
-    )
+    console.print(f"[bold]{escape(_lead(gain))}[/] {escape(advice(gain))} {use_of_lines(gain)}:")
     # As plain text, so that the lines can be copied.
     console.print()
     console.print(protocol["next_steps"], markup=False, soft_wrap=True)
+
+
+def _lead(gain: Gain) -> str:
+    """What to do, in a line: what is recommended, and whether the test images confirm it."""
+    if gain.recommendation == NO_ARM:
+        return "Recommended: no synthetic images."
+    if gain.verdict == "helps":
+        return f"Recommended: {gain.recommendation}."
+    return f"Not confirmed: the validation images favour {gain.recommendation}."
 
 
 def _arms(gain: Gain, *, framed: bool) -> Table:
@@ -152,10 +157,10 @@ def _arms(gain: Gain, *, framed: bool) -> Table:
         show_edge=False,
         pad_edge=False,
         padding=(0, 1 if framed else 2, 0, 0),
-        caption=f"{gain.protocol['metric']} on test images in %, gain over baseline on the same "
-        "seeds in points, seconds a seed; of two arms compare gains, their accuracies may be of "
-        "different seeds; those without a role are of the seeds that chose the baseline, "
-        "which may have been lucky on them",
+        caption=f"{gain.protocol['metric']} on test images in %, gain over the baseline on the "
+        "same seeds in points, training time in seconds per seed. Arms marked (baseline), (chosen) "
+        "and so on were trained again on fresh seeds, the others on those used for choosing, on "
+        "which the baseline may have been lucky: compare gains, not accuracies.",
         caption_justify="left",
     )
     table.add_column("arm", no_wrap=not framed)

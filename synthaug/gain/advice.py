@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from textwrap import fill, indent
 from typing import Any
 
 from synthaug.classifiers import Backbone, Recipe
@@ -35,10 +36,10 @@ pool = SamplePool.from_samples({copy!r}, samples, pool.classes)
 _MIXED_IN = """\
 dataset = MixedDataset(your_dataset, pool, ratio={ratio:g}{labels})  # in place of your_dataset
 """
-_MEASURED = """\
-# measured with {description}; {steps} steps of {batch_size} images
-# of {size}, so that is what your_dataset has to give, too
-"""
+_MEASURED = (
+    "measured with {description}; {steps} steps of {batch_size} images of {size}, so that is what "
+    "your_dataset has to give, too"
+)
 _IMPORTED = """\
 from synthaug import read_images, train_classifier
 from synthaug.classifiers import {names}
@@ -90,6 +91,7 @@ def next_steps(
         batch_size=batch_size,
         size=spell_size(image_shape),
     )
+    measured = indent(fill(measured, 76), "# ") + "\n"
     mixed = _fitted(recommended, use) if use.pool is None else _pooled(recommended, use.pool)
     return (f"{plain}\n" if taught else "") + mixed + measured
 

@@ -207,23 +207,28 @@ class Gain:
         gain, metric = self.gain, self.protocol["metric"]
         seeds = len(gain.per_seed)
         said = {
-            "helps": f"Synthetic images help here: {metric} rises by {gain.points:.1f} points",
-            "hurts": f"Synthetic images hurt here: {metric} falls by {-gain.points:.1f} points",
+            "helps": f"Synthetic images help here: {metric} is {gain.points:.1f} points higher",
+            "hurts": f"Synthetic images hurt here: {metric} is {-gain.points:.1f} points lower",
             "no evidence": "No evidence that synthetic images help here: "
             f"{metric} changes by {gain.points:+z.1f} points",
         }[self.verdict]
-        rival = over_both = ""
-        if self.gain_over_rival is not None:
+        beside = "over" if self.verdict == "no evidence" else "than with"
+        said += (
+            f" ({gain.confidence:.0%} interval {gain.span}, {seeds} paired seeds) {beside} the "
+            f"best training without them, as chosen on validation images ({self.baseline})."
+        )
+        over_both, over = "", self.gain_over_rival
+        if over is not None:
             over_both = " over both"
-            rival = (
-                f" Of those without, {self.rival} does best on the test images: "
-                f"{self.gain_over_rival.points:+z.1f} points over it, {self.gain_over_rival.span}."
+            said += (
+                f" On the test images {self.rival}, also without them, does better than that: over "
+                f"it the change is {over.points:+z.1f} points ({over.span})."
             )
+        if self.verdict != "no evidence":
+            return said
         return (
-            f"{said} over the training without them that validation images favour "
-            f"({self.baseline}), {gain.confidence:.0%} interval {gain.span} from {seeds} paired "
-            f"seeds.{rival} A true gain{over_both} below {self.smallest_detectable:.1f} points "
-            "could have gone unseen."
+            f"{said} A true gain{over_both} below {self.smallest_detectable:.1f} points could have "
+            "gone unseen."
         )
 
 

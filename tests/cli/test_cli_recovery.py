@@ -39,7 +39,7 @@ from synthaug.cli.main import run
 run()
 """
 PATIENCE = 90  # seconds
-GOES_ON = "; started again, it goes on from what it saved, if it came to that"
+GOES_ON = "; run the same command again to go on from what was saved"
 INTERRUPTED, TERMINATED = f"interrupted{GOES_ON}", f"terminated{GOES_ON}"
 
 

@@ -58,8 +58,10 @@ def test_the_size_that_was_measured_is_said_of_the_dataset() -> None:
     pool = Source("pool", pool=Path("pool"), fingerprint="f")
     for source in (Source("style-swap", StyleSwap()), pool):
         arm = synthetic_arm(source, partner, 0.25, "hard")
-        said = lines_for(arm, partner, partner, "data").splitlines()[-1]
-        assert said.startswith("# of 12 x 16 pixels (height x width) in RGB, so that is what")
+        lines = lines_for(arm, partner, partner, "data").splitlines()
+        assert max(map(len, lines)) <= 88
+        said = " ".join(line.removeprefix("# ") for line in lines if line.startswith("# "))
+        assert "images of 12 x 16 pixels (height x width) in RGB, so that is what your" in said
 
 
 @pytest.mark.parametrize(

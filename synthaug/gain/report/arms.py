@@ -38,7 +38,7 @@ def _arm_row(gain: Gain, arm: ArmResult, kind: str) -> Row:
     if arm.gain is None:
         return Row(name, kind, None, "not compared", recommended)
     figures = f"{signed(arm.gain.points)}  ({span(arm.gain)})"
-    return Row(name, kind, arm.gain, figures, recommended)
+    return Row(name, kind, arm.gain, figures, recommended, aside=gain.given_up(arm))
 
 
 def arms_table(gain: Gain) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -65,7 +65,7 @@ def seeds_plot(gain: Gain) -> Markup:
     roles = [(name, role) for name, role in bests if name is not None and name != chosen]
     if gain.rival is not None:
         roles.append((gain.rival, "best on test"))
-    roles += [(gain.baseline, "baseline"), (chosen, "with synthetic images")]
+    roles += [(gain.baseline, "baseline"), (chosen, "synthetic")]
     columns = [
         Column(
             name=printable(name),
@@ -75,11 +75,11 @@ def seeds_plot(gain: Gain) -> Markup:
         )
         for name, role in roles
     ]
-    gaps = [("over baseline", gain.gain)]
+    gaps = [("over\nbaseline", gain.gain)]
     if gain.gain_over_rival is not None:
-        gaps.append(("over best on test", gain.gain_over_rival))
+        gaps.append(("over best\non test", gain.gain_over_rival))
     if gain.gain_over_control is not None:
-        gaps.append(("trained over control", gain.gain_over_control))
+        gaps.append(("trained\nover control", gain.gain_over_control))
     return seeds(
         columns,
         gaps,
@@ -95,7 +95,7 @@ def by_group(gain: Gain) -> list[tuple[str, list[ArmResult]]]:
 
 
 def _tags(gain: Gain, arm: ArmResult) -> list[str]:
-    recommended = gain.baseline if gain.recommendation == NO_ARM else gain.recommendation
+    recommended = gain.without if gain.recommendation == NO_ARM else gain.recommendation
     roles = {
         "recommended": recommended,
         "baseline": gain.baseline,

@@ -14,6 +14,13 @@ def advice(gain: Gain) -> str:
     return " ".join(filter(None, (_of_synthetic(gain), _of_rival(gain))))
 
 
+def use_of_lines(gain: Gain) -> str:
+    """What the lines of Python are for."""
+    if gain.recommendation == NO_ARM or gain.contradicted:
+        return "Best without"
+    return "To use it" if gain.verdict == "helps" else "To try it all the same"
+
+
 def _of_synthetic(gain: Gain) -> str:
     if gain.recommendation == NO_ARM:
         if gain.verdict == "helps":

@@ -79,7 +79,7 @@ def classes_text(changes: list[Change], gain: Gain) -> str:
     chance = len(changes) * (1 - gain.gain.confidence)
     about = f"{chance:.0f}" if chance >= 1.5 else f"{chance:.1g}"
     return (
-        f"Of {len(changes)} classes, {better} lie above zero with their whole interval and {worse} "
-        f"below. The intervals are not corrected for their number: if nothing had changed, about "
-        f"{about} of {len(changes)} would exclude zero by chance."
+        f"Better in {better} of {len(changes)} classes and worse in {worse}, the whole interval "
+        "being on one side of zero. The intervals are not corrected for their number: if nothing "
+        f"had changed, about {about} of {len(changes)} would look so by chance."
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LABELS_WIDEST = 235.0
+LABELS_WIDEST = 300.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Row:
     kind: a key of `COLOURS`.
     figures: the numbers in words, to the right.
     strong: set in bold on a band, to be found first.
+    aside: whether it may lie beyond the axis, where an arrow stands for it.
     """
 
     label: str
@@ -42,13 +43,14 @@ class Row:
     interval: Interval | None = None
     figures: str = ""
     strong: bool = False
+    aside: bool = False
 
 
 def intervals(rows: Sequence[Row], *, axis: str, alt: str, row_height: float = 22.0) -> Markup:
     """Rows of a point with its interval against a zero line: label, interval, numbers."""
     left = min(LABELS_WIDEST, max(ems(r.label, bold=r.strong) * 10.5 for r in rows)) + 16
     right = max(ems(r.figures, bold=r.strong) * 10 for r in rows) + 12
-    top, bottom = 4.0, 40.0
+    top, bottom = 4.0, 54.0
     height = len(rows) * row_height + top + bottom
     with drawing(height) as figure:
         box = (left / WIDTH, bottom / height, (WIDTH - left - right) / WIDTH)
@@ -67,7 +69,7 @@ def _reach(rows: Sequence[Row]) -> tuple[float, float]:
 
     Two seeds make an interval of 13 standard errors a side; one such would flatten the rest.
     """
-    found = [row.interval for row in rows if row.interval is not None]
+    found = [row.interval for row in rows if row.interval is not None and not row.aside]
     if not found:
         return -1.0, 1.0
     halves = sorted((i.high - i.low) / 2 for i in found)
@@ -96,13 +98,13 @@ def _prepare(axes: "Axes", rows: int, reach: tuple[float, float], label: str) ->
 
 def _caption(axes: "Axes", label: str) -> None:
     """What the axis measures, and which way is better."""
-    for text, x, side in (
-        ("← worse", 0.0, "left"),
-        (label, 0.5, "center"),
-        ("better →", 1.0, "right"),
+    for text, x, side, below in (
+        ("← worse", 0.0, "left", -33),
+        ("better →", 1.0, "right", -33),
+        (label, 0.5, "center", -47),
     ):
         place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
-        axes.annotate(text, (x, 0), (0, -33), ha=side, color=MUTED, fontsize=10, **place)
+        axes.annotate(text, (x, 0), (0, below), ha=side, color=MUTED, fontsize=10, **place)
 
 
 def _write(figure: "Figure", axes: "Axes", line: int, row: Row, left: float) -> None:
@@ -141,9 +143,10 @@ def _draw_interval(
     axes: "Axes", line: int, kind: str, interval: Interval, reach: tuple[float, float]
 ) -> None:
     colour = COLOURS[kind]
-    low, high = max(interval.low, reach[0]), min(interval.high, reach[1])
+    low, high = (min(max(end, reach[0]), reach[1]) for end in (interval.low, interval.high))
     axes.plot([low, high], [line, line], color=colour, linewidth=1.6, solid_capstyle="butt")
     for end, cut, arrow in ((low, low > interval.low, "<"), (high, high < interval.high, ">")):
         if cut:  # the interval goes on beyond the axis
             axes.plot([end], [line], marker=arrow, color=colour, markersize=5, clip_on=False)
-    draw_point(axes, interval.points, line, kind)
+    if reach[0] <= interval.points <= reach[1]:
+        draw_point(axes, interval.points, line, kind)

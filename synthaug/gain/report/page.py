@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 from synthaug.files import write_text
 from synthaug.gain.report.arms import arms_plot, arms_table, seeds_plot
-from synthaug.gain.report.caveats import advice, caveats
+from synthaug.gain.report.caveats import advice, caveats, use_of_lines
 from synthaug.gain.report.classes import class_changes, classes_plot, classes_text
 from synthaug.gain.report.images import picture_pairs, picture_rows, range_text
 from synthaug.gain.report.words import breakable, mean, number, percent, printable, signed, span
@@ -46,14 +46,15 @@ def _contents(gain: Gain) -> dict[str, Any]:
         "gain": gain,
         "name": gain.data["name"],
         "metric": gain.protocol["metric"],
-        "confidence": f"{gain.gain.confidence * 100:g} %",
-        "sentence": re.sub(r"(?<= )-(?=\d)", "−", gain.sentence()),
+        "confidence": f"{gain.gain.confidence * 100:g}%",
+        "sentence": re.sub(r"(?<=[ (])-(?=\d)", "−", gain.sentence()),
         "symbol": symbol,
         "word": word,
         "facts": _facts(gain),
         "figures": _key_figures(gain),
-        "recommended": gain.baseline if gain.recommendation == NO_ARM else gain.recommendation,
+        "recommended": gain.without if gain.recommendation == NO_ARM else gain.recommendation,
         "advice": advice(gain),
+        "label": use_of_lines(gain),
         # Settings and recipe are long; they stand with the protocol at the end of the page.
         "choice": {k: v for k, v in gain.chosen.items() if not isinstance(v, dict)},
         "next_steps": gain.protocol["next_steps"].strip("\n"),
@@ -94,11 +95,13 @@ def _key_figures(gain: Gain) -> list[tuple[str, str, str]]:
     ]
     if gain.gain_over_rival is not None:
         over = gain.gain_over_rival
-        told = f"Over {printable(gain.rival or '')}, the best on the test images without them"
+        told = f"Gain over {printable(gain.rival or '')}, best without on test images"
         figures.append((told, f"{signed(over.points)} points", span(over)))
     if gain.gain_over_control is not None:
         over = gain.gain_over_control
-        figures.append(("Trained over the control", f"{signed(over.points)} points", span(over)))
+        figures.append(
+            ("Trained generator over control", f"{signed(over.points)} points", span(over))
+        )
     seen = f"{gain.smallest_detectable:.1f} points"
     over_both = "over both, " if gain.gain_over_rival is not None else ""
-    return [*figures, ("Smallest gain it could see", seen, f"{over_both}with a chance of 80 %")]
+    return [*figures, ("Smallest detectable gain", seen, f"{over_both}80% power")]

@@ -75,9 +75,9 @@ def _draw_differences(axes: "Axes", gaps: Sequence[tuple[str, Interval]], kind: 
         at: dict[str, Any] = {"xytext": (9, 0), "textcoords": "offset points", "va": "center"}
         axes.annotate(signed(gap.points), (place + 0.1, gap.points), fontsize=10, **at)
     middle = (len(gaps) - 1) / 2
-    axes.set_xlim(middle - 1, middle + 1.2)
+    axes.set_xlim(min(middle - 1, -0.45), max(middle + 1.2, len(gaps) - 0.25))
     axes.yaxis.set_major_formatter(FuncFormatter(tick))
-    _name_columns(axes, [name for name, _ in gaps])
+    _name_columns(axes, [name for name, _ in gaps], INK)
     axes.set_title("Difference, points", loc="left", fontsize=10.5, color=INK, pad=10)
     _quiet(axes)
 
@@ -86,14 +86,15 @@ def _two_lines(name: str) -> str:
     return "\n".join(textwrap.wrap(name, 19, max_lines=2, placeholder=" …")) or name[:19]
 
 
-def _name_columns(axes: "Axes", names: Sequence[str]) -> None:
-    """Names below the columns. Each line is a text of its own, for the browser to centre."""
+def _name_columns(axes: "Axes", names: Sequence[str], further: str = MUTED) -> None:
+    """Names below the columns, lines after the first in the colour `further`. Each line is a text
+    of its own, for the browser to centre."""
     axes.set_xticks(range(len(names)), [""] * len(names))
     axes.tick_params(axis="x", length=0)
     below = axes.get_xaxis_transform()
     for place, name in enumerate(names):
         for line, text in enumerate(name.split("\n")):
-            colour = MUTED if line else INK
+            colour = further if line else INK
             where: dict[str, Any] = {"xycoords": below, "textcoords": "offset points"}
             axes.annotate(
                 text, (place, 0), (0, -17 - 13 * line), ha="center", color=colour, **where
