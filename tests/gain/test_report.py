@@ -403,7 +403,9 @@ def test_many_classes_and_wide_intervals(tmp_path: Path) -> None:
     per_class[0, 6] -= 0.9
     gain.arms[-1].per_class[:] = per_class.tolist()
     page = Page(write(gain, None, tmp_path))
-    assert "of 129 classes and worse in" in page.text and "79 classes that changed less" in page.text
+    assert (
+        "of 129 classes and worse in" in page.text and "79 classes that changed less" in page.text
+    )
 
 
 def test_failed_write_leaves_the_old_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
