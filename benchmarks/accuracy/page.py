@@ -76,7 +76,7 @@ for, smoothed labels joined the arms without synthetic images, and gains were me
 no choice was made on (0.5.0). Sources had joined before that: `nuisance-swap`, `extrapolate` and
 `blend` after the first rows, and `patch-nuisance` and `patch-style`, for what they did on images of
 CIFAR-10's training split, an hour after white blood cells had first been measured. CutMix had 85.2
-there, and a `Blend` -1.5 (-6.8 to +3.7) over it; the +6.9 below is that of `patch-nuisance`. The
+there, and a `Blend` -1.5 (-6.8 to +3.7) over it; the +6.9 of now is that of `patch-nuisance`. The
 comparison with what does best on the test images, and the arm `classical, distilled`, were added
 after rows of PneumoniaMNIST and MNIST had said *helps* under 0.5.0, and those of MNIST were
 measured again, on the same seeds. That comparison can only speak against synthetic images. A new

@@ -11,32 +11,41 @@ from stored import is_sound, mark, mix_of, name_of, title
 from synthaug import Gain
 from synthaug.gain import Interval
 
+COLORS = {"helps": "tab:green", "no evidence": "gray", "hurts": "tab:red"}
 PICTURES = Path(__file__).parent.parent.parent / "docs" / "images"
 
 
 def draw_gains(results: list[Gain]) -> None:
     """A forest plot: one line for each gain, its interval, and no gain at zero."""
-    figure = Figure(figsize=(7, 0.6 + 0.3 * len(results)), layout="constrained")
+    figure = Figure(figsize=(7, 0.8 + 0.3 * len(results)), layout="constrained")
     axes = figure.subplots()
     for row, gain in enumerate(reversed(results)):
-        color = {"helps": "tab:green", "hurts": "tab:red"}.get(gain.verdict, "gray")
+        color = COLORS[gain.verdict]
         draw_interval(axes, gain.gain, row, "o", color)
         if gain.gain_over_rival is not None:
             draw_interval(axes, gain.gain_over_rival, row - 0.3, "D", color)
     axes.axvline(0, color="black", linewidth=0.8)
     names = [title(gain) + mark(gain) for gain in reversed(results)]
     axes.set_yticks(range(len(results)), names)
-    axes.set_xlabel("gain over training without synthetic images, points")
-    shapes = {"o": "over the best on validation images", "D": "over the best on test images"}
-    keys = [Line2D([], [], color="gray", marker=each, linestyle="") for each in shapes]
-    figure.legend(keys, shapes.values(), loc="outside upper center", ncols=2, frameon=False)
+    axes.set_xlabel(
+        "gain over the best without synthetic images, points\n"
+        "(best on validation images ●, on test images ◆)"
+    )
+    keys = [Line2D([], [], color=color, marker="o", **_filled(color)) for color in COLORS.values()]
+    figure.legend(keys, COLORS, loc="outside upper center", ncols=3, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(PICTURES / "gains.png", dpi=110)
 
 
 def draw_interval(axes: Axes, found: Interval, place: float, shape: str, color: str) -> None:
     sides = [[found.points - found.low], [found.high - found.points]]
-    axes.errorbar(found.points, place, xerr=sides, fmt=shape, color=color, capsize=3, markersize=5)
+    look = {"color": color, "capsize": 3, "markersize": 5, **_filled(color)}
+    axes.errorbar(found.points, place, xerr=sides, fmt=shape, **look)
+
+
+def _filled(color: str) -> dict[str, str]:
+    """Hollow where nothing is evident: colours alone do not tell everybody."""
+    return {"markerfacecolor": "white"} if color == COLORS["no evidence"] else {}
 
 
 def draw_trends(results: list[Gain]) -> None:
@@ -45,11 +54,17 @@ def draw_trends(results: list[Gain]) -> None:
     results = [gain for gain in results if is_sound(gain)]
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     by_size, by_ratio = figure.subplots(1, 2, sharey=True)
-    for name, group in groupby(results, name_of):
+    for place, (name, group) in enumerate(groupby(results, name_of)):
         gains = list(group)
         sizes = [gain.data["train"] / gain.data["classes"] for gain in gains]
-        by_size.plot(sizes, [gain.gain.points for gain in gains], marker="o", label=name)
-        color = by_size.lines[-1].get_color()
+        beside = [size * (0.85 + 0.05 * place) for size in sizes]  # so that none hides another
+        points = [gain.gain.points for gain in gains]
+        ends = [
+            [g.gain.points - g.gain.low for g in gains],
+            [g.gain.high - g.gain.points for g in gains],
+        ]
+        color = f"C{place}"
+        by_size.errorbar(beside, points, yerr=ends, fmt="o", capsize=2, color=color, label=name)
         for gain, size in zip(gains, sizes, strict=True):
             line = ":" if size <= 10 else "-"
             by_ratio.plot(*zip(*ratios_of(gain), strict=True), line, marker="o", color=color)
@@ -58,7 +73,7 @@ def draw_trends(results: list[Gain]) -> None:
     by_size.set_xticks(shown, [str(size) for size in shown])
     by_size.minorticks_off()
     by_size.set_xlabel("real images a class")
-    by_size.set_ylabel("gain, points")
+    by_size.set_ylabel("gain over the baseline, points")
     figure.legend(*by_size.get_legend_handles_labels(), loc="outside right", frameon=False)
     by_ratio.set_xlabel(
         "ratio, of the chosen source with hard labels\n(dotted: up to 10 real images a class)"
