@@ -2,6 +2,7 @@
 up early where others do better (successive halving)."""
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -153,13 +154,16 @@ class Rounds:
 
     def _sampler(self, tried: int, candidates: int = 24) -> Any:
         """Proposes the best of so many candidates that are drawn near what was good."""
-        return self._optuna.samplers.TPESampler(
-            seed=stream_seed(self._seed, "proposals", tried) % 2**32,
-            n_startup_trials=len(FIRST),
-            multivariate=False,
-            constant_liar=True,  # of a round, each is proposed knowing those before it
-            n_ei_candidates=candidates,
-        )
+        with warnings.catch_warnings():
+            # Until 5, Optuna called a constant liar experimental.
+            warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
+            return self._optuna.samplers.TPESampler(
+                seed=stream_seed(self._seed, "proposals", tried) % 2**32,
+                n_startup_trials=len(FIRST),
+                multivariate=False,
+                constant_liar=True,  # of a round, each is proposed knowing those before it
+                n_ei_candidates=candidates,
+            )
 
     def _round(self, asked: Mapping[Arm, Any], late: Callable[[], bool]) -> None:
         """Train them seed after seed, fewer each time. Optuna is told at the end, so that a round

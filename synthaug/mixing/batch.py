@@ -152,7 +152,8 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         count = 0 if skipped else min(size, int(self.ratio * size + torch.rand(1, device="cpu")))
         # Anywhere in the batch: MixUp and CutMix pair neighbours, which must not be all synthetic.
         places = torch.rand(size, device=images.device).argsort()[:count]
-        wanted = _classes_of(labels[places])
+        # Rows of unsigned integers torch 2.6 cannot take.
+        wanted = _classes_of((labels if labels.is_floating_point() else labels.long())[places])
         picks = bank.draw(wanted)
         if not count:
             return images, self._labels_after(labels, places, picks, bank)
