@@ -1,7 +1,7 @@
 """Where networks run, and what makes them fast there."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -9,6 +9,7 @@ from torch import nn
 
 from synthaug.distributed import current
 from synthaug.errors import InputError
+from synthaug.seeding import on_processor
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -43,19 +44,13 @@ def plain_torch() -> Iterator[None]:
     """torch as it starts, whatever it is called within: gradients, no autocast, floats of 32 bits,
     and what names no device on the processor. What is learned and made then follows from the seed.
     """
-    # Not get_default_device, which before torch 2.7 does not know of `with torch.device(...)`.
-    elsewhere = torch.empty(0).device.type != "cpu"
     floats = torch.get_default_dtype()
     cast = {kind: torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda")}
     torch.set_default_dtype(torch.float32)
     for kind in cast:  # not torch.autocast: what is cast within one is kept until it ends
         torch.set_autocast_enabled(kind, False)
     try:
-        with (
-            torch.inference_mode(False),
-            torch.enable_grad(),
-            torch.device("cpu") if elsewhere else nullcontext(),
-        ):
+        with torch.inference_mode(False), torch.enable_grad(), on_processor():
             yield
     finally:
         torch.set_default_dtype(floats)

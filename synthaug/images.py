@@ -63,6 +63,11 @@ def white_of(images: np.ndarray) -> int:
     return max(1, (1 << int(images.max(initial=0)).bit_length()) - 1)
 
 
+def span_of(images: np.ndarray) -> float:
+    """The share of the range of their type that images use: 1, or less of 12 bits in 16."""
+    return white_of(images) / int(np.iinfo(images.dtype).max)
+
+
 def to_float(
     images: np.ndarray | torch.Tensor,
     device: str | torch.device = "cpu",
@@ -257,17 +262,16 @@ def expect_alike(
 def expect_scale(name: str, largest: float, stored: np.ndarray) -> None:
     """Raise `InputError` where floats up to `largest` cannot be the stored images divided by the
     largest integer of their type: 12 bits in 16 come to 0.06, and others scale those to 1."""
-    full = np.iinfo(stored.dtype).max
     top = 0.0
     for part in (stored[:64], stored):  # to read all of a large pool takes long
-        top = white_of(part) / full
+        top = span_of(part)
         if largest <= 2 * top:
             return
     raise InputError(
         f"{name}: floats up to {largest:.2f}, while the pool's {stored.dtype} images divided by "
-        f"{full} come to {top:.2g} at most, which would be far too dark beside them; hand out "
-        "integers, and scale real and synthetic ones alike in a transform that follows (for "
-        f"MixSynthetic: mean=0.0, std={top:.4g})"
+        f"{np.iinfo(stored.dtype).max} come to {top:.2g} at most, which would be far too dark "
+        "beside them; hand out integers, and scale real and synthetic ones alike in a transform "
+        f"that follows (for MixSynthetic: mean=0.0, std={top:.4g})"
     )
 
 

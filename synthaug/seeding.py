@@ -8,7 +8,8 @@ are asked for, which is what makes item *i* of a sampling call depend on (seed, 
 import hashlib
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,13 +61,15 @@ def torch_stream(seed: int, *names: object, device: str | torch.device = "cpu") 
     is the only way to make a step depend on (seed, step) alone. What names no device is made on the
     processor, whatever `torch.set_default_device` says, so that numbers are those of the stream.
     """
+    with _following(seed, *names, device=device), on_processor():
+        yield
+
+
+def on_processor() -> AbstractContextManager[Any]:
+    """Within it what names no device is made on the processor, whatever the default device is."""
     # Not get_default_device, which before torch 2.7 does not know of `with torch.device(...)`.
     elsewhere = torch.empty(0).device.type != "cpu"
-    with (
-        _following(seed, *names, device=device),
-        torch.device("cpu") if elsewhere else nullcontext(),
-    ):
-        yield
+    return torch.device("cpu") if elsewhere else nullcontext()
 
 
 @contextmanager

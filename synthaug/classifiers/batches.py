@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from synthaug.classifiers.recipes import Augmentation, Recipe
-from synthaug.images import LabelledImages, Samples, take, to_tensor, white_of
+from synthaug.images import LabelledImages, Samples, span_of, take, to_tensor
 from synthaug.mixing.drawing import ClassDrawer, replaced_positions
 from synthaug.mixing.labels import one_hot
 from synthaug.seeding import numpy_stream
@@ -41,8 +41,7 @@ class Batches:
             self._drawer = ClassDrawer(synthetic.labels, classes, synthetic.weights)
         self._images = to_tensor(images).to(device)
         self._targets = torch.as_tensor(np.array(targets, dtype=np.float32, order="C")).to(device)
-        span = white_of(train.images) / int(np.iinfo(train.images.dtype).max)
-        self._augment = Augmentation(recipe, classes, span)
+        self._augment = Augmentation(recipe, classes, span_of(train.images))
         self._size, self._seed, self._device = batch_size, seed, device
         self._count = round(ratio * batch_size) if synthetic is not None else 0
         balanced = ClassDrawer(train.labels, classes) if recipe.class_balanced else None

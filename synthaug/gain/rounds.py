@@ -118,8 +118,10 @@ class Rounds:
 
     def best(self) -> list[Arm]:
         """What was trained on every seed, the best first."""
-        done = sorted(self._all(self._state.COMPLETE), key=lambda trial: -trial.value)
-        return [self._arm(trial) for trial in done]
+        return [self._arm(trial) for trial in self._done()]
+
+    def _done(self) -> list[Any]:
+        return sorted(self._all(self._state.COMPLETE), key=lambda trial: -trial.value)
 
     def _all(self, *states: Any) -> list[Any]:
         # Not `trials`, which copies all of them each time.
@@ -169,21 +171,23 @@ class Rounds:
         """Train them seed after seed, fewer each time. Optuna is told at the end, so that a round
         that is interrupted is taken up as a whole."""
         points: dict[Arm, list[float]] = {arm: [] for arm in asked}
+        means: dict[Arm, float] = {}
         living = list(asked)
         put_off: list[Arm] = []
         for rung, seed in enumerate(self._trials.seeds, start=1):
             living = self._trained(living, asked, seed)
             for arm in living:
                 points[arm] += self._trials.differences(arm, self._baseline, [seed])
-                asked[arm].report(float(np.mean(points[arm])), step=rung)
+                means[arm] = float(np.mean(points[arm]))
+                asked[arm].report(means[arm], step=rung)
             if rung == len(self._trials.seeds):
                 break
-            living = self._better_half({arm: float(np.mean(points[arm])) for arm in living}, rung)
+            living = self._better_half({arm: means[arm] for arm in living}, rung)
             if late():  # the best of them is still taken to the end, so that there is one
                 living, put_off = living[:1], [*put_off, *living[1:]]
         for arm, trial in asked.items():
             if arm in living:
-                self._study.tell(trial, float(np.mean(points[arm])))
+                self._study.tell(trial, means[arm])
             elif arm in put_off:
                 self._put_off(trial, trial.params)
             else:
@@ -235,9 +239,7 @@ class Rounds:
     def facts(self, shown: int) -> dict[str, Any]:
         """What was tried: the best `shown` and their points over the baseline, how many proposals
         ended how, how many wait for a larger budget, and why some could not be trained."""
-        ended = self._ended()
-        done = [trial for trial in ended if trial.state == self._state.COMPLETE]
-        best = sorted(done, key=lambda trial: -trial.value)[:shown]
+        ended, done = self._ended(), self._done()
         errors = [trial.user_attrs["error"] for trial in ended if "error" in trial.user_attrs]
         counts = {
             "complete": len(done),
@@ -245,7 +247,9 @@ class Rounds:
             "fail": len(errors),
         }
         return {
-            "tried": [{"arm": t.user_attrs["arm"], "points": round(t.value, 2)} for t in best],
+            "tried": [
+                {"arm": t.user_attrs["arm"], "points": round(t.value, 2)} for t in done[:shown]
+            ],
             "trials": counts,
             "waiting": len(self._all(self._state.WAITING)),
             "errors": list(dict.fromkeys(errors)),

@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 
 from synthaug.checks import expect_count
 from synthaug.errors import InputError
-from synthaug.images import expect_scale, white_of
+from synthaug.images import expect_scale, span_of
 from synthaug.mixing.bank import Bank
 from synthaug.mixing.labels import Labels, label_rows
 from synthaug.mixing.parts import LabelsGetter, check_rest, default_labels, find_images
@@ -280,9 +280,7 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
     def _is_scale(self, std: Tensor) -> bool:
         """Whether it only says what number 1 stands for: the largest of the type, or of the bits
         that the pool's images use."""
-        stored = self.pool.samples.images
-        bits = white_of(stored) / np.iinfo(stored.dtype).max
-        ones = (1.0, bits)
+        ones = (1.0, span_of(self.pool.samples.images))
         return any(all(math.isclose(s, one, rel_tol=0.01) for s in std.tolist()) for one in ones)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch.utils.data import ConcatDataset, IterableDataset, Subset
 from synthaug.errors import InputError
 from synthaug.images import to_array
 from synthaug.reading.decoding import BROKEN
-from synthaug.reading.labels import class_names, flat_labels, label_indices
+from synthaug.reading.labels import class_names, decoded, flat_labels, label_indices
 from synthaug.reading.untransformed import Apart, source_of, sources_of
 from synthaug.seeding import global_stream
 
@@ -259,7 +259,7 @@ def _from_classes(dataset: Any) -> tuple[str, ...] | None:
 
 
 def _text(name: Any) -> str:
-    return name.decode() if isinstance(name, bytes) else str(name)
+    return str(decoded(np.array(name), "classes") if isinstance(name, bytes) else name)
 
 
 def _from_class_to_idx(dataset: Any) -> tuple[str, ...] | None:

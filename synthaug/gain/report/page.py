@@ -16,7 +16,7 @@ from synthaug.gain.report.caveats import advice, caveats, use_of_lines
 from synthaug.gain.report.classes import class_changes, classes_plot, classes_text
 from synthaug.gain.report.images import picture_pairs, picture_rows, range_text
 from synthaug.gain.report.words import breakable, mean, number, percent, printable, signed, span
-from synthaug.gain.result import NO_ARM, Gain
+from synthaug.gain.result import Gain
 
 VERDICTS = {"helps": ("▲", "Helps"), "no evidence": ("≈", "No evidence"), "hurts": ("▼", "Hurts")}
 # What no page may hold; a folder's name can, and a class is named after it.
@@ -52,7 +52,6 @@ def _contents(gain: Gain) -> dict[str, Any]:
         "word": word,
         "facts": _facts(gain),
         "figures": _key_figures(gain),
-        "recommended": gain.without if gain.recommendation == NO_ARM else gain.recommendation,
         "advice": advice(gain),
         "label": use_of_lines(gain),
         # Settings and recipe are long; they stand with the protocol at the end of the page.
