@@ -79,8 +79,8 @@ def trained_family(request):
 def fit_tiny():
     """A function that fits a family with tiny settings to images of a shape and type."""
 
-    def fit(family, shape=(1, 8, 8), dtype=np.uint8, **settings):
-        return make_generator(family, **settings).fit(make_images(shape, dtype), device="cpu")
+    def fit(family, shape=(1, 8, 8), dtype=np.uint8, device="cpu", **settings):
+        return make_generator(family, **settings).fit(make_images(shape, dtype), device=device)
 
     return fit
 

@@ -454,10 +454,7 @@ def test_torchs_default_device_changes_nothing_for_batches_on_the_cpu(
         assert torch.equal(mixed, expected)
 
 
-cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-
-
-@cuda
+@pytest.mark.usefixtures("gpu")
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("rule", ["hard", "soft", "mixed"])
 def test_on_cuda_nothing_waits_for_the_device(
@@ -481,7 +478,7 @@ def test_on_cuda_nothing_waits_for_the_device(
         assert (torch.as_tensor(MADE)[numbers.cpu() - 150] == classes[made].cpu()).all()
 
 
-@cuda
+@pytest.mark.usefixtures("gpu")
 def test_on_cuda_deep_images_keep_their_bits(tmp_path: Path) -> None:
     pool = make_pool(tmp_path, 1, np.uint16)
     images = torch.as_tensor(stored(np.zeros(10, int), 0, 1, np.uint16)).cuda()

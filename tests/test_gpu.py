@@ -1,0 +1,255 @@
+"""What runs on a GPU: on the one that is there, or on one that is pretended.
+
+Generators are tried in their contract suite, batches in theirs.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pretended_gpu import OnGPU, pretended_gpu
+from torch.nn import functional as F
+
+from synthaug import (
+    ClassifierAgreement,
+    ConditionalVAE,
+    DistanceFilter,
+    LabelledImages,
+    MemorizationFilter,
+    MixedDataset,
+    Recipe,
+    SamplePool,
+    Samples,
+    StyleSwap,
+    evaluate,
+    measure_gain,
+    prdc,
+    read_images,
+    train_classifier,
+)
+from synthaug.classifiers import predict
+from synthaug.gain import Source
+from synthaug.metrics import extract_features
+from synthaug.metrics.nearest import nearest
+from synthaug.mixing import MixRecipe
+from synthaug.seeding import torch_stream
+from synthaug.sklearn import SyntheticResampler
+from synthaug.training import optimize
+
+TINY = ConditionalVAE(steps=2, batch_size=4, latent=3, width=4)
+RECIPES = {
+    "plain": Recipe(policy="none", standardize=False),
+    "shift-flip": Recipe(policy="shift-flip", mix="mixup"),
+    "rotate-scale": Recipe(policy="rotate-scale", mix="cutmix", label_smoothing=0.1),
+    "randaugment": Recipe(automatic="randaugment", class_balanced=True),
+    "trivialaugment": Recipe(automatic="trivialaugment", logit_adjustment=1.0),
+}
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupt(done: int, total: int) -> None:
+    if done == 3:
+        raise Interrupted
+
+
+def digits(split: str) -> LabelledImages:
+    """Some of three classes."""
+    read = read_images("digits", split=split)
+    few = read.subset(np.flatnonzero(read.labels < 3)[:60])
+    return LabelledImages(few.images, few.labels, read.classes[:3])
+
+
+@pytest.fixture(scope="module")
+def real() -> LabelledImages:
+    return digits("train")
+
+
+@pytest.fixture(scope="module")
+def made(real: LabelledImages) -> Samples:
+    soft = np.eye(3, dtype=np.float32)[real.labels]
+    return Samples(real.images, real.labels, soft_labels=soft)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_classifiers(
+    name: str,
+    real: LabelledImages,
+    made: Samples,
+    gpu: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(optimize.__kwdefaults__, "checkpoint_every", 2)
+    options: dict[str, Any] = {
+        "recipe": RECIPES[name],
+        "synthetic": made,
+        "soft_labels": made.soft_labels,
+        "steps": 4,
+        "batch_size": 8,
+        "device": gpu,
+    }
+    whole = train_classifier(real, **options)
+    assert {tensor.device.type for tensor in whole.state_dict().values()} <= {"cuda", "cpu"}
+    assert next(whole.parameters()).is_cuda
+    with pytest.raises(Interrupted):
+        train_classifier(real, checkpoint=tmp_path / "state", progress=interrupt, **options)
+    resumed = train_classifier(real, checkpoint=tmp_path / "state", **options)
+    expected, again = (predict(each, real.images, device=gpu) for each in (whole, resumed))
+    assert again == pytest.approx(expected, abs=1e-3)
+    there, here = (evaluate(whole, real, device=each).accuracy for each in (gpu, "cpu"))
+    assert abs(there - here) < 0.05  # other kernels round otherwise
+    assert next(whole.parameters()).is_cuda
+
+
+@pytest.mark.parametrize("classifier", ["timm:resnet10t", "timm:mobilenetv3_small_050"])
+def test_networks_of_timm(classifier: str, real: LabelledImages, gpu: str) -> None:
+    rows = np.concatenate([real.images] * 3, 1).repeat(4, 2).repeat(4, 3)
+    colour = LabelledImages(rows, real.labels, real.classes)
+    network = train_classifier(colour, classifier=classifier, steps=2, batch_size=8, device=gpu)
+    assert next(network.parameters()).is_cuda
+    assert np.isfinite(predict(network, colour.images, device=gpu)).all()
+
+
+def test_pools_and_what_they_are_filtered_by(
+    real: LabelledImages, gpu: str, tmp_path: Path
+) -> None:
+    network = train_classifier(real, steps=40, batch_size=16, device=gpu)
+    generator = StyleSwap(cells=2).fit(real, device=gpu)
+    pool = SamplePool.create(
+        tmp_path / "pool",
+        generator,
+        4,
+        filters=[
+            DistanceFilter(9.0, network),
+            MemorizationFilter(0.01, network),
+            ClassifierAgreement(network),
+        ],
+        reference=real,
+        teacher=network,
+    )
+    assert pool.samples.soft_labels is not None and len(pool) == 12
+    assert next(network.parameters()).is_cuda
+
+
+def test_metrics_by_the_features_of_a_network(real: LabelledImages, gpu: str) -> None:
+    network = train_classifier(real, steps=1, batch_size=8, device=gpu)
+    some, other = real.images[:20], real.images[20:]
+    features = [extract_features(each, network) for each in (some, other)]
+    assert {type(each) for each in features} == {np.ndarray}
+    assert 0 < prdc(*features).coverage <= 1
+    assert nearest(some, other, network)[0].shape == (20,)
+
+
+def test_a_dataset_from_a_recipe(real: LabelledImages, gpu: str, tmp_path: Path) -> None:
+    recipe = MixRecipe(TINY, 0.5)
+    mixed = MixedDataset.from_recipe(
+        list(zip(torch.as_tensor(real.images), real.labels.tolist(), strict=True)),
+        recipe,
+        tmp_path / "pool",
+        device=gpu,
+    )
+    images, labels = next(iter(torch.utils.data.DataLoader(mixed, batch_size=16)))
+    assert images.shape == (16, *real.image_shape) and labels.shape == (16,)
+
+
+def test_resampling(real: LabelledImages, gpu: str) -> None:
+    rows = real.images.reshape(len(real), -1)[5:]
+    more, _ = SyntheticResampler(TINY, real.image_shape, device=gpu).fit_resample(
+        rows, real.labels[5:]
+    )
+    assert len(more) > len(rows)
+
+
+def test_a_gain(real: LabelledImages, gpu: str) -> None:
+    settings: dict[str, Any] = {"recipe": Recipe(), "steps": 2, "arms": "staged", "jobs": 1}
+    settings |= {"per_class": 5, "seeds": 2, "sources": [Source("vae", TINY)], "device": gpu}
+    gain = measure_gain(real, digits("test"), **settings)
+    assert gain.protocol["device"].startswith("cuda")
+    assert any(arm.name.startswith("vae 0.5 mixed") for arm in gain.arms)
+
+
+class TestThePretendedOne:
+    """Else it would prove nothing."""
+
+    @pytest.fixture(autouse=True)
+    def _there(self) -> Any:
+        with pretended_gpu():
+            yield
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            lambda there, here: there + here,
+            lambda there, here: there @ here.T,
+            lambda there, here: here[there[0].long()],
+            lambda there, here: torch.cat([there, here]),
+            lambda there, here: F.linear(there, here),
+            lambda there, here: there.numpy(),
+            lambda there, here: np.asarray(there),
+            lambda there, here: torch.rand(2, device="cuda", generator=torch.Generator()),
+            lambda there, here: there.bernoulli(generator=torch.Generator()),
+            lambda there, here: there.to(torch.uint16)[there[0].long()],
+            lambda there, here: there.to(torch.uint16).float() / 2 + there.to(torch.uint16) / 2,
+        ],
+    )
+    def test_it_refuses_what_a_gpu_does(self, wrong: Any) -> None:
+        here = torch.zeros(2, 2)
+        with pytest.raises((RuntimeError, TypeError, NotImplementedError)):
+            wrong(here.cuda(), here)
+
+    def test_numbers_come_and_go(self) -> None:
+        here = torch.rand(3, 4)
+        there = here.to("cuda")
+        assert there.is_cuda and there.device == torch.device("cuda:0") and not here.is_cuda
+        assert there.cpu().equal(here) and there.tolist() == here.tolist()
+        assert (there * torch.tensor(2.0)).cpu().equal(here * 2)
+        assert there[torch.tensor([1])].to("cpu").equal(here[1:2])
+        there[0] = 7.0
+        assert there.to("cpu", torch.int64)[0].tolist() == [7] * 4 and here.max() < 7
+
+    def test_it_draws_numbers_of_its_own(self) -> None:
+        torch.manual_seed(3)
+        expected = torch.rand(4)
+        torch.manual_seed(3)
+        with torch_stream(5, "step", device="cuda"):
+            first = torch.rand(4, device="cuda")
+        assert torch.rand(4).equal(expected)
+        with torch_stream(5, "step", device="cuda"):
+            torch.rand(4)
+            assert torch.rand(4, device="cuda").cpu().equal(first.cpu())
+
+    def test_gradients_cross_over(self) -> None:
+        weight = torch.ones(2, 2, requires_grad=True)
+        (weight.to("cuda") * 3).cpu().sum().backward()
+        assert weight.grad is not None and weight.grad.tolist() == [[3.0] * 2] * 2
+
+    def test_its_autocast_is_not_that_of_the_processor(self) -> None:
+        here = torch.ones(2, 2)
+        there = here.cuda()
+        with torch.autocast("cuda", torch.bfloat16):
+            assert ((there @ there).dtype, (here @ here).dtype) == (torch.bfloat16, torch.float32)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert ((there @ there).dtype, (here @ here).dtype) == (torch.float32, torch.bfloat16)
+
+    @pytest.mark.parametrize("wait", [torch.Tensor.item, torch.Tensor.cpu])
+    def test_waiting_is_seen(self, wait: Any) -> None:
+        number = torch.ones((), device="cuda")
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            with pytest.raises(RuntimeError, match="synchronizing"):
+                wait(number)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        assert float(wait(number)) == 1
+
+    def test_weights_keep_their_layout(self) -> None:
+        network = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last).to("cuda")
+        assert isinstance(network.weight, OnGPU)
+        assert network.weight.content.is_contiguous(memory_format=torch.channels_last)
+        network.to(memory_format=torch.contiguous_format)
+        assert network.weight.content.is_contiguous()
