@@ -435,9 +435,8 @@ def test_resumed_training_ends_with_the_same_weights(
         assert torch.equal(value, got[name]), name
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_on_a_gpu(family, fit_tiny, dtype, gpu, tmp_path):
-    fitted = fit_tiny(family, (3, 16, 16), dtype, device=gpu)
+def test_on_a_gpu(family, fit_tiny, gpu, tmp_path):
+    fitted = fit_tiny(family, (3, 16, 16), np.uint16, device=gpu)  # which CUDA hardly knows
     assert fitted.device.type == "cuda"
     made = fitted.sample(LABELS).images
     np.testing.assert_array_equal(made, fitted.sample(LABELS, batch_size=1).images)
@@ -446,8 +445,8 @@ def test_on_a_gpu(family, fit_tiny, dtype, gpu, tmp_path):
     np.testing.assert_array_equal(made, again.sample(LABELS).images)
     moved = load_generator(tmp_path / "generator", device="cpu")
     # Other kernels round otherwise, and here and there another region or pixel is then the nearest.
-    far = np.abs(moved.sample(LABELS).images - made.astype(float)) / np.iinfo(dtype).max
-    assert far.mean() < 0.01
+    far = np.abs(moved.sample(LABELS).images - made.astype(float))
+    assert far.mean() < 0.01 * 65535
 
 
 def test_interrupted_training_leaves_the_generator_as_it_was(trained_family, data, tiny):
