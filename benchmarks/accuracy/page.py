@@ -127,7 +127,7 @@ measured, what the chosen one with them then gains over it.
 """
 TRAINED_SHORT = """
 ‡ perhaps undertrained: after twice the steps this baseline had half a point more or better ([what a
-gain is worth](docs/results.md#what-a-gain-is-worth) has the intervals). Tuning ends at 4,800 steps.
+gain is worth](#what-a-gain-is-worth) has the intervals). Tuning ends at 4,800 steps.
 """
 SETTLED_ON_TWO = """
 ¶ tuning stopped doubling the steps when two seeds saw no use in it; later rows ask all five.
@@ -181,6 +181,15 @@ HEAD = """\
 | data | images a class | best without synthetic | chosen with synthetic | gain | verdict |
 |---|---|---|---|---|---|
 """
+BRIEF_HEAD = """\
+| data | images a class | best without | with synthetic | gain | over the rival | verdict |
+|---|---|---|---|---|---|---|
+"""
+BRIEF_NOTES = """
+Accuracy, or balanced accuracy where classes are uneven. The rival: what does best on the *test*
+images without synthetic ones, where that is not the best on validation images; *helps* needs both
+intervals above zero. Marks say how a row was measured: [results](docs/results.md).
+"""
 
 
 def span(interval: Interval) -> str:
@@ -191,17 +200,29 @@ def percent(values: list[float]) -> str:
     return f"{100 * np.mean(values):.1f}"
 
 
-def summary(results: list[Gain], *, linked: bool) -> str:
-    """One row a data set."""
+def summary(results: list[Gain]) -> str:
+    """One row a data set, with what was compared."""
     rows, marks = [], [mark(gain) for gain in results]
     for gain, found in zip(results, marks, strict=True):
-        name = f"[{name_of(gain)}](#{anchor(gain)})" if linked else name_of(gain)
+        name = f"[{name_of(gain)}](#{anchor(gain)})"
         if gain.protocol["metric"] != "accuracy":
             name += f", {gain.protocol['metric']}"
         rows.append(f"| {name}{found} | {images_a_class(gain)} | {outcome(gain)} |\n")
-    notes = how_to_read(results)
-    notes += "".join(note for known, note in MARKS.items() if known in "".join(marks))
-    return HEAD + "".join(rows) + (notes.replace("docs/results.md", "") if linked else notes)
+    notes = "".join(note for known, note in MARKS.items() if known in "".join(marks))
+    return HEAD + "".join(rows) + how_to_read(results) + notes
+
+
+def brief(results: list[Gain]) -> str:
+    """One row a data set, with how it came out."""
+    rows = []
+    for gain in results:
+        before, after = both(gain)
+        control = " (control)" * (gain.chosen["arm"] == gain.control)
+        over_rival = gain.gain_over_rival
+        rival = span(over_rival) if over_rival else ""
+        shown = f"{before} | {after}{control} | {span(gain.gain)} | {rival} | **{gain.verdict}**"
+        rows.append(f"| {name_of(gain)}{mark(gain)} | {images_a_class(gain)} | {shown} |\n")
+    return BRIEF_HEAD + "".join(rows) + BRIEF_NOTES + how_to_read(results)
 
 
 def how_to_read(results: list[Gain]) -> str:
@@ -433,7 +454,7 @@ def pretrained() -> str:
 
 
 def page(results: list[Gain]) -> str:
-    tables = f"{summary(results, linked=True)}\n{overall(results)}\n"
+    tables = f"{summary(results)}\n{overall(results)}\n"
     sections = "\n".join(map(section, results))
     beside = worth(results) + peers(results) + published(results) + pretrained()
     return INTRODUCTION + tables + beside + SETS + HISTORY + sections
@@ -443,7 +464,7 @@ def readme(text: str, results: list[Gain]) -> str:
     """README.md with its table renewed."""
     before, rest = text.split(START)
     _, after = rest.split(END)
-    return before + START + summary(results, linked=False) + END + after
+    return before + START + brief(results) + END + after
 
 
 if __name__ == "__main__":
