@@ -289,6 +289,8 @@ a quarter.
 {lines}
 ## What it teaches
 
+### Where synthetic images help
+
 - **It depends on the images.** On small photographs the crudest change seems to be worth most: with
   the low frequencies of another image in half of all images, colours and layout stop saying what
   is shown. The more of those images are a trained generator's, the less is gained. On traffic signs
@@ -325,12 +327,6 @@ a quarter.
   (+0.0 to +0.7): that the labels are mixed is the larger part. With hard labels all controls lose
   (-0.7 to -1.2 on the seeds of the choices), `TransferVAE` and `PatchSwap` followed by the nuisance
   swap gain 0.5 and 0.6.
-- **Other images do not teach it what to change.** A `TransferVAE` that first learned all 10,000
-  images of Fashion-MNIST, and then ten digits a class, gains +0.2 ± 0.2 on MNIST; the other way
-  round -0.2 ± 0.3 (*elsewhere*).
-- **Stronger is not better**: differences scaled by up to 1.6 lose what scaled by up to 1.1 gain.
-- **Longer training takes from the gain, but not all.** On traffic signs twice the steps bring 1.6
-  points without synthetic images; `transfer` then gains 1.1 in place of 1.5 (two seeds).
 - **What is worth trying depends on how long is trained.** Tuning takes 4,800 steps on CIFAR-10 at
   50 a class; the table has a third of that, where more change only slows learning. At 4,800 steps,
   over 60.8, three seeds each: a part of another image of the class (`PatchSwap`) in half of all
@@ -350,6 +346,9 @@ a quarter.
   synthetic images (RandAugment, CutMix and smoothed labels; three seeds) `TransferVAE` had -1.2 on
   the 500 validation images of the results at their 600 steps, and -1.5 at 2,400: it is not a matter
   of length there. (On other images, in the table above, it has +0.1, on the test images -0.5.)
+
+### What passes for a gain
+
 - **A teacher's labels passed for a gain of synthetic images.** On MNIST at 50 a class `TransferVAE`
   with mixed labels, on top of plain shifts, gained **+0.5 (+0.1 to +0.9)** over the best training
   without synthetic images (RandAugment, CutMix, smoothed labels) and +0.2 (+0.1 to +0.3) over
@@ -368,10 +367,6 @@ a quarter.
   same images gained 0.6 and 0.9 (+0.5 to +1.4). Smoothed labels, tried since, have 94.7. Ten
   handwritten digits a class give 96.3 without synthetic images. Three points would be most of the
   errors that are left on either.
-- **A smaller batch is no cheaper way to the same baseline.** Half the batch of 64 takes six tenths
-  of the time a step, and has at equal steps 29.8 in place of 29.9 on CIFAR-10 at 10 a class, 51.3
-  in place of 53.1 at 50 (2,400 steps, one seed each), 91.4 in place of 95.9 on traffic signs (1,200
-  steps, two seeds), where twice the learning rate makes it 72.6.
 - **A recipe is best for one length of training.** Until version 0.5.0 geometry and weight decay
   were settled at 600 steps, and the steps after them. On CIFAR-10 at 50 a class that made 2,400
   steps and a weight decay of 0.01: 56.0 on the test images, over which `StyleSwap` with mixed
@@ -380,6 +375,11 @@ a quarter.
   the old recipe has 56.1): more than that baseline and that gain together.
   All but the steps is now settled at the length that is chosen, and rows that were measured before
   are marked until they are measured again.
+- **Soft labels alone are a baseline.** On the digits, smoothing 10 % of each label over all classes
+  adds a point to plain training (nine seeds, +1.1 ± 0.5); labels that are mixed with a teacher's
+  posterior are softer on synthetic images than on real ones, which the teacher knows by heart.
+  Smoothed labels are among the arms without synthetic images since 0.5.0. The demonstration's
+  baseline takes them, on top of TrivialAugment: 94.7, where it had 94.4.
 - **Luck is the same on validation and on test images.** A network that its seed made better than
   others of its arm is better on both: over the arms and seeds of the results, what an arm's scores
   differ from the arm's and the seed's mean correlates between the two by 0.4 to 0.6 on CIFAR-10,
@@ -389,6 +389,10 @@ a quarter.
   without synthetic images is clearly the best and thirteen with them are equal to it, *helps* is
   then said 5 to 8 times in a hundred in place of 2.5 (normal scores with that correlation). What
   was chosen is now measured on other seeds.
+- **Ten validation images a class choose badly.** On the digits of the demonstration they took a
+  baseline that was 1.5 points below the best one, and that difference was then called a gain. With
+  thirty a class the best one is taken, and the gain is gone. Choices are made on fifty a class
+  since, where the data have them.
 - **A validation split may rank arms as the test images do not.** PneumoniaMNIST's test images are
   harder than its training and validation images: at 10 a class validation chose training without
   augmentation (88.0 there, 77.3 on the test images), over which `TransferVAE` gained **+3.9 (+0.2
@@ -408,20 +412,24 @@ a quarter.
   `ConditionalVAE` beyond the codes of two images, is the one that validation put first, and 0.7
   worse on fresh seeds (-0.9 to -0.5): synthetic images hurt there. The recommendation, which looks
   at the validation images of the fresh seeds, is "none".
-- **Soft labels alone are a baseline.** On the digits, smoothing 10 % of each label over all classes
-  adds a point to plain training (nine seeds, +1.1 ± 0.5); labels that are mixed with a teacher's
-  posterior are softer on synthetic images than on real ones, which the teacher knows by heart.
-  Smoothed labels are among the arms without synthetic images since 0.5.0. The demonstration's
-  baseline takes them, on top of TrivialAugment: 94.7, where it had 94.4.
+
+### What did not help
+
+- **Other images do not teach it what to change.** A `TransferVAE` that first learned all 10,000
+  images of Fashion-MNIST, and then ten digits a class, gains +0.2 ± 0.2 on MNIST; the other way
+  round -0.2 ± 0.3 (*elsewhere*).
+- **Stronger is not better**: differences scaled by up to 1.6 lose what scaled by up to 1.1 gain.
+- **Longer training takes from the gain, but not all.** On traffic signs twice the steps bring 1.6
+  points without synthetic images; `transfer` then gains 1.1 in place of 1.5 (two seeds).
+- **A smaller batch is no cheaper way to the same baseline.** Half the batch of 64 takes six tenths
+  of the time a step, and has at equal steps 29.8 in place of 29.9 on CIFAR-10 at 10 a class, 51.3
+  in place of 53.1 at 50 (2,400 steps, one seed each), 91.4 in place of 95.9 on traffic signs (1,200
+  steps, two seeds), where twice the learning rate makes it 72.6.
 - **Unlabelled images are worth most as themselves.** On CIFAR-10 at 50 a class (4,800 steps, one
   seed, 60.8 without) `StyleSwap` in half of all images has 61.3 with the low frequencies of the
   labelled images and 61.5 with those of 2,500 unlabelled ones, too; after `PatchSwap` 61.5 and
   61.2. The 2,500 themselves in half of each batch, labelled with the posterior of the classifier
   that has 60.8, make it 62.9. Where there are unlabelled images, that is the training to beat.
-- **Ten validation images a class choose badly.** On the digits of the demonstration they took a
-  baseline that was 1.5 points below the best one, and that difference was then called a gain. With
-  thirty a class the best one is taken, and the gain is gone. Choices are made on fifty a class
-  since, where the data have them.
 
 ## Tried by changing the training, and not kept
 
