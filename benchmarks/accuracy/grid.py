@@ -58,7 +58,7 @@ def main() -> None:
             folder = RESULTS / "peers" if options.peers else RESULTS
             target = folder / f"{name}-{count}.json"
             if options.sets or not target.exists():
-                print(f"{name}, {count} a class", flush=True)
+                print(f"{name}, {count} per class", flush=True)
                 measure(options, name, count, target)
 
 
@@ -97,7 +97,7 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
     if row is not None:
         gain.protocol["tuning"] = row.protocol["tuning"]
     if given["per_class"] is None:
-        gain.protocol["caveats"].append(f"at most {count} images a class, all where it has fewer")
+        gain.protocol["caveats"].append(f"at most {count} images per class, all where it has fewer")
     keep(gain, target, command(options, name, count))
 
 

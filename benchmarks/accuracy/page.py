@@ -19,7 +19,7 @@ from stored import (
     comparable,
     file_of,
     gain_of_length,
-    images_a_class,
+    images_per_class,
     is_sound,
     lead_of_rival,
     mark,
@@ -57,7 +57,7 @@ was [changed](#how-the-protocol-was-changed) after results on these test images 
 
 ![The gain on each set, with its interval](images/gains.png)
 
-![Gains against images a class, and against the share of synthetic ones](images/trends.png)
+![Gains against images per class, and against the share of synthetic ones](images/trends.png)
 
 An arm's name says where its images come from, their share, their labels, and the training that they
 are put on: see the [words](measuring.md#words). In the tables of all arms further down, each gain
@@ -80,14 +80,14 @@ there, and a `Blend` -1.5 (-6.8 to +3.7) over it; the +6.9 of now is that of `pa
 comparison with what does best on the test images, and the arm `classical, distilled`, were added
 after rows of PneumoniaMNIST and MNIST had said *helps* under 0.5.0, and those of MNIST were
 measured again, on the same seeds. That comparison can only speak against synthetic images. A new
-arm usually does, but may also take the place of a stronger baseline: MNIST at 10 a class went from
-+0.47 (+0.22 to +0.71) to +0.48 (-0.10 to +1.07).
+arm usually does, but may also take the place of a stronger baseline: MNIST at 10 per class went
+from +0.47 (+0.22 to +0.71) to +0.48 (-0.10 to +1.07).
 
 """
 SETS = """\
 ## The sets
 
-Each is one `.npz` of the [usual form](data.md), with at most 1,000 training images a class
+Each is one `.npz` of the [usual form](data.md), with at most 1,000 training images per class
 (CIFAR-10: 500, traffic signs: 100), but PneumoniaMNIST's 1,214 and 3,494. They are not part of this
 repository.
 
@@ -115,14 +115,14 @@ WORTH_HEAD = """\
 ## What a gain is worth
 
 The training without synthetic images that validation chose, with 2 and 4 times as many real images
-a class, and with as many for twice the steps: same recipe and seeds (`python
+per class, and with as many for twice the steps: same recipe and seeds (`python
 benchmarks/accuracy/worth.py`), where that was measured for the present baseline. A dash says that
 the set has not as many to train on; what is blank was not measured. Beside it the arm that did best
 on the test images, where that is another: accuracy up to that level needs no synthetic images.
 After twice the steps: what they bring the training without synthetic images, and, where that was
 measured, what the chosen one with them then gains over it.
 
-| data | a class | without | best on test | synthetic | 2 × images | 4 × | 2 × steps | synthetic |
+| data | per class | without | best on test | synthetic | 2 × images | 4 × | 2 × steps | synthetic |
 |---|---|---|---|---|---|---|---|---|
 """
 TRAINED_SHORT = """
@@ -152,14 +152,14 @@ ours (`grid.py --peers`, where that was measured for the present baseline; for o
 an earlier one). Beside it the partner alone, so much is lost without any synthetic image, and each
 of ours at the same share; what was not chosen is on the seeds that choices were made on.
 
-| data | images a class | pythae | the partner alone | {" | ".join(BESIDE_PEERS)} |
+| data | images per class | pythae | the partner alone | {" | ".join(BESIDE_PEERS)} |
 {"|---" * (4 + len(BESIDE_PEERS))}|
 """
 PRETRAINED_HEAD = """\
 ## Pretrained networks
 
-EfficientNet-Lite0 from ImageNet's weights, ten images a class, under the same measurement: the last
-layer alone, or all of it fine-tuned (`python benchmarks/accuracy/pretrained.py`).
+EfficientNet-Lite0 from ImageNet's weights, ten images per class, under the same measurement: the
+last layer alone, or all of it fine-tuned (`python benchmarks/accuracy/pretrained.py`).
 
 | data | learns | best without synthetic | chosen with synthetic | gain | verdict |
 |---|---|---|---|---|---|
@@ -171,18 +171,19 @@ PUBLISHED_HEAD = """\
 ChimeraMix (Reinders et al., IJCAI 2022), on CIFAR-10's images less near-duplicates, alone and with
 AutoAugment: a WideResNet-16-8 with 11 million weights, 100,000 steps of 128 images. Our network has
 0.3 million and took up to 4,800 steps of 64, on a CPU: a shorter protocol, not the same. Well-tuned
-training without any generator has reached 58.2 (Brigato et al. 2021) and 66.5 (2023) at 50 a class,
-the latter more than either column of ours: such a network may leave less to gain than this one.
+training without any generator has reached 58.2 (Brigato et al. 2021) and 66.5 (2023) at 50 per
+class, the latter more than either column of ours: such a network may leave less to gain than this
+one.
 
-| images a class | best without synthetic | chosen with synthetic | ChimeraMix | with AutoAugment |
+| per class | best without synthetic | chosen with synthetic | ChimeraMix | with AutoAugment |
 |---|---|---|---|---|
 """
 HEAD = """\
-| data | images a class | best without synthetic | chosen with synthetic | gain | verdict |
+| data | images per class | best without synthetic | chosen with synthetic | gain | verdict |
 |---|---|---|---|---|---|
 """
 BRIEF_HEAD = """\
-| data | images a class | best without | with synthetic | gain | over the rival | verdict |
+| data | images per class | best without | with synthetic | gain | over the rival | verdict |
 |---|---|---|---|---|---|---|
 """
 BRIEF_NOTES = """
@@ -207,7 +208,7 @@ def summary(results: list[Gain]) -> str:
         name = f"[{name_of(gain)}](#{anchor(gain)})"
         if gain.protocol["metric"] != "accuracy":
             name += f", {gain.protocol['metric']}"
-        rows.append(f"| {name}{found} | {images_a_class(gain)} | {outcome(gain)} |\n")
+        rows.append(f"| {name}{found} | {images_per_class(gain)} | {outcome(gain)} |\n")
     notes = "".join(note for known, note in MARKS.items() if known in "".join(marks))
     return HEAD + "".join(rows) + how_to_read(results) + notes
 
@@ -221,7 +222,7 @@ def brief(results: list[Gain]) -> str:
         over_rival = gain.gain_over_rival
         rival = span(over_rival) if over_rival else ""
         shown = f"{before} | {after}{control} | {span(gain.gain)} | {rival} | **{gain.verdict}**"
-        rows.append(f"| {name_of(gain)}{mark(gain)} | {images_a_class(gain)} | {shown} |\n")
+        rows.append(f"| {name_of(gain)}{mark(gain)} | {images_per_class(gain)} | {shown} |\n")
     return BRIEF_HEAD + "".join(rows) + BRIEF_NOTES + how_to_read(results)
 
 
@@ -405,7 +406,7 @@ def worth(results: list[Gain]) -> str:
             scores = found["chosen_longer"]
             both_long = f"{percent(scores)}: {span(over(scores, longer))}"
         said = f"{before} | {rival} | {after} | {cells} | {long} | {both_long}"
-        rows.append(f"| {name_of(gain)} | {images_a_class(gain)} | {said} |\n")
+        rows.append(f"| {name_of(gain)} | {images_per_class(gain)} | {said} |\n")
     return WORTH_HEAD + "".join(rows) + "\n" if rows else ""
 
 
@@ -428,7 +429,7 @@ def peers(results: list[Gain]) -> str:
             known = {arm.name: span(arm.gain) for arm in gain.arms if arm.gain}
             ours = [known.get(source + alike, "") for source in BESIDE_PEERS]
             cells = " | ".join([span(theirs.gain), known.get(partner_of(gain), ""), *ours])
-            rows.append(f"| {name_of(gain)} | {images_a_class(gain)} | {cells} |\n")
+            rows.append(f"| {name_of(gain)} | {images_per_class(gain)} | {cells} |\n")
     return PEERS_HEAD + "".join(rows) + "\n" if rows else ""
 
 
@@ -436,7 +437,7 @@ def published(results: list[Gain]) -> str:
     """CIFAR-10 beside figures that others have published; nothing where it was not measured."""
     rows = []
     for gain in results:
-        count = images_a_class(gain)
+        count = images_per_class(gain)
         if name_of(gain) == "cifar10" and count in PUBLISHED:
             theirs = (f"{figure:.1f}" for figure in PUBLISHED[count])
             rows.append(f"| {count} | {' | '.join([*both(gain), *theirs])} |\n")

@@ -72,11 +72,11 @@ def draw_trends(results: list[Gain]) -> None:
     by_size.set_xscale("log")
     by_size.set_xticks(shown, [str(size) for size in shown])
     by_size.minorticks_off()
-    by_size.set_xlabel("real images a class")
+    by_size.set_xlabel("real images per class")
     by_size.set_ylabel("gain over the baseline, points")
     figure.legend(*by_size.get_legend_handles_labels(), loc="outside right", frameon=False)
     by_ratio.set_xlabel(
-        "ratio, of the chosen source with hard labels\n(dotted: up to 10 real images a class)"
+        "ratio, of the chosen source with hard labels\n(dotted: up to 10 real images per class)"
     )
     for axes in (by_size, by_ratio):
         axes.axhline(0, color="black", linewidth=0.8)

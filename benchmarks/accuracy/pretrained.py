@@ -5,7 +5,7 @@
     python benchmarks/accuracy/pretrained.py FOLDER --weights efficientnet_lite0.safetensors
     python benchmarks/accuracy/page.py
 
-FOLDER holds the sets as `.npz` files. Each is measured at ten images a class, twice: as a linear
+FOLDER holds the sets as `.npz` files. Each is measured at ten images per class, twice: as a linear
 probe, whose last layer alone learns, and fine-tuned. Learning rate and geometry are tuned for each
 on the validation images of two seeds, before anything is compared; the steps are fixed. Results
 are in results/pretrained; one that is there is not measured again, unless its set is named. What is

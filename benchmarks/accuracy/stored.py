@@ -54,7 +54,7 @@ def not_measured(results: list[Gain]) -> list[str]:
     """What of the grid has no result yet."""
     known = {file_of(gain) for gain in results}
     return [
-        f"{name}, {count} a class"
+        f"{name}, {count} per class"
         for name in sorted(SETS)
         for count in SIZES
         if f"{name}-{count}.json" not in known
@@ -65,7 +65,7 @@ def name_of(gain: Gain) -> str:
     return Path(str(gain.data["name"])).stem
 
 
-def images_a_class(gain: Gain) -> str:
+def images_per_class(gain: Gain) -> str:
     caveats = [c for c in gain.protocol["caveats"] if c.startswith("at most")]
     capped = caveats[0].removeprefix("at most ").split()[0] if caveats else None
     return str(gain.protocol["per_class"] or (capped and f"up to {capped}") or "all")
@@ -73,11 +73,11 @@ def images_a_class(gain: Gain) -> str:
 
 def file_of(gain: Gain) -> str:
     """What grid.py calls its result."""
-    return f"{name_of(gain)}-{images_a_class(gain).removeprefix('up to ')}.json"
+    return f"{name_of(gain)}-{images_per_class(gain).removeprefix('up to ')}.json"
 
 
 def title(gain: Gain) -> str:
-    return f"{name_of(gain)}, {images_a_class(gain)} a class"
+    return f"{name_of(gain)}, {images_per_class(gain)} per class"
 
 
 def anchor(gain: Gain) -> str:

@@ -235,7 +235,7 @@ def page() -> str:
     known = {name: each["rows"] for name, each in stored.items()}
     tries = list(dict.fromkeys(tried for rows in known.values() for tried in rows))
     heads = " | ".join(
-        f"{name}, {each['place']['per_class']} a class, {each['place']['steps']:,} steps "
+        f"{name}, {each['place']['per_class']} per class, {each['place']['steps']:,} steps "
         f"({len(each['rows'][NONE])} seeds)"
         for name, each in stored.items()
     )
@@ -296,9 +296,9 @@ a quarter.
   is shown. The more of those images are a trained generator's, the less is gained. On traffic signs
   the trained generator is ahead, and the crude one does harm where its images have hard labels
   ([results](results.md)).
-- **On CIFAR-10 synthetic images help, and nothing has to be learned for it.** At 50 a class, under
-  the whole protocol: a quarter of each batch from `PatchSwap` followed by `StyleSwap`, with mixed
-  labels, gains **+1.7 (+0.6 to +2.8)** over the best training without (RandAugment and MixUp,
+- **On CIFAR-10 synthetic images help, and nothing has to be learned for it.** At 50 per class,
+  under the whole protocol: a quarter of each batch from `PatchSwap` followed by `StyleSwap`, with
+  mixed labels, gains **+1.7 (+0.6 to +2.8)** over the best training without (RandAugment and MixUp,
   self-distilled). It is not a matter of length: twice the steps bring that 0.7 (62.2), and the
   synthetic images, trained as long, **+1.8 (+1.0 to +2.6)** over it (64.0). On the seeds that
   choices were made on, over the same baseline: with hard labels +3.1, `StyleSwap` alone +2.7, a
@@ -320,28 +320,28 @@ a quarter.
   0.9 to the baseline and 1.2 to the chosen arm: all accuracies here are about a point lower than
   they need be, and if anything, the gain grows.
 - **On traffic signs a trained generator helps**: `TransferVAE` with donors of any class, in half of
-  each batch, with mixed labels, gains **+1.2 (+0.9 to +1.4)** at 10 a class over the best training
-  without (RandAugment, smoothed labels, self-distilled: 94.7; its least gain on five seeds is 0.8),
-  a fifth of the errors that were left. No arm without synthetic images is better than that baseline
-  on the test images. Over the best control (`StyleSwap` in a quarter, mixed labels) it has +0.3
-  (+0.0 to +0.7): that the labels are mixed is the larger part. With hard labels all controls lose
-  (-0.7 to -1.2 on the seeds of the choices), `TransferVAE` and `PatchSwap` followed by the nuisance
-  swap gain 0.5 and 0.6.
+  each batch, with mixed labels, gains **+1.2 (+0.9 to +1.4)** at 10 per class over the best
+  training without (RandAugment, smoothed labels, self-distilled: 94.7; its least gain on five seeds
+  is 0.8), a fifth of the errors that were left. No arm without synthetic images is better than that
+  baseline on the test images. Over the best control (`StyleSwap` in a quarter, mixed labels) it has
+  +0.3 (+0.0 to +0.7): that the labels are mixed is the larger part. With hard labels all controls
+  lose (-0.7 to -1.2 on the seeds of the choices), `TransferVAE` and `PatchSwap` followed by the
+  nuisance swap gain 0.5 and 0.6.
 - **What is worth trying depends on how long is trained.** Tuning takes 4,800 steps on CIFAR-10 at
-  50 a class; the table has a third of that, where more change only slows learning. At 4,800 steps,
-  over 60.8, three seeds each: a part of another image of the class (`PatchSwap`) in half of all
-  images gained +1.2 ± 0.6, where it lost 0.8 at 1,600; with the low frequencies of another image
-  swapped in half of those, what a `Chain` of `PatchSwap` and `StyleSwap` does, **+2.2 ± 0.2**; six
-  times as many such images to draw from, +2.2 ± 0.7; `PatchSwap` followed by the nuisance swap of
-  `ConditionalVAE`, in a quarter of all images, **+2.0 ± 0.3**; all three in turn, in half of them,
-  +1.6 ± 0.6. Three ways to one place: two points are there for images put together anew within
-  their class, and no more came of mixing the ways. `StyleSwap` alone had +0.5, `CompositionGAN`
-  -2.1, the middle of an image before the surroundings of another -5.1 (one seed each). The first
-  two were measured with an early form of `PatchSwap`. Both chains are among what
+  50 per class; the table has a third of that, where more change only slows learning. At 4,800
+  steps, over 60.8, three seeds each: a part of another image of the class (`PatchSwap`) in half of
+  all images gained +1.2 ± 0.6, where it lost 0.8 at 1,600; with the low frequencies of another
+  image swapped in half of those, what a `Chain` of `PatchSwap` and `StyleSwap` does, **+2.2 ±
+  0.2**; six times as many such images to draw from, +2.2 ± 0.7; `PatchSwap` followed by the
+  nuisance swap of `ConditionalVAE`, in a quarter of all images, **+2.0 ± 0.3**; all three in turn,
+  in half of them, +1.6 ± 0.6. Three ways to one place: two points are there for images put together
+  anew within their class, and no more came of mixing the ways. `StyleSwap` alone had +0.5,
+  `CompositionGAN` -2.1, the middle of an image before the surroundings of another -5.1 (one seed
+  each). The first two were measured with an early form of `PatchSwap`. Both chains are among what
   [`gain`](measuring.md) measures since.
-- **Parts of one class are no law.** On traffic signs at 10 a class and 4,800 steps (five seeds,
+- **Parts of one class are no law.** On traffic signs at 10 per class and 4,800 steps (five seeds,
   validation images, 95.1 without) `TransferVAE` with donors of any class gained 1.3, the nuisance
-  swap alone 0.5, and after `PatchSwap` nothing. On Fashion-MNIST at 10 a class (2,400 steps, one
+  swap alone 0.5, and after `PatchSwap` nothing. On Fashion-MNIST at 10 per class (2,400 steps, one
   seed) parts alone had +0.4, and with low frequencies -1.9. On top of the best training without
   synthetic images (RandAugment, CutMix and smoothed labels; three seeds) `TransferVAE` had -1.2 on
   the 500 validation images of the results at their 600 steps, and -1.5 at 2,400: it is not a matter
@@ -349,26 +349,26 @@ a quarter.
 
 ### What passes for a gain
 
-- **A teacher's labels passed for a gain of synthetic images.** On MNIST at 50 a class `TransferVAE`
-  with mixed labels, on top of plain shifts, gained **+0.5 (+0.1 to +0.9)** over the best training
-  without synthetic images (RandAugment, CutMix, smoothed labels) and +0.2 (+0.1 to +0.3) over
-  TrivialAugment: it was said to help. Half of those labels are what the former predicts. The same
-  shifts with the real images' labels softened by the same predictions, and no synthetic image, have
-  98.1, as it has; the gain over that is +0.1 (-0.3 to +0.4) ([results](results.md)). A student
-  that is augmented less than its teacher was is better than both, and has been among the arms
-  without synthetic images since (`classical, distilled`). On top of CutMix nine generators add -0.2
-  to +0.0 there. At 10 a class nothing was explained away: a `Blend` in half of all images was said
-  to help, by +0.5 (+0.2 to +0.7) on five seeds; over that student, which validation puts first
-  there, it is +0.5 (-0.1 to +1.1). The student is no better than the baseline before it (-0.0, -0.5
-  to +0.4), it scatters more. More seeds would tell.
-- **Tuning takes what there was to gain.** Chosen on ten validation images a class, training on
+- **A teacher's labels passed for a gain of synthetic images.** On MNIST at 50 per class
+  `TransferVAE` with mixed labels, on top of plain shifts, gained **+0.5 (+0.1 to +0.9)** over the
+  best training without synthetic images (RandAugment, CutMix, smoothed labels) and +0.2 (+0.1 to
+  +0.3) over TrivialAugment: it was said to help. Half of those labels are what the former predicts.
+  The same shifts with the real images' labels softened by the same predictions, and no synthetic
+  image, have 98.1, as it has; the gain over that is +0.1 (-0.3 to +0.4) ([results](results.md)). A
+  student that is augmented less than its teacher was is better than both, and has been among the
+  arms without synthetic images since (`classical, distilled`). On top of CutMix nine generators add
+  -0.2 to +0.0 there. At 10 per class nothing was explained away: a `Blend` in half of all images
+  was said to help, by +0.5 (+0.2 to +0.7) on five seeds; over that student, which validation puts
+  first there, it is +0.5 (-0.1 to +1.1). The student is no better than the baseline before it
+  (-0.0, -0.5 to +0.4), it scatters more. More seeds would tell.
+- **Tuning takes what there was to gain.** Chosen on ten validation images per class, training on
   traffic signs took 1,200 steps, had 92.2 on the test images, and `TransferVAE` gained 1.2 points
   with hard labels and 1.5 with mixed ones; chosen on thirty it takes 4,800 steps, had 94.4, and the
   same images gained 0.6 and 0.9 (+0.5 to +1.4). Smoothed labels, tried since, have 94.7. Ten
-  handwritten digits a class give 96.3 without synthetic images. Three points would be most of the
+  handwritten digits per class give 96.3 without synthetic images. Three points would be most of the
   errors that are left on either.
 - **A recipe is best for one length of training.** Until version 0.5.0 geometry and weight decay
-  were settled at 600 steps, and the steps after them. On CIFAR-10 at 50 a class that made 2,400
+  were settled at 600 steps, and the steps after them. On CIFAR-10 at 50 per class that made 2,400
   steps and a weight decay of 0.01: 56.0 on the test images, over which `StyleSwap` with mixed
   labels gained +3.2 (+2.4 to +4.0) under the whole protocol. Half that weight decay, with MixUp and
   4,800 steps, has 61.0 without a synthetic image (two seeds, on images of the training split where
@@ -383,31 +383,31 @@ a quarter.
 - **Luck is the same on validation and on test images.** A network that its seed made better than
   others of its arm is better on both: over the arms and seeds of the results, what an arm's scores
   differ from the arm's and the seed's mean correlates between the two by 0.4 to 0.6 on CIFAR-10,
-  Fashion-MNIST, the digits and MNIST at 10 a class, by 0.1 to 0.3 on X-rays and CT slices and on
+  Fashion-MNIST, the digits and MNIST at 10 per class, by 0.1 to 0.3 on X-rays and CT slices and on
   MNIST at 50. An arm that was picked for its validation score is therefore
   lucky on the test images of the same seeds, too, although nobody looked at them. Where one arm
   without synthetic images is clearly the best and thirteen with them are equal to it, *helps* is
   then said 5 to 8 times in a hundred in place of 2.5 (normal scores with that correlation). What
   was chosen is now measured on other seeds.
-- **Ten validation images a class choose badly.** On the digits of the demonstration they took a
+- **Ten validation images per class choose badly.** On the digits of the demonstration they took a
   baseline that was 1.5 points below the best one, and that difference was then called a gain. With
-  thirty a class the best one is taken, and the gain is gone. Choices are made on fifty a class
+  thirty per class the best one is taken, and the gain is gone. Choices are made on fifty per class
   since, where the data have them.
 - **A validation split may rank arms as the test images do not.** PneumoniaMNIST's test images are
-  harder than its training and validation images: at 10 a class validation chose training without
+  harder than its training and validation images: at 10 per class validation chose training without
   augmentation (88.0 there, 77.3 on the test images), over which `TransferVAE` gained **+3.9 (+0.2
   to +7.5)**, on seeds that no choice was made on. TrivialAugment alone, which validation had given
   up at 82.7, has 82.8 on the test images: 1.6 more than the synthetic ones. So a gain has to hold
   over the arm without synthetic images that is best on the test images, too.
 - **Few validation images of a rare class choose badly, too.** Of the rarest white blood cells there
-  are four to choose on at 10 a class, each worth 6 points of balanced accuracy, and six to test on.
-  On the seeds of the choices validation put plain geometry (80.9) before CutMix (74.3). On the
+  are four to choose on at 10 per class, each worth 6 points of balanced accuracy, and six to test
+  on. On the seeds of the choices validation put plain geometry (80.9) before CutMix (74.3). On the
   fresh ones it has it the other way round (66.6 and 76.5), as the test images do (74.5 and 84.7).
   `PatchSwap` followed by the nuisance swap, in half of each batch, is the largest gain over a
   chosen baseline so far, **+6.9 (+4.0 to +9.8)**, and still 3.3 (-9.0 to +2.5) behind CutMix. Of
   the rarest test images, six monocytes, the baseline has five right on four seeds and all on the
   fifth, the chosen arm all on each: that one image is 3.3 of the 6.9 points.
-- **Where nothing helps, the choice is luck.** On Fashion-MNIST at 50 a class eight ways are
+- **Where nothing helps, the choice is luck.** On Fashion-MNIST at 50 per class eight ways are
   within half a point of RandAugment alone on the test images, on both sides of it. The ninth,
   `ConditionalVAE` beyond the codes of two images, is the one that validation put first, and 0.7
   worse on fresh seeds (-0.9 to -0.5): synthetic images hurt there. The recommendation, which looks
@@ -416,16 +416,16 @@ a quarter.
 ### What did not help
 
 - **Other images do not teach it what to change.** A `TransferVAE` that first learned all 10,000
-  images of Fashion-MNIST, and then ten digits a class, gains +0.2 ± 0.2 on MNIST; the other way
+  images of Fashion-MNIST, and then ten digits per class, gains +0.2 ± 0.2 on MNIST; the other way
   round -0.2 ± 0.3 (*elsewhere*).
 - **Stronger is not better**: differences scaled by up to 1.6 lose what scaled by up to 1.1 gain.
 - **Longer training takes from the gain, but not all.** On traffic signs twice the steps bring 1.6
   points without synthetic images; `transfer` then gains 1.1 in place of 1.5 (two seeds).
 - **A smaller batch is no cheaper way to the same baseline.** Half the batch of 64 takes six tenths
-  of the time a step, and has at equal steps 29.8 in place of 29.9 on CIFAR-10 at 10 a class, 51.3
+  of the time a step, and has at equal steps 29.8 in place of 29.9 on CIFAR-10 at 10 per class, 51.3
   in place of 53.1 at 50 (2,400 steps, one seed each), 91.4 in place of 95.9 on traffic signs (1,200
   steps, two seeds), where twice the learning rate makes it 72.6.
-- **Unlabelled images are worth most as themselves.** On CIFAR-10 at 50 a class (4,800 steps, one
+- **Unlabelled images are worth most as themselves.** On CIFAR-10 at 50 per class (4,800 steps, one
   seed, 60.8 without) `StyleSwap` in half of all images has 61.3 with the low frequencies of the
   labelled images and 61.5 with those of 2,500 unlabelled ones, too; after `PatchSwap` 61.5 and
   61.2. The 2,500 themselves in half of each batch, labelled with the posterior of the classifier
@@ -433,7 +433,7 @@ a quarter.
 
 ## Tried by changing the training, and not kept
 
-Traffic signs at 10 a class and CIFAR-10 at 50, two seeds, each beside the same arm without the
+Traffic signs at 10 per class and CIFAR-10 at 50, two seeds, each beside the same arm without the
 change:
 
 | change | pairs | points |
@@ -445,8 +445,8 @@ change:
 | differences of TransferVAE applied to style-swapped images, over style swap alone | 2 | -1.6 |
 | labels half from a classifier that learned without synthetic images | 5 | +0.3 ± 0.2 |
 
-On CIFAR-10 at 50 a class and 4,800 steps, with the images of `PatchSwap` and `StyleSwap` in turn in
-half of each batch, two seeds:
+On CIFAR-10 at 50 per class and 4,800 steps, with the images of `PatchSwap` and `StyleSwap` in turn
+in half of each batch, two seeds:
 
 | change | points |
 |---|---|
@@ -456,7 +456,7 @@ half of each batch, two seeds:
 Telling the classifier outright that the two are one image is worse than letting it meet them apart:
 what a batch has of different images is worth more.
 
-On ten handwritten digits a class, whose best arm without synthetic images is self-distilled, five
+On ten handwritten digits per class, whose best arm without synthetic images is self-distilled, five
 seeds, on validation images (one seed scatters by a point):
 
 | change | from | to |

@@ -6,7 +6,7 @@ many real ones, or twice the steps; and the chosen one with them, for twice the 
 
 For each file of results that grid.py wrote, or those that `--only` names: the same recipe, seeds
 and network as its baseline, on its images for twice the steps; then for as many steps on more
-images a class, its own among them, as far as the data have them (`room`). Written beside the
+images per class, its own among them, as far as the data have them (`room`). Written beside the
 results, in worth/, each part as soon as it is measured; what is there is left alone. Trained
 networks are kept in `--cache`, where grid.py keeps its own, so that a run that was stopped goes on
 where it was.

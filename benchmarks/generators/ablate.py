@@ -5,10 +5,10 @@ set.
     python benchmarks/generators/page.py
 
 Every option is changed alone, from the family's defaults. For each seed (of the images that are
-drawn, the generator and the classifier alike) a classifier learns from 100 synthetic images a class
-alone and is scored on the test split; diversity is the mean distance between two samples of a class
-over that between two real ones, of the class where it is least. Finished rows are kept, so that it
-can be stopped and started again.
+drawn, the generator and the classifier alike) a classifier learns from 100 synthetic images per
+class alone and is scored on the test split; diversity is the mean distance between two samples of a
+class over that between two real ones, of the class where it is least. Finished rows are kept, so
+that it can be stopped and started again.
 """
 
 import argparse

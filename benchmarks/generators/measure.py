@@ -4,13 +4,13 @@
     python benchmarks/generators/page.py
 
 Each generator learns from N images a class of the training split. A classifier is then trained on
-what it makes alone, 100 images a class, and scored on the test split, beside one that is trained on
-the N real images alone, with the same recipe and steps. Precision to coverage compare the synthetic
-images with as many other real ones of the training split, in the features of a classifier that was
-trained on the whole of it; so does its agreement with the synthetic labels. Seconds are those of
-the processor, so that what else the machine does is not among them. A family that is measured again
-(`--families`) takes the place of its older row; the others stay. Strips of samples are kept beside
-the figures, for the page.
+what it makes alone, 100 images per class, and scored on the test split, beside one that is trained
+on the N real images alone, with the same recipe and steps. Precision to coverage compare the
+synthetic images with as many other real ones of the training split, in the features of a classifier
+that was trained on the whole of it; so does its agreement with the synthetic labels. Seconds are
+those of the processor, so that what else the machine does is not among them. A family that is
+measured again (`--families`) takes the place of its older row; the others stay. Strips of samples
+are kept beside the figures, for the page.
 """
 
 import argparse
@@ -43,7 +43,7 @@ from synthaug.reading import draw_subset
 from synthaug.versions import versions
 
 RESULTS = Path(__file__).parent / "results"
-EACH = 100  # synthetic images a class
+EACH = 100  # synthetic images per class
 SHOWN = 10, 2  # classes, and samples of each, on a strip
 RECIPE = Recipe(automatic="randaugment", weight_decay=0.01)
 
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def divide(train: LabelledImages, count: int, seed: int) -> tuple[LabelledImages, LabelledImages]:
-    """`count` images a class to learn from, and others to compare with."""
+    """`count` images per class to learn from, and others to compare with."""
     chosen = draw_subset(train, count, seed=seed)
     rest = train.subset(np.setdiff1d(np.arange(len(train)), chosen))
     return train.subset(chosen), rest.subset(

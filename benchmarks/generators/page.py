@@ -20,7 +20,7 @@ HEAD = """\
 # The families, measured
 
 What each family makes of few real images; which to take is on [Generators](generators.md).
-*Accuracy* is that of a classifier trained on 100 synthetic images a class **alone**, on the test
+*Accuracy* is that of a classifier trained on 100 synthetic images per class **alone**, on the test
 split; beside it stands one trained on the real images themselves. It says how much of the classes a
 family has caught, and is no gain: whether images help *beside* the real ones is what
 [`synthaug gain`](results.md) measures. *Agreement* is how often a classifier that was trained on
@@ -88,7 +88,7 @@ def _section(result: dict[str, Any]) -> str:
     command = f"--per-class {result['per_class']} --steps {result['steps']} --seed {result['seed']}"
     picture = f"images/{_stem(result)}.png"
     return (
-        f"\n## {Path(result['data']).stem}, {result['per_class']} a class\n\n"
+        f"\n## {Path(result['data']).stem}, {result['per_class']} per class\n\n"
         f"Trained on the real images: {_beside(result, 'train_on_real')}. The classifier that "
         f"agreement is taken from: {_beside(result, 'judge')}. {_where(result)}; "
         f"`python benchmarks/generators/measure.py {result['data']} {command}`"
@@ -164,7 +164,7 @@ def _ablation(result: dict[str, Any]) -> str:
         f"{result['per_class']} --steps {result['steps']} --seeds {len(seeds)}"
     )
     return (
-        f"\n### {Path(result['data']).stem}, {result['per_class']} a class, seeds "
+        f"\n### {Path(result['data']).stem}, {result['per_class']} per class, seeds "
         f"{', '.join(map(str, seeds))}\n\n{_where(result)}; `{command}`.\n\n{OPTION_COLUMNS}"
         + "".join(_option(rows, family, option) for family, option in names)
     )

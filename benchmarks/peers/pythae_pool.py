@@ -29,8 +29,8 @@ from synthaug.reading import draw_subset
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data")
-    parser.add_argument("--per-class", type=int, metavar="N", help="Learn from N images a class.")
-    parser.add_argument("--each", type=int, default=200, help="How many images a class to make.")
+    parser.add_argument("--per-class", type=int, metavar="N", help="Learn from N images per class.")
+    parser.add_argument("--each", type=int, default=200, help="How many images per class to make.")
     parser.add_argument("--steps", type=int, default=OURS.steps, help="Of each class's training.")
     parser.add_argument("--batch-size", type=int, default=OURS.batch_size)
     parser.add_argument("--loss", choices=["mse", "bce"], default="bce", help="Of its VAE.")

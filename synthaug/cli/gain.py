@@ -62,7 +62,7 @@ from synthaug.pool import SamplePool
 DEMO_IMAGES, DEMO_STEPS, DEMO_BATCH, DEMO_FIT = 5, 200, 32, 400
 DEMO_RECIPE = Recipe(policy="rotate-scale", weight_decay=5e-3)
 DEMO_NOTE = (
-    "Demonstration on scikit-learn's digits, 5 images a class, with fixed training settings. "
+    "Demonstration on scikit-learn's digits, 5 images per class, with fixed training settings. "
     "Left out to save time: ConditionalVAE, StyleSwap, blends and chains, ratio 0.5, mixed labels; "
     "synthaug gain DATA tries them."
 )

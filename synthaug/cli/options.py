@@ -60,7 +60,7 @@ OnError = Annotated[
     typer.Option(help="Stop at an image that cannot be read, or leave it out and say which."),
 ]
 PerClass = Annotated[
-    int | None, typer.Option(metavar="N", min=2, help="Train on N images a class, not all.")
+    int | None, typer.Option(metavar="N", min=2, help="Train on N images per class, not all.")
 ]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Settles every random choice.")]
 Device = Annotated[

@@ -130,8 +130,8 @@ def data_caveats(study: Study, seeds: Sequence[int], notes: Sequence[str]) -> li
         )
     if study.per_class is not None and len(first) < study.per_class * len(study.train.classes):
         said.append(
-            f"{study.per_class} images a class were asked for, and trained on less those that are "
-            "held out for choices, since there are no others"
+            f"{study.per_class} images per class were asked for, and trained on less those that "
+            "are held out for choices, since there are no others"
         )
     return said
 

@@ -62,7 +62,7 @@ def measure_gain(
         on as many after them.
     precision: add seeds until the interval's half width is at most so many percentage points, by
         Stein's two-stage rule, up to 60 seeds.
-    per_class: train on so many images a class, drawn anew for each seed.
+    per_class: train on so many images per class, drawn anew for each seed.
     classifier: "resnet", "timm:NAME", or a `Backbone` with weights to start from, which are then
         fine-tuned, or only its last layer, as validation images favour.
     recipe, policy, steps: fix the training recipe, its geometry alone, or the number of optimiser

@@ -4,7 +4,7 @@ The number of optimiser steps, standardisation, geometry, weight decay and learn
 accuracy of a small classifier by more than most generators do, so they are settled first, without
 synthetic images, on the validation images of the first seeds: the steps, then what else is best
 for trainings of that length, then the steps again, and all else again where they grow. What is best
-for a short training is not for a long one: on CIFAR-10 at 50 images a class, a recipe that was
+for a short training is not for a long one: on CIFAR-10 at 50 images per class, a recipe that was
 tuned at 600 steps stayed five points behind, more than a generator was then said to gain.
 """
 

@@ -336,7 +336,7 @@ class Generator(ABC):
     def _labels(labels: int | np.ndarray | Tensor, classes: int) -> np.ndarray:
         if isinstance(labels, (int, np.integer)) and not isinstance(labels, bool):
             if labels < 1:
-                raise InputError(f"labels: expected at least 1 image a class, got {labels}")
+                raise InputError(f"labels: expected at least 1 image per class, got {labels}")
             return np.repeat(np.arange(classes), labels)
         wanted = to_array(labels)
         if wanted.ndim != 1 or wanted.dtype.kind not in "iu":

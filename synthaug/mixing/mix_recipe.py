@@ -235,14 +235,14 @@ class MixRecipe:
             "fingerprint": data.fingerprint,
             "filters": [type(each).__name__ for each in filters],
             "limits": [limits_of(each) for each in filters],
-            "images a class": [usual_size(data.counts)] * len(data.classes),
+            "images per class": [usual_size(data.counts)] * len(data.classes),
         }
         found = {
             **card,
             "fingerprint": card.get("data", {}).get("fingerprint"),
             "filters": pool.manifest.get("filters"),
             "limits": pool.manifest.get("limits", []),
-            "images a class": pool.manifest.get("per_class"),
+            "images per class": pool.manifest.get("per_class"),
         }
         if self.labels != "hard":  # under hard labels soft ones that are there are not looked at
             wanted["soft labels"], found["soft labels"] = True, pool.manifest["soft_labels"]

@@ -84,7 +84,7 @@ def generator(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def pool(generator: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four images a class."""
+    """Four images per class."""
     directory = tmp_path_factory.mktemp("sample") / "pool"
     done = call("sample", generator, "--per-class", "4", "-o", directory, "--device", "cpu")
     assert done.status == 0, done.err

@@ -750,7 +750,7 @@ def test_a_pool_is_not_recommended_for_images_that_its_maker_may_have_seen(
 
 
 def test_a_result_says_what_was_trained_on(train: LabelledImages, test: LabelledImages) -> None:
-    """Thirty images a class, of which a fifth is held out: 24 are trained on."""
+    """Thirty images per class, of which a fifth is held out: 24 are trained on."""
     few = {**QUICK, "per_class": 30, "steps": 1}
     gain = measure_gain(train, test, **few, sources=sources()[2:])
     assert gain.data["train"] == 240
@@ -758,7 +758,7 @@ def test_a_result_says_what_was_trained_on(train: LabelledImages, test: Labelled
     both = [draw_parts(train, seed) for seed in gain.protocol["choice_seeds"]]
     share = len(both[0] & both[1]) / 240
     assert shared.startswith(f"two seeds share {share:.0%} of the real images") and share > 0.7
-    assert asked.startswith("30 images a class were asked for")
+    assert asked.startswith("30 images per class were asked for")
     given = {**few, "per_class": None, "validation": test.subset(np.arange(100))}
     gain = measure_gain(train, test.subset(np.arange(100, 200)), **given, sources=sources()[2:])
     same, judged = gain.protocol["caveats"]

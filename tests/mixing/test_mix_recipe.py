@@ -181,7 +181,7 @@ def test_a_pool_of_other_limits_or_another_size_is_refused(
         stricter.make_pool(tmp_path / "pool", data, device="cpu")
     generator = StyleSwap(cells=2).fit(data, device="cpu")
     SamplePool.create(tmp_path / "small", generator, 3)
-    with pytest.raises(InputError, match=r"images a class: expected \[80, 80\], got \[3, 3\]"):
+    with pytest.raises(InputError, match=r"images per class: expected \[80, 80\], got \[3, 3\]"):
         MixRecipe(StyleSwap(cells=2), 0.25).make_pool(tmp_path / "small", data, device="cpu")
 
 

@@ -74,11 +74,8 @@ def _facts(gain: Gain) -> list[str]:
     """The line below the title."""
     data = gain.data
     each = round(data["train"] / data["classes"])  # fewer than asked for, where some were held out
-    words = {
-        "train": f"training ({number(each)} a class)" if gain.protocol["per_class"] else "training",
-        "validation": "validation",
-        "test": "test",
-    }
+    evenly = f" ({number(each)} per class)" if gain.protocol["per_class"] else ""
+    words = {"train": f"training{evenly}", "validation": "validation", "test": "test"}
     sizes = [f"{number(data[key])} {word}" for key, word in words.items()]
     seeds = len(gain.gain.per_seed)
     return [f"{data['classes']} classes", f"{', '.join(sizes)} images", f"{seeds} paired seeds"]

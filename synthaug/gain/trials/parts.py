@@ -28,7 +28,7 @@ from synthaug.seeding import stream_seed
 
 HELD_SHARE = 0.2
 UNUSED_SHARE = 0.3  # of the training images, from which validation is drawn beside a subset
-FEWEST_TO_SCORE = 50  # images a class beside a subset; choices on fewer are mostly chance
+FEWEST_TO_SCORE = 50  # images per class beside a subset; choices on fewer are mostly chance
 FEWEST_TO_HOLD_OUT = 10
 FOLDS = 5
 FEWEST_TO_FOLD = 3  # so that two are left to a generator
@@ -146,7 +146,7 @@ def _places(among: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
 def _beside(
     train: LabelledImages, per_class: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Where `per_class` images a class to train on and others to score on are, if there are
+    """Where `per_class` images per class to train on and others to score on are, if there are
     enough."""
     fewest = int(train.counts.min())
     if fewest - per_class < max(1, HELD_SHARE * per_class) or not _enough_groups(train, 2):

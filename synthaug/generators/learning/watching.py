@@ -82,7 +82,7 @@ def usefulness(samples: Samples, real: LabelledImages) -> Usefulness:
 class Watcher:
     """Looks at what a family would make, were its training over.
 
-    sample: (the moving average, images a class) -> samples.
+    sample: (the moving average, images per class) -> samples.
     validation: other real images of the same classes, that say how useful the samples are.
     judged_from: the step before which they are not asked, since samples are not yet what training
         aims at.
