@@ -163,7 +163,7 @@ def read(part: str) -> dict[str, Any]:
 
 def write(part: str, accuracies: dict[str, Any]) -> None:
     recipe = f"{RECIPE.policy} geometry, {RECIPE.mix}, weight decay {RECIPE.weight_decay:g}"
-    setting = f"{PER_CLASS} images a class, {STEPS} steps of {BATCH}, {recipe}"
+    setting = f"{PER_CLASS} images per class, {STEPS} steps of {BATCH}, {recipe}"
     known = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     made = {"versions": versions(), "setting": setting, "accuracies": accuracies}
     write_json(RESULT, {**known, part: made})

@@ -3,7 +3,7 @@
     python benchmarks/generators/measure.py DATA --per-class 10 50 --steps 800
     python benchmarks/generators/page.py
 
-Each generator learns from N images a class of the training split. A classifier is then trained on
+Each generator learns from N images per class of the training split. A classifier is then trained on
 what it makes alone, 100 images per class, and scored on the test split, beside one that is trained
 on the N real images alone, with the same recipe and steps. Precision to coverage compare the
 synthetic images with as many other real ones of the training split, in the features of a classifier

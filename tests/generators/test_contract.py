@@ -127,7 +127,7 @@ def test_sampling_fitting_and_loading_leave_global_random_numbers_alone(
         (np.array([0.5]), "expected integers"),
         (torch.ones(2, requires_grad=True), "expected integers"),
         (np.zeros((2, 2), np.int64), "expected integers"),
-        (0, "at least 1 image a class"),
+        (0, "at least 1 image per class"),
     ],
 )
 def test_wrong_labels(fitted, labels, message):
