@@ -218,8 +218,8 @@ def _to(tensor: Tensor, *args: Any, copy: bool = False, **kwargs: Any) -> Tensor
         return Tensor.to(moved, **asked, copy=copy)
 
 
-def _alike(tensor: Tensor, other: Tensor) -> bool:
-    return isinstance(tensor, OnGPU) == isinstance(other, OnGPU)
+def _alike(input: Tensor, from_: Tensor) -> bool:  # torch checks these names
+    return isinstance(input, OnGPU) == isinstance(from_, OnGPU)
 
 
 def _is_gpu(device: Any) -> bool:
