@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from torch.nn import functional as F
 from torchvision.transforms import v2
 
 from synthaug.errors import InputError, first_line
+from synthaug.files import expanded
 
 TIMM = "timm:"
 PRETRAINED = "pretrained"
@@ -145,7 +145,7 @@ class Backbone:
                 f"classifier weights: are for timm's networks; expected 'timm:NAME', got "
                 f"{self.name!r}"
             )
-        if self.weights != PRETRAINED and not Path(self.weights).is_file():
+        if self.weights != PRETRAINED and not expanded(self.weights).is_file():
             raise InputError(f"classifier weights: no such file: {self.weights}")
 
     @property
@@ -160,7 +160,7 @@ class Backbone:
         told = repr((self.name, self.size))
         if self.weights is None or self.weights == PRETRAINED:
             return f"{told} {self.weights}"
-        content = Path(self.weights).read_bytes()
+        content = expanded(self.weights).read_bytes()
         return f"{told} {hashlib.blake2b(content, digest_size=8).hexdigest()}"
 
     def build(
@@ -253,7 +253,7 @@ def _timm_network(name: str, channels: int, classes: int, weights: str | None) -
         close = get_close_matches(name, timm.list_models(), n=5)
         hint = f"; close to it: {', '.join(close)}" if close else ""
         raise InputError(f"classifier: timm knows no model {name!r}{hint}")
-    file = {} if weights in (None, PRETRAINED) else {"file": weights}
+    file = {} if weights is None or weights == PRETRAINED else {"file": str(expanded(weights))}
     try:
         network: nn.Module = timm.create_model(
             name,

@@ -24,6 +24,7 @@ from synthaug.classifiers.networks import (
 from synthaug.classifiers.recipes import Recipe
 from synthaug.devices import channels_last, mixed_precision, plain_torch, resolve_device
 from synthaug.errors import InputError
+from synthaug.files import expanded
 from synthaug.images import LabelledImages, Samples, expect_labelled, to_float
 from synthaug.seeding import torch_stream
 from synthaug.training import Phase, Progress, Run, Schedule, optimize
@@ -120,7 +121,7 @@ def train_classifier(
     if checkpoint is not None:  # only then: it takes reading the weights and all images
         made = (None,) * 4 if synthetic is None else tuple(vars(synthetic).values())
         told = (backbone.identity, recipe, train.fingerprint, seed, ratio, steps, batch_size)
-        identity, file = f"classifier {_identity(*told, soft_labels, *made)}", Path(checkpoint)
+        identity, file = f"classifier {_identity(*told, soft_labels, *made)}", expanded(checkpoint)
     averaged = optimize(
         network,
         [Phase("classifier", optimizer, loss)],

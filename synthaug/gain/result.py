@@ -7,7 +7,7 @@ from typing import Any, Self, get_args
 
 from synthaug.classifiers import BALANCED
 from synthaug.errors import InputError
-from synthaug.files import read_json, write_json
+from synthaug.files import expanded, read_json, write_json
 from synthaug.gain.pictures import Pictures
 from synthaug.gain.statistics import (
     Interval,
@@ -167,12 +167,12 @@ class Gain:
 
     def save(self, path: str | Path) -> None:
         """Write the JSON, atomically."""
-        write_json(Path(path), self.to_json())
+        write_json(expanded(path), self.to_json())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote; `InputError` if the file is not such a result."""
-        value = read_json(Path(path))
+        value = read_json(expanded(path))
         try:
             protocol = value["protocol"]
             arms = [

@@ -217,14 +217,14 @@ class Generator(ABC):
         aids = Aids(
             None if start is None else self._read_start(expanded(start), device),
             judged_by,
-            None if log is None else Path(log),
+            None if log is None else expanded(log),
         )
         white = white_of(data.images)
         # Told only where images leave bits empty: all others are kept as they always were.
         dark = {} if white == np.iinfo(data.images.dtype).max else {"white": white}
         identity = f"{self.family} {self.settings} {data.fingerprint} seed {seed}{aids.identity}"
         identity += str(dark or "")
-        file = None if checkpoint is None else Path(checkpoint)
+        file = None if checkpoint is None else expanded(checkpoint)
         notes: dict[str, Any] = {}
         run = Run(seed, target, identity, file, progress)
         with until_saved():  # what is looked at after a training may fail, too

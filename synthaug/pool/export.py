@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from synthaug.errors import InputError
-from synthaug.files import expect_writable, partial_directory, write_atomically
+from synthaug.files import expanded, expect_writable, partial_directory, write_atomically
 from synthaug.images import to_pil
 from synthaug.pool.sample_pool import SamplePool
 
@@ -31,7 +31,7 @@ def export_folder(pool: SamplePool, directory: str | Path) -> None:
         raise InputError(
             f"{directory}: class {unfit[0]!r} cannot be a folder; use the format npz or tar"
         )
-    with _new_folder(Path(directory)) as partial:
+    with _new_folder(expanded(directory)) as partial:
         for name in pool.classes:
             (partial / name).mkdir(parents=True)
         for index in range(len(pool)):
@@ -47,7 +47,7 @@ def export_tar(pool: SamplePool, directory: str | Path) -> None:
 
     Raises `InputError` if `directory` exists, and for 16-bit colour images.
     """
-    with _new_folder(Path(directory)) as partial:
+    with _new_folder(expanded(directory)) as partial:
         (partial / "classes.json").write_text(json.dumps(pool.classes), encoding="utf-8")
         for shard, start in enumerate(range(0, len(pool), SHARD)):
             with tarfile.open(partial / f"synthetic-{shard:06d}.tar", "w") as archive:
@@ -64,7 +64,7 @@ def export_npz(pool: SamplePool, path: str | Path) -> None:
 
     Raises `InputError` if `path` exists, and for a name without that ending.
     """
-    target = Path(path)
+    target = expanded(path)
     _check_new(target)
     if target.suffix.lower() != ".npz":  # which tells the form where it is read
         raise InputError(f"{target}: expected a name that ends in .npz; name it {target.name}.npz")

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from synthaug.files import write_text
+from synthaug.files import expanded, write_text
 from synthaug.gain.report.arms import arms_plot, arms_table, seeds_plot
 from synthaug.gain.report.caveats import advice, caveats, use_of_lines
 from synthaug.gain.report.classes import class_changes, classes_plot, classes_text
@@ -23,7 +23,7 @@ VERDICTS = {"helps": ("▲", "Helps"), "no evidence": ("≈", "No evidence"), "h
 _NO_TEXT = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def write_report(gain: Gain, path: Path) -> None:
+def write_report(gain: Gain, path: str | Path) -> None:
     """Write the page, atomically; a gain that was read from JSON has no pictures to show."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -32,7 +32,7 @@ def write_report(gain: Gain, path: Path) -> None:
     environment.filters["breakable"] = breakable
     template = files("synthaug.gain.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
     page = environment.from_string(template).render(_contents(gain))
-    write_text(Path(path), _NO_TEXT.sub("\ufffd", page))
+    write_text(expanded(path), _NO_TEXT.sub("\ufffd", page))
 
 
 def _contents(gain: Gain) -> dict[str, Any]:

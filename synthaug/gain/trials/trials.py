@@ -10,6 +10,7 @@ import numpy as np
 
 from synthaug.classifiers import BALANCED, Scores, resolution
 from synthaug.devices import resolve_device
+from synthaug.files import expanded
 from synthaug.gain.arms import Arm
 from synthaug.gain.trials.cells import Cell, held_predictions, seconds
 from synthaug.gain.trials.parts import Part
@@ -185,7 +186,7 @@ def opened(
         directory = cache or stack.enter_context(
             tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         )
-        there = placed(study, Path(directory))
+        there = placed(study, expanded(directory))
         stack.enter_context(kept_until_done(there.directory, short_digest(run), keep=keep))
         yield Trials(there, Runner(there, jobs, progress), _metric(study.train), seeds)
 
