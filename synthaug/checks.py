@@ -25,6 +25,16 @@ def expect_count(name: str, value: Any, least: int = 1) -> None:
         raise InputError(f"{name}: expected an integer of at least {least}, got {value!r}")
 
 
+def as_count(name: str, value: Any, least: int = 1) -> int:
+    """`value`, an integer of at least `least`, as one of Python, which JSON can hold.
+
+    >>> as_count("steps", np.int64(600))
+    600
+    """
+    expect_count(name, value, least)
+    return int(value)
+
+
 def as_seed(seed: Any) -> int:
     """`seed` as an integer of Python, which JSON can hold.
 

@@ -133,7 +133,12 @@ class Backbone:
     @classmethod
     def of(cls, given: "str | Backbone") -> "Backbone":
         """A name alone means random weights."""
-        return cls(given) if isinstance(given, str) else given
+        made = cls(given) if isinstance(given, str) else given
+        if not isinstance(made, cls):
+            raise InputError(
+                f"classifier: expected 'resnet', 'timm:NAME' or a Backbone, got {given!r}"
+            )
+        return made
 
     def __post_init__(self) -> None:
         if self.size is not None and not 8 <= self.size <= 512:

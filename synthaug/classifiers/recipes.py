@@ -1,7 +1,7 @@
 """How a classifier is trained: augmentation of each image, mixing of images, regularisation."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torchvision.transforms import v2
 
 from synthaug.checks import expect_flag, expect_number
 from synthaug.errors import InputError
+from synthaug.generators.saving import plain
 from synthaug.generators.warping import affine, similarity_matrices
 
 
@@ -98,6 +99,8 @@ class Recipe:
     frozen: bool = False
 
     def __post_init__(self) -> None:
+        for field in fields(self):  # kept as JSON
+            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
         for name, known in (("policy", POLICIES), ("automatic", AUTOMATIC), ("mix", MIXES)):
             value = getattr(self, name)
             if value not in known and not (value is None and name != "policy"):
@@ -109,6 +112,12 @@ class Recipe:
             expect_number(name, getattr(self, name), zero=True)
         if self.label_smoothing > 1:
             raise InputError(f"label_smoothing: expected at most 1, got {self.label_smoothing}")
+
+
+def expect_recipe(given: object) -> None:
+    """Raise `InputError` for what is no `Recipe`."""
+    if not isinstance(given, Recipe):
+        raise InputError(f"recipe: expected a Recipe, got {given!r}")
 
 
 class Augmentation:

@@ -21,7 +21,7 @@ from synthaug.classifiers.networks import (
     head_of,
     is_cramped,
 )
-from synthaug.classifiers.recipes import Recipe
+from synthaug.classifiers.recipes import Recipe, expect_recipe
 from synthaug.devices import channels_last, mixed_precision, plain_torch, resolve_device
 from synthaug.errors import InputError
 from synthaug.files import expanded
@@ -74,7 +74,8 @@ def train_classifier(
     >>> 0 <= evaluate(network, read_images("digits", split="test")).accuracy <= 1
     True
     """
-    recipe = recipe or Recipe()
+    recipe = Recipe() if recipe is None else recipe
+    expect_recipe(recipe)
     expect_labelled("train", train)
     expect_count("steps", steps)
     expect_count("batch_size", batch_size)

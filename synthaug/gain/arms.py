@@ -18,6 +18,7 @@ from synthaug.generators import (
     StyleSwap,
     TransferVAE,
 )
+from synthaug.generators.saving import plain
 
 Labels = Literal["hard", "mixed"]
 LABELS: tuple[Labels, ...] = get_args(Labels)
@@ -54,6 +55,8 @@ class Source:
     fingerprint: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("sampling", "filters"):  # kept as JSON
+            object.__setattr__(self, name, plain(getattr(self, name)))
         if (self.generator is None) == (self.pool is None):
             raise InputError(f"source {self.name!r}: expected either a generator or a pool")
         known = {} if self.generator is None else self.generator.settings

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from synthaug.checks import expect_number
+from synthaug.checks import as_count, as_seed, expect_number
 from synthaug.errors import InputError
 from synthaug.gain.arms import Source
 from synthaug.gain.choice import SEARCHES
 from synthaug.gain.leaks import refuse_copies, shared_images
+from synthaug.generators import Generator
 from synthaug.images import LabelledImages, expect_labelled
+from synthaug.mixing import MixRecipe
 from synthaug.pool import SamplePool
 from synthaug.reading import check_groups
 
@@ -50,13 +52,34 @@ def _unseen(parts: dict[str, LabelledImages]) -> list[str]:
     return said
 
 
-def check_numbers(arms: str, seeds: int, precision: float | None) -> None:
+def numbered(seeds: int, seed: int) -> tuple[list[int], list[int]]:
+    """The numbers of so many seeds from `seed` up, and of as many after them."""
+    first, count = as_seed(seed), as_count("seeds", seeds, least=FEWEST_SEEDS)
+    return list(range(first, first + count)), list(range(first + count, first + 2 * count))
+
+
+def check_asked(arms: str, precision: float | None, mix: MixRecipe | None) -> None:
+    """Refuse what is asked for in other words or types."""
     if arms not in SEARCHES:
         raise InputError(f"arms: expected one of {', '.join(SEARCHES)}, got {arms!r}")
-    if seeds < FEWEST_SEEDS:
-        raise InputError(f"seeds: expected at least {FEWEST_SEEDS} for an interval, got {seeds}")
     if precision is not None:
         expect_number("precision", precision)
+    if mix is not None and not isinstance(mix, MixRecipe):
+        raise InputError(
+            f"mix: expected a MixRecipe, as MixRecipe.load reads it from a file, got {mix!r}"
+        )
+
+
+def generators_of(sources: Sequence[Source]) -> list[Source]:
+    """The sources; `InputError` for what are none, and for pools."""
+    if isinstance(sources, Source | Generator) or not all(isinstance(s, Source) for s in sources):
+        raise InputError(
+            "sources: expected a list of sources, as [Source('style-swap', StyleSwap())], got "
+            f"{sources!r}"
+        )
+    if any(source.pool is not None for source in sources):
+        raise InputError("sources: expected generators; give a pool as `pool`")
+    return list(sources)
 
 
 def check_sources(sources: Sequence[Source]) -> None:

@@ -8,13 +8,21 @@ from synthaug.errors import InputError
 from synthaug.gain.account import Settled
 from synthaug.gain.arms import Source, default_sources
 from synthaug.gain.choice import RATIOS, Search, choose, choose_given
-from synthaug.gain.inputs import check_numbers, check_parts, check_sources, pool_source
+from synthaug.gain.inputs import (
+    check_asked,
+    check_parts,
+    check_sources,
+    generators_of,
+    numbered,
+    pool_source,
+)
 from synthaug.gain.mixes import found_elsewhere, found_otherwise, given_by
 from synthaug.gain.opening import open_test
 from synthaug.gain.result import Gain
 from synthaug.gain.trials import Stages, Study, opened
 from synthaug.gain.trials.room import warn_of_room
 from synthaug.gain.tuning import tune
+from synthaug.generators.saving import plain
 from synthaug.images import LabelledImages
 from synthaug.mixing import MixRecipe
 from synthaug.pool import SamplePool
@@ -96,11 +104,10 @@ def measure_gain(
     if validation is not None:
         parts["validation"] = validation
     backbone = Backbone.of(classifier)
+    check_asked(arms, precision, mix)
     notes = [*check_parts(parts), *found_elsewhere(mix, train)]
-    check_numbers(arms, seeds, precision)
-    wanted = list(default_sources() if sources is None else sources)
-    if any(source.pool is not None for source in wanted):
-        raise InputError("sources: expected generators; give a pool as `pool`")
+    numbers, after = numbered(seeds, seed)
+    wanted = default_sources() if sources is None else generators_of(sources)
     known = False
     if pool is not None:
         if mix is not None:
@@ -115,12 +122,11 @@ def measure_gain(
     study = Study(
         train, validation, per_class, backbone, batch_size, device, pool is not None, known
     )
-    numbers = list(range(seed, seed + seeds))
-    fresh = _fresh_seeds(numbers, mix)
+    fresh = _fresh_seeds(after, mix)
     study.check([*numbers, *fresh], RATIOS if given is None else [given.ratio])
-    run = repr((test.fingerprint, arms, wanted, numbers, precision, recipe, policy, steps, mix))
+    told = (test.fingerprint, arms, wanted, numbers, precision, recipe, policy, steps, mix)
     with opened(
-        study, numbers, run=run, cache=cache, keep=keep, jobs=jobs, progress=progress
+        study, numbers, run=repr(plain(told)), cache=cache, keep=keep, jobs=jobs, progress=progress
     ) as trials:
         warn_of_room(trials.study, measured, numbers)
         tuning = tune(trials, recipe, policy, steps)
@@ -137,10 +143,11 @@ def measure_gain(
         )
 
 
-def _fresh_seeds(numbers: list[int], mix: MixRecipe | None) -> list[int]:
-    """As many seeds that no choice was made on, here or in the search for `mix`."""
+def _fresh_seeds(after: list[int], mix: MixRecipe | None) -> list[int]:
+    """As many seeds as come after those of the choices, that no choice was made on in the search
+    for `mix`, either."""
     searched = (
         [] if mix is None else mix.search.get("seeds", []) + mix.search.get("check_seeds", [])
     )
-    first = max([*numbers, *searched]) + 1
-    return list(range(first, first + len(numbers)))
+    first = max([after[0] - 1, *searched]) + 1
+    return list(range(first, first + len(after)))

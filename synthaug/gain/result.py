@@ -16,6 +16,7 @@ from synthaug.gain.statistics import (
     rival_leads,
     smallest_detectable,
 )
+from synthaug.generators.saving import plain
 
 NO_ARM = "none"  # the recommendation to use no synthetic images
 _HELD: dict[str, dict[str, Any]] = {  # what a result of any version holds
@@ -159,11 +160,11 @@ class Gain:
 
     def to_json(self) -> dict[str, Any]:
         """The contract that users script against; see the reference."""
-        value = asdict(replace(self, pictures=None))
+        value = plain(asdict(replace(self, pictures=None)))
         del value["pictures"]
         # Tuples become lists, so that what is loaded equals what was saved.
-        plain: dict[str, Any] = json.loads(json.dumps(value))
-        return plain
+        written: dict[str, Any] = json.loads(json.dumps(value))
+        return written
 
     def save(self, path: str | Path) -> None:
         """Write the JSON, atomically."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from synthaug.checks import expect_count, expect_number
 from synthaug.errors import InputError, TrainingError
 from synthaug.gain.arms import Arm
 from synthaug.gain.space import FIRST, propose
@@ -40,9 +41,10 @@ class Budget:
     def __post_init__(self) -> None:
         if self.seconds is None and self.trials is None:
             raise InputError("budget: expected seconds or a number of trials")
-        for name, value in (("seconds", self.seconds), ("trials", self.trials)):
-            if value is not None and value <= 0:
-                raise InputError(f"budget: expected {name} above 0, got {value}")
+        if self.seconds is not None:
+            expect_number("budget: seconds", self.seconds)
+        if self.trials is not None:
+            expect_count("budget: trials", self.trials)
 
 
 class Rounds:

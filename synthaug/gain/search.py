@@ -19,13 +19,14 @@ from synthaug.gain.account import data_caveats
 from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import softened_alike, without_synthetic
-from synthaug.gain.inputs import FEWEST_SEEDS, check_parts
+from synthaug.gain.inputs import check_parts, numbered
 from synthaug.gain.mixes import recipe_of
 from synthaug.gain.rounds import Budget, Rounds
 from synthaug.gain.space import PROPOSALS, RATIOS
 from synthaug.gain.statistics import SURE, paired_interval
 from synthaug.gain.trials import Stages, Study, Trials, opened
 from synthaug.gain.tuning import tune
+from synthaug.generators.saving import plain
 from synthaug.images import LabelledImages
 from synthaug.mixing import MixRecipe
 
@@ -77,18 +78,17 @@ def search_mix(
     ('RandomField', 1)
     """
     optuna = load_optuna()
+    if not isinstance(budget, Budget):
+        raise InputError(f"budget: expected a Budget, as Budget(seconds=1200), got {budget!r}")
     parts = {"train": train} | ({} if validation is None else {"validation": validation})
     notes = check_parts(parts)
-    if seeds < FEWEST_SEEDS:
-        raise InputError(f"seeds: expected at least {FEWEST_SEEDS}, got {seeds}")
+    numbers, fresh = numbered(seeds, seed)
     unknown = [each for each in families if each not in PROPOSALS]
     if unknown or not families:
         raise InputError(f"families: expected some of {', '.join(PROPOSALS)}, got {unknown}")
     study = Study(train, validation, per_class, Backbone.of(classifier), batch_size, device)
-    numbers = list(range(seed, seed + seeds))
-    fresh = list(range(seed + seeds, seed + 2 * seeds))
     study.check([*numbers, *fresh], RATIOS)
-    run = repr(("search", tuple(families), numbers, recipe, policy, steps))
+    run = repr(plain(("search", tuple(families), numbers, recipe, policy, steps)))
     with opened(
         study, numbers, run=run, cache=cache, keep=keep, jobs=jobs, progress=progress
     ) as trials:
@@ -98,12 +98,12 @@ def search_mix(
         baseline = trials.best(real)
         times.append(time.monotonic())
         partners = _partners(trials, real)
-        with Rounds(trials, optuna, baseline, partners, families, seed).opened() as rounds:
+        with Rounds(trials, optuna, baseline, partners, families, numbers[0]).opened() as rounds:
             rounds.run(budget)
             ranked, found = rounds.best(), rounds.facts(SHOWN)
         times.append(time.monotonic())
         best, over, failures = _checked(trials, ranked, [baseline, *real], fresh)
-        image = trials.resolution(seed)
+        image = trials.resolution(numbers[0])
         checks = {
             rival: paired_interval(each, confidence=SURE, resolution=image)
             for rival, each in over.items()
@@ -115,7 +115,7 @@ def search_mix(
             data=name,
             classifier=study.classifier,
             steps=tuning.steps,
-            batch_size=batch_size,
+            batch_size=study.batch_size,
             image_shape=train.image_shape,
         )
         if checks:  # the one that is beaten the least clearly
@@ -125,9 +125,9 @@ def search_mix(
             "fingerprint": train.fingerprint,
             "image_shape": list(train.image_shape),
             "classes": len(train.classes),
-            "per_class": per_class,
+            "per_class": study.per_class,
             "metric": trials.metric,
-            "validation": study.plan(seed)[1],
+            "validation": study.plan(numbers[0])[1],
             "seeds": numbers,
             "baseline": baseline.name,
             **found,
@@ -139,7 +139,7 @@ def search_mix(
             "best_without": best_without,
             "optuna": optuna.__version__,
         }
-        setting = {**study.classifier.facts, "steps": tuning.steps, "batch_size": batch_size}
+        setting = {**study.classifier.facts, "steps": tuning.steps, "batch_size": study.batch_size}
         recommended = bool(checks) and all(each.low > 0 for each in checks.values())
         return recipe_of(best, baseline, trials.teacher, setting, told, recommended=recommended)
 

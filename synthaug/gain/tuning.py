@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from synthaug.checks import as_count
 from synthaug.classifiers import Recipe
-from synthaug.classifiers.recipes import MIXES
+from synthaug.classifiers.recipes import MIXES, expect_recipe
 from synthaug.errors import InputError
 from synthaug.gain.arms import Arm
 from synthaug.gain.trials import Trials
@@ -52,10 +53,12 @@ def tune(trials: Trials, recipe: Recipe | None, policy: str | None, steps: int |
     """Settle what was not given: the recipe (all, or all but its policy) and the steps, which the
     trials take from then on.
 
-    Raises `InputError` for a recipe that fixes what arms differ in.
+    Raises `InputError` for a recipe that fixes what arms differ in, or has another policy.
     """
+    if steps is not None:
+        steps = as_count("steps", steps)
     if recipe is not None:
-        _expect_base(recipe)
+        _expect_base(recipe, policy)
     if recipe is not None and steps is not None:
         trials.steps = steps
         return Tuning(recipe, steps, [])
@@ -78,7 +81,10 @@ def tune(trials: Trials, recipe: Recipe | None, policy: str | None, steps: int |
     return Tuning(tuned, length, tried)
 
 
-def _expect_base(recipe: Recipe) -> None:
+def _expect_base(recipe: Recipe, policy: str | None) -> None:
+    expect_recipe(recipe)
+    if policy is not None and policy != recipe.policy:
+        raise InputError(f"policy: got {policy!r} beside a recipe that has {recipe.policy!r}")
     usual = Recipe()
     for name in OF_ARMS:
         if getattr(recipe, name) != getattr(usual, name):

@@ -192,6 +192,12 @@ def test_mixed_labels_say_what_the_images_are(
         assert torch.allclose(mixed[index], expected, atol=1e-3)
 
 
+def test_numbers_of_numpy_are_those_of_python() -> None:
+    assert repr(Recipe(weight_decay=np.float64(0.5))) == repr(Recipe(weight_decay=0.5))
+    assert type(Recipe(weight_decay=np.float32(0.5)).weight_decay) is float
+    assert Recipe(standardize=np.bool_(False)).standardize is False  # type: ignore[arg-type]
+
+
 def test_mixing_comes_after_the_policy() -> None:
     torch.manual_seed(7)
     recipe = Recipe(policy="rotate-scale-flip", automatic="randaugment", mix="cutmix")

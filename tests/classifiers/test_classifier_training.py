@@ -485,6 +485,8 @@ def test_a_network_goes_back_to_where_it_was() -> None:
             r"ratio: a share of 0\.125 of 4 images is not one image; raise it, or batch_size",
         ),
         ({"classifier": "vgg"}, "classifier: expected 'resnet' or 'timm:NAME', got 'vgg'"),
+        ({"classifier": 5}, "classifier: expected 'resnet', 'timm:NAME' or a Backbone, got 5"),
+        ({"recipe": {"mix": "mixup"}}, "recipe: expected a Recipe, got {'mix': 'mixup'}"),
         ({"device": "tpu9"}, "device: expected auto, cpu, cuda"),
     ],
 )

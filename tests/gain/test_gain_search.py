@@ -446,7 +446,8 @@ def test_one_network_a_class_only_where_classes_are_few(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seeds": 1}, "seeds: expected at least 2"),
+        ({"seeds": 1}, "seeds: expected an integer of at least 2, got 1"),
+        ({"budget": 1200}, r"budget: expected a Budget, as Budget\(seconds=1200\), got 1200"),
         ({"families": ["diffusion"]}, "families: expected some of transfer"),
         ({"families": []}, "families: expected some of transfer"),
     ],
@@ -454,7 +455,7 @@ def test_one_network_a_class_only_where_classes_are_few(
 def test_what_makes_no_sense_is_refused(run: Callable, options: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         run(good, **options)
-    for wrong in ({}, {"seconds": 0.0}, {"trials": -1}):
+    for wrong in ({}, {"seconds": 0.0}, {"seconds": "20m"}, {"trials": -1}, {"trials": 2.5}):
         with pytest.raises(InputError, match="budget"):
             Budget(**wrong)
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import joblib
 import torch
 
+from synthaug.checks import as_count
 from synthaug.classifiers import Scores
 from synthaug.gain.arms import Source, fit_key
 from synthaug.gain.trials.cells import Cell, score_cell, train_cell
@@ -28,7 +29,7 @@ class Runner:
     """Runs cells side by side, each process on one thread, and says how far it is."""
 
     def __init__(self, study: Study, jobs: int, progress: Stages | None) -> None:
-        self._study, self._jobs, self._progress = study, jobs, progress
+        self._study, self._jobs, self._progress = study, as_count("jobs", jobs), progress
         self._done = self._known = 0
 
     def run(self, cells: Sequence[Cell], what: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+from synthaug.checks import as_count
 from synthaug.classifiers import Backbone, expect_share
 from synthaug.gain.trials.parts import Part, plan_parts
 from synthaug.images import LabelledImages
@@ -33,6 +34,11 @@ class Study:
     _plans: dict[int, tuple[list[Part], str]] = field(
         default_factory=dict, repr=False, compare=False
     )
+
+    def __post_init__(self) -> None:
+        per_class = None if self.per_class is None else as_count("per_class", self.per_class)
+        object.__setattr__(self, "per_class", per_class)
+        object.__setattr__(self, "batch_size", as_count("batch_size", self.batch_size))
 
     @property
     def unseen_by_pools(self) -> bool:
