@@ -59,6 +59,18 @@ def expect_number(name: str, value: Any, *, zero: bool = False) -> None:
         raise InputError(f"{name}: expected a number {bound}, got {value!r}")
 
 
+def as_share(name: str, value: Any) -> float:
+    """`value`, a number from 0 to 1, as one of Python.
+
+    >>> as_share("ratio", np.float32(0.25))
+    0.25
+    """
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not 0 <= number <= 1:
+        raise InputError(f"{name}: expected a number from 0 to 1, got {value!r}")
+    return float(number)
+
+
 def expect_range(name: str, value: Any) -> None:
     """`value` is a pair (low, high) of numbers with 0 <= low <= high."""
     try:

@@ -141,6 +141,8 @@ def expanded(path: str | Path) -> Path:
     """The path with ~ as the home folder; `InputError` for what is no path."""
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"expected the path of a file or directory, got {type(path).__name__}")
+    if not os.fspath(path):
+        raise InputError("expected the path of a file or directory, got an empty one")
     try:
         return Path(path).expanduser()
     except RuntimeError:

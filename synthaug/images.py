@@ -275,6 +275,19 @@ def expect_scale(name: str, largest: float, stored: np.ndarray) -> None:
     )
 
 
+def soft_rows(given: Any, count: int, classes: int | None = None) -> np.ndarray:
+    """Soft labels of so many images as float32 (count, classes), of any number of classes where
+    none is told; `InputError` for what are none."""
+    soft = np.asarray(to_array(given), dtype=np.float32)
+    if soft.ndim != 2 or soft.shape != (count, classes or soft.shape[1]):
+        raise InputError(
+            f"soft_labels: expected shape ({count}, {classes or 'K'}), got {soft.shape}"
+        )
+    if not np.allclose(soft.sum(1), 1, atol=1e-3) or (soft < 0).any():
+        raise InputError("soft_labels: expected rows of probabilities that sum to 1")
+    return soft
+
+
 @dataclass(frozen=True, eq=False)
 class Samples:
     """Synthetic images, as a generator or anything else made them.
@@ -302,14 +315,7 @@ class Samples:
         object.__setattr__(self, "images", images)
         object.__setattr__(self, "labels", labels)
         if self.soft_labels is not None:
-            soft = np.asarray(to_array(self.soft_labels), dtype=np.float32)
-            if soft.ndim != 2 or len(soft) != len(images):
-                raise InputError(
-                    f"soft_labels: expected shape ({len(images)}, K), got {soft.shape}"
-                )
-            if not np.allclose(soft.sum(1), 1, atol=1e-3) or (soft < 0).any():
-                raise InputError("soft_labels: expected rows of probabilities that sum to 1")
-            object.__setattr__(self, "soft_labels", soft)
+            object.__setattr__(self, "soft_labels", soft_rows(self.soft_labels, len(images)))
         if self.weights is not None:
             weights = np.asarray(to_array(self.weights), dtype=np.float32)
             if weights.shape != labels.shape:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -102,7 +103,8 @@ def test_weights_of_a_classifier(home: Path) -> None:
     assert backbone.identity == Backbone("timm:resnet10t", str(home / "weights.pth")).identity
 
 
+@pytest.mark.parametrize(("value", "found"), [(5, "int"), ("", "an empty one")])
 @pytest.mark.parametrize("name", ["checkpoint", "log"])
-def test_what_is_no_path(name: str, data: LabelledImages) -> None:
-    with pytest.raises(InputError, match="expected the path of a file or directory, got int"):
-        TINY.fit(data, device="cpu", **{name: 5})
+def test_what_is_no_path(name: str, value: Any, found: str, data: LabelledImages) -> None:
+    with pytest.raises(InputError, match=f"expected the path of a file or directory, got {found}"):
+        TINY.fit(data, device="cpu", **{name: value})

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
+from synthaug.checks import expect_count
 from synthaug.errors import InputError, first_line
 from synthaug.files import expanded
 
@@ -141,8 +142,10 @@ class Backbone:
         return made
 
     def __post_init__(self) -> None:
-        if self.size is not None and not 8 <= self.size <= 512:
-            raise InputError(f"classifier size: expected 8 to 512 pixels, got {self.size}")
+        if self.size is not None:
+            expect_count("classifier size", self.size)
+            if not 8 <= self.size <= 512:
+                raise InputError(f"classifier size: expected 8 to 512 pixels, got {self.size}")
         if self.weights is None:
             return
         if not self.name.startswith(TIMM):

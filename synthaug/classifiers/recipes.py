@@ -103,7 +103,7 @@ class Recipe:
             object.__setattr__(self, field.name, plain(getattr(self, field.name)))
         for name, known in (("policy", POLICIES), ("automatic", AUTOMATIC), ("mix", MIXES)):
             value = getattr(self, name)
-            if value not in known and not (value is None and name != "policy"):
+            if value not in list(known) and not (value is None and name != "policy"):
                 raise InputError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
         for name in ("standardize", "class_balanced", "frozen"):
             expect_flag(name, getattr(self, name))

@@ -61,6 +61,8 @@ def predict(
 ) -> np.ndarray:
     """Class probabilities, float32 (N, K), of stored images (N, C, H, W); the network is asked on
     `device` in evaluation mode, and then is where and as it was."""
+    if not isinstance(network, nn.Module):
+        raise InputError(f"network: expected a torch module, got {type(network).__name__}")
     where, home = resolve_device(device), device_of(network)
     parts = []
     try:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import update_bn
 
-from synthaug.checks import expect_count, expect_labels
+from synthaug.checks import as_share, expect_count, expect_labels
 from synthaug.classifiers.batches import Batches
 from synthaug.classifiers.networks import (
     Backbone,
@@ -25,7 +25,7 @@ from synthaug.classifiers.recipes import Recipe, expect_recipe
 from synthaug.devices import channels_last, mixed_precision, plain_torch, resolve_device
 from synthaug.errors import InputError
 from synthaug.files import expanded
-from synthaug.images import LabelledImages, Samples, expect_labelled, to_float
+from synthaug.images import LabelledImages, Samples, expect_labelled, soft_rows, to_float
 from synthaug.seeding import torch_stream
 from synthaug.training import Phase, Progress, Run, Schedule, optimize
 
@@ -79,14 +79,15 @@ def train_classifier(
     expect_labelled("train", train)
     expect_count("steps", steps)
     expect_count("batch_size", batch_size)
-    _check(train, synthetic, ratio, batch_size, soft_labels)
+    _check(train, synthetic, ratio, batch_size)
+    soft = None if soft_labels is None else soft_rows(soft_labels, len(train), len(train.classes))
     where = resolve_device(device)
     classes = len(train.classes)
     with torch_stream(seed, "build"):
         backbone = Backbone.of(classifier)
         network = backbone.build(train.image_shape, classes, _normalization(train, recipe))
     network = channels_last(network).to(where)
-    batches = Batches(train, soft_labels, synthetic, ratio, recipe, batch_size, seed, where)
+    batches = Batches(train, soft, synthetic, ratio, recipe, batch_size, seed, where)
 
     counts = torch.as_tensor(train.counts, dtype=torch.float32, device=where).clamp(min=1)
     margins = recipe.logit_adjustment * (counts / counts.sum()).log()
@@ -122,7 +123,7 @@ def train_classifier(
     if checkpoint is not None:  # only then: it takes reading the weights and all images
         made = (None,) * 4 if synthetic is None else tuple(vars(synthetic).values())
         told = (backbone.identity, recipe, train.fingerprint, seed, ratio, steps, batch_size)
-        identity, file = f"classifier {_identity(*told, soft_labels, *made)}", expanded(checkpoint)
+        identity, file = f"classifier {_identity(*told, soft, *made)}", expanded(checkpoint)
     averaged = optimize(
         network,
         [Phase("classifier", optimizer, loss)],
@@ -152,18 +153,18 @@ def _check(
     synthetic: Samples | None,
     ratio: float,
     batch_size: int,
-    soft: np.ndarray | None,
 ) -> None:
-    if not 0 <= ratio <= 1:
-        raise InputError(f"ratio: expected a share from 0 to 1, got {ratio}")
+    as_share("ratio", ratio)
     if not len(train):
         raise InputError("train: expected real images, got none")
-    expected = (len(train), len(train.classes))
-    if soft is not None and soft.shape != expected:
-        raise InputError(f"soft_labels: expected shape {expected}, got {soft.shape}")
     if synthetic is None:
         return
     expect_share(ratio, batch_size)
+    if not isinstance(synthetic, Samples):
+        raise InputError(
+            "synthetic: expected Samples, as a generator's sample or a pool's samples are, got "
+            f"{type(synthetic).__name__}"
+        )
     real, made = train.images, synthetic.images
     if (real.shape[1:], real.dtype) != (made.shape[1:], made.dtype):
         raise InputError(

@@ -59,6 +59,11 @@ class Source:
             object.__setattr__(self, name, plain(getattr(self, name)))
         if (self.generator is None) == (self.pool is None):
             raise InputError(f"source {self.name!r}: expected either a generator or a pool")
+        if not isinstance(self.generator, Generator | None):
+            raise InputError(
+                f"source {self.name!r}: expected a generator, as StyleSwap(), got "
+                f"{self.generator!r}"
+            )
         known = {} if self.generator is None else self.generator.settings
         unknown = [setting for setting in self.sampling if setting not in known]
         if unknown:

@@ -12,13 +12,12 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from synthaug.checks import expect_count
+from synthaug.checks import as_share, expect_count
 from synthaug.errors import InputError
 from synthaug.images import expect_scale, span_of
 from synthaug.mixing.bank import Bank
 from synthaug.mixing.labels import Labels, label_rows
 from synthaug.mixing.parts import LabelsGetter, check_rest, default_labels, find_images
-from synthaug.mixing.ratio import checked_share
 from synthaug.pool import SamplePool
 
 _SLACK = 0.05  # by which interpolation may leave the range of values
@@ -101,7 +100,7 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
 
     @ratio.setter
     def ratio(self, ratio: float) -> None:
-        self._shares[0] = checked_share("ratio", ratio)
+        self._shares[0] = as_share("ratio", ratio)
 
     @property
     def p(self) -> float:
@@ -110,7 +109,7 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
 
     @p.setter
     def p(self, p: float) -> None:
-        self._shares[1] = checked_share("p", p)
+        self._shares[1] = as_share("p", p)
 
     # What the pool's labels were brought into their form by, once.
     @property

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from synthaug.checkpoint import until_saved
-from synthaug.checks import expect_choice, expect_number
+from synthaug.checks import as_share, expect_choice, expect_number
 from synthaug.devices import resolve_device
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST, check_replaceable, expanded, read_json, write_json
@@ -16,7 +16,6 @@ from synthaug.generators import FAMILIES, Generator, make_generator
 from synthaug.generators.saving import plain
 from synthaug.images import LabelledImages, expect_labelled
 from synthaug.mixing.labels import Labels, check_labels
-from synthaug.mixing.ratio import checked_share
 from synthaug.pool import SamplePool, limit_filters, usual_size
 from synthaug.pool.filling import limits_of
 from synthaug.pool.filters import Network, asked_on, posterior_of
@@ -114,7 +113,7 @@ class MixRecipe:
         _check_types("search.", self.search, SEARCH)
         if self.recommended and self.generator is None:
             raise InputError("recommended: expected a generator to recommend, got none")
-        checked_share("ratio", self.ratio)
+        as_share("ratio", self.ratio)
 
     def save(self, path: str | Path) -> None:
         """Write the recipe as JSON, atomically."""

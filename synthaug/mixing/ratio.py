@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from synthaug.checks import expect_count
+from synthaug.checks import as_share, expect_count
 from synthaug.errors import InputError
 
 Share: TypeAlias = float | Mapping[str, float] | Sequence[float]
@@ -56,8 +56,8 @@ class CosineRatio:
 
 
 def _check_fade(start: float, end: float, epochs: int) -> None:
-    checked_share("start", start)
-    checked_share("end", end)
+    as_share("start", start)
+    as_share("end", end)
     expect_count("epochs", epochs)
 
 
@@ -85,17 +85,6 @@ class OffForLast:
 
 def _progress(epoch: int, epochs: int) -> float:
     return min(1.0, epoch / (epochs - 1)) if epochs > 1 else 1.0
-
-
-def checked_share(name: str, value: Any) -> float:
-    """`value`, a number from 0 to 1.
-
-    Raises `InputError` beginning with `name` for what is none.
-    """
-    number = np.asarray(value)
-    if number.ndim or number.dtype.kind not in "iuf" or not 0 <= number <= 1:
-        raise InputError(f"{name}: expected a number from 0 to 1, got {value!r}")
-    return float(number)
 
 
 def share_per_class(ratio: Ratio, classes: Sequence[str], epoch: int) -> np.ndarray:

@@ -8,11 +8,10 @@ import numpy as np
 from torch import distributed
 from torch.utils.data import ConcatDataset, Sampler, Subset
 
-from synthaug.checks import expect_count
+from synthaug.checks import as_share, expect_count
 from synthaug.errors import InputError
 from synthaug.mixing.drawing import replaced_positions
 from synthaug.mixing.mixed import MixedDataset
-from synthaug.mixing.ratio import checked_share
 from synthaug.mixing.synthetic import SyntheticDataset
 from synthaug.reading import named_classes, same_classes, sources_of
 from synthaug.seeding import numpy_stream
@@ -65,7 +64,7 @@ class RatioBatchSampler(Sampler[list[int]]):
         world_size: int | None = None,
     ) -> None:
         expect_count("batch_size", batch_size)
-        if checked_share("ratio", ratio) == 1:
+        if as_share("ratio", ratio) == 1:
             raise InputError(f"ratio: expected a share below 1, got {ratio}")
         self.rank, self.world_size = _place(rank, world_size)
         self.dataset, self.batch_size, self.ratio = dataset, batch_size, ratio

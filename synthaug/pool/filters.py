@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthaug.checks import expect_labels, expect_number
+from synthaug.checks import as_share, expect_labels, expect_number
 from synthaug.errors import InputError, first_line
 from synthaug.images import LabelledImages, Samples, expect_labelled
 from synthaug.metrics.features import (
@@ -90,10 +90,8 @@ class ClassifierAgreement:
         confidence: float = 0.0,
         device: str | torch.device | None = None,
     ) -> None:
-        expect_number("confidence", confidence, zero=True)
-        if confidence > 1:
-            raise InputError(f"confidence: expected a number from 0 to 1, got {confidence}")
-        self.network, self.confidence, self.device = network, float(confidence), device
+        self.network, self.device = network, device
+        self.confidence = as_share("confidence", confidence)
 
     def keep(self, samples: Samples, reference: LabelledImages | None) -> np.ndarray:
         """bool (M,): which samples to keep; of the real images only the classes are counted."""

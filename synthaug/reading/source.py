@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from synthaug.errors import InputError
 from synthaug.files import expanded
-from synthaug.images import LabelledImages
+from synthaug.images import LabelledImages, distinct_names
 from synthaug.reading.archive import open_archive
 from synthaug.reading.datasets import open_dataset, open_labelled
 from synthaug.reading.digits import open_digits
@@ -83,6 +83,8 @@ def read_images(
         raise InputError(f'mode: expected None, "gray" or "rgb", got {mode!r}')
     if on_error not in ("raise", "skip"):
         raise InputError(f'on_error: expected "raise" or "skip", got {on_error!r}')
+    if not isinstance(split, str):
+        raise InputError(f"split: expected the name of one, got {split!r}")
     where = _name(source)
     splits = _open(source)
     wanted = split_named(split) or split
@@ -160,6 +162,7 @@ def _fits(data: LabelledImages, size: tuple[int, int] | None, mode: str | None) 
 
 def _numbered(data: LabelledImages, classes: Sequence[str], where: str) -> LabelledImages:
     """The same images with labels that are indices of `classes`."""
+    classes = distinct_names(classes)
     known = {name: label for label, name in enumerate(classes)}
     for label in np.flatnonzero(data.counts).tolist():
         name = data.classes[label]

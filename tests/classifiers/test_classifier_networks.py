@@ -1,6 +1,7 @@
 """The small network in every size, and timm's by name."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,6 +110,12 @@ def test_weights_are_loaded_all_but_the_last_layer(weights: Path, channels: int)
     empty = backbone.build((channels, 32, 32), 4, Standardize(), empty=True)
     assert empty.state_dict().keys() == network.state_dict().keys()
     assert not torch.equal(empty[1].conv1[0].weight, network[1].conv1[0].weight)
+
+
+@pytest.mark.parametrize("size", ["64", 64.0, 7, 513])
+def test_sizes_that_are_none(size: Any) -> None:
+    with pytest.raises(InputError, match="classifier size: expected"):
+        Backbone(size=size)
 
 
 def test_images_are_brought_to_the_size_that_is_asked_for() -> None:

@@ -214,6 +214,7 @@ def test_mixing_comes_after_the_policy() -> None:
         ({"policy": None}, "policy: expected one of none, shift, .*, got None"),
         ({"automatic": "auto"}, "automatic: expected one of randaugment, .*, got 'auto'"),
         ({"mix": "blend"}, "mix: expected one of mixup, cutmix, got 'blend'"),
+        ({"mix": ["mixup", "cutmix"]}, r"mix: expected one of mixup, cutmix, got \['mixup'"),
         ({"standardize": 1}, "standardize: expected True or False, got 1"),
         ({"learning_rate": "0.1"}, "learning_rate: expected a number above 0, got '0.1'"),
         ({"weight_decay": -1e-3}, "weight_decay: expected a number of at least 0, got -0.001"),

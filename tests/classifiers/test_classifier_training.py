@@ -443,6 +443,11 @@ class Elsewhere(Reader):
         return self
 
 
+def test_what_is_no_network() -> None:
+    with pytest.raises(InputError, match="network: expected a torch module, got function"):
+        evaluate(lambda images: images, TRAIN)  # type: ignore[arg-type]
+
+
 def test_a_network_goes_back_to_where_it_was() -> None:
     """Else the loop that trains it, and whose validation this is, would find it elsewhere."""
     network = Elsewhere()
@@ -454,12 +459,15 @@ def test_a_network_goes_back_to_where_it_was() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ratio": 1.5}, r"ratio: expected a share from 0 to 1, got 1\.5"),
-        ({"ratio": float("nan")}, "ratio: expected a share from 0 to 1, got nan"),
+        ({"ratio": 1.5}, r"ratio: expected a number from 0 to 1, got 1\.5"),
+        ({"ratio": float("nan")}, "ratio: expected a number from 0 to 1, got nan"),
         ({"steps": 0}, "steps: expected an integer of at least 1, got 0"),
         ({"batch_size": 0}, "batch_size: expected an integer of at least 1, got 0"),
         ({"soft_labels": SOFT_REAL[:5]}, r"soft_labels: expected shape \(30, 3\), got \(5, 3\)"),
         ({"soft_labels": SOFT_REAL[:, :2]}, r"soft_labels: expected .*, got \(30, 2\)"),
+        ({"soft_labels": SOFT_REAL * np.nan}, "soft_labels: expected rows of probabilities"),
+        ({"ratio": "0.5"}, "ratio: expected a number from 0 to 1, got '0.5'"),
+        ({"synthetic": "pool"}, "synthetic: expected Samples, as a generator's sample .* got str"),
         (
             {"synthetic": Samples(np.zeros((3, 1, 9, 8), np.uint8), [0, 1, 2])},
             r"synthetic images: expected uint8 \(1, 8, 8\) like .* ones, got uint8 \(1, 9, 8\)",
@@ -493,6 +501,13 @@ def test_a_network_goes_back_to_where_it_was() -> None:
 def test_what_does_not_fit_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         train_classifier(make_real(), **{"device": "cpu", "steps": 2, "batch_size": 30, **options})
+
+
+def test_soft_labels_of_any_form_are_rows_of_floats(record: Record) -> None:
+    expected = record(make_real(), soft_labels=SOFT_REAL)
+    for form in (torch.as_tensor(SOFT_REAL), SOFT_REAL.tolist()):
+        other = record(make_real(), soft_labels=form)
+        assert np.array_equal(other.labels, expected.labels)
 
 
 def test_training_needs_images() -> None:

@@ -23,6 +23,10 @@ def test_an_arm_without_synthetic_images_is_made_again_from_its_name() -> None:
 def test_a_source_is_one_thing_with_settings_that_it_has() -> None:
     with pytest.raises(InputError, match="source 'both': expected either a generator or a pool"):
         Source("both", StyleSwap(), pool=Path("pool"))
+    with pytest.raises(
+        InputError, match=r"expected a generator, as StyleSwap\(\), got 'style-swap'"
+    ):
+        Source("x", "style-swap")  # type: ignore[arg-type]
     message = "source 'x': sampling: expected some of .*donors.*, got 'donor'"
     with pytest.raises(InputError, match=message):
         Source("x", StyleSwap(), {"donor": "within"})

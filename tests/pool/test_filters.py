@@ -194,7 +194,7 @@ def test_a_pool_is_filled_through_filters(real: LabelledImages, tmp_path: Path) 
         ),
         (
             lambda: ClassifierAgreement(torch.nn.Identity(), "half"),
-            "confidence: expected a number of at least 0, got 'half'",
+            "confidence: expected a number from 0 to 1, got 'half'",
         ),
         (lambda: DistanceFilter("2"), "at_most: expected a number above 0, got '2'"),
         (lambda: limit_filters({"memorization": None}), "at_least: expected a number above 0"),

@@ -106,6 +106,18 @@ def test_an_empty_source_is_refused(
         read_images(source)
 
 
+@pytest.mark.parametrize("split", [None, 0])
+def test_a_split_is_asked_for_by_its_name(split: Any) -> None:
+    with pytest.raises(InputError, match=f"split: expected the name of one, got {split}"):
+        read_images("digits", split=split)
+
+
+@pytest.mark.parametrize("classes", [10, 2.5])
+def test_names_of_classes_are_several(classes: Any) -> None:
+    with pytest.raises(InputError, match="classes: expected their names, got"):
+        read_images("digits", classes=classes)
+
+
 def test_the_home_of_nobody_is_named() -> None:
     with pytest.raises(InputError, match=r"~nosuchuser/x: no home folder is known"):
         read_images("~nosuchuser/x")
