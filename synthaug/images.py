@@ -300,8 +300,8 @@ class Samples:
     Raises `InputError` naming the first value that does not fit.
 
     >>> made = Samples(np.zeros((4, 1, 8, 8), np.uint8), [0, 0, 1, 1])
-    >>> len(made), made.subset(made.labels == 1).labels.tolist()
-    (4, [1, 1])
+    >>> made.subset(made.labels == 1)
+    Samples(2 images, 1x8x8 uint8)
     """
 
     images: np.ndarray
@@ -332,6 +332,12 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __repr__(self) -> str:
+        soft = ", soft labels" if self.soft_labels is not None else ""
+        weights = ", weights" if self.weights is not None else ""
+        shape = "x".join(str(side) for side in self.images.shape[1:])
+        return f"Samples({len(self)} images, {shape} {self.images.dtype}{soft}{weights})"
 
     @property
     def fingerprint(self) -> str:

@@ -313,3 +313,6 @@ def test_what_is_no_labelled_images_is_named() -> None:
 def test_labelled_images_are_told_in_a_line() -> None:
     data = LabelledImages(np.zeros((4, 3, 8, 9), np.uint16), [0, 0, 1, 1], ["cat", "dog"])
     assert repr(data) == "LabelledImages(4 images of 2 classes, 3x8x9 uint16)"
+    half = np.full((4, 2), 0.5)
+    made = Samples(data.images, data.labels, soft_labels=half, weights=np.ones(4))
+    assert repr(made) == "Samples(4 images, 3x8x9 uint16, soft labels, weights)"

@@ -95,8 +95,8 @@ class Gain:
     pictures: examples for the report page; not part of the JSON.
 
     >>> from synthaug import Gain  # from measure_gain(...), or a file that --json wrote
-    >>> Gain.load("benchmarks/accuracy/results/digits-5.json").verdict
-    'no evidence'
+    >>> Gain.load("benchmarks/accuracy/results/digits-5.json")
+    Gain('digits': no evidence, +0.1 points (-0.8 to +1.0), 14 arms)
     """
 
     synthaug: str
@@ -114,6 +114,11 @@ class Gain:
     recommendation: str
     verdict: Verdict
     pictures: Pictures | None = None
+
+    def __repr__(self) -> str:
+        """The outcome: all arms would fill several screens."""
+        points = f"{self.gain.points:+z.1f} points ({self.gain.span})"
+        return f"Gain({self.data['name']!r}: {self.verdict}, {points}, {len(self.arms)} arms)"
 
     def arm(self, name: str) -> ArmResult:
         """The arm called `name`."""

@@ -93,6 +93,9 @@ class ClassifierAgreement:
         self.network, self.device = network, device
         self.confidence = as_share("confidence", confidence)
 
+    def __repr__(self) -> str:
+        return f"ClassifierAgreement(confidence={self.confidence})"
+
     def keep(self, samples: Samples, reference: LabelledImages | None) -> np.ndarray:
         """bool (M,): which samples to keep; of the real images only the classes are counted."""
         classes = None if reference is None else len(reference.classes)
@@ -124,6 +127,9 @@ class DistanceFilter:
         expect_number("at_most", at_most)
         self.at_most, self.features = float(at_most), features
 
+    def __repr__(self) -> str:
+        return f"DistanceFilter(at_most={self.at_most})"
+
     def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
         """bool (M,): which samples to keep."""
         kept: np.ndarray = _unusual(samples, reference, self.features) <= self.at_most
@@ -149,6 +155,9 @@ class MemorizationFilter:
     def __init__(self, at_least: float = 0.25, features: Features = pixels) -> None:
         expect_number("at_least", at_least)
         self.at_least, self.features = float(at_least), features
+
+    def __repr__(self) -> str:
+        return f"MemorizationFilter(at_least={self.at_least})"
 
     def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
         """bool (M,): which samples to keep."""

@@ -248,6 +248,18 @@ def by_label(images: torch.Tensor) -> torch.Tensor:
     return torch.eye(10).repeat_interleave(len(images) // 10, 0)
 
 
+def test_filters_say_what_they_keep() -> None:
+    shown = [
+        repr(each)
+        for each in (DistanceFilter(3), MemorizationFilter(), ClassifierAgreement(by_label))
+    ]
+    assert shown == [
+        "DistanceFilter(at_most=3.0)",
+        "MemorizationFilter(at_least=0.25)",
+        "ClassifierAgreement(confidence=0.0)",
+    ]
+
+
 def test_a_classifier_is_asked_where_devices_are_named_as_elsewhere(real: LabelledImages) -> None:
     samples = Samples(real.images, real.labels)
     order = np.argsort(samples.labels, kind="stable")
