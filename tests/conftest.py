@@ -6,6 +6,8 @@ import pytest
 import torch
 from pretended_gpu import pretended_gpu
 
+collect_ignore = ["conftest.py"]  # for doctests, under a name that those in folders have, too
+
 
 @pytest.fixture
 def gpu() -> Iterator[str]:

@@ -24,13 +24,14 @@ from synthaug import (
     Samples,
     StyleSwap,
     evaluate,
-    measure_gain,
     prdc,
     read_images,
     train_classifier,
 )
-from synthaug.classifiers import predict
+from synthaug.classifiers import Backbone, predict
 from synthaug.gain import Source
+from synthaug.gain.arms import Arm, distilled_arm, synthetic_arm
+from synthaug.gain.trials import Study, opened
 from synthaug.metrics import extract_features
 from synthaug.metrics.nearest import nearest
 from synthaug.mixing import MixRecipe
@@ -165,13 +166,15 @@ def test_resampling(real: LabelledImages, gpu: str) -> None:
     assert len(more) > len(rows)
 
 
-def test_a_gain(real: LabelledImages, gpu: str) -> None:
-    settings: dict[str, Any] = {"recipe": Recipe(), "steps": 2, "arms": "quick", "jobs": 1}
-    settings |= {"per_class": 5, "seeds": 2, "sources": [Source("vae", TINY)], "device": gpu}
-    gain = measure_gain(real, digits("test"), **settings)
-    assert gain.protocol["device"].startswith("cuda")
-    assert any(arm.name.endswith("self-distilled") for arm in gain.arms)
-    assert gain.chosen["arm"].startswith("vae 0.25")
+def test_arms_of_a_gain(real: LabelledImages, gpu: str) -> None:
+    study = Study(real, None, 5, Backbone(), 8, gpu)
+    plain = Arm("classical", Recipe())
+    arms = [plain, distilled_arm(plain), synthetic_arm(Source("vae", TINY), plain, 0.25, "mixed")]
+    with opened(study, [0], cache=None, keep=False, jobs=1, progress=None) as trials:
+        trials.steps, trials.teacher = 2, plain
+        trials.train(arms, "arms")
+        tested = trials.test([(arm, 0) for arm in arms], digits("test"))
+    assert all(0 <= scores.accuracy <= 1 for scores in tested)
 
 
 class TestThePretendedOne:
