@@ -1,9 +1,17 @@
 """What all tests of the measurement share."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 import pytest
+
+
+def _hurry(connection: Any, _: Any) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -12,4 +20,8 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
     Processes that tests kill are others, and wait."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
+        with suppress(ImportError):  # which Optuna keeps a search with
+            from sqlalchemy import Engine, event
+
+            event.listen(Engine, "connect", _hurry)
         yield
