@@ -19,7 +19,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 GPU = torch.device("cuda", 0)
 aten = torch.ops.aten
 # Tensors of the processor may say where to look, and be copied from and to.
-_ACROSS = (aten.copy_, aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_)
+_INDEXED = (aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_)
+_ACROSS = (aten.copy_, *_INDEXED)
 _WAITING = (aten._local_scalar_dense, aten.nonzero, aten.masked_select, aten._unique2)
 _OF_UINT16 = (  # what only moves or looks at it
     *("_reshape_alias", "_to_copy", "_unsafe_view", "alias", "as_strided", "clone", "copy_"),
@@ -111,7 +112,7 @@ def _check(function: Any, given: list[Tensor], generator: Any) -> None:
             f"{packet}: Expected all tensors to be on the same device, but found at least two "
             "devices, cuda:0 and cpu!"
         )
-    if packet in _ACROSS[1:] and not isinstance(given[0], OnGPU):
+    if packet in _INDEXED and not isinstance(given[0], OnGPU):
         raise RuntimeError("indices should be either on cpu or on the same device as the tensor")
     if generator is not None:
         raise RuntimeError("Expected a 'cuda' device type for generator but found 'cpu'")
