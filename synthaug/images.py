@@ -68,6 +68,15 @@ def span_of(images: np.ndarray) -> float:
     return white_of(images) / int(np.iinfo(images.dtype).max)
 
 
+def form_of(images: np.ndarray) -> str:
+    """The shape of each image and their type, for a reader.
+
+    >>> form_of(np.zeros((4, 1, 8, 9), np.uint8))
+    '1x8x9 uint8'
+    """
+    return f"{'x'.join(str(side) for side in images.shape[1:])} {images.dtype}"
+
+
 def to_float(
     images: np.ndarray | torch.Tensor,
     device: str | torch.device = "cpu",
@@ -191,11 +200,8 @@ class LabelledImages:
         return len(self.images)
 
     def __repr__(self) -> str:
-        shape = "x".join(str(side) for side in self.image_shape)
-        return (
-            f"LabelledImages({len(self)} images of {len(self.classes)} classes, {shape} "
-            f"{self.images.dtype})"
-        )
+        form = form_of(self.images)
+        return f"LabelledImages({len(self)} images of {len(self.classes)} classes, {form})"
 
     @property
     def counts(self) -> np.ndarray:
@@ -336,8 +342,7 @@ class Samples:
     def __repr__(self) -> str:
         soft = ", soft labels" if self.soft_labels is not None else ""
         weights = ", weights" if self.weights is not None else ""
-        shape = "x".join(str(side) for side in self.images.shape[1:])
-        return f"Samples({len(self)} images, {shape} {self.images.dtype}{soft}{weights})"
+        return f"Samples({len(self)} images, {form_of(self.images)}{soft}{weights})"
 
     @property
     def fingerprint(self) -> str:

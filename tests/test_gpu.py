@@ -95,8 +95,8 @@ def test_classifiers(
         "device": gpu,
     }
     whole = train_classifier(real, **options)
-    assert {tensor.device.type for tensor in whole.state_dict().values()} <= {"cuda", "cpu"}
-    assert next(whole.parameters()).is_cuda
+    floats = [each for each in whole.state_dict().values() if each.is_floating_point()]
+    assert floats and all(each.is_cuda for each in floats)
     with pytest.raises(Interrupted):
         train_classifier(real, checkpoint=tmp_path / "state", progress=interrupt, **options)
     resumed = train_classifier(real, checkpoint=tmp_path / "state", **options)
@@ -174,7 +174,8 @@ def test_arms_of_a_gain(real: LabelledImages, gpu: str) -> None:
         trials.steps, trials.teacher = 2, plain
         trials.train(arms, "arms")
         tested = trials.test([(arm, 0) for arm in arms], digits("test"))
-    assert all(0 <= scores.accuracy <= 1 for scores in tested)
+        assert trials.study.device.startswith("cuda")
+    assert len(tested) == 3 and all(len(scores.per_class) == 3 for scores in tested)
 
 
 class TestThePretendedOne:

@@ -26,6 +26,7 @@ from synthaug.files import write_json
 from synthaug.gain import ArmResult, Gain
 from synthaug.gain.report.caveats import advice, use_of_lines
 from synthaug.gain.result import NO_ARM
+from synthaug.images import form_of
 from synthaug.pool import SamplePool
 
 RESULT, PAGE = "result.json", "report.html"  # in the folder of a report
@@ -234,11 +235,10 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 def pool_summary(pool: SamplePool) -> str:
     """What a pool holds, on one line."""
-    images = pool.samples.images
-    shape = "x".join(str(side) for side in images.shape[1:])
+    form = form_of(pool.samples.images)
     return (
-        f"{pool.directory}: {len(pool)} images of {len(pool.classes)} classes, {shape} "
-        f"{images.dtype}, from {pool.manifest['source']}"
+        f"{pool.directory}: {len(pool)} images of {len(pool.classes)} classes, {form}, from "
+        f"{pool.manifest['source']}"
     )
 
 

@@ -24,7 +24,7 @@ from synthaug.files import (
     write_json,
 )
 from synthaug.generators import Generator
-from synthaug.images import LabelledImages, Samples, distinct_names
+from synthaug.images import LabelledImages, Samples, distinct_names, form_of
 from synthaug.pool.filling import Filter, check_filters, fill, limits_of
 from synthaug.pool.filters import Network, asked_on, posterior_of
 from synthaug.training import Progress
@@ -128,10 +128,9 @@ class SamplePool:
         return np.array(self.samples.images[index]), int(self.samples.labels[index])
 
     def __repr__(self) -> str:
-        shape = "x".join(str(side) for side in self.samples.images.shape[1:])
         return (
             f"SamplePool({str(self.directory)!r}: {len(self)} images of {len(self.classes)} "
-            f"classes, {shape} {self.samples.images.dtype}, from {self.manifest['source']})"
+            f"classes, {form_of(self.samples.images)}, from {self.manifest['source']})"
         )
 
     def __getstate__(self) -> dict[str, Any]:
