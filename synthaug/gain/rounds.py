@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,17 @@ class Budget:
             expect_count("budget: trials", self.trials)
 
 
+@contextmanager
+def storage_in(optuna: Any, path: Path) -> Iterator[Any]:
+    """Optuna's, in a file that is closed in the end."""
+    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
 class Rounds:
     """Proposals of Optuna, trained in rounds of `ROUND`; kept beside the cells, so that a search
     goes on later as if it had never ended."""
@@ -73,14 +85,10 @@ class Rounds:
         """With the file that they are kept in, which one process at a time writes to."""
         directory = self._trials.study.directory
         directory.mkdir(parents=True, exist_ok=True)
-        storage = self._optuna.storages.RDBStorage(f"sqlite:///{directory / 'search.db'}")
-        try:
-            with alone(directory / f"search-{self._name}.lock", "the same search"):
-                self._open(storage)
-                yield self
-        finally:
-            storage.remove_session()
-            storage.engine.dispose()
+        lock = alone(directory / f"search-{self._name}.lock", "the same search")
+        with storage_in(self._optuna, directory / "search.db") as storage, lock:
+            self._open(storage)
+            yield self
 
     def _open(self, storage: Any) -> None:
         self._study = self._optuna.create_study(

@@ -3,7 +3,7 @@ so that nothing is trained; the command's own test trains."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -77,18 +77,24 @@ class Made:
         return max(arms, key=lambda arm: float(self.validation([arm])[arm].mean()))
 
 
+@pytest.fixture
+def on_disk() -> None:
+    """For tests of the file that proposals are kept in."""
+
+
 @pytest.fixture(autouse=True)
-def unsynchronized() -> Iterator[None]:
-    """No waiting for the disk after each of thousands of writes, which no test here is about."""
-    import sqlalchemy.event
-    from sqlalchemy.engine import Engine
+def in_memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proposals are kept in memory, by the name of their file, in most tests: what is proposed is
+    the same, and Optuna's database takes most of the time."""
+    import optuna
 
-    def connected(connection: Any, _: Any) -> None:
-        connection.execute("PRAGMA synchronous=OFF")
+    kept: dict[Path, optuna.storages.InMemoryStorage] = {}
 
-    sqlalchemy.event.listen(Engine, "connect", connected)
-    yield
-    sqlalchemy.event.remove(Engine, "connect", connected)
+    def storage_in(_: Any, path: Path) -> nullcontext:
+        return nullcontext(kept.setdefault(path, optuna.storages.InMemoryStorage()))
+
+    if "on_disk" not in request.fixturenames:
+        monkeypatch.setattr(rounds, "storage_in", storage_in)
 
 
 def open_files(name: str) -> list[str]:
@@ -195,6 +201,7 @@ def test_none_is_tried_twice_nor_counted_twice(run: Callable) -> None:
         assert points == pytest.approx(100 * expected, abs=0.01)
 
 
+@pytest.mark.usefixtures("on_disk")
 def test_a_round_that_was_interrupted_is_taken_up(
     run: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +224,7 @@ def test_a_round_that_was_interrupted_is_taken_up(
     assert usual <= {name.split()[0] for name, seed in made.trained if seed == 0}
 
 
+@pytest.mark.usefixtures("on_disk")
 def test_a_search_in_pieces_is_the_whole_search(
     run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +251,7 @@ def test_where_time_is_over_the_best_so_far_is_taken_to_the_end(
     assert first & {name for name, seed in again.trained if seed == 0}
 
 
+@pytest.mark.usefixtures("on_disk")
 def test_two_processes_do_not_search_alike_in_one_place(
     run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -397,6 +406,7 @@ def test_leaks_are_refused_before_the_search() -> None:
         search_mix(train, Budget(trials=1), validation=train)
 
 
+@pytest.mark.usefixtures("on_disk")
 def test_a_search_goes_on_where_another_ended(run: Callable) -> None:
     first, before = run(good, budget=Budget(trials=10))
     again, after = run(good, budget=Budget(trials=30))
@@ -407,6 +417,7 @@ def test_a_search_goes_on_where_another_ended(run: Callable) -> None:
     assert again.search["check"]["points"] >= first.search["check"]["points"]
 
 
+@pytest.mark.usefixtures("on_disk")
 def test_its_file_is_closed_before_its_directory_is_removed(run: Callable) -> None:
     _, made = run(good, budget=Budget(trials=1))
     assert made.left_open == []
