@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 from synthaug.checks import expect_flag, expect_number
 from synthaug.errors import InputError
 from synthaug.generators.saving import plain
-from synthaug.generators.warping import affine, similarity_matrices
+from synthaug.warping import affine, similarity_matrices
 
 
 @dataclass(frozen=True)

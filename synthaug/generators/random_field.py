@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from synthaug.checks import expect_count, expect_number
 from synthaug.generators.anchors import draw_member
 from synthaug.generators.untrained import Untrained
-from synthaug.generators.warping import deform, resize_field
 from synthaug.seeding import Draws
+from synthaug.warping import deform, resize_field
 
 
 @dataclass

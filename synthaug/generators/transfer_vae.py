@@ -37,9 +37,9 @@ from synthaug.generators.learning.losses import (
 from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.coders import parts_of
-from synthaug.generators.warping import deform, resize_field
 from synthaug.seeding import Draws, StepDraws
 from synthaug.training import Phase, Schedule, adam, optimize
+from synthaug.warping import deform, resize_field
 
 SAMPLINGS = ("pairs", "prior")
 FLOW, LOG_GAIN, BIAS = 0.6, 1.5, 0.5  # the largest change that a decoder can ask for

@@ -6,7 +6,13 @@ import torch
 from torch import nn
 
 from synthaug.generators.learning.adversarial_losses import LOSSES
-from synthaug.generators.learning.adversary import MEMORY, RISE, Adversary, Augmentation, Shown
+from synthaug.generators.learning.adversary import (
+    MEMORY,
+    RISE,
+    Adversary,
+    DiscriminatorAugmentation,
+    Shown,
+)
 from synthaug.generators.learning.diff_augment import diff_augment
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.discriminators import Discriminator
@@ -69,19 +75,19 @@ def its_loss(adversary, real, made):
 
 def test_without_a_target_all_images_are_augmented():
     images = some_images()
-    augmented = Augmentation(POLICIES, None, 1)(images, draws(3))
+    augmented = DiscriminatorAugmentation(POLICIES, None, 1)(images, draws(3))
     assert torch.equal(augmented, diff_augment(images, POLICIES, draws(3)))
 
 
 def test_nothing_is_augmented_before_there_is_a_reason():
-    images, augmentation = some_images(), Augmentation(POLICIES, 0.6, 1)
+    images, augmentation = some_images(), DiscriminatorAugmentation(POLICIES, 0.6, 1)
     assert augmentation.share.tolist() == [0]
     assert torch.equal(augmentation(images, draws()), images)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_at_a_share_of_one_it_is_the_plain_augmentation(policy):
-    images, augmentation = some_images(), Augmentation([policy], 0.6, 1)
+    images, augmentation = some_images(), DiscriminatorAugmentation([policy], 0.6, 1)
     augmentation.share.fill_(1)
     # Whether an image is augmented is drawn first.
     numbers = draws(3)
@@ -91,11 +97,11 @@ def test_at_a_share_of_one_it_is_the_plain_augmentation(policy):
 
 
 def test_a_share_of_images_is_augmented_by_each_policy_apart():
-    images, augmentation = some_images(4000), Augmentation(["cutout"], 0.6, 1)
+    images, augmentation = some_images(4000), DiscriminatorAugmentation(["cutout"], 0.6, 1)
     augmentation.share.fill_(0.3)
     changed = (augmentation(images, draws()) != images).flatten(1).any(1)
     assert changed.float().mean().item() == pytest.approx(0.3, abs=0.03)
-    both = Augmentation(["cutout", "colour"], 0.6, 1)
+    both = DiscriminatorAugmentation(["cutout", "colour"], 0.6, 1)
     both.share.fill_(0.3)
     augmented = both(images, draws())
     kept = (augmented == images).flatten(1).all(1).float().mean().item()
@@ -103,25 +109,28 @@ def test_a_share_of_images_is_augmented_by_each_policy_apart():
 
 
 def test_each_network_has_its_own_share():
-    images, augmentation = some_images(9), Augmentation(POLICIES, 0.6, 3)
+    images, augmentation = some_images(9), DiscriminatorAugmentation(POLICIES, 0.6, 3)
     augmentation.share.copy_(torch.tensor([0.0, 1.0, 0.0]))
     augmented = augmentation(images, draws(1, 2, 3))
     same = (augmented == images).flatten(1).all(1)
     assert same.tolist() == [True] * 3 + [False] * 3 + [True] * 3
-    alone = Augmentation(POLICIES, 0.6, 1)
+    alone = DiscriminatorAugmentation(POLICIES, 0.6, 1)
     alone.share.fill_(1)
     torch.testing.assert_close(augmented[3:6], alone(images[3:6], draws(2)))
 
 
 def test_augmentation_lets_gradients_through():
-    images, augmentation = some_images().requires_grad_(), Augmentation(["colour"], 0.6, 1)
+    images, augmentation = (
+        some_images().requires_grad_(),
+        DiscriminatorAugmentation(["colour"], 0.6, 1),
+    )
     augmentation.share.fill_(0.5)
     augmentation(images, draws()).sum().backward()
     assert (images.grad.flatten(1).abs().sum(1) > 0).all()
 
 
 def test_certainty_is_a_running_mean_of_signs():
-    augmentation, expected = Augmentation(POLICIES, None, 1), 0.0
+    augmentation, expected = DiscriminatorAugmentation(POLICIES, None, 1), 0.0
     rng = np.random.default_rng(0)
     for _ in range(20):
         logits = rng.normal(0.8, 1, 6).astype(np.float32)
@@ -132,7 +141,7 @@ def test_certainty_is_a_running_mean_of_signs():
 
 
 def test_the_share_follows_the_certainty():
-    augmentation = Augmentation(POLICIES, 0.5, 1)
+    augmentation = DiscriminatorAugmentation(POLICIES, 0.5, 1)
     sure, unsure = torch.tensor([1.0, 2, 3, 4]), torch.tensor([1.0, 2, -3, -4])
     shares = []
     for logits in [unsure, sure, sure, sure, unsure, unsure, unsure, unsure]:
@@ -145,7 +154,7 @@ def test_the_share_follows_the_certainty():
 
 
 def test_each_network_has_its_own_certainty():
-    augmentation = Augmentation(POLICIES, 0.5, 3)
+    augmentation = DiscriminatorAugmentation(POLICIES, 0.5, 3)
     augmentation.share.fill_(0.5)
     augmentation.heed(torch.tensor([9.0, 9, 9, -9, -9, -9]), 0.0, 0.1)
     torch.testing.assert_close(augmentation.share, torch.tensor([0.6, 0.4, 0.4]))

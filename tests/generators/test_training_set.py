@@ -11,10 +11,10 @@ from torch import nn
 from synthaug.generators.learning import trained, training_set
 from synthaug.generators.learning.stacked import unstack
 from synthaug.generators.learning.training_set import TrainingSet
-from synthaug.generators.warping import jitter
 from synthaug.images import LabelledImages, to_float
 from synthaug.seeding import StepDraws, torch_stream
 from synthaug.training import Run
+from synthaug.warping import jitter
 
 LABELS = np.array([2, 0, 1, 0, 2, 2, 0, 3])  # classes 1 and 3 have one image each
 NAMES = ["a", "b", "c", "d"]

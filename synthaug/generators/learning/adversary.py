@@ -33,7 +33,7 @@ class Shown(NamedTuple):
     noise: Tensor | None = None
 
 
-class Augmentation(nn.Module):
+class DiscriminatorAugmentation(nn.Module):
     """Differentiable augmentation of all that a discriminator sees, and how sure it is of what it
     sees: E sign(d(real)), the sign of overfitting of Karras et al. ("Training generative
     adversarial networks with limited data", NeurIPS 2020), 0 for chance and 1 for by heart.
@@ -102,7 +102,7 @@ class Adversary:
         code_weight: float = 0.0,
     ) -> None:
         self._judge, self._pack = judge, pack
-        augmentation = Augmentation(augment, target, lessons.networks)
+        augmentation = DiscriminatorAugmentation(augment, target, lessons.networks)
         self._augmentation = augmentation.to(lessons.run.device)
         self.networks = nn.ModuleDict({"judge": judge, "augmentation": self._augmentation})
         self._optimizer = adam(judge.parameters(), rate, betas=(0.0, 0.99))

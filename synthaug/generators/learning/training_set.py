@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from synthaug.devices import channels_last
 from synthaug.generators.anchors import members
 from synthaug.generators.learning.stacked import stack
-from synthaug.generators.warping import jitter
 from synthaug.images import LabelledImages, take, to_float, to_tensor, white_of
 from synthaug.seeding import StepDraws, stream_seed, torch_stream
 from synthaug.training import Run
+from synthaug.warping import jitter
 
 SCOPES = ("shared", "per-class")
 

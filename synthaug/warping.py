@@ -1,4 +1,4 @@
-"""Smooth deformation and smooth appearance change of a batch of images."""
+"""Batches of images moved, turned, zoomed and smoothly deformed, for generators and classifiers."""
 
 from functools import cache
 
