@@ -1,37 +1,43 @@
 """How alike two images are, pixel by pixel and structure by structure."""
 
 import numpy as np
+import torch
 
+from synthaug.checks import expect_count
 from synthaug.errors import InputError
 from synthaug.images import to_float
 
 SMALLEST_SIDE = 6  # half of the window of 11 is less than a side
 
 
-def psnr(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+def psnr(images: np.ndarray, others: np.ndarray, *, data_range: int | None = None) -> np.ndarray:
     """Peak signal-to-noise ratio of each pair in decibels, float64 (N,); infinite for equals.
 
     images, others: uint8 or uint16 (N, C, H, W).
+    data_range: from black to white; by default all of the type, which is too much for what an
+        instrument of 12 bits took: 4095.
 
-    Raises `InputError` where the two differ in shape or type.
+    Raises `InputError` where the two differ in shape or type, or go beyond the range.
 
     >>> psnr(np.zeros((1, 1, 8, 8), np.uint8), np.full((1, 1, 8, 8), 255, np.uint8)).tolist()
     [0.0]
     """
-    _check_pairs(images, others)
-    error = (to_float(images) - to_float(others)).double().square().mean((1, 2, 3)).numpy()
+    one, other = _pairs(images, others, data_range)
+    error = (one - other).square().mean((1, 2, 3)).numpy()
     with np.errstate(divide="ignore"):
         decibels: np.ndarray = -10 * np.log10(error)
     return decibels + 0.0
 
 
-def ssim(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+def ssim(images: np.ndarray, others: np.ndarray, *, data_range: int | None = None) -> np.ndarray:
     """Structural similarity of each pair, float64 (N,), 1 for equals: Wang et al. 2004, with their
     normal window of 11 pixels and images reflected at their edges.
 
     images, others: uint8 or uint16 (N, C, H, W), of at least 6 pixels a side.
+    data_range: from black to white; by default all of the type, which is too much for what an
+        instrument of 12 bits took: 4095.
 
-    Raises `InputError` where the two differ in shape or type, or are too small.
+    Raises `InputError` where the two differ in shape or type, go beyond the range or are too small.
 
     >>> image = np.random.default_rng(0).integers(0, 256, (1, 1, 16, 16), dtype=np.uint8)
     >>> ssim(image, image).tolist()
@@ -39,7 +45,7 @@ def ssim(images: np.ndarray, others: np.ndarray) -> np.ndarray:
     """
     from torchmetrics.functional.image import structural_similarity_index_measure  # slow to load
 
-    _check_pairs(images, others)
+    one, other = _pairs(images, others, data_range)
     if not len(images):
         return np.empty(0)
     if min(images.shape[2:]) < SMALLEST_SIDE:
@@ -47,14 +53,15 @@ def ssim(images: np.ndarray, others: np.ndarray) -> np.ndarray:
             f"expected images of at least {SMALLEST_SIDE} pixels a side, so that they can be "
             f"reflected under the window, got {images.shape[2]}x{images.shape[3]}"
         )
-    found = structural_similarity_index_measure(
-        to_float(images).double(), to_float(others).double(), data_range=1.0, reduction="none"
-    )
+    found = structural_similarity_index_measure(one, other, data_range=1.0, reduction="none")
     values: np.ndarray = np.asarray(found)
     return values
 
 
-def _check_pairs(images: np.ndarray, others: np.ndarray) -> None:
+def _pairs(
+    images: np.ndarray, others: np.ndarray, data_range: int | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both as float64 (N, C, H, W), of which 1 is white."""
     for given in (images, others):
         if not isinstance(given, np.ndarray) or given.ndim != 4:
             shape = getattr(given, "shape", "")
@@ -66,3 +73,13 @@ def _check_pairs(images: np.ndarray, others: np.ndarray) -> None:
             f"expected pairs of one shape and type, got {images.dtype} {images.shape} and "
             f"{others.dtype} {others.shape}"
         )
+    if data_range is not None:
+        expect_count("data_range", data_range)
+        largest = max(int(given.max(initial=0)) for given in (images, others))
+        if largest > data_range:
+            raise InputError(
+                f"data_range: expected at least {largest}, the largest of the pixels, "
+                f"got {data_range}"
+            )
+    one, other = (to_float(each, white=data_range).double() for each in (images, others))
+    return one, other

@@ -154,6 +154,19 @@ def test_psnr_and_ssim_of_known_pairs() -> None:
     assert ssim(one, one) == pytest.approx(np.ones(6))
 
 
+@pytest.mark.parametrize("measure", [psnr, ssim])
+def test_images_of_fewer_bits_are_compared_over_their_range(measure: Any) -> None:
+    one, other = images(), images()
+    deep = [each.astype(np.uint16) * 16 for each in (one, other)]
+    assert measure(*deep, data_range=255 * 16) == pytest.approx(measure(one, other), rel=1e-5)
+    assert (np.abs(measure(*deep) - measure(one, other)) > 0.1).all()
+    for wrong in (0, 4095.0, "12 bits", True):
+        with pytest.raises(InputError, match="data_range: expected an integer of at least 1"):
+            measure(*deep, data_range=wrong)
+    with pytest.raises(InputError, match=r"data_range: expected at least 4080.* got 1023"):
+        measure(*deep, data_range=1023)
+
+
 def _ssim(one: np.ndarray, other: np.ndarray) -> float:
     """Wang's formula, by scipy's normal filter of the same width."""
     x, y = one / 255, other / 255
