@@ -249,14 +249,18 @@ def _mix(
 
 
 def _check_origin(pool: Path | None, splits: SplitImages) -> None:
-    """Raise `InputError` for a pool that was made from the test images, too."""
+    """Raise `InputError` for a pool that was made from the test images, too, or may have been: a
+    part of DATA that a command drew (`--validate`, `--per-class`) is not the part that is left."""
     if pool is None or not splits.whole:
         return
-    if splits.whole in SamplePool(pool).origins:
-        raise InputError(
-            f"--pool {pool}: made from all of DATA, and {splits.set_apart}; put test images in "
-            "DATA/test and the others in DATA/train, or give --test, and make the pool again"
-        )
+    origins = SamplePool(pool).origins
+    if origins <= {splits.train.fingerprint}:
+        return
+    made = "made from all of DATA" if splits.whole in origins else "not made from these images"
+    raise InputError(
+        f"--pool {pool}: {made}, and {splits.set_apart}; put test images in DATA/test and the "
+        "others in DATA/train, or give --test, and make the pool again"
+    )
 
 
 def _training(policy: str | None, demo: bool) -> Recipe | None:

@@ -160,8 +160,8 @@ def _arms(gain: Gain, *, framed: bool) -> Table:
         padding=(0, 1 if framed else 2, 0, 0),
         caption=f"{gain.protocol['metric']} on test images in %, gain over the baseline on the "
         "same seeds in points, training time in seconds per seed. Arms marked (baseline), (chosen) "
-        "and so on were trained again on fresh seeds, the others on those used for choosing, on "
-        "which the baseline may have been lucky: compare gains, not accuracies.",
+        f"and so on{_also_again(gain)} were trained again on fresh seeds, the others on those used "
+        "for choosing, on which the baseline may have been lucky: compare gains, not accuracies.",
         caption_justify="left",
     )
     table.add_column("arm", no_wrap=not framed)
@@ -173,6 +173,13 @@ def _arms(gain: Gain, *, framed: bool) -> Table:
         role = _role(gain, arm)
         table.add_row(*_cells(gain, arm, role or _given_up(gain, arm)), style="bold" * bool(role))
     return table
+
+
+def _also_again(gain: Gain) -> str:
+    """The arms without a mark that were compared for the rival, in words."""
+    again = [arm for arm in gain.arms if arm.seeds == gain.protocol["seeds"]]
+    names = [arm.name for arm in again if not _role(gain, arm)]
+    return f", and {' and '.join(names)}," if names else ""
 
 
 def _role(gain: Gain, arm: ArmResult) -> str:

@@ -148,6 +148,16 @@ def _caveats(settled: Settled) -> list[str]:
     pools = dict.fromkeys(source.name for source in sources if source.pool is not None)
     study = settled.trials.study
     said = data_caveats(study, settled.trials.seeds, settled.notes)
+    if not settled.tuning.chose_steps:
+        said.append(
+            "the number of steps was given, not tuned: beside a baseline that is trained too "
+            "little synthetic images seem to help where they do not"
+        )
+    elif settled.tuning.at_limit:
+        said.append(
+            f"tuning ends at {settled.tuning.steps:,} steps, and they were better than half as "
+            "many: a longer training may take a part of the gain away (--steps)"
+        )
     for name in pools:
         said.append(f"{name} is the same pool for all seeds")
         if not study.unseen_by_pools:

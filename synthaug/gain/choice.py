@@ -126,7 +126,7 @@ def softened_alike(trials: Trials, real: Sequence[Arm], arm: Arm) -> list[Arm]:
     other arms. What the teacher gives is no gain of synthetic images."""
     if arm.labels != "mixed":
         return []
-    partner = _partner(arm)
+    partner = partner_of(arm)
     softened = distilled_arm(partner, own=partner == trials.teacher)
     if softened not in real:
         trials.race([softened], "distilled labels", beside=real)
@@ -148,8 +148,8 @@ def _staged(trials: Trials, sources: Sequence[Source], partners: Sequence[Arm]) 
         lambda best: [
             synthetic_arm(_source(best), other, best.ratio, best.labels) for other in partners[1:]
         ],
-        lambda best: [synthetic_arm(_source(best), _partner(best), RATIOS[1], best.labels)],
-        lambda best: [synthetic_arm(_source(best), _partner(best), best.ratio, "mixed")],
+        lambda best: [synthetic_arm(_source(best), partner_of(best), RATIOS[1], best.labels)],
+        lambda best: [synthetic_arm(_source(best), partner_of(best), best.ratio, "mixed")],
     ]
     for further in stages:
         tried = [arm for best in _bests(trials, arms) for arm in further(best)]
@@ -174,7 +174,8 @@ def _bests(trials: Trials, arms: Sequence[Arm]) -> list[Arm]:
     return [trials.best(group) for group in groups if group]
 
 
-def _partner(arm: Arm) -> Arm:
+def partner_of(arm: Arm) -> Arm:
+    """What an arm with synthetic images is without them."""
     return replace(arm, name=arm.partner, source=None, ratio=0.0, labels="hard", partner="")
 
 

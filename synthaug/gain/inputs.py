@@ -10,7 +10,7 @@ from synthaug.gain.arms import Source
 from synthaug.gain.choice import SEARCHES
 from synthaug.gain.leaks import refuse_copies, shared_images
 from synthaug.generators import Generator
-from synthaug.images import LabelledImages, expect_labelled
+from synthaug.images import LabelledImages, expect_labelled, white_of
 from synthaug.mixing import MixRecipe
 from synthaug.pool import SamplePool
 from synthaug.reading import check_groups
@@ -114,6 +114,12 @@ def pool_source(
             f"{directory}: expected {train.images.dtype} images {train.image_shape}, the pool "
             f"holds {made.dtype} {made.shape[1:]}; read the data at the pool's size and mode, or "
             "make the pool again"
+        )
+    if white_of(made) > white_of(train.images):
+        raise InputError(
+            f"{directory}: expected values up to {white_of(train.images)}, as the training images "
+            f"have them, the pool goes up to {made.max()}, which they would all be white beside; "
+            "bring the pool's images to the scale of the real ones"
         )
     missing = np.setdiff1d(np.arange(len(train.classes)), pool.samples.labels)
     if len(missing):

@@ -246,6 +246,13 @@ class Rounds:
         proposed = propose(trial, self._families, self._partners, classes)
         return self._arms.setdefault(proposed.name, proposed)
 
+    def checked(self, winner: str) -> int:
+        """Note that it was the winner, and which one it is of all that the search ended with."""
+        before = self._study.user_attrs.get("checked", [])
+        names = list(dict.fromkeys([*before, winner]))
+        self._study.set_user_attr("checked", names)
+        return names.index(winner) + 1
+
     def facts(self, shown: int) -> dict[str, Any]:
         """What was tried: the best `shown` and their points over the baseline, how many proposals
         ended how, how many wait for a larger budget, and why some could not be trained."""

@@ -48,6 +48,16 @@ class Tuning:
     steps: int
     tried: list[dict[str, Any]]
 
+    @property
+    def chose_steps(self) -> bool:
+        """Whether other numbers of steps were tried."""
+        return len({row["steps"] for row in self.tried}) > 1
+
+    @property
+    def at_limit(self) -> bool:
+        """Whether doubling the steps paid up to the most that are tried."""
+        return self.chose_steps and self.steps == MOST_STEPS
+
 
 def tune(trials: Trials, recipe: Recipe | None, policy: str | None, steps: int | None) -> Tuning:
     """Settle what was not given: the recipe (all, or all but its policy) and the steps, which the

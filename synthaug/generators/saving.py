@@ -1,6 +1,7 @@
 """A fitted generator as a directory: weights, the images that it starts from, its card."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,14 @@ def plain(value: Any) -> Any:
     if type(value) is dict:
         return {key: plain(each) for key, each in value.items()}
     return value
+
+
+def origins_of(card: Mapping[str, Any]) -> set[str]:
+    """Fingerprints of all images that a generator learned from, or was chosen by, and so did those
+    that it started from, as far as its card says."""
+    found = {card["data"]["fingerprint"]} if "data" in card else set()  # parts learn from one
+    if "start" in card:  # of versions before 0.5 its own fingerprint alone
+        found |= {*card["start"].get("origins", ()), card["start"]["fingerprint"]}
+    if "validation" in card:
+        found.add("validation images")
+    return found.union(*(origins_of(part) for part in card.get("parts", ())))

@@ -5,7 +5,7 @@
 """
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,6 +24,7 @@ from synthaug.files import (
     write_json,
 )
 from synthaug.generators import Generator
+from synthaug.generators.saving import origins_of
 from synthaug.images import LabelledImages, Samples, distinct_names, form_of
 from synthaug.pool.filling import Filter, check_filters, fill, limits_of
 from synthaug.pool.filters import Network, asked_on, posterior_of
@@ -209,7 +210,7 @@ class SamplePool:
         its card says; none for images made elsewhere."""
         card = self.manifest.get("generator")
         try:
-            return set() if card is None else _origins(card)
+            return set() if card is None else origins_of(card)
         except (AttributeError, KeyError, TypeError):
             raise InputError(
                 f"{self.directory}: damaged, expected a generator's card as 'generator' in its "
@@ -299,12 +300,3 @@ def _check_classes(samples: Samples, classes: Sequence[str]) -> None:
             f"soft_labels: expected shape ({len(samples)}, {len(classes)}), a column per class, "
             f"got {samples.soft_labels.shape}"
         )
-
-
-def _origins(card: Mapping[str, Any]) -> set[str]:
-    found = {card["data"]["fingerprint"]} if "data" in card else set()  # parts learn from one
-    if "start" in card:
-        found.add(card["start"]["fingerprint"])
-    if "validation" in card:
-        found.add("validation images")
-    return found.union(*(_origins(part) for part in card.get("parts", ())))

@@ -63,7 +63,7 @@ def test_files_and_where_things_are_said(measured: tuple) -> None:
     assert json.loads((folder / "report" / "result.json").read_text()) == result
     assert "<html" in (folder / "report" / "report.html").read_text()[:200]
     assert result["protocol"]["command"].startswith("synthaug gain ")
-    (shared,) = result["protocol"]["caveats"]
+    shared, _ = result["protocol"]["caveats"]
     assert shared.startswith("two seeds share")
     assert done.err.splitlines()[-1] == f"Report: {folder / 'report' / 'report.html'}"
     assert result["protocol"]["next_steps"] in done.out
@@ -175,6 +175,13 @@ def test_a_pool_that_was_made_from_what_is_set_apart_to_test_on_is_refused(
     assert done.status == 2
     assert "made from all of DATA" in done.err
     assert "10 of its 32 images were set apart" in done.err
+    # Of a part that was drawn from all of DATA some are set apart to test on, too.
+    part, drawn = tmp_path / "part", tmp_path / "drawn"
+    assert call(*fit[:4], "--per-class", "12", "-o", part, "--device", "cpu").status == 0
+    assert call("sample", part, "--per-class", "4", "-o", drawn).status == 0
+    done = call("gain", source, "--pool", drawn, "--cache", cache)
+    assert done.status == 2
+    assert "not made from these images" in done.err and "were set apart" in done.err
     few = call("gain", source, "--pool", pool, "--per-class", "4", "--cache", cache)
     assert (few.status, few.out) == (2, "")
     assert "--per-class: what made the pool may know more images" in few.err

@@ -571,6 +571,8 @@ def test_tuning_settles_recipe_and_steps_before_any_arm(
     if len(groups) == 4:
         length, _ = settled_steps(groups[3][1], first=length)
     assert gain.protocol["steps"] == length
+    told = [each for each in gain.protocol["caveats"] if each.startswith("tuning ends at 16 steps")]
+    assert bool(told) == (length == 16)
     fixed = measure_gain(
         train, test, **settings, steps=1, policy="rotate-scale", sources=sources()[2:]
     )
@@ -631,6 +633,7 @@ def test_recipe_is_tuned_for_trainings_of_the_length_that_is_chosen(
     found = tuning.tune(trials, None, None, None)
     assert (found.steps, found.recipe.weight_decay) == (tuning.MOST_STEPS, 2e-3)
     assert found.recipe.policy == "shift-flip"
+    assert found.at_limit and found.chose_steps
     assert all(trial["mix"] == "mixup" for trial in found.tried if "policy" in trial)
     short = tuning.tune(trials, None, "rotate-scale", 600)
     assert (short.steps, short.recipe.weight_decay, short.recipe.policy) == (
@@ -638,6 +641,7 @@ def test_recipe_is_tuned_for_trainings_of_the_length_that_is_chosen(
         1e-2,
         "rotate-scale",
     )
+    assert not short.chose_steps
     assert tuning.tune(trials, Recipe(), None, 600) == tuning.Tuning(Recipe(), 600, [])
     assert tuning.tune(trials, Recipe(), None, None).steps == tuning.MOST_STEPS
 
@@ -683,7 +687,8 @@ def test_a_pool_is_measured_alone_and_beside(
     ]
     assert alone.control is None
     assert alone.gain_over_control is None
-    fixed, same, seen, unknown = alone.protocol["caveats"]
+    fixed, length, same, seen, unknown = alone.protocol["caveats"]
+    assert length.startswith("the number of steps was given, not tuned")
     assert fixed.startswith("all seeds train on the same real images")
     assert same == "pool copies is the same pool for all seeds"
     assert seen.startswith("what made pool copies may have seen the images that choices were made")
@@ -754,21 +759,21 @@ def test_a_result_says_what_was_trained_on(train: LabelledImages, test: Labelled
     few = {**QUICK, "per_class": 30, "steps": 1}
     gain = measure_gain(train, test, **few, sources=sources()[2:])
     assert gain.data["train"] == 240
-    shared, asked = gain.protocol["caveats"]
+    shared, asked, _ = gain.protocol["caveats"]
     both = [draw_parts(train, seed) for seed in gain.protocol["choice_seeds"]]
     share = len(both[0] & both[1]) / 240
     assert shared.startswith(f"two seeds share {share:.0%} of the real images") and share > 0.7
     assert asked.startswith("30 images per class were asked for")
     given = {**few, "per_class": None, "validation": test.subset(np.arange(100))}
     gain = measure_gain(train, test.subset(np.arange(100, 200)), **given, sources=sources()[2:])
-    same, judged = gain.protocol["caveats"]
+    same, judged, _ = gain.protocol["caveats"]
     assert same.startswith("all seeds train on the same real images")
     assert judged.startswith("all seeds are judged by the same validation images")
     # So they are under cross-validation, and all of some classes are held out from a few.
     few = {**QUICK, "per_class": None, "steps": 1}
     rows = np.concatenate([np.flatnonzero(train.labels == k)[:5] for k in range(10)])
     gain = measure_gain(train.subset(rows), test, **few, sources=sources()[2:])
-    same, judged = gain.protocol["caveats"]
+    same, judged, _ = gain.protocol["caveats"]
     assert "cross-validation" in gain.protocol["validation"]
     assert judged.startswith("all seeds are judged by the same validation images")
 
@@ -792,9 +797,8 @@ def test_groups_that_leave_seeds_unlike_numbers_of_images_are_told() -> None:
 def test_a_class_without_test_images_is_told(train: LabelledImages, test: LabelledImages) -> None:
     without = test.subset(np.flatnonzero(test.labels > 1))
     gain = measure_gain(train, without, **{**QUICK, "steps": 1}, sources=sources()[2:])
-    assert gain.protocol["caveats"] == [
-        "there is no test image of '0', '1': nothing is known of it there"
-    ]
+    unseen, _ = gain.protocol["caveats"]
+    assert unseen == "there is no test image of '0', '1': nothing is known of it there"
 
 
 def test_hard_labels_are_hard_whatever_the_pool_has(
@@ -840,6 +844,18 @@ def test_a_pool_with_test_images_is_refused(
     pool = make_pool(tmp_path / "leak", images, labels, train)
     with pytest.raises(InputError, match="near-copies of test images"):
         measure_gain(train, test, **POOLED, sources=[], pool=pool)
+
+
+def test_a_pool_on_a_larger_scale_than_the_real_images_is_refused(
+    train: LabelledImages, test: LabelledImages, tmp_path: Path
+) -> None:
+    """12 bits beside 16: what is white to the classifier begins at a sixteenth of the pool's."""
+    deep, seen = (
+        replace(each, images=each.images.astype(np.uint16) * 16) for each in (train, test)
+    )
+    pool = make_pool(tmp_path / "stretched", deep.images * 16, deep.labels, deep)
+    with pytest.raises(InputError, match=r"expected values up to 4095, .* goes up to 65280"):
+        measure_gain(deep, seen, **POOLED, sources=[], pool=pool)
 
 
 def test_a_pool_never_shows_the_images_that_score_it(

@@ -315,6 +315,42 @@ def test_how_small_a_gain_it_could_have_seen_is_that_of_its_own_test(run: Callab
     assert power == pytest.approx(0.8, abs=1e-4)
 
 
+def test_a_way_has_to_beat_what_it_is_without_synthetic_images(run: Callable) -> None:
+    """Which may be better than the baseline, that was the best on the seeds of the search."""
+
+    def lucky(arm: Arm, seed: int) -> float:
+        if arm.source is not None:
+            return 0.62 if arm.recipe.mix == "mixup" else 0.3
+        return 0.5 + 0.05 * (
+            arm.recipe.mix != "mixup" if seed < 3 else 2 * (arm.recipe.mix == "mixup")
+        )
+
+    mix, made = run(lucky)
+    assert mix.training["partner"] == "mixup"
+    assert ("mixup", 3) in made.trained and mix.search["baseline"] == "mixup"
+    assert mix.search["check"]["points"] == pytest.approx(2.0)
+
+
+@pytest.mark.usefixtures("on_disk")
+def test_a_winner_after_another_says_that_seeds_were_asked_before(run: Callable) -> None:
+    def first(arm: Arm, seed: int) -> float:
+        return 0.5 + 0.01 * (arm.source is not None)
+
+    def other(arm: Arm, seed: int) -> float:
+        return first(arm, seed) + 0.1 * (arm.source is not None and "patch" in arm.name)
+
+    told = "went on, and all of them were checked on the same seeds"
+    one, _ = run(first, budget=Budget(trials=8))
+    same, _ = run(first, budget=Budget(trials=8))
+    two, _ = run(other, budget=Budget(trials=24))
+    assert two.search["best"] != one.search["best"] == same.search["best"]
+    assert [any(told in each for each in mix.search["caveats"]) for mix in (one, same, two)] == [
+        False,
+        False,
+        True,
+    ]
+
+
 def test_luck_in_the_search_is_no_recommendation(run: Callable) -> None:
     mix, _ = run(lambda arm, seed: 0.5 + (0.05 if arm.source is not None and seed < 3 else 0.0))
     assert mix.search["tried"][0]["points"] == pytest.approx(5.0)

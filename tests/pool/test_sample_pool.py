@@ -237,7 +237,13 @@ def test_a_pool_knows_all_that_its_generator_learned_from(tmp_path: Path) -> Non
     ConditionalVAE(**small).fit(other, device="cpu").save(tmp_path / "start")
     warm = ConditionalVAE(**small).fit(data, device="cpu", start=tmp_path / "start")
     watched = ConditionalVAE(**small).fit(data, device="cpu", validation=other)
+    warm.save(tmp_path / "warm start")
+    again = ConditionalVAE(**small).fit(data, device="cpu", start=tmp_path / "warm start")
+    watched.save(tmp_path / "watched start")
+    after = ConditionalVAE(**small).fit(data, device="cpu", start=tmp_path / "watched start")
+    mixed = Blend((ConditionalVAE(**small), StyleSwap()))
     both = Blend.of([warm, StyleSwap().fit(data, device="cpu")])
+    both.save(tmp_path / "both start")
     blend = Blend((ConditionalVAE(**small), StyleSwap())).fit(data, device="cpu")
     expected = {
         "style": (StyleSwap().fit(data, device="cpu"), {data.fingerprint}),
@@ -245,6 +251,12 @@ def test_a_pool_knows_all_that_its_generator_learned_from(tmp_path: Path) -> Non
         "both": (both, {data.fingerprint, other.fingerprint}),
         "blend": (blend, {data.fingerprint}),
         "watched": (watched, {data.fingerprint, "validation images"}),
+        "again": (again, {data.fingerprint, other.fingerprint}),
+        "after": (after, {data.fingerprint, "validation images"}),
+        "mixed": (
+            mixed.fit(data, device="cpu", start=tmp_path / "both start"),
+            {data.fingerprint, other.fingerprint},
+        ),
     }
     for name, (generator, origins) in expected.items():
         assert SamplePool.create(tmp_path / name, generator, 1).origins == origins

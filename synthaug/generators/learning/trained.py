@@ -17,6 +17,7 @@ from synthaug.generators.learning.stacked import unstack
 from synthaug.generators.learning.training_set import SCOPES, TrainingSet
 from synthaug.generators.learning.warm_start import WarmStart
 from synthaug.generators.learning.watching import PROBED, VARIETY, Watcher, diversity, usefulness
+from synthaug.generators.saving import origins_of
 from synthaug.images import LabelledImages, Samples, white_of
 from synthaug.seeding import torch_stream
 from synthaug.training import Run
@@ -54,8 +55,11 @@ class Trained(Generator):
         start = None
         if aids.start is not None:
             start = WarmStart(list(aids.start._networks), aids.start.classes)
-            origin = aids.start.card["data"]["fingerprint"]
-            notes["start"] = {"fingerprint": origin, "missing": start.missing_of(data.classes)}
+            notes["start"] = {
+                "fingerprint": aids.start.card["data"]["fingerprint"],
+                "origins": sorted(origins_of(aids.start.card)),
+                "missing": start.missing_of(data.classes),
+            }
         ours, white = current(), white_of(data.images)
         if ours.size > 1:
             run = replace(run, identity=f"{run.identity} processes {ours.size}")
