@@ -142,8 +142,6 @@ class ConditionalGAN(Trained):
         expect_range("late", self.late)
         if self.late[1] > 1:
             raise InputError(f"late: expected shares of the run, at most 1, got {self.late!r}")
-        if self.late[0] == 1:
-            raise InputError(f"late: expected to begin before the run ends, got {self.late!r}")
         expect_count("codes", self.codes, least=0)
         if self.codes > self.latent:
             raise InputError(f"codes: expected at most latent, {self.latent}, got {self.codes}")

@@ -303,7 +303,6 @@ BETWEEN = "expected a number below 1, an augmentation to adapt, and a loss other
         ({"certainty": 0.6, "loss": "wasserstein"}, f"certainty: {BETWEEN}"),
         ({"late": (0.5, 0.2)}, "late: expected (low, high) with 0 <= low <= high"),
         ({"late": 0.5}, "late: expected (low, high) with 0 <= low <= high, got 0.5"),
-        ({"late": (1.0, 1.0)}, "late: expected to begin before the run ends, got (1.0, 1.0)"),
         ({"late": (0.2, 1.5)}, "late: expected shares of the run, at most 1, got (0.2, 1.5)"),
         ({"diversity": -1}, "diversity: expected a number of at least 0, got -1"),
         ({"diversity": "much"}, "diversity: expected a number of at least 0, got 'much'"),
