@@ -44,16 +44,17 @@ START, END = "<!-- results -->\n", "<!-- end of results -->\n"
 INTRODUCTION = """\
 # Results
 
-Each gain is over the best arm without synthetic images, on test images that were opened after
-every choice, over paired seeds that no choice was made on, at equal optimiser steps; intervals are
-95 %. The baselines were tuned first (see [measuring](measuring.md)). Where another arm without
-synthetic images does better on the test images than the one that validation chose, the gain over
-that one stands after the semicolon, and has to be above zero, too. Written by
-`python benchmarks/accuracy/page.py` from the files in `benchmarks/accuracy/results/`, which hold
-every figure, the tuning and the seeds.
+Each gain is over the best arm without synthetic images, on test images that were opened after that
+arm and the one with synthetic images were chosen, over paired seeds that no choice was made on, at
+equal optimiser steps; intervals are 95 %. The baselines were tuned first (see
+[measuring](measuring.md)). Where another arm without synthetic images does better on the test
+images than the one that validation chose, the gain over that one stands after the semicolon, and
+has to be above zero, too. Written by `python benchmarks/accuracy/page.py` from the files in
+`benchmarks/accuracy/results/`, which hold every figure, the tuning and the seeds.
 
-No choice of a run looks at its test images or at the seeds that it is measured on. But the protocol
-was [changed](#how-the-protocol-was-changed) after results on these test images were known.
+What is compared was chosen without the test images and the seeds that it is measured on; these pick
+the rival alone, which can only speak against synthetic images. But the protocol was
+[changed](#how-the-protocol-was-changed) after results on these test images were known.
 
 ![The gain on each set, with its interval](images/gains.png)
 
@@ -149,8 +150,9 @@ PEERS_HEAD = f"""\
 Its VAE, one a class, sampled from a Gaussian mixture of its codes and fitted anew for each seed: a
 quarter of each batch, with hard labels, on top of the same partner and over the same baseline as
 ours (`grid.py --peers`, where that was measured for the present baseline; for other sets it was for
-an earlier one). Beside it the partner alone, so much is lost without any synthetic image, and each
-of ours at the same share; what was not chosen is on the seeds that choices were made on.
+an earlier one). Beside it *the partner alone*, what the partner has over the baseline before any
+synthetic image is added, and each of ours at the same share; what was not chosen is on the seeds
+that choices were made on.
 
 | data | images per class | pythae | the partner alone | {" | ".join(BESIDE_PEERS)} |
 {"|---" * (4 + len(BESIDE_PEERS))}|
@@ -169,7 +171,7 @@ PUBLISHED_HEAD = """\
 ## Beside published figures
 
 ChimeraMix (Reinders et al., IJCAI 2022), on CIFAR-10's images less near-duplicates, alone and with
-AutoAugment: a WideResNet-16-8 with 11 million weights, 100,000 steps of 128 images. Our network has
+AutoAugment: a WideResNet-16-8 with 11 million weights, 100,000 steps. Our network has
 0.3 million and took up to 4,800 steps of 64, on a CPU: a shorter protocol, not the same. Well-tuned
 training without any generator has reached 58.2 (Brigato et al. 2021) and 66.5 (2023) at 50 per
 class, the latter more than either column of ours: such a network may leave less to gain than this
@@ -187,9 +189,10 @@ BRIEF_HEAD = """\
 |---|---|---|---|---|---|---|
 """
 BRIEF_NOTES = """
-Accuracy, or balanced accuracy where classes are uneven. The rival: what does best on the *test*
-images without synthetic ones, where that is not the best on validation images; *helps* needs both
-intervals above zero. Marks say how a row was measured: [results](docs/results.md).
+Accuracy, or balanced accuracy where classes are uneven. *The rival*: another training without
+synthetic images, if one beats the baseline on the *test* images. *Helps* needs the interval of the
+gain above zero and, where there is a rival, that over the rival. Marks say how a row was measured:
+[results](docs/results.md).
 """
 
 

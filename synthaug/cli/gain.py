@@ -62,8 +62,11 @@ from synthaug.pool import SamplePool
 DEMO_IMAGES, DEMO_STEPS, DEMO_BATCH, DEMO_FIT = 5, 200, 32, 400
 DEMO_RECIPE = Recipe(policy="rotate-scale", weight_decay=5e-3)
 DEMO_NOTE = (
-    "Demonstration on scikit-learn's digits, 5 images per class, with fixed training settings. "
-    "Left out to save time: ConditionalVAE, StyleSwap, blends and chains, ratio 0.5, mixed labels; "
+    "Demonstration on scikit-learn's digits, {per_class} images per class, with fixed training "
+    "settings."
+)
+DEMO_LEFT_OUT = (
+    " Left out to save time: ConditionalVAE, StyleSwap, blends and chains, ratio 0.5, mixed labels; "
     "synthaug gain DATA tries them."
 )
 USUAL = [source.name for source in default_sources()]
@@ -84,8 +87,8 @@ def gain(
         typer.Option(
             metavar="N",
             min=2,
-            help="Repetitions to measure on, each with other images and networks; as many "
-            "before them are for choices.",
+            help="Repetitions to measure on, each with other networks and, where they are drawn, "
+            "other images; as many before them are for choices.",
         ),
     ] = 5,
     precision: Annotated[
@@ -191,7 +194,8 @@ def gain(
     splits = read_splits(source, test, image_size, mode, on_error, quiet=quiet)
     _check_origin(pool, splits)
     if demo and not quiet:
-        errors.print(DEMO_NOTE)
+        usual = generator is None and arms is None
+        errors.print(DEMO_NOTE.format(per_class=per_class or DEMO_IMAGES) + DEMO_LEFT_OUT * usual)
     with progress(quiet, growing=True) as update:
         result = measure_gain(
             splits.train,

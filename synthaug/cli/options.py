@@ -62,7 +62,12 @@ OnError = Annotated[
 PerClass = Annotated[
     int | None, typer.Option(metavar="N", min=2, help="Train on N images per class, not all.")
 ]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Settles every random choice.")]
+Seed = Annotated[
+    int,
+    typer.Option(
+        metavar="N", min=0, help="Settles every random choice but which test images are set apart."
+    ),
+]
 Device = Annotated[
     str,
     typer.Option(metavar="NAME", help='"auto" (a GPU where there is one), "cpu", "cuda:0".'),

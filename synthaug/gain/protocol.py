@@ -55,7 +55,8 @@ def measure_gain(
 ) -> Gain:
     """Measure what synthetic images do to a classifier's accuracy on held-out images.
 
-    train, test: real images with the same classes; `test` is used once, after every choice.
+    train, test: real images with the same classes; `test` is opened once, after what is
+        compared was chosen.
     validation: images to make choices on; by default set apart from `train`, never trained on.
     arms: how widely to search. "quick" tries each source on top of the best arm without synthetic
         images, at a ratio of 0.25 with hard labels; "staged" then tries the best also on the plain

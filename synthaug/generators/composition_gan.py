@@ -6,8 +6,7 @@ features are put together under a random partition m of the image into K smooth 
     h = sum_k m_k * f(x_k),    made = g(h),
 
 so that a sample is new as a whole and anchored to real images in every part of it: the idea of
-ChimeraMix (Reinders et al., IJCAI 2022), the strongest published one at 10 to 100 images per class.
-Trained on
+ChimeraMix (Reinders et al., IJCAI 2022), which mixes pairs. Trained on
 
     2 |g(f(x)) - x| + 0.5 (1 - SSIM)                  what is encoded can be decoded
     + consistency * |f(made) - h|                      the parts stay what they are

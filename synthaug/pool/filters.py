@@ -110,7 +110,8 @@ class ClassifierAgreement:
 class DistanceFilter:
     """Drops samples that are far from every real image of their class.
 
-    at_most: times the usual distance, that of the real images of the class to each other.
+    at_most: times the usual distance, the median from a real image to the nearest other one of the
+        class.
     features: what distances are taken in, as for `extract_features`.
 
     Raises `InputError` for a limit that is none, and on use for a class with fewer than two real
@@ -139,7 +140,8 @@ class DistanceFilter:
 class MemorizationFilter:
     """Drops samples that are nearly a real image of their class.
 
-    at_least: times the usual distance, that of the real images of the class to each other.
+    at_least: times the usual distance, the median from a real image to the nearest other one of the
+        class.
     features: what distances are taken in, as for `extract_features`.
 
     Raises `InputError` for a limit that is none, and on use for a class with fewer than two real
