@@ -66,8 +66,8 @@ DEMO_NOTE = (
     "settings."
 )
 DEMO_LEFT_OUT = (
-    " Left out to save time: ConditionalVAE, StyleSwap, blends and chains, ratio 0.5, mixed labels; "
-    "synthaug gain DATA tries them."
+    " Left out to save time: ConditionalVAE, StyleSwap, blends and chains, ratio 0.5, mixed "
+    "labels; synthaug gain DATA tries them."
 )
 USUAL = [source.name for source in default_sources()]
 
