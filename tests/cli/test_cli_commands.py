@@ -324,7 +324,8 @@ def test_fit_goes_on_from_another_generator(call: Callable, data: Path, tmp_path
     assert call("fit", data, *FAST, "-o", first).status == 0
     assert call("fit", data, *FAST, "--start", first, "-o", second).status == 0
     told = load_generator(second).card["start"]
-    assert told == {"fingerprint": load_generator(first).card["data"]["fingerprint"], "missing": []}
+    learned = load_generator(first).card["data"]["fingerprint"]
+    assert told == {"fingerprint": learned, "origins": [learned], "missing": []}
 
 
 @pytest.mark.parametrize("split", ["val", None])
