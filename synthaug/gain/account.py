@@ -136,6 +136,21 @@ def data_caveats(study: Study, seeds: Sequence[int], notes: Sequence[str]) -> li
     return said
 
 
+def length_caveats(tuning: Tuning) -> list[str]:
+    """What a reader has to know of the number of steps, which a gain depends on."""
+    if not tuning.chose_steps:
+        return [
+            "the number of steps was given, not tuned: beside a baseline that is trained too "
+            "little synthetic images seem to help where they do not"
+        ]
+    if tuning.at_limit:
+        return [
+            f"tuning ends at {tuning.steps:,} steps, and they were better than half as many: a "
+            "longer training may take a part of the gain away (--steps)"
+        ]
+    return []
+
+
 def _judging(study: Study, seed: int) -> np.ndarray:
     """Indices of the images that the choices of a seed are made on, int64 (V,)."""
     parts = [part.scored for part in study.parts(seed) if part.scored is not None]
@@ -148,16 +163,7 @@ def _caveats(settled: Settled) -> list[str]:
     pools = dict.fromkeys(source.name for source in sources if source.pool is not None)
     study = settled.trials.study
     said = data_caveats(study, settled.trials.seeds, settled.notes)
-    if not settled.tuning.chose_steps:
-        said.append(
-            "the number of steps was given, not tuned: beside a baseline that is trained too "
-            "little synthetic images seem to help where they do not"
-        )
-    elif settled.tuning.at_limit:
-        said.append(
-            f"tuning ends at {settled.tuning.steps:,} steps, and they were better than half as "
-            "many: a longer training may take a part of the gain away (--steps)"
-        )
+    said += length_caveats(settled.tuning)
     for name in pools:
         said.append(f"{name} is the same pool for all seeds")
         if not study.unseen_by_pools:

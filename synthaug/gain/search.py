@@ -15,7 +15,7 @@ from typing import Any
 
 from synthaug.classifiers import Backbone, Recipe
 from synthaug.errors import InputError, TrainingError
-from synthaug.gain.account import data_caveats
+from synthaug.gain.account import data_caveats, length_caveats
 from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import partner_of, softened_alike, without_synthetic
@@ -140,7 +140,11 @@ def search_mix(
             "best": None if best is None else best.name,
             "check": vars(checks[baseline]) if checks else None,
             "check_seeds": fresh,
-            "caveats": [*data_caveats(study, numbers, notes), *notes_of_check],
+            "caveats": [
+                *data_caveats(study, numbers, notes),
+                *length_caveats(tuning),
+                *notes_of_check,
+            ],
             "seconds": _seconds([*times, time.monotonic()]),
             "best_without": best_without,
             "optuna": optuna.__version__,

@@ -153,7 +153,8 @@ def test_a_recipe_says_what_its_images_leave_open(run: Callable) -> None:
     others[0] = 0  # as all of the training images are
     validation = LabelledImages(others, np.zeros(21, np.int64), ["a", "b"])
     mix, _ = run(good, validation=validation)
-    twice, unseen, alike, judged = mix.search["caveats"]
+    twice, unseen, alike, judged, length = mix.search["caveats"]
+    assert length.startswith("the number of steps was given, not tuned")
     assert judged.startswith("all seeds are judged by the same validation images")
     assert twice == "1 of the 21 validation images are train images, too"
     assert unseen.startswith("there is no validation image of 'b'")
