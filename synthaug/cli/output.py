@@ -178,7 +178,7 @@ def _arms(gain: Gain, *, framed: bool) -> Table:
 def _also_again(gain: Gain) -> str:
     """The arms without a mark that were compared for the rival, in words."""
     again = [arm for arm in gain.arms if arm.seeds == gain.protocol["seeds"]]
-    names = [arm.name for arm in again if not _role(gain, arm)]
+    names = [f"'{arm.name}'" for arm in again if not _role(gain, arm)]
     return f", and {' and '.join(names)}," if names else ""
 
 

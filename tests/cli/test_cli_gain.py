@@ -214,6 +214,17 @@ def test_what_the_test_images_speak_against_is_not_put_to_use(wide: Gain) -> Non
     assert "Best without:" in text and "To use it" not in text
 
 
+def test_arms_that_were_compared_for_the_rival_are_named_among_those_on_fresh_seeds(
+    wide: Gain,
+) -> None:
+    fresh = wide.protocol["seeds"]
+    marked = {wide.rival, wide.trained, wide.control, wide.chosen["arm"], wide.baseline}
+    text = " ".join(" ".join(shown(wide, 300)).split())
+    told = text.split("Arms marked")[1].split("were trained again on fresh seeds")[0]
+    for arm in wide.arms:
+        assert (f"'{arm.name}'" in told) == (arm.seeds == fresh and arm.name not in marked)
+
+
 def test_the_lines_to_use_next_read_the_images_as_they_were_read(
     call: Callable, data: Path, quick: tuple, tmp_path: Path
 ) -> None:
