@@ -6,6 +6,7 @@ benchmarks/accuracy/results.
 Each file is what `synthaug gain ... --json` or grid.py wrote; the command is in it.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
@@ -232,7 +233,6 @@ def brief(results: list[Gain]) -> str:
 def how_to_read(results: list[Gain]) -> str:
     """What the table does not say by itself, and what is missing in it."""
     held = [gain.data["validation"] for gain in results]
-    by_luck = 1 - (1 - 0.025) ** len(results)
     helping = [gain for gain in results if gain.verdict == "helps"]
     learned = sum(gain.chosen["arm"] == gain.trained for gain in helping)
     missing = "; ".join(not_measured(results))
@@ -240,12 +240,20 @@ def how_to_read(results: list[Gain]) -> str:
         f"Intervals are 95 %, over {seeds_of(results)} paired seeds: they hold the scatter between "
         "seeds, not that of other test images. Choices were made on "
         f"{min(held):,} to {max(held):,} further labelled images. *Control*: images of a generator "
-        f"that learns nothing. A trained generator *helps* in {learned} of the {len(results)} "
-        "rows; if synthetic images never helped, that many rows would still hold one *helps* or "
-        f"more with a probability of {100 * by_luck:.0f} %."
+        f"that learns nothing. Synthetic images *help* in {len(helping)} of the {len(results)} "
+        f"rows, those of a trained generator in {learned}; if none ever helped, that many rows "
+        f"would still hold {len(helping)} or more with a probability of "
+        f"{by_luck(len(helping), len(results)):.1%}, {learned} or more with "
+        f"{by_luck(learned, len(results)):.0%}, were no two of one set."
         f"{f' Not measured yet: {missing}.' if missing else ''}"
     )
     return f"\n{fill(said, 100)}\n"
+
+
+def by_luck(count: int, rows: int) -> float:
+    """The probability of so many *helps* or more where nothing helps: each comes 2.5 times in a
+    hundred."""
+    return 1 - sum(math.comb(rows, k) * 0.025**k * 0.975 ** (rows - k) for k in range(count))
 
 
 def seeds_of(results: list[Gain]) -> str:
