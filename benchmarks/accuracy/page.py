@@ -6,7 +6,6 @@ benchmarks/accuracy/results.
 Each file is what `synthaug gain ... --json` or grid.py wrote; the command is in it.
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from pictures import draw_gains, draw_trends
+from scipy.stats import binom
 from stored import (
     RESULTS,
     anchor,
@@ -235,6 +235,7 @@ def how_to_read(results: list[Gain]) -> str:
     held = [gain.data["validation"] for gain in results]
     helping = [gain for gain in results if gain.verdict == "helps"]
     learned = sum(gain.chosen["arm"] == gain.trained for gain in helping)
+    by_luck = binom(len(results), 0.025)  # of those where nothing helps
     missing = "; ".join(not_measured(results))
     said = (
         f"Intervals are 95 %, over {seeds_of(results)} paired seeds: they hold the scatter between "
@@ -243,17 +244,11 @@ def how_to_read(results: list[Gain]) -> str:
         f"that learns nothing. Synthetic images *help* in {len(helping)} of the {len(results)} "
         f"rows, those of a trained generator in {learned}; if none ever helped, that many rows "
         f"would still hold {len(helping)} or more with a probability of "
-        f"{by_luck(len(helping), len(results)):.1%}, {learned} or more with "
-        f"{by_luck(learned, len(results)):.0%}, were no two of one set."
+        f"{by_luck.sf(len(helping) - 1):.1%}, {learned} or more with "
+        f"{by_luck.sf(learned - 1):.0%}, were no two of one set."
         f"{f' Not measured yet: {missing}.' if missing else ''}"
     )
     return f"\n{fill(said, 100)}\n"
-
-
-def by_luck(count: int, rows: int) -> float:
-    """The probability of so many *helps* or more where nothing helps: each comes 2.5 times in a
-    hundred."""
-    return 1 - sum(math.comb(rows, k) * 0.025**k * 0.975 ** (rows - k) for k in range(count))
 
 
 def seeds_of(results: list[Gain]) -> str:

@@ -797,8 +797,9 @@ def test_groups_that_leave_seeds_unlike_numbers_of_images_are_told() -> None:
 def test_a_class_without_test_images_is_told(train: LabelledImages, test: LabelledImages) -> None:
     without = test.subset(np.flatnonzero(test.labels > 1))
     gain = measure_gain(train, without, **{**QUICK, "steps": 1}, sources=sources()[2:])
-    unseen, _ = gain.protocol["caveats"]
+    unseen, length = gain.protocol["caveats"]
     assert unseen == "there is no test image of '0', '1': nothing is known of it there"
+    assert length.startswith("the number of steps was given, not tuned")
 
 
 def test_hard_labels_are_hard_whatever_the_pool_has(
