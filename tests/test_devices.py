@@ -1,10 +1,10 @@
-"""Which device a name means."""
+"""Which device a name means, and what torch does there."""
 
 import pytest
 import torch
 
 from synthaug import devices
-from synthaug.devices import resolve_device
+from synthaug.devices import mixed_precision, plain_torch, resolve_device
 from synthaug.distributed import Team
 from synthaug.errors import InputError
 
@@ -40,3 +40,34 @@ def test_a_gpu_beyond_the_last(monkeypatch):
     assert resolve_device("cuda:1") == torch.device("cuda:1")
     with pytest.raises(InputError, match="'cuda:2' was asked for, but torch sees 2 CUDA devices"):
         resolve_device("cuda:2")
+
+
+@pytest.mark.parametrize(
+    ("machine", "native", "emulated", "expected"),
+    [
+        ("x86_64", True, True, True),
+        ("AMD64", False, True, False),  # AVX-512 without instructions for it
+        ("aarch64", False, True, True),
+        ("arm64", False, False, False),
+    ],
+)
+def test_bfloat16_is_for_processors_that_multiply_it(
+    monkeypatch, machine, native, emulated, expected
+):
+    monkeypatch.setattr(devices.platform, "machine", lambda: machine)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: emulated)
+    with mixed_precision(torch.device("cpu")):
+        assert torch.is_autocast_enabled("cpu") == expected
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_a_gpu_convolves_in_one_way_while_ours_is_trained(monkeypatch):
+    """What looks for the fastest way, or adds in any order, ends elsewhere each time."""
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    with pytest.raises(KeyError), plain_torch():
+        assert torch.backends.cudnn.deterministic and not torch.backends.cudnn.benchmark
+        raise KeyError
+    assert torch.backends.cudnn.benchmark and not torch.backends.cudnn.deterministic
