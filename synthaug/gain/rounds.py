@@ -16,6 +16,7 @@ from synthaug.errors import InputError, TrainingError
 from synthaug.gain.arms import Arm
 from synthaug.gain.space import FIRST, propose
 from synthaug.gain.trials import Trials, alone
+from synthaug.gain.trials.room import warn_of_room
 from synthaug.gain.trials.study import short_digest
 from synthaug.seeding import stream_seed
 
@@ -222,6 +223,8 @@ class Rounds:
 
     def _trained(self, living: list[Arm], asked: Mapping[Arm, Any], seed: int) -> list[Arm]:
         """Those that could be trained: filters may leave too little, a training may diverge."""
+        sources = [arm.source for arm in living if arm.source is not None]
+        warn_of_room(self._trials.study, sources, [seed])
         try:
             self._trials.train(living, "searching", seeds=[seed], to_test=False)
             return living

@@ -2,6 +2,7 @@
 so that nothing is trained; the command's own test trains."""
 
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -35,7 +36,12 @@ class Made:
 
     def __init__(self, score: Score, directory: Path, train: LabelledImages) -> None:
         plan = ([], "ten of the images")
-        self.study = SimpleNamespace(directory=directory, train=train, plan=lambda _: plan)
+        self.study = SimpleNamespace(
+            directory=directory,
+            train=train,
+            plan=lambda _: plan,
+            parts=lambda _: [SimpleNamespace(name="all", trained=train)],
+        )
         self.metric, self.steps = "accuracy", 0
         self.seeds: list[int] = []
         self.teacher = REAL[0]
@@ -404,6 +410,13 @@ def test_nothing_is_built_on_what_was_given_up(run: Callable, monkeypatch: Any) 
     mix, made = run(good, budget=Budget(trials=20))
     assert mix.training["partner"] == "classical"
     assert not any(name.endswith(", mixup") for name, _ in made.trained)
+
+
+def test_a_disk_that_fills_up_is_warned_of(run: Callable, monkeypatch: Any) -> None:
+    """The images of all proposals stay there until the search is over."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1))
+    with pytest.warns(UserWarning, match=r"take 0\.0 GB at least .* name a place with more"):
+        run(good)
 
 
 def test_a_search_with_another_recipe_is_another_search(
