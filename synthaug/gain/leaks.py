@@ -109,8 +109,8 @@ def _copies_by(
     if not len(near):
         return copied
     held, _, to_train = to_held[near], *find(made[near], trained)
-    # Where both sides share an image, a copy of it tells nothing new of the held ones.
-    sure = (held <= NEARER * to_train) & ((held < to_train) | (to_train > limit[near]))
+    # Less, not equal: a copy of what both sides share tells nothing new of the held ones.
+    sure = held < NEARER * to_train
     copied[near[sure]] = index[near[sure]]
     return copied
 

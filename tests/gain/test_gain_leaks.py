@@ -8,7 +8,7 @@ from PIL import Image
 from synthaug import LabelledImages, RandomField, Samples, StyleSwap, TransferVAE, read_images
 from synthaug.errors import InputError
 from synthaug.gain import leaks
-from synthaug.gain.leaks import copies_of, found_in, refuse_copies, shared_images
+from synthaug.gain.leaks import copies_of, found_in, refuse_copies, shared_images, without_copies
 from synthaug.reading import draw_subset
 
 
@@ -31,6 +31,31 @@ def test_copies_of_test_images_are_refused_and_named(
         InputError, match=r"2 near-copies .*: 50 \(test image 7\), 51 \(test image 8"
     ):
         refuse_copies(Samples(images, np.zeros(52, np.int64)), train, test)
+
+
+def test_a_copy_of_the_first_image_is_one(digits: tuple[LabelledImages, LabelledImages]) -> None:
+    train, held = digits
+    samples = pool(held, np.concatenate([train.images[:1], held.images[:1], train.images[1:2]]))
+    assert without_copies(samples, train, held).tolist() == [0, 2]
+    with pytest.raises(InputError, match=r"1 near-copies of test images: 1 \(test image 0\)"):
+        refuse_copies(samples, train, held)
+
+
+def test_what_is_nearly_as_near_to_a_training_image_is_no_copy() -> None:
+    """Held images are training images mirrored and a little different; samples are darker."""
+    rng = np.random.default_rng(0)
+    train = rng.uniform(60, 200, (8, 1, 16, 16))
+    differing = rng.uniform(-10, 10, train.shape)
+    mirrored = train[..., ::-1]
+    sets = [
+        *(train, mirrored + differing),
+        *((mirrored + share * differing) * 0.5 for share in (0.6, 0.8)),
+    ]
+    real, held, between, near = (
+        LabelledImages(each.round().astype(np.uint8), np.zeros(8, np.int64), ["a"]) for each in sets
+    )
+    assert (copies_of(pool(between, between.images), real, held) == -1).all()
+    assert (copies_of(pool(near, near.images), real, held) == np.arange(8)).all()
 
 
 def test_copies_that_were_compressed_or_rescaled_are_refused(
