@@ -79,6 +79,18 @@ def test_useful_images_teach_the_probe_and_cover_the_real_ones():
     assert usefulness(elsewhere, real).coverage == 0
 
 
+def test_large_images_are_judged_by_what_is_seen_from_afar():
+    """A pattern that is finer than 64 pixels a side show is neither here nor there."""
+    levels, labels = [60, 190] * 20, [0, 1] * 20
+    (small, places), (held, _) = (images_of(levels, labels, noise=8, seed=s) for s in (0, 1))
+    expected = usefulness(Samples(small, places), labelled(held, places))
+    small, held = (each.repeat(16, 2).repeat(16, 3) for each in (small, held))
+    chequered = small + 40 * (-1) ** np.indices((128, 128)).sum(0)
+    found = usefulness(Samples(chequered.astype(np.uint8), places), labelled(held, places))
+    assert found == pytest.approx(expected, abs=1e-6) and expected.coverage > 0.8
+    assert module._seen(torch.rand(2, 3, 100, 40)).shape == (2, 3 * 64 * 40)
+
+
 def test_collapse_is_told_once_and_in_the_second_half_only():
     real, labels = images_of([0, 200, 0, 100], [0, 0, 1, 1])
     poor = Samples(images_of([10, 11, 0, 100], labels)[0], labels)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples, white_of
@@ -18,6 +19,7 @@ VARIETY = 16  # images of a class that its variety is taken from
 PROBED = 50  # synthetic images of a class that the probe learns from
 SHOWN = 8  # images of a class on a grid
 NEAREST = 5
+SEEN = 64  # pixels of a side, at most, that usefulness is judged by
 
 
 class CollapseWarning(UserWarning):
@@ -63,13 +65,14 @@ def diversity(samples: Samples, data: LabelledImages) -> np.ndarray:
 
 
 def usefulness(samples: Samples, real: LabelledImages) -> Usefulness:
-    """Train on synthetic, test on real: a support vector machine on principal components."""
+    """Train on synthetic, test on real: a support vector machine on principal components. Images of
+    more than 64 pixels a side are averaged to that: more say no more, and take much room."""
     from sklearn.decomposition import PCA  # slow to import, and seldom needed
     from sklearn.dummy import DummyClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.svm import SVC
 
-    made, held = extract_features(samples.images), extract_features(real.images)
+    made, held = (extract_features(each.images, _seen) for each in (samples, real))
     components = min(64, len(made) - 1, made.shape[1])
     one_class = samples.labels.min() == samples.labels.max()
     judge = DummyClassifier() if one_class else SVC(random_state=0)
@@ -77,6 +80,11 @@ def usefulness(samples: Samples, real: LabelledImages) -> Usefulness:
     probe.fit(made, samples.labels)
     covered = prdc(held, made, nearest=min(NEAREST, len(held) - 1, len(made) - 1)).coverage
     return Usefulness(float(probe.score(held, real.labels)), covered)
+
+
+def _seen(images: Tensor) -> Tensor:
+    height, width = images.shape[2:]
+    return F.adaptive_avg_pool2d(images, (min(height, SEEN), min(width, SEEN))).flatten(1)
 
 
 class Watcher:
