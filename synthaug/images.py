@@ -129,7 +129,8 @@ def to_pil(image: np.ndarray) -> Image.Image:
     return Image.frombytes("RGB", size, image.transpose(1, 0, 2).tobytes(), "raw", "RGB;L")
 
 
-def _check_images(images: Any) -> np.ndarray:
+def expect_images(images: Any) -> np.ndarray:
+    """Stored images as an array; `InputError` where they are none."""
     array = to_array(images)
     if array.dtype not in (np.uint8, np.uint16):
         raise InputError(f"images: expected uint8 or uint16, got {array.dtype}")
@@ -183,7 +184,7 @@ class LabelledImages:
     groups: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        images = _check_images(self.images)
+        images = expect_images(self.images)
         labels = _check_labels(self.labels, len(images))
         classes = tuple(distinct_names(self.classes))
         expect_labels("labels", labels, len(classes))
@@ -316,7 +317,7 @@ class Samples:
     weights: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        images = _check_images(self.images)
+        images = expect_images(self.images)
         labels = _check_labels(self.labels, len(images))
         object.__setattr__(self, "images", images)
         object.__setattr__(self, "labels", labels)

@@ -31,7 +31,8 @@ class SyntheticResampler(BaseEstimator):  # type: ignore[misc]
     random_state: an integer, a RandomState, or None for one of numpy's global state.
     device: where the generator is fitted, "auto", "cpu" or "cuda".
 
-    After `fit_resample`, `sampling_strategy_` says how many images of each class were made.
+    After `fit_resample`, `sampling_strategy_` says how many images of each class were made; that
+    method raises `InputError` for what makes no sense.
 
     >>> from sklearn.datasets import load_digits
     >>> from synthaug import StyleSwap

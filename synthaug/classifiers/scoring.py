@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from synthaug.checks import expect_count
 from synthaug.devices import mixed_precision, resolve_device
 from synthaug.errors import InputError
-from synthaug.images import LabelledImages, expect_labelled, to_float
-from synthaug.metrics.features import device_of, evaluating
+from synthaug.images import LabelledImages, expect_images, expect_labelled, to_float
+from synthaug.metrics.features import class_probabilities, device_of, evaluating
 
 BALANCED = "balanced accuracy"
 
@@ -59,10 +60,26 @@ def resolution(labels: np.ndarray, metric: str) -> float:
 def predict(
     network: nn.Module, images: np.ndarray, *, device: str = "auto", batch_size: int = 250
 ) -> np.ndarray:
-    """Class probabilities, float32 (N, K), of stored images (N, C, H, W); the network is asked on
-    `device` in evaluation mode, and then is where and as it was."""
+    """What a classifier makes of images: class probabilities, float32 (N, K).
+
+    network: as for `evaluate`; asked on `device` in evaluation mode, and then where and as it was.
+    images: uint8 or uint16 (N, C, H, W), at least one.
+    batch_size: images at once.
+
+    Raises `InputError` for what are no images, or none that the network can take.
+
+    >>> from synthaug import read_images, train_classifier
+    >>> images = read_images("digits")
+    >>> network = train_classifier(images, steps=2, device="cpu")
+    >>> predict(network, images.images[:3], device="cpu").shape
+    (3, 10)
+    """
     if not isinstance(network, nn.Module):
         raise InputError(f"network: expected a torch module, got {type(network).__name__}")
+    images = expect_images(images)
+    if not len(images):
+        raise InputError("images: expected at least one, got none")
+    expect_count("batch_size", batch_size)
     where, home = resolve_device(device), device_of(network)
     parts = []
     try:
@@ -70,8 +87,8 @@ def predict(
         with torch.inference_mode(), mixed_precision(where), evaluating(network):
             for start in range(0, len(images), batch_size):
                 floats = to_float(images[start : start + batch_size], where)
-                logits = network(floats.contiguous(memory_format=torch.channels_last))
-                parts.append(logits.float().softmax(1).cpu().numpy())
+                laid_out = floats.contiguous(memory_format=torch.channels_last)
+                parts.append(class_probabilities("network", network, laid_out).cpu().numpy())
     finally:
         network.to(home)
     return np.concatenate(parts)

@@ -28,6 +28,8 @@ class Blend(Composite):
 
     A run that was killed goes on with the part that it was at.
 
+    `fit` and `sample` raise `InputError` for parts that make no sense.
+
     >>> from synthaug import Blend, RandomField, StyleSwap, read_images
     >>> generator = Blend((StyleSwap(), RandomField())).fit(read_images("digits"), device="cpu")
     >>> generator.sample(1, seed=3).labels.tolist()

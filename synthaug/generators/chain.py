@@ -29,6 +29,9 @@ class Chain(Composite):
 
     A run that was killed goes on with the part that it was at.
 
+    `fit` and `sample` raise `InputError` for parts that make no sense, and for one after the first
+    that makes images anew.
+
     >>> from synthaug import Chain, RandomField, StyleSwap, read_images
     >>> generator = Chain((StyleSwap(), RandomField())).fit(read_images("digits"), device="cpu")
     >>> generator.sample(1, seed=3).labels.tolist()

@@ -93,6 +93,8 @@ class ConditionalGAN(Trained):
         before it forgets its beginning, 1 - 10 / (steps + 10).
     scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
 
+    `fit` and `sample` raise `InputError` for settings that make no sense.
+
     >>> from synthaug import ConditionalGAN, read_images
     >>> generator = ConditionalGAN(steps=2).fit(read_images("digits"), device="cpu")
     >>> generator.sample(1, seed=3).images.dtype

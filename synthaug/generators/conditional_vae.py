@@ -89,6 +89,8 @@ class ConditionalVAE(Trained):
     learning_rate: of Adam, at the start of a half cosine.
     scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
 
+    `fit` and `sample` raise `InputError` for settings that make no sense.
+
     >>> from synthaug import ConditionalVAE, read_images
     >>> generator = ConditionalVAE(steps=2).fit(read_images("digits"), device="cpu")
     >>> generator.sample(1, seed=3).labels.tolist()

@@ -29,6 +29,8 @@ class PatchSwap(Untrained):
         large one, not being of the image's shape, would reach beyond it.
     softness: the width of its edges, in shares of the image's side.
 
+    `fit` and `sample` raise `InputError` for settings that make no sense.
+
     >>> from synthaug import PatchSwap, read_images
     >>> samples = PatchSwap().fit(read_images("digits"), device="cpu").sample(2)
     >>> samples.images.shape

@@ -25,6 +25,8 @@ class RandomField(Untrained):
     gain: standard deviation of the logarithm of the brightness factor.
     bias: standard deviation of the added brightness, images being in [0, 1].
 
+    `fit` and `sample` raise `InputError` for settings that make no sense.
+
     >>> from synthaug import RandomField, read_images
     >>> samples = RandomField().fit(read_images("digits"), device="cpu").sample(2)
     >>> samples.images.dtype

@@ -27,6 +27,8 @@ class StyleSwap(Untrained):
     strength: how much of the difference is applied, drawn uniformly from this range.
     donors: "any" takes the style of an image of any class, "within" of the same class.
 
+    `fit` and `sample` raise `InputError` for settings that make no sense.
+
     >>> from synthaug import StyleSwap, read_images
     >>> samples = StyleSwap().fit(read_images("digits"), device="cpu").sample(2)
     >>> samples.images.shape

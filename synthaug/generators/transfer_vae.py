@@ -64,6 +64,8 @@ class TransferVAE(Trained):
     smoothness: weight of the flow's squared variation.
     scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
 
+    `fit` and `sample` raise `InputError` for settings that make no sense.
+
     >>> from synthaug import TransferVAE, read_images
     >>> generator = TransferVAE(steps=2).fit(read_images("digits"), device="cpu")
     >>> generator.sample(1, seed=3).labels.tolist()

@@ -39,6 +39,8 @@ class VAEGAN(ConditionalVAE):
         l1, mse, bce, ssim, width, batch_size, learning_rate: as `ConditionalVAE` explains them.
     scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
 
+    `fit` and `sample` raise `InputError` for settings that make no sense.
+
     >>> from synthaug import VAEGAN, read_images
     >>> generator = VAEGAN(steps=2).fit(read_images("digits"), device="cpu")
     >>> generator.sample(1, seed=3).labels.tolist()

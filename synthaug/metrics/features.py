@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from synthaug.checks import expect_count
 from synthaug.devices import resolve_device
-from synthaug.errors import InputError
+from synthaug.errors import InputError, first_line
 from synthaug.images import to_array, to_float
 
 Features: TypeAlias = Callable[[Tensor], Tensor]
@@ -81,6 +81,24 @@ def describe(
     found = features(to_float(images, device or device_of(features)))
     expect_rows("features", found, len(images))
     return found.double().cpu()
+
+
+def class_probabilities(name: str, network: Features, batch: Tensor) -> Tensor:
+    """What a classifier, from floats (B, C, H, W) in [0, 1] to logits (B, K), makes of a batch:
+    float32 (B, K).
+
+    Raises `InputError` that begins with `name` for what cannot take the images.
+    """
+    try:
+        logits = network(batch)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{name}: cannot take floats {tuple(batch.shape)} on {batch.device} "
+            f"({first_line(error)}); expected what takes images as they are stored, size and "
+            "channels, and normalises them itself"
+        ) from error
+    expect_rows(name, logits, len(batch))
+    return logits.float().softmax(1)
 
 
 def expect_rows(name: str, found: object, count: int) -> None:

@@ -55,6 +55,8 @@ class SyntheticDataset(LabelledDataset):
 
     `.classes`, `.class_to_idx` and `.targets` are those of the pool.
 
+    Raises `InputError` for a directory that holds no pool.
+
     >>> import tempfile
     >>> from synthaug import SamplePool, StyleSwap, SyntheticDataset, read_images
     >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")

@@ -5,19 +5,20 @@ other one of its class. What is far for one data set is near for another.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from synthaug.checks import as_share, expect_labels, expect_number
-from synthaug.errors import InputError, first_line
+from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples, expect_labelled
 from synthaug.metrics.features import (
     Features,
+    class_probabilities,
     device_of,
     evaluating,
-    expect_rows,
     extract_features,
     pixels,
 )
@@ -48,19 +49,8 @@ def posterior_of(
     if not callable(network):
         raise InputError(f"{name}: expected a function of images, got {network!r}")
 
-    def posterior(batch: Tensor) -> Tensor:
-        try:
-            logits = network(batch)
-        except (RuntimeError, TypeError, ValueError) as error:
-            raise InputError(
-                f"{name}: cannot take floats {tuple(batch.shape)} on {batch.device} "
-                f"({first_line(error)}); expected what takes images as they are stored, size and "
-                "channels, and normalises them itself"
-            ) from error
-        expect_rows(name, logits, len(batch))
-        return logits.float().softmax(1)
-
     with evaluating(network):
+        posterior = partial(class_probabilities, name, network)
         rows = extract_features(images, posterior, device=device)
     if classes not in (None, rows.shape[1]):
         raise InputError(f"{name}: expected {classes} columns, one a class, got {rows.shape[1]}")

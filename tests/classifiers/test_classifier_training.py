@@ -450,6 +450,33 @@ def test_what_is_no_network() -> None:
         evaluate(lambda images: images, TRAIN)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (TRAIN.images[:0], "images: expected at least one, got none"),
+        (TRAIN.images[:2] / 255, "images: expected uint8 or uint16, got float64"),
+        (TRAIN.images[:2, 0], r"images: expected shape \(N, 1 or 3, H, W\), got \(2, 12, 12\)"),
+        (TRAIN, "images: expected uint8 or uint16, got object"),
+        (TRAIN.images[:2].repeat(3, 1), r"network: cannot take floats \(2, 3, 12, 12\) on cpu"),
+    ],
+    ids=["none", "floats", "no channels", "labelled", "in colour"],
+)
+def test_what_no_classifier_can_look_at(images: Any, message: str) -> None:
+    network = Backbone().build(TRAIN.image_shape, len(TRAIN.classes), nn.Identity())
+    with pytest.raises(InputError, match=message):
+        predict(network, images, device="cpu")
+
+
+def test_predictions_do_not_depend_on_how_many_images_are_asked_at_once() -> None:
+    network = Backbone().build(TRAIN.image_shape, len(TRAIN.classes), nn.Identity())
+    at_once, one_by_one = (
+        predict(network, TRAIN.images[:4], device="cpu", batch_size=size) for size in (4, 1)
+    )
+    np.testing.assert_allclose(one_by_one, at_once, atol=5e-3)  # bfloat16
+    with pytest.raises(InputError, match="batch_size: expected"):
+        predict(network, TRAIN.images[:4], device="cpu", batch_size=0)
+
+
 def test_a_network_goes_back_to_where_it_was() -> None:
     """Else the loop that trains it, and whose validation this is, would find it elsewhere."""
     network = Elsewhere()
