@@ -52,6 +52,15 @@ def expect_flag(name: str, value: Any) -> None:
         raise InputError(f"{name}: expected True or False, got {value!r}")
 
 
+def expect_progress(value: Any) -> None:
+    """`value` is None, or a function to tell how far something is.
+
+    >>> expect_progress(print)
+    """
+    if value is not None and not callable(value):
+        raise InputError(f"progress: expected a function, as print, or None, got {value!r}")
+
+
 def expect_number(name: str, value: Any, *, zero: bool = False) -> None:
     """`value` is a finite number above zero, or zero where `zero` says so."""
     if not _is_number(value) or not 0 <= value < float("inf") or (value == 0 and not zero):

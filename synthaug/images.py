@@ -153,6 +153,13 @@ def _check_labels(labels: Any, count: int) -> np.ndarray:
     return array.astype(np.int64)
 
 
+def _numbers(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(to_array(values), dtype=np.float32)
+    except (TypeError, ValueError):
+        raise InputError(f"{name}: expected numbers, got {values!r:.60}") from None
+
+
 def _fingerprint(arrays: Iterable[np.ndarray], names: Iterable[str]) -> str:
     digest = hashlib.blake2b(digest_size=8)
     for array in arrays:
@@ -285,7 +292,7 @@ def expect_scale(name: str, largest: float, stored: np.ndarray) -> None:
 def soft_rows(given: Any, count: int, classes: int | None = None) -> np.ndarray:
     """Soft labels of so many images as float32 (count, classes), of any number of classes where
     none is told; `InputError` for what are none."""
-    soft = np.asarray(to_array(given), dtype=np.float32)
+    soft = _numbers("soft_labels", given)
     if soft.ndim != 2 or soft.shape != (count, classes or soft.shape[1]):
         raise InputError(
             f"soft_labels: expected shape ({count}, {classes or 'K'}), got {soft.shape}"
@@ -324,7 +331,7 @@ class Samples:
         if self.soft_labels is not None:
             object.__setattr__(self, "soft_labels", soft_rows(self.soft_labels, len(images)))
         if self.weights is not None:
-            weights = np.asarray(to_array(self.weights), dtype=np.float32)
+            weights = _numbers("weights", self.weights)
             if weights.shape != labels.shape:
                 raise InputError(
                     f"weights: expected shape ({len(images)},), one per image, got {weights.shape}"

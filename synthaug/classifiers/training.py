@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import update_bn
 
-from synthaug.checks import as_share, expect_count, expect_labels
+from synthaug.checks import as_share, expect_count, expect_labels, expect_progress
 from synthaug.classifiers.batches import Batches
 from synthaug.classifiers.networks import (
     Backbone,
@@ -79,6 +79,7 @@ def train_classifier(
     expect_labelled("train", train)
     expect_count("steps", steps)
     expect_count("batch_size", batch_size)
+    expect_progress(progress)
     _check(train, synthetic, ratio, batch_size)
     soft = None if soft_labels is None else soft_rows(soft_labels, len(train), len(train.classes))
     where = resolve_device(device)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from synthaug.checks import expect_progress
 from synthaug.classifiers import Backbone, Recipe
 from synthaug.errors import InputError
 from synthaug.gain.account import Settled
@@ -105,6 +106,7 @@ def measure_gain(
     if validation is not None:
         parts["validation"] = validation
     backbone = Backbone.of(classifier)
+    expect_progress(progress)
     check_asked(arms, precision, mix)
     notes = [*check_parts(parts), *found_elsewhere(mix, train)]
     numbers, after = numbered(seeds, seed)

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from synthaug.checks import expect_progress
 from synthaug.classifiers import Backbone, Recipe
 from synthaug.errors import InputError, TrainingError
 from synthaug.gain.account import data_caveats, length_caveats
@@ -84,6 +85,7 @@ def search_mix(
     optuna = load_optuna()
     if not isinstance(budget, Budget):
         raise InputError(f"budget: expected a Budget, as Budget(seconds=1200), got {budget!r}")
+    expect_progress(progress)
     parts = {"train": train} | ({} if validation is None else {"validation": validation})
     notes = check_parts(parts)
     numbers, fresh = numbered(seeds, seed)

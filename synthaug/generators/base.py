@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from synthaug.checkpoint import until_saved
-from synthaug.checks import as_seed, expect_count, expect_labels
+from synthaug.checks import as_seed, expect_count, expect_labels, expect_progress
 from synthaug.devices import channels_last, plain_torch, resolve_device
 from synthaug.errors import InputError
 from synthaug.files import MANIFEST, expanded
@@ -208,6 +208,7 @@ class Generator(ABC):
             setattr(self, field.name, plain(getattr(self, field.name)))
         self._check_settings()
         seed = as_seed(seed)
+        expect_progress(progress)
         data = training_images(data)
         judged_by = None if validation is None else validation_images(validation, data)
         began = time.perf_counter()
@@ -298,6 +299,7 @@ class Generator(ABC):
         anchors = self._fitted()
         self._check_settings()
         expect_count("batch_size", batch_size)
+        expect_progress(progress)
         wanted = self._labels(labels, len(anchors.classes))
         plan = self._plan(wanted, Draws(seed, len(wanted)))
         images = np.empty((len(wanted), *anchors.image_shape), dtype=anchors.images.dtype)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from synthaug.checks import expect_count
 from synthaug.devices import resolve_device
 from synthaug.errors import InputError, first_line
-from synthaug.images import to_array, to_float
+from synthaug.images import expect_images, to_array, to_float
 
 Features: TypeAlias = Callable[[Tensor], Tensor]
 """Floats (N, C, H, W) in [0, 1] to (N, D)."""
@@ -64,6 +64,9 @@ def extract_features(
     >>> extract_features(np.zeros((3, 1, 8, 8), np.uint8)).shape
     (3, 64)
     """
+    if not callable(features):
+        raise InputError(f"features: expected a function of images, got {features!r:.60}")
+    images = expect_images(images)
     expect_count("batch_size", batch_size)
     where = resolve_device(device) if isinstance(device, str) else device
     if not len(images):

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from synthaug.checks import as_seed, expect_count, expect_labels
+from synthaug.checks import as_seed, expect_count, expect_labels, expect_progress
 from synthaug.errors import InputError
 from synthaug.files import (
     MANIFEST,
@@ -185,6 +185,7 @@ class SamplePool:
                 f"{type(generator).__name__}"
             )
         expect_count("per_class", per_class)
+        expect_progress(progress)
         seed = as_seed(seed)
         check_replaceable(expanded(directory), kind=KIND)
         check_filters(filters, reference, generator)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from synthaug.checks import expect_progress
 from synthaug.errors import InputError
 from synthaug.files import expanded
 from synthaug.images import LabelledImages, distinct_names
@@ -83,6 +84,7 @@ def read_images(
         raise InputError(f'mode: expected None, "gray" or "rgb", got {mode!r}')
     if on_error not in ("raise", "skip"):
         raise InputError(f'on_error: expected "raise" or "skip", got {on_error!r}')
+    expect_progress(progress)
     if not isinstance(split, str):
         raise InputError(f"split: expected the name of one, got {split!r}")
     where = _name(source)
