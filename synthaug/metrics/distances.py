@@ -22,17 +22,20 @@ def frechet_distance(real: np.ndarray, synthetic: np.ndarray) -> float:
     """
     real, synthetic = as_features(real=real, synthetic=synthetic)
     apart = real.mean(0) - synthetic.mean(0)
-    one, other = (np.atleast_2d(np.cov(part, rowvar=False)) for part in (real, synthetic))
-    # The trace of (one other)^(1/2), by the singular values of one^(1/2) other^(1/2): both roots
-    # are symmetric, so nothing imaginary can come of rounding.
-    shared = np.linalg.svd(_root(one) @ _root(other), compute_uv=False).sum()
-    return float(max(apart @ apart + np.trace(one) + np.trace(other) - 2 * shared, 0.0))
+    one, other = (_deviations(each) for each in (real, synthetic))
+    # The trace of (C1 C2)^(1/2), where C1 = one' one and C2 = other' other. The eigenvalues of
+    # C1 C2 are the squared singular values of one other', which no root of a matrix has to be
+    # taken for, and which is small where there are fewer images than features.
+    shared = np.linalg.svd(one @ other.T, compute_uv=False).sum()
+    return float(max(apart @ apart + (one**2).sum() + (other**2).sum() - 2 * shared, 0.0))
 
 
-def _root(covariance: np.ndarray) -> np.ndarray:
-    values, vectors = np.linalg.eigh(covariance)
-    root: np.ndarray = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    return root
+def _deviations(features: np.ndarray) -> np.ndarray:
+    """At most D rows whose products with themselves are the covariance of features (N, D)."""
+    centred = (features - features.mean(0)) / np.sqrt(len(features) - 1)
+    if len(centred) <= centred.shape[1]:
+        return np.asarray(centred)
+    return np.asarray(np.linalg.qr(centred, mode="r"))
 
 
 def kernel_distance(

@@ -1,5 +1,6 @@
 """Metrics against other implementations, closed forms and what they are to tell apart."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,16 @@ def test_frechet_distance_of_shifted_and_scaled_normals() -> None:
     assert frechet_distance(points, 3 * points + 2) == pytest.approx(4 + 4, rel=1e-9)
     assert frechet_distance(REAL, REAL) == pytest.approx(0, abs=1e-9)
     assert frechet_distance(REAL[:3], MADE[:3]) >= 0  # fewer images than features
+
+
+def test_frechet_distance_of_many_features_takes_no_square_of_them() -> None:
+    wide = [np.pad(each, ((0, 0), (0, 4000))) for each in (REAL, MADE)]
+    tracemalloc.start()
+    found = frechet_distance(*wide)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == pytest.approx(frechet_distance(REAL, MADE), rel=1e-9)
+    assert most < 8 * 4000**2 / 4
 
 
 def test_kernel_distance_is_that_of_torchmetrics() -> None:
