@@ -2,14 +2,17 @@
 
 import importlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from synthaug import Gain
 from synthaug.files import MANIFEST
+from synthaug.gain.statistics import paired_interval
 from synthaug.gain.trials.cells import PREDICTED
 
 ACCURACY = Path(__file__).parent.parent / "benchmarks" / "accuracy"
@@ -85,3 +88,32 @@ def test_lengths_that_two_seeds_settled_are_marked(stored: Any) -> None:
     assert stored.settled_on_two(gain)
     gain.protocol["steps"] = 4800  # there is nothing longer to ask for
     assert not stored.settled_on_two(gain)
+
+
+def test_rows_are_tested_together(monkeypatch: pytest.MonkeyPatch, stored: Any) -> None:
+    page = load("page", monkeypatch)
+    results = stored.read_results()
+    one = next(gain for gain in results if len(set(gain.gain.per_seed)) > 2)
+    expected = stats.ttest_1samp(one.gain.per_seed, 0).pvalue
+    assert stored.p_value(paired_interval(one.gain.per_seed)) == pytest.approx(expected)
+    alone = [gain for gain in results if gain.verdict != "no evidence"]
+    found = re.findall(r"(\w+, \d+ per class) \(p = 0\.0\d\d\)", page.corrected(results))
+    assert 0 < len(found) < len(alone) and set(found) < {stored.title(gain) for gain in alone}
+    assert page.corrected(alone[:1]).count("p = ") == 1  # nothing to be corrected for
+
+
+def test_luck_is_that_of_rows_where_each_is_of_its_own_set(
+    monkeypatch: pytest.MonkeyPatch, stored: Any
+) -> None:
+    page = load("page", monkeypatch)
+    results = stored.read_results()
+    apart = [next(g for g in results if stored.name_of(g) == name) for name in ("mnist", "gtsrb32")]
+    said = page.by_luck(apart, apart[1:])
+    assert said.startswith("in 1 of the 2 sets") and said.count("5%") == 2  # 1 - 0.975 ** 2
+    assert "4.9%" in said
+
+
+def test_images_of_a_class_are_those_that_are_trained_on(stored: Any) -> None:
+    counts = {stored.file_of(gain): stored.images_per_class(gain) for gain in stored.read_results()}
+    assert counts["wbc_types64-50.json"] == "up to 40"  # 10 of 50 are held out for choices
+    assert counts["cifar10-50.json"] == "50" and counts["digits-5.json"] == "5"

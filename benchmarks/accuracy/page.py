@@ -7,6 +7,7 @@ Each file is what `synthaug gain ... --json` or grid.py wrote; the command is in
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -17,9 +18,11 @@ from scipy.stats import binom
 from stored import (
     RESULTS,
     anchor,
+    at_limit,
     comparable,
     file_of,
     gain_of_length,
+    holds_out,
     images_per_class,
     is_sound,
     lead_of_rival,
@@ -28,6 +31,7 @@ from stored import (
     name_of,
     not_measured,
     over,
+    p_value,
     partner_of,
     read_results,
     title,
@@ -38,9 +42,11 @@ from stored import (
 from synthaug import Gain
 from synthaug.gain import ArmResult, Interval
 from synthaug.gain.result import NO_ARM
-from synthaug.gain.statistics import paired_interval
+from synthaug.gain.statistics import holm, paired_interval
+from synthaug.gain.tuning import MOST_STEPS
 
 ROOT = Path(__file__).parent.parent.parent
+CHANCE = 0.025  # that a row without any gain is said to help
 START, END = "<!-- results -->\n", "<!-- end of results -->\n"
 INTRODUCTION = """\
 # Results
@@ -50,8 +56,10 @@ arm and the one with synthetic images were chosen, over paired seeds that no cho
 equal optimiser steps; intervals are 95 %. The baselines were tuned first (see
 [measuring](measuring.md)). Where another arm without synthetic images does better on the test
 images than the one that validation chose, the gain over that one stands after the semicolon, and
-has to be above zero, too. Written by `python benchmarks/accuracy/page.py` from the files in
-`benchmarks/accuracy/results/`, which hold every figure, the tuning and the seeds.
+has to be above zero, too. (Two were trained again to be compared with it, where † stands one:
+those that did best on the test images of the seeds that choices were made on. Where nothing stands,
+neither is ahead of the baseline; others may be.) Written by `python benchmarks/accuracy/page.py`
+from the files in `benchmarks/accuracy/results/`, which hold every figure, the tuning and the seeds.
 
 What is compared was chosen without the test images and the seeds that it is measured on; these pick
 the rival alone, which can only speak against synthetic images. But the protocol was
@@ -75,15 +83,21 @@ HISTORY = """\
 The test images of all sets had been opened under versions 0.1.0 to 0.4.0, which said *helps* of
 traffic signs and of CIFAR-10. Then the baselines were tuned at the length that they are trained
 for, smoothed labels joined the arms without synthetic images, and gains were measured on seeds that
-no choice was made on (0.5.0). Sources had joined before that: `nuisance-swap`, `extrapolate` and
-`blend` after the first rows, and `patch-nuisance` and `patch-style`, for what they did on images of
-CIFAR-10's training split, an hour after white blood cells had first been measured. CutMix had 85.2
-there, and a `Blend` -1.5 (-6.8 to +3.7) over it; the +6.9 of now is that of `patch-nuisance`. The
-comparison with what does best on the test images, and the arm `classical, distilled`, were added
-after rows of PneumoniaMNIST and MNIST had said *helps* under 0.5.0, and those of MNIST were
-measured again, on the same seeds. That comparison can only speak against synthetic images. A new
-arm usually does, but may also take the place of a stronger baseline: MNIST at 10 per class went
-from +0.47 (+0.22 to +0.71) to +0.48 (-0.10 to +1.07).
+no choice was made on (0.5.0). Not all baselines became better by it: on chest X-rays at 10 per
+class MixUp, self-distilled, had had 85.3 on other seeds, where 77.3 and a rival of 82.8 stand now;
+on Fashion-MNIST at 50 CutMix had 84.6 after 1,200 steps (three seeds), where both are 83.3 now. The
+digits were said to be helped by a version in between (+1.2, +0.1 to +2.4), before a gain was
+measured on other seeds than those of the choices. Sources had joined before that: `nuisance-swap`,
+`extrapolate` and `blend` after the first rows, and `patch-nuisance` and `patch-style`, for what
+they did on images of CIFAR-10's training split, an hour after white blood cells had first been
+measured. CutMix had 85.2 there, and a `Blend` -1.5 (-6.8 to +3.7) over it; the +6.9 of now is that
+of `patch-nuisance`. The comparison with what does best on the test images, and the arm `classical,
+distilled`, were added after rows of PneumoniaMNIST and MNIST had said *helps* under 0.5.0, and
+those of MNIST were measured again, on the same seeds. Later two arms were compared in place of one,
+and steps were doubled where that pays on two seeds or on all, no more where on two alone (¶). The
+comparison can only speak against synthetic images. A new arm usually does, but may also take the
+place of a stronger baseline: MNIST at 10 per class went from +0.47 (+0.22 to +0.71) to +0.48 (-0.10
+to +1.07).
 
 """
 SETS = """\
@@ -118,18 +132,24 @@ WORTH_HEAD = """\
 
 The training without synthetic images that validation chose, with 2 and 4 times as many real images
 per class, and with as many for twice the steps: same recipe and seeds (`python
-benchmarks/accuracy/worth.py`), where that was measured for the present baseline. A dash says that
-the set has not as many to train on; what is blank was not measured. Beside it the arm that did best
-on the test images, where that is another: accuracy up to that level needs no synthetic images.
-After twice the steps: what they bring the training without synthetic images, and, where that was
-measured, what the chosen one with them then gains over it.
+benchmarks/accuracy/worth.py`), where that was measured for the present baseline. The recipe is the
+one that suits the few images, so more of them are worth more than this: chest X-rays have 81.7 here
+with 40 per class, and 87.1 where all was tuned at 50. A dash says that the set has not as many to
+train on; what is blank was not measured. Beside it the rival, where there is one: accuracy up to
+that level needs no synthetic images. After twice the steps, with the weight decay that was tuned
+for less: what they bring the training without synthetic images, and, where that was measured and
+they do no harm, what the chosen one with them then gains over it.
 
-| data | per class | without | best on test | synthetic | 2 × images | 4 × | 2 × steps | synthetic |
+| data | per class | without | rival | synthetic | 2 × images | 4 × | 2 × steps | synthetic |
 |---|---|---|---|---|---|---|---|---|
 """
 TRAINED_SHORT = """
 ‡ perhaps undertrained: after twice the steps this baseline had half a point more or better ([what a
-gain is worth](#what-a-gain-is-worth) has the intervals). Tuning ends at 4,800 steps.
+gain is worth](#what-a-gain-is-worth) has the intervals).
+"""
+AT_LIMIT = f"""
+‖ tuning ended at its limit of {MOST_STEPS:,} steps, which were better than half as many: a longer
+training may take a part of the gain away.
 """
 SETTLED_ON_TWO = """
 ¶ tuning stopped doubling the steps when two seeds saw no use in it; later rows ask all five.
@@ -141,6 +161,7 @@ MARKS = {
     "*": TUNED_SHORT,
     "†": NOT_DISTILLED,
     "‡": TRAINED_SHORT,
+    "‖": AT_LIMIT,
     "¶": SETTLED_ON_TWO,
     "§": NOT_TUNED,
 }
@@ -152,8 +173,9 @@ Its VAE, one a class, sampled from a Gaussian mixture of its codes and fitted an
 quarter of each batch, with hard labels, on top of the same partner and over the same baseline as
 ours (`grid.py --peers`, where that was measured for the present baseline; for other sets it was for
 an earlier one). Beside it *the partner alone*, what the partner has over the baseline before any
-synthetic image is added, and each of ours at the same share; what was not chosen is on the seeds
-that choices were made on.
+synthetic image is added, and each of ours at the same share. pythae's is on the seeds of the
+result; so is what the result names, and all else on those that choices were made on (how many, if
+not all, is told): differences between columns are not paired, and say little.
 
 | data | images per class | pythae | the partner alone | {" | ".join(BESIDE_PEERS)} |
 {"|---" * (4 + len(BESIDE_PEERS))}|
@@ -190,10 +212,12 @@ BRIEF_HEAD = """\
 |---|---|---|---|---|---|---|
 """
 BRIEF_NOTES = """
-Accuracy, or balanced accuracy where classes are uneven. *The rival*: another training without
-synthetic images, if one beats the baseline on the *test* images. *Helps* needs the interval of the
-gain above zero and, where there is a rival, that over the rival. Marks say how a row was measured:
-[results](docs/results.md).
+Accuracy, or balanced accuracy where classes are uneven. *The rival*: of two others without
+synthetic images, those best on the *test* images of other seeds, the one that beats the baseline,
+if any. *Helps* needs the interval of the gain above zero and, where there is a rival, that over it.
+To be read with care: † measured by an earlier protocol, ¶ two seeds settled the steps, ‖ tuning
+ended at its limit of steps, ‡ twice the steps make the baseline better, § nothing was tuned
+([more](docs/results.md)).
 """
 
 
@@ -232,23 +256,83 @@ def brief(results: list[Gain]) -> str:
 
 def how_to_read(results: list[Gain]) -> str:
     """What the table does not say by itself, and what is missing in it."""
-    held = [gain.data["validation"] for gain in results]
+    held = [gain.data["validation"] for gain in results if not holds_out(gain)]
+    of_its_own = [gain.data["validation"] for gain in results if holds_out(gain)]
     helping = [gain for gain in results if gain.verdict == "helps"]
     learned = sum(gain.chosen["arm"] == gain.trained for gain in helping)
-    by_luck = binom(len(results), 0.025)  # of those where nothing helps
+    controls = [g.gain_over_control.points for g in results if is_sound(g) and g.gain_over_control]
+    own = f", in one row on {of_its_own[0]} held out of its own" if of_its_own else ""
     missing = "; ".join(not_measured(results))
-    said = (
+    said = [
         f"Intervals are 95 %, over {seeds_of(results)} paired seeds: they hold the scatter between "
-        "seeds, not that of other test images. Choices were made on "
-        f"{min(held):,} to {max(held):,} further labelled images. *Control*: images of a generator "
-        f"that learns nothing. Synthetic images *help* in {len(helping)} of the {len(results)} "
-        f"rows, those of a trained generator in {learned}; if none ever helped, that many rows "
-        f"would still hold {len(helping)} or more with a probability of "
-        f"{by_luck.sf(len(helping) - 1):.1%}, {learned} or more with "
-        f"{by_luck.sf(learned - 1):.0%}, were no two of one set."
-        f"{f' Not measured yet: {missing}.' if missing else ''}"
+        "seeds, not that of other test images.",
+        f"Choices were made on {min(held):,} to {max(held):,} further labelled images{own}"
+        f"{if_trained_on(results)}.",
+        f"Synthetic images *help* in {len(helping)} of the {len(results)} rows, "
+        f"{by_luck(results, helping)}. {corrected(results)}",
+        "*Control*: images of a generator that learns nothing. Those of a trained one help in "
+        f"{learned} row{'s' * (learned != 1)}; on the mean of the tuned rows the best trained one "
+        f"is {mean_of(controls)} points over the best control.",
+    ]
+    if missing:
+        said.append(f"Not measured yet: {missing}.")
+    return "\n" + "".join(f"{fill(f'- {each}', 100, subsequent_indent='  ')}\n" for each in said)
+
+
+def if_trained_on(results: list[Gain]) -> str:
+    """What the images of the choices bring where they are trained on, in words, for the first set
+    of which another row trains on as many."""
+    for few in results:
+        for many in results:
+            if name_of(few) == name_of(many) and few.data["validation"] == many.data["train"]:
+                (before, after), more = both(few), percent(many.scores(many.baseline))
+                return (
+                    f" (trained on, they would be worth more: {name_of(few)} has {before} with "
+                    f"{images_per_class(few)} per class, {after} with synthetic ones, and {more} "
+                    f"with {images_per_class(many)})"
+                )
+    return ""
+
+
+def by_luck(results: list[Gain], helping: list[Gain]) -> str:
+    """How often so many rows would help if nothing ever did, in words. Rows of one set may come
+    out alike, or each by itself: the truth is between the two."""
+    rows = [name_of(gain) for gain in results]
+    sets = dict.fromkeys(rows)
+    hits = len({name_of(gain) for gain in helping})
+    alike = binom(len(sets), CHANCE).sf(hits - 1)
+    each_set = [1 - (1 - CHANCE) ** rows.count(name) for name in sets]
+    apart = reduce(np.convolve, [[1 - p, p] for p in each_set])[hits:].sum()
+    each = binom(len(rows), CHANCE).sf(len(helping) - 1)
+    return (
+        f"in {hits} of the {len(sets)} sets: if nothing ever helped, as many rows would by luck "
+        f"with a probability of {each:.1%}, were no two of one set, and as many sets with "
+        f"{alike:.0%} to {apart:.0%}"
     )
-    return f"\n{fill(said, 100)}\n"
+
+
+def corrected(results: list[Gain]) -> str:
+    """Which rows are told from no gain when all of them are tested together, in words."""
+    tested = [
+        max(p_value(each) for each in (gain.gain, gain.gain_over_rival) if each is not None)
+        if gain.verdict == "helps"
+        else p_value(gain.gain)
+        for gain in results
+    ]
+    sure = {
+        verdict: [
+            f"{title(gain)} (p = {p:.3f})"
+            for gain, p in zip(results, holm(tested), strict=True)
+            if gain.verdict == verdict and p < 0.05
+        ]
+        for verdict in ("helps", "hurts")
+    }
+    said = " and ".join(
+        f"to {'help' if verdict == 'helps' else 'hurt'} on {', '.join(rows)}"
+        for verdict, rows in sure.items()
+        if rows
+    )
+    return f"All rows tested together (Holm, 5 %), they are found {said or 'to do neither'}."
 
 
 def seeds_of(results: list[Gain]) -> str:
@@ -279,7 +363,8 @@ def section(gain: Gain) -> str:
     pair = f"The best trained ({gain.trained}) over the best control ({gain.control})"
     beside = f" {pair}: {span(control)}." if control else ""
     versions = ", ".join(f"{name} {number}" for name, number in protocol["versions"].items())
-    notes = [*at_edges(gain), *protocol["caveats"]]
+    length = of_length(gain) if at_limit(gain) else []
+    notes = [*at_edges(gain), *length, *protocol["caveats"]]
     noted = "".join(f" {note[0].upper()}{note[1:]}." for note in notes)
     return f"""\
 ## {title(gain)}
@@ -300,6 +385,13 @@ def section(gain: Gain) -> str:
 """
 
 
+def of_length(gain: Gain) -> list[str]:
+    """What gain has said itself since it was measured."""
+    said = f"tuning ends at {MOST_STEPS:,} steps, and they were better than half as many"
+    told = any(caveat.startswith(said) for caveat in gain.protocol["caveats"])
+    return [f"{said}: a longer training may take a part of the gain away"] if not told else []
+
+
 def at_edges(gain: Gain) -> list[str]:
     """What of the recipe is the smallest or the largest of what was tried."""
     said = []
@@ -316,9 +408,14 @@ def recipe(settings: dict[str, object]) -> str:
     return ", ".join(f"{name}={value}" for name, value in settings.items() if value)
 
 
+def few(gain: Gain, arm: ArmResult) -> str:
+    """On how many seeds, of an arm that was given up."""
+    return f" ({len(arm.accuracy)} seeds)" if gain.given_up(arm) else ""
+
+
 def arm_row(gain: Gain, arm: ArmResult) -> str:
     over = "baseline" if arm.gain is None else span(arm.gain)
-    name = f"{arm.name} ({len(arm.accuracy)} seeds)" if gain.given_up(arm) else arm.name
+    name = arm.name + few(gain, arm)
     held, tested = percent(arm.choice_scores), percent(gain.scores(arm.name))
     return f"| {name} | {arm.uses} | {tested} | {over} | {held} | {np.mean(arm.seconds):,.0f} |\n"
 
@@ -326,32 +423,42 @@ def arm_row(gain: Gain, arm: ArmResult) -> str:
 def overall(results: list[Gain]) -> str:
     """All gains over tuned baselines together."""
     sound = [gain for gain in results if is_sound(gain)]
-    long = [gain for gain in sound if not trained_short(gain)]
+    even = [gain for gain in sound if gain.protocol["metric"] == "accuracy"]
+    groups = {
+        "rows that were tuned (without §)": sound,
+        "in accuracy": even,
+        "in balanced accuracy": [gain for gain in sound if gain not in even],
+        "tried with twice the steps, and not undertrained": [
+            gain for gain in sound if gain_of_length(gain) is not None and not trained_short(gain)
+        ],
+    }
+    columns = [means(group) for group in groups.values()]
+    rows = "".join(
+        f"| {' | '.join([name, *(c[name] for c in columns)])} |\n" for name in columns[0]
+    )
+    head = " | ".join(f"{len(group)} {name}" for name, group in groups.items())
     left = [100 * (1 - np.mean(gain.scores(gain.baseline))) for gain in sound]
-    cells = zip(means(sound).items(), means(long).values(), strict=True)
-    rows = "".join(f"| {name} | {one} | {other} |\n" for (name, one), other in cells)
-    untested = [title(gain) for gain in sound if gain_of_length(gain) is None]
-    but = f" (not tried for the present baseline of {'; '.join(untested)})" if untested else ""
     said = (
         "Means over rows, with Student's interval over the rows; the mean error of the baselines "
-        f"is {np.mean(left):.1f} %. Rows of one set share their test images: *by set*, the mean of "
-        "a set's rows counts as one. From a gain *less the rival's lead* that of what does best on "
+        f"is {np.mean(left):.1f} %. From a gain *less the rival's lead* that of what does best on "
         "the test images is taken: the better of two on the seeds that are measured, partly by "
         "luck, which makes the estimate a low one, but no bound: where one arm alone was compared "
-        "(†), a better one may have been missed. *As recommended*, the baseline is used where "
-        "validation does not recommend synthetic images, by validation images of the seeds that "
-        "are measured, whose luck the test images share; that it may be behind the rival there is "
-        "no fault of synthetic images. *Undertrained* (‡) is a baseline that twice the steps make "
-        f"half a point better or more{but}."
+        "(†), a better one may have been missed. The gain itself, over the baseline alone, is "
+        "partly what validation images chose badly. Rows of one set share their test images, so "
+        "that an interval over rows is narrower than it should be: *by set*, the mean of a set's "
+        "rows counts as one. *As recommended*, the baseline is used where validation does not "
+        "recommend synthetic images, by validation images of the seeds that are measured, whose "
+        "luck the test images share; that it may be behind the rival there is no fault of "
+        "synthetic images. *Undertrained* is a baseline that twice the steps make half a point "
+        "better or more (‡)."
     )
-    long_head = f"the {len(long)} of them not found undertrained (without ‡)"
     return f"""\
 ## All together
 
 {fill(said, 100)}
 
-| | the {len(sound)} rows that were tuned (without §) | {long_head} |
-|---|---|---|
+| | {head} |
+{"|---" * (1 + len(groups))}|
 {rows}
 """
 
@@ -369,13 +476,16 @@ def means(results: list[Gain]) -> dict[str, str]:
     controls = [gain.gain_over_control.points for gain in results if gain.gain_over_control]
     verdicts = [gain.verdict for gain in results]
     advised = gains * taken
+    ahead = sum(gain.verdict == "helps" for gain in results if gain.recommendation != NO_ARM)
     return {
-        "gain": mean_of(gains),
-        "gain, by set": mean_by_set(results, gains),
-        "gain less the rival's lead": mean_of(gains - leads),
-        "the same, by set": mean_by_set(results, gains - leads),
+        "gain less the rival's lead, by set": mean_by_set(results, gains - leads),
+        "gain less the rival's lead, by row": mean_of(gains - leads),
+        "gain over the baseline alone, by set": mean_by_set(results, gains),
+        "gain over the baseline alone, by row": mean_of(gains),
         "*helps*, *hurts*": f"{verdicts.count('helps')}, {verdicts.count('hurts')}",
-        "recommended": f"{taken.sum()} of {len(results)}",
+        "recommended, of these *helps*, of these behind a rival": (
+            f"{taken.sum()}, {ahead}, {(taken & (gains < leads)).sum()}"
+        ),
         "gain as recommended": f"{mean_of(advised)}, at worst {advised.min():+z.1f}",
         "as recommended, less the rival's lead": (
             f"{mean_of(advised - leads)}, at worst {(advised - leads).min():+z.1f}"
@@ -408,7 +518,8 @@ def worth(results: list[Gain]) -> str:
         longer = found["longer"]
         long = f"{percent(longer)}: {span(gain_of_length(gain))}"
         both_long = ""
-        if found.get("chosen") == gain.chosen["arm"]:
+        spoilt = gain_of_length(gain).high < 0
+        if found.get("chosen") == gain.chosen["arm"] and not spoilt:
             scores = found["chosen_longer"]
             both_long = f"{percent(scores)}: {span(over(scores, longer))}"
         said = f"{before} | {rival} | {after} | {cells} | {long} | {both_long}"
@@ -432,7 +543,7 @@ def peers(results: list[Gain]) -> str:
         theirs = Gain.load(path) if path.exists() else None
         if theirs is not None and comparable(measured_on(theirs), measured_on(gain)):
             alike = theirs.chosen["arm"].removeprefix("recipe")
-            known = {arm.name: span(arm.gain) for arm in gain.arms if arm.gain}
+            known = {arm.name: span(arm.gain) + few(gain, arm) for arm in gain.arms if arm.gain}
             ours = [known.get(source + alike, "") for source in BESIDE_PEERS]
             cells = " | ".join([span(theirs.gain), known.get(partner_of(gain), ""), *ours])
             rows.append(f"| {name_of(gain)} | {images_per_class(gain)} | {cells} |\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from stored import is_sound, mark, mix_of, name_of, title
+from stored import is_sound, mark, mix_of, name_of, over, title
 
 from synthaug import Gain
 from synthaug.gain import Interval
@@ -49,8 +49,8 @@ def _filled(color: str) -> dict[str, str]:
 
 
 def draw_trends(results: list[Gain]) -> None:
-    """Gains over sound baselines against the images of a class, and against the ratio of synthetic
-    images."""
+    """Gains over sound baselines against the images of a class, and on validation images against
+    the ratio of synthetic ones."""
     results = [gain for gain in results if is_sound(gain)]
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     by_size, by_ratio = figure.subplots(1, 2, sharey=True)
@@ -65,18 +65,23 @@ def draw_trends(results: list[Gain]) -> None:
         ]
         color = f"C{place}"
         by_size.errorbar(beside, points, yerr=ends, fmt="o", capsize=2, color=color, label=name)
-        for gain, size in zip(gains, sizes, strict=True):
-            line = ":" if size <= 10 else "-"
-            by_ratio.plot(*zip(*ratios_of(gain), strict=True), line, marker="o", color=color)
+        for gain, size, at in zip(gains, sizes, beside, strict=True):
+            if gain.gain_over_rival is not None:
+                look = {"marker": "D", "color": color, "markersize": 4, "markerfacecolor": "white"}
+                by_size.plot(at, gain.gain_over_rival.points, **look)
+            found = ratios_of(gain)
+            if len(found) > 1:
+                draw_ratios(by_ratio, found, ":" if size <= 10 else "-", color, 0.004 * place)
     shown = sorted({round(gain.data["train"] / gain.data["classes"]) for gain in results})
     by_size.set_xscale("log")
     by_size.set_xticks(shown, [str(size) for size in shown])
     by_size.minorticks_off()
-    by_size.set_xlabel("real images per class")
+    by_size.set_xlabel("real images per class\n(◇ over the rival)")
     by_size.set_ylabel("gain over the baseline, points")
     figure.legend(*by_size.get_legend_handles_labels(), loc="outside right", frameon=False)
     by_ratio.set_xlabel(
-        "ratio, of the chosen source with hard labels\n(dotted: up to 10 real images per class)"
+        "ratio, of the chosen source with hard labels, on\n"
+        "validation images (dotted: up to 10 real ones per class)"
     )
     for axes in (by_size, by_ratio):
         axes.axhline(0, color="black", linewidth=0.8)
@@ -84,15 +89,33 @@ def draw_trends(results: list[Gain]) -> None:
     figure.savefig(PICTURES / "trends.png", dpi=110)
 
 
-def ratios_of(gain: Gain) -> list[tuple[float, float]]:
+def draw_ratios(
+    axes: Axes, found: list[tuple[float, Interval]], line: str, color: str, aside: float
+) -> None:
+    ratios = [ratio + aside for ratio, _ in found]
+    points = [each.points for _, each in found]
+    sides = [
+        [each.points - each.low for _, each in found],
+        [each.high - each.points for _, each in found],
+    ]
+    axes.plot(ratios, points, line, marker="o", markersize=4, color=color)
+    axes.errorbar(ratios, points, yerr=sides, fmt="none", color=color, alpha=0.3)
+
+
+def ratios_of(gain: Gain) -> list[tuple[float, Interval]]:
     """(ratio, points over the baseline) of the chosen source with hard labels on its partner, which
-    is the ratio of zero."""
+    is the ratio of zero, on the validation images of the seeds that choices were made on, where it
+    was trained on all of them: on test images the chosen arm is measured on others."""
     source, _, _, partner = mix_of(gain.chosen["arm"])
-    found = [(mix_of(arm.name), arm.gain) for arm in gain.arms if arm.uses != "real"]
-    of_chosen = {
-        ratio: each.points
-        for (own, ratio, rule, beside), each in found
-        if each is not None and (own, rule, beside) == (source, "hard", partner)
-    }
-    alone = gain.arm(partner).gain
-    return [(0.0, 0.0 if alone is None else alone.points), *sorted(of_chosen.items())]
+    ratios = [(0.0, gain.arm(partner))]
+    for arm in gain.arms:
+        own, ratio, rule, beside = mix_of(arm.name) if arm.synthetic else ("", 0.0, "", "")
+        if (own, rule, beside) == (source, "hard", partner):
+            ratios.append((ratio, arm))
+    baseline = gain.arm(gain.baseline).choice_scores
+    found = [
+        (ratio, over(arm.choice_scores, baseline))
+        for ratio, arm in ratios
+        if len(arm.choice_scores) == len(baseline)
+    ]
+    return sorted(found, key=lambda each: each[0])

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import t
+
 from synthaug import Gain
 from synthaug.gain import Interval
 from synthaug.gain.arms import DISTILLED, Labels
@@ -66,14 +68,28 @@ def name_of(gain: Gain) -> str:
 
 
 def images_per_class(gain: Gain) -> str:
+    """How many are trained on: of those that were given some may be held out for choices."""
+    capped = _most_given(gain)
+    if gain.protocol["per_class"] or capped is None:
+        return str(gain.protocol["per_class"] or "all")
+    held = max(gain.data["validation_counts"]) if holds_out(gain) else 0
+    return f"up to {capped - held}"
+
+
+def holds_out(gain: Gain) -> bool:
+    """Whether choices were made on images that training would have had."""
+    return "held out of every training" in gain.protocol["validation"]
+
+
+def _most_given(gain: Gain) -> int | None:
+    """Of a class, where a result says so."""
     caveats = [c for c in gain.protocol["caveats"] if c.startswith("at most")]
-    capped = caveats[0].removeprefix("at most ").split()[0] if caveats else None
-    return str(gain.protocol["per_class"] or (capped and f"up to {capped}") or "all")
+    return int(caveats[0].removeprefix("at most ").split()[0]) if caveats else None
 
 
 def file_of(gain: Gain) -> str:
     """What grid.py calls its result."""
-    return f"{name_of(gain)}-{images_per_class(gain).removeprefix('up to ')}.json"
+    return f"{name_of(gain)}-{gain.protocol['per_class'] or _most_given(gain) or 'all'}.json"
 
 
 def title(gain: Gain) -> str:
@@ -90,7 +106,7 @@ def mark(gain: Gain) -> str:
         return " *"
     taught = any(arm.name.endswith(DISTILLED) for arm in gain.arms)
     found = "" if taught or partner_of(gain) == "classical" else "†"
-    found += "‡" * trained_short(gain) + "¶" * settled_on_two(gain)
+    found += "‡" * trained_short(gain) + "‖" * at_limit(gain) + "¶" * settled_on_two(gain)
     found += "§" * (not gain.protocol["tuning"])
     return f" {found}" if found else ""
 
@@ -99,6 +115,18 @@ def is_sound(gain: Gain) -> bool:
     """Whether the baseline's recipe was tuned at the length that it is trained for, and the gain
     measured on seeds that no choice was made on."""
     return not tuned_short(gain) and bool(gain.protocol["tuning"])
+
+
+def at_limit(gain: Gain) -> bool:
+    """Whether doubling the steps paid up to the most that tuning tries."""
+    return is_sound(gain) and bool(gain.protocol["steps"] == MOST_STEPS)
+
+
+def p_value(interval: Interval) -> float:
+    """Two-sided, of a mean of zero."""
+    freedom = interval.stage_one - 1
+    error = (interval.high - interval.points) / t.ppf(0.5 + interval.confidence / 2, freedom)
+    return float(2 * t.sf(abs(interval.points) / error, freedom))
 
 
 def settled_on_two(gain: Gain) -> bool:
