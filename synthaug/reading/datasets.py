@@ -18,6 +18,8 @@ from synthaug.reading.pixels import from_array, from_tensor
 from synthaug.reading.untransformed import Apart, Untransformed, source_of, sources_of
 from synthaug.seeding import global_stream
 
+LOOKED_AT = 100  # images, at most, for the first one that can be read
+
 
 def open_labelled(data: LabelledImages) -> Splits:
     """Labelled images as the one split "train"."""
@@ -92,23 +94,31 @@ def _stored(image: Any) -> np.ndarray:
 
 
 def _smaller_size(dataset: Any, plain: Mapping[int, Untransformed]) -> tuple[int, int] | None:
-    """(H, W) of what the Dataset's transforms make of its first image, where that is smaller:
-    photos of many sizes are brought to the size that a classifier sees. Not where they are cropped
-    alone: images made of smaller ones would show things at another scale, and be cropped again."""
-    if not len(dataset):
-        return None
-    source, place = source_of(dataset, 0)
-    if _crops_alone(source):
-        return None
-    try:
-        before, _ = split_item(plain[id(source)][place])
-        with global_stream(0, "first item"):
-            after, _ = split_item(Apart(source)[place])
-        sizes = [v2.query_size([_shown(image)]) for image in (before, after)]
-    except (InputError, ValueError, TypeError, *BROKEN):  # said where the image itself is loaded
-        return None
-    (height, width), (less_height, less_width) = sizes
-    return (less_height, less_width) if less_height * less_width < height * width else None
+    """(H, W) of what the Dataset's transforms make of the first image that can be read, where that
+    is smaller: photos of many sizes are brought to the size that a classifier sees. Not where they
+    are cropped alone: images made of smaller ones would show things at another scale, and be
+    cropped again."""
+    for index in range(min(len(dataset), LOOKED_AT)):
+        source, place = source_of(dataset, index)
+        if _crops_alone(source):
+            return None
+        try:
+            before, _ = split_item(plain[id(source)][place])
+            if isinstance(before, Image.Image):
+                before.load()
+        except InputError:
+            return None
+        except BROKEN:  # said where the image itself is loaded
+            continue
+        try:
+            with global_stream(0, "first item"):
+                after, _ = split_item(Apart(source)[place])
+            sizes = [v2.query_size([_shown(image)]) for image in (before, after)]
+        except (InputError, ValueError, TypeError, *BROKEN):
+            return None
+        (height, width), (less_height, less_width) = sizes
+        return (less_height, less_width) if less_height * less_width < height * width else None
+    return None
 
 
 def _crops_alone(source: Any) -> bool:
@@ -159,7 +169,8 @@ def inner_of(transform: Any) -> list[Any]:
 
 
 def _shown(image: Any) -> Any:
-    """Arrays (H, W) or (H, W, C) as tensors, of which torchvision can say the size."""
+    """Arrays (H, W), (H, W, C) or (C, H, W) as tensors, of which torchvision can say the size."""
     if not isinstance(image, np.ndarray):
         return image
-    return torch.empty(image.shape[:2])
+    first = image.ndim == 3 and image.shape[0] in (1, 3) and image.shape[2] not in (1, 3)
+    return torch.empty(image.shape[1:] if first else image.shape[:2])

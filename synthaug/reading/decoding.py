@@ -5,9 +5,10 @@ import struct
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from synthaug.errors import InputError
 from synthaug.reading.listing import UnreadableImage
@@ -32,6 +33,7 @@ BROKEN = (
 )
 
 _ORIENTATION = 0x0112
+_BITS, _PHOTOMETRIC, _CHANNELS, _PLANES = 258, 262, 277, 284  # of TIFF
 # What each value of EXIF's orientation asks for, but 1, which leaves (C, H, W) as it is.
 _TURNS: dict[object, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda pixels: pixels[:, :, ::-1],
@@ -69,10 +71,10 @@ def from_file(path: Path) -> np.ndarray:
             if frames > 1 and image.format != "MPO":
                 raise UnreadableImage(f"expected one image, got {frames} frames; {_ADVICE}")
             decode_deep = _deep_colour(image)
+            inverted = _white_is_zero(image)
             image.load()  # a file that is cut short fails here, whoever decodes it then
-            if decode_deep:
-                return _upright(decode_deep(content), image)
-            return from_pil(ImageOps.exif_transpose(image))
+            pixels = decode_deep(content) if decode_deep else from_pil(image)
+            return _upright(65535 - pixels if inverted else pixels, image)
     except InputError:
         raise
     except FileNotFoundError:
@@ -102,11 +104,26 @@ def from_pil(image: Image.Image) -> np.ndarray:
 
 
 def _upright(pixels: np.ndarray, image: Image.Image) -> np.ndarray:
-    """Pixels (C, H, W) that OpenCV decoded, turned as the EXIF data of `image` say."""
-    # OpenCV turns TIFF itself, and PPM has no such data.
-    if image.format != "PNG":
+    """Pixels (C, H, W) turned as the EXIF data of `image` say."""
+    if image.format == "TIFF":  # Pillow and OpenCV have turned it
         return pixels
-    return np.ascontiguousarray(_TURNS.get(image.getexif().get(_ORIENTATION), np.asarray)(pixels))
+    try:
+        orientation = image.getexif().get(_ORIENTATION)
+    except Exception:  # what describes an image may be damaged where the image is not
+        return pixels
+    return np.ascontiguousarray(_TURNS.get(orientation, np.asarray)(pixels))
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    """Whether it is a 16-bit gray TIFF whose white is 0, as X-rays are stored, which Pillow turns
+    to white at 8 bits alone. Raises for what no decoder here reads as it is meant."""
+    if image.format != "TIFF":
+        return False
+    tags: Any = getattr(image, "tag_v2", {})
+    deep = max(tags.get(_BITS, (1,))) > 8
+    if deep and tags.get(_PLANES) == 2 and tags.get(_CHANNELS, 1) > 1:
+        raise unreadable("its 16-bit colours are stored in planes, not pixel by pixel")
+    return bool(deep and tags.get(_PHOTOMETRIC) == 0 and image.mode.startswith("I"))
 
 
 def _as_16_bit(values: np.ndarray) -> np.ndarray:

@@ -240,12 +240,32 @@ def named_classes(dataset: Any) -> tuple[str, ...] | None:
     ):
         names = find(where)
         if names is not None:
-            return names
+            return _as_they_come_out(dataset, names)
     if isinstance(dataset, Subset):
         return named_classes(dataset.dataset)
     if isinstance(dataset, ConcatDataset):
         return same_classes([named_classes(part) for part in _filled_parts(dataset)])
     return None
+
+
+def _as_they_come_out(dataset: Any, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names in the order of the labels that come out of a `target_transform` which only
+    numbers classes anew, where they are still those that the Dataset's reader found."""
+    change: Any = getattr(dataset, "target_transform", None)
+    if change is None or names != _names_before(dataset):
+        return names
+    with global_stream(0, "scan labels"), suppress(Exception):  # for labels of other forms
+        after = [to_array(change(label)).item() for label in range(len(names))]
+        if sorted(after) == list(range(len(names))):
+            return tuple(names[after.index(label)] for label in range(len(names)))
+    return names
+
+
+def _names_before(dataset: Any) -> tuple[str, ...] | None:
+    """The names that the Dataset's reader found, as far as it kept them: who sets `.classes` to
+    those that come out leaves its `.class_to_idx` as it was."""
+    follows = isinstance(getattr(type(dataset), "class_to_idx", None), property)
+    return None if follows else _from_class_to_idx(dataset)
 
 
 def _from_classes(dataset: Any) -> tuple[str, ...] | None:

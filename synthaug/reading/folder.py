@@ -21,8 +21,13 @@ from synthaug.reading.listing import (
 )
 
 LAYOUT = "expected class folders that hold images, or train, val and test folders that hold those"
-# What operating systems leave behind, besides names that begin with a dot.
-_LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+# What operating and storage systems leave behind, besides names that begin with a dot.
+_LITTER = frozenset(
+    {
+        *("thumbs.db", "desktop.ini", "__macosx", "@eadir", "#recycle", "$recycle.bin"),
+        *("system volume information", "lost+found"),
+    }
+)
 _IMAGES = frozenset({"image", "images"})
 _MASKS = frozenset({"mask", "masks"})
 
@@ -171,7 +176,10 @@ def _list_folder(root: Path, classes: tuple[str, ...]) -> Listing:
     files: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        members = _files_below(root / name, {mask.resolve() for mask in _masks(root / name)})
+        folder = root / name
+        # A link to a folder above it would make images of all classes this one's.
+        left_out = {*(mask.resolve() for mask in _masks(folder)), *folder.resolve().parents}
+        members = _files_below(folder, left_out)
         files += members
         labels += [label] * len(members)
     return Listing(

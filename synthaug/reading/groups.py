@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from synthaug.errors import InputError
+from synthaug.reading.listing import SPLIT_NAMES
 
 # Names of what several images are of, each also in the plural or with "id": patient_id, subjects.
 GROUP_NAMES = (
@@ -18,6 +19,9 @@ GROUP_NAMES = (
     "drive",
     "video",
 )
+
+
+_OWN = " image "
 
 
 def group_key(keys: Sequence[str], where: str, prefix: str = "") -> str | None:
@@ -46,8 +50,15 @@ def known_groups(groups: np.ndarray, split: str) -> np.ndarray:
     """Groups (N,) in which each empty text, an image of unknown group, is a group of its own."""
     if groups.dtype.kind != "U" or (groups != "").all():
         return groups
-    names = [name or f"{split} image {i}" for i, name in enumerate(groups.tolist())]
+    names = [name or f"{split}{_OWN}{i}" for i, name in enumerate(groups.tolist())]
     return np.array(names)
+
+
+def is_own(group: str) -> bool:
+    """Whether it is the name that `known_groups` gave to an image of unknown group, which stands
+    for other images in other files."""
+    split, _, index = group.partition(_OWN)
+    return split in SPLIT_NAMES and index.isdecimal()
 
 
 def _plain(name: str) -> str:

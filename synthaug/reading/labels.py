@@ -56,7 +56,7 @@ def decoded(values: np.ndarray, where: str) -> np.ndarray:
 
 
 def class_names(
-    labels: np.ndarray, where: str, advice: str = "renumber them, or give class names"
+    labels: np.ndarray, where: str, advice: str = "give the names of all classes as class_names"
 ) -> tuple[str, ...]:
     """The class names that labels (N,) imply: sorted strings, or "0" to "K-1".
 

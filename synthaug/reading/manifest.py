@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from synthaug.errors import InputError
-from synthaug.reading.decoding import from_file
+from synthaug.reading.decoding import SUFFIXES, from_file
 from synthaug.reading.groups import group_key, known_groups
 from synthaug.reading.listing import SPLIT_NAMES, Listing, Splits, class_order, split_named
 
 LAYOUT = "expected a header with the columns path,label and optionally split,group"
 COLUMNS = ("path", "label", "split", "group")
+OPEN_QUOTE = 'is a quote left open before? double one that belongs to a text: ""'
 SEPARATED = "; separate columns by commas, not semicolons or tabs"
 
 
@@ -70,7 +71,8 @@ def _list_manifest(directory: Path, rows: list[_Row], classes: tuple[str, ...]) 
 def _rows(path: Path) -> list[_Row]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
+            # Strict: a quote that is left open would take the rows after it as text of one cell.
+            reader = csv.DictReader(file, strict=True)
             columns = [name.strip().lower() for name in reader.fieldnames or ()]
             missing = [name for name in ("path", "label") if name not in columns]
             if missing:
@@ -88,7 +90,9 @@ def _rows(path: Path) -> list[_Row]:
             reader.fieldnames = columns
             group = group_key(columns, str(path))
             rows = [_row(path, reader.line_num, fields, group) for fields in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
+        raise InputError(f"{path}: expected a CSV file, but {error}; {OPEN_QUOTE}") from error
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected a CSV file in UTF-8, but {error}") from error
     if not rows:
         raise InputError(f"{path}: expected a row for each image, got a header alone")
@@ -102,6 +106,12 @@ def _row(path: Path, line: int, fields: dict[Any, Any], group: str | None) -> _R
             f"{path}: line {line}: expected a cell for each column of the header, got "
             f"{len(fields[None])} more; put text that holds a comma in quotes"
         )
+    taken = [name for name, text in fields.items() if _holds_rows(name, text)]
+    if taken:
+        raise InputError(
+            f"{path}: line {line}: expected a row for each image, but its cell {taken[0]} goes on "
+            f"over several lines, as if they were one text; {OPEN_QUOTE}"
+        )
     cells = {name: (fields[name] or "").strip() for name in fields if name is not None}
     empty = [name for name in ("path", "label", "split") if name in cells and not cells[name]]
     if empty:
@@ -111,6 +121,16 @@ def _row(path: Path, line: int, fields: dict[Any, Any], group: str | None) -> _R
     if split is None:
         raise InputError(f"{path}: line {line}: expected split train, val or test, got {text!r}")
     return _Row(line, cells["path"], cells["label"], split, None if group is None else cells[group])
+
+
+def _holds_rows(column: str | None, text: str | None) -> bool:
+    """Whether a cell of several lines took up rows: no path or label has them, and a text beside
+    those may have them, but names no image files."""
+    lines = (text or "").splitlines()
+    if len(lines) < 2:
+        return False
+    named = any(suffix in line.lower() for line in lines for suffix in SUFFIXES)
+    return column in COLUMNS or named
 
 
 def _refuse_repeats(path: Path, rows: list[_Row]) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages
+from synthaug.reading.groups import is_own
 from synthaug.seeding import numpy_stream
 
 _ATTEMPTS = 20
@@ -85,6 +86,8 @@ def check_groups(parts: dict[str, LabelledImages]) -> None:
     for name, data in parts.items():
         groups = [] if data.groups is None else np.unique(data.groups).tolist()
         for group in groups:
+            if is_own(str(group)):
+                continue
             homes.setdefault(str(group), []).append(name)
     shared = {group: names for group, names in homes.items() if len(names) > 1}
     if shared:

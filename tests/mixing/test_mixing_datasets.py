@@ -1112,7 +1112,7 @@ def test_datasets_wrapped_for_transforms_v2(tmp_path: Path, wrap: Any) -> None:
     )
     labels = [2 - label for label in folder.targets]
     real = wrap(wrap_dataset_for_transforms_v2(folder))
-    mixed = MixedDataset(real, make_pool(tmp_path, 3), 0.5, seed=1)
+    mixed = MixedDataset(real, make_pool(tmp_path, 3, classes=CLASSES[::-1]), 0.5, seed=1)
     mixed.set_epoch(0)
     found = np.array(numbers(mixed))
     assert mixed.targets == labels

@@ -46,6 +46,28 @@ def save_png16(path: Path, pixels: np.ndarray, exif: bytes = b"") -> Path:
     return path
 
 
+def save_tiff16(path: Path, planes: np.ndarray, *, photometric: int) -> Path:
+    """A 16-bit TIFF of uint16 (C, H, W), plane by plane, which Pillow cannot write."""
+    channels, height, width = planes.shape
+    content = planes.astype("<u2").tobytes()
+    one, start = height * width * 2, 8 + len(content)
+    tags = [(256, width), (257, height), (259, 1), (262, photometric), (277, channels)]
+    tags += [(278, height), (284, 2 if channels > 1 else 1)]
+    entries = {tag: struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags}
+    lists = {258: [16] * channels, 273: [8 + one * i for i in range(channels)]}
+    lists[279] = [one] * channels
+    beyond, more = start + 2 + 12 * (len(entries) + len(lists)) + 4, b""
+    for tag, values in lists.items():
+        where = values[0] if channels == 1 else beyond + len(more)
+        entries[tag] = struct.pack("<HHII", tag, 4, channels, where)
+        more += b"" if channels == 1 else struct.pack(f"<{channels}I", *values)
+    directory = b"".join(entries[tag] for tag in sorted(entries))
+    head = struct.pack("<2sHI", b"II", 42, start)
+    count = struct.pack("<H", len(entries))
+    path.write_bytes(head + content + count + directory + struct.pack("<I", 0) + more)
+    return path
+
+
 def tree(root: Path, names: dict[str, int], shape: tuple[int, ...] = (8, 8)) -> Path:
     """Class folders under `root`, each with a number of images."""
     for label, (name, count) in enumerate(names.items()):

@@ -672,3 +672,36 @@ def test_transforms_that_take_keywords_are_left_out_and_applied(
         assert label == 1
         expected = plain.images[0] if transform is None else 255 - plain.images[0]
         assert np.array_equal(image.transpose(2, 0, 1), expected)
+
+
+def test_classes_that_are_numbered_anew_keep_their_names(tmp_path: Path) -> None:
+    """Else those of test images, which are matched by name, would be others."""
+    data = photos(tmp_path, [(10, 10)] * 4, target_transform=lambda label: 1 - label)
+    plain = read_images(ImageFolder(str(tmp_path)))
+    for each in (data, Subset(data, range(4)), wrap_dataset_for_transforms_v2(data)):
+        found = read_images(each, classes=plain.classes)
+        assert found.labels.tolist() == plain.labels.tolist()
+    data = photos(tmp_path, [], target_transform=lambda label: 1 - label)  # the wrapper took it
+    assert read_images(data).classes == ("b", "a")
+    data.classes = ["normal", "ill"]  # the names of what comes out
+    assert read_images(data).classes == ("normal", "ill")
+    data = photos(tmp_path, [], target_transform=lambda label: 1 - label)
+    with pytest.raises(InputError, match="to have the same classes"):
+        read_images(ConcatDataset([photos(tmp_path, []), data]))
+
+
+def test_the_size_of_arrays_is_their_height_and_width(tmp_path: Path) -> None:
+    def first(image: Image.Image) -> np.ndarray:
+        return np.asarray(image.convert("RGB"), np.float32).transpose(2, 0, 1) / 255
+
+    data = photos(tmp_path, [(12, 14)] * 4, transform=first)
+    assert read_images(data).image_shape == (3, 12, 14)
+    data = photos(tmp_path, [(12, 14)] * 4, transform=lambda image: first(image)[:, ::2, :8])
+    assert read_images(data, on_error="raise", image_size=8).image_shape == (3, 8, 8)
+
+
+def test_a_first_image_that_cannot_be_read_changes_no_size(tmp_path: Path) -> None:
+    data = photos(tmp_path, [(16, 16)] * 6, transform=v2.Resize((8, 8)))
+    (tmp_path / "a" / "0.png").write_bytes(b"damaged")
+    with pytest.warns(SkippedImages):
+        assert read_images(data, on_error="skip").image_shape == (3, 8, 8)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from reading_images import noise, ramp16, save, save_png16
+from reading_images import noise, ramp16, save, save_png16, save_tiff16
 
 from synthaug.errors import InputError
 from synthaug.reading.decoding import from_file, from_pil
@@ -188,3 +188,30 @@ def test_several_frames_are_refused(tmp_path: Path) -> None:
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     with pytest.raises(UnreadableImage, match="got 3 frames"):
         from_file(tmp_path / "a.gif")
+
+
+def test_16_bit_x_rays_whose_white_is_zero_are_turned_to_white(tmp_path: Path) -> None:
+    """As 8-bit ones are; most are stored so (MONOCHROME1)."""
+    ray = ramp16()
+    usual = save_tiff16(tmp_path / "a.tif", ray[None], photometric=1)
+    inverted = save_tiff16(tmp_path / "b.tif", ray[None], photometric=0)
+    assert np.array_equal(from_file(usual)[0], ray)
+    assert np.array_equal(from_file(inverted)[0], 65535 - ray)
+
+
+def test_16_bit_colours_in_planes_are_refused(tmp_path: Path) -> None:
+    """Pillow and OpenCV read them as other colours."""
+    planes = np.stack([ramp16(), ramp16()[::-1], ramp16() // 2])
+    path = save_tiff16(tmp_path / "a.tif", planes, photometric=2)
+    with pytest.raises(UnreadableImage, match="its 16-bit colours are stored in planes"):
+        from_file(path)
+
+
+def test_what_describes_a_photo_may_be_damaged(tmp_path: Path) -> None:
+    entries = struct.pack("<HHII", 0x0112, 3, 1, 6) + struct.pack("<HHII", 0x0128, 1, 1, 2)
+    odd = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2) + entries + bytes(4)
+    photo = Image.fromarray(noise(16, 12, 3))
+    photo.save(tmp_path / "odd.jpg", exif=odd)  # a number in a type of other numbers
+    assert from_file(tmp_path / "odd.jpg").shape == (3, 12, 16)
+    broken = save_png16(tmp_path / "a.png", ramp16()[..., None].repeat(3, 2), b"no such data")
+    assert np.array_equal(from_file(broken)[0], ramp16())

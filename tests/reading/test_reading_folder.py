@@ -286,3 +286,16 @@ def test_a_class_without_images_is_told_before_others_are_read(tmp_path: Path) -
     tree(tmp_path, {"a": 1, "b": 0}, shape=(4, 4))  # too small to be read
     with pytest.raises(InputError, match="got none of 'b'"):
         read_images(tmp_path)
+
+
+def test_what_storage_systems_leave_in_folders_is_left_out(tmp_path: Path) -> None:
+    tree(tmp_path, {"a": 2, "b": 2, "@eaDir": 1, "lost+found": 1, "$RECYCLE.BIN": 1})
+    tree(tmp_path / "a" / "@eaDir", {"0.png": 3})  # thumbnails
+    assert read_images(tmp_path).counts.tolist() == [2, 2]
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
+def test_a_link_to_a_folder_above_makes_no_images_of_other_classes(tmp_path: Path) -> None:
+    tree(tmp_path, {"a": 2, "b": 3})
+    (tmp_path / "a" / "up").symlink_to(tmp_path, target_is_directory=True)
+    assert read_images(tmp_path).counts.tolist() == [2, 3]

@@ -129,3 +129,32 @@ def test_other_encodings_are_refused(tmp_path: Path) -> None:
     path.write_bytes("path,label\nä.png,a\n".encode("latin-1"))
     with pytest.raises(InputError, match="expected a CSV file in UTF-8"):
         read_images(path)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ({1: 'pictures/a/1.png,x,"begins'}, "unexpected end of data; is a quote left open"),
+        ({1: 'pictures/a/1.png,x,"a" b'}, "expected after '\"'; is a quote left open before"),
+        (
+            {1: 'pictures/a/1.png,x,"begins', 4: 'pictures/b/1.png,y,and ends"'},
+            r"line 6: .* its cell remark goes on over several lines.*is a quote left open before",
+        ),
+        ({1: 'pictures/a/1.png,"x\ny",'}, "line 4: .* its cell label goes on over several lines"),
+    ],
+    ids=["open", "text after", "closed rows later", "in a label"],
+)
+def test_a_quote_that_is_left_open_takes_no_rows(
+    tmp_path: Path, broken: dict[int, str], message: str
+) -> None:
+    rows = [f"pictures/{name}/{i}.png,{label}," for name, label in ("ax", "by") for i in range(3)]
+    rows = [broken.get(index, row) for index, row in enumerate(rows)]
+    with pytest.raises(InputError, match=message):
+        read_images(manifest(tmp_path, "path,label,remark", *rows))
+
+
+def test_a_text_of_several_lines_beside_the_labels_is_one(tmp_path: Path) -> None:
+    rows = [f"pictures/{name}/0.png,{name},none" for name in "ab"]
+    report = '"No effusion, no pneumothorax,\nheart ""normal""."'
+    path = manifest(tmp_path, "path,label,report", *rows, f"pictures/a/1.png,a,{report}")
+    assert read_images(path).counts.tolist() == [2, 1]

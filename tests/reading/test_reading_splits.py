@@ -1,15 +1,16 @@
 import math
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reading_images import labelled
+from reading_images import labelled, tree
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages
-from synthaug.reading import check_groups, draw_folds, draw_subset, split_off, splits
+from synthaug.reading import check_groups, draw_folds, draw_subset, read_images, split_off, splits
 
 counts_lists = st.lists(st.integers(2, 30), min_size=2, max_size=5)
 seeds = st.integers(0, 2**32)
@@ -217,3 +218,16 @@ def test_groups_in_two_parts_are_named() -> None:
     check_groups({"train": train, "test": labelled([1, 1], [6, 7]), "extra": labelled([1, 1])})
     with pytest.raises(InputError, match=r"6 are in several, .*: 0 \(train, test\), .* and 1 more"):
         check_groups({"train": train, "test": train})
+
+
+def test_images_without_a_group_are_alone_in_each_file(tmp_path: Path) -> None:
+    tree(tmp_path, {"a": 4, "b": 4})
+    parts = {}
+    for part, numbers in {"train": (0, 1), "test": (2, 3)}.items():
+        rows = [f"{name}/{i}.png,{name}," for name in "ab" for i in numbers]
+        rows[0] += f"patient {part}"
+        (tmp_path / f"{part}.csv").write_text("\n".join(["path,label,patient", *rows, ""]))
+        parts[part] = read_images(tmp_path / f"{part}.csv")
+    assert parts["train"].groups is not None
+    assert parts["train"].groups.tolist()[:2] == ["patient train", "train image 1"]
+    check_groups(parts)
