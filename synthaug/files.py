@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
@@ -51,6 +52,10 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.errno is not None:  # of a full disk it says nothing of where
+            error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -64,7 +69,12 @@ def write_json(path: Path, value: object) -> None:
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    write_atomically(path, lambda file: np.save(file, array, allow_pickle=False))
+    def write(file: BinaryIO) -> None:
+        # Through Python: of a full disk NumPy's own writing does not say that it is full.
+        through: Any = SimpleNamespace(write=file.write)
+        np.save(through, array, allow_pickle=False)
+
+    write_atomically(path, write)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -7,9 +7,11 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from types import SimpleNamespace
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -517,3 +519,21 @@ def test_the_manifest_of_the_old_directory_is_removed_first(
     monkeypatch.setattr(files.shutil, "rmtree", look_and_remove)
     fill(tmp_path / "thing", "two")
     assert left == [[VALUE]]
+
+
+def test_a_full_disk_is_told_with_its_place(tmp_path: Path, monkeypatch: Any) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left") as told:
+            write_text(tmp_path / "a.txt", "text")
+    assert told.value.filename == str(tmp_path / "a.txt")
+
+    def into_full(path: Path, write: Callable[[Any], object]) -> None:
+        write(SimpleNamespace(write=full, fileno=lambda: 1))
+
+    monkeypatch.setattr(files, "write_atomically", into_full)
+    with pytest.raises(OSError, match="No space left"):  # NumPy says "1024 requested and 0 written"
+        write_array(tmp_path / "a.npy", np.zeros(1024))

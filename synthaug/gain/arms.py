@@ -1,6 +1,7 @@
 """Arms: the ways of training that are compared."""
 
 import dataclasses
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Literal, get_args
 from synthaug.classifiers import Recipe
 from synthaug.errors import InputError
 from synthaug.generators import (
+    FAMILIES,
     Blend,
     Chain,
     ConditionalVAE,
@@ -18,6 +20,7 @@ from synthaug.generators import (
     StyleSwap,
     TransferVAE,
 )
+from synthaug.generators.composite import singles
 from synthaug.generators.saving import plain
 
 Labels = Literal["hard", "mixed"]
@@ -80,7 +83,17 @@ class Source:
 
 def fit_key(generator: Generator) -> str:
     """What tells one generator's fit from another; sources with one key share it."""
-    return f"{generator.family} {generator.settings}"
+    own = {type(each) for each in singles(generator)} - {*FAMILIES.values()}
+    code = "".join(sorted(f" {kind.__module__} {_source_of(kind)}" for kind in own))
+    return f"{generator.family} {generator.settings}{code}"
+
+
+def _source_of(kind: type) -> str:
+    """Its code, as far as it is known: a family of the user's own may change between two runs."""
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):  # typed into a console
+        return kind.__qualname__
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Proposals for a way of mixing, and how many of them: each is trained seed after seed, and given
 up early where others do better (successive halving)."""
 
+import sqlite3
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,8 +52,15 @@ class Budget:
 
 @contextmanager
 def storage_in(optuna: Any, path: Path) -> Iterator[Any]:
-    """Optuna's, in a file that is closed in the end."""
-    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+    """Optuna's, in a file that is closed in the end. Its path is no part of a URL, in which some
+    characters mean others."""
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(path, timeout=20, check_same_thread=False)
+
+    storage = optuna.storages.RDBStorage(
+        f"sqlite:///{path.name}", engine_kwargs={"creator": connect}
+    )
     try:
         yield storage
     finally:

@@ -259,6 +259,20 @@ def test_where_time_is_over_the_best_so_far_is_taken_to_the_end(
 
 
 @pytest.mark.usefixtures("on_disk")
+@pytest.mark.parametrize("name", ["a%20b", "a?b", "a#b:c", "ä b"])
+def test_proposals_are_kept_where_they_belong_whatever_that_is_called(
+    tmp_path: Path, name: str
+) -> None:
+    import optuna
+
+    (tmp_path / name).mkdir()
+    with rounds.storage_in(optuna, tmp_path / name / "search.db") as storage:
+        optuna.create_study(study_name="one", storage=storage)
+    assert [path.name for path in tmp_path.rglob("*.db")] == ["search.db"]
+    assert (tmp_path / name / "search.db").stat().st_size > 0
+
+
+@pytest.mark.usefixtures("on_disk")
 def test_two_processes_do_not_search_alike_in_one_place(
     run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,6 +89,26 @@ def test_what_cannot_be_removed_is_warned_of(
     assert results
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_an_interrupted_removal_costs_no_result_and_is_made_up_for(
+    shared: Path, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException]
+) -> None:
+    """Gigabytes take their time, and there is nothing to see then."""
+
+    def stopped(*_: object) -> None:
+        raise stop
+
+    told = pytest.warns(UserWarning, match=r"cannot remove .* \(interrupted\)")
+    with told, kept_until_done(shared):
+        (shared / "cell").mkdir()
+        monkeypatch.setattr(shutil, "rmtree", stopped)
+    assert [path.suffix for path in shared.parent.iterdir()] == [".old"]
+    monkeypatch.undo()
+    with kept_until_done(shared):
+        assert [path.name for path in shared.parent.iterdir()] == ["shared"]
+    assert not shared.parent.exists() or not list(shared.parent.iterdir())
+
+
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_directory_that_the_user_removed_costs_no_result(shared: Path, keep: bool) -> None:
     results = []

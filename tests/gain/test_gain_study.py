@@ -10,14 +10,15 @@ import pytest
 
 import synthaug.gain.trials.cells as cells
 import synthaug.gain.trials.study as study_module
-from synthaug import ConditionalVAE, LabelledImages, Recipe, SamplePool, Samples, StyleSwap
+from synthaug import Blend, ConditionalVAE, LabelledImages, Recipe, SamplePool, Samples, StyleSwap
 from synthaug.classifiers import Backbone
+from synthaug.errors import InputError
 from synthaug.gain import Source
-from synthaug.gain.arms import Arm
-from synthaug.gain.trials import Study
+from synthaug.gain.arms import Arm, fit_key
+from synthaug.gain.trials import Study, opened
 from synthaug.gain.trials.cells import Cell
 from synthaug.gain.trials.parts import plan_parts
-from synthaug.gain.trials.pools import pool_directory
+from synthaug.gain.trials.pools import load_pool, make_pools, pool_directory
 
 PLACE = Path("cache")
 
@@ -154,7 +155,9 @@ def test_copies_in_a_pool_are_looked_for_once_a_part(
     expected = data.images[[0, 2], 0, 0, 0].tolist()
     assert used(0, "one") == used(0, "two") == used(1, "one") == expected
     assert len(asked) == 2
-    assert used(0, "one", replace(source, fingerprint="made anew")) == expected
+    more = Samples(data.images[:6], data.labels[:6])
+    SamplePool.from_samples(tmp_path / "pool", more, data.classes)  # made anew between two runs
+    assert used(0, "one", replace(source, fingerprint=more.fingerprint)) == expected
     assert len(asked) == 3
 
 
@@ -163,3 +166,52 @@ def test_a_name_leads_nowhere_else(tmp_path: Path) -> None:
         source = Source(name, StyleSwap())
         where = pool_directory(replace(study(images(4)), directory=tmp_path), source, 0, "all")
         assert where.parent == tmp_path / "pools"
+
+
+def test_a_pool_that_is_replaced_while_it_is_measured_is_refused(tmp_path: Path) -> None:
+    """The new one was not compared with the test images, and is not what the result names."""
+
+    def write(data: LabelledImages) -> SamplePool:
+        samples = Samples(data.images, data.labels)
+        return SamplePool.from_samples(tmp_path / "pool", samples, data.classes)
+
+    data = images(4)
+    source = Source("given", pool=tmp_path / "pool", fingerprint=write(data).samples.fingerprint)
+    placed = study(data).below(tmp_path)
+    assert len(load_pool(placed, source, 0, "all")) == len(data)
+    write(images(4, seed=1))
+    with pytest.raises(InputError, match="replaced by another pool since it was opened"):
+        load_pool(placed, source, 0, "all")
+
+
+class Dark(StyleSwap):
+    """A family of the user's own."""
+
+    def _render(self, network: Any, plan: dict[str, Any]) -> Any:
+        return super()._render(network, plan) * 0
+
+
+def test_a_family_of_ones_own_is_fitted_once_and_found_again(tmp_path: Path) -> None:
+    placed = study(images(6)).below(tmp_path)
+    for made in (Dark(cells=2), Blend((Dark(cells=2), StyleSwap(cells=2)))):
+        source = Source("own", made)
+        make_pools(placed, made, [source], 0, "all")
+        found = load_pool(placed, source, 0, "all").samples.images
+        assert (found.max((1, 2, 3)) == 0).any()
+    assert len(list((placed.directory / "generators").iterdir())) == 2
+
+
+def test_families_of_one_name_are_told_apart_by_their_code() -> None:
+    other = type("Dark", (StyleSwap,), {"__module__": "elsewhere"})
+    assert fit_key(Dark()) != fit_key(other())
+    assert fit_key(Blend((Dark(), StyleSwap()))) != fit_key(Blend((other(), StyleSwap())))
+    # Those of the package are what they are called: results of older versions are found by it.
+    assert fit_key(StyleSwap()) == f"StyleSwap {StyleSwap().settings}"
+
+
+def test_cells_are_where_the_run_began(tmp_path: Path, monkeypatch: Any) -> None:
+    """Processes that train them may have begun elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    options: dict[str, Any] = {"keep": True, "jobs": 1, "progress": None}
+    with opened(study(images(6)), [0], cache="cells", **options) as trials:
+        assert trials.study.directory.is_relative_to(tmp_path / "cells")

@@ -5,12 +5,14 @@ import copy
 from collections.abc import Sequence
 from pathlib import Path
 
-from synthaug.files import MANIFEST
+from synthaug.errors import InputError
+from synthaug.files import MANIFEST, read_unchanged
 from synthaug.gain.arms import Source, fit_key
 from synthaug.gain.trials.parts import Part
 from synthaug.gain.trials.study import Study, short_digest, slug
-from synthaug.generators import Generator, load_generator
+from synthaug.generators import Generator
 from synthaug.generators.composite import Composite
+from synthaug.generators.saving import read_generator_manifest
 from synthaug.pool import SamplePool, limit_filters, usual_size
 from synthaug.seeding import stream_seed
 
@@ -28,8 +30,20 @@ def has_pool(study: Study, source: Source, seed: int, part: str) -> bool:
 
 
 def load_pool(study: Study, source: Source, seed: int, part: str) -> SamplePool:
-    """The source's synthetic images for one part of one seed."""
-    return SamplePool(source.pool or pool_directory(study, source, seed, part))
+    """The source's synthetic images for one part of one seed.
+
+    Raises `InputError` for a given pool that is no more the one that was opened.
+    """
+    if source.pool is None:
+        return SamplePool(pool_directory(study, source, seed, part))
+    pool = SamplePool(source.pool)
+    found = pool.manifest["fingerprint"]
+    if source.fingerprint and found != source.fingerprint:
+        raise InputError(
+            f"{source.pool}: replaced by another pool since it was opened (expected the "
+            f"fingerprint {source.fingerprint}, got {found}); start again"
+        )
+    return pool
 
 
 def make_pools(
@@ -58,7 +72,13 @@ def _fitted(study: Study, generator: Generator, part: Part, seed: int) -> Genera
     named = f"seed{seed}-{part.name}-{short_digest(fit_key(generator))}"
     directory = study.directory / "generators" / named
     if (directory / MANIFEST).exists():
-        return load_generator(directory, device=study.device)
+        # By its class, which may be one of the user's own.
+        return read_unchanged(
+            directory,
+            lambda: type(generator).load(
+                directory, read_generator_manifest(directory), study.device
+            ),
+        )
     if isinstance(generator, Composite):
         return type(generator).of([_fitted(study, each, part, seed) for each in generator.parts])
     fitted = copy.deepcopy(generator)

@@ -1,5 +1,6 @@
 """A directory that lasts until the work in it is done, and that several processes may share."""
 
+import glob
 import os
 import secrets
 import shutil
@@ -14,6 +15,7 @@ from synthaug.errors import InputError
 
 LOCK = ".lock"
 MARK = ".run"  # what the names of marks end with
+OLD = ".old"  # and those of directories that are being removed
 
 
 @contextmanager
@@ -26,10 +28,13 @@ def kept_until_done(directory: Path, run: str = "all", *, keep: bool = False) ->
         another one was interrupted in, or kept, is not lost when this one ends.
 
     Of several processes that share it, the last one to end removes it. What cannot be removed is
-    warned of, since the work is done.
+    warned of, since the work is done; for that reason nothing that interrupts the removal is handed
+    on. What is left then is removed when the directory is next used.
     """
     made = [path for path in (directory, *directory.parents) if not path.exists()]
     lock, mark = _hold(directory), directory / f"{run}{MARK}"
+    for left in directory.parent.glob(f".{glob.escape(directory.name)}.*{OLD}"):
+        shutil.rmtree(left, ignore_errors=True)
     mark.touch()
     done = False
     try:
@@ -96,14 +101,14 @@ def _is_bare(directory: Path, mark: Path) -> bool:
 def _set_aside(directory: Path, mark: Path, lock: BinaryIO) -> Path | None:
     """Rename `directory`, so that no other process finds it while it is being removed; None where
     there is other work in it, or that fails."""
-    aside = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}.old")
+    aside = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}{OLD}")
     try:
         mark.unlink(missing_ok=True)
         if any(directory.glob(f"*{MARK}")) or not _is_alone(lock):
             return None
         return directory.rename(aside)
     except OSError as error:
-        _warn(directory, error)
+        _warn(directory, error.strerror or str(error))
         return None
 
 
@@ -111,13 +116,15 @@ def _remove(directory: Path) -> None:
     try:
         shutil.rmtree(directory)
     except OSError as error:
-        _warn(directory, error)
+        _warn(directory, error.strerror or str(error))
+    except (KeyboardInterrupt, SystemExit):  # the result is there, and would be lost
+        _warn(directory, "interrupted")
 
 
-def _warn(directory: Path, error: OSError) -> None:
+def _warn(directory: Path, why: str) -> None:
     warnings.warn(
-        f"{directory}: cannot remove what is not needed any more ({error.strerror or error}); "
-        "remove it by hand once no run uses it",
+        f"{directory}: cannot remove what is not needed any more ({why}); remove it by hand once "
+        "no run uses it",
         stacklevel=2,
     )
 

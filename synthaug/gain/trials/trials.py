@@ -186,7 +186,8 @@ def opened(
         directory = cache or stack.enter_context(
             tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         )
-        there = placed(study, expanded(directory))
+        # Absolute: processes of an earlier run may still be where that was started.
+        there = placed(study, expanded(directory).absolute())
         stack.enter_context(kept_until_done(there.directory, short_digest(run), keep=keep))
         yield Trials(there, Runner(there, jobs, progress), _metric(study.train), seeds)
 
