@@ -120,10 +120,13 @@ def _white_is_zero(image: Image.Image) -> bool:
     if image.format != "TIFF":
         return False
     tags: Any = getattr(image, "tag_v2", {})
-    deep = max(tags.get(_BITS, (1,))) > 8
-    if deep and tags.get(_PLANES) == 2 and tags.get(_CHANNELS, 1) > 1:
-        raise unreadable("its 16-bit colours are stored in planes, not pixel by pixel")
-    return bool(deep and tags.get(_PHOTOMETRIC) == 0 and image.mode.startswith("I"))
+    bits = max(tags.get(_BITS, (1,)))
+    if bits > 8 and tags.get(_PLANES) == 2 and tags.get(_CHANNELS, 1) > 1:
+        raise unreadable(f"its {bits}-bit colours are stored in planes, not pixel by pixel")
+    inverted = bits > 8 and tags.get(_PHOTOMETRIC) == 0
+    if inverted and bits != 16:
+        raise unreadable(f"its white is 0, at {bits} bits")
+    return bool(inverted)
 
 
 def _as_16_bit(values: np.ndarray) -> np.ndarray:

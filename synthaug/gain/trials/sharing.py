@@ -115,6 +115,8 @@ def _set_aside(directory: Path, mark: Path, lock: BinaryIO) -> Path | None:
 def _remove(directory: Path) -> None:
     try:
         shutil.rmtree(directory)
+    except FileNotFoundError:  # another process is at it, too
+        shutil.rmtree(directory, ignore_errors=True)
     except OSError as error:
         _warn(directory, error.strerror or str(error))
     except (KeyboardInterrupt, SystemExit):  # the result is there, and would be lost
