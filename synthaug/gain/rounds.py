@@ -24,6 +24,7 @@ from synthaug.seeding import stream_seed
 ROUND = 8  # proposals side by side, however many processes there are: these change no choice
 SAME = 3  # proposals in a row that were tried before; the next ones are drawn more varied
 REPEATS = 100  # proposals in a row that were tried before; the space is taken as searched then
+BEGUN = "begun"  # a search all of whose usual ways are there
 WORST = -100.0  # points: what a proposal counts that cannot be trained
 
 
@@ -107,7 +108,7 @@ class Rounds:
             direction="maximize",
             pruner=self._optuna.pruners.NopPruner(),  # a round is halved when all of it is trained
         )
-        if not self._study.trials:
+        if BEGUN not in self._study.user_attrs:
             usual = {
                 "ratio": 0.25,
                 "soft labels": False,
@@ -116,9 +117,13 @@ class Rounds:
             }
             for first in FIRST:
                 if first["generator"] in self._families:
-                    self._study.enqueue_trial({**usual, "scope": "shared", **first})
+                    asked = {**usual, "scope": "shared", **first}
+                    self._study.enqueue_trial(asked, skip_if_exists=True)
+            self._study.set_user_attr(BEGUN, True)
         for trial in self._all(self._state.RUNNING):  # of a process that was stopped
-            self._put_off(trial.number, trial.params)
+            # It may have been stopped before all that was asked for was taken up.
+            asked = trial.system_attrs.get("fixed_params", {})
+            self._put_off(trial.number, {**asked, **trial.params})
 
     def run(self, budget: Budget) -> None:
         """Try proposals until the budget is spent, or there are no others."""

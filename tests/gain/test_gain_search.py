@@ -258,6 +258,35 @@ def test_where_time_is_over_the_best_so_far_is_taken_to_the_end(
     assert first & {name for name, seed in again.trained if seed == 0}
 
 
+@pytest.mark.parametrize("writes", [0, 1, 3, 7])
+@pytest.mark.parametrize("step", ["enqueue_trial", "ask"])
+def test_a_search_that_was_stopped_as_it_began_tries_the_usual_ways(
+    run: Callable, monkeypatch: pytest.MonkeyPatch, step: str, writes: int
+) -> None:
+    import optuna
+
+    left, plain = writes, getattr(optuna.Study, step)
+
+    def stopped(self: Any, *given: Any, **options: Any) -> Any:
+        nonlocal left
+        left -= 1
+        made = plain(self, *given, **options)
+        if left < 0:
+            raise KeyboardInterrupt  # when it is written, and nothing more is
+        return made
+
+    _, whole = run(good, budget=Budget(trials=8))
+    other = {"budget": Budget(trials=8), "families": [*space.PROPOSALS][::-1]}  # another search
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Study, step, stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run(good, **other)
+    mix, again = run(good, **other)
+    begun = [{name for name, seed in made.trained if seed == 0} for made in (again, whole)]
+    assert begun[0] == begun[1]  # equals may be halved in another order
+    assert sum(mix.search["trials"].values()) == 8
+
+
 @pytest.mark.usefixtures("on_disk")
 @pytest.mark.parametrize("name", ["a%20b", "a?b", "a#b:c", "ä b"])
 def test_proposals_are_kept_where_they_belong_whatever_that_is_called(
