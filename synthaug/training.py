@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from synthaug.checkpoint import Checkpoint, done_with
 from synthaug.devices import mixed_precision
 from synthaug.distributed import ALONE, Team
-from synthaug.errors import TrainingError
+from synthaug.errors import InputError, TrainingError
 from synthaug.files import expect_file
 from synthaug.seeding import torch_stream
 
@@ -134,6 +134,12 @@ def optimize(
     if checkpoint:
         expect_file(f"checkpoint {checkpoint}", checkpoint)
     start = state.load(checkpoint) if checkpoint and checkpoint.exists() else 0
+    starts = run.team.gather(start)
+    if len(set(starts)) > 1:  # they would average gradients of other steps
+        raise InputError(
+            f"checkpoint {checkpoint}: the processes found it after {starts} steps; name a file "
+            "that all of them share"
+        )
     base_rates = [[group["lr"] for group in phase.optimizer.param_groups] for phase in phases]
     losses: dict[str, Tensor] = {}
     member = () if run.team.size == 1 else ("process", run.team.rank)

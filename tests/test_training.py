@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from synthaug.checkpoint import until_saved
+from synthaug.distributed import Team
 from synthaug.errors import InputError, TrainingError
 from synthaug.tensors import read_tensors, tensor_bytes
 from synthaug.training import Phase, Run, Schedule, optimize
@@ -180,6 +181,22 @@ def test_a_checkpoint_of_other_weights_is_named(tmp_path):
     path.write_bytes(tensor_bytes({**tensors, "module/one.weight": weight[..., None]}, metadata))
     with pytest.raises(InputError, match=r"not those of this training.*remove it"):
         run(checkpoint=path)
+
+
+class OneResumes(Team):
+    """As seen by the first of two processes whose disks are their own."""
+
+    def gather(self, value):
+        return [value, 0]
+
+
+def test_processes_that_resume_at_other_steps_are_refused(tmp_path):
+    """They would average the gradients of those, and the one that is ahead end first."""
+    path = tmp_path / "state"
+    with pytest.raises(Interrupted):
+        run(checkpoint=path, checkpoint_every=1, progress=interrupt_after(2))
+    with pytest.raises(InputError, match=r"state: the processes found it after \[2, 0\] steps"):
+        run(checkpoint=path, team=OneResumes())
 
 
 def test_a_resumed_run_does_not_keep_its_file_open(tmp_path):
