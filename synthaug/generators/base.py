@@ -6,6 +6,7 @@ are drawn before any batch is cut.
 """
 
 import copy
+import hashlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -32,6 +33,7 @@ from synthaug.generators.saving import (
 )
 from synthaug.images import LabelledImages, Samples, to_array, to_float, to_stored, white_of
 from synthaug.seeding import Draws, torch_stream
+from synthaug.tensors import tensor_bytes
 from synthaug.training import Progress, Run
 from synthaug.versions import versions
 
@@ -53,6 +55,9 @@ class Aids:
         if self.start is not None:
             card = self.start.card
             told += f" start {card['data']['fingerprint']} {card['seed']} {card['settings']}"
+            # It may have begun where others did, of which these say nothing.
+            weights = tensor_bytes(self.start._networks.state_dict())
+            told += f" {hashlib.blake2b(weights, digest_size=8).hexdigest()}"
         if self.validation is not None:
             told += f" validation {self.validation.fingerprint}"
         return told

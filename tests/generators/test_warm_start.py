@@ -158,6 +158,25 @@ def test_a_checkpoint_of_a_run_without_the_start_is_refused(data, saved, tmp_pat
         make().fit(data, device="cpu", checkpoint=path, start=saved())
 
 
+def test_a_checkpoint_of_a_run_with_another_start_is_refused(data, tmp_path, monkeypatch):
+    """Of the same images, seed and settings, but itself begun from a third."""
+    from synthaug.training import optimize
+
+    monkeypatch.setitem(optimize.__kwdefaults__, "checkpoint_every", 1)
+    make().fit(data, device="cpu").save(tmp_path / "one")
+    make().fit(data, device="cpu", start=tmp_path / "one").save(tmp_path / "other")
+
+    def cut(done, _):
+        raise KeyboardInterrupt
+
+    path = tmp_path / "checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        make().fit(data, device="cpu", checkpoint=path, progress=cut, start=tmp_path / "one")
+    with pytest.raises(InputError, match="the checkpoint of another run"):
+        make().fit(data, device="cpu", checkpoint=path, start=tmp_path / "other")
+    make().fit(data, device="cpu", checkpoint=path, start=tmp_path / "one")
+
+
 def test_an_unlike_set_of_images_can_be_the_start(data, saved):
     other = LabelledImages(255 - data.images, data.labels, data.classes)
     assert isinstance(make().fit(other, device="cpu", start=saved()).sample(1).images, np.ndarray)
