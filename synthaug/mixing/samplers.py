@@ -13,7 +13,7 @@ from synthaug.errors import InputError
 from synthaug.mixing.drawing import replaced_positions
 from synthaug.mixing.mixed import MixedDataset
 from synthaug.mixing.synthetic import SyntheticDataset
-from synthaug.reading import named_classes, same_classes, sources_of
+from synthaug.reading import is_map_style, named_classes, same_classes, sources_of
 from synthaug.seeding import numpy_stream
 
 
@@ -63,6 +63,11 @@ class RatioBatchSampler(Sampler[list[int]]):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
+        if not is_map_style(dataset):
+            raise InputError(
+                "dataset: expected a MixedDataset, or a ConcatDataset with a SyntheticDataset, got "
+                f"{type(dataset).__name__}; of a DataLoader give its .dataset"
+            )
         expect_count("batch_size", batch_size)
         if as_share("ratio", ratio) == 1:
             raise InputError(f"ratio: expected a share below 1, got {ratio}")

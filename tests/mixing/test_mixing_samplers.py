@@ -236,6 +236,13 @@ def test_datasets_without_fixed_synthetic_items_are_refused(pool: SamplePool) ->
         RatioBatchSampler(SyntheticDataset(pool), 4, 0.5)
 
 
+def test_what_is_no_dataset_is_refused(pool: SamplePool) -> None:
+    for wrong in (None, 3, DataLoader(joined(pool, 9))):
+        kind = type(wrong).__name__
+        with pytest.raises(InputError, match=rf"SyntheticDataset, got {kind}; .* its \.dataset"):
+            RatioBatchSampler(wrong, 4, 0.5)
+
+
 def test_without_synthetic_images_real_ones_are_shown(pool: SamplePool) -> None:
     mixed = MixedDataset(Vision(stored(REAL, 0, 1), REAL), pool, 0.0, "append")
     shown = [index for batch in RatioBatchSampler(mixed, 8, 0.0) for index in batch]
