@@ -64,15 +64,21 @@ def plain_torch() -> Iterator[None]:
             torch.set_autocast_enabled(kind, enabled)
 
 
-@contextmanager
-def mixed_precision(device: torch.device) -> Iterator[None]:
-    """bfloat16 autocast where the hardware multiplies it natively, else no autocast."""
+def arithmetic(device: torch.device) -> str:
+    """What networks multiply in: "bfloat16" where the hardware does so natively, else "float32"."""
     if device.type == "cuda":
         with torch.cuda.device(device):
-            fast = torch.cuda.is_bf16_supported(including_emulation=False)
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        fast = _processor_multiplies_bfloat16()
-    with torch.autocast(device.type, torch.bfloat16, enabled=bool(fast)):
+        native = _processor_multiplies_bfloat16()
+    return "bfloat16" if native else "float32"
+
+
+@contextmanager
+def mixed_precision(device: torch.device) -> Iterator[None]:
+    """bfloat16 autocast where that is the device's `arithmetic`, else no autocast."""
+    native = arithmetic(device) == "bfloat16"
+    with torch.autocast(device.type, torch.bfloat16, enabled=native):
         yield
     # Within another autocast weights would stay cast as they are now, whatever becomes of them.
     torch.clear_autocast_cache()

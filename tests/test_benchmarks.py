@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from synthaug import Gain
+from synthaug import Gain, read_images
+from synthaug.classifiers import Backbone
 from synthaug.files import MANIFEST
 from synthaug.gain.statistics import paired_interval
+from synthaug.gain.trials import Study
 from synthaug.gain.trials.cells import PREDICTED
 
 ACCURACY = Path(__file__).parent.parent / "benchmarks" / "accuracy"
@@ -78,6 +81,19 @@ def test_measurements_of_other_images_are_not_compared(stored: Any) -> None:
     assert not stored.comparable(told, {**told, "test_fingerprint": "c"})
     assert not stored.comparable(old, {**told, "steps": 1200})
     assert not stored.comparable({}, told)
+
+
+def test_measurements_in_another_arithmetic_are_not_compared(stored: Any) -> None:
+    gain = Gain.load(ACCURACY / "results" / "mnist-10.json")
+    gain.protocol["arithmetic"] = "bfloat16"
+    said = stored.measured_on(gain)
+    assert stored.comparable(said, {**said, "times": {}})
+    gain.protocol["arithmetic"] = "float32"
+    assert not stored.comparable(said, stored.measured_on(gain))
+    study = Study(read_images("digits"), None, 5, Backbone(), 16, "cpu", arithmetic="bfloat16")
+    with pytest.raises(SystemExit, match=r"mnist, 10 per class: measured in float32, .* in b"):
+        stored.expect_arithmetic(study, gain)
+    stored.expect_arithmetic(replace(study, arithmetic="float32"), gain)
 
 
 def test_lengths_that_two_seeds_settled_are_marked(stored: Any) -> None:

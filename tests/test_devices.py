@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from synthaug import devices
-from synthaug.devices import mixed_precision, plain_torch, resolve_device
+from synthaug.devices import arithmetic, mixed_precision, plain_torch, resolve_device
 from synthaug.distributed import Team
 from synthaug.errors import InputError
 
@@ -61,6 +61,7 @@ def test_bfloat16_is_for_processors_that_multiply_it(
     with mixed_precision(torch.device("cpu")):
         assert torch.is_autocast_enabled("cpu") == expected
     assert not torch.is_autocast_enabled("cpu")
+    assert arithmetic(torch.device("cpu")) == ("bfloat16" if expected else "float32")
 
 
 def test_a_gpu_convolves_in_one_way_while_ours_is_trained(monkeypatch):

@@ -40,7 +40,8 @@ def restore(file: Path, directory: Path) -> int:
         if str(stored[STUDY]) != directory.name:
             raise SystemExit(
                 f"{file}: expected the cells of {directory.name}, got those of {stored[STUDY]}, "
-                "which are of other images or another version; move the file away to measure anew"
+                "which are of other images, another version, or a processor that multiplies in "
+                "another arithmetic (bfloat16 or float32); move the file away to measure anew"
             )
         missing = {
             name: manifest

@@ -10,8 +10,8 @@ benchmarks/accuracy/results, so that a run can be stopped at any time and goes o
 one with more seeds or other generators trains only what is new. A set or a size that is named is
 measured again. What choices need of the cells is kept beside the results, too, in cells/, from
 where it is taken if the cache is not there: a row of many hours can be measured in several sittings
-and on several machines. What is there of other images or another version is not written over: move
-it away to measure anew.
+and on several machines that multiply alike, in bfloat16 or in float32. What is there of other
+images, another version or arithmetic is not written over: move it away to measure anew.
 
 With `--peers` pythae's VAE is measured where there are results already: a quarter of all images are
 its, with hard labels, on top of the training that our generators were put on, tuned as it was then
@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 from cells import restore, store
-from stored import CACHE, CELLS, RESULTS, SETS, SIZES, partner_of
+from stored import CACHE, CELLS, RESULTS, SETS, SIZES, expect_arithmetic, partner_of
 
 from synthaug import Gain, LabelledImages, Recipe, StyleSwap, measure_gain, read_images
 from synthaug.classifiers import Backbone
@@ -70,15 +70,17 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
     path = options.folder / f"{name}.npz"
     given = what_is_given(path, count)
     cache = options.cache.expanduser()
-    directory = placed(Study(**given), cache).directory
+    study = placed(Study(**given), cache)
     said = CELLS / target.name.replace(".json", ".npz")
-    print(f"  {restore(said, directory)} cells from {said.name}", flush=True)
+    row = Gain.load(ours) if options.peers else None
+    if row is not None:
+        expect_arithmetic(study, row)
+    print(f"  {restore(said, study.directory)} cells from {said.name}", flush=True)
 
     def progress(what: str, done: int, known: int) -> None:
         say(what, done, known)
-        store(directory, said)
+        store(study.directory, said)
 
-    row = Gain.load(ours) if options.peers else None
     gain = measure_gain(
         **given,
         test=read_images(path, split="test"),

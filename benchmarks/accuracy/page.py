@@ -18,6 +18,7 @@ from scipy.stats import binom
 from stored import (
     RESULTS,
     anchor,
+    arithmetic_of,
     at_limit,
     comparable,
     file_of,
@@ -363,6 +364,7 @@ def section(gain: Gain) -> str:
     pair = f"The best trained ({gain.trained}) over the best control ({gain.control})"
     beside = f" {pair}: {span(control)}." if control else ""
     versions = ", ".join(f"{name} {number}" for name, number in protocol["versions"].items())
+    where = f"{protocol['device']} in {arithmetic_of(gain)}"
     length = of_length(gain) if at_limit(gain) else []
     notes = [*at_edges(gain), *length, *protocol["caveats"]]
     noted = "".join(f" {note[0].upper()}{note[1:]}." for note in notes)
@@ -377,7 +379,7 @@ def section(gain: Gain) -> str:
 
 {data["train"]:,} training, {data["validation"]:,} validation and {data["test"]:,} test images;
 {len(protocol["seeds"])} seeds, {protocol["steps"]:,} steps of {protocol["batch_size"]}, recipe
-`{recipe(protocol["recipe"])}`, on {protocol["device"]}, one thread a process. {versions}.{noted}
+`{recipe(protocol["recipe"])}`, on {where}, one thread a process. {versions}.{noted}
 
 | arm | uses | {protocol["metric"]} | gain over baseline | validation | seconds a seed |
 |---|---|---|---|---|---|

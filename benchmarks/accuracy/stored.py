@@ -13,6 +13,7 @@ from synthaug.gain import Interval
 from synthaug.gain.arms import DISTILLED, Labels
 from synthaug.gain.opening import TIE
 from synthaug.gain.statistics import paired_interval, verdict
+from synthaug.gain.trials import Study
 from synthaug.gain.tuning import MOST_STEPS, WORTH_DOUBLING
 
 RESULTS = Path(__file__).parent / "results"
@@ -30,7 +31,7 @@ SETS = (  # of the grid, those that say most first
 )
 SIZES = (10, 50)
 ALIKE = ("baseline", "seeds", "steps", "recipe")  # in measurements that stand beside each other
-IMAGES = ("fingerprint", "test_fingerprint")  # and these, where both tell them
+TOLD = ("fingerprint", "test_fingerprint", "arithmetic")  # and these, where both tell them
 
 
 def read_results() -> list[Gain]:
@@ -185,10 +186,26 @@ def mix_of(name: str) -> tuple[str, float, Labels, str]:
 def measured_on(gain: Gain) -> dict[str, Any]:
     """What two measurements have alike if one may stand beside the other."""
     known = {**gain.data, **gain.protocol, "baseline": gain.baseline}
-    return {name: known[name] for name in (*ALIKE, *IMAGES)}
+    known["arithmetic"] = arithmetic_of(gain)
+    return {name: known[name] for name in (*ALIKE, *TOLD)}
+
+
+def arithmetic_of(gain: Gain) -> str:
+    """What its networks multiplied in; all did in bfloat16 before results told it."""
+    return str(gain.protocol.get("arithmetic", "bfloat16"))
+
+
+def expect_arithmetic(study: Study, gain: Gain) -> None:
+    """End the program where the networks of a study would not multiply as those of a result did:
+    what is measured of them could not stand beside it."""
+    if study.arithmetic != arithmetic_of(gain):
+        raise SystemExit(
+            f"{title(gain)}: measured in {arithmetic_of(gain)}, and here networks multiply in "
+            f"{study.arithmetic}; measure all of it here, or this on a machine like that one"
+        )
 
 
 def comparable(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two measurements, as `measured_on` tells them, may stand beside each other."""
-    told = [name for name in IMAGES if name in one and name in other]
+    told = [name for name in TOLD if name in one and name in other]
     return all(one.get(name) == other.get(name) for name in (*ALIKE, *told))

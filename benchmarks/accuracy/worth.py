@@ -17,14 +17,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stored import CACHE, RESULTS, WORTH, comparable, measured_on, mix_of, partner_of
+from stored import (
+    CACHE,
+    RESULTS,
+    WORTH,
+    comparable,
+    expect_arithmetic,
+    measured_on,
+    mix_of,
+    partner_of,
+)
 
 from synthaug import Gain, LabelledImages, Recipe, read_images
 from synthaug.classifiers import Backbone
 from synthaug.files import read_json, write_json
 from synthaug.gain.arms import Arm, default_sources, real_arm, synthetic_arm
 from synthaug.gain.tested import Tested
-from synthaug.gain.trials import Study, opened
+from synthaug.gain.trials import Study, opened, placed
 from synthaug.gain.trials.parts import UNUSED_SHARE
 from synthaug.reading import splits_of
 
@@ -70,6 +79,7 @@ def measure(gain: Gain, source: Path, target: Path, running: dict[str, Any]) -> 
             gain.protocol["batch_size"],
         )
         study = Study(train, validation, images, classifier, batch_size, device="auto")
+        expect_arithmetic(placed(study, running["cache"]), gain)
         found = scores(study, arm, longer * steps, test, gain, running)
         print(f"{target.stem}: {arm.name}, {what}: {100 * np.mean(found):.1f}", flush=True)
         return found

@@ -71,6 +71,7 @@ def protocol_facts(
         "steps": tuning.steps,
         "batch_size": study.batch_size,
         "device": study.device,
+        "arithmetic": study.arithmetic,
         **study.classifier.facts,
         "recipe": asdict(tuning.recipe),
         "validation": apart,

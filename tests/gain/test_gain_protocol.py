@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 import synthaug.gain.opening as opening
@@ -34,6 +35,7 @@ from synthaug import (
     read_images,
 )
 from synthaug.classifiers import Backbone, Scores
+from synthaug.devices import arithmetic
 from synthaug.gain import Source
 from synthaug.gain.account import data_caveats
 from synthaug.gain.arms import Arm, transfer_sources
@@ -154,6 +156,12 @@ def test_choices_are_the_best_on_validation(staged: Gain) -> None:
         )
     ]
     assert staged.gain_over_control.per_seed == pytest.approx(over)
+
+
+def test_a_result_tells_what_it_was_computed_on(staged: Gain) -> None:
+    told = staged.protocol
+    assert told["device"] == "cpu" and told["arithmetic"] == arithmetic(torch.device("cpu"))
+    assert torch.__version__.startswith(told["versions"]["torch"].split("+")[0])
 
 
 def test_what_was_chosen_on_some_seeds_is_measured_on_others(

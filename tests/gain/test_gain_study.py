@@ -7,15 +7,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import synthaug.gain.trials.cells as cells
 import synthaug.gain.trials.study as study_module
-from synthaug import Blend, ConditionalVAE, LabelledImages, Recipe, SamplePool, Samples, StyleSwap
+from synthaug import (
+    Blend,
+    ConditionalVAE,
+    LabelledImages,
+    Recipe,
+    SamplePool,
+    Samples,
+    StyleSwap,
+    devices,
+)
 from synthaug.classifiers import Backbone
 from synthaug.errors import InputError
 from synthaug.gain import Source
 from synthaug.gain.arms import Arm, fit_key
-from synthaug.gain.trials import Study, opened
+from synthaug.gain.trials import Study, opened, placed
 from synthaug.gain.trials.cells import Cell
 from synthaug.gain.trials.parts import plan_parts
 from synthaug.gain.trials.pools import load_pool, make_pools, pool_directory
@@ -72,6 +82,7 @@ SETTINGS = {
     "classifier": Backbone("timm:resnet18"),
     "batch_size": 17,
     "device": "cuda",
+    "arithmetic": "bfloat16",
 }
 
 
@@ -82,6 +93,19 @@ def test_cells_of_other_images_or_settings_lie_elsewhere(name: str) -> None:
     assert other.below(PLACE).directory != BASE.below(PLACE).directory
     again = replace(BASE, train=images(20))
     assert again.below(PLACE).directory == BASE.below(PLACE).directory
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_the_arithmetic_of_a_study_is_that_of_its_device(
+    native: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A cache may be shared by machines of both kinds."""
+    monkeypatch.setattr(devices, "_processor_multiplies_bfloat16", lambda: native)
+    found = placed(BASE, tmp_path)
+    with devices.mixed_precision(torch.device("cpu")):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == getattr(torch, found.arithmetic)
+    assert found.directory == replace(BASE, arithmetic=found.arithmetic).below(tmp_path).directory
 
 
 def test_each_of_two_validation_sets_has_cells_of_its_own() -> None:

@@ -20,6 +20,8 @@ class Study:
 
     pooled: see `plan_parts`; it has parts of other names, so cells do not depend on it.
     pool_is_known: whether the pool is known to be made of the training images alone.
+    arithmetic: what networks multiply in on the device, which `placed` finds out: trained in
+        another they are as unlike as those of another seed.
     """
 
     train: LabelledImages
@@ -30,6 +32,7 @@ class Study:
     device: str
     pooled: bool = False
     pool_is_known: bool = False
+    arithmetic: str = "float32"
     directory: Path = Path()
     _plans: dict[int, tuple[list[Part], str]] = field(
         default_factory=dict, repr=False, compare=False
@@ -54,6 +57,7 @@ class Study:
             self.classifier.identity,
             self.batch_size,
             self.device,
+            self.arithmetic,
             versions(),
         )
         digest = hashlib.blake2b(repr(settings).encode(), digest_size=8).hexdigest()

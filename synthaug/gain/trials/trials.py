@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from synthaug.classifiers import BALANCED, Scores, resolution
-from synthaug.devices import resolve_device
+from synthaug.devices import arithmetic, resolve_device
 from synthaug.files import expanded
 from synthaug.gain.arms import Arm
 from synthaug.gain.trials.cells import Cell, held_predictions, seconds
@@ -194,7 +194,9 @@ def opened(
 
 def placed(study: Study, directory: Path) -> Study:
     """The study below `directory`, on the device that "auto" stands for."""
-    return replace(study, device=str(resolve_device(study.device))).below(directory)
+    device = resolve_device(study.device)
+    found = replace(study, device=str(device), arithmetic=arithmetic(device))
+    return found.below(directory)
 
 
 def _metric(train: LabelledImages) -> str:
