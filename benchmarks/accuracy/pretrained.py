@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from grid import keep, say
+from joblib import Parallel, delayed
 from stored import RESULTS
 
 from synthaug import LabelledImages, Recipe, evaluate, measure_gain, read_images, train_classifier
@@ -62,13 +63,14 @@ def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> N
     path = options.folder / f"{name}.npz"
     train = read_images(path)
     size, _ = WAYS[way]
-    network = Backbone("timm:efficientnet_lite0", str(options.weights), size)
+    network = Backbone("timm:efficientnet_lite0", str(options.weights.absolute()), size)
+    recipe = tuned(train, network, name, way, jobs=options.jobs)
     gain = measure_gain(
         train,
         read_images(path, split="test"),
         arms="quick",
         classifier=network,
-        recipe=replace(tuned(train, network, name, way), automatic=None),  # arms differ in it
+        recipe=replace(recipe, automatic=None),  # arms differ in it
         steps=STEPS,
         batch_size=BATCH,
         seeds=options.seeds,
@@ -85,23 +87,23 @@ def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> N
     keep(gain, target, f"python benchmarks/accuracy/pretrained.py {places} {asked}")
 
 
-def tuned(train: LabelledImages, network: Backbone, name: str, way: str) -> Recipe:
+def tuned(train: LabelledImages, network: Backbone, name: str, way: str, *, jobs: int) -> Recipe:
     """The learning rate and geometry of the best mean score."""
     candidates = [
         Recipe(policy, "randaugment", learning_rate=rate, weight_decay=1e-3, frozen=way == "probe")
         for rate, policy in itertools.product(WAYS[way][1], SETS[name])
     ]
-    scores = [
-        np.mean([score(train, network, each, seed) for seed in range(TUNING_SEEDS)])
-        for each in candidates
-    ]
-    best = candidates[int(np.argmax(scores))]
-    print(f"  learning rate {best.learning_rate}, {best.policy}: {max(scores):.3f}", flush=True)
+    trained = itertools.product(candidates, range(TUNING_SEEDS))
+    said = Parallel(n_jobs=jobs)(delayed(score)(train, network, *each) for each in trained)
+    scores = np.reshape(said, (-1, TUNING_SEEDS)).mean(1)
+    best = candidates[int(scores.argmax())]
+    print(f"  learning rate {best.learning_rate}, {best.policy}: {scores.max():.3f}", flush=True)
     return best
 
 
 def score(train: LabelledImages, network: Backbone, recipe: Recipe, seed: int) -> float:
     """On the images that `measure_gain` makes the seed's choices on."""
+    torch.set_num_threads(1)
     [part], _ = plan_parts(train, None, PER_CLASS, seed)
     assert part.held is not None
     trained = train_classifier(
