@@ -9,7 +9,7 @@ FOLDER holds the sets as `.npz` files. Each is measured at ten images per class,
 probe, whose last layer alone learns, and fine-tuned. Learning rate and geometry are tuned for each
 on the validation images of two seeds, before anything is compared; the steps are fixed. Results
 are in results/pretrained; one that is there is not measured again, unless its set is named. What is
-finished is kept in `--cache`, as grid.py does.
+finished is kept in `--cache` and beside the results, as grid.py does.
 """
 
 import argparse
@@ -17,16 +17,17 @@ import itertools
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
+from cells import restore, store
 from grid import keep, say
-from joblib import Parallel, delayed
-from stored import RESULTS
+from stored import CACHE, CELLS, RESULTS
 
-from synthaug import LabelledImages, Recipe, evaluate, measure_gain, read_images, train_classifier
+from synthaug import Recipe, measure_gain, read_images
 from synthaug.classifiers import Backbone
-from synthaug.gain.trials.parts import plan_parts
+from synthaug.gain.arms import Arm
+from synthaug.gain.trials import Study, opened, placed
 
 PRETRAINED = RESULTS / "pretrained"
 PER_CLASS, STEPS, BATCH, TUNING_SEEDS = 10, 300, 32, 2
@@ -49,9 +50,8 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--cache", type=Path, default=Path("~/.cache/synthaug/grid"))
+    parser.add_argument("--cache", type=Path, default=CACHE)
     options = parser.parse_args()
-    torch.set_num_threads(1)
     for name, way in itertools.product(options.sets or SETS, options.ways):
         target = PRETRAINED / f"{name}-{way}.json"
         if options.sets or not target.exists():
@@ -60,11 +60,21 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> None:
-    path = options.folder / f"{name}.npz"
+    path, cache = options.folder / f"{name}.npz", options.cache.expanduser()
     train = read_images(path)
     size, _ = WAYS[way]
     network = Backbone("timm:efficientnet_lite0", str(options.weights.absolute()), size)
-    recipe = tuned(train, network, name, way, jobs=options.jobs)
+    study = Study(train, None, PER_CLASS, network, BATCH, "auto")
+    directory = placed(study, cache).directory
+    said = CELLS / f"pretrained-{name}-{way}.npz"
+    print(f"  {restore(said, directory)} cells from {said.name}", flush=True)
+
+    def progress(what: str, done: int, known: int) -> None:
+        say(what, done, known)
+        store(directory, said)
+
+    running = {"jobs": options.jobs, "cache": cache, "keep": True, "progress": progress}
+    recipe = tuned(study, name, way, running)
     gain = measure_gain(
         train,
         read_images(path, split="test"),
@@ -75,11 +85,8 @@ def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> N
         batch_size=BATCH,
         seeds=options.seeds,
         per_class=PER_CLASS,
-        jobs=options.jobs,
-        cache=options.cache.expanduser(),
-        keep=True,
-        progress=say,
         name=str(path),
+        **running,
     )
     asked = f"--sets {name} --ways {way} --seeds {options.seeds}"
     places = f"{shlex.quote(str(options.folder))} --weights {options.weights.name}"
@@ -87,35 +94,21 @@ def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> N
     keep(gain, target, f"python benchmarks/accuracy/pretrained.py {places} {asked}")
 
 
-def tuned(train: LabelledImages, network: Backbone, name: str, way: str, *, jobs: int) -> Recipe:
-    """The learning rate and geometry of the best mean score."""
+def tuned(study: Study, name: str, way: str, running: dict[str, Any]) -> Recipe:
+    """The learning rate and geometry of the best mean score on what choices are made on."""
     candidates = [
         Recipe(policy, "randaugment", learning_rate=rate, weight_decay=1e-3, frozen=way == "probe")
         for rate, policy in itertools.product(WAYS[way][1], SETS[name])
     ]
-    trained = itertools.product(candidates, range(TUNING_SEEDS))
-    said = Parallel(n_jobs=jobs)(delayed(score)(train, network, *each) for each in trained)
-    scores = np.reshape(said, (-1, TUNING_SEEDS)).mean(1)
-    best = candidates[int(scores.argmax())]
-    print(f"  learning rate {best.learning_rate}, {best.policy}: {scores.max():.3f}", flush=True)
+    arms = [Arm("tuning", each) for each in candidates]
+    with opened(study, list(range(TUNING_SEEDS)), **running) as trials:
+        trials.steps = STEPS
+        trials.train(arms, "tuning")
+        said = trials.validation(arms)
+    scores = [said[arm].mean() for arm in arms]
+    best = candidates[int(np.argmax(scores))]
+    print(f"  learning rate {best.learning_rate}, {best.policy}: {max(scores):.3f}", flush=True)
     return best
-
-
-def score(train: LabelledImages, network: Backbone, recipe: Recipe, seed: int) -> float:
-    """On the images that `measure_gain` makes the seed's choices on."""
-    torch.set_num_threads(1)
-    [part], _ = plan_parts(train, None, PER_CLASS, seed)
-    assert part.held is not None
-    trained = train_classifier(
-        part.train,
-        recipe=recipe,
-        classifier=network,
-        steps=STEPS,
-        batch_size=BATCH,
-        seed=seed,
-        device="cpu",
-    )
-    return evaluate(trained, part.held, device="cpu").balanced_accuracy
 
 
 if __name__ == "__main__":

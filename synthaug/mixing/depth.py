@@ -11,7 +11,8 @@ from synthaug.errors import InputError
 from synthaug.reading.datasets import inner_of
 from synthaug.seeding import global_stream
 
-_VALUE = 40_000  # more than int16 and uint8 can hold
+_HIGH = 40_000.0  # more than int16 and uint8 can hold
+_LOW = 300.0  # more than uint8 can hold
 
 
 class DepthGuard:
@@ -48,22 +49,26 @@ def _is_deep(image: Any) -> bool:
 
 def _lossy_step(transform: Any, image: Any, *label: Any) -> Any | None:
     """The first step that wraps around or cuts off what does not fit. Each is handed what the one
-    before made of an image, all of it the largest value, so that no border or noise misleads."""
-    value: float = _VALUE
+    before made of an image, in lines of two values, so that no border or noise misleads: what is
+    scaled, as by a window or by each image's largest value, keeps them apart."""
+    high = _HIGH
     for step in _steps(transform):
+        low = min(_LOW, high)
         try:
-            made = step(_filled(image, value), *label)
+            made = step(_lines(image, low, high), *label)
             made, label = (made[0], made[1:]) if label else (made, ())
         except Exception:  # one that fails loudly: nothing is silent about it
             continue
         if not isinstance(made, Image.Image | np.ndarray | torch.Tensor):
             return None
         pixels = _pixels(made)
-        if pixels.dtype.kind in "iu" and value > np.iinfo(pixels.dtype).max:
-            wrapped = int(np.array(int(value)).astype(pixels.dtype))
-            if pixels.reshape(-1)[0] in (wrapped, np.iinfo(pixels.dtype).max):
+        if pixels.dtype.kind in "iu" and high > np.iinfo(pixels.dtype).max:
+            values = np.array([low, high]).astype(np.int64)
+            wrapped = values.astype(pixels.dtype)
+            cut_off = values.clip(max=np.iinfo(pixels.dtype).max)
+            if any(np.isin(pixels, lost).all() for lost in (wrapped, cut_off)):
                 return step
-        image, value = made, float(pixels.max())
+        image, high = made, float(pixels.max())
     return None
 
 
@@ -83,11 +88,13 @@ def _pixels(image: Any) -> np.ndarray:
     return np.asarray(image)
 
 
-def _filled(image: Any, value: float) -> Any:
-    """An image as `image`, all of one value."""
+def _lines(image: Any, low: float, high: float) -> Any:
+    """An image as `image`, whose rows or columns are of one value and the other in turn."""
     if isinstance(image, torch.Tensor):
         made = image.clone()  # of the type that it is, tv_tensors.Image maybe
-        made.fill_(value)
+        made.fill_(high)
+        made[:, ::2] = low
         return made
-    pixels = np.full_like(image, value)
+    pixels = np.full_like(image, high)
+    pixels[:, ::2] = low
     return Image.fromarray(pixels) if isinstance(image, Image.Image) else pixels

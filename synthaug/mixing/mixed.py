@@ -94,7 +94,7 @@ class MixedDataset(LabelledDataset):
         check_labels(labels)
         pool = SamplePool.of(pool)
         self.real, self.pool, self.mode, self.seed, self.labels = real, pool, mode, seed, labels
-        self.ratio: Ratio = DEFAULT_RATIO if ratio is None else ratio
+        self._ratio: Ratio = DEFAULT_RATIO if ratio is None else ratio
         self.per_class = per_class
         real_labels, names = labels_and_classes(real)
         try:
@@ -242,6 +242,12 @@ class MixedDataset(LabelledDataset):
         """
         expect_count("epoch", epoch, least=0)
         self._epoch.fill_(epoch)
+
+    @property
+    def ratio(self) -> Ratio:
+        """The share of synthetic images. It cannot be set anew, since worker processes that stay
+        alive would not follow; they do follow a schedule, such as `OffForLast`."""
+        return self._ratio
 
     @property
     def targets(self) -> list[int]:  # type: ignore[override]

@@ -309,6 +309,18 @@ def test_wrong_options_are_refused(pool: SamplePool, options: dict[str, Any], me
         MixSynthetic(pool, **options)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_some_of_a_normalised_batch_may_be_erased_with_noise(pool: SamplePool, seed: int) -> None:
+    """As timm's loaders do after they normalised it."""
+    normalized = (IMAGES / 255 - 0.5) / 0.2
+    stream = torch.Generator().manual_seed(seed)
+    for index in torch.randperm(len(IMAGES), generator=stream)[:4]:
+        normalized[index, :, 2:6, 3:7] = 3 * torch.randn(3, 4, 4, generator=stream)
+    MixSynthetic(pool, mean=0.5, std=0.2)(normalized, LABELS)
+    with pytest.raises(InputError, match="do not bring there; if these are right, place Mix"):
+        MixSynthetic(pool, mean=0.5, std=0.9)(normalized, LABELS)
+
+
 IMAGES, LABELS = batch()
 ROWS = torch.nn.functional.one_hot(LABELS, 3).float()
 BOXES = tv_tensors.BoundingBoxes(torch.ones(16, 4), format="XYXY", canvas_size=(8, 9))

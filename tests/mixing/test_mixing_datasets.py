@@ -1218,6 +1218,27 @@ def test_other_modes_of_16_bits_are_told_the_way(tmp_path: Path, mode: str) -> N
     MixedDataset(Plain([brought] * 20, REAL), pool)
 
 
+def in_window(image: Any) -> np.ndarray:
+    """As CT slices are shown: what lies beyond it is black or white."""
+    return ((np.asarray(image, dtype=np.float32) / 4095).clip(0, 1) * 255).astype(np.uint8)
+
+
+def by_largest(image: Any) -> np.ndarray:
+    pixels = np.asarray(image, dtype=np.float32)
+    return (pixels / pixels.max() * 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("scaled", [in_window, by_largest])
+@pytest.mark.parametrize("form", [Image.fromarray, np.asarray, torch.as_tensor])
+def test_scaling_to_8_bits_is_no_corruption(tmp_path: Path, scaled: Any, form: Any) -> None:
+    pool = make_pool(tmp_path, 1, np.uint16)
+    images = [form(image) for image in stored(REAL, 0, 1, np.uint16)[:, 0]]
+    mixed = MixedDataset(Plain(images, REAL, scaled), pool, 1.0)
+    image, label = mixed[0]
+    made = {index for index in range(len(pool)) if pool.samples.labels[index] == label}
+    assert any((image == scaled(pool.samples.images[index, 0])).all() for index in made)
+
+
 @pytest.mark.parametrize("form", [np.asarray, torch.as_tensor])
 def test_arrays_and_tensors_of_16_bits_are_guarded_too(tmp_path: Path, form: Any) -> None:
     pool = make_pool(tmp_path, 1, np.uint16)
@@ -1327,3 +1348,11 @@ def test_labels_in_bytes_stay_bytes_and_lists_are_refused(tmp_path: Path, labels
     mixed = MixedDataset(named, pool, 0.5)
     assert {type(mixed[index][1]) for index in range(len(mixed))} == {bytes}
     assert [mixed[index][1] for index in range(len(mixed))] == [labels[k] for k in REAL]
+
+
+def test_the_share_of_a_dataset_is_not_set_anew(tmp_path: Path) -> None:
+    """Workers that stay alive would not follow, and nobody would be told."""
+    mixed = MixedDataset(Vision(stored(REAL, 0, 1), REAL), make_pool(tmp_path), 0.25)
+    with pytest.raises(AttributeError, match="'ratio'"):
+        mixed.ratio = 0.0  # type: ignore[misc]
+    assert mixed.ratio == 0.25
