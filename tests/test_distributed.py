@@ -136,7 +136,17 @@ def test_networks_of_one_class_are_dealt_out_and_learn_what_they_would_alone(tmp
     first, second = launch(tmp_path, "ConditionalVAE", settings)
     alone = ConditionalVAE(**settings).fit(data, device="cpu")
     assert equal(first, second)
-    assert equal(first, alone._networks.state_dict())
+    begun = ConditionalVAE(**{**settings, "steps": 1}).fit(data, device="cpu")
+    learned, before = (each._networks.state_dict() for each in (alone, begun))
+    # But for rounding, of which Adam makes whole steps where a gradient is nearly zero.
+    assert _apart(first, learned) < 0.01 * _apart(before, learned)
+
+
+def _apart(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> float:
+    """The mean over all numbers of how far they are apart."""
+    assert first.keys() == second.keys()
+    far = [(first[name] - second[name]).double().abs().flatten() for name in first]
+    return float(torch.cat(far).mean())
 
 
 @pytest.mark.usefixtures("one_thread")

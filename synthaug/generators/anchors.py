@@ -25,7 +25,7 @@ def draw_member(data: LabelledImages, labels: np.ndarray, draws: Draws, name: st
 
 def draw_donor(data: LabelledImages, labels: np.ndarray, draws: Draws, donors: str) -> np.ndarray:
     """For each of `labels` a random image to borrow from, int64 (M,): of any class, each class
-    equally often, or of the same class."""
+    equally often, or of the same class. It may be the one that borrows."""
     return draw_member(data, donor_labels(data, labels, draws, donors), draws, "donor")
 
 

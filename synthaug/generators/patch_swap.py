@@ -23,7 +23,8 @@ ASPECT = 0.5  # largest logarithm of a part's height over its width
 
 @dataclass
 class PatchSwap(Untrained):
-    """Replace a rectangle of an image by what another image of its class has there.
+    """Replace a rectangle of an image by what another image of its class has there; once in as many
+    as the class has, that is the image itself, which stays as it is.
 
     area: the rectangle's share of the image, drawn uniformly from this range; less where a
         large one, not being of the image's shape, would reach beyond it.

@@ -102,7 +102,7 @@ def test_nuisance_swap_formula(trained, data, strength):
     t = torch.as_tensor(plan["strength"])[:, None]
     a = to_float(data.images[plan["image"]])
     made = decode(trained, za + t * (zb - za)) - decode(trained, za)
-    assert made.abs().max() > 0.02  # it does something that can be seen
+    assert made.abs().max() > 0.01  # it does something that can be seen
     assert nearly(trained.sample(LABELS), a + made)
 
 

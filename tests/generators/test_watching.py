@@ -79,6 +79,12 @@ def test_useful_images_teach_the_probe_and_cover_the_real_ones():
     assert usefulness(elsewhere, real).coverage == 0
 
 
+def test_images_that_are_all_alike_are_judged_without_a_word():
+    real = labelled(*images_of([50, 200] * 4, [0, 1] * 4, noise=30))
+    alike = Samples(*images_of([90] * 8, [0, 1] * 4))
+    assert usefulness(alike, real).accuracy == 0.5
+
+
 def test_large_images_are_judged_by_what_is_seen_from_afar():
     """A pattern that is finer than 64 pixels a side show is neither here nor there."""
     levels, labels = [60, 190] * 20, [0, 1] * 20

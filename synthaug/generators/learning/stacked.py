@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_map
 
 def stack(networks: Sequence[nn.Module]) -> nn.Module:
     """One module for all of `networks`, which may be dictionaries of networks. One alone is
-    stacked, too: it learns, to the last bit, what it would have learned beside others."""
+    stacked, too: it learns, but for rounding, what it would have learned beside others."""
     first = networks[0]
     if isinstance(first, nn.ModuleDict):
         return nn.ModuleDict({key: stack([each[key] for each in networks]) for key in first})  # type: ignore[index]

@@ -28,7 +28,7 @@ class Trained(Generator):
     """A generator that learns by gradient.
 
     scope: "shared", one network for all classes; or "per-class", one for each, all trained at once,
-        where a network learns the same whichever others learn beside it.
+        where a network learns the same, but for rounding, whichever others learn beside it.
     """
 
     scope: str = field(default="shared", kw_only=True)

@@ -74,9 +74,9 @@ def usefulness(samples: Samples, real: LabelledImages) -> Usefulness:
 
     made, held = (extract_features(each.images, _seen) for each in (samples, real))
     components = min(64, len(made) - 1, made.shape[1])
-    one_class = samples.labels.min() == samples.labels.max()
-    judge = DummyClassifier() if one_class else SVC(random_state=0)
-    probe = make_pipeline(PCA(components, whiten=True, random_state=0), judge)
+    probe = make_pipeline(PCA(components, whiten=True, random_state=0), SVC(random_state=0))
+    if samples.labels.min() == samples.labels.max() or (made == made[0]).all():
+        probe = DummyClassifier()  # there is nothing to tell apart, or nothing to tell it by
     probe.fit(made, samples.labels)
     covered = prdc(held, made, nearest=min(NEAREST, len(held) - 1, len(made) - 1)).coverage
     return Usefulness(float(probe.score(held, real.labels)), covered)
