@@ -36,7 +36,7 @@ from synthaug import Gain, LabelledImages, Recipe, StyleSwap, measure_gain, read
 from synthaug.classifiers import Backbone
 from synthaug.gain import Source
 from synthaug.gain.arms import default_sources
-from synthaug.gain.trials import Study, placed
+from synthaug.gain.trials import Stages, Study, placed
 from synthaug.mixing import MixRecipe
 from synthaug.reading import splits_of
 from synthaug.seeding import numpy_stream
@@ -75,12 +75,7 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
     row = Gain.load(ours) if options.peers else None
     if row is not None:
         expect_arithmetic(study, row)
-    print(f"  {restore(said, study.directory)} cells from {said.name}", flush=True)
-
-    def progress(what: str, done: int, known: int) -> None:
-        say(what, done, known)
-        store(study.directory, said)
-
+    progress = going_on(study, said)
     gain = measure_gain(
         **given,
         test=read_images(path, split="test"),
@@ -150,6 +145,18 @@ def at_most(train: LabelledImages, count: int) -> LabelledImages:
         for label in range(len(train.classes))
     ]
     return train.subset(np.sort(np.concatenate(kept)))
+
+
+def going_on(study: Study, said: Path) -> Stages:
+    """Put the cells of a file where a study looks for its own; what says how far it is, and keeps
+    them there from then on."""
+    print(f"  {restore(said, study.directory)} cells from {said.name}", flush=True)
+
+    def progress(what: str, done: int, known: int) -> None:
+        say(what, done, known)
+        store(study.directory, said)
+
+    return progress
 
 
 def say(what: str, done: int, known: int) -> None:

@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cells import restore, store
-from grid import keep, say
+from grid import going_on, keep
 from stored import CACHE, CELLS, RESULTS
 
 from synthaug import Recipe, measure_gain, read_images
@@ -65,14 +64,7 @@ def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> N
     size, _ = WAYS[way]
     network = Backbone("timm:efficientnet_lite0", str(options.weights.absolute()), size)
     study = Study(train, None, PER_CLASS, network, BATCH, "auto")
-    directory = placed(study, cache).directory
-    said = CELLS / f"pretrained-{name}-{way}.npz"
-    print(f"  {restore(said, directory)} cells from {said.name}", flush=True)
-
-    def progress(what: str, done: int, known: int) -> None:
-        say(what, done, known)
-        store(directory, said)
-
+    progress = going_on(placed(study, cache), CELLS / f"pretrained-{name}-{way}.npz")
     running = {"jobs": options.jobs, "cache": cache, "keep": True, "progress": progress}
     recipe = tuned(study, name, way, running)
     gain = measure_gain(
