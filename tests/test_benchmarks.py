@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from synthaug import Gain, read_images
 from synthaug.classifiers import Backbone
 from synthaug.files import MANIFEST
-from synthaug.gain.statistics import paired_interval
 from synthaug.gain.trials import Study
 from synthaug.gain.trials.cells import PREDICTED
 
@@ -109,9 +107,6 @@ def test_lengths_that_two_seeds_settled_are_marked(stored: Any) -> None:
 def test_rows_are_tested_together(monkeypatch: pytest.MonkeyPatch, stored: Any) -> None:
     page = load("page", monkeypatch)
     results = stored.read_results()
-    one = next(gain for gain in results if len(set(gain.gain.per_seed)) > 2)
-    expected = stats.ttest_1samp(one.gain.per_seed, 0).pvalue
-    assert stored.p_value(paired_interval(one.gain.per_seed)) == pytest.approx(expected)
     alone = [gain for gain in results if gain.verdict != "no evidence"]
     found = re.findall(r"(\w+, \d+ per class) \(p = 0\.0\d\d\)", page.corrected(results))
     assert 0 < len(found) < len(alone) and set(found) < {stored.title(gain) for gain in alone}

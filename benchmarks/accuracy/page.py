@@ -32,7 +32,6 @@ from stored import (
     name_of,
     not_measured,
     over,
-    p_value,
     partner_of,
     read_results,
     title,
@@ -43,7 +42,7 @@ from stored import (
 from synthaug import Gain
 from synthaug.gain import ArmResult, Interval
 from synthaug.gain.result import NO_ARM
-from synthaug.gain.statistics import holm, paired_interval
+from synthaug.gain.statistics import holm, p_value, paired_interval
 from synthaug.gain.tuning import MOST_STEPS
 
 ROOT = Path(__file__).parent.parent.parent

@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import t
-
 from synthaug import Gain
 from synthaug.gain import Interval
 from synthaug.gain.arms import DISTILLED, Labels
@@ -121,13 +119,6 @@ def is_sound(gain: Gain) -> bool:
 def at_limit(gain: Gain) -> bool:
     """Whether doubling the steps paid up to the most that tuning tries."""
     return is_sound(gain) and bool(gain.protocol["steps"] == MOST_STEPS)
-
-
-def p_value(interval: Interval) -> float:
-    """Two-sided, of a mean of zero."""
-    freedom = interval.stage_one - 1
-    error = (interval.high - interval.points) / t.ppf(0.5 + interval.confidence / 2, freedom)
-    return float(2 * t.sf(abs(interval.points) / error, freedom))
 
 
 def settled_on_two(gain: Gain) -> bool:

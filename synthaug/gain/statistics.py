@@ -187,16 +187,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(round(value, 12)) for value in adjusted]
 
 
-def paired_p_value(
-    differences: Sequence[float], *, stage_one: int | None = None, resolution: float = 0.0
-) -> float:
-    """Two-sided p-value of a mean of zero, that of `paired_interval`; a `resolution` of 0
-    asks for differences that scatter."""
-    values = np.asarray(differences, dtype=float)
-    first = len(values) if stage_one is None else stage_one
-    spread = _scatter(values[:first], resolution)
-    t = values.mean() / (spread / math.sqrt(len(values)))
-    return float(2 * stdtr(first - 1, -abs(t)))
+def p_value(interval: Interval) -> float:
+    """Two-sided p-value of a mean of zero: below 1 - `confidence` where zero lies outside. The
+    interval must have a width, which a `resolution` gives every one.
+
+    >>> round(p_value(paired_interval([1.0, 2.0, 3.0])), 4)
+    0.0742
+    """
+    t = interval.points / _standard_error(interval)
+    return float(2 * stdtr(interval.stage_one - 1, -abs(t)))
 
 
 def clearly_better(differences: Sequence[float], *, resolution: float = 0.0) -> bool:

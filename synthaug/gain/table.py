@@ -10,7 +10,7 @@ from synthaug.classifiers import Scores
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import Choices
 from synthaug.gain.result import ArmResult
-from synthaug.gain.statistics import Interval, holm, paired_p_value
+from synthaug.gain.statistics import Interval, holm, p_value
 from synthaug.gain.tested import Tested
 from synthaug.gain.trials import Trials
 
@@ -34,13 +34,7 @@ def arm_table(
         for arm in choices.arms
         if arm != choices.baseline
     }
-    image = tested.resolution
-    corrected = holm(
-        [
-            paired_p_value(gain.per_seed, stage_one=gain.stage_one, resolution=image)
-            for gain in gains.values()
-        ]
-    )
+    corrected = holm([p_value(gain) for gain in gains.values()])
     p_values = dict(zip(gains, corrected, strict=True))
     return [
         _arm_result(trials, arm, shown[arm], tested.scores[arm], gains.get(arm), p_values.get(arm))
