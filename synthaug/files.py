@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO, TypeVar
@@ -37,6 +38,8 @@ CONTENTS = {
 }
 REPLACE_TRIES = 20
 LEFT = 24 * 3600  # seconds without a change after which what is being written is a dead process's
+
+_mark = ContextVar("_mark", default="0" * 8)  # in the names of what is being written
 
 Read = TypeVar("Read")
 
@@ -144,7 +147,31 @@ def _partial(path: Path) -> Path:
         with suppress(OSError):  # another process was faster
             if time.time() - other.stat().st_mtime > LEFT:
                 shutil.rmtree(other) if other.is_dir() else other.unlink()
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    return path.with_name(f".{path.name}.{_mark.get()}{secrets.token_hex(4)}.partial")
+
+
+@contextmanager
+def swept(directory: Path) -> Iterator[str]:
+    """The mark of what other processes write in `directory` in a block `marked` with it: where the
+    block of this one does not end well, they are killed, and what they were writing goes."""
+    mark = secrets.token_hex(4)
+    try:
+        yield mark
+    except BaseException:
+        for left in [*directory.rglob(f".*.{mark}*.partial")]:
+            with suppress(OSError):  # of one within another that is gone
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        raise
+
+
+@contextmanager
+def marked(mark: str) -> Iterator[None]:
+    """The block writes under names by which `swept` knows what it was at."""
+    before = _mark.set(mark)
+    try:
+        yield
+    finally:
+        _mark.reset(before)
 
 
 def expanded(path: str | Path) -> Path:
@@ -179,7 +206,7 @@ def expect_writable(name: str, directory: Path) -> None:
 def expect_place(name: str, path: Path) -> None:
     """Raise `InputError` that begins with `name` unless there can be something at `path`: not for a
     name that is too long, with what it is called while it is written, or links in a circle."""
-    written = path.with_name(f".{path.name}.{'0' * 8}.partial")
+    written = path.with_name(f".{path.name}.{'0' * 16}.partial")
     for each in (*path.parents, path, written):
         try:
             with suppress(FileNotFoundError, NotADirectoryError, PermissionError):

@@ -22,10 +22,12 @@ from synthaug.files import (
     MANIFEST,
     check_replaceable,
     expect_file,
+    marked,
     new_directory,
     partial_directory,
     read_json,
     read_manifest,
+    swept,
     write_array,
     write_atomically,
     write_json,
@@ -327,6 +329,19 @@ def test_what_another_process_is_writing_stays_whatever_its_number(tmp_path: Pat
     write_text(tmp_path / VALUE, "new")
     assert (theirs / VALUE).read_text() == "half"
     assert len(names(tmp_path)) == 3
+
+
+def test_of_a_block_that_fails_goes_what_is_marked_as_its_own(tmp_path: Path) -> None:
+    with partial_directory(tmp_path / "in" / "thing") as theirs:
+        pass
+    with pytest.raises(KeyboardInterrupt), swept(tmp_path) as mark:
+        with marked(mark), partial_directory(tmp_path / "in" / "thing") as ours:
+            pass
+        for killed in (theirs, ours):
+            leave(killed, days=0)
+            leave(killed / killed.name, days=0)
+        raise KeyboardInterrupt
+    assert {*tmp_path.rglob("*.partial")} == {theirs, theirs / theirs.name}
 
 
 def test_who_may_read_a_file_is_left_to_the_system(tmp_path: Path) -> None:

@@ -38,18 +38,26 @@ synthaug.training.optimize.__kwdefaults__["checkpoint_every"] = 10
 from synthaug.cli.main import run
 run()
 """
+# Of every process that is started: what is being written is not done for as long as anybody waits.
+SLOW_DISK = """
+import os, time
+os.fsync = lambda _: time.sleep(600)
+"""
 PATIENCE = 90  # seconds
 GOES_ON = "; run the same command again to go on from what was saved"
 INTERRUPTED, TERMINATED = f"interrupted{GOES_ON}", f"terminated{GOES_ON}"
 
 
 @contextmanager
-def started(*words: str | Path, program: str = PROGRAM) -> Iterator[subprocess.Popen]:
-    """`synthaug WORDS` in a session of its own, which is over when the block ends."""
+def started(
+    *words: str | Path, program: str = PROGRAM, path: Path | str = ""
+) -> Iterator[subprocess.Popen]:
+    """`synthaug WORDS` in a session of its own, which is over when the block ends; `path` has
+    modules for all of its processes."""
     process = subprocess.Popen(
         [sys.executable, "-c", program, *map(str, words)],
         # No program is at hand, as in a slim container: not even pgrep, to find processes with.
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PATH": ""},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PATH": "", "PYTHONPATH": str(path)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -199,6 +207,23 @@ def test_a_stopped_gain_leaves_finished_cells_only_and_no_process(
     assert list(tmp_path.iterdir()) == [cache]
     assert finished_cells(cache)
     assert leftovers(cache) == []
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="counts processes in /proc")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_gain_that_is_stopped_while_its_processes_write_leaves_nothing(
+    data: Path, quick: tuple, tmp_path: Path, sent: int
+) -> None:
+    """They are killed, so that what they were writing is the first one's to clear away."""
+    cache, path = tmp_path / "cells", tmp_path / "modules"
+    path.mkdir()
+    (path / "sitecustomize.py").write_text(SLOW_DISK)
+    with started("gain", data, *quick, "--jobs", "2", "--cache", cache, path=path) as process:
+        wait_until(lambda: leftovers(cache), process)
+        process.send_signal(sent)
+        process.communicate(timeout=PATIENCE)
+        wait_until(lambda: not members(process.pid))
+    assert leftovers(tmp_path) == []
 
 
 def test_a_killed_gain_goes_on_to_the_same_result(

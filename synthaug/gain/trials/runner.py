@@ -1,7 +1,7 @@
 """Cells trained side by side, after the pools that they need."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ import torch
 
 from synthaug.checks import as_count
 from synthaug.classifiers import Scores
+from synthaug.files import marked, swept
 from synthaug.gain.arms import Source, fit_key
 from synthaug.gain.trials.cells import Cell, score_cell, train_cell
 from synthaug.gain.trials.pools import has_pool, make_pools, pool_directory
@@ -72,9 +73,13 @@ class Runner:
             return []
         self._say(what)
         made = []
-        tasks = (joblib.delayed(_on_one_thread)(function, self._study, *each) for each in arguments)
         pool = joblib.Parallel(n_jobs=self._jobs, return_as="generator")
-        with warnings.catch_warnings(), closing(pool(tasks)) as results:
+        with (
+            warnings.catch_warnings(),
+            # An interruption kills processes, wherever they are.
+            swept(self._study.directory) as mark,
+            closing(pool(_tasks(mark, function, self._study, arguments))) as results,
+        ):
             # Of tasks that an interruption cancels: they are the next run's.
             warnings.filterwarnings("ignore", message=r"\d+ tasks (have been|which were)")
             # Of a process that joblib replaces, since it has grown by 300 MB since its first task.
@@ -92,8 +97,14 @@ class Runner:
             self._progress(what, self._done, self._known)
 
 
+def _tasks(
+    mark: str, function: Callable[..., Any], study: Study, arguments: Sequence[tuple[Any, ...]]
+) -> Iterator[Any]:
+    return (joblib.delayed(_on_one_thread)(mark, function, study, *each) for each in arguments)
+
+
 def _on_one_thread(
-    function: Callable[..., Result], *arguments: Any
+    mark: str, function: Callable[..., Result], *arguments: Any
 ) -> tuple[Result, list[tuple[str, type[Warning]]]]:
     """The function's result and its warnings, to be shown by the calling process, which alone knows
     the user's filters."""
@@ -102,7 +113,7 @@ def _on_one_thread(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with warnings.catch_warnings(record=True) as warned:
+        with marked(mark), warnings.catch_warnings(record=True) as warned:
             result = function(*arguments)
         return result, [(str(each.message), each.category) for each in warned]
     finally:
