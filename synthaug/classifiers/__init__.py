@@ -3,6 +3,7 @@
 from synthaug.classifiers.networks import Backbone
 from synthaug.classifiers.recipes import AUTOMATIC, MIXES, POLICIES, Recipe
 from synthaug.classifiers.scoring import BALANCED, Scores, evaluate, predict, resolution
+from synthaug.classifiers.timm_network import PRETRAINED
 from synthaug.classifiers.training import expect_share, train_classifier
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Backbone",
     "MIXES",
     "POLICIES",
+    "PRETRAINED",
     "Recipe",
     "Scores",
     "evaluate",

@@ -8,7 +8,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from synthaug.checks import expect_count
+from synthaug.checks import as_count
+from synthaug.classifiers.timm_network import PRETRAINED, classifier_of, timm_network
 from synthaug.errors import InputError, first_line
 from synthaug.files import expanded
 
 TIMM = "timm:"
-PRETRAINED = "pretrained"
 WIDTHS = (32, 64, 128)
 
 
@@ -120,7 +120,8 @@ class Backbone:
 
     name: "resnet" (`SmallResNet`), or "timm:NAME".
     weights: None for random ones; "pretrained" for those that timm downloads; or a file of them,
-        .safetensors or .pth, under timm's names. Images are then normalised as it was trained with.
+        .safetensors or .pth, under timm's names, for all layers but the last. Images are then
+        normalised with the mean and deviation that timm has for the name.
     size: the side that images are brought to within the network; None leaves them as they are.
 
     >>> Backbone.of("timm:resnet10t")
@@ -128,7 +129,7 @@ class Backbone:
     """
 
     name: str = "resnet"
-    weights: str | None = None
+    weights: str | Path | None = None
     size: int | None = None
 
     @classmethod
@@ -142,19 +143,28 @@ class Backbone:
         return made
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise InputError(f"classifier: expected 'resnet' or 'timm:NAME', got {self.name!r}")
         if self.size is not None:
-            expect_count("classifier size", self.size)
-            if not 8 <= self.size <= 512:
-                raise InputError(f"classifier size: expected 8 to 512 pixels, got {self.size}")
+            size = as_count("classifier size", self.size)
+            if not 8 <= size <= 512:
+                raise InputError(f"classifier size: expected 8 to 512 pixels, got {size}")
+            object.__setattr__(self, "size", size)
         if self.weights is None:
             return
+        if not isinstance(self.weights, str | Path):
+            raise InputError(
+                f"classifier weights: expected a file or {PRETRAINED!r}, got {self.weights!r}"
+            )
+        object.__setattr__(self, "weights", str(self.weights))  # kept as JSON
         if not self.name.startswith(TIMM):
             raise InputError(
                 f"classifier weights: are for timm's networks; expected 'timm:NAME', got "
                 f"{self.name!r}"
             )
         if self.weights != PRETRAINED and not expanded(self.weights).is_file():
-            raise InputError(f"classifier weights: no such file: {self.weights}")
+            what = "is a directory" if expanded(self.weights).is_dir() else "no such file"
+            raise InputError(f"classifier weights: {what}: {self.weights}")
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -187,8 +197,8 @@ class Backbone:
         """
         channels, height, width = image_shape
         if self.name.startswith(TIMM):
-            weights = None if empty else self.weights
-            network = _timm_network(self.name.removeprefix(TIMM), channels, classes, weights)
+            weights = None if empty or self.weights is None else str(self.weights)
+            network = timm_network(self.name.removeprefix(TIMM), channels, classes, weights)
         elif self.name == "resnet":
             seen = (channels, self.size or height, self.size or width)
             network = SmallResNet(seen, classes)
@@ -218,9 +228,9 @@ class Backbone:
 
 
 def head_of(network: nn.Module) -> nn.Module:
-    """The last layer of a network that `Backbone.build` made."""
+    """The last layer of a network that `Backbone.build` made, or its last layers side by side."""
     inner: Any = network[1]  # type: ignore[index]
-    head: nn.Module = inner.head if isinstance(inner, SmallResNet) else inner.get_classifier()
+    head: nn.Module = inner.head if isinstance(inner, SmallResNet) else classifier_of(inner)
     return head
 
 
@@ -252,34 +262,6 @@ def is_cramped(network: nn.Module, image_shape: tuple[int, int, int]) -> bool:
     for hook in hooks:
         hook.remove()
     return any(found)
-
-
-def _timm_network(name: str, channels: int, classes: int, weights: str | None) -> nn.Module:
-    import timm
-
-    if not timm.is_model(name):
-        close = get_close_matches(name, timm.list_models(), n=5)
-        hint = f"; close to it: {', '.join(close)}" if close else ""
-        raise InputError(f"classifier: timm knows no model {name!r}{hint}")
-    file = {} if weights is None or weights == PRETRAINED else {"file": str(expanded(weights))}
-    try:
-        network: nn.Module = timm.create_model(
-            name,
-            pretrained=weights is not None,
-            pretrained_cfg_overlay=file,
-            num_classes=classes,
-            in_chans=channels,
-        )
-    except Exception as error:
-        said = first_line(error)
-        if weights is None:
-            raise InputError(f"classifier: timm could not build {name!r} ({said})") from None
-        raise InputError(
-            f"classifier weights: timm could not load {weights!r} into {name} ({said}); expected a "
-            "file of that network's weights under timm's names, or 'pretrained' where the network "
-            "can be reached"
-        ) from None
-    return network
 
 
 def _as_pretrained(network: nn.Module, channels: int) -> Normalize:

@@ -73,7 +73,8 @@ class Recipe:
         images.
     mix: None, "mixup" or "cutmix", applied to each batch last.
     standardize: whether each image is brought to zero mean and unit deviation; otherwise all are
-        shifted and scaled alike.
+        shifted and scaled alike. A network that starts from weights takes images as those were
+        learned from, whatever stands here.
     class_balanced: whether each class is drawn equally often.
     learning_rate, weight_decay: of SGD with Nesterov momentum 0.9 on a half cosine.
     label_smoothing: share of each label that is spread over all classes.

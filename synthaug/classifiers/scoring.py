@@ -58,13 +58,14 @@ def resolution(labels: np.ndarray, metric: str) -> float:
 
 
 def predict(
-    network: nn.Module, images: np.ndarray, *, device: str = "auto", batch_size: int = 250
+    network: nn.Module, images: np.ndarray, *, device: str = "auto", batch_size: int = 64
 ) -> np.ndarray:
     """What a classifier makes of images: class probabilities, float32 (N, K).
 
     network: as for `evaluate`; asked on `device` in evaluation mode, and then where and as it was.
     images: uint8 or uint16 (N, C, H, W), at least one.
-    batch_size: images at once.
+    batch_size: images at once; many large ones take a processor longer, since memory for what
+        layers make of them is asked for anew each time.
 
     Raises `InputError` for what are no images, or none that the network can take.
 

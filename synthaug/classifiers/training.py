@@ -133,7 +133,7 @@ def train_classifier(
         Run(seed, where, identity, file, progress),
     )
     if recipe.frozen:
-        return averaged.eval()
+        return averaged.requires_grad_(True).eval()  # as any other that is trained further
     # Averaged weights do not belong to averaged statistics of the activations: take those anew.
     with torch.no_grad(), mixed_precision(where):
         update_bn(_last(batches, steps, seed, where), averaged)

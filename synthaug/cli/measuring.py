@@ -7,7 +7,7 @@ import joblib
 import typer
 from torch import nn
 
-from synthaug.classifiers import POLICIES, Backbone
+from synthaug.classifiers import POLICIES, PRETRAINED, Backbone
 from synthaug.cli.options import FLAG
 from synthaug.devices import resolve_device
 from synthaug.errors import InputError
@@ -80,11 +80,23 @@ def backbone(name: str, weights: str | None, size: int | None) -> Backbone:
     refused before images are read."""
     try:
         asked = Backbone(name, weights, size)
-        asked.build((3, 32, 32), 2, nn.Identity())
+        _build(asked)
     except InputError as error:
         said = str(error).replace("classifier weights", "classifier-weights", 1)
         raise InputError(f"--{said}") from None
     return asked
+
+
+def _build(asked: Backbone) -> None:
+    try:
+        asked.build((3, 32, 32), 2, nn.Identity())
+    except InputError as error:
+        if asked.weights in (None, PRETRAINED):
+            raise
+        try:
+            asked.build((1, 32, 32), 2, nn.Identity())  # weights of a network for gray images
+        except InputError:
+            raise error from None
 
 
 def check_policy(policy: str | None) -> None:

@@ -62,7 +62,7 @@ from synthaug import MixedDataset
 train_set = MixedDataset.from_recipe(train_set, {recipe!r}, "pool"{teacher})
 """
 TRAINED = """\
-# it was found with {recipe}
+# it was found with {recipe}{network}
 # in {steps} steps of {batch_size} images
 """
 ALIKE = (  # options that have the same meaning to gain, and on which what it takes over depends
@@ -219,7 +219,9 @@ def _lines(mix: MixRecipe, output: Path, data: str, network: Backbone, size: str
     length = {"steps": training["steps"], "batch_size": training["batch_size"]}
     teacher = "" if taught is None else ", teacher=network"
     lines = NEXT.format(recipe=str(output), size=size, teacher=teacher)
-    lines += TRAINED.format(recipe=written(Recipe(**training["recipe"])), **length)
+    named = "" if network == Backbone() else f" on {written(network)}"
+    found = written(Recipe(**training["recipe"]))
+    lines += TRAINED.format(recipe=found, network=named, **length)
     if taught is None:
         return lines
     first = training_lines(Recipe(**taught), data=data, classifier=network, **length)

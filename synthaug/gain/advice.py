@@ -37,8 +37,8 @@ _MIXED_IN = """\
 dataset = MixedDataset(your_dataset, pool, ratio={ratio:g}{labels})  # in place of your_dataset
 """
 _MEASURED = (
-    "measured with {description}; {steps} steps of {batch_size} images of {size}, so that is what "
-    "your_dataset has to give, too"
+    "measured with {description}{network}; {steps} steps of {batch_size} images of {size}, so that "
+    "is what your_dataset has to give, too"
 )
 _IMPORTED = """\
 from synthaug import read_images, train_classifier
@@ -87,6 +87,7 @@ def next_steps(
         return f"{plain}\n{training.again(baseline.recipe)}" if taught else plain
     measured = _MEASURED.format(
         description=recommended.description,
+        network=_network(classifier, recommended.recipe),
         steps=steps,
         batch_size=batch_size,
         size=spell_size(image_shape),
@@ -180,10 +181,12 @@ def _generator(made: Generator, sampling: Mapping[str, Any] | None = None) -> st
 
 def _classifier(backbone: Backbone) -> str:
     """As an argument on a line of its own; nothing for the usual one."""
-    if backbone == Backbone():
-        return ""
-    more = ", ".join(_arguments(backbone, {}))
-    return f"\n    classifier=Backbone({more}),"
+    return "" if backbone == Backbone() else f"\n    classifier={written(backbone)},"
+
+
+def _network(backbone: Backbone, recipe: Recipe) -> str:
+    """What was trained and how, in a comment; nothing for the usual network."""
+    return "" if backbone == Backbone() else f", on {written(backbone)} by {written(recipe)}"
 
 
 def _recipe(recipe: Recipe) -> str:
@@ -206,8 +209,8 @@ def written(value: object) -> str:
     """A setting as Python; a blend's parts are generators themselves."""
     if isinstance(value, Generator):
         return _generator(value)
-    if isinstance(value, Recipe):
-        return f"Recipe({', '.join(_arguments(value, {}))})"
+    if isinstance(value, Recipe | Backbone):
+        return f"{type(value).__name__}({', '.join(_arguments(value, {}))})"
     if isinstance(value, tuple):
         return f"({', '.join(map(written, value))}{',' * (len(value) == 1)})"
     return repr(value)

@@ -9,7 +9,10 @@ tuned at 600 steps stayed five points behind, more than a generator was then sai
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import numpy as np
@@ -25,19 +28,29 @@ TUNING_SEEDS = 2
 TUNING_STEPS = 600
 MOST_STEPS = 4800
 WORTH_DOUBLING = 0.005  # of validation accuracy; less is not worth twice the time
-CANDIDATES: dict[str, tuple[Any, ...]] = {
-    "standardize": (True, False),
-    "weight_decay": (5e-3, 2e-3, 1e-2, 2e-2),
-    "learning_rate": (0.1, 0.05, 0.2),
-    "policy": ("shift", "shift-flip", "rotate-scale", "rotate-scale-flip"),
-}
+Options = Sequence[dict[str, Any]]  # settings that one is chosen of
+
+
+def _each(name: str, *values: Any) -> Options:
+    return [{name: value} for value in values]
+
+
+POLICIES = _each("policy", "shift", "shift-flip", "rotate-scale", "rotate-scale-flip")
+CANDIDATES: tuple[Options, ...] = (
+    _each("standardize", True, False),
+    _each("weight_decay", 5e-3, 2e-3, 1e-2, 2e-2),
+    _each("learning_rate", 0.1, 0.05, 0.2),
+    POLICIES,
+)
+FINE_TUNING: tuple[Options, ...] = (  # of a network that starts from weights
+    _each("standardize", False),  # images are normalised as those were that it learned from
+    # All of it and its last layer alone learn best at rates that lie ten times apart.
+    [{"frozen": False, "learning_rate": rate} for rate in (1e-2, 3e-3, 3e-2)]
+    + [{"frozen": True, "learning_rate": rate} for rate in (1e-1, 3e-2, 3e-1)],
+    _each("weight_decay", 1e-3, 1e-4),
+    POLICIES,
+)
 OF_ARMS = ("automatic", "mix", "class_balanced", "label_smoothing", "logit_adjustment")
-FINE_TUNING: dict[str, tuple[Any, ...]] = {  # of a network that starts from weights
-    "frozen": (False, True),
-    "learning_rate": (1e-2, 3e-3, 3e-2, 1e-1),
-    "weight_decay": (1e-3, 1e-4),
-    "policy": CANDIDATES["policy"],
-}
 
 
 @dataclass(frozen=True)
@@ -73,12 +86,12 @@ def tune(trials: Trials, recipe: Recipe | None, policy: str | None, steps: int |
         trials.steps = steps
         return Tuning(recipe, steps, [])
     tried: list[dict[str, Any]] = []
-    candidates: dict[str, tuple[Any, ...]] = {}
+    candidates: list[Options] = []
     if recipe is None:
-        fixed = {} if policy is None else {"policy": (policy,)}
         usual = CANDIDATES if trials.study.classifier.weights is None else FINE_TUNING
-        candidates = {**usual, **fixed}
-    start = recipe or Recipe(**{name: values[0] for name, values in candidates.items()})
+        fixed = POLICIES if policy is None else _each("policy", policy)
+        candidates = [fixed if "policy" in options[0] else options for options in usual]
+    start = recipe or Recipe(**reduce(or_, (options[0] for options in candidates)))
     first, most = (TUNING_STEPS, MOST_STEPS) if steps is None else (steps, steps)
     length, mix = _tune_steps(trials, start, first, most, tried)
     tuned = _tune_recipe(trials, start, candidates, mix, length, tried)
@@ -150,22 +163,22 @@ def _is_better(
 def _tune_recipe(
     trials: Trials,
     recipe: Recipe,
-    candidates: dict[str, tuple[Any, ...]],
+    candidates: Sequence[Options],
     mix: str | None,
     steps: int,
     tried: list[dict[str, Any]],
 ) -> Recipe:
     """One round of coordinate descent. RandAugment is on, as in most of the arms to come."""
-    for name, values in candidates.items():
-        if len(values) == 1:
+    for options in candidates:
+        if len(options) == 1:
             continue
-        options = [dataclasses.replace(recipe, **{name: value}) for value in values]
-        scores = _score(trials, options, mix, steps)
+        recipes = [dataclasses.replace(recipe, **settings) for settings in options]
+        scores = _score(trials, recipes, mix, steps)
         tried += [
-            {name: value, "steps": steps, "mix": mix or "none", "validation": round(score, 5)}
-            for value, score in zip(values, scores, strict=True)
+            {**settings, "steps": steps, "mix": mix or "none", "validation": round(score, 5)}
+            for settings, score in zip(options, scores, strict=True)
         ]
-        recipe = options[int(np.argmax(scores))]
+        recipe = recipes[int(np.argmax(scores))]
     return recipe
 
 

@@ -48,7 +48,7 @@ def extract_features(
     images: np.ndarray,
     features: Features = pixels,
     *,
-    batch_size: int = 256,
+    batch_size: int = 64,
     device: str | torch.device | None = None,
 ) -> np.ndarray:
     """Features of stored images, float64 (N, D).

@@ -1,5 +1,6 @@
 """The small network in every size, and timm's by name."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from synthaug.classifiers import Backbone, Recipe, evaluate, train_classifier
@@ -143,6 +144,7 @@ def test_a_linear_probe_changes_the_last_layer_alone(weights: Path) -> None:
         elif "num_batches" not in name:
             assert torch.allclose(tensor, start[name], atol=1e-6), name
     assert evaluate(network, data, device="cpu").accuracy > 0.9
+    assert all(weight.requires_grad for weight in network.parameters())
 
 
 @pytest.mark.parametrize("name", ["resnet", NAME])
@@ -162,6 +164,74 @@ def test_weights_that_do_not_fit_are_refused(weights: Path, tmp_path: Path) -> N
     for name, file in (("timm:resnet18", weights), (NAME, tmp_path / "text.pth")):
         with pytest.raises(InputError, match=r"timm could not load .* expected a file"):
             Backbone(name, str(file)).build((3, 32, 32), 4, Standardize())
+
+
+def refused(weights: dict[str, Any], file: Path) -> str:
+    torch.save(weights, file)
+    with pytest.raises(InputError) as caught:
+        Backbone(NAME, file).build((3, 32, 32), 4, Standardize())
+    return str(caught.value)
+
+
+def test_weights_that_timm_would_leave_random_are_refused(weights: Path, tmp_path: Path) -> None:
+    """timm loads what it finds under its names, and says nothing of the rest."""
+    known, file = load_file(weights), tmp_path / "saved.pth"
+    kernels = sum(tensor.ndim == 4 for tensor in known.values())
+    for forms in (
+        {f"1.{name}": tensor for name, tensor in known.items()},  # of `train_classifier`
+        {"state_dict": {f"model.{name}": tensor for name, tensor in known.items()}},  # Lightning
+        {"net": known, "epoch": 3},
+    ):
+        said = refused(forms, file)
+        assert f"'{file}' has no 'conv1.0.weight' and {kernels - 1} more" in said
+        assert "network[1].state_dict()" in said and "num_batches_tracked" not in said
+        assert "; it has '" in said
+    part = {name: tensor for name, tensor in known.items() if name != "layer3.0.conv2.weight"}
+    assert "has no 'layer3.0.conv2.weight' of the weights of resnet10t" in refused(part, file)
+    # What it unwraps, and a last layer of other classes or none, are as good as the file.
+    headless = {name: tensor for name, tensor in known.items() if not name.startswith("fc.")}
+    for forms in ({"model": known}, headless, {name: v.half() for name, v in known.items()}):
+        torch.save(forms, file)
+        torch.manual_seed(3)
+        network = Backbone(NAME, file).build((3, 32, 32), 4, Standardize())
+        after = torch.rand(1)
+        expected = known["layer3.0.conv2.weight"]
+        assert torch.allclose(network[1].layer3[0].conv2.weight, expected, atol=1e-3)
+    # Looking twice draws nothing that a training would draw.
+    torch.manual_seed(3)
+    timm.create_model("resnet10t", num_classes=4)
+    assert torch.equal(torch.rand(1), after)
+
+
+def test_what_is_no_state_dict_is_said_to_be_none(weights: Path, tmp_path: Path) -> None:
+    file = tmp_path / "weights.pth"
+    for save in (
+        lambda: torch.save(timm.create_model("resnet10t"), file),
+        lambda: file.write_bytes(weights.read_bytes()),  # safetensors under another name
+    ):
+        save()
+        with pytest.raises(InputError, match="no state_dict; one of safetensors has to be named"):
+            Backbone(NAME, file).build((3, 32, 32), 4, Standardize())
+    torch.save(timm.create_model("resnet18").state_dict(), file)
+    with pytest.raises(InputError, match="size mismatch"):
+        Backbone("timm:test_efficientnet", file).build((3, 32, 32), 4, Standardize())
+
+
+def test_paths_and_numbers_of_numpy_are_kept_as_those_of_python(weights: Path) -> None:
+    given = Backbone(NAME, weights, np.int64(32))
+    assert given == Backbone(NAME, str(weights), 32)
+    assert json.dumps(given.facts)
+    for wrong in ({"name": 5}, {"name": NAME, "weights": 5}):
+        with pytest.raises(InputError, match=r"^classifier"):
+            Backbone(**wrong)
+    with pytest.raises(InputError, match="is a directory"):
+        Backbone(NAME, weights.parent)
+
+
+def test_the_last_layers_of_a_network_with_two() -> None:
+    backbone = Backbone("timm:deit_tiny_distilled_patch16_224")
+    heads = head_of(backbone.build((3, 224, 224), 7, Standardize()))
+    assert [layer.out_features for layer in heads] == [7, 7]
 
 
 def test_its_identity_is_that_of_the_weights(weights: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 import synthaug.cli.gain as command
 import synthaug.cli.output as output
+from synthaug.cli.measuring import backbone
 from synthaug.cli.output import show_gain
 from synthaug.cli.splits import read_splits
 from synthaug.errors import InputError
@@ -348,6 +349,19 @@ def test_weights_of_a_network_are_fine_tuned(call: Callable, data: Path, tmp_pat
     assert protocol["classifier_weights"] == str(weights)
     assert protocol["classifier_size"] == 24
     assert {trial["frozen"] for trial in protocol["tuning"] if "frozen" in trial} == {True, False}
+    assert protocol["recipe"]["standardize"] is False
     done = call("gain", data, "--classifier-weights", weights, *files)
     assert done.status == 2
     assert "expected 'timm:NAME', got 'resnet'" in done.err
+    save_file(timm.create_model("test_vit").state_dict(), weights)
+    done = call("gain", data, *named, *files)
+    assert done.status == 2
+    assert (
+        "error: --classifier-weights: " in done.err and "of the weights of test_resnet" in done.err
+    )
+
+
+def test_weights_of_a_network_for_gray_images(tmp_path: Path) -> None:
+    weights = tmp_path / "gray.safetensors"
+    save_file(timm.create_model("test_resnet", in_chans=1).state_dict(), weights)
+    assert backbone("timm:test_resnet", str(weights), None).weights == str(weights)

@@ -553,9 +553,8 @@ def test_tuning_settles_recipe_and_steps_before_any_arm(
 ) -> None:
     monkeypatch.setattr(tuning, "TUNING_STEPS", 4)
     monkeypatch.setattr(tuning, "MOST_STEPS", 16)
-    monkeypatch.setattr(
-        tuning, "CANDIDATES", {"standardize": (True, False), "policy": ("shift", "shift-flip")}
-    )
+    normalisations = [{"standardize": True}, {"standardize": False}]
+    monkeypatch.setattr(tuning, "CANDIDATES", (normalisations, tuning.POLICIES[:2]))
     settings = {k: v for k, v in QUICK.items() if k not in ("recipe", "steps")}
     gain = measure_gain(train, test, **settings, sources=sources()[2:])
     tried = gain.protocol["tuning"]
@@ -619,6 +618,27 @@ def test_two_unlucky_seeds_do_not_end_the_training_early(monkeypatch: pytest.Mon
     asked_all = [trial for trial in found.tried if trial.get("seeds") == 5]
     assert [trial["steps"] for trial in asked_all] == [600, 1200, 1200, 2400]
     assert tuning.tune(fake_trials(2), None, "shift", None).steps == 600
+
+
+def test_a_linear_probe_is_tried_at_rates_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the rates of fine-tuning it looks worse than it is."""
+    asked: list[Recipe] = []
+
+    def score(_: object, recipes: list[Recipe], *_more: Any, **_seeds: Any) -> list[float]:
+        asked.extend(recipes)
+        return [0.6 if r.frozen and r.learning_rate == 0.3 else 0.5 for r in recipes]
+
+    monkeypatch.setattr(tuning, "_score", score)
+    trials = fake_trials(2)
+    trials.study.classifier.weights = "weights.pth"
+    found = tuning.tune(trials, None, "shift", None)
+    assert (found.recipe.frozen, found.recipe.learning_rate) == (True, 0.3)
+    probes = {recipe.learning_rate for recipe in asked if recipe.frozen}
+    others = {recipe.learning_rate for recipe in asked if not recipe.frozen}
+    assert np.median(list(probes)) == pytest.approx(10 * np.median(list(others)))
+    assert {recipe.policy for recipe in asked} == {"shift"}
+    rows = [row for row in found.tried if "frozen" in row]
+    assert len(rows) == 6 and all("learning_rate" in row for row in rows)
 
 
 def test_recipe_is_tuned_for_trainings_of_the_length_that_is_chosen(
