@@ -83,6 +83,8 @@ def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> N
     asked = f"--sets {name} --ways {way} --seeds {options.seeds}"
     places = f"{shlex.quote(str(options.folder))} --weights {options.weights.name}"
     gain.protocol["classifier_weights"] = options.weights.name
+    lines = gain.protocol["next_steps"].replace(network.weights, options.weights.name)
+    gain.protocol["next_steps"] = lines
     keep(gain, target, f"python benchmarks/accuracy/pretrained.py {places} {asked}")
 
 

@@ -95,8 +95,9 @@ def title(gain: Gain) -> str:
     return f"{name_of(gain)}, {images_per_class(gain)} per class"
 
 
-def anchor(gain: Gain) -> str:
-    return title(gain).replace(",", "").replace(" ", "-")
+def anchor(said: str) -> str:
+    """Where a title leads to."""
+    return said.replace(",", "").replace(" ", "-")
 
 
 def mark(gain: Gain) -> str:
