@@ -1,5 +1,6 @@
 """Where networks run, and what makes them fast there."""
 
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ from synthaug.errors import InputError
 from synthaug.seeding import on_processor
 
 Network = TypeVar("Network", bound=nn.Module)
+
+ASKED = "SYNTHAUG_ARITHMETIC"  # in the environment, which all processes of a run share
+KINDS = ("bfloat16", "float32")
 
 
 def resolve_device(device: str) -> torch.device:
@@ -65,7 +69,15 @@ def plain_torch() -> Iterator[None]:
 
 
 def arithmetic(device: torch.device) -> str:
-    """What networks multiply in: "bfloat16" where the hardware does so natively, else "float32"."""
+    """What networks multiply in: "bfloat16" where the hardware does so natively, else "float32".
+
+    The variable SYNTHAUG_ARITHMETIC of the environment names one, in place of that: what was begun
+    on one machine goes on alike on another, which emulates bfloat16 if it has to.
+    """
+    if asked := os.environ.get(ASKED):
+        if asked not in KINDS:
+            raise InputError(f"{ASKED}: expected one of {', '.join(KINDS)}, got {asked!r}")
+        return asked
     if device.type == "cuda":
         with torch.cuda.device(device):
             native = torch.cuda.is_bf16_supported(including_emulation=False)

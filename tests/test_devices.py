@@ -54,6 +54,7 @@ def test_a_gpu_beyond_the_last(monkeypatch):
 def test_bfloat16_is_for_processors_that_multiply_it(
     monkeypatch, machine, native, emulated, expected
 ):
+    monkeypatch.delenv("SYNTHAUG_ARITHMETIC", raising=False)
     monkeypatch.setattr(devices.platform, "machine", lambda: machine)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
@@ -62,6 +63,22 @@ def test_bfloat16_is_for_processors_that_multiply_it(
         assert torch.is_autocast_enabled("cpu") == expected
     assert not torch.is_autocast_enabled("cpu")
     assert arithmetic(torch.device("cpu")) == ("bfloat16" if expected else "float32")
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_the_environment_may_name_another_arithmetic(monkeypatch, native):
+    monkeypatch.setattr(devices, "_processor_multiplies_bfloat16", lambda: native)
+    here, weights = torch.device("cpu"), torch.full((1, 1), 1 + 2**-10)  # no number of bfloat16
+    for asked, product in (("bfloat16", 1.0), ("float32", 1 + 2**-10)):
+        monkeypatch.setenv("SYNTHAUG_ARITHMETIC", asked)
+        assert arithmetic(here) == asked
+        with mixed_precision(here):
+            assert torch.nn.functional.linear(torch.ones(1, 1), weights).item() == product
+    monkeypatch.setenv("SYNTHAUG_ARITHMETIC", "")
+    assert arithmetic(here) == ("bfloat16" if native else "float32")
+    monkeypatch.setenv("SYNTHAUG_ARITHMETIC", "half")
+    with pytest.raises(InputError, match="SYNTHAUG_ARITHMETIC: expected one of bfloat16, float32"):
+        arithmetic(here)
 
 
 def test_a_gpu_convolves_in_one_way_while_ours_is_trained(monkeypatch):

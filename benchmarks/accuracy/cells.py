@@ -41,7 +41,8 @@ def restore(file: Path, directory: Path) -> int:
             raise SystemExit(
                 f"{file}: expected the cells of {directory.name}, got those of {stored[STUDY]}, "
                 "which are of other images, another version, or a processor that multiplies in "
-                "another arithmetic (bfloat16 or float32); move the file away to measure anew"
+                "another arithmetic (SYNTHAUG_ARITHMETIC names it: bfloat16 or float32); move the "
+                "file away to measure anew"
             )
         missing = {
             name: manifest

@@ -10,8 +10,9 @@ benchmarks/accuracy/results, so that a run can be stopped at any time and goes o
 one with more seeds or other generators trains only what is new. A set or a size that is named is
 measured again. What choices need of the cells is kept beside the results, too, in cells/, from
 where it is taken if the cache is not there: a row of many hours can be measured in several sittings
-and on several machines that multiply alike, in bfloat16 or in float32. What is there of other
-images, another version or arithmetic is not written over: move it away to measure anew.
+and on several machines. These have to multiply alike: SYNTHAUG_ARITHMETIC=bfloat16 in the
+environment has those do so that would compute in float32. What is there of other images, another
+version or arithmetic is not written over: move it away to measure anew.
 
 With `--peers` pythae's VAE is measured where there are results already: a quarter of all images are
 its, with hard labels, on top of the training that our generators were put on, tuned as it was then

@@ -193,7 +193,7 @@ def expect_arithmetic(study: Study, gain: Gain) -> None:
     if study.arithmetic != arithmetic_of(gain):
         raise SystemExit(
             f"{title(gain)}: measured in {arithmetic_of(gain)}, and here networks multiply in "
-            f"{study.arithmetic}; measure all of it here, or this on a machine like that one"
+            f"{study.arithmetic}; to measure alike, set SYNTHAUG_ARITHMETIC={arithmetic_of(gain)}"
         )
 
 
