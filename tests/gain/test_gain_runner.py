@@ -2,6 +2,8 @@
 
 import os
 import warnings
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import joblib.externals.loky.process_executor as executor
@@ -19,9 +21,17 @@ def grow(study: Any, step: int) -> tuple[int, int]:
     return step, os.getpid()
 
 
-def test_a_process_that_grows_is_replaced_without_a_word(recwarn: pytest.WarningsRecorder) -> None:
+@pytest.fixture
+def study(tmp_path: Path) -> Any:
+    """What a runner asks of one: where its tasks write."""
+    return SimpleNamespace(directory=tmp_path)
+
+
+def test_a_process_that_grows_is_replaced_without_a_word(
+    recwarn: pytest.WarningsRecorder, study: Any
+) -> None:
     said: list[tuple[str, int, int]] = []
-    runner = Runner(None, 2, lambda *now: said.append(now))
+    runner = Runner(study, 2, lambda *now: said.append(now))
     done = runner._map(grow, [(step,) for step in range(TASKS)], "growing")
     assert [step for step, _ in done] == list(range(TASKS))
     assert len({process for _, process in done}) > 2
@@ -35,10 +45,10 @@ def warn(study: Any, step: int) -> int:
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_warnings_are_those_of_the_process_that_asked(jobs: int) -> None:
+def test_warnings_are_those_of_the_process_that_asked(jobs: int, study: Any) -> None:
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        assert Runner(None, jobs, None)._map(warn, [(0,), (1,)], "warning") == [0, 1]
+        assert Runner(study, jobs, None)._map(warn, [(0,), (1,)], "warning") == [0, 1]
     assert [(str(each.message), each.category) for each in warned] == [
         ("step 0", CollapseWarning),
         ("step 1", CollapseWarning),
