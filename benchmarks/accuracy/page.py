@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from textwrap import fill
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pictures import draw_gains, draw_trends
@@ -209,16 +209,16 @@ HEAD = """\
 |---|---|---|---|---|---|
 """
 BRIEF_HEAD = """\
-| data | images per class | best without | with synthetic | gain | over the rival | verdict |
-|---|---|---|---|---|---|---|
+| data | images per class | best without | with synthetic | gain | verdict |
+|---|---|---|---|---|---|
 """
 BRIEF_NOTES = """
-Accuracy, or balanced accuracy where classes are uneven. *The rival*: of two others without
-synthetic images, those best on the *test* images of other seeds, the one that beats the baseline,
-if any. *Helps* needs the interval of the gain above zero and, where there is a rival, that over it.
-To be read with care: † measured by an earlier protocol, ¶ two seeds settled the steps, ‖ tuning
-ended at its limit of steps, ‡ twice the steps make the baseline better, § nothing was tuned
-([more](docs/results.md)).
+Accuracy in percent, balanced where classes are uneven; gains in points, with 95 % intervals over
+{seeds} paired seeds. *Best without* is what validation images chose of some ten tuned trainings
+without synthetic images or, where the gain over that is less sure, one that the *test* images
+prefer. *Helps*: the gains over both are above zero; *hurts*: that over the first is below.
+*Control*: synthetic images of a generator that learns nothing. \\* has
+[remarks](docs/results.md#results), as an earlier protocol, or tuning that ended at its limit.
 """
 
 
@@ -246,38 +246,85 @@ def brief(results: list[Gain]) -> str:
     """One row a data set, with how it came out."""
     rows = []
     for gain in results:
-        before, after = both(gain)
+        less_sure = least_sure(gain)
+        arms = f"{percent(less_sure.without)} | {percent(gain.scores(gain.chosen['arm']))}"
         control = " (control)" * (gain.chosen["arm"] == gain.control)
-        over_rival = gain.gain_over_rival
-        rival = span(over_rival) if over_rival else ""
-        shown = f"{before} | {after}{control} | {span(gain.gain)} | {rival} | **{gain.verdict}**"
-        rows.append(f"| {name_of(gain)}{mark(gain)} | {images_per_class(gain)} | {shown} |\n")
-    return BRIEF_HEAD + "".join(rows) + BRIEF_NOTES + how_to_read(results)
+        shown = f"{arms}{control} | {span(less_sure.gain)} | **{gain.verdict}**"
+        marked = " \\*" * bool(mark(gain))
+        rows.append(f"| {name_of(gain)}{marked} | {images_per_class(gain)} | {shown} |\n")
+    said = [helped(results), corrected(results), learned(results), judged_by(results)]
+    notes = BRIEF_NOTES.format(seeds=seeds_of(results))
+    return BRIEF_HEAD + "".join(rows) + notes + bullets([*said, *missing(results)])
+
+
+class LeastSure(NamedTuple):
+    """Scores of a training without synthetic images, and the gain of the chosen arm over it."""
+
+    without: list[float]
+    gain: Interval
+
+
+def least_sure(gain: Gain) -> LeastSure:
+    """The comparison whose interval reaches lower: with the baseline, or with its rival."""
+    over_baseline = LeastSure(gain.scores(gain.baseline), gain.gain)
+    if gain.rival is None or gain.gain_over_rival is None:
+        return over_baseline
+    over_rival = LeastSure(gain.scores(gain.rival), gain.gain_over_rival)
+    return min(over_baseline, over_rival, key=lambda each: each.gain.low)
 
 
 def how_to_read(results: list[Gain]) -> str:
     """What the table does not say by itself, and what is missing in it."""
-    held = [gain.data["validation"] for gain in results if not holds_out(gain)]
-    of_its_own = [gain.data["validation"] for gain in results if holds_out(gain)]
-    helping = [gain for gain in results if gain.verdict == "helps"]
-    learned = sum(gain.chosen["arm"] == gain.trained for gain in helping)
-    controls = [g.gain_over_control.points for g in results if is_sound(g) and g.gain_over_control]
-    own = f", in one row on {of_its_own[0]} held out of its own" if of_its_own else ""
-    missing = "; ".join(not_measured(results))
     said = [
         f"Intervals are 95 %, over {seeds_of(results)} paired seeds: they hold the scatter between "
         "seeds, not that of other test images.",
-        f"Choices were made on {min(held):,} to {max(held):,} further labelled images{own}"
-        f"{if_trained_on(results)}.",
-        f"Synthetic images *help* in {len(helping)} of the {len(results)} rows, "
-        f"{by_luck(results, helping)}. {corrected(results)}",
-        "*Control*: images of a generator that learns nothing. Those of a trained one help in "
-        f"{learned} row{'s' * (learned != 1)}; on the mean of the tuned rows the best trained one "
-        f"is {mean_of(controls)} points over the best control.",
+        judged_by(results),
+        f"{helped(results)} {by_luck(results)} {corrected(results)}",
+        f"*Control*: images of a generator that learns nothing. {learned(results)}",
     ]
-    if missing:
-        said.append(f"Not measured yet: {missing}.")
+    return bullets([*said, *missing(results)])
+
+
+def bullets(said: list[str]) -> str:
     return "\n" + "".join(f"{fill(f'- {each}', 100, subsequent_indent='  ')}\n" for each in said)
+
+
+def helped(results: list[Gain]) -> str:
+    """In how many rows and sets synthetic images help and hurt."""
+    rows = {v: [g for g in results if g.verdict == v] for v in ("helps", "hurts")}
+    sets = {verdict: len({name_of(gain) for gain in found}) for verdict, found in rows.items()}
+    return (
+        f"Synthetic images *help* in {len(rows['helps'])} of the {len(results)} rows, in "
+        f"{sets['helps']} of the {len({name_of(gain) for gain in results})} sets, and *hurt* in "
+        f"{len(rows['hurts'])}."
+    )
+
+
+def learned(results: list[Gain]) -> str:
+    """What training a generator adds."""
+    helping = sum(g.verdict == "helps" and g.chosen["arm"] == g.trained for g in results)
+    controls = [g.gain_over_control.points for g in results if is_sound(g) and g.gain_over_control]
+    return (
+        f"Those of a trained generator help in {helping} row{'s' * (helping != 1)}; on the mean of "
+        f"the tuned rows the best trained one is {mean_of(controls)} points over the best control."
+    )
+
+
+def judged_by(results: list[Gain]) -> str:
+    """What choices were made on."""
+    held = [gain.data["validation"] for gain in results if not holds_out(gain)]
+    of_its_own = [gain.data["validation"] for gain in results if holds_out(gain)]
+    own = f", in one row on {of_its_own[0]} held out of its own" if of_its_own else ""
+    return (
+        f"Choices were made on {min(held):,} to {max(held):,} further labelled images{own}"
+        f"{if_trained_on(results)}."
+    )
+
+
+def missing(results: list[Gain]) -> list[str]:
+    """A sentence, or none."""
+    rows = "; ".join(not_measured(results))
+    return [f"Not measured yet: {rows}."] if rows else []
 
 
 def if_trained_on(results: list[Gain]) -> str:
@@ -295,20 +342,19 @@ def if_trained_on(results: list[Gain]) -> str:
     return ""
 
 
-def by_luck(results: list[Gain], helping: list[Gain]) -> str:
+def by_luck(results: list[Gain]) -> str:
     """How often so many rows would help if nothing ever did, in words. Rows of one set may come
     out alike, or each by itself: the truth is between the two."""
     rows = [name_of(gain) for gain in results]
-    sets = dict.fromkeys(rows)
-    hits = len({name_of(gain) for gain in helping})
+    helping = [name_of(gain) for gain in results if gain.verdict == "helps"]
+    sets, hits = dict.fromkeys(rows), len(set(helping))
     alike = binom(len(sets), CHANCE).sf(hits - 1)
     each_set = [1 - (1 - CHANCE) ** rows.count(name) for name in sets]
     apart = reduce(np.convolve, [[1 - p, p] for p in each_set])[hits:].sum()
     each = binom(len(rows), CHANCE).sf(len(helping) - 1)
     return (
-        f"in {hits} of the {len(sets)} sets: if nothing ever helped, as many rows would by luck "
-        f"with a probability of {each:.1%}, were no two of one set, and as many sets with "
-        f"{alike:.0%} to {apart:.0%}"
+        "If nothing ever helped, as many rows would by luck with a probability of "
+        f"{each:.1%}, were no two of one set, and as many sets with {alike:.0%} to {apart:.0%}."
     )
 
 
