@@ -1,9 +1,6 @@
-"""Files and directories that are either as they were or complete, whenever the process dies.
+"""Files that are either as they were or complete, whenever the process dies.
 
-A file is written beside its final name, synced and renamed. A directory is complete when its
-manifest is there: the manifest is written last and removed first. While a directory is replaced
-the old one stands beside it for a moment; a process that finds it there and nothing in its place
-puts it back.
+A file is written beside its final name, synced and renamed.
 """
 
 import glob
@@ -18,37 +15,22 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from synthaug.errors import InputError
 
-MANIFEST = "manifest.json"
-# What a generator, a pool or a cell may hold; anything else in its directory is the user's.
-CONTENTS = {
-    ".DS_Store",  # of macOS
-    MANIFEST,
-    "images.npy",
-    "labels.npy",
-    "predicted.npy",
-    "soft_labels.npy",
-    "weights.npy",
-    "weights.safetensors",
-}
-REPLACE_TRIES = 20
 LEFT = 24 * 3600  # seconds without a change after which what is being written is a dead process's
 
 _mark = ContextVar("_mark", default="0" * 8)  # in the names of what is being written
-
-Read = TypeVar("Read")
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it to `path`."""
     _expect_regular(str(path), path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _partial(path)
+    temporary = partial_name(path)
     try:
         with temporary.open("xb") as file:
             write(file)
@@ -100,43 +82,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-@contextmanager
-def new_directory(directory: Path, *, kind: str) -> Iterator[Path]:
-    """A directory to fill, which takes the place of `directory` when the block ends well.
-
-    An existing `directory` is replaced only if it is empty, or holds a manifest of the same `kind`
-    and nothing that is not written here; anything else there is the user's, and refused.
-    """
-    directory = directory.resolve()  # a link stays, what it points to is replaced
-    restore(directory)
-    check_replaceable(directory, kind=kind)
-    with partial_directory(directory) as partial:
-        yield partial
-        if not (partial / MANIFEST).exists():
-            raise RuntimeError(f"{partial}: filled without a {MANIFEST}")
-        try:
-            _replace(directory, partial)
-        except OSError as error:
-            kept = directory.with_name(f"{directory.name}.{secrets.token_hex(4)}")
-            with suppress(OSError):  # what was made may have taken hours
-                partial.rename(kept)
-            where = f"; what was made is in {kept}" if kept.exists() else ""
-            said = f"cannot be replaced ({error.strerror or error}){where}"
-            raise OSError(error.errno, said, str(directory)) from error
-
-
-@contextmanager
-def partial_directory(directory: Path) -> Iterator[Path]:
-    """A directory beside `directory` to fill, and rename within the block; else it goes."""
-    partial = _partial(directory)
-    try:
-        partial.mkdir(parents=True)  # within, since a signal may come between any two steps
-        yield partial
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _partial(path: Path) -> Path:
+def partial_name(path: Path) -> Path:
     """A name beside `path` that no other process has, for what is being written there; what dead
     processes left under such names goes.
 
@@ -233,124 +179,3 @@ def _expect_regular(name: str, path: Path) -> None:
         raise InputError(
             f"{name}: expected a file to write, this is a pipe or a device; name a file"
         )
-
-
-def check_replaceable(directory: Path, *, kind: str) -> None:
-    """Raise `InputError` unless a directory of this `kind` can be written at `directory`, or
-    another one of it replaced there."""
-    expect_place(str(directory), directory)
-    if os.path.ismount(directory.resolve()):
-        raise InputError(
-            f"{directory}: a file system is mounted there, which nothing can take the place of; "
-            f"name a directory in it, as {directory / kind}"
-        )
-    if directory.resolve() == Path.cwd():
-        raise InputError(
-            f"{directory}: expected a directory that can be replaced, this is the working "
-            "directory; name another"
-        )
-    if directory.is_dir() and any(directory.iterdir()):
-        read_manifest(directory, kind=kind, doing="replace")
-        _expect_nothing_else(directory, kind)
-    elif directory.exists() and not directory.is_dir():
-        raise InputError(f"{directory}: expected a directory to write, this is a file")
-    expect_writable(str(directory), directory.resolve().parent)
-
-
-def _expect_nothing_else(directory: Path, kind: str) -> None:
-    """Raise `InputError` for what the user put into a directory that is to be replaced."""
-    for path in sorted(directory.iterdir()):
-        known = path.name in CONTENTS or (path.name[0] == "." and path.suffix == ".partial")
-        if path.is_dir() or not known:
-            raise InputError(
-                f"{directory}: cannot replace it, it holds {path.name!r}, which is no part of a "
-                f"{kind}; move that elsewhere, or name another directory"
-            )
-
-
-def _replace(directory: Path, partial: Path) -> None:
-    """Rename `partial` to `directory`, again if another process puts something there meanwhile."""
-    for attempt in range(REPLACE_TRIES):
-        try:
-            if directory.exists():
-                _discard(_aside(directory))  # left by a process that died after it was done
-                directory.rename(_aside(directory))
-            partial.rename(directory)
-        except OSError:
-            restore(directory)
-            if attempt == REPLACE_TRIES - 1:
-                raise
-            time.sleep(attempt / 1000)  # on Windows one who reads it keeps it in place
-        else:
-            break
-    _discard(_aside(directory))
-
-
-def _aside(directory: Path) -> Path:
-    """Where the old directory stands while the new one takes its place."""
-    return directory.with_name(f".{directory.name}.old")
-
-
-def restore(directory: Path) -> None:
-    """Undo a replacement that was cut short between its two renames."""
-    old = _aside(directory)
-    if not directory.exists() and (old / MANIFEST).exists():
-        with suppress(OSError):  # its writer is alive and was faster
-            old.rename(directory)
-
-
-def _discard(directory: Path) -> None:
-    (directory / MANIFEST).unlink(missing_ok=True)
-    shutil.rmtree(directory, ignore_errors=True)
-
-
-def read_manifest(directory: Path, *, kind: str, doing: str = "read") -> dict[str, Any]:
-    """The manifest of a directory that synthaug wrote, checked to be of `kind`."""
-    if not directory.is_dir():
-        restore(directory.resolve())
-    if not directory.is_dir():
-        raise InputError(f"{directory}: no such directory; expected a {kind} written by synthaug")
-    path = directory / MANIFEST
-    if not path.exists():
-        raise InputError(
-            f"{directory}: cannot {doing} it, it holds no {MANIFEST}, so it is not a complete "
-            f"{kind}; name another directory"
-        )
-    manifest = read_json(path)
-    if manifest.get("kind") != kind:
-        raise InputError(f"{directory}: expected a {kind}, got a {manifest.get('kind')!r}")
-    return manifest
-
-
-def read_unchanged(directory: Path, read: Callable[[], Read]) -> Read:
-    """What `read` makes of the files in `directory`; again if another process replaced it
-    meanwhile, so that they are never files of two."""
-    while True:
-        with _unchanged(directory / MANIFEST) as unchanged:
-            try:
-                found = read()
-            except InputError:
-                if unchanged():
-                    raise
-            else:
-                if unchanged():
-                    return found
-
-
-@contextmanager
-def _unchanged(path: Path) -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether `path` is still the same file, or still missing."""
-    try:
-        file = path.open("rb")
-    except OSError:
-        yield lambda: not path.exists()
-        return
-    with file:  # kept open: the number of a file that is gone may be given to the next
-
-        def unchanged() -> bool:
-            try:
-                return os.path.samestat(os.fstat(file.fileno()), path.stat())
-            except OSError:
-                return False
-
-        yield unchanged

@@ -12,7 +12,7 @@ import pytest
 
 from synthaug import Gain, read_images
 from synthaug.classifiers import Backbone
-from synthaug.files import MANIFEST
+from synthaug.directories import MANIFEST
 from synthaug.gain.trials import Study
 from synthaug.gain.trials.cells import PREDICTED
 

@@ -12,7 +12,8 @@ import synthaug
 
 ROOT = Path(synthaug.__file__).parent
 ORDER = [
-    *("errors", "checks", "versions", "files", "tensors", "seeding", "warping", "images"),
+    *("errors", "checks", "versions", "files", "directories"),
+    *("tensors", "seeding", "warping", "images"),
     *("distributed", "devices", "checkpoint", "training"),
     *("reading", "metrics", "generators", "pool", "mixing", "albumentations", "sklearn"),
     *("classifiers", "gain", "cli"),

@@ -33,9 +33,10 @@ from synthaug.cli.options import (
 )
 from synthaug.cli.output import finish, pool_summary, progress, results, show_card, spell_seconds
 from synthaug.cli.profiling import LAST_TRACED, traced
+from synthaug.directories import MANIFEST, restore
 from synthaug.distributed import team
 from synthaug.errors import InputError
-from synthaug.files import MANIFEST, read_json, restore, write_json
+from synthaug.files import read_json, write_json
 from synthaug.generators import (
     VAEGAN,
     Blend,

@@ -14,16 +14,10 @@ import typer
 
 from synthaug.cli.output import progress
 from synthaug.devices import resolve_device
+from synthaug.directories import MANIFEST, check_replaceable
 from synthaug.distributed import leads
 from synthaug.errors import InputError
-from synthaug.files import (
-    MANIFEST,
-    check_replaceable,
-    expanded,
-    expect_file,
-    expect_place,
-    expect_writable,
-)
+from synthaug.files import expanded, expect_file, expect_place, expect_writable
 from synthaug.images import LabelledImages
 from synthaug.reading import read_images
 

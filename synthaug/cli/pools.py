@@ -24,8 +24,8 @@ from synthaug.cli.options import (
     read,
 )
 from synthaug.cli.output import finish, pool_summary
+from synthaug.directories import read_manifest
 from synthaug.errors import InputError
-from synthaug.files import read_manifest
 from synthaug.images import Samples
 from synthaug.pool import SamplePool
 from synthaug.pool.export import export_folder, export_npz, export_tar

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from synthaug.directories import read_unchanged
 from synthaug.errors import InputError
-from synthaug.files import expanded, read_unchanged
+from synthaug.files import expanded
 from synthaug.generators.base import Generator
 from synthaug.generators.blend import Blend
 from synthaug.generators.chain import Chain

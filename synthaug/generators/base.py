@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from synthaug.checkpoint import until_saved
 from synthaug.checks import as_seed, expect_count, expect_labels, expect_progress
 from synthaug.devices import channels_last, plain_torch, resolve_device
+from synthaug.directories import MANIFEST
 from synthaug.errors import InputError
-from synthaug.files import MANIFEST, expanded
+from synthaug.files import expanded
 from synthaug.generators.inputs import training_images, validation_images
 from synthaug.generators.saving import (
     plain,

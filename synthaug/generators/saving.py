@@ -9,15 +9,9 @@ import numpy as np
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from synthaug.directories import MANIFEST, new_directory, read_manifest
 from synthaug.errors import InputError
-from synthaug.files import (
-    MANIFEST,
-    new_directory,
-    read_manifest,
-    write_array,
-    write_atomically,
-    write_json,
-)
+from synthaug.files import write_array, write_atomically, write_json
 from synthaug.images import LabelledImages
 from synthaug.tensors import read_tensors, tensor_bytes
 

@@ -10,8 +10,9 @@ from typing import Any, Self
 from synthaug.checkpoint import until_saved
 from synthaug.checks import as_share, expect_choice, expect_number
 from synthaug.devices import resolve_device
+from synthaug.directories import MANIFEST, check_replaceable
 from synthaug.errors import InputError
-from synthaug.files import MANIFEST, check_replaceable, expanded, read_json, write_json
+from synthaug.files import expanded, read_json, write_json
 from synthaug.generators import FAMILIES, Generator, make_generator
 from synthaug.generators.saving import plain
 from synthaug.images import LabelledImages, expect_labelled

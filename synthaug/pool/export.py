@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from synthaug.directories import partial_directory
 from synthaug.errors import InputError
-from synthaug.files import expanded, expect_writable, partial_directory, write_atomically
+from synthaug.files import expanded, expect_writable, write_atomically
 from synthaug.images import to_pil
 from synthaug.pool.sample_pool import SamplePool
 

@@ -12,17 +12,15 @@ from typing import Any, Self
 import numpy as np
 
 from synthaug.checks import as_seed, expect_count, expect_labels, expect_progress
-from synthaug.errors import InputError
-from synthaug.files import (
+from synthaug.directories import (
     MANIFEST,
     check_replaceable,
-    expanded,
     new_directory,
     read_manifest,
     read_unchanged,
-    write_array,
-    write_json,
 )
+from synthaug.errors import InputError
+from synthaug.files import expanded, write_array, write_json
 from synthaug.generators import Generator
 from synthaug.generators.saving import origins_of
 from synthaug.images import LabelledImages, Samples, distinct_names, form_of

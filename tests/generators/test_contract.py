@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from synthaug.directories import MANIFEST
 from synthaug.errors import InputError, TrainingError
-from synthaug.files import MANIFEST
 from synthaug.generators import load_generator
 from synthaug.images import LabelledImages, Samples
 from synthaug.training import optimize

@@ -13,8 +13,8 @@ import torch
 
 import synthaug.pool.sample_pool as sample_pool
 from synthaug.classifiers import train_classifier
+from synthaug.directories import MANIFEST
 from synthaug.errors import InputError
-from synthaug.files import MANIFEST
 from synthaug.generators import (
     Blend,
     ConditionalVAE,

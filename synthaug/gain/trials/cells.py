@@ -18,15 +18,9 @@ from torch import nn
 
 from synthaug.classifiers import Scores, evaluate, predict, train_classifier
 from synthaug.classifiers.networks import Normalize, Standardize
+from synthaug.directories import MANIFEST, new_directory, read_manifest
 from synthaug.errors import InputError, first_line
-from synthaug.files import (
-    MANIFEST,
-    new_directory,
-    read_manifest,
-    write_array,
-    write_atomically,
-    write_json,
-)
+from synthaug.files import write_array, write_atomically, write_json
 from synthaug.gain.arms import Arm
 from synthaug.gain.leaks import without_copies
 from synthaug.gain.trials.pools import load_pool

@@ -5,8 +5,8 @@ import copy
 from collections.abc import Sequence
 from pathlib import Path
 
+from synthaug.directories import MANIFEST, read_unchanged
 from synthaug.errors import InputError
-from synthaug.files import MANIFEST, read_unchanged
 from synthaug.gain.arms import Source, fit_key
 from synthaug.gain.trials.parts import Part
 from synthaug.gain.trials.study import Study, short_digest, slug
