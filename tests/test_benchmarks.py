@@ -105,22 +105,22 @@ def test_lengths_that_two_seeds_settled_are_marked(stored: Any) -> None:
 
 
 def test_rows_are_tested_together(monkeypatch: pytest.MonkeyPatch, stored: Any) -> None:
-    page = load("page", monkeypatch)
+    summary = load("summary", monkeypatch)
     results = stored.read_results()
     alone = [gain for gain in results if gain.verdict != "no evidence"]
-    found = re.findall(r"(\w+, \d+ per class) \(p = 0\.0\d\d\)", page.corrected(results))
+    found = re.findall(r"(\w+, \d+ per class) \(p = 0\.0\d\d\)", summary.corrected(results))
     assert 0 < len(found) < len(alone) and set(found) < {stored.title(gain) for gain in alone}
-    assert page.corrected(alone[:1]).count("p = ") == 1  # nothing to be corrected for
+    assert summary.corrected(alone[:1]).count("p = ") == 1  # nothing to be corrected for
 
 
 def test_luck_is_that_of_rows_where_each_is_of_its_own_set(
     monkeypatch: pytest.MonkeyPatch, stored: Any
 ) -> None:
-    page = load("page", monkeypatch)
+    summary = load("summary", monkeypatch)
     results = stored.read_results()
     apart = [next(g for g in results if stored.name_of(g) == name) for name in ("mnist", "gtsrb32")]
-    assert "in 1 of the 2 sets" in page.helped(apart)
-    said = page.by_luck(apart)
+    assert "in 1 of the 2 sets" in summary.helped(apart)
+    said = summary.by_luck(apart)
     assert said.count("5%") == 2 and "4.9%" in said  # 1 - 0.975 ** 2
 
 
@@ -128,16 +128,28 @@ def test_the_readme_shows_the_comparison_that_is_least_sure(
     monkeypatch: pytest.MonkeyPatch, stored: Any
 ) -> None:
     """A gain over a baseline that a rival beats would look like one."""
-    page = load("page", monkeypatch)
+    summary = load("summary", monkeypatch)
     results = stored.read_results()
     for gain in results:
-        shown, both = page.least_sure(gain), [gain.gain, gain.gain_over_rival]
+        shown, both = summary.least_sure(gain), [gain.gain, gain.gain_over_rival]
         assert shown.gain.low == min(each.low for each in both if each is not None)
         per_seed = 100 * (np.array(gain.scores(gain.chosen["arm"])) - shown.without)
         assert per_seed.mean() == pytest.approx(shown.gain.points, abs=0.01)
         assert (gain.verdict == "helps") == (shown.gain.low > 0)
     rivals = [gain.gain_over_rival for gain in results]
-    assert {page.least_sure(gain).gain in rivals for gain in results} == {True, False}
+    assert {summary.least_sure(gain).gain in rivals for gain in results} == {True, False}
+
+
+def test_nobody_does_better_than_one_who_knows_the_test_images(
+    monkeypatch: pytest.MonkeyPatch, stored: Any
+) -> None:
+    overall = load("overall", monkeypatch)
+    for gain in stored.read_results():
+        ways, chosen = overall.on_partner(gain), stored.mix_of(gain.chosen["arm"])
+        if chosen[-1] == stored.partner_of(gain):
+            assert ways[" ".join(map(str, chosen[:3]))] == gain.gain.points
+        assert all(points <= overall.best(gain, True) for points in ways.values())
+        assert overall.best(gain, False) >= stored.lead_of_rival(gain)
 
 
 def test_images_of_a_class_are_those_that_are_trained_on(stored: Any) -> None:

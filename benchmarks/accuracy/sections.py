@@ -1,0 +1,70 @@
+"""All arms of one result."""
+
+import numpy as np
+from stored import arithmetic_of, at_limit
+from wording import few, percent, recommended, span
+
+from synthaug import Gain
+from synthaug.gain import ArmResult
+from synthaug.gain.tuning import MOST_STEPS
+
+
+def section(said: str, gain: Gain) -> str:
+    """All arms of one data set, under that title."""
+    protocol, data = gain.protocol, gain.data
+    rows = "".join(arm_row(gain, arm) for arm in gain.arms)
+    control = gain.gain_over_control
+    pair = f"The best trained ({gain.trained}) over the best control ({gain.control})"
+    beside = f" {pair}: {span(control)}." if control else ""
+    versions = ", ".join(f"{name} {number}" for name, number in protocol["versions"].items())
+    where = f"{protocol['device']} in {arithmetic_of(gain)}"
+    length = of_length(gain) if at_limit(gain) else []
+    notes = [*at_edges(gain), *length, *protocol["caveats"]]
+    noted = "".join(f" {note[0].upper()}{note[1:]}." for note in notes)
+    return f"""\
+## {said}
+
+```sh
+{protocol["command"]}
+```
+
+{gain.sentence()}{beside} Recommended on validation: {recommended(gain)}.
+
+{data["train"]:,} training, {data["validation"]:,} validation and {data["test"]:,} test images;
+{len(protocol["seeds"])} seeds, {protocol["steps"]:,} steps of {protocol["batch_size"]}, recipe
+`{recipe(protocol["recipe"])}`, on {where}, one thread a process. {versions}.{noted}
+
+| arm | uses | {protocol["metric"]} | gain over baseline | validation | seconds a seed |
+|---|---|---|---|---|---|
+{rows}
+"""
+
+
+def of_length(gain: Gain) -> list[str]:
+    """What gain has said itself since it was measured."""
+    said = f"tuning ends at {MOST_STEPS:,} steps, and they were better than half as many"
+    told = any(caveat.startswith(said) for caveat in gain.protocol["caveats"])
+    return [f"{said}: a longer training may take a part of the gain away"] if not told else []
+
+
+def at_edges(gain: Gain) -> list[str]:
+    """What of the recipe is the smallest or the largest of what was tried."""
+    said = []
+    for name in ("learning_rate", "weight_decay"):
+        tried = {trial[name] for trial in gain.protocol["tuning"] if name in trial}
+        value = gain.protocol["recipe"][name]
+        if tried and value in (min(tried), max(tried)):
+            which = "smallest" if value == min(tried) else "largest"
+            said.append(f"of {name} the {which} that was tried is the best")
+    return said
+
+
+def recipe(settings: dict[str, object]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in settings.items() if value)
+
+
+def arm_row(gain: Gain, arm: ArmResult) -> str:
+    over = "baseline" if arm.gain is None else span(arm.gain)
+    name = arm.name + few(gain, arm)
+    held, tested = percent(arm.choice_scores), percent(gain.scores(arm.name))
+    return f"| {name} | {arm.uses} | {tested} | {over} | {held} | {np.mean(arm.seconds):,.0f} |\n"
