@@ -98,8 +98,8 @@ def test_results_are_those_of_the_files() -> None:
     results = module.read_results()
     assert results
     assert (ROOT / "docs" / "results.md").read_text() == module.page(results)
-    text = (ROOT / "README.md").read_text()
-    assert text == module.readme(text, results)
+    text = module.README.read_text()
+    assert text == module.renewed(text, module.brief(results))
 
 
 def test_families_are_those_of_the_files() -> None:
@@ -112,7 +112,8 @@ def test_families_are_those_of_the_files() -> None:
 def test_what_was_tried_is_that_of_the_files() -> None:
     module = load("accuracy/tries.py")
     assert module.read("gtsrb32")
-    assert module.PAGE.read_text() == module.page()
+    text = module.PAGE.read_text()
+    assert text == module.page(text)
 
 
 def test_the_instrument_is_calibrated() -> None:

@@ -14,11 +14,12 @@ from pictures import draw_gains, draw_trends
 from sections import section
 from stored import read_results, title
 from summary import brief, summary
+from wording import renewed
 
 from synthaug import Gain
 
 ROOT = Path(__file__).parent.parent.parent
-START, END = "<!-- results -->\n", "<!-- end of results -->\n"
+README = ROOT / "README.md"
 INTRODUCTION = """\
 # Results
 
@@ -107,17 +108,9 @@ def page(results: list[Gain]) -> str:
     return INTRODUCTION + tables + beside + SETS + HISTORY + sections
 
 
-def readme(text: str, results: list[Gain]) -> str:
-    """README.md with its table renewed."""
-    before, rest = text.split(START)
-    _, after = rest.split(END)
-    return before + START + brief(results) + END + after
-
-
 if __name__ == "__main__":
     results = read_results()
     draw_gains(results)
     draw_trends(results)
     (ROOT / "docs" / "results.md").write_text(page(results))
-    path = ROOT / "README.md"
-    path.write_text(readme(path.read_text(), results))
+    README.write_text(renewed(README.read_text(), brief(results)))

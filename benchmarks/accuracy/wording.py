@@ -11,6 +11,8 @@ from synthaug.gain import ArmResult, Interval
 from synthaug.gain.result import NO_ARM
 from synthaug.gain.statistics import paired_interval
 
+START, END = "<!-- results -->\n", "<!-- end of results -->\n"
+
 
 def span(interval: Interval) -> str:
     return f"{interval.points:+z.1f} ({interval.span})"
@@ -58,3 +60,10 @@ def mean_by_set(results: list[Gain], points: np.ndarray) -> str:
 
 def bullets(said: list[str]) -> str:
     return "\n" + "".join(f"{fill(f'- {each}', 100, subsequent_indent='  ')}\n" for each in said)
+
+
+def renewed(text: str, made: str) -> str:
+    """A page that is written by hand, with what a script makes between its two marks."""
+    before, rest = text.split(START)
+    _, after = rest.split(END)
+    return before + START + made + END + after
