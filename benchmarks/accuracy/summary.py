@@ -119,12 +119,13 @@ def how_to_read(results: list[Gain]) -> str:
 
 def helped(results: list[Gain]) -> str:
     """In how many rows and sets synthetic images help and hurt."""
-    rows = {v: [g for g in results if g.verdict == v] for v in ("helps", "hurts")}
-    sets = {verdict: len({name_of(gain) for gain in found}) for verdict, found in rows.items()}
+    rows = {v: [name_of(gain) for gain in results if gain.verdict == v] for v in ("helps", "hurts")}
+    sets = {verdict: list(dict.fromkeys(found)) for verdict, found in rows.items()}
+    hurt = f" ({', '.join(sets['hurts'])})" if rows["hurts"] else ""
     return (
         f"Synthetic images *help* in {len(rows['helps'])} of the {len(results)} rows, in "
-        f"{sets['helps']} of the {len({name_of(gain) for gain in results})} sets, and *hurt* in "
-        f"{len(rows['hurts'])}."
+        f"{len(sets['helps'])} of the {len({name_of(gain) for gain in results})} sets "
+        f"({', '.join(sets['helps'])}), and *hurt* in {len(rows['hurts'])}{hurt}."
     )
 
 
