@@ -14,7 +14,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.models import resnet18
 from torchvision.transforms import v2
 
-from synthaug import MixedDataset, SamplePool, TransferVAE  # +
+from synthaug import ConditionalVAE, MixedDataset, SamplePool  # +
 
 folder, epochs = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 20
 device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -28,7 +28,7 @@ test_transform = v2.Compose([v2.Resize((32, 32)), *to_tensor, normalize])
 
 def main():
     train_set = ImageFolder(f"{folder}/train", train_transform)
-    pool = SamplePool.create("pool", TransferVAE().fit(train_set), per_class=200)  # +
+    pool = SamplePool.create("pool", ConditionalVAE().fit(train_set), per_class=200)  # +
     train_set = MixedDataset(train_set, pool, ratio=0.25)  # +
     test_set = ImageFolder(f"{folder}/test", test_transform)
     train_loader = DataLoader(train_set, batch_size=64, shuffle=True, num_workers=2)

@@ -31,11 +31,11 @@ benchmarks/accuracy/worth.py`), where that was measured for the present baseline
 one that suits the few images, so more of them are worth more than this: chest X-rays have 81.7 here
 with 40 per class, and 87.1 where all was tuned at 50. A dash says that the set has not as many to
 train on; what is blank was not measured. Beside it the rival, where there is one: accuracy up to
-that level needs no synthetic images. After twice the steps, with the weight decay that was tuned
-for less: what they bring the training without synthetic images, and, where that was measured and
-they do no harm, what the chosen one with them then gains over it.
+that level needs no synthetic images. Then, with the weight decay that was tuned for less, what
+twice the steps bring the baseline and, unless they harm it, what the chosen arm gains over that at
+the same length.
 
-| data | per class | without | rival | synthetic | 2 × images | 4 × | 2 × steps | synthetic |
+| data | per class | without | rival | synthetic | 2 × images | 4 × | 2 × steps | and synthetic |
 |---|---|---|---|---|---|---|---|---|
 """
 BESIDE_PEERS = ("transfer-any", "transfer-within", "nuisance-swap")
@@ -46,9 +46,9 @@ Its VAE, one a class, sampled from a Gaussian mixture of its codes and fitted an
 quarter of each batch, with hard labels, on top of the same partner and over the same baseline as
 ours (`grid.py --peers`, where that was measured for the present baseline; for other sets it was for
 an earlier one). Beside it *the partner alone*, what the partner has over the baseline before any
-synthetic image is added, and each of ours at the same share. pythae's is on the seeds of the
-result; so is what the result names, and all else on those that choices were made on (how many, if
-not all, is told): differences between columns are not paired, and say little.
+synthetic image is added, and each of ours at the same share. pythae's and the arms that the result
+names are on its fresh seeds, all others on the choice seeds (or on as many as stand in brackets):
+differences between columns are not paired, and say little.
 
 | data | images per class | pythae | the partner alone | {" | ".join(BESIDE_PEERS)} |
 {"|---" * (4 + len(BESIDE_PEERS))}|

@@ -393,9 +393,9 @@ where there is none):
 |{lines}|
 | {least} |
 
-On other data that deviation is another: `synthaug gain` says beside each result which
-gain it could have seen. Each part here is checked by itself; the whole of tuning, choices, fresh
-seeds and rival was never run hundreds of times.
+On other data that deviation is another: `synthaug gain` says beside *no evidence*, and in each
+report, which gain it could have seen. Each part here is checked by itself; the whole of tuning,
+choices, fresh seeds and rival was never run hundreds of times.
 """
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def hindsight(results: list[Gain]) -> str:
         "settled for all of them beforehand. Below it what somebody would have who chose for each "
         "row by its *test* images: of all arms with synthetic images, and of all without. Points "
         "are those of the tables of all arms: mostly on the seeds that the baseline was chosen on, "
-        "and on two or three of these where an arm was given up. So the best of many is partly "
+        "and on fewer of these where an arm was given up. So the best of many is partly "
         f"lucky, that of {counts[0]:.0f} arms with synthetic images (on the mean) a little more "
         f"than that of {counts[1]:.0f} without."
     )

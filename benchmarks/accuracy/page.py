@@ -28,9 +28,9 @@ arm and the one with synthetic images were chosen, over paired seeds that no cho
 equal optimiser steps; intervals are 95 %. The baselines were tuned first (see
 [measuring](measuring.md)). Where another arm without synthetic images does better on the test
 images than the one that validation chose, the gain over that one stands after the semicolon, and
-has to be above zero, too. (Two were trained again to be compared with it, where † stands one:
-those that did best on the test images of the seeds that choices were made on. Where nothing stands,
-neither is ahead of the baseline; others may be.) Written by `python benchmarks/accuracy/page.py`
+has to be above zero, too. (Two were trained again to be compared: those that did best on the test
+images of the choice seeds; one in rows with †. Where no semicolon stands, they are not ahead of the
+baseline; others may be.) Written by `python benchmarks/accuracy/page.py`
 from the files in `benchmarks/accuracy/results/`, which hold every figure, the tuning and the seeds.
 
 What is compared was chosen without the test images and the seeds that it is measured on; these pick
@@ -113,4 +113,4 @@ if __name__ == "__main__":
     draw_gains(results)
     draw_trends(results)
     (ROOT / "docs" / "results.md").write_text(page(results))
-    README.write_text(renewed(README.read_text(), brief(results)))
+    README.write_text(renewed(README.read_text(), brief(results, read_pretrained())))

@@ -1,12 +1,13 @@
 """The table of all results, on their page and in README.md, and what has to be known to read it."""
 
+from collections.abc import Mapping
 from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import binom
 from stored import anchor, holds_out, images_per_class, is_sound, mark, name_of, not_measured, title
-from wording import both, bullets, mean_of, outcome, percent, span
+from wording import bullets, mean_of, outcome, percent, span
 
 from synthaug import Gain
 from synthaug.gain import Interval
@@ -54,11 +55,13 @@ BRIEF_HEAD = """\
 """
 BRIEF_NOTES = """
 Accuracy in percent, balanced where classes are uneven; gains in points, with 95 % intervals over
-{seeds} paired seeds. *Best without* is what validation images chose of some ten tuned trainings
-without synthetic images or, where the gain over that is less sure, one that the *test* images
-prefer. *Helps*: the gains over both are above zero; *hurts*: that over the first is below.
-*Control*: synthetic images of a generator that learns nothing. \\* has
-[remarks](docs/results.md#results), as an earlier protocol, or tuning that ended at its limit.
+{seeds} paired seeds: they hold the scatter of seeds, not of other test images, and the protocol was
+[changed](docs/results.md#how-the-protocol-was-changed) after results on these were known. *Best
+without* is what validation images chose of some ten tuned trainings without synthetic images or,
+where the gain over that is less sure, one that the *test* images prefer. *Helps*: the gains over
+both are above zero; *hurts*: the gain over the former is below. *Control*: synthetic images of a
+generator that learns nothing. \\* has [remarks](docs/results.md#results), such as an earlier
+protocol or tuning that ended at its limit.
 """
 
 
@@ -74,7 +77,7 @@ def summary(results: list[Gain]) -> str:
     return HEAD + "".join(rows) + how_to_read(results) + notes
 
 
-def brief(results: list[Gain]) -> str:
+def brief(results: list[Gain], pretrained: Mapping[str, Gain]) -> str:
     """One row a data set, with how it came out."""
     rows = []
     for gain in results:
@@ -85,6 +88,7 @@ def brief(results: list[Gain]) -> str:
         marked = " \\*" * bool(mark(gain))
         rows.append(f"| {name_of(gain)}{marked} | {images_per_class(gain)} | {shown} |\n")
     said = [helped(results), corrected(results), learned(results), judged_by(results)]
+    said.append(from_weights(pretrained))
     notes = BRIEF_NOTES.format(seeds=seeds_of(results))
     return BRIEF_HEAD + "".join(rows) + notes + bullets([*said, *missing(results)])
 
@@ -135,7 +139,7 @@ def learned(results: list[Gain]) -> str:
     controls = [g.gain_over_control.points for g in results if is_sound(g) and g.gain_over_control]
     return (
         f"Those of a trained generator help in {helping} row{'s' * (helping != 1)}; on the mean of "
-        f"the tuned rows the best trained one is {mean_of(controls)} points over the best control."
+        f"the tuned rows the best trained one has {mean_of(controls)} points over the best control."
     )
 
 
@@ -147,6 +151,18 @@ def judged_by(results: list[Gain]) -> str:
     return (
         f"Choices were made on {min(held):,} to {max(held):,} further labelled images{own}"
         f"{if_trained_on(results)}."
+    )
+
+
+def from_weights(pretrained: Mapping[str, Gain]) -> str:
+    """What the networks of the table start from, and how those did that start from weights."""
+    found = [
+        f"{each}: {span(least_sure(g).gain)}, **{g.verdict}**" for each, g in pretrained.items()
+    ]
+    return (
+        "The network is a small one, of 0.3 million weights, that starts from random ones. Of one "
+        f"that starts from ImageNet's ([more](docs/results.md#pretrained-networks)), "
+        f"{'; '.join(found)}."
     )
 
 
@@ -162,11 +178,12 @@ def if_trained_on(results: list[Gain]) -> str:
     for few in results:
         for many in results:
             if name_of(few) == name_of(many) and few.data["validation"] == many.data["train"]:
-                (before, after), more = both(few), percent(many.scores(many.baseline))
+                before, more = (percent(least_sure(each).without) for each in (few, many))
+                after = percent(few.scores(few.chosen["arm"]))
                 return (
-                    f" (trained on, they would be worth more: {name_of(few)} has {before} with "
-                    f"{images_per_class(few)} per class, {after} with synthetic ones, and {more} "
-                    f"with {images_per_class(many)})"
+                    f". Trained on, those of {name_of(few)} bring it from {before} "
+                    f"({images_per_class(few)} per class; {after} with synthetic ones) to {more} "
+                    f"({images_per_class(many)} per class)"
                 )
     return ""
 
@@ -208,7 +225,7 @@ def corrected(results: list[Gain]) -> str:
         for verdict, rows in sure.items()
         if rows
     )
-    return f"All rows tested together (Holm, 5 %), they are found {said or 'to do neither'}."
+    return f"With all rows tested together (Holm, 5 %), they are found {said or 'to do neither'}."
 
 
 def seeds_of(results: list[Gain]) -> str:

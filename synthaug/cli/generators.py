@@ -138,9 +138,7 @@ def fit(
     ],
     generator: Annotated[
         Family | None,
-        typer.Option(
-            metavar="NAME", help=f"Kind of generator: {', '.join(Family)}. Default: transfer."
-        ),
+        typer.Option(metavar="NAME", help=f"Kind of generator: {', '.join(Family)}. Default: vae."),
     ] = None,
     scope: Annotated[
         Scope | None,
@@ -210,7 +208,7 @@ def fit(
     (-m synthaug fit ...), all processes train it together.
     """
     if recipe is None:
-        made = build(generator or Family.TRANSFER, steps, scope)
+        made = build(generator or Family.VAE, steps, scope)
     else:
         made = _of_recipe(recipe, {"generator": generator, "scope": scope, "steps": steps})
     if not made.learns:
