@@ -87,6 +87,21 @@ def arithmetic(device: torch.device) -> str:
 
 
 @contextmanager
+def computing_in(kind: str) -> Iterator[None]:
+    """Within the block networks multiply in this arithmetic, whatever the environment of the
+    process says: it may have been started before that was changed."""
+    before = os.environ.get(ASKED)
+    os.environ[ASKED] = kind
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[ASKED]
+        else:
+            os.environ[ASKED] = before
+
+
+@contextmanager
 def mixed_precision(device: torch.device) -> Iterator[None]:
     """bfloat16 autocast where that is the device's `arithmetic`, else no autocast."""
     native = arithmetic(device) == "bfloat16"

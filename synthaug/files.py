@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO
@@ -104,9 +105,12 @@ def swept(directory: Path) -> Iterator[str]:
     try:
         yield mark
     except BaseException:
-        for left in [*directory.rglob(f".*.{mark}*.partial")]:
-            with suppress(OSError):  # of one within another that is gone
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        # Not rglob, which fails where others that share the directory rename what is in it.
+        known = [Path(at, name) for at, *names in os.walk(directory) for name in chain(*names)]
+        for left in known:
+            if f".{mark}" in left.name and left.suffix == ".partial":
+                with suppress(OSError):  # of one within another that is gone
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
         raise
 
 

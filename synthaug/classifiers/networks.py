@@ -211,10 +211,10 @@ class Backbone:
         return nn.Sequential(normalization, network)
 
     def check(self, image_shape: tuple[int, int, int], classes: int) -> None:
-        """Raise `InputError` for images (C, H, W) that the network cannot take."""
+        """Raise `InputError` for images (C, H, W) that the network, or its weights, cannot take."""
         if not self.name.startswith(TIMM):
             return
-        network = self.build(image_shape, classes, nn.Identity(), empty=True).eval()
+        network = self.build(image_shape, classes, nn.Identity()).eval()
         try:
             with torch.no_grad():
                 network(torch.zeros(2, *image_shape))

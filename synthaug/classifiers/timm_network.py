@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
-import torch
 from torch import nn
 
 from synthaug.errors import InputError, first_line
@@ -34,12 +33,11 @@ def timm_network(name: str, channels: int, classes: int, weights: str | None) ->
             said = first_line(error)
             raise InputError(f"classifier: timm could not build {name!r} ({said})") from None
     try:
-        with _quiet():
+        with _quiet(), _told_missing() as missing:
             network = _made(name, channels, classes, weights)
-            left = _left_random(network, name, channels, classes, weights)
     except Exception as error:
-        raise InputError(_not_loaded(name, weights, error)) from None
-    if left:
+        raise InputError(_not_loaded(name, channels, weights, error)) from None
+    if left := _needed(network, missing):
         raise InputError(_not_of_this(name, weights, left))
     return network
 
@@ -64,30 +62,46 @@ def _made(name: str, channels: int, classes: int, weights: str | None) -> nn.Mod
     return network
 
 
-def _left_random(
-    network: nn.Module, name: str, channels: int, classes: int, weights: str
-) -> list[str]:
-    """Names of the weights that were not in the file, which timm leaves random and says nothing of:
-    loaded once more, from other random weights, they differ."""
-    with torch.random.fork_rng(devices=[]):
-        again = _made(name, channels, classes, weights)
-    head = {id(weight) for weight in classifier_of(network).parameters()}
-    pairs = zip(network.named_parameters(), again.parameters(), strict=True)
+@contextmanager
+def _told_missing() -> Iterator[list[str]]:
+    """The names that were not in what the block loads: torch tells timm, and timm nobody."""
+    missing: list[str] = []
+    load = nn.Module.load_state_dict
+
+    def told(module: nn.Module, *given: Any, **options: Any) -> Any:
+        found = load(module, *given, **options)
+        missing.extend(found.missing_keys)
+        return found
+
+    nn.Module.load_state_dict = told  # type: ignore[method-assign, assignment]
+    try:
+        yield missing
+    finally:
+        nn.Module.load_state_dict = load  # type: ignore[method-assign]
+
+
+def _needed(network: Any, missing: list[str]) -> list[str]:
+    """Of these names those of weights and of batch norm's statistics, but for the last layers."""
+    last = network.pretrained_cfg.get("classifier") or ()
+    heads = tuple(f"{each}." for each in ([last] if isinstance(last, str) else last))
+    learned = {name for name, _ in network.named_parameters()}
+    kept = ("running_mean", "running_var")
     return [
         name
-        for (name, weight), other in pairs
-        if id(weight) not in head and not torch.equal(weight, other)
+        for name in missing
+        if (name in learned or name.endswith(kept)) and not name.startswith(heads)
     ]
 
 
-def _not_loaded(name: str, weights: str, error: Exception) -> str:
+def _not_loaded(name: str, channels: int, weights: str, error: Exception) -> str:
     if weights == PRETRAINED:
         return (
             f"classifier weights: timm could not download those of {name} ({first_line(error)}); "
             "name a file of them"
         )
     return (
-        f"classifier weights: timm could not load {weights!r} into {name} ({_why(error)}); "
+        f"classifier weights: timm could not load {weights!r} into {name} for images of {channels} "
+        f"channel{'s' * (channels > 1)} ({_why(error)}); "
         f"expected a file of that network's weights under timm's names: a state_dict, as "
         ".safetensors or saved by torch as .pth"
     )

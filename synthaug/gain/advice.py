@@ -92,7 +92,9 @@ def next_steps(
         batch_size=batch_size,
         size=spell_size(image_shape),
     )
-    measured = indent(fill(measured, 76), "# ") + "\n"
+    # Whole words, since a path is to be found again.
+    lines = fill(measured, 76, break_on_hyphens=False, break_long_words=False)
+    measured = indent(lines, "# ") + "\n"
     mixed = _fitted(recommended, use) if use.pool is None else _pooled(recommended, use.pool)
     return (f"{plain}\n" if taught else "") + mixed + measured
 

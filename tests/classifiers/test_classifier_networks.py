@@ -176,18 +176,21 @@ def refused(weights: dict[str, Any], file: Path) -> str:
 def test_weights_that_timm_would_leave_random_are_refused(weights: Path, tmp_path: Path) -> None:
     """timm loads what it finds under its names, and says nothing of the rest."""
     known, file = load_file(weights), tmp_path / "saved.pth"
-    kernels = sum(tensor.ndim == 4 for tensor in known.values())
+    needed = sum(not name.startswith("fc.") and "num_batches" not in name for name in known)
     for forms in (
         {f"1.{name}": tensor for name, tensor in known.items()},  # of `train_classifier`
         {"state_dict": {f"model.{name}": tensor for name, tensor in known.items()}},  # Lightning
         {"net": known, "epoch": 3},
     ):
         said = refused(forms, file)
-        assert f"'{file}' has no 'conv1.0.weight' and {kernels - 1} more" in said
+        assert f"'{file}' has no 'conv1.0.weight' and {needed - 1} more" in said
         assert "network[1].state_dict()" in said and "num_batches_tracked" not in said
         assert "; it has '" in said
     part = {name: tensor for name, tensor in known.items() if name != "layer3.0.conv2.weight"}
     assert "has no 'layer3.0.conv2.weight' of the weights of resnet10t" in refused(part, file)
+    # Nor would a probe's features be those of the file with batch norm as it is made.
+    plain = {name: tensor for name, tensor in known.items() if "running_var" not in name}
+    assert "has no 'conv1.1.running_var' and " in refused(plain, file)
     # What it unwraps, and a last layer of other classes or none, are as good as the file.
     headless = {name: tensor for name, tensor in known.items() if not name.startswith("fc.")}
     for forms in ({"model": known}, headless, {name: v.half() for name, v in known.items()}):
@@ -228,10 +231,15 @@ def test_paths_and_numbers_of_numpy_are_kept_as_those_of_python(weights: Path) -
         Backbone(NAME, weights.parent)
 
 
-def test_the_last_layers_of_a_network_with_two() -> None:
+def test_the_last_layers_of_a_network_with_two(tmp_path: Path) -> None:
     backbone = Backbone("timm:deit_tiny_distilled_patch16_224")
-    heads = head_of(backbone.build((3, 224, 224), 7, Standardize()))
-    assert [layer.out_features for layer in heads] == [7, 7]
+    built = backbone.build((3, 224, 224), 7, Standardize())
+    assert [layer.out_features for layer in head_of(built)] == [7, 7]
+    file = tmp_path / "weights.safetensors"
+    save_file(built[1].state_dict(), file)
+    again = Backbone(backbone.name, file).build((3, 224, 224), 5, Standardize())
+    assert torch.equal(again[1].cls_token, built[1].cls_token)
+    assert [layer.out_features for layer in head_of(again)] == [5, 5]
 
 
 def test_its_identity_is_that_of_the_weights(weights: Path, tmp_path: Path) -> None:

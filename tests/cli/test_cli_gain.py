@@ -364,4 +364,8 @@ def test_weights_of_a_network_are_fine_tuned(call: Callable, data: Path, tmp_pat
 def test_weights_of_a_network_for_gray_images(tmp_path: Path) -> None:
     weights = tmp_path / "gray.safetensors"
     save_file(timm.create_model("test_resnet", in_chans=1).state_dict(), weights)
-    assert backbone("timm:test_resnet", str(weights), None).weights == str(weights)
+    network = backbone("timm:test_resnet", str(weights), None)
+    assert network.weights == str(weights)
+    network.check((1, 32, 32), 4)
+    with pytest.raises(InputError, match="for images of 3 channels"):
+        network.check((3, 32, 32), 4)

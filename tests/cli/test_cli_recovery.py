@@ -54,10 +54,11 @@ def started(
 ) -> Iterator[subprocess.Popen]:
     """`synthaug WORDS` in a session of its own, which is over when the block ends; `path` has
     modules for all of its processes."""
+    found = os.pathsep.join(filter(None, [str(path), os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
         [sys.executable, "-c", program, *map(str, words)],
         # No program is at hand, as in a slim container: not even pgrep, to find processes with.
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PATH": "", "PYTHONPATH": str(path)},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PATH": "", "PYTHONPATH": found},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -64,18 +64,20 @@ def test_the_size_that_was_measured_is_said_of_the_dataset() -> None:
         assert "images of 12 x 16 pixels (height x width) in RGB, so that is what your" in said
 
 
-def test_another_network_than_the_usual_one_is_named_beside_the_mix() -> None:
+def test_another_network_than_the_usual_one_is_named_beside_the_mix(tmp_path: Path) -> None:
     """It is what the gain was measured on, and no other network needs to have it."""
     partner = Arm("classical", Recipe(learning_rate=0.01, frozen=True))
     arm = synthetic_arm(Source("style-swap", StyleSwap()), partner, 0.25, "hard")
-    network = Backbone("timm:resnet10t", size=96)
+    weights = tmp_path / f"weights-of-{'a-' * 40}long-name.safetensors"
+    weights.touch()
+    network = Backbone("timm:resnet10t", weights, size=96)
     usual, other = (
         " ".join(lines_for(arm, partner, partner, "data", each).replace("\n#", "").split())
         for each in (Backbone(), network)
     )
     assert "Backbone" not in usual
     assert (
-        "on Backbone(name='timm:resnet10t', size=96) by "
+        f"on Backbone(name='timm:resnet10t', weights='{weights}', size=96) by "
         "Recipe(learning_rate=0.01, frozen=True); 10 steps" in other
     )
 

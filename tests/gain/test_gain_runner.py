@@ -8,7 +8,9 @@ from typing import Any
 
 import joblib.externals.loky.process_executor as executor
 import pytest
+import torch
 
+from synthaug.devices import ASKED, KINDS, arithmetic
 from synthaug.gain.trials.runner import Runner
 from synthaug.generators.learning.watching import CollapseWarning
 
@@ -23,8 +25,8 @@ def grow(study: Any, step: int) -> tuple[int, int]:
 
 @pytest.fixture
 def study(tmp_path: Path) -> Any:
-    """What a runner asks of one: where its tasks write."""
-    return SimpleNamespace(directory=tmp_path)
+    """What a runner asks of one: where its tasks write, and what they multiply in."""
+    return SimpleNamespace(directory=tmp_path, arithmetic="float32")
 
 
 def test_a_process_that_grows_is_replaced_without_a_word(
@@ -37,6 +39,21 @@ def test_a_process_that_grows_is_replaced_without_a_word(
     assert len({process for _, process in done}) > 2
     assert said[-1] == ("growing", TASKS, 0)
     assert not recwarn.list
+
+
+def multiply(study: Any) -> str:
+    return arithmetic(torch.device("cpu"))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_processes_of_an_earlier_run_multiply_as_this_one_does(
+    jobs: int, study: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Idle ones are taken again, and know the environment that they were started in."""
+    for kind in KINDS:
+        monkeypatch.setenv(ASKED, "float32" if kind == "bfloat16" else "bfloat16")
+        study.arithmetic = kind
+        assert Runner(study, jobs, None)._map(multiply, [(), ()], "multiplying") == [kind] * 2
 
 
 def warn(study: Any, step: int) -> int:

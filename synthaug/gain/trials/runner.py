@@ -11,6 +11,7 @@ import torch
 
 from synthaug.checks import as_count
 from synthaug.classifiers import Scores
+from synthaug.devices import computing_in
 from synthaug.files import marked, swept
 from synthaug.gain.arms import Source, fit_key
 from synthaug.gain.trials.cells import Cell, score_cell, train_cell
@@ -104,7 +105,7 @@ def _tasks(
 
 
 def _on_one_thread(
-    mark: str, function: Callable[..., Result], *arguments: Any
+    mark: str, function: Callable[..., Result], study: Study, *arguments: Any
 ) -> tuple[Result, list[tuple[str, type[Warning]]]]:
     """The function's result and its warnings, to be shown by the calling process, which alone knows
     the user's filters."""
@@ -113,8 +114,12 @@ def _on_one_thread(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with marked(mark), warnings.catch_warnings(record=True) as warned:
-            result = function(*arguments)
+        with (
+            marked(mark),
+            computing_in(study.arithmetic),  # of a process that an earlier run may have left
+            warnings.catch_warnings(record=True) as warned,
+        ):
+            result = function(study, *arguments)
         return result, [(str(each.message), each.category) for each in warned]
     finally:
         torch.set_num_threads(threads)
