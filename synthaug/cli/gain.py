@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from synthaug.classifiers import Recipe
-from synthaug.cli.generators import Family, build
+from synthaug.cli.families import Family, build
 from synthaug.cli.measuring import (
     BATCH,
     CACHE,

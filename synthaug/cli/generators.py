@@ -1,7 +1,6 @@
 """`fit`, `sample` and `inspect`."""
 
-from collections.abc import Callable, Mapping
-from enum import StrEnum
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from synthaug.checkpoint import until_saved
+from synthaug.cli.families import Family, Scope, build, refuse_for_untrained
 from synthaug.cli.options import (
     FLAG,
     Data,
@@ -37,20 +37,7 @@ from synthaug.directories import MANIFEST, restore
 from synthaug.distributed import team
 from synthaug.errors import InputError
 from synthaug.files import read_json, write_json
-from synthaug.generators import (
-    VAEGAN,
-    Blend,
-    Chain,
-    CompositionGAN,
-    ConditionalGAN,
-    ConditionalVAE,
-    Generator,
-    PatchSwap,
-    RandomField,
-    StyleSwap,
-    TransferVAE,
-    load_generator,
-)
+from synthaug.generators import Generator, load_generator
 from synthaug.generators.learning.watching import summary_writer
 from synthaug.generators.saving import KIND as GENERATOR
 from synthaug.generators.saving import check_files
@@ -58,53 +45,6 @@ from synthaug.mixing import MixRecipe
 from synthaug.pool import SamplePool
 from synthaug.pool.sample_pool import KIND as POOL
 from synthaug.reading import check_groups, draw_subset, split_off, splits_of
-
-
-class Family(StrEnum):
-    """The generators, by the names of the command line."""
-
-    TRANSFER = "transfer"
-    VAE = "vae"
-    VAEGAN = "vaegan"
-    COMPOSITION = "composition"
-    GAN = "gan"
-    BLEND = "blend"
-    STYLE_SWAP = "style-swap"
-    PATCH_SWAP = "patch-swap"
-    RANDOM_FIELD = "random-field"
-    CHAIN = "chain"
-
-
-GENERATORS: dict[Family, Callable[..., Generator]] = {
-    Family.TRANSFER: TransferVAE,
-    Family.VAE: ConditionalVAE,
-    Family.VAEGAN: VAEGAN,
-    Family.COMPOSITION: CompositionGAN,
-    Family.GAN: ConditionalGAN,
-    Family.BLEND: lambda **chosen: Blend(
-        (TransferVAE(**chosen), ConditionalVAE(**chosen), StyleSwap())
-    ),
-    Family.STYLE_SWAP: StyleSwap,
-    Family.PATCH_SWAP: PatchSwap,
-    Family.RANDOM_FIELD: RandomField,
-    Family.CHAIN: Chain,
-}
-
-
-class Scope(StrEnum):
-    """How many networks there are."""
-
-    SHARED = "shared"
-    PER_CLASS = "per-class"
-
-
-def build(family: Family, steps: int | None, scope: Scope | None = None) -> Generator:
-    """An unfitted generator; None leaves the family's own."""
-    given = {"steps": steps, "scope": None if scope is None else str(scope)}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    if not GENERATORS[family]().learns:
-        refuse_for_untrained(family, chosen)
-    return GENERATORS[family](**chosen)
 
 
 def _of_recipe(recipe: Path, others: Mapping[str, object]) -> Generator:
@@ -115,13 +55,6 @@ def _of_recipe(recipe: Path, others: Mapping[str, object]) -> Generator:
     if made is None:
         raise InputError(f"{recipe}: its search found no way of mixing; there is none to fit")
     return made
-
-
-def refuse_for_untrained(family: str, given: Mapping[str, object]) -> None:
-    """Raise `InputError` for what only a training can be given."""
-    for name, value in given.items():
-        if value:
-            raise InputError(f"--{name}: {family} has no training; leave it out")
 
 
 def fit(

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from synthaug.classifiers import Backbone, Recipe
-from synthaug.cli.generators import Family
+from synthaug.cli.families import Family
 from synthaug.cli.measuring import (
     BATCH,
     CACHE,

@@ -18,7 +18,7 @@ import pytest
 from typer.models import CommandInfo
 
 import synthaug.cli.output as output
-from synthaug.cli.generators import Family, build
+from synthaug.cli.families import Family, build
 from synthaug.cli.main import app, run
 from synthaug.cli.options import check_trace
 from synthaug.gain import space
