@@ -245,9 +245,12 @@ def _show(mix: MixRecipe, output: Path, asked: list[str], lines: str) -> None:
     ends = ", ".join(f"{count} {end}" for end, count in search["trials"].items() if count)
     console.print(f"Spent: {spent}. Proposals: {ends or 'none'}. Written: {output}")
     if search["waiting"]:
+        left = (
+            "1 proposal waits" if search["waiting"] == 1 else f"{search['waiting']} proposals wait"
+        )
         console.print(
-            f"{search['waiting']} proposals wait for a larger budget: with --keep, the same "
-            "command and more time goes on from here."
+            f"{left} for a larger budget: with --keep, the same command and more time goes on "
+            "from here."
         )
     for error in search["errors"]:
         console.print(f"Could not be trained: {escape(error)}")
