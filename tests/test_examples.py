@@ -79,7 +79,7 @@ def run(
     scripts = []
     for number, source in enumerate(sources):
         script = directory / f"{name}{number}.py"
-        script.write_text(source.replace("TransferVAE()", "TransferVAE(steps=3)"))
+        script.write_text(source.replace("VAE()", "VAE(steps=3)"))
         scripts.append(str(script))
     pool = data / ("deep pool" if name == "chest_xray" else "pool")
     arguments = [str(data), "1"] if name == "torchvision_loop" else [str(data), str(pool), "1"]
