@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import binom
 from stored import anchor, holds_out, images_per_class, is_sound, mark, name_of, not_measured, title
-from wording import bullets, mean_of, outcome, percent, span
+from wording import as_control, bullets, mean_of, outcome, percent, span
 
 from synthaug import Gain
 from synthaug.gain import Interval
@@ -83,14 +83,13 @@ def brief(results: list[Gain], pretrained: Mapping[str, Gain]) -> str:
     for gain in results:
         less_sure = least_sure(gain)
         arms = f"{percent(less_sure.without)} | {percent(gain.scores(gain.chosen['arm']))}"
-        control = " (control)" * (gain.chosen["arm"] == gain.control)
-        shown = f"{arms}{control} | {span(less_sure.gain)} | **{gain.verdict}**"
+        shown = f"{arms}{as_control(gain)} | {span(less_sure.gain)} | **{gain.verdict}**"
         marked = " \\*" * bool(mark(gain))
         rows.append(f"| {name_of(gain)}{marked} | {images_per_class(gain)} | {shown} |\n")
     said = [helped(results), corrected(results), learned(results), judged_by(results)]
-    said.append(from_weights(pretrained))
+    said += [*from_weights(pretrained), *missing(results)]
     notes = BRIEF_NOTES.format(seeds=seeds_of(results))
-    return BRIEF_HEAD + "".join(rows) + notes + bullets([*said, *missing(results)])
+    return BRIEF_HEAD + "".join(rows) + notes + bullets(said)
 
 
 class LeastSure(NamedTuple):
@@ -154,16 +153,19 @@ def judged_by(results: list[Gain]) -> str:
     )
 
 
-def from_weights(pretrained: Mapping[str, Gain]) -> str:
-    """What the networks of the table start from, and how those did that start from weights."""
+def from_weights(pretrained: Mapping[str, Gain]) -> list[str]:
+    """What the networks of the table start from, and how those did that start from weights: a
+    sentence or two, or none where none was measured."""
+    if not pretrained:
+        return []
     found = [
         f"{each}: {span(least_sure(g).gain)}, **{g.verdict}**" for each, g in pretrained.items()
     ]
-    return (
+    return [
         "The network is a small one, of 0.3 million weights, that starts from random ones. Of one "
-        f"that starts from ImageNet's ([more](docs/results.md#pretrained-networks)), "
+        "that starts from ImageNet's ([more](docs/results.md#pretrained-networks)), "
         f"{'; '.join(found)}."
-    )
+    ]
 
 
 def missing(results: list[Gain]) -> list[str]:

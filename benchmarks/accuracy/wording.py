@@ -30,11 +30,15 @@ def both(gain: Gain) -> list[str]:
 def outcome(gain: Gain) -> str:
     """What was compared, and how it came out."""
     before, after = both(gain)
-    control = " (control)" * (gain.chosen["arm"] == gain.control)
-    arms = f"{gain.baseline}: {before} | {gain.chosen['arm']}{control}: {after}"
+    arms = f"{gain.baseline}: {before} | {gain.chosen['arm']}{as_control(gain)}: {after}"
     over_rival = gain.gain_over_rival
     rival = f"; {span(over_rival)} over {gain.rival}" if over_rival else ""
     return f"{arms} | {span(gain.gain)}{rival} | **{gain.verdict}**"
+
+
+def as_control(gain: Gain) -> str:
+    """What stands behind a chosen arm whose generator learns nothing."""
+    return " (control)" * (gain.chosen["arm"] == gain.control)
 
 
 def few(gain: Gain, arm: ArmResult) -> str:
