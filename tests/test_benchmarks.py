@@ -14,7 +14,7 @@ from synthaug import Gain, read_images
 from synthaug.classifiers import Backbone
 from synthaug.directories import MANIFEST
 from synthaug.gain.trials import Study
-from synthaug.gain.trials.cells import PREDICTED
+from synthaug.gain.trials.cells import PREDICTED, TESTED
 
 ACCURACY = Path(__file__).parent.parent / "benchmarks" / "accuracy"
 
@@ -44,9 +44,14 @@ def write_cell(study: Path, name: str, *, whole: bool = True) -> None:
 
 def test_cells_are_kept_and_put_back(tmp_path: Path, cells: Any) -> None:
     write_cell(tmp_path / "here" / "study", "one")
+    write_cell(tmp_path / "here" / "study", "one-of-another-arm")
+    np.save(tmp_path / "here" / "study" / "cells" / "one" / TESTED.format("0f0f"), np.arange(3))
     cells.store(tmp_path / "here" / "study", tmp_path / "kept.npz")
     target = tmp_path / "there" / "study"
-    assert cells.restore(tmp_path / "kept.npz", target) == 1
+    assert cells.restore(tmp_path / "kept.npz", target) == 2
+    tested = sorted(path.relative_to(target) for path in target.rglob("tested-*.npy"))
+    assert tested == [Path("cells/one/tested-0f0f.npy")]
+    assert np.array_equal(np.load(target / tested[0]), np.arange(3))
     assert np.array_equal(np.load(target / "cells" / "one" / PREDICTED), np.ones((2, 3)))
     assert json.loads((target / "cells" / "one" / MANIFEST).read_text())["seconds"] == 1.5
     assert cells.restore(tmp_path / "kept.npz", target) == 0

@@ -1,8 +1,8 @@
-"""What choices need of the networks of a row, kept beside the results: what each said of the images
-that it is judged by, and the seconds it took.
+"""What is needed of the networks of a row, kept beside the results: what each said of the images
+that it is judged by, and of test images once they were opened, and the seconds it took.
 
 The networks themselves are too many to be kept. Those that are needed again, as a teacher or for
-test images, are trained again.
+test images that they have not seen, are trained again.
 """
 
 import json
@@ -12,7 +12,7 @@ import numpy as np
 
 from synthaug.directories import MANIFEST, new_directory
 from synthaug.files import write_array, write_atomically, write_json
-from synthaug.gain.trials.cells import KIND, PREDICTED
+from synthaug.gain.trials.cells import KIND, PREDICTED, TESTED
 
 STUDY, MANIFESTS = "study", "manifests"  # beside one array a cell
 
@@ -21,11 +21,14 @@ def store(directory: Path, file: Path) -> None:
     """Write the cells of a study's directory into one file."""
     said, manifests = {}, {}
     for path in sorted(directory.glob(f"cells/[!.]*/{PREDICTED}")):  # a hidden one is half written
+        name, tested = path.parent.name, path.parent.glob(TESTED.format("*"))
         try:
-            manifest, array = (path.parent / MANIFEST).read_text(encoding="utf-8"), np.load(path)
+            manifest = (path.parent / MANIFEST).read_text(encoding="utf-8")
+            arrays = {name: np.load(path)} | {f"{name}/{t.name}": np.load(t) for t in tested}
         except FileNotFoundError:  # another process has just removed it
             continue
-        manifests[path.parent.name], said[path.parent.name] = json.loads(manifest), array
+        manifests[name] = json.loads(manifest)
+        said |= arrays
     told = {STUDY: np.array(directory.name), MANIFESTS: np.array(json.dumps(manifests))}
     write_atomically(file, lambda opened: np.savez_compressed(opened, **told, **said))
 
@@ -53,5 +56,7 @@ def restore(file: Path, directory: Path) -> int:
         for name, manifest in missing.items():
             with new_directory(directory / "cells" / name, kind=KIND) as partial:
                 write_array(partial / PREDICTED, stored[name])
+                for tested in (each for each in stored.files if each.startswith(f"{name}/")):
+                    write_array(partial / tested.removeprefix(f"{name}/"), stored[tested])
                 write_json(partial / MANIFEST, manifest)
     return len(missing)

@@ -101,14 +101,22 @@ def test_choices_need_no_networks_and_those_that_are_needed_again_are_trained_ag
     assert ran["networks"] == {0, 1, 2} and "networks to score" not in ran
     for weights in tmp_path.rglob("weights.safetensors"):
         weights.unlink()
-    again = measured()
-    assert "networks" not in ran and ran["networks to score"] == {0, 1, 2}  # with the teacher's
+    again = measured()  # what they said of the test images was kept
+    assert "networks" not in ran and "networks to score" not in ran
     assert (again[0] == first[0]).all() and (again[1] == first[1]).all()
+    for said_of_test in tmp_path.rglob("tested-*.npy"):
+        said_of_test.unlink()
+    again = measured()
+    assert "networks" not in ran and ran["networks to score"] == {0, 1}  # the teacher's
+    assert (again[0] == first[0]).all() and (again[1] == first[1]).all()
+    assert len([*tmp_path.rglob("weights.safetensors")]) == 2
     # As if they were of another machine: choices stay as they were made.
     files = [path for path in tmp_path.rglob("predicted.npy") if "distilled" in path.parent.name]
     for path in files:
         np.save(path, (np.load(path) + 1) % 10)
         (path.parent / "weights.safetensors").unlink()
+        [said_of_test] = path.parent.glob("tested-*.npy")
+        said_of_test.unlink()
     said = [np.load(path) for path in files]
     with pytest.warns(UserWarning, match=r"trained again, .*something else of (\d+) of \1 images"):
         measured()

@@ -2,7 +2,7 @@
 
 A cell that is complete on disk is never trained again, so an interrupted run goes on where it was.
 Training has no access to the test images: they meet the stored networks in `Trials.test`, after all
-choices.
+choices. What a network says of them is kept beside it, and read by nothing else.
 """
 
 import time
@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError
 from torch import nn
 
-from synthaug.classifiers import Scores, evaluate, predict, train_classifier
+from synthaug.classifiers import Scores, predict, train_classifier
 from synthaug.classifiers.networks import Normalize, Standardize
 from synthaug.directories import MANIFEST, new_directory, read_manifest
 from synthaug.errors import InputError, first_line
@@ -31,6 +31,7 @@ from synthaug.tensors import read_tensors, tensor_bytes
 
 KIND = "cell"
 WEIGHTS, PREDICTED = "weights.safetensors", "predicted.npy"
+TESTED = "tested-{}.npy"  # one for each set of images, named by their fingerprint
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,14 @@ class Cell:
         """Whether its network is there, too: where cells were brought from elsewhere, or room was
         made, it may not be."""
         return self.done(study) and (self.directory(study) / WEIGHTS).exists()
+
+    def said_of(self, study: Study, images: LabelledImages) -> Path:
+        """The file of what its network said of images, which it did not learn from."""
+        return self.directory(study) / TESTED.format(images.fingerprint)
+
+    def scorable(self, study: Study, images: LabelledImages) -> bool:
+        """Whether it is scored on these images without being trained again."""
+        return self.loadable(study) or self.said_of(study, images).exists()
 
 
 def train_cell(study: Study, cell: Cell) -> None:
@@ -126,14 +135,27 @@ def load_network(study: Study, cell: Cell) -> nn.Module:
 
 
 def score_cell(study: Study, cell: Cell, images: LabelledImages) -> Scores:
-    """How the network of a finished cell does on these images."""
-    return evaluate(load_network(study, cell), images, device=study.device)
+    """How the network of a cell does on these images; it is trained where it is not there, and has
+    not said so before."""
+    file = cell.said_of(study, images)
+    if not file.exists():
+        if not cell.loadable(study):
+            train_cell(study, cell)
+        said = predict(load_network(study, cell), images.images, device=study.device).argmax(1)
+        write_array(file, said)
+    right = _read(file) == images.labels
+    return Scores.of(images.labels, right, len(images.classes))
 
 
 def held_predictions(study: Study, cell: Cell) -> np.ndarray:
     """Predicted labels of the images that score the cell for choices, int64 (V,)."""
-    with _undamaged(cell.directory(study)) as directory:
-        array: np.ndarray = np.load(directory / PREDICTED, allow_pickle=False)
+    return _read(cell.directory(study) / PREDICTED)
+
+
+def _read(file: Path) -> np.ndarray:
+    """What a network said of images, int64 (N,)."""
+    with _undamaged(file.parent):
+        array: np.ndarray = np.load(file, allow_pickle=False)
     return array
 
 

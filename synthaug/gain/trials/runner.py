@@ -36,17 +36,24 @@ class Runner:
 
     def run(self, cells: Sequence[Cell], what: str) -> None:
         """Train the cells, after making the pools they need that are not on disk yet."""
-        fits = self._missing_fits(cells)
-        self._known += len(cells) + len(fits)
-        for composite in (False, True):  # what one is made of comes before it
-            if group := [fit for fit in fits if isinstance(fit[0], Composite) == composite]:
-                self._map(make_pools, group, f"{what}: generators")
+        self._known += len(cells)
+        self._make_pools(cells, what)
         self._map(train_cell, [(cell,) for cell in cells], what)
 
     def score(self, cells: Sequence[Cell], images: LabelledImages, what: str) -> list[Scores]:
-        """How the networks of finished cells do on these images, one a cell."""
+        """How the networks of cells do on these images, one a cell. Those that were neither kept
+        nor scored before are trained."""
         self._known += len(cells)
+        self._make_pools([c for c in cells if not c.scorable(self._study, images)], what)
         return self._map(score_cell, [(cell, images) for cell in cells], what)
+
+    def _make_pools(self, cells: Sequence[Cell], what: str) -> None:
+        """Those that the cells need and that are not on disk yet."""
+        fits = self._missing_fits(cells)
+        self._known += len(fits)
+        for composite in (False, True):  # what one is made of comes before it
+            if group := [fit for fit in fits if isinstance(fit[0], Composite) == composite]:
+                self._map(make_pools, group, f"{what}: generators")
 
     def _missing_fits(self, cells: Sequence[Cell]) -> list[tuple[Any, ...]]:
         """What `make_pools` is to be called with, for what composites are made of, too."""

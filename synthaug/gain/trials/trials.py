@@ -137,11 +137,15 @@ class Trials:
 
     def _run(self, missing: list[Cell], what: str) -> None:
         """Train cells, teachers before those that learn from them."""
-        teachers = dict.fromkeys(cell.of_teacher for cell in missing if cell.teacher is not None)
-        first = [cell for cell in teachers if not cell.loadable(self.study)]
+        first = self._teachers(missing)
         for cells in (first, [cell for cell in missing if cell not in first]):
             if cells:
                 self._runner.run(cells, what)
+
+    def _teachers(self, missing: Sequence[Cell]) -> list[Cell]:
+        """Those that have to be trained before these cells are."""
+        teachers = dict.fromkeys(cell.of_teacher for cell in missing if cell.teacher is not None)
+        return [cell for cell in teachers if not cell.loadable(self.study)]
 
     def _cell(self, arm: Arm, seed: int, part: Part) -> Cell:
         teacher = self.teacher if arm.needs_teacher else None
@@ -158,9 +162,11 @@ class Trials:
         return float(np.sqrt(of_images + 2 * TRAINING**2 / len(seeds)))
 
     def test(self, tested: Sequence[tuple[Arm, int]], images: LabelledImages) -> list[Scores]:
-        """Score the stored network of each arm and seed on the test images."""
+        """Score the network of each arm and seed on the test images, trained again where it was not
+        kept. One that was scored need not be kept, so that this, too, goes on where it was."""
         cells = [self._cell(arm, seed, self.study.tested(seed)) for arm, seed in tested]
-        self._run([cell for cell in cells if not cell.loadable(self.study)], "networks to score")
+        missing = [cell for cell in cells if not cell.scorable(self.study, images)]
+        self._run(self._teachers(missing), "networks to score")
         return self._runner.score(cells, images, "scoring test images")
 
     def seconds(self, arm: Arm, seed: int) -> float:
