@@ -93,10 +93,11 @@ def to_float(
     if tensor.dtype not in (torch.uint8, torch.uint16):
         raise InputError(f"expected uint8 or uint16 images, got {tensor.dtype}")
     moved = tensor.to(device)
+    top = white or (255 if moved.dtype == torch.uint8 else 65535)
     # One pass over uint8; torch cannot divide uint16.
     if moved.dtype == torch.uint8 and torch.get_default_dtype() == torch.float32:
-        return moved / (white or 255)
-    return moved.float() / (white or 65535)
+        return moved / top
+    return moved.float() / top
 
 
 def to_stored(floats: torch.Tensor, dtype: Any, white: int | None = None) -> np.ndarray:

@@ -47,6 +47,20 @@ class OnAnotherDevice(torch.Tensor):
         raise TypeError("can't convert cuda:0 device type tensor to numpy")
 
 
+@pytest.mark.parametrize("default", [torch.float64, torch.bfloat16])
+def test_what_is_white_does_not_depend_on_torch_s_usual_floats(default: torch.dtype) -> None:
+    wide = IMAGES.astype(np.uint16) * 257
+    expected = to_float(IMAGES)
+    torch.set_default_dtype(default)
+    try:
+        for floats in (to_float(IMAGES), to_float(wide)):
+            assert floats.dtype == torch.float32
+            assert torch.allclose(floats, expected, atol=1e-6)
+        assert torch.allclose(to_float(IMAGES, white=51), 5 * expected, atol=1e-5)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_tensors_may_lie_on_a_gpu() -> None:
     images = torch.as_tensor(IMAGES).as_subclass(OnAnotherDevice)
     labels = torch.tensor([0, 1, 1, 0]).as_subclass(OnAnotherDevice)

@@ -38,15 +38,21 @@ class Standardize(nn.Module):
 
 
 class Normalize(nn.Module):
-    """All images shifted and scaled by the same numbers: two, or two a channel."""
+    """All images shifted and scaled by the same numbers: two, or two a channel.
+
+    span: the share of the range of their type that images use; the numbers are those of images
+        that use all of it.
+    """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, mean: float | Sequence[float], deviation: float | Sequence[float]) -> None:
+    def __init__(
+        self, mean: float | Sequence[float], deviation: float | Sequence[float], span: float = 1.0
+    ) -> None:
         super().__init__()
-        self.register_buffer("mean", _of_channels(mean))
-        self.register_buffer("deviation", _of_channels(deviation).clamp(min=0.01))
+        self.register_buffer("mean", _of_channels(mean) * span)
+        self.register_buffer("deviation", _of_channels(deviation).clamp(min=0.01) * span)
 
     def forward(self, images: Tensor) -> Tensor:
         return (images - self.mean) / self.deviation
@@ -187,11 +193,14 @@ class Backbone:
         classes: int,
         normalization: nn.Module,
         *,
+        span: float = 1.0,
         empty: bool = False,
     ) -> nn.Sequential:
         """The network behind its normalisation; `empty` leaves out weights, to load others into.
 
         image_shape: (C, H, W) of the images that it will see.
+        span: the share of the range of their type that these use, as `span_of` finds it: what
+            weights were learned on used all of it.
 
         Raises `InputError` for a name or weights that timm does not know.
         """
@@ -205,19 +214,22 @@ class Backbone:
         else:
             raise InputError(f"classifier: expected 'resnet' or 'timm:NAME', got {self.name!r}")
         if self.weights is not None:
-            normalization = _as_pretrained(network, channels)
+            normalization = _as_pretrained(network, channels, span)
         if self.size is not None:
             normalization = nn.Sequential(v2.Resize((self.size, self.size)), normalization)
         return nn.Sequential(normalization, network)
 
     def check(self, image_shape: tuple[int, int, int], classes: int) -> None:
         """Raise `InputError` for images (C, H, W) that the network, or its weights, cannot take."""
-        if not self.name.startswith(TIMM):
-            return
-        network = self.build(image_shape, classes, nn.Identity()).eval()
+        if self.name.startswith(TIMM):
+            self.try_out(self.build(image_shape, classes, nn.Identity()), image_shape)
+
+    def try_out(self, network: nn.Sequential, image_shape: tuple[int, int, int]) -> None:
+        """Raise `InputError` where what `build` made cannot take images (C, H, W)."""
+        was_training = network.training
         try:
             with torch.no_grad():
-                network(torch.zeros(2, *image_shape))
+                network.eval()(torch.zeros(2, *image_shape))
         except Exception as error:  # each network says it in its own way
             own = getattr(network[1], "pretrained_cfg", {}).get("input_size", (224,))[-1]
             raise InputError(
@@ -225,6 +237,8 @@ class Backbone:
                 f"{self.size or image_shape[1]} x {self.size or image_shape[2]} pixels "
                 f"({first_line(error)}); its own size is {own} (--classifier-size)"
             ) from None
+        finally:
+            network.train(was_training)
 
 
 def head_of(network: nn.Module) -> nn.Module:
@@ -264,9 +278,9 @@ def is_cramped(network: nn.Module, image_shape: tuple[int, int, int]) -> bool:
     return any(found)
 
 
-def _as_pretrained(network: nn.Module, channels: int) -> Normalize:
+def _as_pretrained(network: nn.Module, channels: int, span: float) -> Normalize:
     facts: Any = network.pretrained_cfg
     mean, deviation = torch.tensor(facts["mean"]), torch.tensor(facts["std"])
     if channels != len(mean):
-        return Normalize(float(mean.mean()), float(deviation.mean()))
-    return Normalize(mean.tolist(), deviation.tolist())
+        return Normalize(float(mean.mean()), float(deviation.mean()), span)
+    return Normalize(mean.tolist(), deviation.tolist(), span)

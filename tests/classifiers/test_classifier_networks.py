@@ -14,7 +14,7 @@ from torch import nn
 from synthaug.classifiers import Backbone, Recipe, evaluate, train_classifier
 from synthaug.classifiers.networks import Normalize, Standardize, head_of, is_cramped
 from synthaug.errors import InputError
-from synthaug.images import LabelledImages
+from synthaug.images import LabelledImages, to_float
 
 NAME = "timm:resnet10t"
 
@@ -111,6 +111,24 @@ def test_weights_are_loaded_all_but_the_last_layer(weights: Path, channels: int)
     empty = backbone.build((channels, 32, 32), 4, Standardize(), empty=True)
     assert empty.state_dict().keys() == network.state_dict().keys()
     assert not torch.equal(empty[1].conv1[0].weight, network[1].conv1[0].weight)
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_weights_meet_images_of_few_bits_in_16_as_those_of_8(weights: Path, bits: int) -> None:
+    deep = np.random.default_rng(0).integers(0, 2**bits, (24, 1, 16, 16), dtype=np.uint16)
+    deep[0, 0, 0, 0] = 2**bits - 1
+    seen = []
+    for images in (deep, (deep >> (bits - 8)).astype(np.uint8)):
+        data = LabelledImages(images, np.repeat([0, 1], 12), ["a", "b"])
+        for recipe in (Recipe(policy="none"), Recipe(policy="none", standardize=False)):
+            backbone = Backbone(NAME, str(weights)) if recipe.standardize else Backbone()
+            network = train_classifier(
+                data, recipe=recipe, classifier=backbone, steps=1, batch_size=8, device="cpu"
+            )
+            seen.append(network[0](to_float(images)))
+    for of_deep, of_eight in zip(seen[:2], seen[2:], strict=True):
+        assert torch.allclose(of_deep, of_eight, atol=0.05)
+        assert of_deep.std() > 0.9
 
 
 @pytest.mark.parametrize("size", ["64", 64.0, 7, 513])

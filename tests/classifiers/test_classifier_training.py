@@ -515,11 +515,19 @@ def test_a_network_goes_back_to_where_it_was() -> None:
         ),
         (
             {"synthetic": Samples(np.zeros((2, 1, 8, 8), np.uint8), [0, 2]), "ratio": 1.0},
-            "no synthetic image of class 1",
+            r"synthetic images: expected some of every class .*, got none of '.*' \(class 1\)",
+        ),
+        (
+            {"synthetic": make_synthetic(weights=make_synthetic().labels != 2), "ratio": 0.5},
+            r"got none of '.*' \(class 2\) that may be drawn",
         ),
         (
             {"synthetic": make_synthetic(), "ratio": 0.125, "batch_size": 4},
             r"ratio: a share of 0\.125 of 4 images is not one image; raise it, or batch_size",
+        ),
+        (
+            {"classifier": "timm:vit_tiny_patch16_224"},
+            "classifier size: timm:vit_tiny_patch16_224 cannot take images of 8 x 8 .* size is 224",
         ),
         ({"classifier": "vgg"}, "classifier: expected 'resnet' or 'timm:NAME', got 'vgg'"),
         ({"classifier": 5}, "classifier: expected 'resnet', 'timm:NAME' or a Backbone, got 5"),
