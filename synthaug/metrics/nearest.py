@@ -37,8 +37,8 @@ class Compared:
 def nearest(
     images: np.ndarray, among: np.ndarray, features: Features = pixels
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each of `images` (M, C, H, W) the index of the nearest one in `among`, the first of
-    equals, int64 (M,), and the distance to it, float64 (M,)."""
+    """For each of `images` (M, C, H, W) the index of the nearest one in `among`, one of them where
+    there are equals, int64 (M,), and the distance to it, float64 (M,)."""
     return nearest_of(images, Compared(among, features))
 
 

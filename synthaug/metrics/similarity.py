@@ -7,6 +7,7 @@ from synthaug.checks import expect_count
 from synthaug.errors import InputError
 from synthaug.images import to_float
 
+CHUNK = 32  # pairs at once: each takes some thirty times the memory of its images
 SMALLEST_SIDE = 6  # half of the window of 11 is less than a side
 
 
@@ -53,9 +54,11 @@ def ssim(images: np.ndarray, others: np.ndarray, *, data_range: int | None = Non
             f"expected images of at least {SMALLEST_SIDE} pixels a side, so that they can be "
             f"reflected under the window, got {images.shape[2]}x{images.shape[3]}"
         )
-    found = structural_similarity_index_measure(one, other, data_range=1.0, reduction="none")
-    values: np.ndarray = np.asarray(found)
-    return values
+    found = [
+        structural_similarity_index_measure(*pairs, data_range=1.0, reduction="none")
+        for pairs in zip(one.split(CHUNK), other.split(CHUNK), strict=True)
+    ]
+    return np.concatenate([np.atleast_1d(each.numpy()) for each in found])
 
 
 def _pairs(

@@ -24,6 +24,7 @@ from synthaug.metrics import (
 )
 from synthaug.metrics.features import pixels
 from synthaug.metrics.nearest import Compared, nearest, nearest_of
+from synthaug.metrics.similarity import CHUNK
 
 RNG = np.random.default_rng(0)
 REAL = RNG.normal(size=(60, 5))
@@ -291,6 +292,21 @@ def test_what_are_no_pairs_of_images_is_refused(measure: Any) -> None:
         with pytest.raises(InputError, match=r"expected arrays of images \(N, C, H, W\), got"):
             measure(wrong, wrong)
     assert measure(whole[:0], whole[:0]).shape == (0,)
+
+
+def test_ssim_of_many_pairs_is_that_of_each() -> None:
+    """They are not all looked at together, for want of memory."""
+    many = images(CHUNK + 1, side=8)
+    others = many[::-1].copy()
+    alone = [ssim(many[i : i + 1], others[i : i + 1]).item() for i in range(len(many))]
+    assert np.array_equal(ssim(many, others), alone)
+
+
+def test_features_of_a_type_that_numpy_has_not() -> None:
+    """As a network gives them under autocast."""
+    one, other = torch.randn(2, 20, 3, generator=torch.Generator().manual_seed(0)).bfloat16()
+    expected = frechet_distance(one.float(), other.float())
+    assert frechet_distance(one, other.requires_grad_()) == pytest.approx(expected, rel=1e-12)
 
 
 def test_ssim_takes_what_its_window_can_be_reflected_in() -> None:
