@@ -83,9 +83,14 @@ class Source:
 
 def fit_key(generator: Generator) -> str:
     """What tells one generator's fit from another; sources with one key share it."""
+    return f"{generator.family} {generator.settings}{own_code(generator)}"
+
+
+def own_code(generator: Generator) -> str:
+    """The code of families of the user's own that it is made of; nothing for those that are here,
+    whose code is a version's."""
     own = {type(each) for each in singles(generator)} - {*FAMILIES.values()}
-    code = "".join(sorted(f" {kind.__module__} {_source_of(kind)}" for kind in own))
-    return f"{generator.family} {generator.settings}{code}"
+    return "".join(sorted(f" {kind.__module__} {_source_of(kind)}" for kind in own))
 
 
 def _source_of(kind: type) -> str:

@@ -24,7 +24,7 @@ from synthaug import (
 from synthaug.classifiers import Backbone
 from synthaug.errors import InputError
 from synthaug.gain import Source
-from synthaug.gain.arms import Arm, fit_key
+from synthaug.gain.arms import Arm, fit_key, synthetic_arm
 from synthaug.gain.trials import Study, opened, placed
 from synthaug.gain.trials.cells import Cell
 from synthaug.gain.trials.parts import plan_parts
@@ -231,6 +231,18 @@ def test_families_of_one_name_are_told_apart_by_their_code() -> None:
     assert fit_key(Blend((Dark(), StyleSwap()))) != fit_key(Blend((other(), StyleSwap())))
     # Those of the package are what they are called: results of older versions are found by it.
     assert fit_key(StyleSwap()) == f"StyleSwap {StyleSwap().settings}"
+
+
+def test_what_learned_from_a_family_of_ones_own_is_told_apart_by_its_code(tmp_path: Path) -> None:
+    other = type("Dark", (StyleSwap,), {"__module__": "elsewhere"})
+    placed, plain = study(images(6)).below(tmp_path), Arm("plain", Recipe())
+
+    def cell(generator: StyleSwap) -> Path:
+        arm = synthetic_arm(Source("own", generator), plain, 0.5, "hard")
+        return Cell(arm, 0, "all", 2).directory(placed)
+
+    assert repr(Dark()) == repr(other())
+    assert cell(Dark()) == cell(Dark()) != cell(other())
 
 
 def test_cells_are_where_the_run_began(tmp_path: Path, monkeypatch: Any) -> None:
