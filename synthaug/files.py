@@ -156,8 +156,9 @@ def expect_writable(name: str, directory: Path) -> None:
 def expect_place(name: str, path: Path) -> None:
     """Raise `InputError` that begins with `name` unless there can be something at `path`: not for a
     name that is too long, with what it is called while it is written, or links in a circle."""
-    written = path.with_name(f".{path.name}.{'0' * 16}.partial")
-    for each in (*path.parents, path, written):
+    # "." and "/" have no name, and nothing is written beside them.
+    written = [path.with_name(f".{path.name}.{'0' * 16}.partial")] if path.name else []
+    for each in (*path.parents, path, *written):
         try:
             with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
                 each.stat()

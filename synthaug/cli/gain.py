@@ -36,10 +36,12 @@ from synthaug.cli.options import (
     PerClass,
     Quiet,
     Seed,
+    Written,
     at_home,
     check_apart,
     check_device,
     check_directory,
+    check_json,
     check_page,
     check_result,
 )
@@ -172,10 +174,11 @@ def gain(
     check_apart(
         {"--report": report, "--cache": study, "the page of --report": page, "--json": json}
     )
-    check_result("--json", json, source)
+    files = {"--json": json, "--report": None if report is None else report / RESULT}
+    for option, path in files.items():
+        check_json(option, path, Written.RESULT)
     check_directory("--report", report)
     if report is not None:
-        check_result("--report", report / RESULT, source)
         check_page("--report", report / PAGE)
     check_directory("--cache", study)
     sources = _sources(generator, pool)
@@ -193,6 +196,8 @@ def gain(
     network = backbone(classifier, classifier_weights, classifier_size)
     splits = read_splits(source, test, image_size, mode, on_error, quiet=quiet)
     _check_origin(pool, splits)
+    for option, path in files.items():
+        check_result(option, path, splits.train, splits.test)
     if demo and not quiet:
         usual = generator is None and arms is None
         errors.print(DEMO_NOTE.format(per_class=per_class or DEMO_IMAGES) + DEMO_LEFT_OUT * usual)
@@ -235,7 +240,7 @@ def gain(
     if not quiet:
         show_gain(result, results())
         if report is not None:
-            errors.print(f"Report: {report / PAGE}", soft_wrap=True)
+            errors.print(f"Report: {report / PAGE}", markup=False, soft_wrap=True)
 
 
 def _mix(

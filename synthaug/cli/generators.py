@@ -150,7 +150,7 @@ def fit(
     elif profile is not None and made.settings.get("steps", LAST_TRACED) < LAST_TRACED:
         raise InputError(f"--profile: expected a run of at least {LAST_TRACED} steps")
     check_device(device)
-    checkpoint = output.with_name(f"{output.name}.checkpoint")
+    checkpoint = output.parent / f"{output.name}.checkpoint"
     _check_targets(output, checkpoint, json=json, profile=profile, log=log)
     if start is not None:  # before images are read, which may take long
         load_generator(start, device="cpu")
@@ -201,6 +201,7 @@ def _check_targets(
     output: Path, checkpoint: Path, *, json: Path | None, profile: Path | None, log: Path | None
 ) -> None:
     """Raise `InputError` for what cannot be written, before images are read."""
+    check_output(output, GENERATOR)
     check_apart(
         {
             "--output": output,
@@ -210,7 +211,6 @@ def _check_targets(
             "--log": log,
         }
     )
-    check_output(output, GENERATOR)
     check_json("--json", json, Written.GENERATOR)
     check_trace("--profile", profile)
     check_directory("--log", log)

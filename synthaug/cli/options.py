@@ -181,18 +181,22 @@ def check_json(option: str, path: Path | None, *kinds: Written) -> None:
         )
 
 
-def check_result(option: str, path: Path | None, data: str) -> None:
-    """Raise `InputError` unless a result of `gain` for these data can be written at `path`; that of
-    other data, which took hours, is not replaced."""
+def check_result(
+    option: str, path: Path | None, train: LabelledImages, test: LabelledImages
+) -> None:
+    """Raise `InputError` unless a result of `gain` for these images can be written at `path`; that
+    of others, which took hours, is not replaced. What they are called says little: two folders may
+    have one name."""
     check_json(option, path, Written.RESULT)
     if path is None or not path.exists():
         return
     known = _held(path)["data"]
-    name = known.get("name") if isinstance(known, dict) else None
-    if not isinstance(name, str) or Path(name).resolve() != Path(data).resolve():
+    held = known if isinstance(known, dict) else {}
+    images = {"fingerprint": train.fingerprint, "test_fingerprint": test.fingerprint}
+    if any(held.get(key) != fingerprint for key, fingerprint in images.items()):
         raise InputError(
-            f"{option} {path}: is there already, and is the result of other data, {name!r}, not "
-            f"{data!r}; name another place, or remove it"
+            f"{option} {path}: is there already, and is the result of other images (read from "
+            f"{held.get('name')!r}); name another place, or remove it"
         )
 
 

@@ -164,7 +164,7 @@ def _arms(gain: Gain, *, framed: bool) -> Table:
         "for choosing, on which the baseline may have been lucky: compare gains, not accuracies.",
         caption_justify="left",
     )
-    table.add_column("arm", no_wrap=not framed)
+    table.add_column("arm", no_wrap=not framed, overflow="fold")
     table.add_column("uses", no_wrap=True)
     interval = f"{gain.gain.confidence:.0%} interval"
     for name in ("accuracy", "gain", interval, "seconds"):

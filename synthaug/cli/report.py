@@ -36,7 +36,7 @@ def report(
     found = result / RESULT if result.is_dir() else result
     write_report(Gain.load(found), output)
     if not quiet:
-        errors.print(f"Report: {output}", soft_wrap=True)
+        errors.print(f"Report: {output}", markup=False, soft_wrap=True)
 
 
 def _check_pictures(output: Path) -> None:

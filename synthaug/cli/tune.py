@@ -65,6 +65,7 @@ TRAINED = """\
 # it was found with {recipe}{network}
 # in {steps} steps of {batch_size} images
 """
+KEPT_NOTHING = "nothing was kept for it: a run with --keep can be given more later"
 ALIKE = (  # options that have the same meaning to gain, and on which what it takes over depends
     "test",
     "per_class",
@@ -172,7 +173,7 @@ def tune(
         )
     lines = _lines(mix, output, data, network, spell_size(splits.train.image_shape))
     lines = as_read(lines, data, image_size=image_size, mode=mode, on_error=on_error)
-    told = partial(_show, mix, output, [data, *_alike(context)], lines)
+    told = partial(_show, mix, output, [data, *_alike(context)], lines, keep=keep)
     try:
         for path in (output, json):
             if path is not None:
@@ -228,7 +229,7 @@ def _lines(mix: MixRecipe, output: Path, data: str, network: Backbone, size: str
     return f"{first}\n{lines}"
 
 
-def _show(mix: MixRecipe, output: Path, asked: list[str], lines: str) -> None:
+def _show(mix: MixRecipe, output: Path, asked: list[str], lines: str, *, keep: bool) -> None:
     console, search = results(), mix.search
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("tried on all seeds, the best first")
@@ -243,15 +244,13 @@ def _show(mix: MixRecipe, output: Path, asked: list[str], lines: str) -> None:
         console.print(f"Note: {escape(caveat)}.")
     spent = ", ".join(f"{what} {spell_seconds(s)} s" for what, s in search["seconds"].items())
     ends = ", ".join(f"{count} {end}" for end, count in search["trials"].items() if count)
-    console.print(f"Spent: {spent}. Proposals: {ends or 'none'}. Written: {output}")
+    console.print(f"Spent: {spent}. Proposals: {ends or 'none'}. Written: {escape(str(output))}")
     if search["waiting"]:
         left = (
             "1 proposal waits" if search["waiting"] == 1 else f"{search['waiting']} proposals wait"
         )
-        console.print(
-            f"{left} for a larger budget: with --keep, the same command and more time goes on "
-            "from here."
-        )
+        on = "the same command with more goes on from here" if keep else KEPT_NOTHING
+        console.print(f"{left} for more time or trials (--budget, --trials): {on}.")
     for error in search["errors"]:
         console.print(f"Could not be trained: {escape(error)}")
     console.print("[bold]To use it:[/]" if mix.recommended else "[bold]Best without:[/]")

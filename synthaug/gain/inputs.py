@@ -129,7 +129,7 @@ def pool_source(
         )
     refuse_copies(pool.samples, train, test)
     return Source(
-        f"pool {directory.name}",
+        f"pool {directory.absolute().name}",
         pool=directory.resolve(),
         fingerprint=pool.manifest["fingerprint"],
     )

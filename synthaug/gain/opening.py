@@ -6,6 +6,7 @@ from synthaug.gain.choice import Choices
 from synthaug.gain.pictures import Pictures, choose_pictures
 from synthaug.gain.result import NO_ARM, Gain
 from synthaug.gain.statistics import (
+    MOST_SEEDS,
     RIVALS,
     Interval,
     Verdict,
@@ -20,7 +21,6 @@ from synthaug.gain.trials.pools import load_pool
 from synthaug.images import LabelledImages
 from synthaug.versions import versions
 
-MOST_SEEDS = 60
 TIE = 1e-9  # points: means of equal shares may differ in their last bits
 
 
@@ -39,10 +39,11 @@ def open_test(
     rivals = _rivals(tested, choices, trials)
     again = [*choices.finalists, *rivals]
     tested.train(again, fresh, "the best on other seeds")
-    stage_one, seeds = len(fresh), fresh
+    stage_one, seeds, needed = len(fresh), fresh, 0
     if precision is not None:
         first = tested.gain(choices.chosen, choices.baseline, fresh)
-        more = _more_seeds(first, fresh, precision, tested.resolution)
+        needed = seeds_for_precision(first.per_seed, precision, resolution=tested.resolution)
+        more = _more_seeds(fresh, needed)
         tested.train(again, more, "more seeds")
         seeds = fresh + more
     rival = _rival(tested, rivals, choices.baseline, seeds)
@@ -73,6 +74,11 @@ def open_test(
         verdict=found,
         pictures=_pictures(trials, choices.chosen, seeds[0]),
     )
+    if needed > len(seeds):
+        made.protocol["caveats"].append(
+            f"an interval within {precision:g} points would take about {needed:,} seeds, and "
+            f"{len(seeds)} are the most"
+        )
     to_use = choices.chosen if recommended and not made.contradicted else None
     without = next(arm for arm in choices.arms if arm.name == made.without)
     made.protocol["next_steps"] = lines_to_use(settled, to_use, without)
@@ -109,9 +115,8 @@ def _is_recommended(trials: Trials, choices: Choices, seeds: list[int], found: V
     return favoured and (not is_pool or trials.study.unseen_by_pools or found == "helps")
 
 
-def _more_seeds(gain: Interval, seeds: list[int], precision: float, resolution: float) -> list[int]:
-    """As many further seeds as the scatter of the first ones asks for."""
-    needed = seeds_for_precision(gain.per_seed, precision, resolution=resolution)
+def _more_seeds(seeds: list[int], needed: int) -> list[int]:
+    """As many further seeds as make them so many in all, or the most."""
     wanted = min(MOST_SEEDS, needed) - len(seeds)
     return list(range(seeds[-1] + 1, seeds[-1] + 1 + wanted))
 

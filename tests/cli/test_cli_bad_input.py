@@ -12,6 +12,7 @@ import torch
 
 from synthaug.cli.options import check_result
 from synthaug.errors import InputError
+from synthaug.reading import read_images
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "accuracy" / "results"
 Words = tuple[str | Path, ...]
@@ -583,11 +584,16 @@ def test_the_json_of_each_command_is_replaced_by_its_own_alone(
     assert (tmp_path / "result of gain.json").read_text() == hours
 
 
-@pytest.mark.usefixtures("no_work")
-def test_the_result_of_other_data_is_not_replaced(
-    refused: Callable, data: Path, tmp_path: Path
+def test_the_result_of_other_images_is_not_replaced(
+    refused: Callable, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    earlier = (RESULTS / "digits-5.json").read_text()
+    def work(*_: object, **__: object) -> None:
+        pytest.fail("work began")
+
+    monkeypatch.setattr("synthaug.cli.gain.measure_gain", work)
+    told = json.loads((RESULTS / "digits-5.json").read_text())
+    told["data"]["name"] = str(data)  # another folder was called so where it was measured
+    earlier = json.dumps(told)
     (tmp_path / "out").mkdir()
     for option, place, file in (
         ("--json", tmp_path / "gain.json", tmp_path / "gain.json"),
@@ -595,20 +601,51 @@ def test_the_result_of_other_data_is_not_replaced(
     ):
         file.write_text(earlier)
         message = refused("gain", data, "--cache", tmp_path / NEW, option, place)
-        expect(message, f"{option} {file}: is there already", "of other data, 'digits', not")
+        expect(
+            message,
+            f"{option} {file}: is there already",
+            "is the result of other images (read from",
+        )
         assert file.read_text() == earlier
 
 
 def test_the_result_of_the_same_data_is_replaced_however_they_are_named(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "gain.json"
+    train, test = read_images(data), read_images(data, split="test")
     result = json.loads((RESULTS / "digits-5.json").read_text())
-    result["data"]["name"] = str(data)
+    told = {"fingerprint": train.fingerprint, "test_fingerprint": test.fingerprint}
+    result["data"] = {**result["data"], **told, "name": "elsewhere"}
     target.write_text(json.dumps(result))
-    monkeypatch.chdir(data.parent)
-    check_result("--json", target, f"./{data.name}/")
-    check_result("--json", tmp_path / NEW, "anything")
+    check_result("--json", target, train, test)
+    check_result("--json", tmp_path / NEW, train, test)
+    with pytest.raises(InputError, match=r"other images \(read from 'elsewhere'\)"):
+        check_result("--json", target, train, train)
+    result["data"] = "elsewhere"
+    target.write_text(json.dumps(result))
+    with pytest.raises(InputError, match="is the result of other images"):
+        check_result("--json", target, train, test)
+
+
+def test_places_without_a_name(
+    refused: Callable,
+    data: Path,
+    generator: Path,
+    pool: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in (("fit", data), ("sample", generator), ("import", data)):
+        expect(refused(*words, "-o", "."), "--output .: expected", "working directory")
+    expect(refused("fit", data, "-o", "/"), "--output /: a file system is mounted there")
+    expect(refused("export", pool, "-o", "."), "already exists")
+    expect(refused("gain", data, "--json", ""), "--json", "this is a directory")
+    for option in ("--report", "--cache"):  # these are folders that there may be other things in
+        message = refused("gain", data, option, ".", "--generator", "none such")
+        expect(message, "--generator: expected one of")
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_page_of_the_user_is_not_replaced(

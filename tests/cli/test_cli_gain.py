@@ -109,6 +109,15 @@ def test_the_table_keeps_its_numbers_whole_on_a_terminal(wide: Gain, width: int)
     assert {"transfer-within", "randaugment+cutmix", *wide.sentence().split()} <= words
 
 
+def test_arms_are_told_apart_where_it_is_narrow(wide: Gain) -> None:
+    lines = shown(wide, 60)
+    assert not any("…" in line for line in lines)
+    head = next(line for line in lines if line.startswith("arm "))
+    column = "".join(line[: head.index("uses")].strip() for line in lines[lines.index(head) :])
+    for name in ("randaugment", "randaugment+mixup", "randaugment+cutmix", "(baseline)"):
+        assert name in column
+
+
 @pytest.mark.parametrize("width", [40, 80])
 def test_lines_to_copy_are_never_wrapped(wide: Gain, width: int) -> None:
     steps = f"network = train({'x' * 100})  # [not markup]\n    second_line = 2\n"

@@ -121,6 +121,27 @@ def test_why_proposals_failed_is_said(tuned: tuple) -> None:
     assert "none of what was tried could be trained" in sentence(replace(found, search=search))
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_what_waits_can_be_gone_on_with_where_it_was_kept(
+    keep: bool,
+    tuned: tuple,
+    data: Path,
+    call: Callable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = MixRecipe.load(tuned[0] / "recipe.json")
+    short = replace(found, search={**found.search, "waiting": 1})
+    monkeypatch.setattr("synthaug.cli.tune.search_mix", lambda *_, **__: short)
+    target = tmp_path / "r[v2].json"
+    words = ("--cache", tmp_path / "cells", *["--keep"] * keep, "-o", target)
+    out = " ".join(call("tune", data, *words).out.split())
+    assert "1 proposal waits for more time or trials (--budget, --trials): " in out
+    assert ("the same command with more goes on from here." in out) == keep
+    assert ("nothing was kept for it" in out) != keep
+    assert "Written: " in out and "r[v2].json" in out.replace(" ", "")
+
+
 def test_any_seed_will_do(tuned: tuple, data: Path, call: Callable, tmp_path: Path) -> None:
     few = ("--generator", "random-field", "--trials", "1", "--seed", str(2**32))
     done = call("tune", data, *LITTLE, *PLACE, *few, "-o", tmp_path / "recipe.json", "-q")

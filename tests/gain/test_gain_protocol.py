@@ -4,6 +4,7 @@ trained unequally, that it chose on what it reports."""
 import itertools
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -527,6 +528,20 @@ def test_precision_adds_seeds_for_the_arms_that_matter(
     assert more.gain.stage_one == 2
     assert len(more.protocol["seeds"]) == len(more.gain.per_seed)
     assert more.arm(more.chosen["arm"]).gain == more.gain  # the table says what the verdict says
+    assert not any("are the most" in caveat for caveat in more.protocol["caveats"])
+
+
+def test_a_precision_that_is_out_of_reach_is_told(
+    train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("synthaug.gain.opening.MOST_SEEDS", 3)
+    settings = {**QUICK, "steps": 3, "precision": 0.01}
+    gain = measure_gain(train, test, **settings, sources=sources()[2:])
+    assert len(gain.gain.per_seed) == 3
+    *_, said = gain.protocol["caveats"]
+    assert re.fullmatch(
+        r"an interval within 0\.01 points would take about [\d,]+ seeds, and 3 are the most", said
+    )
 
 
 SETTLED = ("standardize", "policy")

@@ -283,7 +283,11 @@ def test_what_is_called_none_is_explained_and_notes_are_sentences(tmp_path: Path
 
 def test_recommendation_that_the_test_images_contradict_is_said(tmp_path: Path) -> None:
     against = replace(make_gain(lead=-0.02), recommendation="vae 0.5")
-    assert "The test images speak against it" in Page(write(against, None, tmp_path)).text
+    page = write(against, None, tmp_path)
+    assert "The test images speak against it" in Page(page).text
+    assert re.findall(
+        r'class="recommended">\s*<th scope="row"><span class="name">([^<]*)<', page
+    ) == ["geometry"]
     good = make_gain(lead=0.0001)
     worse = paired_interval([-6.0, -4.0, -3.0, -3.0])
     rival = replace(good, rival="plain", gain_over_rival=worse, verdict="no evidence")

@@ -95,7 +95,8 @@ def by_group(gain: Gain) -> list[tuple[str, list[ArmResult]]]:
 
 
 def _tags(gain: Gain, arm: ArmResult) -> list[str]:
-    recommended = gain.without if gain.recommendation == NO_ARM else gain.recommendation
+    none = gain.recommendation == NO_ARM or gain.contradicted
+    recommended = gain.without if none else gain.recommendation
     roles = {
         "recommended": recommended,
         "baseline": gain.baseline,

@@ -5,7 +5,7 @@ import math
 from synthaug.classifiers import BALANCED
 from synthaug.gain.report.words import mean, number
 from synthaug.gain.result import NO_ARM, Gain
-from synthaug.gain.statistics import rival_leads
+from synthaug.gain.statistics import MOST_SEEDS, rival_leads
 
 
 def advice(gain: Gain) -> str:
@@ -70,8 +70,8 @@ def caveats(gain: Gain) -> list[str]:
     if interval.stage_one < seeds:
         said.append(
             f"Seeds were added. The scatter of the first {interval.stage_one} seeds set their "
-            "number and the interval's width, never the gain itself, so the confidence holds "
-            "(Stein 1945)."
+            f"number, up to {MOST_SEEDS}, and the interval's width, never the gain itself, so the "
+            "confidence holds (Stein 1945)."
         )
     return [*said, *(f"Note: {each.rstrip('.')}." for each in gain.protocol["caveats"])]
 
