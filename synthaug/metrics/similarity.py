@@ -55,10 +55,15 @@ def ssim(images: np.ndarray, others: np.ndarray, *, data_range: int | None = Non
             f"reflected under the window, got {images.shape[2]}x{images.shape[3]}"
         )
     found = [
-        structural_similarity_index_measure(*pairs, data_range=1.0, reduction="none")
-        for pairs in zip(one.split(CHUNK), other.split(CHUNK), strict=True)
+        structural_similarity_index_measure(
+            one[first : first + CHUNK],
+            other[first : first + CHUNK],
+            data_range=1.0,
+            reduction="none",
+        )
+        for first in range(0, len(one), CHUNK)
     ]
-    return np.concatenate([np.atleast_1d(each.numpy()) for each in found])
+    return np.concatenate([np.atleast_1d(np.asarray(each)) for each in found])
 
 
 def _pairs(
