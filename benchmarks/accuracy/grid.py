@@ -8,11 +8,13 @@ whole protocol: the baselines tuned first, all choices on validation images, the
 What is finished is kept: cells (one arm, one seed) in `--cache`, results in
 benchmarks/accuracy/results, so that a run can be stopped at any time and goes on where it was, and
 one with more seeds or other generators trains only what is new. A set or a size that is named is
-measured again. What choices need of the cells is kept beside the results, too, in cells/, from
-where it is taken if the cache is not there: a row of many hours can be measured in several sittings
-and on several machines. These have to multiply alike: SYNTHAUG_ARITHMETIC=bfloat16 in the
-environment has those do so that would compute in float32. What is there of other images, another
-version or arithmetic is not written over: move it away to measure anew.
+measured again. What the cells said, of the images that choices are made on and then of test images,
+is kept beside the results, too, in cells/, from where it is taken if the cache is not there: a row
+of many hours can be measured in several sittings and on several machines. (The networks are not
+kept, so that one that has not met the test images in one sitting is trained again in the next.)
+Machines have to multiply alike: SYNTHAUG_ARITHMETIC=bfloat16 in the environment has those do so
+that would compute in float32. What is there of other images, another version or arithmetic is not
+written over: move it away to measure anew.
 
 With `--peers` pythae's VAE is measured where there are results already: a quarter of all images are
 its, with hard labels, on top of the training that our generators were put on, tuned as it was then

@@ -127,7 +127,8 @@ class Backbone:
     name: "resnet" (`SmallResNet`), or "timm:NAME".
     weights: None for random ones; "pretrained" for those that timm downloads; or a file of them,
         .safetensors or .pth, under timm's names, for all layers but the last. Images are then
-        normalised with the mean and deviation that timm has for the name.
+        normalised with the mean and deviation that timm has for the name, those of 12 bits in 16
+        as those of 8.
     size: the side that images are brought to within the network; None leaves them as they are.
 
     >>> Backbone.of("timm:resnet10t")
