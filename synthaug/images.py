@@ -24,9 +24,11 @@ RESIZING = (
 
 
 def to_array(values: Any) -> np.ndarray:
-    """What a user gives as an array: tensors may lie on a GPU, or be part of a training."""
+    """What a user gives as an array: tensors may lie on a GPU, or be part of a training, or be of
+    bfloat16, which NumPy has not."""
     if isinstance(values, torch.Tensor):
-        return values.detach().cpu().numpy()
+        here = values.detach().cpu()
+        return (here.float() if here.dtype == torch.bfloat16 else here).numpy()
     return np.asanyarray(values)
 
 

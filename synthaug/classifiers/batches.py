@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from synthaug.classifiers.recipes import Augmentation, Recipe
+from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples, span_of, take, to_tensor
 from synthaug.mixing.drawing import ClassDrawer, replaced_positions
 from synthaug.mixing.labels import one_hot
@@ -44,6 +45,8 @@ class Batches:
         self._augment = Augmentation(recipe, classes, span_of(train.images))
         self._size, self._seed, self._device = batch_size, seed, device
         self._count = round(ratio * batch_size) if synthetic is not None else 0
+        if self._count:
+            _expect_drawable(train, self._drawer)
         balanced = ClassDrawer(train.labels, classes) if recipe.class_balanced else None
         self._order = BalancedOrder(seed, balanced) if balanced else ShuffledOrder(seed, len(train))
 
@@ -56,6 +59,17 @@ class Batches:
             picks[places] = len(self._labels) + made
         chosen = torch.as_tensor(picks).to(self._device)
         return self._augment(take(self._images, chosen), self._targets[chosen])
+
+
+def _expect_drawable(train: LabelledImages, drawer: ClassDrawer) -> None:
+    """Raise `InputError` for a class of which there are real images and no synthetic ones: it would
+    be found out when one of them is to be replaced, late or never."""
+    absent = np.setdiff1d(np.flatnonzero(train.counts), drawer.present)
+    if len(absent):
+        raise InputError(
+            "synthetic images: expected some of every class that there are real images of, got "
+            f"none of {train.classes[absent[0]]!r} (class {absent[0]}) that may be drawn"
+        )
 
 
 class ShuffledOrder:

@@ -20,6 +20,7 @@ from synthaug.checks import as_count
 from synthaug.classifiers.timm_network import PRETRAINED, classifier_of, timm_network
 from synthaug.errors import InputError, first_line
 from synthaug.files import expanded
+from synthaug.metrics.features import evaluating
 
 TIMM = "timm:"
 WIDTHS = (32, 64, 128)
@@ -227,10 +228,9 @@ class Backbone:
 
     def try_out(self, network: nn.Sequential, image_shape: tuple[int, int, int]) -> None:
         """Raise `InputError` where what `build` made cannot take images (C, H, W)."""
-        was_training = network.training
         try:
-            with torch.no_grad():
-                network.eval()(torch.zeros(2, *image_shape))
+            with torch.no_grad(), evaluating(network):
+                network(torch.zeros(2, *image_shape))
         except Exception as error:  # each network says it in its own way
             own = getattr(network[1], "pretrained_cfg", {}).get("input_size", (224,))[-1]
             raise InputError(
@@ -238,8 +238,6 @@ class Backbone:
                 f"{self.size or image_shape[1]} x {self.size or image_shape[2]} pixels "
                 f"({first_line(error)}); its own size is {own} (--classifier-size)"
             ) from None
-        finally:
-            network.train(was_training)
 
 
 def head_of(network: nn.Module) -> nn.Module:
@@ -270,10 +268,8 @@ def is_cramped(network: nn.Module, image_shape: tuple[int, int, int]) -> bool:
         for layer in network.modules()
         if isinstance(layer, nn.Conv2d)
     ]
-    was_training = network.training
-    with torch.no_grad():
-        network.eval()(torch.zeros(1, *image_shape, device=next(network.parameters()).device))
-    network.train(was_training)
+    with torch.no_grad(), evaluating(network):
+        network(torch.zeros(1, *image_shape, device=next(network.parameters()).device))
     for hook in hooks:
         hook.remove()
     return any(found)

@@ -184,10 +184,9 @@ def check_json(option: str, path: Path | None, *kinds: Written) -> None:
 def check_result(
     option: str, path: Path | None, train: LabelledImages, test: LabelledImages
 ) -> None:
-    """Raise `InputError` unless a result of `gain` for these images can be written at `path`; that
-    of others, which took hours, is not replaced. What they are called says little: two folders may
-    have one name."""
-    check_json(option, path, Written.RESULT)
+    """Raise `InputError` for an earlier result of `gain`, as `check_json` found it, of other images
+    than these: it took hours, and is not replaced. What they are called says little: two folders
+    may have one name."""
     if path is None or not path.exists():
         return
     known = _held(path)["data"]

@@ -79,7 +79,7 @@ def open_test(
             f"an interval within {precision:g} points would take about {needed:,} seeds, and "
             f"{len(seeds)} are the most"
         )
-    to_use = choices.chosen if recommended and not made.contradicted else None
+    to_use = choices.chosen if made.to_use == choices.chosen.name else None
     without = next(arm for arm in choices.arms if arm.name == made.without)
     made.protocol["next_steps"] = lines_to_use(settled, to_use, without)
     return made

@@ -153,6 +153,12 @@ class Gain:
         return self.rival if leads or beats else self.baseline
 
     @property
+    def to_use(self) -> str:
+        """What to train: the recommended arm, unless the test images speak against it."""
+        used = self.recommendation != NO_ARM and not self.contradicted
+        return self.recommendation if used else self.without
+
+    @property
     def smallest_detectable(self) -> float:
         """The true gain, in points, that would have been told from zero with a probability of 80 %;
         over the baseline and the rival at once, where there is one."""

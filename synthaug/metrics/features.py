@@ -120,8 +120,6 @@ def as_features(**sets: object) -> list[np.ndarray]:
     given = []
     for name, values in sets.items():
         try:
-            if isinstance(values, Tensor):
-                values = values.detach().cpu().double()  # NumPy knows no bfloat16
             found = np.asarray(to_array(values), np.float64)
         except (TypeError, ValueError):
             kind = type(values).__name__

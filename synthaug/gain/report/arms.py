@@ -7,7 +7,7 @@ from markupsafe import Markup
 from synthaug.gain.report.interval_plot import Row, intervals
 from synthaug.gain.report.seed_plot import Column, seeds
 from synthaug.gain.report.words import mean, printable, signed, span
-from synthaug.gain.result import NO_ARM, ArmResult, Gain
+from synthaug.gain.result import ArmResult, Gain
 from synthaug.gain.statistics import Interval
 
 GROUPS = {
@@ -95,10 +95,8 @@ def by_group(gain: Gain) -> list[tuple[str, list[ArmResult]]]:
 
 
 def _tags(gain: Gain, arm: ArmResult) -> list[str]:
-    none = gain.recommendation == NO_ARM or gain.contradicted
-    recommended = gain.without if none else gain.recommendation
     roles = {
-        "recommended": recommended,
+        "recommended": gain.to_use,
         "baseline": gain.baseline,
         "best without, on test images": gain.rival,
         "best trained": gain.trained,

@@ -16,7 +16,7 @@ def advice(gain: Gain) -> str:
 
 def use_of_lines(gain: Gain) -> str:
     """What the lines of Python are for."""
-    if gain.recommendation == NO_ARM or gain.contradicted:
+    if gain.to_use == gain.without:
         return "Best without"
     return "To use it" if gain.verdict == "helps" else "To try it all the same"
 

@@ -66,12 +66,13 @@ class Cell:
         made, it may not be."""
         return self.done(study) and (self.directory(study) / WEIGHTS).exists()
 
-    def said_of(self, study: Study, images: LabelledImages) -> Path:
-        """The file of what its network said of images, which it did not learn from."""
-        return self.directory(study) / TESTED.format(images.fingerprint)
+    def said_of(self, study: Study, images: str) -> Path:
+        """The file of what its network said of the images of this fingerprint, which it did not
+        learn from."""
+        return self.directory(study) / TESTED.format(images)
 
-    def scorable(self, study: Study, images: LabelledImages) -> bool:
-        """Whether it is scored on these images without being trained again."""
+    def scorable(self, study: Study, images: str) -> bool:
+        """Whether it is scored on the images of this fingerprint without being trained again."""
         return self.loadable(study) or self.said_of(study, images).exists()
 
 
@@ -137,10 +138,10 @@ def load_network(study: Study, cell: Cell) -> nn.Module:
     return network.eval()
 
 
-def score_cell(study: Study, cell: Cell, images: LabelledImages) -> Scores:
-    """How the network of a cell does on these images; it is trained where it is not there, and has
-    not said so before."""
-    file = cell.said_of(study, images)
+def score_cell(study: Study, cell: Cell, images: LabelledImages, fingerprint: str) -> Scores:
+    """How the network of a cell does on these images, whose fingerprint takes reading them all; it
+    is trained where it is not there, and has not said so before."""
+    file = cell.said_of(study, fingerprint)
     if not file.exists():
         if not cell.loadable(study):
             train_cell(study, cell)

@@ -40,12 +40,15 @@ class Runner:
         self._make_pools(cells, what)
         self._map(train_cell, [(cell,) for cell in cells], what)
 
-    def score(self, cells: Sequence[Cell], images: LabelledImages, what: str) -> list[Scores]:
-        """How the networks of cells do on these images, one a cell. Those that were neither kept
-        nor scored before are trained."""
+    def score(
+        self, cells: Sequence[Cell], missing: Sequence[Cell], images: LabelledImages, what: str
+    ) -> list[Scores]:
+        """How the networks of cells do on these images, one a cell. Those that are `missing`,
+        neither kept nor scored before, are trained."""
         self._known += len(cells)
-        self._make_pools([c for c in cells if not c.scorable(self._study, images)], what)
-        return self._map(score_cell, [(cell, images) for cell in cells], what)
+        self._make_pools(missing, what)
+        told = images.fingerprint
+        return self._map(score_cell, [(cell, images, told) for cell in cells], what)
 
     def _make_pools(self, cells: Sequence[Cell], what: str) -> None:
         """Those that the cells need and that are not on disk yet."""

@@ -165,9 +165,10 @@ class Trials:
         """Score the network of each arm and seed on the test images, trained again where it was not
         kept. One that was scored need not be kept, so that this, too, goes on where it was."""
         cells = [self._cell(arm, seed, self.study.tested(seed)) for arm, seed in tested]
-        missing = [cell for cell in cells if not cell.scorable(self.study, images)]
+        told = images.fingerprint
+        missing = [cell for cell in cells if not cell.scorable(self.study, told)]
         self._run(self._teachers(missing), "networks to score")
-        return self._runner.score(cells, images, "scoring test images")
+        return self._runner.score(cells, missing, images, "scoring test images")
 
     def seconds(self, arm: Arm, seed: int) -> float:
         """Time to train the arm for one seed and to fit its generator; see `cells.seconds`."""
