@@ -1,10 +1,16 @@
 """What all tests share."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 import torch
 from pretended_gpu import pretended_gpu
+
+# One thread a process, here and in those that tests start, as `gain` trains: networks then agree to
+# the last bit, and workers side by side do not spin for each other's cores.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
 
 collect_ignore = ["conftest.py"]  # for doctests, under a name that those in folders have, too
 

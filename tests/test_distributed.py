@@ -76,12 +76,7 @@ def run_twice(program: str, *words: object) -> None:
         running.append(
             subprocess.Popen(
                 [sys.executable, "-c", program, *map(str, words)],
-                env={
-                    **os.environ,
-                    **environment,
-                    "MASTER_ADDR": "127.0.0.1",
-                    "OMP_NUM_THREADS": "1",
-                },
+                env={**os.environ, **environment, "MASTER_ADDR": "127.0.0.1"},
                 stderr=subprocess.PIPE,
                 text=True,
             )
@@ -93,14 +88,6 @@ def run_twice(program: str, *words: object) -> None:
 
 def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
-
-
-@pytest.fixture
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_outside_a_launcher_there_is_one_process() -> None:
@@ -128,7 +115,6 @@ def test_processes_talk_by_what_there_is(monkeypatch, gpu, nccl, expected) -> No
     assert asked == [expected]
 
 
-@pytest.mark.usefixtures("one_thread")
 def test_networks_of_one_class_are_dealt_out_and_learn_what_they_would_alone(tmp_path) -> None:
     """Also where each process has classes that fill fewer of 16 bits than those of another."""
     data = make_data(tmp_path, np.uint16)
@@ -149,7 +135,6 @@ def _apart(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> f
     return float(torch.cat(far).mean())
 
 
-@pytest.mark.usefixtures("one_thread")
 def test_a_shared_network_learns_from_both_halves_of_a_batch(tmp_path) -> None:
     data = make_data(tmp_path)
     settings = {"steps": 5, "batch_size": 8, "latent": 3}

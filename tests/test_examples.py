@@ -86,7 +86,7 @@ def run(
     done = subprocess.run(
         [sys.executable, "-c", SCRIPTS, workers, *scripts, *arguments],
         cwd=directory,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         check=False,

@@ -1,14 +1,13 @@
 """The command line called in this process, and small images for it."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from synthaug.cli.main import run
@@ -43,15 +42,6 @@ def write_tree(root: Path, counts: dict[str, int], *, seed: int = 0) -> Path:
         for index, image in enumerate(pixels(count, seed=seed + label, level=20 * label)):
             Image.fromarray(image).save(root / name / f"{index}.png")
     return root
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """As in the processes that tests start, so that weights agree to the last bit."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session", name="call")

@@ -58,7 +58,7 @@ def started(
     process = subprocess.Popen(
         [sys.executable, "-c", program, *map(str, words)],
         # No program is at hand, as in a slim container: not even pgrep, to find processes with.
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PATH": "", "PYTHONPATH": found},
+        env={**os.environ, "PATH": "", "PYTHONPATH": found},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
