@@ -2,12 +2,14 @@
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
 
 from synthaug.distributed import current
 from synthaug.errors import InputError
@@ -72,12 +74,16 @@ def arithmetic(device: torch.device) -> str:
     """What networks multiply in: "bfloat16" where the hardware does so natively, else "float32".
 
     The variable SYNTHAUG_ARITHMETIC of the environment names one, in place of that: what was begun
-    on one machine goes on alike on another, which emulates bfloat16 if it has to.
+    on one machine goes on alike on another, which emulates bfloat16 if it has to (`as_native`).
     """
     if asked := os.environ.get(ASKED):
         if asked not in KINDS:
             raise InputError(f"{ASKED}: expected one of {', '.join(KINDS)}, got {asked!r}")
         return asked
+    return _native_arithmetic(device)
+
+
+def _native_arithmetic(device: torch.device) -> str:
     if device.type == "cuda":
         with torch.cuda.device(device):
             native = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -103,12 +109,64 @@ def computing_in(kind: str) -> Iterator[None]:
 
 @contextmanager
 def mixed_precision(device: torch.device) -> Iterator[None]:
-    """bfloat16 autocast where that is the device's `arithmetic`, else no autocast."""
-    native = arithmetic(device) == "bfloat16"
-    with torch.autocast(device.type, torch.bfloat16, enabled=native):
+    """bfloat16 autocast where that is the device's `arithmetic`, else no autocast.
+
+    What goes backward does so within `as_native`.
+    """
+    enabled = arithmetic(device) == "bfloat16"
+    with torch.autocast(device.type, torch.bfloat16, enabled=enabled), as_native(device):
         yield
     # Within another autocast weights would stay cast as they are now, whatever becomes of them.
     torch.clear_autocast_cache()
+
+
+@contextmanager
+def as_native(device: torch.device) -> Iterator[None]:
+    """Within the block a processor that has no instructions for bfloat16, but was asked to multiply
+    in it, does as those would: in a fifth of the time that torch takes for it."""
+    if device.type == "cpu" and arithmetic(device) == "bfloat16" != _native_arithmetic(device):
+        with _Widened():  # type: ignore[no-untyped-call]
+            yield
+    else:
+        yield
+
+
+class _Widened(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Products of bfloat16 as of float32, rounded in the end: two numbers of 8 bits have an exact
+    product in 24, and the instructions, too, add in float32."""
+
+    PRODUCTS = (
+        torch.ops.aten.convolution.default,
+        torch.ops.aten.convolution_backward.default,
+        torch.ops.aten.mm.default,
+        torch.ops.aten.addmm.default,
+        torch.ops.aten.bmm.default,
+        torch.ops.aten.baddbmm.default,
+    )
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        named = kwargs or {}
+        if func not in self.PRODUCTS or _kinds(args) != {torch.bfloat16}:
+            return func(*args, **named)
+        return tree_map(_narrow, func(*tree_map(_wide, args), **named))
+
+
+def _kinds(arguments: Sequence[Any]) -> set[torch.dtype]:
+    return {each.dtype for each in arguments if isinstance(each, Tensor)}
+
+
+def _wide(argument: Any) -> Any:
+    return argument.float() if isinstance(argument, Tensor) else argument
+
+
+def _narrow(result: Any) -> Any:
+    return result.bfloat16() if isinstance(result, Tensor) else result
 
 
 def _processor_multiplies_bfloat16() -> bool:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from synthaug.checkpoint import Checkpoint, done_with
-from synthaug.devices import mixed_precision
+from synthaug.devices import as_native, mixed_precision
 from synthaug.distributed import ALONE, Team
 from synthaug.errors import InputError, TrainingError
 from synthaug.files import expect_file
@@ -222,7 +222,8 @@ def _update(phase: Phase, batch: Any, step: int, clip: float, networks: int, run
     # Not before the forward pass, and the loss is given back with its graph: where nothing of the
     # last step is left, the allocator returns its memory to the system and asks for it anew.
     phase.optimizer.zero_grad(set_to_none=True)
-    (loss * networks).backward()  # type: ignore[no-untyped-call]
+    with as_native(run.device):
+        (loss * networks).backward()  # type: ignore[no-untyped-call]
     parameters = [p for group in phase.optimizer.param_groups for p in group["params"]]
     run.team.average(p.grad for p in parameters if p.grad is not None)
     if networks == 1:

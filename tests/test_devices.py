@@ -1,10 +1,13 @@
 """Which device a name means, and what torch does there."""
 
+from typing import Any
+
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from synthaug import devices
-from synthaug.devices import arithmetic, mixed_precision, plain_torch, resolve_device
+from synthaug.devices import arithmetic, as_native, mixed_precision, plain_torch, resolve_device
 from synthaug.distributed import Team
 from synthaug.errors import InputError
 
@@ -79,6 +82,58 @@ def test_the_environment_may_name_another_arithmetic(monkeypatch, native):
     monkeypatch.setenv("SYNTHAUG_ARITHMETIC", "half")
     with pytest.raises(InputError, match="SYNTHAUG_ARITHMETIC: expected one of bfloat16, float32"):
         arithmetic(here)
+
+
+def products(images: torch.Tensor, weights: torch.Tensor, kind: torch.dtype) -> list[torch.Tensor]:
+    """Of a convolution and of matrices, and their gradients, all in this kind of number."""
+    images, weights = (each.to(kind).requires_grad_() for each in (images, weights))
+    convolved = torch.nn.functional.conv2d(images, weights, padding=1)
+    rows = convolved.flatten(1)
+    made = [convolved, rows @ rows.T, torch.addmm(rows[:, :3], rows, rows.T @ rows[:, :3])]
+    for each in (convolved, rows @ rows.T):
+        made += torch.autograd.grad(each, (images, weights), each.detach(), retain_graph=True)
+    return [each.detach() for each in made]
+
+
+class Convolutions(TorchDispatchMode):
+    """Kinds of number that those within it were in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kinds: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if "convolution" in str(func):
+            self.kinds |= {each.dtype for each in args if isinstance(each, torch.Tensor)}
+        return func(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_what_has_no_instructions_for_bfloat16_multiplies_as_if_it_had(monkeypatch, native):
+    monkeypatch.setattr(devices, "_processor_multiplies_bfloat16", lambda: native)
+    monkeypatch.setenv("SYNTHAUG_ARITHMETIC", "bfloat16")
+    here, generator = torch.device("cpu"), torch.Generator().manual_seed(0)
+    images = torch.randn(3, 4, 7, 6, generator=generator).bfloat16()
+    weights = torch.randn(5, 4, 3, 3, generator=generator).bfloat16()
+    by_torch = products(images, weights, torch.bfloat16)
+    with Convolutions() as done, as_native(here):
+        ours = products(images, weights, torch.bfloat16)
+    assert done.kinds == {torch.bfloat16 if native else torch.float32}
+    exact = torch.nn.functional.conv2d(images.float(), weights.float(), padding=1)
+    if not native:
+        assert torch.equal(ours[0], exact.bfloat16())
+    for made, other in zip(ours, by_torch, strict=True):
+        assert made.dtype == torch.bfloat16
+        # What one has rounded up and the other down is multiplied further: a few last bits.
+        assert (made - other).abs().max() <= 0.02 * other.abs().max()
+
+
+def test_float32_stays_what_it_is_within_bfloat16(monkeypatch):
+    monkeypatch.setattr(devices, "_processor_multiplies_bfloat16", lambda: False)
+    monkeypatch.setenv("SYNTHAUG_ARITHMETIC", "bfloat16")
+    weights = torch.full((1, 1), 1 + 2**-10)  # no number of bfloat16
+    with as_native(torch.device("cpu")):
+        assert torch.equal(torch.ones(1, 1) @ weights, weights)
 
 
 def test_a_gpu_convolves_in_one_way_while_ours_is_trained(monkeypatch):
