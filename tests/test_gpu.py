@@ -173,7 +173,7 @@ def test_arms_of_a_gain(real: LabelledImages, gpu: str) -> None:
     with opened(study, [0], cache=None, keep=False, jobs=1, progress=None) as trials:
         trials.steps, trials.teacher = 2, plain
         trials.train(arms, "arms")
-        tested = trials.test([(arm, 0) for arm in arms], digits("test"))
+        tested = trials.test([(arm, 0) for arm in arms], digits("test"), "test images")
         assert trials.study.device.startswith("cuda")
     assert len(tested) == 3 and all(len(scores.per_class) == 3 for scores in tested)
 

@@ -38,13 +38,13 @@ def open_test(
     tested.score({arm: trials.seeds_of(arm) for arm in shown})
     rivals = _rivals(tested, choices, trials)
     again = [*choices.finalists, *rivals]
-    tested.train(again, fresh, "the best on other seeds")
+    tested.score(dict.fromkeys(again, fresh), "the best on other seeds")
     stage_one, seeds, needed = len(fresh), fresh, 0
     if precision is not None:
         first = tested.gain(choices.chosen, choices.baseline, fresh)
         needed = seeds_for_precision(first.per_seed, precision, resolution=tested.resolution)
         more = _more_seeds(fresh, needed)
-        tested.train(again, more, "more seeds")
+        tested.score(dict.fromkeys(again, more), "more seeds")
         seeds = fresh + more
     rival = _rival(tested, rivals, choices.baseline, seeds)
 

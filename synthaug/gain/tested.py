@@ -21,17 +21,13 @@ class Tested:
         self.scores: dict[Arm, dict[int, Scores]] = {}
         self._trials, self._images = trials, images
 
-    def score(self, trained: Mapping[Arm, Sequence[int]]) -> None:
-        """Score the arms' trained networks of those seeds."""
-        pairs = [(arm, seed) for arm, seeds in trained.items() for seed in seeds]
-        scores = self._trials.test(pairs, self._images)
+    def score(self, arms: Mapping[Arm, Sequence[int]], what: str = "scoring test images") -> None:
+        """Score the arms' networks of those seeds, which are trained where they are not there;
+        `what` is said to the user."""
+        pairs = [(arm, seed) for arm, seeds in arms.items() for seed in seeds]
+        scores = self._trials.test(pairs, self._images, what)
         for (arm, seed), score in zip(pairs, scores, strict=True):
             self.scores.setdefault(arm, {})[seed] = score
-
-    def train(self, arms: Sequence[Arm], seeds: list[int], what: str) -> None:
-        """Train the arms on further seeds and score them; `what` is said to the user."""
-        self._trials.train(arms, what, seeds=seeds)
-        self.score(dict.fromkeys(arms, seeds))
 
     def gain(
         self, arm: Arm, other: Arm, seeds: Sequence[int], *, stage_one: int | None = None

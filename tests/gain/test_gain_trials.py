@@ -94,20 +94,20 @@ def test_choices_need_no_networks_and_those_that_are_needed_again_are_trained_ag
             trials.steps, trials.teacher = 2, PLAIN
             trials.train([PLAIN, DISTILLED], "networks")
             held = trials.validation([DISTILLED])[DISTILLED]
-            [scores] = trials.test([(DISTILLED, 0)], test)
+            [scores] = trials.test([(DISTILLED, 0)], test, "test images")
             return held, scores.per_class
 
     first = measured()
-    assert ran["networks"] == {0, 1, 2} and "networks to score" not in ran
+    assert ran["networks"] == {0, 1, 2} and ran["test images"] == {2, 3}
     for weights in tmp_path.rglob("weights.safetensors"):
         weights.unlink()
     again = measured()  # what they said of the test images was kept
-    assert "networks" not in ran and "networks to score" not in ran
+    assert "networks" not in ran and ran["test images"] == {0, 1}
     assert (again[0] == first[0]).all() and (again[1] == first[1]).all()
     for said_of_test in tmp_path.rglob("tested-*.npy"):
         said_of_test.unlink()
     again = measured()
-    assert "networks" not in ran and ran["networks to score"] == {0, 1}  # the teacher's
+    assert "networks" not in ran and ran["test images"] == {0, 1, 2}  # the teacher, then itself
     assert (again[0] == first[0]).all() and (again[1] == first[1]).all()
     assert len([*tmp_path.rglob("weights.safetensors")]) == 2
     # As if they were of another machine: choices stay as they were made.
@@ -122,3 +122,33 @@ def test_choices_need_no_networks_and_those_that_are_needed_again_are_trained_ag
         measured()
     assert files
     assert all(map(np.array_equal, map(np.load, files), said))
+
+
+def test_what_is_trained_for_the_test_images_meets_them_at_once(tmp_path: Path) -> None:
+    """So that nothing is trained twice where networks are not kept, however often it is stopped."""
+    test = read_images("digits", split="test").subset(range(50))
+    few = read_images("digits").subset(range(100))  # choices take a network a fold, beside the one
+    study = Study(few, None, None, Backbone(), 16, "cpu")
+    arms = [PLAIN, Arm("other", Recipe(mix="mixup"))]
+    all_parts = len(arms) * len(study.parts(1))
+
+    def tested(last: int) -> None:
+        def stop(what: str, done: int, known: int) -> None:
+            if done == last:
+                raise InterruptedError
+
+        with opened(study, [0], cache=tmp_path, keep=True, jobs=1, progress=stop) as trials:
+            trials.steps = 2
+            trials.test([(arm, 1) for arm in arms], test, "the best on other seeds")
+            assert all(trials.held(arm, 1).per_class.shape == (10,) for arm in arms)
+
+    with pytest.raises(InterruptedError):
+        tested(all_parts - 1)
+    [asked] = tmp_path.rglob("tested-*.npy")
+    assert len([*tmp_path.rglob("predicted.npy")]) == all_parts - len(arms)
+    for weights in tmp_path.rglob("weights.safetensors"):
+        weights.unlink()
+    tested(-1)
+    [again] = tmp_path.rglob("weights.safetensors")
+    assert again.parent != asked.parent
+    assert len([*tmp_path.rglob("tested-*.npy")]) == len(arms)

@@ -161,14 +161,25 @@ class Trials:
         of_images = disagreeing * np.sum(1 / present) / len(present) ** 2
         return float(np.sqrt(of_images + 2 * TRAINING**2 / len(seeds)))
 
-    def test(self, tested: Sequence[tuple[Arm, int]], images: LabelledImages) -> list[Scores]:
-        """Score the network of each arm and seed on the test images, trained again where it was not
-        kept. One that was scored need not be kept, so that this, too, goes on where it was."""
+    def test(
+        self, tested: Sequence[tuple[Arm, int]], images: LabelledImages, what: str
+    ) -> list[Scores]:
+        """Score the network of each arm and seed on the test images. One that is not there is
+        trained and scored at once; one that was scored need not be kept, so that this, too, goes on
+        where it was. `what` is said to the user."""
         cells = [self._cell(arm, seed, self.study.tested(seed)) for arm, seed in tested]
         told = images.fingerprint
         missing = [cell for cell in cells if not cell.scorable(self.study, told)]
-        self._run(self._teachers(missing), "networks to score")
-        return self._runner.score(cells, missing, images, "scoring test images")
+        ready = dict.fromkeys(cells)
+        parts = [cell for pair in tested for cell in self.cells(*pair) if cell not in ready]
+        beside = [cell for cell in parts if not cell.done(self.study)]
+        self._run([*self._teachers(missing), *beside], what)
+        ready = {cell: cell.scorable(self.study, told) for cell in cells}
+        order = sorted(ready, key=lambda cell: not ready[cell])
+        untrained = [cell for cell in order if not ready[cell]]
+        scores = self._runner.score(order, untrained, images, what)
+        by_cell = dict(zip(order, scores, strict=True))
+        return [by_cell[cell] for cell in cells]
 
     def seconds(self, arm: Arm, seed: int) -> float:
         """Time to train the arm for one seed and to fit its generator; see `cells.seconds`."""
