@@ -194,9 +194,13 @@ def test_a_gain_has_to_hold_over_what_does_best_on_the_test_images(
         right = made.get(arm.name, 0.7 if arm.source is not None else 0.5)
         return Scores(right + 0.001 * seed, right + 0.001 * seed, np.full(10, right))
 
-    monkeypatch.setattr(
-        Trials, "test", lambda self, tested, images: [score(*each) for each in tested]
-    )
+    really = Trials.test
+
+    def scores(self: Trials, tested: Any, images: LabelledImages, what: str) -> list[Scores]:
+        really(self, tested, images, what)
+        return [score(*each) for each in tested]
+
+    monkeypatch.setattr(Trials, "test", scores)
     monkeypatch.setattr(Trials, "best", lambda self, arms: arms[0])  # not the two
     monkeypatch.setattr(Trials, "differences", lambda self, arm, other, seeds: [5.0] * len(seeds))
     options: dict[str, Any] = {**QUICK, "sources": sources(), "cache": tmp_path, "keep": True}
