@@ -84,9 +84,9 @@ def test_the_environment_may_name_another_arithmetic(monkeypatch, native):
         arithmetic(here)
 
 
-def products(images: torch.Tensor, weights: torch.Tensor, kind: torch.dtype) -> list[torch.Tensor]:
-    """Of a convolution and of matrices, and their gradients, all in this kind of number."""
-    images, weights = (each.to(kind).requires_grad_() for each in (images, weights))
+def products(images: torch.Tensor, weights: torch.Tensor) -> list[torch.Tensor]:
+    """Of a convolution and of matrices, and their gradients."""
+    images, weights = (each.detach().requires_grad_() for each in (images, weights))
     convolved = torch.nn.functional.conv2d(images, weights, padding=1)
     rows = convolved.flatten(1)
     made = [convolved, rows @ rows.T, torch.addmm(rows[:, :3], rows, rows.T @ rows[:, :3])]
@@ -115,9 +115,9 @@ def test_what_has_no_instructions_for_bfloat16_multiplies_as_if_it_had(monkeypat
     here, generator = torch.device("cpu"), torch.Generator().manual_seed(0)
     images = torch.randn(3, 4, 7, 6, generator=generator).bfloat16()
     weights = torch.randn(5, 4, 3, 3, generator=generator).bfloat16()
-    by_torch = products(images, weights, torch.bfloat16)
+    by_torch = products(images, weights)
     with Convolutions() as done, as_native(here):
-        ours = products(images, weights, torch.bfloat16)
+        ours = products(images, weights)
     assert done.kinds == {torch.bfloat16 if native else torch.float32}
     exact = torch.nn.functional.conv2d(images.float(), weights.float(), padding=1)
     if not native:

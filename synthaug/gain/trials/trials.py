@@ -170,14 +170,18 @@ class Trials:
         cells = [self._cell(arm, seed, self.study.tested(seed)) for arm, seed in tested]
         told = images.fingerprint
         missing = [cell for cell in cells if not cell.scorable(self.study, told)]
-        ready = dict.fromkeys(cells)
-        parts = [cell for pair in tested for cell in self.cells(*pair) if cell not in ready]
-        beside = [cell for cell in parts if not cell.done(self.study)]
-        self._run([*self._teachers(missing), *beside], what)
+        beside = [
+            self._cell(arm, seed, part)
+            for arm, seed in tested
+            for part in self.study.parts(seed)
+            if not part.tested
+        ]
+        untrained = [cell for cell in beside if not cell.done(self.study)]
+        self._run([*self._teachers(missing), *untrained], what)
         ready = {cell: cell.scorable(self.study, told) for cell in cells}
         order = sorted(ready, key=lambda cell: not ready[cell])
-        untrained = [cell for cell in order if not ready[cell]]
-        scores = self._runner.score(order, untrained, images, what)
+        missing = [cell for cell in order if not ready[cell]]
+        scores = self._runner.score(order, missing, images, what)
         by_cell = dict(zip(order, scores, strict=True))
         return [by_cell[cell] for cell in cells]
 
