@@ -84,7 +84,9 @@ class Runner:
             return []
         self._say(what)
         made = []
-        pool = joblib.Parallel(n_jobs=self._jobs, return_as="generator")
+        # One at a time: joblib hands out several where the first ones were quick, as those are that
+        # were trained before, and a process then trains those while another has nothing to do.
+        pool = joblib.Parallel(n_jobs=self._jobs, return_as="generator", batch_size=1)
         with (
             warnings.catch_warnings(),
             # An interruption kills processes, wherever they are.
