@@ -169,7 +169,7 @@ class Trials:
         where it was. `what` is said to the user."""
         cells = [self._cell(arm, seed, self.study.tested(seed)) for arm, seed in tested]
         told = images.fingerprint
-        missing = [cell for cell in cells if not cell.scorable(self.study, told)]
+        teachers = self._teachers([cell for cell in cells if not cell.scorable(self.study, told)])
         beside = [
             self._cell(arm, seed, part)
             for arm, seed in tested
@@ -177,7 +177,7 @@ class Trials:
             if not part.tested
         ]
         untrained = [cell for cell in beside if not cell.done(self.study)]
-        self._run([*self._teachers(missing), *untrained], what)
+        self._run([*teachers, *untrained], what)
         ready = {cell: cell.scorable(self.study, told) for cell in cells}
         order = sorted(ready, key=lambda cell: not ready[cell])
         missing = [cell for cell in order if not ready[cell]]
