@@ -161,3 +161,30 @@ def test_images_of_a_class_are_those_that_are_trained_on(stored: Any) -> None:
     counts = {stored.file_of(gain): stored.images_per_class(gain) for gain in stored.read_results()}
     assert counts["wbc_types64-50.json"] == "up to 40"  # 10 of 50 are held out for choices
     assert counts["cifar10-50.json"] == "50" and counts["digits-5.json"] == "5"
+
+
+def test_pythae_stands_beside_the_baseline_that_it_was_measured_with(
+    monkeypatch: pytest.MonkeyPatch, stored: Any, tmp_path: Path
+) -> None:
+    beside = load("beside", monkeypatch)
+    gain = Gain.load(ACCURACY / "results" / "gtsrb32-10.json")
+    kept = json.loads((stored.PEERS / "gtsrb32-10.json").read_text())
+    monkeypatch.setattr(beside, "PEERS", tmp_path)
+
+    def table(**changed: Any) -> str:
+        (tmp_path / "gtsrb32-10.json").write_text(json.dumps({**kept, **changed}))
+        said: str = beside.peers([gain])
+        return said.splitlines()[-2] if said else ""
+
+    def points(one: str, other: str) -> str:
+        return f"{100 * np.mean(np.array(kept[one]) - np.array(kept[other])):+.1f} ("
+
+    _, _, _, over_baseline, partner, added, *ours, _ = table().split("|")
+    assert over_baseline.strip().startswith(points("pythae", "without"))
+    assert partner.strip().startswith(points("alone", "without"))
+    assert added.strip().startswith(points("pythae", "alone"))
+    arms = [gain.arm(f"{source} 0.25 hard, {kept['partner']}") for source in beside.BESIDE_PEERS]
+    assert [f"{arm.gain.points:+.1f}" for arm in arms if arm.gain] == [
+        each.split()[0] for each in ours
+    ]
+    assert table(baseline="classical") == table(arithmetic="float32") == ""

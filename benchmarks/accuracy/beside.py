@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stored import (
+    PEERS,
     RESULTS,
     anchor,
     comparable,
@@ -14,13 +15,14 @@ from stored import (
     measured_on,
     name_of,
     over,
-    partner_of,
     title,
     worth_of,
 )
 from wording import both, few, outcome, percent, span
 
 from synthaug import Gain
+from synthaug.files import read_json
+from synthaug.gain.statistics import paired_interval
 
 WORTH_HEAD = """\
 ## What a gain is worth
@@ -43,15 +45,16 @@ PEERS_HEAD = f"""\
 ## Beside pythae
 
 Its VAE, one a class, sampled from a Gaussian mixture of its codes and fitted anew for each seed: a
-quarter of each batch, with hard labels, on top of the same partner and over the same baseline as
-ours (`grid.py --peers`, where that was measured for the present baseline; for other sets it was for
-an earlier one). Beside it *the partner alone*, what the partner has over the baseline before any
-synthetic image is added, and each of ours at the same share. pythae's and the arms that the result
-names are on its fresh seeds, all others on the choice seeds (or on as many as stand in brackets):
-differences between columns are not paired, and say little.
+quarter of each batch, with hard labels, on top of the training that ours were put on (`python
+benchmarks/accuracy/peers.py`, where that was measured for the present baseline). *The partner* is
+that training without synthetic images, where it is not the baseline. Beside them each of ours at
+the same share, on the seeds of the choices (or as many as stand in brackets), if it is not an arm
+that the result names: differences between columns are not paired, and say little row by row. Below
+are means over the rows, with Student's interval over them.
 
-| data | images per class | pythae | the partner alone | {" | ".join(BESIDE_PEERS)} |
-{"|---" * (4 + len(BESIDE_PEERS))}|
+| data | images per class | pythae over the baseline | the partner | pythae over the partner | \
+{" | ".join(BESIDE_PEERS)} |
+{"|---" * (5 + len(BESIDE_PEERS))}|
 """
 PUBLISHED = {"10": (47.6, 49.75), "50": (67.3, 70.09), "100": (74.96, 76.76)}
 PUBLISHED_HEAD = """\
@@ -111,16 +114,29 @@ def with_more(gain: Gain, found: dict[str, Any], times: int) -> str:
 
 def peers(results: list[Gain]) -> str:
     """pythae's VAE under the same measurement; nothing where it was not measured."""
-    rows = []
+    rows, points = [], []
     for gain in results:
-        path = RESULTS / "peers" / file_of(gain)
-        theirs = Gain.load(path) if path.exists() else None
-        if theirs is not None and comparable(measured_on(theirs), measured_on(gain)):
-            alike = theirs.chosen["arm"].removeprefix("recipe")
-            known = {arm.name: span(arm.gain) + few(gain, arm) for arm in gain.arms if arm.gain}
-            ours = [known.get(source + alike, "") for source in BESIDE_PEERS]
-            cells = " | ".join([span(theirs.gain), known.get(partner_of(gain), ""), *ours])
-            rows.append(f"| {name_of(gain)} | {images_per_class(gain)} | {cells} |\n")
+        path = PEERS / file_of(gain)
+        theirs = read_json(path) if path.exists() else {}
+        if not comparable(theirs, measured_on(gain)):
+            continue
+        known = {arm.name: arm for arm in gain.arms}
+        ours = [
+            known[f"{source} {theirs['ratio']:g} hard, {theirs['partner']}"]
+            for source in BESIDE_PEERS
+        ]
+        both_on = over(theirs["pythae"], theirs["without"])
+        partner = over(theirs["alone"], theirs["without"])
+        added = over(theirs["pythae"], theirs["alone"])
+        alone = "" if theirs["partner"] == gain.baseline else span(partner)
+        cells = [span(both_on), alone, span(added)]
+        cells += [span(arm.gain) + few(gain, arm) for arm in ours if arm.gain]
+        rows.append(f"| {name_of(gain)} | {images_per_class(gain)} | {' | '.join(cells)} |\n")
+        known_gains = [both_on, partner, added, *(arm.gain for arm in ours if arm.gain)]
+        points.append([found.points for found in known_gains])
+    if len(points) > 1:
+        means = [span(paired_interval(column)) for column in map(list, zip(*points, strict=True))]
+        rows.append(f"| all {len(points)} | | {' | '.join(means)} |\n")
     return PEERS_HEAD + "".join(rows) + "\n" if rows else ""
 
 

@@ -16,33 +16,19 @@ Machines have to multiply alike: SYNTHAUG_ARITHMETIC=bfloat16 in the environment
 that would compute in float32. What is there of other images, another version or arithmetic is not
 written over: move it away to measure anew.
 
-With `--peers` pythae's VAE is measured where there are results already: a quarter of all images are
-its, with hard labels, on top of the training that our generators were put on, tuned as it was then
-(how to install it stands in benchmarks/peers/pythae_pool.py). What was kept is not trained again;
-the results are beside ours, in peers/.
-
 A class that has fewer images than asked for gives all that it has; of the others, the same images
 are then taken for all seeds.
 """
 
 import argparse
 import shlex
-import sys
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from cells import restore, store
-from stored import CACHE, CELLS, RESULTS, SETS, SIZES, expect_arithmetic, partner_of
+from again import going_on, what_is_given
+from stored import CACHE, CELLS, RESULTS, SETS, SIZES
 
-from synthaug import Gain, LabelledImages, Recipe, StyleSwap, measure_gain, read_images
-from synthaug.classifiers import Backbone
-from synthaug.gain import Source
-from synthaug.gain.arms import default_sources
-from synthaug.gain.trials import Stages, Study, placed
-from synthaug.mixing import MixRecipe
-from synthaug.reading import splits_of
-from synthaug.seeding import numpy_stream
+from synthaug import Gain, measure_gain, read_images
+from synthaug.gain.trials import Study, placed
 
 
 def main() -> None:
@@ -52,67 +38,36 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--precision", type=float, help="see `synthaug gain`")
-    parser.add_argument("--peers", action="store_true")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=CACHE)
     options = parser.parse_args()
     for name in options.sets or SETS:
         for count in options.per_class:
-            folder = RESULTS / "peers" if options.peers else RESULTS
-            target = folder / f"{name}-{count}.json"
+            target = RESULTS / f"{name}-{count}.json"
             if options.sets or not target.exists():
                 print(f"{name}, {count} per class", flush=True)
                 measure(options, name, count, target)
 
 
 def measure(options: argparse.Namespace, name: str, count: int, target: Path) -> None:
-    ours = RESULTS / f"{name}-{count}.json"
-    if options.peers and not ours.exists():
-        print("  left out: our generators were not measured on it")
-        return
     path = options.folder / f"{name}.npz"
     given = what_is_given(path, count)
     cache = options.cache.expanduser()
-    study = placed(Study(**given), cache)
-    said = CELLS / target.name.replace(".json", ".npz")
-    row = Gain.load(ours) if options.peers else None
-    if row is not None:
-        expect_arithmetic(study, row)
-    progress = going_on(study, said)
+    progress = going_on(placed(Study(**given), cache), CELLS / f"{target.stem}.npz")
     gain = measure_gain(
         **given,
         test=read_images(path, split="test"),
-        sources=[Source("style-swap", StyleSwap())] if options.peers else default_sources(),
-        mix=None if row is None else peer(row),
         seeds=options.seeds,
         precision=options.precision,
-        recipe=None if row is None else Recipe(**row.protocol["recipe"]),
-        steps=None if row is None else row.protocol["steps"],
         name=str(path),
         jobs=options.jobs,
         cache=cache,
         keep=True,
         progress=progress,
     )
-    if row is not None:
-        gain.protocol["tuning"] = row.protocol["tuning"]
     if given["per_class"] is None:
         gain.protocol["caveats"].append(f"at most {count} images per class, all where it has fewer")
     keep(gain, target, command(options, name, count))
-
-
-def what_is_given(path: Path, count: int) -> dict[str, Any]:
-    """The arguments of `measure_gain` that tuning goes by, too."""
-    train = read_images(path)
-    scarce = int(train.counts.min()) < count
-    return {
-        "train": at_most(train, count) if scarce else train,
-        "validation": read_images(path, split="val") if "val" in splits_of(path) else None,
-        "per_class": None if scarce else count,
-        "classifier": Backbone(),
-        "batch_size": 64,
-        "device": "auto",
-    }
 
 
 def command(options: argparse.Namespace, name: str, count: int) -> str:
@@ -120,7 +75,6 @@ def command(options: argparse.Namespace, name: str, count: int) -> str:
     asked = f"--sets {name} --per-class {count} --seeds {options.seeds}"
     if options.precision is not None:
         asked += f" --precision {options.precision:g}"
-    asked += " --peers" * options.peers
     return f"python benchmarks/accuracy/grid.py {shlex.quote(str(options.folder))} {asked}"
 
 
@@ -130,43 +84,6 @@ def keep(gain: Gain, target: Path, command: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     gain.save(target)
     print(gain.sentence(), flush=True)
-
-
-def peer(ours: Gain) -> MixRecipe:
-    """Images of pythae's VAE, one a class, sampled from a Gaussian mixture of its codes, on top of
-    what ours were tried on."""
-    sys.path.append(str(Path(__file__).parent.parent / "peers"))
-    from pythae_generator import PythaeVAE
-
-    return MixRecipe(PythaeVAE(), 0.25, training={"partner": partner_of(ours)})
-
-
-def at_most(train: LabelledImages, count: int) -> LabelledImages:
-    """`count` images of each class, all of one that has fewer."""
-    kept = [
-        numpy_stream(0, "at most", label).permutation(np.flatnonzero(train.labels == label))[:count]
-        for label in range(len(train.classes))
-    ]
-    return train.subset(np.sort(np.concatenate(kept)))
-
-
-def going_on(study: Study, said: Path) -> Stages:
-    """Put the cells of a file where a study looks for its own; what says how far it is, and keeps
-    them there from then on."""
-    print(f"  {restore(said, study.directory)} cells from {said.name}", flush=True)
-
-    def progress(what: str, done: int, known: int) -> None:
-        say(what, done, known)
-        store(study.directory, said)
-
-    return progress
-
-
-def say(what: str, done: int, known: int) -> None:
-    if sys.stdout.isatty():
-        print(f"\r{what}: {done} of {known}\033[K", end="", flush=True)
-    elif done % 25 == 0:
-        print(f"{what}: {done} of {known}", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from grid import going_on, keep
+from again import going_on
+from grid import keep
 from stored import CACHE, CELLS, RESULTS
 
 from synthaug import Recipe, measure_gain, read_images

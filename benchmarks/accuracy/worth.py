@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from again import base_of, scores
 from stored import (
     CACHE,
     RESULTS,
@@ -25,15 +26,13 @@ from stored import (
     expect_arithmetic,
     measured_on,
     mix_of,
-    partner_of,
 )
 
-from synthaug import Gain, LabelledImages, Recipe, read_images
+from synthaug import Gain, read_images
 from synthaug.classifiers import Backbone
 from synthaug.files import read_json, write_json
 from synthaug.gain.arms import Arm, default_sources, real_arm, synthetic_arm
-from synthaug.gain.tested import Tested
-from synthaug.gain.trials import Study, opened, placed
+from synthaug.gain.trials import Study, placed
 from synthaug.gain.trials.parts import UNUSED_SHARE
 from synthaug.reading import splits_of
 
@@ -54,7 +53,12 @@ def main() -> None:
             continue
         source = options.folder / Path(str(gain.data["name"])).name
         if gain.protocol["per_class"] is not None and source.exists():
-            running = {"jobs": options.jobs, "cache": options.cache.expanduser(), "keep": True}
+            running = {
+                "jobs": options.jobs,
+                "cache": options.cache.expanduser(),
+                "keep": True,
+                "progress": None,
+            }
             measure(gain, source, WORTH / path.name, running)
 
 
@@ -80,7 +84,7 @@ def measure(gain: Gain, source: Path, target: Path, running: dict[str, Any]) -> 
         )
         study = Study(train, validation, images, classifier, batch_size, device="auto")
         expect_arithmetic(placed(study, running["cache"]), gain)
-        found = scores(study, arm, longer * steps, test, gain, running)
+        found = scores(study, [arm], longer * steps, test, gain, running)[arm]
         print(f"{target.stem}: {arm.name}, {what}: {100 * np.mean(found):.1f}", flush=True)
         return found
 
@@ -102,30 +106,11 @@ def measure(gain: Gain, source: Path, target: Path, running: dict[str, Any]) -> 
 
 def arms(gain: Gain) -> tuple[Arm, Arm]:
     """The best without synthetic images and the chosen one with them, as they were trained."""
-    base = Recipe(**gain.protocol["recipe"])
+    base = base_of(gain)
     name, ratio, labels, partner = mix_of(gain.chosen["arm"])
     source = next(source for source in default_sources() if source.name == name)
     chosen = synthetic_arm(source, real_arm(partner, base), ratio, labels)
     return real_arm(gain.baseline, base), chosen
-
-
-def scores(
-    study: Study,
-    arm: Arm,
-    steps: int,
-    test: LabelledImages,
-    gain: Gain,
-    running: dict[str, Any],
-) -> list[float]:
-    """Of the arm on test images, one for each seed of the result. A larger subset of a seed holds
-    its smaller ones."""
-    seeds = gain.protocol["seeds"]
-    with opened(study, seeds, progress=None, **running) as trials:
-        trials.steps = steps
-        trials.teacher = real_arm(partner_of(gain), Recipe(**gain.protocol["recipe"]))
-        tested = Tested(trials, test)
-        tested.score({arm: seeds}, "more")
-    return [tested.scores[arm][seed].by(gain.protocol["metric"]) for seed in seeds]
 
 
 if __name__ == "__main__":
