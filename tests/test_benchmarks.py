@@ -173,7 +173,7 @@ def test_pythae_stands_beside_the_baseline_that_it_was_measured_with(
 
     def table(**changed: Any) -> str:
         (tmp_path / "gtsrb32-10.json").write_text(json.dumps({**kept, **changed}))
-        said: str = beside.peers([gain])
+        said: str = beside.peers(beside.read_peers([gain]))
         return said.splitlines()[-2] if said else ""
 
     def points(one: str, other: str) -> str:

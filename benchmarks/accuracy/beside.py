@@ -4,6 +4,7 @@ that were pretrained."""
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from stored import (
     PEERS,
     RESULTS,
@@ -18,11 +19,11 @@ from stored import (
     title,
     worth_of,
 )
-from wording import both, few, outcome, percent, span
+from wording import both, few, mean_of, outcome, percent, span
 
 from synthaug import Gain
 from synthaug.files import read_json
-from synthaug.gain.statistics import paired_interval
+from synthaug.gain import ArmResult, Interval
 
 WORTH_HEAD = """\
 ## What a gain is worth
@@ -113,29 +114,59 @@ def with_more(gain: Gain, found: dict[str, Any], times: int) -> str:
     return "–" if wanted > found.get("room", wanted) else ""
 
 
-def peers(results: list[Gain]) -> str:
+def read_peers(results: list[Gain]) -> list[tuple[Gain, dict[str, Any]]]:
+    """What peers.py measured, each beside the result whose baseline it was measured with."""
+    paths = [(gain, PEERS / file_of(gain)) for gain in results]
+    found = [(gain, read_json(path)) for gain, path in paths if path.exists()]
+    return [(gain, theirs) for gain, theirs in found if comparable(theirs, measured_on(gain))]
+
+
+def peers(measured: list[tuple[Gain, dict[str, Any]]]) -> str:
     """pythae's VAE under the same measurement; nothing where it was not measured."""
-    rows, points = [], []
-    for gain in results:
-        path = PEERS / file_of(gain)
-        theirs = read_json(path) if path.exists() else {}
-        if not comparable(theirs, measured_on(gain)):
-            continue
-        alike = f"{theirs['ratio']:g} hard, {theirs['partner']}"
-        ours = [gain.arm(f"{source} {alike}") for source in BESIDE_PEERS]
-        found = [
-            *(over(theirs["pythae"], theirs[other]) for other in ("without", "alone")),
-            *(arm.gain for arm in ours),
-            gain.gain,
-        ]
-        seeds = ["", "", *(few(gain, arm) for arm in ours), ""]
-        cells = [span(each) + noted for each, noted in zip(found, seeds, strict=True)]
+    rows = []
+    for gain, theirs in measured:
+        seeds = ["", "", *(few(gain, arm) for arm in used_alike(gain, theirs)), ""]
+        gains = gains_beside(gain, theirs)
+        cells = [span(each) + noted for each, noted in zip(gains, seeds, strict=True)]
         rows.append(f"| {name_of(gain)} | {images_per_class(gain)} | {' | '.join(cells)} |\n")
-        points.append([each.points for each in found])
-    if len(points) > 1:
-        means = [span(paired_interval(column)) for column in map(list, zip(*points, strict=True))]
-        rows.append(f"| all {len(points)} | | {' | '.join(means)} |\n")
+    if len(measured) > 1:
+        means = [mean_of(column) for column in points_beside(measured)]
+        rows.append(f"| all {len(measured)} | | {' | '.join(means)} |\n")
     return PEERS_HEAD + "".join(rows) + "\n" if rows else ""
+
+
+def peers_in_brief(measured: list[tuple[Gain, dict[str, Any]]]) -> list[str]:
+    """A sentence, or none where there is no mean to tell."""
+    if len(measured) < 2:
+        return []
+    theirs, _, *alike, chosen = points_beside(measured)
+    means = [np.mean(each) for each in alike]
+    return [
+        f"Over the baselines of {len(measured)} rows, images of pythae's VAE, in a quarter of each "
+        f"batch, have {mean_of(theirs)} points on the mean; three of ours, used alike, "
+        f"{min(means):+.1f} to {max(means):+.1f}, and what validation chose of some twenty uses of "
+        f"all ours {mean_of(chosen)} ([row by row](docs/results.md#beside-pythae))."
+    ]
+
+
+def points_beside(measured: list[tuple[Gain, dict[str, Any]]]) -> list[tuple[float, ...]]:
+    """The points of each column of `gains_beside`, one a row."""
+    found = [[each.points for each in gains_beside(*pair)] for pair in measured]
+    return list(zip(*found, strict=True))
+
+
+def gains_beside(gain: Gain, theirs: dict[str, Any]) -> list[Interval]:
+    """pythae's images over the baseline and over what they are put on; over the baseline each of
+    ours that is used alike, and the chosen one."""
+    over_each = [over(theirs["pythae"], theirs[other]) for other in ("without", "alone")]
+    ours = [arm.gain for arm in used_alike(gain, theirs) if arm.gain is not None]
+    return [*over_each, *ours, gain.gain]
+
+
+def used_alike(gain: Gain, theirs: dict[str, Any]) -> list[ArmResult]:
+    """Some of ours at the same share, with the same labels, on top of the same training."""
+    alike = f"{theirs['ratio']:g} hard, {theirs['partner']}"
+    return [gain.arm(f"{source} {alike}") for source in BESIDE_PEERS]
 
 
 def published(results: list[Gain]) -> str:

@@ -8,7 +8,15 @@ Each file is what `synthaug gain ... --json` or grid.py wrote; the command is in
 
 from pathlib import Path
 
-from beside import peers, pretrained, published, read_pretrained, worth
+from beside import (
+    peers,
+    peers_in_brief,
+    pretrained,
+    published,
+    read_peers,
+    read_pretrained,
+    worth,
+)
 from overall import hindsight, overall
 from pictures import draw_gains, draw_trends
 from sections import section
@@ -101,7 +109,7 @@ def page(results: list[Gain]) -> str:
     beside = (
         hindsight(results)
         + worth(results)
-        + peers(results)
+        + peers(read_peers(results))
         + published(results)
         + pretrained(found)
     )
@@ -113,4 +121,5 @@ if __name__ == "__main__":
     draw_gains(results)
     draw_trends(results)
     (ROOT / "docs" / "results.md").write_text(page(results))
-    README.write_text(renewed(README.read_text(), brief(results, read_pretrained())))
+    table = brief(results, read_pretrained(), peers_in_brief(read_peers(results)))
+    README.write_text(renewed(README.read_text(), table))

@@ -6,7 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import binom
-from stored import anchor, holds_out, images_per_class, is_sound, mark, name_of, not_measured, title
+from stored import (
+    anchor,
+    holds_out,
+    images_per_class,
+    is_sound,
+    mark,
+    name_of,
+    not_measured,
+    title,
+)
 from wording import as_control, bullets, mean_of, outcome, percent, span
 
 from synthaug import Gain
@@ -77,8 +86,8 @@ def summary(results: list[Gain]) -> str:
     return HEAD + "".join(rows) + how_to_read(results) + notes
 
 
-def brief(results: list[Gain], pretrained: Mapping[str, Gain]) -> str:
-    """One row a data set, with how it came out."""
+def brief(results: list[Gain], pretrained: Mapping[str, Gain], peers: list[str]) -> str:
+    """One row a data set, with how it came out. `peers`: what is said of other packages' images."""
     rows = []
     for gain in results:
         less_sure = least_sure(gain)
@@ -87,7 +96,7 @@ def brief(results: list[Gain], pretrained: Mapping[str, Gain]) -> str:
         marked = " \\*" * bool(mark(gain))
         rows.append(f"| {name_of(gain)}{marked} | {images_per_class(gain)} | {shown} |\n")
     said = [helped(results), corrected(results), learned(results), judged_by(results)]
-    said += [*from_weights(pretrained), *missing(results)]
+    said += [*from_weights(pretrained), *peers, *missing(results)]
     notes = BRIEF_NOTES.format(seeds=seeds_of(results))
     return BRIEF_HEAD + "".join(rows) + notes + bullets(said)
 
