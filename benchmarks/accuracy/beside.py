@@ -52,7 +52,8 @@ Both and the baseline are on the seeds of the result; trained again, where what 
 kept, a baseline may be some points off that of the result. Beside them each of ours at the same
 share, on the seeds of the choices (or as many as stand in brackets) if the result does not name it,
 and what validation chose of all ours: differences between columns are not paired, and say little
-row by row. Below are means over the rows, with Student's interval over them.
+row by row. No rival was asked for here, and of so many rows one may be above zero by luck. Below
+are means over the rows, with Student's interval over them.
 
 | data | images per class | pythae over the baseline | over the partner | \
 {" | ".join(BESIDE_PEERS)} | chosen of ours |
