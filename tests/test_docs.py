@@ -99,7 +99,7 @@ def test_results_are_those_of_the_files() -> None:
     assert results
     assert (ROOT / "docs" / "results.md").read_text() == module.page(results)
     text = module.README.read_text()
-    assert text == module.renewed(text, module.brief(results, module.read_pretrained()))
+    assert text == module.renewed(text, module.in_readme(results))
 
 
 def test_families_are_those_of_the_files() -> None:

@@ -116,10 +116,13 @@ def page(results: list[Gain]) -> str:
     return INTRODUCTION + tables + beside + SETS + HISTORY + sections
 
 
+def in_readme(results: list[Gain]) -> str:
+    return brief(results, read_pretrained(), peers_in_brief(read_peers(results)))
+
+
 if __name__ == "__main__":
     results = read_results()
     draw_gains(results)
     draw_trends(results)
     (ROOT / "docs" / "results.md").write_text(page(results))
-    table = brief(results, read_pretrained(), peers_in_brief(read_peers(results)))
-    README.write_text(renewed(README.read_text(), table))
+    README.write_text(renewed(README.read_text(), in_readme(results)))
