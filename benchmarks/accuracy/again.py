@@ -1,13 +1,14 @@
 """What a row of the grid was measured on, and further trainings on it."""
 
+import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from cells import restore, store
-from stored import partner_of
+from stored import CACHE, RESULTS, measured_on, partner_of
 
 from synthaug import Gain, LabelledImages, Recipe, read_images
 from synthaug.classifiers import Backbone
@@ -16,6 +17,36 @@ from synthaug.gain.tested import Tested
 from synthaug.gain.trials import Stages, Study, opened
 from synthaug.reading import splits_of
 from synthaug.seeding import numpy_stream
+
+
+def options_of(description: str) -> argparse.Namespace:
+    """Those of a script that measures more of rows that are there."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="as in mnist-10")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--cache", type=Path, default=CACHE)
+    options = parser.parse_args()
+    options.cache = options.cache.expanduser()
+    return options
+
+
+def asked_rows(options: argparse.Namespace) -> Iterator[tuple[Gain, Path, str]]:
+    """Each result that was asked for, the file of its images, and the name of its own file, of
+    those whose images are there."""
+    for path in sorted(RESULTS.glob("*.json")):
+        if options.only and path.stem not in options.only:
+            continue
+        gain = Gain.load(path)
+        source = options.folder / Path(str(gain.data["name"])).name
+        if source.exists():
+            yield gain, source, path.name
+
+
+def measured_now(gain: Gain, train: LabelledImages, test: LabelledImages) -> dict[str, Any]:
+    """What a measurement on these images has alike with a result, as `measured_on` tells it."""
+    found = {"fingerprint": train.fingerprint, "test_fingerprint": test.fingerprint}
+    return measured_on(gain) | found
 
 
 def what_is_given(path: Path, count: int) -> dict[str, Any]:
@@ -71,11 +102,13 @@ def scores(
     steps: int,
     test: LabelledImages,
     gain: Gain,
-    running: dict[str, Any],
+    options: argparse.Namespace,
+    progress: Stages | None = None,
 ) -> dict[Arm, list[float]]:
     """Of each arm on test images, one for each seed of the result. A larger subset of a seed holds
     its smaller ones."""
     seeds = gain.protocol["seeds"]
+    running = {"jobs": options.jobs, "cache": options.cache, "keep": True, "progress": progress}
     with opened(study, seeds, **running) as trials:
         trials.steps = steps
         trials.teacher = real_arm(partner_of(gain), base_of(gain))

@@ -142,11 +142,13 @@ def peers_in_brief(measured: list[tuple[Gain, dict[str, Any]]]) -> list[str]:
         return []
     theirs, _, *alike, chosen = points_beside(measured)
     means = [np.mean(each) for each in alike]
+    uses = [sum(arm.synthetic for arm in gain.arms) for gain, _ in measured]
     return [
         f"Over the baselines of {len(measured)} rows, images of pythae's VAE, in a quarter of each "
-        f"batch, have {mean_of(theirs)} points on the mean; three of ours, used alike, "
-        f"{min(means):+.1f} to {max(means):+.1f}, and what validation chose of some twenty uses of "
-        f"all ours {mean_of(chosen)} ([row by row](docs/results.md#beside-pythae))."
+        f"batch, have {mean_of(theirs)} points on the mean; {len(alike)} of ours, used alike, "
+        f"{min(means):+.1f} to {max(means):+.1f}, and what validation chose of {min(uses)} to "
+        f"{max(uses)} uses of all ours {mean_of(chosen)} ([row by "
+        "row](docs/results.md#beside-pythae))."
     ]
 
 

@@ -17,18 +17,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from again import base_of, going_on, scores, what_is_given
-from stored import (
-    CACHE,
-    CELLS,
-    PEERS,
-    RESULTS,
-    comparable,
-    expect_arithmetic,
-    measured_on,
-    most_given,
-    partner_of,
+from again import (
+    asked_rows,
+    base_of,
+    going_on,
+    measured_now,
+    options_of,
+    scores,
+    what_is_given,
 )
+from stored import CELLS, PEERS, asked_for, comparable, expect_arithmetic, partner_of
 
 from synthaug import Gain, read_images
 from synthaug.files import read_json, write_json
@@ -41,42 +39,30 @@ RATIO = 0.25
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="as in mnist-10")
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--cache", type=Path, default=CACHE)
-    options = parser.parse_args()
-    for path in sorted(RESULTS.glob("*.json")):
-        gain = Gain.load(path)
-        source = options.folder / Path(str(gain.data["name"])).name
-        if source.exists() and (not options.only or path.stem in options.only):
-            measure(options, gain, source, PEERS / path.name)
+    options = options_of(__doc__.splitlines()[0])
+    for gain, source, name in asked_rows(options):
+        measure(options, gain, source, PEERS / name)
 
 
 def measure(options: argparse.Namespace, gain: Gain, source: Path, target: Path) -> None:
-    given = what_is_given(source, int(gain.protocol["per_class"] or most_given(gain) or 0))
+    given = what_is_given(source, asked_for(gain))
     test = read_images(source, split="test")
-    same = measured_on(gain) | {
-        "fingerprint": given["train"].fingerprint,
-        "test_fingerprint": test.fingerprint,
-    }
+    same = measured_now(gain, given["train"], test)
     if target.exists() and comparable(read_json(target), same):
         return
     print(target.stem, flush=True)
-    cache = options.cache.expanduser()
     study = Study(**given)
-    there = placed(study, cache)
+    there = placed(study, options.cache)
     expect_arithmetic(there, gain)
     progress = going_on(there, CELLS / f"{target.stem}.npz")
-    running = {"jobs": options.jobs, "cache": cache, "keep": True, "progress": progress}
     partner = real_arm(partner_of(gain), base_of(gain))
     arms = {
         "without": real_arm(gain.baseline, base_of(gain)),
         "alone": partner,
         "pythae": with_pythae(partner),
     }
-    said = scores(study, list(arms.values()), gain.protocol["steps"], test, gain, running)
+    steps = gain.protocol["steps"]
+    said = scores(study, list(arms.values()), steps, test, gain, options, progress)
     found = {name: said[arm] for name, arm in arms.items()}
     places = f"{shlex.quote(str(options.folder))} --only {target.stem}"
     made = {

@@ -69,7 +69,7 @@ def name_of(gain: Gain) -> str:
 
 def images_per_class(gain: Gain) -> str:
     """How many are trained on: of those that were given some may be held out for choices."""
-    capped = most_given(gain)
+    capped = _most_given(gain)
     if gain.protocol["per_class"] or capped is None:
         return str(gain.protocol["per_class"] or "all")
     held = max(gain.data["validation_counts"]) if holds_out(gain) else 0
@@ -81,7 +81,7 @@ def holds_out(gain: Gain) -> bool:
     return "held out of every training" in gain.protocol["validation"]
 
 
-def most_given(gain: Gain) -> int | None:
+def _most_given(gain: Gain) -> int | None:
     """Of a class, where a result says so."""
     caveats = [c for c in gain.protocol["caveats"] if c.startswith("at most")]
     return int(caveats[0].removeprefix("at most ").split()[0]) if caveats else None
@@ -89,7 +89,12 @@ def most_given(gain: Gain) -> int | None:
 
 def file_of(gain: Gain) -> str:
     """What grid.py calls its result."""
-    return f"{name_of(gain)}-{gain.protocol['per_class'] or most_given(gain) or 'all'}.json"
+    return f"{name_of(gain)}-{asked_for(gain) or 'all'}.json"
+
+
+def asked_for(gain: Gain) -> int:
+    """How many images of each class, where it has as many; 0 where all were."""
+    return int(gain.protocol["per_class"] or _most_given(gain) or 0)
 
 
 def title(gain: Gain) -> str:

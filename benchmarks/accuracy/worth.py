@@ -17,16 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from again import base_of, scores
-from stored import (
-    CACHE,
-    RESULTS,
-    WORTH,
-    comparable,
-    expect_arithmetic,
-    measured_on,
-    mix_of,
-)
+from again import asked_rows, base_of, measured_now, options_of, scores
+from stored import WORTH, comparable, expect_arithmetic, mix_of
 
 from synthaug import Gain, read_images
 from synthaug.classifiers import Backbone
@@ -41,36 +33,20 @@ LONGER = 2
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="as in mnist-10")
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--cache", type=Path, default=CACHE)
-    options = parser.parse_args()
-    for path in sorted(RESULTS.glob("*.json")):
-        gain = Gain.load(path)
-        if options.only and path.stem not in options.only:
-            continue
-        source = options.folder / Path(str(gain.data["name"])).name
-        if gain.protocol["per_class"] is not None and source.exists():
-            running = {
-                "jobs": options.jobs,
-                "cache": options.cache.expanduser(),
-                "keep": True,
-                "progress": None,
-            }
-            measure(gain, source, WORTH / path.name, running)
+    options = options_of(__doc__.splitlines()[0])
+    for gain, source, name in asked_rows(options):
+        if gain.protocol["per_class"] is not None:
+            measure(options, gain, source, WORTH / name)
 
 
-def measure(gain: Gain, source: Path, target: Path, running: dict[str, Any]) -> None:
+def measure(options: argparse.Namespace, gain: Gain, source: Path, target: Path) -> None:
     train, test = read_images(source), read_images(source, split="test")
     validation = read_images(source, split="val") if "val" in splits_of(source) else None
     count, steps = int(gain.protocol["per_class"]), int(gain.protocol["steps"])
     room = int(train.counts.min())
     if validation is None:
         room = int((1 - UNUSED_SHARE) * room)  # the rest is what choices are made on
-    same = measured_on(gain)
-    same |= {"fingerprint": train.fingerprint, "test_fingerprint": test.fingerprint}
+    same = measured_now(gain, train, test)
     known: dict[str, Any] = read_json(target) if target.exists() else {}
     if not comparable(known, same):
         known = {**same, "times": {}}
@@ -83,8 +59,8 @@ def measure(gain: Gain, source: Path, target: Path, running: dict[str, Any]) -> 
             gain.protocol["batch_size"],
         )
         study = Study(train, validation, images, classifier, batch_size, device="auto")
-        expect_arithmetic(placed(study, running["cache"]), gain)
-        found = scores(study, [arm], longer * steps, test, gain, running)[arm]
+        expect_arithmetic(placed(study, options.cache), gain)
+        found = scores(study, [arm], longer * steps, test, gain, options)[arm]
         print(f"{target.stem}: {arm.name}, {what}: {100 * np.mean(found):.1f}", flush=True)
         return found
 
