@@ -31,7 +31,6 @@ GOING_ON = ("gain", "tune", "fit")
 GOES_ON = "; run the same command again to go on from what was saved"
 PLAIN = {  # what typer says, through pydantic, and in plainer words
     "Value error, ": "",
-    " (env var: 'None')": "",  # which some pairs of typer and click say of every option
     "Input should be": "expected",
     "greater than or equal to": "at least",
     "less than or equal to": "at most",
