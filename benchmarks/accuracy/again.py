@@ -12,6 +12,7 @@ from stored import CACHE, RESULTS, measured_on, partner_of
 
 from synthaug import Gain, LabelledImages, Recipe, read_images
 from synthaug.classifiers import Backbone
+from synthaug.files import expanded
 from synthaug.gain.arms import Arm, real_arm
 from synthaug.gain.tested import Tested
 from synthaug.gain.trials import Stages, Study, opened
@@ -19,16 +20,20 @@ from synthaug.reading import splits_of
 from synthaug.seeding import numpy_stream
 
 
-def options_of(description: str) -> argparse.Namespace:
-    """Those of a script that measures more of rows that are there."""
+def parser_of(description: str) -> argparse.ArgumentParser:
+    """What every script is told that trains on the sets: where they are, and how to run."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="as in mnist-10")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--cache", type=Path, default=CACHE)
-    options = parser.parse_args()
-    options.cache = options.cache.expanduser()
-    return options
+    parser.add_argument("--cache", type=expanded, default=CACHE)
+    return parser
+
+
+def options_of(description: str) -> argparse.Namespace:
+    """Those of a script that measures more of rows that are there."""
+    parser = parser_of(description)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="as in mnist-10")
+    return parser.parse_args()
 
 
 def asked_rows(options: argparse.Namespace) -> Iterator[tuple[Gain, Path, str]]:

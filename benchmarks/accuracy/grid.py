@@ -24,22 +24,19 @@ import argparse
 import shlex
 from pathlib import Path
 
-from again import going_on, what_is_given
-from stored import CACHE, CELLS, RESULTS, SETS, SIZES
+from again import going_on, parser_of, what_is_given
+from stored import CELLS, RESULTS, SETS, SIZES
 
 from synthaug import Gain, measure_gain, read_images
 from synthaug.gain.trials import Study, placed
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser = parser_of(__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", help=f"default: all of {', '.join(SETS)}")
     parser.add_argument("--per-class", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--precision", type=float, help="see `synthaug gain`")
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--cache", type=Path, default=CACHE)
     options = parser.parse_args()
     for name in options.sets or SETS:
         for count in options.per_class:
@@ -52,8 +49,7 @@ def main() -> None:
 def measure(options: argparse.Namespace, name: str, count: int, target: Path) -> None:
     path = options.folder / f"{name}.npz"
     given = what_is_given(path, count)
-    cache = options.cache.expanduser()
-    progress = going_on(placed(Study(**given), cache), CELLS / f"{target.stem}.npz")
+    progress = going_on(placed(Study(**given), options.cache), CELLS / f"{target.stem}.npz")
     gain = measure_gain(
         **given,
         test=read_images(path, split="test"),
@@ -61,7 +57,7 @@ def measure(options: argparse.Namespace, name: str, count: int, target: Path) ->
         precision=options.precision,
         name=str(path),
         jobs=options.jobs,
-        cache=cache,
+        cache=options.cache,
         keep=True,
         progress=progress,
     )

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from again import going_on
+from again import going_on, parser_of
 from grid import keep
-from stored import CACHE, CELLS, RESULTS
+from stored import CELLS, RESULTS
 
 from synthaug import Recipe, measure_gain, read_images
 from synthaug.classifiers import Backbone
@@ -43,14 +43,11 @@ WAYS = {  # sides that the images are brought to, and learning rates
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser = parser_of(__doc__.splitlines()[0])
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--sets", nargs="+", choices=SETS)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--cache", type=Path, default=CACHE)
     options = parser.parse_args()
     for name, way in itertools.product(options.sets or SETS, options.ways):
         target = PRETRAINED / f"{name}-{way}.json"
@@ -60,7 +57,7 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> None:
-    path, cache = options.folder / f"{name}.npz", options.cache.expanduser()
+    path, cache = options.folder / f"{name}.npz", options.cache
     train = read_images(path)
     size, _ = WAYS[way]
     network = Backbone("timm:efficientnet_lite0", str(options.weights.absolute()), size)
