@@ -32,7 +32,8 @@ def parser_of(description: str) -> argparse.ArgumentParser:
 def options_of(description: str) -> argparse.Namespace:
     """Those of a script that measures more of rows that are there."""
     parser = parser_of(description)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="as in mnist-10")
+    rows = sorted(path.stem for path in RESULTS.glob("*.json"))
+    parser.add_argument("--only", nargs="+", choices=rows, metavar="NAME", help="as in mnist-10")
     return parser.parse_args()
 
 
