@@ -188,3 +188,19 @@ def test_pythae_stands_beside_the_baseline_that_it_was_measured_with(
         each.split()[0] for each in ours
     ]
     assert table(baseline="classical") == table(arithmetic="float32") == ""
+
+
+def test_what_ours_are_ahead_of_pythae_by_is_the_mean_over_rows(
+    monkeypatch: pytest.MonkeyPatch, stored: Any
+) -> None:
+    beside = load("beside", monkeypatch)
+    gains = {stored.file_of(gain): gain for gain in stored.read_results()}
+    differences = []
+    for path in stored.PEERS.glob("*.json"):
+        kept = json.loads(path.read_text())
+        theirs = 100 * (np.mean(kept["pythae"]) - np.mean(kept["without"]))
+        differences.append(gains[path.name].gain.points - theirs)
+    said = beside.peers(beside.read_peers(list(gains.values()))).splitlines()[-2]
+    name, *blank, chosen = [cell.strip() for cell in said.strip("|").split("|")]
+    assert name == "ahead of pythae's" and blank[:3] == ["", "", ""]
+    assert chosen.startswith(f"{np.mean(differences):+.1f} (")

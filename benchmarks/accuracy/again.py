@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from cells import restore, store
-from stored import CACHE, RESULTS, measured_on, partner_of
+from stored import RESULTS, measured_on, partner_of
 
 from synthaug import Gain, LabelledImages, Recipe, read_images
 from synthaug.classifiers import Backbone
@@ -25,7 +25,7 @@ def parser_of(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--cache", type=expanded, default=CACHE)
+    parser.add_argument("--cache", type=expanded, default="~/.cache/synthaug/grid")
     return parser
 
 
@@ -33,16 +33,17 @@ def options_of(description: str) -> argparse.Namespace:
     """Those of a script that measures more of rows that are there."""
     parser = parser_of(description)
     rows = sorted(path.stem for path in RESULTS.glob("*.json"))
-    parser.add_argument("--only", nargs="+", choices=rows, metavar="NAME", help="as in mnist-10")
+    parser.add_argument(
+        "--only", nargs="+", choices=rows, default=rows, metavar="NAME", help="as in mnist-10"
+    )
     return parser.parse_args()
 
 
 def asked_rows(options: argparse.Namespace) -> Iterator[tuple[Gain, Path, str]]:
     """Each result that was asked for, the file of its images, and the name of its own file, of
     those whose images are there."""
-    for path in sorted(RESULTS.glob("*.json")):
-        if options.only and path.stem not in options.only:
-            continue
+    for name in sorted(options.only):
+        path = RESULTS / f"{name}.json"
         gain = Gain.load(path)
         source = options.folder / Path(str(gain.data["name"])).name
         if source.exists():

@@ -53,7 +53,8 @@ kept, a baseline may be some points off that of the result. Beside them each of 
 share, on the seeds of the choices (or as many as stand in brackets) if the result does not name it,
 and what validation chose of all ours: differences between columns are not paired, and say little
 row by row. No rival was asked for here, and of so many rows one may be above zero by luck. Below
-are means over the rows, with Student's interval over them.
+are means over the rows, with Student's interval over them, and those of what ours are ahead of
+pythae's by.
 
 | data | images per class | pythae over the baseline | over the partner | \
 {" | ".join(BESIDE_PEERS)} | chosen of ours |
@@ -131,8 +132,11 @@ def peers(measured: list[tuple[Gain, dict[str, Any]]]) -> str:
         cells = [span(each) + noted for each, noted in zip(gains, seeds, strict=True)]
         rows.append(f"| {name_of(gain)} | {images_per_class(gain)} | {' | '.join(cells)} |\n")
     if len(measured) > 1:
-        means = [mean_of(column) for column in points_beside(measured)]
+        theirs, partner, *ours = points_beside(measured)
+        means = [mean_of(column) for column in (theirs, partner, *ours)]
+        ahead = [mean_of(np.subtract(column, theirs)) for column in ours]
         rows.append(f"| all {len(measured)} | | {' | '.join(means)} |\n")
+        rows.append(f"| ahead of pythae's | | | | {' | '.join(ahead)} |\n")
     return PEERS_HEAD + "".join(rows) + "\n" if rows else ""
 
 

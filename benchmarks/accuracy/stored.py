@@ -18,7 +18,6 @@ RESULTS = Path(__file__).parent / "results"
 WORTH = RESULTS / "worth"
 PEERS = RESULTS / "peers"
 CELLS = RESULTS / "cells"
-CACHE = Path("~/.cache/synthaug/grid").expanduser()
 SETS = (  # of the grid, those that say most first
     "gtsrb32",
     "cifar10",
