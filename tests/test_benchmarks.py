@@ -168,12 +168,13 @@ def test_pythae_stands_beside_the_baseline_that_it_was_measured_with(
 ) -> None:
     beside = load("beside", monkeypatch)
     gain = Gain.load(ACCURACY / "results" / "gtsrb32-10.json")
-    kept = json.loads((stored.PEERS / "gtsrb32-10.json").read_text())
+    kept = json.loads((stored.PEERS / "pythae" / "gtsrb32-10.json").read_text())
     monkeypatch.setattr(beside, "PEERS", tmp_path)
 
     def table(**changed: Any) -> str:
-        (tmp_path / "gtsrb32-10.json").write_text(json.dumps({**kept, **changed}))
-        said: str = beside.peers(beside.read_peers([gain]))
+        (tmp_path / "pythae").mkdir(exist_ok=True)
+        (tmp_path / "pythae" / "gtsrb32-10.json").write_text(json.dumps({**kept, **changed}))
+        said: str = beside.peers([gain])
         return said.splitlines()[-2] if said else ""
 
     def points(one: str, other: str) -> str:
@@ -190,17 +191,38 @@ def test_pythae_stands_beside_the_baseline_that_it_was_measured_with(
     assert table(baseline="classical") == table(arithmetic="float32") == ""
 
 
+def test_pyraug_stands_beside_pythae_seed_by_seed(
+    monkeypatch: pytest.MonkeyPatch, stored: Any, tmp_path: Path
+) -> None:
+    beside = load("beside", monkeypatch)
+    gain = Gain.load(ACCURACY / "results" / "gtsrb32-10.json")
+    theirs = json.loads((stored.PEERS / "pythae" / "gtsrb32-10.json").read_text())
+    same = {name: theirs[name] for name in (*stored.ALIKE, *stored.TOLD)}
+    found = {"without": [0.91] * 5, "alone": [0.92] * 5, "pyraug": [0.93, 0.94, 0.95, 0.96, 0.97]}
+    for package, kept in (("pythae", theirs), ("pyraug", {**same, **found})):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "gtsrb32-10.json").write_text(json.dumps(kept))
+    monkeypatch.setattr(beside, "PEERS", tmp_path)
+    _, _, _, *gains, _ = beside.peers([gain]).splitlines()[-2].split("|")
+    others = [found["without"], found["alone"], theirs["pythae"]]
+    expected = [stored.over(found["pyraug"], other) for other in others]
+    assert [each.strip() for each in gains] == [
+        f"{each.points:+.1f} ({each.low:+.1f} to {each.high:+.1f})" for each in expected
+    ]
+
+
 def test_what_ours_are_ahead_of_pythae_by_is_the_mean_over_rows(
     monkeypatch: pytest.MonkeyPatch, stored: Any
 ) -> None:
     beside = load("beside", monkeypatch)
     gains = {stored.file_of(gain): gain for gain in stored.read_results()}
     differences = []
-    for path in stored.PEERS.glob("*.json"):
+    for path in (stored.PEERS / "pythae").glob("*.json"):
         kept = json.loads(path.read_text())
         theirs = 100 * (np.mean(kept["pythae"]) - np.mean(kept["without"]))
         differences.append(gains[path.name].gain.points - theirs)
-    said = beside.peers(beside.read_peers(list(gains.values()))).splitlines()[-2]
+    measured = beside.read_peers(list(gains.values()), "pythae")
+    said = beside.beside_pythae(measured).splitlines()[-2]
     name, *blank, chosen = [cell.strip() for cell in said.strip("|").split("|")]
     assert name == "ahead of pythae's" and blank[:3] == ["", "", ""]
     assert chosen.startswith(f"{np.mean(differences):+.1f} (")

@@ -29,14 +29,14 @@ def parser_of(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def options_of(description: str) -> argparse.Namespace:
-    """Those of a script that measures more of rows that are there."""
+def rows_of(description: str) -> argparse.ArgumentParser:
+    """What a script is told, too, that measures more of rows that are there."""
     parser = parser_of(description)
     rows = sorted(path.stem for path in RESULTS.glob("*.json"))
     parser.add_argument(
         "--only", nargs="+", choices=rows, default=rows, metavar="NAME", help="as in mnist-10"
     )
-    return parser.parse_args()
+    return parser
 
 
 def asked_rows(options: argparse.Namespace) -> Iterator[tuple[Gain, Path, str]]:

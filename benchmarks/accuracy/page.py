@@ -13,7 +13,6 @@ from beside import (
     peers_in_brief,
     pretrained,
     published,
-    read_peers,
     read_pretrained,
     worth,
 )
@@ -109,7 +108,7 @@ def page(results: list[Gain]) -> str:
     beside = (
         hindsight(results)
         + worth(results)
-        + peers(read_peers(results))
+        + peers(results)
         + published(results)
         + pretrained(found)
     )
@@ -117,7 +116,7 @@ def page(results: list[Gain]) -> str:
 
 
 def in_readme(results: list[Gain]) -> str:
-    return brief(results, read_pretrained(), peers_in_brief(read_peers(results)))
+    return brief(results, read_pretrained(), peers_in_brief(results))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,20 @@
-"""pythae's VAE under the same measurement, beside what ours gained.
+"""Other packages' generators under the same measurement, beside what ours gained.
 
-    python benchmarks/accuracy/peers.py FOLDER --jobs 2
+    python benchmarks/accuracy/peers.py FOLDER --package pythae --jobs 2
     python benchmarks/accuracy/page.py
 
 For each file of results that grid.py wrote, or those that `--only` names: a quarter of each batch
-is of pythae's VAE, one a class and fitted anew for each seed, with hard labels, on top of the
-training that our generators were put on (how to install it stands in
-benchmarks/peers/pythae_pool.py). It, that training alone, and the baseline meet the test images on
-the seeds of the result, at its steps and recipe. Written beside the results, in peers/; what is
-there is left alone. What networks said is kept as grid.py keeps it.
+is of the package's VAE, one a class and fitted anew for each seed, with hard labels, on top of the
+training that our generators were put on (what they are, and how to install them, stands in
+benchmarks/peers/pool.py). It, that training alone, and the baseline meet the test images on the
+seeds of the result, at its steps and recipe. Written beside the results, in peers/; what is there
+is left alone. What networks said is kept as grid.py keeps it.
 """
 
 import argparse
 import shlex
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from again import (
     base_of,
     going_on,
     measured_now,
-    options_of,
+    rows_of,
     scores,
     what_is_given,
 )
@@ -35,13 +36,18 @@ from synthaug.gain.arms import Arm, real_arm, synthetic_arm
 from synthaug.gain.trials import Study, placed
 from synthaug.versions import versions
 
+sys.path.append(str(Path(__file__).parent.parent / "peers"))
+from stock import PACKAGES, peer
+
 RATIO = 0.25
 
 
 def main() -> None:
-    options = options_of(__doc__.splitlines()[0])
+    parser = rows_of(__doc__.splitlines()[0])
+    parser.add_argument("--package", choices=PACKAGES, default="pythae")
+    options = parser.parse_args()
     for gain, source, name in asked_rows(options):
-        measure(options, gain, source, PEERS / name)
+        measure(options, gain, source, PEERS / options.package / name)
 
 
 def measure(options: argparse.Namespace, gain: Gain, source: Path, target: Path) -> None:
@@ -59,16 +65,16 @@ def measure(options: argparse.Namespace, gain: Gain, source: Path, target: Path)
     arms = {
         "without": real_arm(gain.baseline, base_of(gain)),
         "alone": partner,
-        "pythae": with_pythae(partner),
+        options.package: with_images_of(options.package, partner),
     }
     steps = gain.protocol["steps"]
     said = scores(study, list(arms.values()), steps, test, gain, options, progress)
     found = {name: said[arm] for name, arm in arms.items()}
-    places = f"{shlex.quote(str(options.folder))} --only {target.stem}"
+    places = f"{shlex.quote(str(options.folder))} --package {options.package} --only {target.stem}"
     made = {
         "partner": partner.name,
         "ratio": RATIO,
-        "versions": versions(),
+        "versions": {**versions(), options.package: version(options.package)},
         "command": f"python benchmarks/accuracy/peers.py {places}",
     }
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -77,12 +83,9 @@ def measure(options: argparse.Namespace, gain: Gain, source: Path, target: Path)
     print(f"{target.stem}: {told}", flush=True)
 
 
-def with_pythae(partner: Arm) -> Arm:
-    """Images of pythae's VAE, sampled from a Gaussian mixture of its codes, on top of an arm."""
-    sys.path.append(str(Path(__file__).parent.parent / "peers"))
-    from pythae_generator import PythaeVAE
-
-    return synthetic_arm(Source("pythae", PythaeVAE()), partner, RATIO, "hard")
+def with_images_of(package: str, partner: Arm) -> Arm:
+    """Images of another package, on top of an arm."""
+    return synthetic_arm(Source(package, peer(package)), partner, RATIO, "hard")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from again import asked_rows, base_of, measured_now, options_of, scores
+from again import asked_rows, base_of, measured_now, rows_of, scores
 from stored import WORTH, comparable, expect_arithmetic, mix_of
 
 from synthaug import Gain, read_images
@@ -33,7 +33,7 @@ LONGER = 2
 
 
 def main() -> None:
-    options = options_of(__doc__.splitlines()[0])
+    options = rows_of(__doc__.splitlines()[0]).parse_args()
     for gain, source, name in asked_rows(options):
         if gain.protocol["per_class"] is not None:
             measure(options, gain, source, WORTH / name)

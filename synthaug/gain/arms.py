@@ -10,7 +10,6 @@ from typing import Any, Literal, get_args
 from synthaug.classifiers import Recipe
 from synthaug.errors import InputError
 from synthaug.generators import (
-    FAMILIES,
     Blend,
     Chain,
     ConditionalVAE,
@@ -26,6 +25,7 @@ from synthaug.generators.saving import plain
 Labels = Literal["hard", "mixed"]
 LABELS: tuple[Labels, ...] = get_args(Labels)
 SMOOTHING = 0.1
+KNOWN = {"synthaug", "abc", "builtins"}  # where code is from that a version tells
 # What the names of such arms end with.
 SMOOTHED, SELF_DISTILLED, DISTILLED = ", smoothed", ", self-distilled", ", distilled"
 EXTRAPOLATE = {"sampling": "interpolate", "strength": (1.0, 1.5)}
@@ -87,9 +87,10 @@ def fit_key(generator: Generator) -> str:
 
 
 def own_code(generator: Generator) -> str:
-    """The code of families of the user's own that it is made of; nothing for those that are here,
-    whose code is a version's."""
-    own = {type(each) for each in singles(generator)} - {*FAMILIES.values()}
+    """The code of families of the user's own that it is made of, and of what these build on;
+    nothing for what is here, whose code is a version's."""
+    kinds = {kind for each in singles(generator) for kind in type(each).__mro__}
+    own = [kind for kind in kinds if kind.__module__.partition(".")[0] not in KNOWN]
     return "".join(sorted(f" {kind.__module__} {_source_of(kind)}" for kind in own))
 
 

@@ -229,6 +229,10 @@ def test_families_of_one_name_are_told_apart_by_their_code() -> None:
     other = type("Dark", (StyleSwap,), {"__module__": "elsewhere"})
     assert fit_key(Dark()) != fit_key(other())
     assert fit_key(Blend((Dark(), StyleSwap()))) != fit_key(Blend((other(), StyleSwap())))
+    # What a family builds on may change, too.
+    bases = [type("Base", (StyleSwap,), {"__module__": module}) for module in ("one", "another")]
+    one, another = (type("Own", (base,), {"__module__": "own"}) for base in bases)
+    assert fit_key(one()) != fit_key(another())
     # Those of the package are what they are called: results of older versions are found by it.
     assert fit_key(StyleSwap()) == f"StyleSwap {StyleSwap().settings}"
 
