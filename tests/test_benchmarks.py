@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import logging
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from synthaug import Gain, read_images
+from synthaug import Gain, LabelledImages, read_images
 from synthaug.classifiers import Backbone
 from synthaug.directories import MANIFEST
 from synthaug.gain.trials import Study
@@ -226,3 +228,26 @@ def test_what_ours_are_ahead_of_pythae_by_is_the_mean_over_rows(
     name, *blank, chosen = [cell.strip() for cell in said.strip("|").split("|")]
     assert name == "ahead of pythae's" and blank[:3] == ["", "", ""]
     assert chosen.startswith(f"{np.mean(differences):+.1f} (")
+
+
+def test_each_class_is_made_by_itself_and_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ACCURACY.parent / "peers")
+    monkeypatch.setattr(logging, "disable", lambda level: None)
+    stock = importlib.import_module("stock")
+    asked = []
+
+    class Shifted(stock.Stocked):  # type: ignore[misc]
+        package = "shifted"
+
+        def make(self, real: Any, count: int, *, seed: int, device: str) -> Any:
+            asked.append((len(real), count, seed))
+            return real[torch.arange(count) % len(real)] + 0.1
+
+    images = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.full((1, 1, 8, 8), 10, np.uint8)
+    data = LabelledImages(images, np.array([0, 0, 1, 1, 1]), ("few", "more"))
+    made = Shifted().fit(data, seed=3).sample(40, seed=1)
+    assert [(real, count) for real, count, _ in asked] == [(2, 60), (3, 60)]
+    assert asked[0][2] != asked[1][2]
+    for label, expected in enumerate(({0, 10}, {20, 30, 40})):
+        values = made.images[made.labels == label]
+        assert {round(float(v) - 25.5) for v in np.unique(values)} == expected
