@@ -125,8 +125,8 @@ def optimize(
     decay = min(ema_decay, 1 - 10 / (schedule.steps + 10))
     averaging = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     average = AveragedModel(source, multi_avg_fn=averaging, use_buffers=True)
-    best = _Best(average.module.eval())
-    kept = {"module": module, "average": average} | ({"best": best} if run.watch else {})
+    best = _Best(average.module.eval()) if run.watch else None
+    kept = {"module": module, "average": average} | ({"best": best} if best else {})
     optimizers = {phase.name: phase.optimizer for phase in phases}
     state = Checkpoint(kept, optimizers, run.identity)
     apart = max(APART, -(-schedule.steps // LOOKS))
@@ -155,18 +155,19 @@ def optimize(
         done = step + 1
         if run.log and done % LOG_EVERY == 0:
             run.log(done, {name: loss.item() for name, loss in losses.items()})
-        if run.watch and (done % apart == 0 or apart < done == schedule.steps):
+        if run.watch and best and (done % apart == 0 or apart < done == schedule.steps):
             score = run.watch(done, average.module) if run.team.leads else None
             best.heed(run.team.tell(score), average.module)
-        over = done == schedule.steps or best.settled
+        settled = best is not None and best.settled
+        over = done == schedule.steps or settled
         if checkpoint and run.team.leads and (over or done % checkpoint_every == 0):
             _expect_finite(losses, step)  # a state that is broken would break every resumed run
             state.save(checkpoint, schedule.steps if over else done)
         if run.progress:
             run.progress(done, schedule.steps)
-        if best.settled:
+        if settled:
             break
-    learned = best.kept if best.judged else average.module.eval()
+    learned = best.kept if best and best.judged else average.module.eval()
     # Statistics of batch norm are each process's own. What is told arrives where it was: on a CPU
     # all processes have the same.
     own = {name: value.cpu() for name, value in learned.state_dict().items()}
