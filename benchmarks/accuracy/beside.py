@@ -140,11 +140,16 @@ def peers(results: list[Gain]) -> str:
 
 def beside_pyraug(results: list[Gain]) -> str:
     theirs_of = {file_of(gain): theirs for gain, theirs in read_peers(results, "pythae")}
-    rows = []
+    rows, points = [], []
     for gain, found in read_peers(results, "pyraug"):
         others = [found["without"], found["alone"], theirs_of[file_of(gain)]["pythae"]]
-        gains = [span(over(found["pyraug"], other)) for other in others]
-        rows.append(f"| {name_of(gain)} | {images_per_class(gain)} | {' | '.join(gains)} |\n")
+        gains = [over(found["pyraug"], other) for other in others]
+        points.append([each.points for each in gains])
+        told = " | ".join(map(span, gains))
+        rows.append(f"| {name_of(gain)} | {images_per_class(gain)} | {told} |\n")
+    if len(rows) > 1:
+        means = " | ".join(map(mean_of, zip(*points, strict=True)))
+        rows.append(f"| all {len(rows)} | | {means} |\n")
     return PYRAUG_HEAD + "".join(rows) + "\n" if rows else ""
 
 
