@@ -147,7 +147,7 @@ def beside_pyraug(results: list[Gain]) -> str:
         points.append([each.points for each in gains])
         told = " | ".join(map(span, gains))
         rows.append(f"| {name_of(gain)} | {images_per_class(gain)} | {told} |\n")
-    if len(rows) > 1:
+    if len(rows) > 2:
         means = " | ".join(map(mean_of, zip(*points, strict=True)))
         rows.append(f"| all {len(rows)} | | {means} |\n")
     return PYRAUG_HEAD + "".join(rows) + "\n" if rows else ""
