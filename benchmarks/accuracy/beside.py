@@ -62,10 +62,11 @@ pythae's by.
 """
 PYRAUG_HEAD = """\
 And the Riemannian Hamiltonian VAE of pyraug, by the same authors (Chadebec et al. 2022), one a
-class with pyraug's own layers, trained for as many steps, its codes found by its Monte Carlo
-sampler (`peers.py --package pyraug`). It takes half a minute a class at 10 images of 28 pixels and
-far more at 50 or at 64 pixels, and was measured in some rows. Partner and seeds are those of the
-table above, so that the difference to pythae's images is paired.
+class with pyraug's own layers, trained for as many steps at ten times pyraug's rate, which is meant
+for up to 10,000 epochs; its codes are found by its Monte Carlo sampler (`peers.py --package
+pyraug`). It takes half a minute a class at 10 images of 28 pixels and far more at 50 or at 64
+pixels, and was measured in some rows; on the CT slices, at 50 per class, a training diverged.
+Partner and seeds are those of the table above, so that the difference to pythae's images is paired.
 
 | data | images per class | pyraug over the baseline | over the partner | over pythae's |
 |---|---|---|---|---|

@@ -15,6 +15,8 @@ from pyraug.trainers.training_config import TrainingConfig
 from stock import Stocked
 from torch import Tensor
 
+from synthaug.errors import TrainingError, first_line
+
 AT_ONCE = 50  # images that its sampler makes at once
 
 
@@ -61,5 +63,11 @@ class PyraugRHVAE(Stocked):
         pipeline = TrainingPipeline(
             model=model, data_processor=DataProcessor(None), training_config=config
         )
-        pipeline(real)
+        try:
+            pipeline(real)
+        except (RuntimeError, ValueError) as error:  # by what first sees that it is no number
+            raise TrainingError(
+                f"pyraug, seed {seed}: {first_line(error)}; if training diverged, lower "
+                f"learning_rate, {self.learning_rate:g} now"
+            ) from error
         return model
