@@ -211,6 +211,8 @@ def test_pyraug_stands_beside_pythae_seed_by_seed(
     assert [each.strip() for each in gains] == [
         f"{each.points:+.1f} ({each.low:+.1f} to {each.high:+.1f})" for each in expected
     ]
+    (tmp_path / "pythae" / "gtsrb32-10.json").unlink()
+    assert beside.peers([gain]) == ""
 
 
 def test_what_ours_are_ahead_of_pythae_by_is_the_mean_over_rows(

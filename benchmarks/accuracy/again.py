@@ -30,7 +30,7 @@ def parser_of(description: str) -> argparse.ArgumentParser:
 
 
 def rows_of(description: str) -> argparse.ArgumentParser:
-    """What a script is told, too, that measures more of rows that are there."""
+    """The same for a script that measures more of rows that are there, and of which."""
     parser = parser_of(description)
     rows = sorted(path.stem for path in RESULTS.glob("*.json"))
     parser.add_argument(

@@ -140,10 +140,13 @@ def peers(results: list[Gain]) -> str:
 
 
 def beside_pyraug(results: list[Gain]) -> str:
-    theirs_of = {file_of(gain): theirs for gain, theirs in read_peers(results, "pythae")}
+    """Of rows that pythae was measured in, too."""
+    theirs_of = {file_of(gain): theirs["pythae"] for gain, theirs in read_peers(results, "pythae")}
     rows, points = [], []
     for gain, found in read_peers(results, "pyraug"):
-        others = [found["without"], found["alone"], theirs_of[file_of(gain)]["pythae"]]
+        if file_of(gain) not in theirs_of:
+            continue
+        others = [found["without"], found["alone"], theirs_of[file_of(gain)]]
         gains = [over(found["pyraug"], other) for other in others]
         points.append([each.points for each in gains])
         told = " | ".join(map(span, gains))
