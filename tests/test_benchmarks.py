@@ -31,6 +31,13 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> Any:
     return load("stored", monkeypatch)
 
 
+@pytest.fixture
+def signs(stored: Any) -> tuple[Gain, dict[str, Any]]:
+    """A result, and what pythae's images have beside it."""
+    kept = json.loads((stored.PEERS / "pythae" / "gtsrb32-10.json").read_text())
+    return Gain.load(ACCURACY / "results" / "gtsrb32-10.json"), kept
+
+
 def load(script: str, patch: pytest.MonkeyPatch) -> Any:
     patch.syspath_prepend(ACCURACY)
     return importlib.import_module(script)
@@ -166,11 +173,9 @@ def test_images_of_a_class_are_those_that_are_trained_on(stored: Any) -> None:
 
 
 def test_pythae_stands_beside_the_baseline_that_it_was_measured_with(
-    monkeypatch: pytest.MonkeyPatch, stored: Any, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, signs: tuple[Gain, dict[str, Any]], tmp_path: Path
 ) -> None:
-    beside = load("beside", monkeypatch)
-    gain = Gain.load(ACCURACY / "results" / "gtsrb32-10.json")
-    kept = json.loads((stored.PEERS / "pythae" / "gtsrb32-10.json").read_text())
+    beside, (gain, kept) = load("beside", monkeypatch), signs
     monkeypatch.setattr(beside, "PEERS", tmp_path)
 
     def table(**changed: Any) -> str:
@@ -194,11 +199,12 @@ def test_pythae_stands_beside_the_baseline_that_it_was_measured_with(
 
 
 def test_pyraug_stands_beside_pythae_seed_by_seed(
-    monkeypatch: pytest.MonkeyPatch, stored: Any, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    stored: Any,
+    signs: tuple[Gain, dict[str, Any]],
+    tmp_path: Path,
 ) -> None:
-    beside = load("beside", monkeypatch)
-    gain = Gain.load(ACCURACY / "results" / "gtsrb32-10.json")
-    theirs = json.loads((stored.PEERS / "pythae" / "gtsrb32-10.json").read_text())
+    beside, (gain, theirs) = load("beside", monkeypatch), signs
     same = {name: theirs[name] for name in (*stored.ALIKE, *stored.TOLD)}
     found = {"without": [0.91] * 5, "alone": [0.92] * 5, "pyraug": [0.93, 0.94, 0.95, 0.96, 0.97]}
     for package, kept in (("pythae", theirs), ("pyraug", {**same, **found})):

@@ -1,7 +1,7 @@
 """What stands beside the results: more images and steps, peers, published figures, and networks
 that were pretrained."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -106,7 +106,7 @@ def worth(results: list[Gain]) -> str:
             continue
         before, after = both(gain)
         rival = "" if gain.rival is None else percent(gain.scores(gain.rival))
-        cells = " | ".join(with_more(gain, found, times) for times in (2, 4))
+        cells = [with_more(gain, found, times) for times in (2, 4)]
         longer = found["longer"]
         long = f"{percent(longer)}: {span(gain_of_length(gain))}"
         both_long = ""
@@ -114,9 +114,13 @@ def worth(results: list[Gain]) -> str:
         if found.get("chosen") == gain.chosen["arm"] and not spoilt:
             scores = found["chosen_longer"]
             both_long = f"{percent(scores)}: {span(over(scores, longer))}"
-        said = f"{before} | {rival} | {after} | {cells} | {long} | {both_long}"
-        rows.append(f"| {name_of(gain)} | {images_per_class(gain)} | {said} |\n")
+        rows.append(row(gain, [before, rival, after, *cells, long, both_long]))
     return WORTH_HEAD + "".join(rows) + "\n" if rows else ""
+
+
+def row(gain: Gain, cells: Iterable[str]) -> str:
+    """One of a table whose first two columns are the data and how many images of each class."""
+    return f"| {name_of(gain)} | {images_per_class(gain)} | {' | '.join(cells)} |\n"
 
 
 def with_more(gain: Gain, found: dict[str, Any], times: int) -> str:
@@ -136,21 +140,23 @@ def read_peers(results: list[Gain], package: str) -> list[tuple[Gain, dict[str, 
 
 def peers(results: list[Gain]) -> str:
     """Other packages under the same measurement; nothing where none was measured."""
-    return beside_pythae(read_peers(results, "pythae")) + beside_pyraug(results)
+    pythae, pyraug = (read_peers(results, package) for package in ("pythae", "pyraug"))
+    return beside_pythae(pythae) + beside_pyraug(pyraug, pythae)
 
 
-def beside_pyraug(results: list[Gain]) -> str:
+def beside_pyraug(
+    measured: list[tuple[Gain, dict[str, Any]]], pythae: list[tuple[Gain, dict[str, Any]]]
+) -> str:
     """Of rows that pythae was measured in, too."""
-    theirs_of = {file_of(gain): theirs["pythae"] for gain, theirs in read_peers(results, "pythae")}
+    pythae_of = {file_of(gain): theirs["pythae"] for gain, theirs in pythae}
     rows, points = [], []
-    for gain, found in read_peers(results, "pyraug"):
-        if file_of(gain) not in theirs_of:
+    for gain, theirs in measured:
+        if file_of(gain) not in pythae_of:
             continue
-        others = [found["without"], found["alone"], theirs_of[file_of(gain)]]
-        gains = [over(found["pyraug"], other) for other in others]
+        others = [theirs["without"], theirs["alone"], pythae_of[file_of(gain)]]
+        gains = [over(theirs["pyraug"], other) for other in others]
         points.append([each.points for each in gains])
-        told = " | ".join(map(span, gains))
-        rows.append(f"| {name_of(gain)} | {images_per_class(gain)} | {told} |\n")
+        rows.append(row(gain, map(span, gains)))
     if len(rows) > 2:
         means = " | ".join(map(mean_of, zip(*points, strict=True)))
         rows.append(f"| all {len(rows)} | | {means} |\n")
@@ -163,7 +169,7 @@ def beside_pythae(measured: list[tuple[Gain, dict[str, Any]]]) -> str:
         seeds = ["", "", *(few(gain, arm) for arm in used_alike(gain, theirs)), ""]
         gains = gains_beside(gain, theirs)
         cells = [span(each) + noted for each, noted in zip(gains, seeds, strict=True)]
-        rows.append(f"| {name_of(gain)} | {images_per_class(gain)} | {' | '.join(cells)} |\n")
+        rows.append(row(gain, cells))
     if len(measured) > 1:
         theirs, partner, *ours = points_beside(measured)
         means = [mean_of(column) for column in (theirs, partner, *ours)]
