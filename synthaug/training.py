@@ -144,6 +144,7 @@ def optimize(
     losses: dict[str, Tensor] = {}
     member = () if run.team.size == 1 else ("process", run.team.rank)
     module.train()
+    settled = False  # what has settled is kept as a whole run: none goes on from there
     for step in range(start, schedule.steps):
         with torch_stream(run.seed, "step", step, *member, device=run.device):
             batch = batches(step)
@@ -158,7 +159,7 @@ def optimize(
         if run.watch and best and (done % apart == 0 or apart < done == schedule.steps):
             score = run.watch(done, average.module) if run.team.leads else None
             best.heed(run.team.tell(score), average.module)
-        settled = best is not None and best.settled
+            settled = best.settled
         over = done == schedule.steps or settled
         if checkpoint and run.team.leads and (over or done % checkpoint_every == 0):
             _expect_finite(losses, step)  # a state that is broken would break every resumed run
