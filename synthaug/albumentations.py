@@ -36,7 +36,7 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
 
     Images are uint8 or uint16 as in the pool, or float32 in [0, 1]; (H, W) or (H, W, C). Random
     numbers follow the pipeline's seed, `A.Compose(seed=...)`, and in a worker of a DataLoader that
-    of the worker, which torch draws anew each epoch; they have nothing to do with those of other
+    of the worker, which torch draws anew each epoch, or one set there; they have nothing to do with those of other
     transforms. A replay, as of `A.ReplayCompose`, puts the same synthetic image in, so it is for
     images of the same class.
 
@@ -84,6 +84,9 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
         to each of its transforms, which would flip all synthetic images, or none."""
         super().set_random_seed(None if seed is None else stream_seed(seed, *self._stream()))
         self.seed = seed  # as it was given
+        worker = torch.utils.data.get_worker_info()
+        if worker is not None and seed is not None:  # set there, it goes before the worker's own
+            self._worker_seed = worker.seed
 
     def should_apply(self, force_apply: bool = False) -> bool:
         """Whether the image is replaced; called first for each image."""

@@ -7,6 +7,7 @@ The conversion between the two, where networks are trained and sampled, is here.
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -179,7 +180,7 @@ class LabelledImages:
     images: uint8 or uint16 (N, C, H, W), C 1 or 3, height and width 8 to 256.
     labels: int64 (N,), each in [0, K).
     classes: the K class names.
-    groups: (N,) or None; images of one group (a patient, a track) belong together.
+    groups: (N,) or None, numbers or text; images of one group (a patient, a track) belong together.
 
     Raises `InputError` naming the first value that does not fit.
 
@@ -198,11 +199,7 @@ class LabelledImages:
         labels = _check_labels(self.labels, len(images))
         classes = tuple(distinct_names(self.classes))
         expect_labels("labels", labels, len(classes))
-        groups = None if self.groups is None else to_array(self.groups)
-        if groups is not None and groups.shape != labels.shape:
-            raise InputError(
-                f"groups: expected shape ({len(images)},), one per image, got {groups.shape}"
-            )
+        groups = None if self.groups is None else _check_groups(self.groups, len(images))
         for name, value in (("images", images), ("labels", labels), ("groups", groups)):
             object.__setattr__(self, name, value)
         object.__setattr__(self, "classes", classes)
@@ -238,6 +235,25 @@ class LabelledImages:
         does."""
         groups = [] if self.groups is None else ["groups", *map(str, self.groups)]
         return _fingerprint((self.images, self.labels), [*self.classes, *groups])
+
+
+def _check_groups(values: Any, count: int) -> np.ndarray:
+    groups = to_array(values)
+    if groups.shape != (count,):
+        raise InputError(f"groups: expected shape ({count},), one per image, got {groups.shape}")
+    kind: Any = str if any(isinstance(group, str) for group in groups) else Real
+    is_object = groups.dtype.kind == "O"  # as a column of pandas has them
+    wrong = [
+        index
+        for index, group in enumerate(groups)
+        if (is_object and not isinstance(group, kind)) or group != group
+    ]
+    if wrong:
+        raise InputError(
+            f"groups: expected numbers, or text, for all images, got {groups[wrong[0]]} at index "
+            f"{wrong[0]}; give each image of an unknown group one of its own"
+        )
+    return groups
 
 
 def distinct_names(classes: Any) -> list[str]:

@@ -51,7 +51,7 @@ def form_of(dataset: Any, first: int, stored: np.ndarray, classes: Sequence[str]
     _warn_of_inner(dataset)
     with global_stream(0, "compare forms"):
         image, label = pair_of(plain.first)
-    hint = plain.hint(image)
+    hint, goes_on = plain.hint(image), plain.goes_on(image)
     _check_depth(guard, plain, image, label)
     with global_stream(0, "compare forms"):
         real, _ = pair_of(Apart(dataset)[first])
@@ -85,6 +85,8 @@ def form_of(dataset: Any, first: int, stored: np.ndarray, classes: Sequence[str]
             f"{type(dataset).__name__} does more to them than its transform; make that the only "
             "and last step of __getitem__"
         )
+    if goes_on:  # with the real image, the same kind of one comes out
+        raise InputError(f"{type(dataset).__name__}{hint}")
     _match("size", _size(made), _size(real), _SIZE_HINT)
     plain.close()
     return Form(make, plain.is_joint)

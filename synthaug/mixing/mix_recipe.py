@@ -125,7 +125,7 @@ class MixRecipe:
             "generator": made and {"family": made.family, "settings": plain(made.settings)},
             "ratio": float(self.ratio),
             "labels": self.labels,
-            "filters": self.filters,
+            "filters": {name: float(limit) for name, limit in self.filters.items()},
             "training": self.training,
             "search": self.search,
             "recommended": self.recommended,

@@ -190,7 +190,13 @@ def _listed_labels(dataset: Any) -> np.ndarray | None:
         if not isinstance(values, (np.ndarray, torch.Tensor, Sequence)) or isinstance(values, str):
             continue
         if len(values) == len(dataset):
-            return to_array(values)
+            try:
+                return to_array(values)
+            except ValueError as error:
+                raise InputError(
+                    f".{name}: expected one label per image, got several of some ({error}); images "
+                    "with several labels each are not supported"
+                ) from error
     return None
 
 

@@ -127,21 +127,31 @@ class Untransformed:
         """The item that tells how transforms are called."""
         return self[self._first]
 
+    def goes_on(self, image: Any) -> bool:
+        """Whether the Dataset does more to `image`, that of the item that was asked for last, after
+        its transform."""
+        passed = self._calls.passed
+        return self._has_transform and passed is not None and passed is not image
+
+    @property
+    def _has_transform(self) -> bool:
+        return any(getattr(self._dataset, name) is not None for name in self._names)
+
     def hint(self, image: Any) -> str:
         """What a message about `image`, that of the item that was asked for last, adds where it is
         not what stands before the transform."""
         if self._calls.passed is image:
             return ""
-        if all(getattr(self._dataset, name) is None for name in self._names):
+        if not self._has_transform:
             return _elsewhere(self._dataset)
-        if self._calls.passed is None:
+        if self.goes_on(image):
             return (
-                "; its transform was not called for this item: the Dataset seems to keep "
-                "transformed items, so give the one beneath"
+                "; the Dataset does more to images after its transform: make that the last step of "
+                "__getitem__, or give the Dataset before it"
             )
         return (
-            "; the Dataset does more to images after its transform: make that the last step of "
-            "__getitem__, or give the Dataset before it"
+            "; its transform was not called for this item: the Dataset seems to keep transformed "
+            "items, so give the one beneath"
         )
 
     @property

@@ -46,7 +46,7 @@ def test_what_was_saved_is_read(tmp_path: Path) -> None:
         TransferVAE(steps=5, donors="within", strength=(0.2, 0.4)),
         0.25,
         "mixed",
-        {"distance": 2.0},
+        {"distance": np.float32(2), "memorization": np.int64(1)},
         {"partner": "mixup", "steps": 600},
         {"trials": {"complete": 3}},
     )

@@ -97,6 +97,23 @@ def test_workers_and_epochs_are_drawn_apart(pool: SamplePool, seed: int | None) 
     assert epochs(0) == found != epochs(1)
 
 
+class Numbered(Mixed):
+    """Each item with random numbers of its own."""
+
+    def __getitem__(self, index: int) -> int:
+        self.pipeline.set_random_seed(index)
+        return super().__getitem__(index)
+
+
+def test_a_seed_that_is_set_in_a_worker_holds(pool: SamplePool) -> None:
+    mixed = Numbered(A.Compose([MixSynthetic(pool, p=0.5)]))
+    found = [
+        [value for batch in DataLoader(mixed, batch_size=5, num_workers=workers) for value in batch]
+        for workers in (0, 2)
+    ]
+    assert found[0] == found[1] and len(set(found[0])) > 2
+
+
 @pytest.mark.parametrize(
     "label", [1, np.int64(1), np.array([1]), np.array(1), torch.tensor(1), "bee"]
 )

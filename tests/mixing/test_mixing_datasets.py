@@ -701,6 +701,10 @@ def test_making_one_leaves_the_random_state_alone(gray: SamplePool) -> None:
             lambda: Continued(lambda image: np.asarray(image)[..., None], negative_of_pil),
             "Continued: its transform cannot take synthetic .*; the Dataset does more to images",
         ),
+        (  # into an image of the same type and size
+            lambda: Scaled(torch.as_tensor(stored(REAL, 0, 1)).float(), REAL, v2.GaussianNoise()),
+            "Scaled; the Dataset does more to images after its transform: make that the last step",
+        ),
         (
             lambda: Vision(stored(REAL, 0, 1).repeat(2, 2), REAL, transform=v2.RandomCrop(9)),
             r"crop size .*; the pool holds 8x9, .* are 16x9 .*fit\(read_images\(train_set, image_s",
@@ -807,6 +811,14 @@ class Continued(Plain):
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         image, label = super().__getitem__(index)
         return self.rest(image), label
+
+
+class Scaled(Plain):
+    """Scales images after its transform."""
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        image, label = super().__getitem__(index)
+        return image / 255, label
 
 
 def negative_of_pil(image: Image.Image) -> Image.Image:

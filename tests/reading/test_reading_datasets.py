@@ -361,6 +361,8 @@ def test_labels_that_are_missing_or_wrong_are_named(items: Any, message: str) ->
 def test_multi_label_attributes_are_refused() -> None:
     with pytest.raises(InputError, match=r"one label per image, .*got \(4, 14\)"):
         labels_and_classes(Unscannable(labels=np.zeros((4, 14), int)))
+    with pytest.raises(InputError, match=r"\.labels: expected one label per image, got several"):
+        labels_and_classes(Unscannable(labels=[[0], [0, 1], [1], [1]]))
 
 
 def test_labels_outside_the_classes_are_named() -> None:
