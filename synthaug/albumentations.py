@@ -36,9 +36,9 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
 
     Images are uint8 or uint16 as in the pool, or float32 in [0, 1]; (H, W) or (H, W, C). Random
     numbers follow the pipeline's seed, `A.Compose(seed=...)`, and in a worker of a DataLoader that
-    of the worker, which torch draws anew each epoch, or one set there; they have nothing to do with those of other
-    transforms. A replay, as of `A.ReplayCompose`, puts the same synthetic image in, so it is for
-    images of the same class.
+    of the worker, which torch draws anew each epoch, or one set there; they have nothing to do with
+    those of other transforms. A replay, as of `A.ReplayCompose`, puts the same synthetic image in,
+    so it is for images of the same class.
 
     Raises `InputError` naming both sides where pool and image do not match, and for what else
     belongs to an image: masks, boxes, keypoints, further images.

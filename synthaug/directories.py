@@ -18,9 +18,10 @@ from synthaug.errors import InputError
 from synthaug.files import expect_place, expect_writable, partial_name, read_json
 
 MANIFEST = "manifest.json"
-# What a generator, a pool or a cell may hold; anything else in its directory is the user's.
+# Patterns of what a generator, a pool or a cell may hold; anything else there is the user's.
 CONTENTS = {
     ".DS_Store",  # of macOS
+    ".*.partial",
     MANIFEST,
     "images.npy",
     "labels.npy",
@@ -28,6 +29,7 @@ CONTENTS = {
     "soft_labels.npy",
     "weights.npy",
     "weights.safetensors",
+    "tested-*.npy",
 }
 REPLACE_TRIES = 20
 
@@ -95,7 +97,7 @@ def check_replaceable(directory: Path, *, kind: str) -> None:
 def _expect_nothing_else(directory: Path, kind: str) -> None:
     """Raise `InputError` for what the user put into a directory that is to be replaced."""
     for path in sorted(directory.iterdir()):
-        known = path.name in CONTENTS or (path.name[0] == "." and path.suffix == ".partial")
+        known = any(path.match(pattern) for pattern in CONTENTS)
         if path.is_dir() or not known:
             raise InputError(
                 f"{directory}: cannot replace it, it holds {path.name!r}, which is no part of a "

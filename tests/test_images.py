@@ -97,7 +97,7 @@ def test_tensors_may_lie_on_a_gpu() -> None:
         ({"labels": [0, 1, 2, 5]}, r"expected 0 to 1 for 2 classes, got 2 at index 2"),
         ({"labels": [0, 1, 1, -1]}, r"expected 0 to 1 for 2 classes, got -1 at index 3"),
         ({"groups": [0, 1, 2]}, r"groups: expected shape \(4,\), one per image, got \(3,\)"),
-        ({"groups": [0, 1, np.nan, 2]}, r"groups: .* for all images, got nan at index 2; give each"),
+        ({"groups": [0, 1, np.nan, 2]}, r"groups: .* all images, got nan at index 2; give each"),
         (
             {"groups": np.array(["a", None, "b", np.nan], object)},
             r"groups: expected numbers, or text, for all images, got None at index 1",

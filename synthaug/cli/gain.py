@@ -265,7 +265,9 @@ def _check_origin(pool: Path | None, splits: SplitImages) -> None:
     origins = SamplePool(pool).origins
     if origins <= {splits.train.fingerprint}:
         return
-    made = "made from all of DATA" if splits.whole in origins else "not made from these images"
+    made = (
+        "made from all of DATA" if splits.whole in origins else "not made from these images alone"
+    )
     raise InputError(
         f"--pool {pool}: {made}, and {splits.set_apart}; put test images in DATA/test and the "
         "others in DATA/train, or give --test, and make the pool again"

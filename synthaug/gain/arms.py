@@ -1,5 +1,6 @@
 """Arms: the ways of training that are compared."""
 
+import copy
 import dataclasses
 import inspect
 from collections.abc import Sequence
@@ -21,11 +22,13 @@ from synthaug.generators import (
 )
 from synthaug.generators.composite import singles
 from synthaug.generators.saving import plain
+from synthaug.pool import limit_filters
 
 Labels = Literal["hard", "mixed"]
 LABELS: tuple[Labels, ...] = get_args(Labels)
 SMOOTHING = 0.1
 KNOWN = {"synthaug", "abc", "builtins"}  # where code is from that a version tells
+_CODE = "_synthaug_code"
 # What the names of such arms end with.
 SMOOTHED, SELF_DISTILLED, DISTILLED = ", smoothed", ", self-distilled", ", distilled"
 EXTRAPOLATE = {"sampling": "interpolate", "strength": (1.0, 1.5)}
@@ -40,8 +43,8 @@ class Source:
     filters: limits of the pool's filters by their names, as for `limit_filters`.
     fingerprint: of the images in the pool, which may be made anew under the same name.
 
-    Raises `InputError` unless it is one of a generator and a pool, and for settings that the
-    generator has not.
+    Raises `InputError` unless it is one of a generator and a pool, and for settings and filters
+    that there are not, or that do not fit.
 
     >>> from synthaug import StyleSwap
     >>> from synthaug.gain import Source
@@ -74,6 +77,20 @@ class Source:
             raise InputError(
                 f"source {self.name!r}: sampling: expected some of {settings}, got {unknown[0]!r}"
             )
+        try:
+            limit_filters(self.filters)
+            if self.generator is not None:
+                self.generator._check_settings()
+                self.sampled(self.generator)._check_settings()
+        except InputError as error:
+            raise InputError(f"source {self.name!r}: {error}") from None
+
+    def sampled(self, generator: Generator) -> Generator:
+        """A generator, which stays as it is, with the settings to sample with."""
+        made = copy.copy(generator)
+        for name, value in self.sampling.items():
+            setattr(made, name, value)
+        return made
 
     @property
     def trained(self) -> bool:
@@ -95,11 +112,18 @@ def own_code(generator: Generator) -> str:
 
 
 def _source_of(kind: type) -> str:
-    """Its code, as far as it is known: a family of the user's own may change between two runs."""
-    try:
-        return inspect.getsource(kind)
-    except (OSError, TypeError):  # typed into a console
-        return kind.__qualname__
+    """Its code, as far as it is known: a family of the user's own may change between two runs.
+
+    Kept on the class, with which it goes to other processes: these cannot find the code of what a
+    script or a notebook holds.
+    """
+    if _CODE not in vars(kind):
+        try:
+            code = inspect.getsource(kind)
+        except (OSError, TypeError):  # typed into a console
+            code = kind.__qualname__
+        setattr(kind, _CODE, code)
+    return str(vars(kind)[_CODE])
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from synthaug.gain.leaks import refuse_copies, shared_images
 from synthaug.generators import Generator
 from synthaug.images import LabelledImages, expect_labelled, white_of
 from synthaug.mixing import MixRecipe
+from synthaug.mixing.drawing import absent_of
 from synthaug.pool import SamplePool
 from synthaug.reading import check_groups
 
@@ -58,8 +59,15 @@ def numbered(seeds: int, seed: int) -> tuple[list[int], list[int]]:
     return list(range(first, first + count)), list(range(first + count, first + 2 * count))
 
 
-def check_asked(arms: str, precision: float | None, mix: MixRecipe | None) -> None:
+def check_name(name: str) -> None:
+    """Refuse a name of the data that is no text, which files could not hold."""
+    if not isinstance(name, str):
+        raise InputError(f"name: expected text, got {name!r}")
+
+
+def check_asked(name: str, arms: str, precision: float | None, mix: MixRecipe | None) -> None:
     """Refuse what is asked for in other words or types."""
+    check_name(name)
     if arms not in SEARCHES:
         raise InputError(f"arms: expected one of {', '.join(SEARCHES)}, got {arms!r}")
     if precision is not None:
@@ -121,11 +129,10 @@ def pool_source(
             f"have them, the pool goes up to {made.max()}, which they would all be white beside; "
             "bring the pool's images to the scale of the real ones"
         )
-    missing = np.setdiff1d(np.arange(len(train.classes)), pool.samples.labels)
-    if len(missing):
+    if absent := absent_of(pool.samples, train.classes):
         raise InputError(
-            f"{directory}: no image of class {train.classes[missing[0]]!r}; a pool needs some of "
-            "every class"
+            f"{directory}: no image of class {absent[0]!r} that may be drawn; a pool needs some of "
+            "every class, with a weight above 0 where it has weights"
         )
     refuse_copies(pool.samples, train, test)
     return Source(

@@ -17,7 +17,6 @@ from synthaug.gain.statistics import (
 from synthaug.gain.table import arm_facts, arm_table
 from synthaug.gain.tested import Tested
 from synthaug.gain.trials import Trials
-from synthaug.gain.trials.pools import load_pool
 from synthaug.images import LabelledImages
 from synthaug.versions import versions
 
@@ -123,10 +122,7 @@ def _more_seeds(seeds: list[int], needed: int) -> list[int]:
 
 def _pictures(trials: Trials, arm: Arm, seed: int) -> Pictures:
     """Examples of what the chosen arm trained on for that seed."""
-    part = trials.study.tested(seed)
-    assert arm.source is not None
-    pool = load_pool(trials.study, arm.source, seed, part.name)
-    return choose_pictures(part.train, pool.samples)
+    return choose_pictures(trials.study.tested(seed).train, trials.pool(arm, seed).samples)
 
 
 def _name(arm: Arm | None) -> str | None:

@@ -107,7 +107,7 @@ def measure_gain(
         parts["validation"] = validation
     backbone = Backbone.of(classifier)
     expect_progress(progress)
-    check_asked(arms, precision, mix)
+    check_asked(name, arms, precision, mix)
     notes = [*check_parts(parts), *found_elsewhere(mix, train)]
     numbers, after = numbered(seeds, seed)
     wanted = default_sources() if sources is None else generators_of(sources)
@@ -118,10 +118,10 @@ def measure_gain(
         found = SamplePool.of(pool)
         wanted.append(pool_source(found, train, test, per_class))
         known = found.origins == {train.fingerprint}
-    check_sources(wanted)
     given = None if mix is None else given_by(mix)
     controls = [source for source in wanted if not source.trained]
     measured = wanted if given is None else [given.source, *controls]
+    check_sources(measured)
     study = Study(
         train, validation, per_class, backbone, batch_size, device, pool is not None, known
     )
@@ -132,6 +132,9 @@ def measure_gain(
         study, numbers, run=repr(plain(told)), cache=cache, keep=keep, jobs=jobs, progress=progress
     ) as trials:
         warn_of_room(trials.study, measured, numbers)
+        for source in measured:
+            if source.pool is not None:
+                trials.check_pool(source, [*numbers, *fresh])
         tuning = tune(trials, recipe, policy, steps)
         if given is None:
             choices = choose(trials, tuning.recipe, wanted, arms)

@@ -20,7 +20,7 @@ from synthaug.gain.account import data_caveats, length_caveats
 from synthaug.gain.advice import next_steps
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import partner_of, softened_alike, without_synthetic
-from synthaug.gain.inputs import check_parts, numbered
+from synthaug.gain.inputs import check_name, check_parts, numbered
 from synthaug.gain.mixes import recipe_of
 from synthaug.gain.rounds import Budget, Rounds
 from synthaug.gain.space import PROPOSALS, RATIOS
@@ -86,6 +86,7 @@ def search_mix(
     if not isinstance(budget, Budget):
         raise InputError(f"budget: expected a Budget, as Budget(seconds=1200), got {budget!r}")
     expect_progress(progress)
+    check_name(name)
     parts = {"train": train} | ({} if validation is None else {"validation": validation})
     notes = check_parts(parts)
     numbers, fresh = numbered(seeds, seed)

@@ -1,8 +1,11 @@
 """Which synthetic image takes the place of which real one."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from synthaug.errors import InputError
+from synthaug.images import Samples
 
 
 class ClassDrawer:
@@ -54,6 +57,12 @@ class ClassDrawer:
         ranks = np.searchsorted(self._cumulative, low + unit * (high - low), "right") - 1
         chosen: np.ndarray = self._order[np.clip(ranks, starts, ends - 1)]
         return chosen
+
+
+def absent_of(samples: Samples, classes: Sequence[str]) -> list[str]:
+    """The classes of which no sample can be drawn."""
+    present = ClassDrawer(samples.labels, len(classes), samples.weights).present
+    return [name for label, name in enumerate(classes) if label not in present]
 
 
 def replaced_positions(batch_size: int, count: int, rng: np.random.Generator) -> np.ndarray:

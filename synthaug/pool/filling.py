@@ -10,6 +10,7 @@ import numpy as np
 from synthaug.errors import InputError
 from synthaug.generators import Generator
 from synthaug.images import LabelledImages, Samples, expect_alike, expect_labelled, to_array
+from synthaug.pool.filters import compares_pixels
 from synthaug.seeding import stream_seed
 from synthaug.training import Progress
 
@@ -51,6 +52,13 @@ def limits_of(rule: Filter) -> dict[str, float]:
         for name, value in settings
         if isinstance(value, int | float) and math.isfinite(value)
     }
+
+
+def chosen_by(filters: Collection[Filter], reference: LabelledImages) -> list[str]:
+    """What filters knew, for a pool's card: the fingerprint of the images that they compare with,
+    and the names of those that go by more, as a classifier's weights."""
+    others = {type(rule).__name__ for rule in filters if not compares_pixels(rule)}
+    return [reference.fingerprint, *sorted(others)] if filters else []
 
 
 def fill(

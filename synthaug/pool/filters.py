@@ -175,6 +175,11 @@ def limit_filters(limits: Mapping[str, float]) -> "list[DistanceFilter | Memoriz
     return [LIMITS[name](limit) for name, limit in limits.items()]
 
 
+def compares_pixels(rule: object) -> bool:
+    """Whether a filter goes by the pixels of the real images alone."""
+    return type(rule) in (DistanceFilter, MemorizationFilter) and vars(rule)["features"] is pixels
+
+
 def _unusual(samples: Samples, reference: LabelledImages, features: Features) -> np.ndarray:
     """Distance of each sample to the nearest real image of its class, as a multiple of the usual
     one, float64 (M,).

@@ -24,7 +24,7 @@ from synthaug.files import expanded, write_array, write_json
 from synthaug.generators import Generator
 from synthaug.generators.saving import origins_of
 from synthaug.images import LabelledImages, Samples, distinct_names, form_of
-from synthaug.pool.filling import Filter, check_filters, fill, limits_of
+from synthaug.pool.filling import Filter, check_filters, chosen_by, fill, limits_of
 from synthaug.pool.filters import Network, asked_on, posterior_of
 from synthaug.training import Progress
 from synthaug.versions import versions
@@ -200,16 +200,18 @@ class SamplePool:
             "drawn": drawn,
             "filters": passed,
             "limits": [limits_of(each) for each in filters],
+            "chosen_by": [] if reference is None else chosen_by(filters, reference),
         }
         return cls._write(directory, samples, generator.classes, generator.family, card)
 
     @property
     def origins(self) -> set[str]:
-        """Fingerprints of all images that its generator learned from, or was chosen by, as far as
-        its card says; none for images made elsewhere."""
-        card = self.manifest.get("generator")
-        try:
-            return set() if card is None else origins_of(card)
+        """Fingerprints of all images that its generator learned from, or it or the samples were
+        chosen by, as far as its card says; none for images made elsewhere."""
+        card, filters = self.manifest.get("generator"), self.manifest.get("filters", [])
+        try:  # versions before 0.5 do not say what filters compared with
+            chosen = self.manifest.get("chosen_by", filters)
+            return set() if card is None else origins_of(card).union(chosen)
         except (AttributeError, KeyError, TypeError):
             raise InputError(
                 f"{self.directory}: damaged, expected a generator's card as 'generator' in its "

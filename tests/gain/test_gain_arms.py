@@ -1,8 +1,11 @@
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from synthaug import InputError, Recipe, StyleSwap
+from synthaug import InputError, Recipe, StyleSwap, TransferVAE
 from synthaug.gain.arms import Source, distilled_arm, real_arm, real_arms, smoothed_arm
 
 BASE = Recipe(policy="shift-flip", weight_decay=5e-3)
@@ -30,6 +33,51 @@ def test_a_source_is_one_thing_with_settings_that_it_has() -> None:
     message = "source 'x': sampling: expected some of .*donors.*, got 'donor'"
     with pytest.raises(InputError, match=message):
         Source("x", StyleSwap(), {"donor": "within"})
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (lambda: Source("x", StyleSwap(cells=-1)), "source 'x': cells: expected an integer of at"),
+        (
+            lambda: Source("x", TransferVAE(), {"donors": "everyone"}),
+            "source 'x': donors: expected 'any' or 'within', got 'everyone'",
+        ),
+        (
+            lambda: Source("x", StyleSwap(), filters={"taste": 2.0}),
+            "source 'x': filters: expected distance or memorization, got 'taste'",
+        ),
+    ],
+)
+def test_what_cannot_be_made_is_refused_before_anything_is_trained(
+    source: Callable[[], Source], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        source()
+
+
+OWN_FAMILY = """
+from dataclasses import dataclass
+import joblib
+from synthaug import StyleSwap
+from synthaug.gain.arms import fit_key
+
+@dataclass
+class Mine(StyleSwap):
+    cells: int = 2
+
+here = fit_key(Mine())
+[there] = joblib.Parallel(2)([joblib.delayed(fit_key)(Mine())])
+print("class Mine" in here, here == there)
+"""
+
+
+def test_other_processes_know_the_code_of_a_family_in_a_script(tmp_path: Path) -> None:
+    """By it they name what is kept, and cannot read the script's code."""
+    script = tmp_path / "script.py"
+    script.write_text(OWN_FAMILY)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("True True\n", 0), done.stderr
 
 
 def test_only_uneven_classes_have_arms_against_that() -> None:

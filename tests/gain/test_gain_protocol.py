@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -423,6 +424,8 @@ def test_kept_cells_serve_a_later_run_with_other_sources(
     assert trained == [0, 0, 1, 1, 2, 3]
     # What was to be kept is still there, until the run that kept it is done with it.
     before = len(trained)
+    [pools] = tmp_path.glob("*/pools")
+    shutil.rmtree(pools)  # as where cells were brought from elsewhere; the page shows some images
     again = measure_gain(train, test, **QUICK, sources=controls, cache=tmp_path)
     assert without_times(again) == without_times(kept)
     assert len(trained) == before
@@ -1035,5 +1038,26 @@ def test_mismatches_are_refused_before_anything_is_trained(
         measure_gain(anything, test, **QUICK)
     partial = train.subset(np.flatnonzero(train.labels > 0))
     pool = make_pool(tmp_path / "partial", partial.images, partial.labels, train)
-    with pytest.raises(InputError, match="no image of class '0'"):
+    with pytest.raises(InputError, match="no image of class '0' that may be drawn"):
         measure_gain(train, test, **POOLED, sources=[], pool=pool)
+    weighted = Samples(train.images, train.labels, weights=train.labels > 0)
+    SamplePool.from_samples(tmp_path / "weighted", weighted, train.classes)
+    with pytest.raises(InputError, match="no image of class '0' that may be drawn"):
+        measure_gain(train, test, **POOLED, sources=[], pool=tmp_path / "weighted")
+    validation = test.subset(np.arange(100, 200))
+    zeros = validation.subset(np.flatnonzero(validation.labels == 0))
+    copied = np.concatenate([zeros.images, partial.images])
+    labels = np.concatenate([zeros.labels, partial.labels])
+    pool = make_pool(tmp_path / "copied", copied, labels, train)
+    few = {**POOLED, "sources": [], "pool": pool, "validation": validation}
+    said: list[str] = []
+    with pytest.raises(InputError, match=r"copied: all images of class '0' are near-copies .*see"):
+        measure_gain(
+            train, test.subset(np.arange(100)), **few, progress=lambda what, *_: said.append(what)
+        )
+    assert set(said) == {"copies in the pool"}
+    with pytest.raises(InputError, match=r"sources: .* differ, got 'recipe' twice"):
+        measure_gain(train, test, **QUICK, sources=[Source("recipe", StyleSwap())], mix=mix)
+    path: Any = tmp_path
+    with pytest.raises(InputError, match="name: expected text, got "):
+        measure_gain(train, test, **QUICK, name=path)

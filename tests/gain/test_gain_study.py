@@ -161,7 +161,7 @@ def test_copies_in_a_pool_are_looked_for_once_a_part(
 
     def looked(samples: Samples, train: LabelledImages, held: LabelledImages) -> np.ndarray:
         asked.append(len(samples))
-        return np.array([0, 2])
+        return np.array([0, 3])
 
     monkeypatch.setattr(cells, "without_copies", looked)
     data = images(5)
@@ -172,11 +172,11 @@ def test_copies_in_a_pool_are_looked_for_once_a_part(
 
     def used(seed: int, arm: str, source: Source = source) -> list[int]:
         cell = Cell(Arm(arm, Recipe(), source, 0.5), seed, "all", 10)
-        found = cells._synthetic(here, cell, data, data)
+        found = cells._synthetic(here, cell, data)
         assert found is not None
         return found.images[:, 0, 0, 0].tolist()
 
-    expected = data.images[[0, 2], 0, 0, 0].tolist()
+    expected = data.images[[0, 3], 0, 0, 0].tolist()
     assert used(0, "one") == used(0, "two") == used(1, "one") == expected
     assert len(asked) == 2
     more = Samples(data.images[:6], data.labels[:6])

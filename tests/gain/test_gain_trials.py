@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from synthaug import Recipe, read_images
+import synthaug.gain.trials.cells as cells
+from synthaug import LabelledImages, Recipe, read_images
 from synthaug.classifiers import Backbone
 from synthaug.gain.arms import Arm, distilled_arm
 from synthaug.gain.trials import Study, Trials, opened
@@ -22,8 +23,8 @@ def recorded(directory: Path) -> tuple[Trials, list[list[tuple[str, int]]]]:
     """Trials of two seeds whose runner trains nothing, and the batches that it was given."""
     batches: list[list[tuple[str, int]]] = []
 
-    def run(cells: Sequence[Cell], what: str) -> None:
-        batches.append([(cell.arm.name, cell.seed) for cell in cells])
+    def run(asked: Sequence[Cell], what: str) -> None:
+        batches.append([(cell.arm.name, cell.seed) for cell in asked])
 
     study: Any = SimpleNamespace(
         directory=directory, parts=lambda seed: [SimpleNamespace(name="all")]
@@ -122,6 +123,42 @@ def test_choices_need_no_networks_and_those_that_are_needed_again_are_trained_ag
         measured()
     assert files
     assert all(map(np.array_equal, map(np.load, files), said))
+
+
+def test_a_network_that_was_scored_and_not_kept_is_trained_again(tmp_path: Path) -> None:
+    """For other test images, and as the teacher of another."""
+    digits, test = read_images("digits"), read_images("digits", split="test").subset(range(50))
+    study = Study(digits, None, 5, Backbone(), 16, "cpu")
+
+    def tested(arm: Arm, images: LabelledImages) -> list[float]:
+        with opened(study, [0], cache=tmp_path, keep=True, jobs=1, progress=None) as trials:
+            trials.steps, trials.teacher = 2, PLAIN
+            [scores] = trials.test([(arm, 0)], images, "test images")
+        return scores.per_class.tolist()
+
+    first, other = tested(PLAIN, test), test.subset(range(30))
+    for arm, images in ((PLAIN, other), (DISTILLED, test)):
+        for weights in tmp_path.rglob("weights.safetensors"):
+            weights.unlink()
+        tested(arm, images)
+    assert tested(PLAIN, test) == first
+
+
+def test_what_another_process_has_finished_meanwhile_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = read_images("digits", split="test").subset(range(50))
+    study = Study(read_images("digits"), None, 5, Backbone(), 16, "cpu", directory=tmp_path)
+    cell, train = Cell(PLAIN, 0, "all", 2), cells.train_classifier
+
+    def as_slow_as_another(*images: Any, **options: Any) -> Any:
+        monkeypatch.setattr(cells, "train_classifier", train)
+        cells.score_cell(study, cell, test, test.fingerprint)
+        return train(*images, **options)
+
+    monkeypatch.setattr(cells, "train_classifier", as_slow_as_another)
+    cells.train_cell(study, cell)
+    assert cell.said_of(study, test.fingerprint).exists()
 
 
 def test_what_is_trained_for_the_test_images_meets_them_at_once(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from synthaug.generators import (
     load_generator,
 )
 from synthaug.images import LabelledImages, Samples, to_float
-from synthaug.pool import ClassifierAgreement, SamplePool
+from synthaug.pool import ClassifierAgreement, DistanceFilter, SamplePool
 
 CLASSES = ["ant", "bee", "cow"]
 
@@ -260,6 +260,15 @@ def test_a_pool_knows_all_that_its_generator_learned_from(tmp_path: Path) -> Non
     }
     for name, (generator, origins) in expected.items():
         assert SamplePool.create(tmp_path / name, generator, 1).origins == origins
+    rules: dict[str, Any] = {
+        "": DistanceFilter(9.0),  # goes by pixels alone
+        "DistanceFilter": DistanceFilter(9.0, lambda images: images.flatten(1)),
+        "EvenSum": EvenSum(),
+    }
+    for name, rule in rules.items():
+        style = StyleSwap().fit(data, device="cpu")
+        chosen = SamplePool.create(tmp_path / "c", style, 1, filters=[rule], reference=other)
+        assert chosen.origins == {data.fingerprint, other.fingerprint, name} - {""}
     elsewhere = SamplePool.from_samples(tmp_path / "elsewhere", make_samples(), CLASSES)
     assert elsewhere.origins == set()
 

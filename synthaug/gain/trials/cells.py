@@ -21,11 +21,12 @@ from synthaug.classifiers.networks import Normalize, Standardize
 from synthaug.directories import MANIFEST, new_directory, read_manifest
 from synthaug.errors import InputError, first_line
 from synthaug.files import write_array, write_atomically, write_json
-from synthaug.gain.arms import Arm, own_code
+from synthaug.gain.arms import Arm, Source, own_code
 from synthaug.gain.leaks import without_copies
 from synthaug.gain.trials.pools import load_pool
 from synthaug.gain.trials.study import Study, short_digest, slug
 from synthaug.images import LabelledImages, Samples
+from synthaug.mixing.drawing import absent_of
 from synthaug.mixing.labels import mixed_labels
 from synthaug.tensors import read_tensors, tensor_bytes
 
@@ -84,7 +85,7 @@ def train_cell(study: Study, cell: Cell) -> None:
     network = train_classifier(
         train,
         recipe=cell.arm.recipe,
-        synthetic=_synthetic(study, cell, train, held),
+        synthetic=_synthetic(study, cell, held),
         ratio=cell.arm.ratio,
         soft_labels=_soften(study, cell, train) if cell.arm.distilled else None,
         classifier=study.classifier,
@@ -99,6 +100,8 @@ def train_cell(study: Study, cell: Cell) -> None:
     if held is not None:
         now = predict(network, held.images, device=study.device).argmax(1)
         predicted = _said_before(study, cell, now)
+    if cell.loadable(study):  # another process was quicker, and may have scored it already
+        return
     # Only now: a process that is stopped while it writes leaves something behind.
     with new_directory(cell.directory(study), kind=KIND) as partial:
         write_atomically(partial / WEIGHTS, lambda file: file.write(weights))
@@ -190,32 +193,40 @@ def _fitting(study: Study, cell: Cell) -> float:
     return float(manifest["generator"]["seconds"])
 
 
-def _synthetic(
-    study: Study, cell: Cell, train: LabelledImages, held: LabelledImages | None
-) -> Samples | None:
+def _synthetic(study: Study, cell: Cell, held: LabelledImages | None) -> Samples | None:
     source = cell.arm.source
     if source is None:
         return None
     samples = load_pool(study, source, cell.seed, cell.part).samples
     if source.pool is not None and held is not None:
-        samples = samples.subset(_no_copies(study, cell, samples, train, held))
+        samples = samples.subset(left_of_pool(study, source, cell.seed, cell.part))
     soft = None  # a pool's own soft labels are a teacher's, who may have seen more than the arms
     if cell.arm.labels == "mixed":
         soft = _soften(study, cell, samples)
     return Samples(samples.images, samples.labels, soft, samples.weights)
 
 
-def _no_copies(
-    study: Study, cell: Cell, samples: Samples, train: LabelledImages, held: LabelledImages
-) -> np.ndarray:
-    """What `without_copies` leaves of a pool, which is looked for once for all cells of a part."""
-    assert cell.arm.source is not None
-    digest = short_digest(f"{cell.arm.source.pool} {cell.arm.source.fingerprint}")
-    file = study.directory / "without-copies" / f"seed{cell.seed}-{cell.part}-{digest}.npy"
+def left_of_pool(study: Study, source: Source, seed: int, part_name: str) -> np.ndarray:
+    """What `without_copies` leaves of a given pool beside the images that score a part for choices,
+    which is looked for once for all cells of the part.
+
+    Raises `InputError` where that is nothing of a class.
+    """
+    digest = short_digest(f"{source.pool} {source.fingerprint}")
+    file = study.directory / "without-copies" / f"seed{seed}-{part_name}-{digest}.npy"
+    samples, part = load_pool(study, source, seed, part_name).samples, study.part(seed, part_name)
     if not file.exists():
-        write_array(file, without_copies(samples, train, held))
+        assert part.held is not None
+        write_array(file, without_copies(samples, part.train, part.held))
     with _undamaged(file):
         left: np.ndarray = np.load(file, allow_pickle=False)
+    absent = absent_of(samples.subset(left), study.train.classes)
+    if absent:
+        raise InputError(
+            f"{source.pool}: all images of class {absent[0]!r} are near-copies of images that "
+            f"choices are made on (seed {seed}), beside which they are left out; make the pool of "
+            "training images alone, or with more of that class"
+        )
     return left
 
 

@@ -53,12 +53,9 @@ def make_pools(
     part = study.part(seed, part_name)
     fitted, real = _fitted(study, generator, part, seed), part.train
     for source in sources:
-        sampling = copy.copy(fitted)
-        for name, value in source.sampling.items():
-            setattr(sampling, name, value)
         SamplePool.create(
             pool_directory(study, source, seed, part_name),
-            sampling,
+            source.sampled(fitted),
             usual_size(real.counts),
             filters=limit_filters(source.filters),
             reference=real,

@@ -14,12 +14,13 @@ from synthaug.classifiers import Scores
 from synthaug.devices import computing_in
 from synthaug.files import marked, swept
 from synthaug.gain.arms import Source, fit_key
-from synthaug.gain.trials.cells import Cell, score_cell, train_cell
-from synthaug.gain.trials.pools import has_pool, make_pools, pool_directory
+from synthaug.gain.trials.cells import Cell, left_of_pool, score_cell, train_cell
+from synthaug.gain.trials.pools import has_pool, load_pool, make_pools, pool_directory
 from synthaug.gain.trials.study import Study
 from synthaug.generators import Generator
 from synthaug.generators.composite import Composite, singles
 from synthaug.images import LabelledImages
+from synthaug.pool import SamplePool
 
 Result = TypeVar("Result")
 
@@ -49,6 +50,17 @@ class Runner:
         self._make_pools(missing, what)
         told = images.fingerprint
         return self._map(score_cell, [(cell, images, told) for cell in cells], what)
+
+    def check(self, parts: Sequence[tuple[Source, int, str]], what: str) -> None:
+        """Raise `InputError` where a pool has nothing left of a class for one of the parts."""
+        self._known += len(parts)
+        self._map(left_of_pool, parts, what)
+
+    def pool(self, cell: Cell, what: str) -> SamplePool:
+        """The pool of a cell with synthetic images."""
+        assert cell.arm.source is not None
+        self._make_pools([cell], what)
+        return load_pool(self._study, cell.arm.source, cell.seed, cell.part)
 
     def _make_pools(self, cells: Sequence[Cell], what: str) -> None:
         """Those that the cells need and that are not on disk yet."""

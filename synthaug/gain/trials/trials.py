@@ -11,13 +11,14 @@ import numpy as np
 from synthaug.classifiers import BALANCED, Scores, resolution
 from synthaug.devices import arithmetic, resolve_device
 from synthaug.files import expanded
-from synthaug.gain.arms import Arm
+from synthaug.gain.arms import Arm, Source
 from synthaug.gain.trials.cells import Cell, held_predictions, seconds
 from synthaug.gain.trials.parts import Part
 from synthaug.gain.trials.runner import Runner, Stages
 from synthaug.gain.trials.sharing import kept_until_done
 from synthaug.gain.trials.study import Study, short_digest
 from synthaug.images import LabelledImages
+from synthaug.pool import SamplePool
 
 RACE_SEEDS = 2
 ERRORS = 2.0  # standard errors that an arm may be behind the best
@@ -184,6 +185,22 @@ class Trials:
         scores = self._runner.score(order, missing, images, what)
         by_cell = dict(zip(order, scores, strict=True))
         return [by_cell[cell] for cell in cells]
+
+    def check_pool(self, source: Source, seeds: list[int]) -> None:
+        """Raise `InputError` where a given pool has, beside the images that choices are made on for
+        one of these seeds, nothing left of a class."""
+        parts = [
+            (source, seed, part.name)
+            for seed in seeds
+            for part in self.study.parts(seed)
+            if part.scored is not None
+        ]
+        self._runner.check(parts, "copies in the pool")
+
+    def pool(self, arm: Arm, seed: int) -> SamplePool:
+        """The images that the arm learned from for a seed that was tested, made where the cells are
+        all that was kept."""
+        return self._runner.pool(self._cell(arm, seed, self.study.tested(seed)), "examples")
 
     def seconds(self, arm: Arm, seed: int) -> float:
         """Time to train the arm for one seed and to fit its generator; see `cells.seconds`."""
