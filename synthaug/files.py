@@ -28,8 +28,10 @@ _mark = ContextVar("_mark", default="0" * 8)  # in the names of what is being wr
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it to `path`."""
+    """Let `write` fill a temporary file beside `path`, then rename it to `path`; a link stays, what
+    it points to is replaced."""
     _expect_regular(str(path), path)
+    path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = partial_name(path)
     try:

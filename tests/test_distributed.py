@@ -178,6 +178,47 @@ def test_an_average_is_the_mean_over_the_processes(tmp_path) -> None:
             np.testing.assert_allclose(mean, wanted, rtol=1e-6)
 
 
+CERTAINTY = """
+import sys
+import torch
+from synthaug.distributed import team
+from synthaug.generators.learning.adversary import DiscriminatorAugmentation
+
+with team() as ours:
+    augmentation = DiscriminatorAugmentation(["colour"], 0.4, 1)
+    for step in range(4):
+        real = torch.tensor([1.0, 1, 1, -1] if ours.rank else [1.0, 1, -1, -1])
+        augmentation.heed(real, 0.0, 0.25, ours)
+    torch.save(augmentation.state_dict(), f"{sys.argv[1]}-{ours.rank}")
+"""
+
+
+def test_processes_are_as_certain_as_all_of_them_together(tmp_path) -> None:
+    """Else they would augment unlike, and a run that is resumed, alike."""
+    from synthaug.generators.learning.adversary import DiscriminatorAugmentation
+
+    run_twice(CERTAINTY, tmp_path / "made")
+    alone = DiscriminatorAugmentation(["colour"], 0.4, 1)
+    for _ in range(4):
+        alone.heed(torch.tensor([1.0, 1, 1, -1, 1, 1, -1, -1]), 0.0, 0.25)
+    for rank in range(2):
+        assert equal(torch.load(tmp_path / f"made-{rank}"), alone.state_dict())
+
+
+def test_the_card_tells_of_the_most_certain_of_all_processes(tmp_path, monkeypatch) -> None:
+    from synthaug import distributed
+
+    def gather(ours, value):
+        return [value, 0.75] if isinstance(value, float) else [value] * ours.size
+
+    monkeypatch.setattr(distributed, "_current", distributed.ContextVar("team"))
+    monkeypatch.setattr(distributed.Team, "gather", gather)
+    distributed._current.set(distributed.Team(rank=0, size=2))
+    settings = {"steps": 1, "batch_size": 4, "latent": 3, "width": 4, "scope": "per-class"}
+    made = ConditionalGAN(**settings).fit(make_data(tmp_path), device="cpu")
+    assert made.card["certainty"] == 0.75
+
+
 def test_a_process_whose_classes_have_no_validation_images_trains_without(
     tmp_path, monkeypatch
 ) -> None:

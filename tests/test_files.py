@@ -35,6 +35,17 @@ def test_a_file_is_written_with_its_parents(tmp_path: Path) -> None:
     assert names(path.parent) == ["array.npy"]
 
 
+def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link, file = tmp_path / "link.json", tmp_path / "elsewhere" / "file.json"
+    for link_to in (file, Path("elsewhere/file.json")):  # not there yet, and there
+        link.unlink(missing_ok=True)
+        link.symlink_to(link_to)
+        write_text(link, str(link_to))
+        assert link.is_symlink() and file.read_text() == str(link_to)
+    assert names(file.parent) == ["file.json"]
+
+
 def test_a_failed_write_leaves_the_old_content(tmp_path: Path) -> None:
     path = tmp_path / "file.bin"
     write_text(path, "old")

@@ -42,6 +42,7 @@ from synthaug.cli.options import (
     check_device,
     check_directory,
     check_json,
+    check_outside,
     check_page,
     check_result,
 )
@@ -181,6 +182,7 @@ def gain(
     if report is not None:
         check_page("--report", report / PAGE)
     check_directory("--cache", study)
+    check_outside(source, {"--report": report, "--cache": study})
     sources = _sources(generator, pool)
     if pool is not None and demo:
         raise InputError("--pool: expected DATA, too: the images that the pool was made from")

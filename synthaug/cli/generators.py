@@ -28,16 +28,20 @@ from synthaug.cli.options import (
     check_directory,
     check_json,
     check_output,
+    check_outside,
     check_trace,
     read,
 )
 from synthaug.cli.output import finish, pool_summary, progress, results, show_card, spell_seconds
 from synthaug.cli.profiling import LAST_TRACED, traced
+from synthaug.cli.splits import check_left
 from synthaug.directories import MANIFEST, restore
 from synthaug.distributed import team
 from synthaug.errors import InputError
 from synthaug.files import read_json, write_json
 from synthaug.generators import Generator, load_generator
+from synthaug.generators.composite import singles
+from synthaug.generators.inputs import FEWEST_IMAGES
 from synthaug.generators.learning.watching import summary_writer
 from synthaug.generators.saving import KIND as GENERATOR
 from synthaug.generators.saving import check_files
@@ -45,6 +49,9 @@ from synthaug.mixing import MixRecipe
 from synthaug.pool import SamplePool
 from synthaug.pool.sample_pool import KIND as POOL
 from synthaug.reading import check_groups, draw_subset, split_off, splits_of
+
+VALIDATION_SHARE = 1 / 5  # held out where DATA has no validation images
+ADVICE = "give DATA a val folder"
 
 
 def _of_recipe(recipe: Path, others: Mapping[str, object]) -> Generator:
@@ -147,11 +154,12 @@ def fit(
     if not made.learns:
         aids = {"start": start, "validate": validate, "log": log, "profile": profile}
         refuse_for_untrained(generator or made.family, aids)
-    elif profile is not None and made.settings.get("steps", LAST_TRACED) < LAST_TRACED:
+    elif profile is not None and _steps(made) < LAST_TRACED:
         raise InputError(f"--profile: expected a run of at least {LAST_TRACED} steps")
     check_device(device)
     checkpoint = output.parent / f"{output.name}.checkpoint"
     _check_targets(output, checkpoint, json=json, profile=profile, log=log)
+    check_outside(data, {"--output": output, "--log": log})
     if start is not None:  # before images are read, which may take long
         load_generator(start, device="cpu")
     images = read(data, image_size, mode, on_error, quiet=quiet)
@@ -160,8 +168,10 @@ def fit(
         validation = read(data, image_size, mode, on_error, "val", quiet=quiet)
         check_groups({"train": images, "validation": validation})
     elif validate:
-        kept, held = split_off(images, 1 / 5, seed=seed)
-        images, validation = images.subset(kept), images.subset(held)
+        kept, held = split_off(images, VALIDATION_SHARE, seed=seed)
+        left = images.subset(kept)
+        check_left(data, images, left, per_class or FEWEST_IMAGES, "held out by --validate", ADVICE)
+        images, validation = left, images.subset(held)
     if per_class is not None:
         images = images.subset(draw_subset(images, per_class, seed=seed))
     with (
@@ -195,6 +205,11 @@ def fit(
     if made.keeps_images:
         summary += "; it starts from real images and holds them, so treat it like the data"
     finish(summary, made.card, json, quiet)
+
+
+def _steps(made: Generator) -> int:
+    """Optimiser steps in all, those of each part one after another."""
+    return sum(each.settings.get("steps", LAST_TRACED) for each in singles(made) if each.learns)
 
 
 def _check_targets(

@@ -28,7 +28,7 @@ DONE, FAILED, WRONG, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 STOPPED = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
 DEBUG = "--debug"
 GOING_ON = ("gain", "tune", "fit")
-GOES_ON = "; run the same command again to go on from what was saved"
+GOES_ON = "; run the same command again to go on from what was saved, if anything was"
 PLAIN = {  # what typer says, through pydantic, and in plainer words
     "Value error, ": "",
     "Input should be": "expected",

@@ -20,6 +20,7 @@ from synthaug.errors import InputError
 from synthaug.files import expanded, expect_file, expect_place, expect_writable
 from synthaug.images import LabelledImages
 from synthaug.reading import read_images
+from synthaug.reading.folder import would_read
 
 PAGE_MARK = b'<meta name="generator" content="synthaug">'
 FOLDERS = ("--report", "--cache", "--log")  # that may hold what other options name
@@ -160,6 +161,19 @@ def check_apart(targets: Mapping[str, Path | None]) -> None:
             )
 
 
+def check_outside(data: str, directories: Mapping[str, Path | None]) -> None:
+    """Raise `InputError` for a directory to write that would be read as images of DATA later."""
+    folder = expanded(data) if data.strip() else None  # reading it says what is wrong with none
+    if folder is None or not folder.is_dir():
+        return
+    for option, path in directories.items():
+        if path is not None and would_read(folder, path):
+            raise InputError(
+                f"{option} {path}: lies in {data}, whose folders are read as classes of images; "
+                "name a place outside it"
+            )
+
+
 def check_file(option: str, path: Path | None) -> None:
     """Raise `InputError` unless a file can be written at `path`; nothing is left there."""
     if path is not None:
@@ -217,6 +231,8 @@ def check_page(option: str, path: Path) -> None:
 def check_trace(option: str, path: Path | None) -> None:
     """Raise `InputError` unless a trace can be written at `path`; an earlier trace is replaced, and
     nothing else."""
+    if path is not None and path.suffix == ".gz":  # torch would compress it
+        raise InputError(f"{option} {path}: expected a name that does not end in .gz")
     if path is not None:
         _check_earlier(option, path, "trace", lambda head: b'"schemaVersion"' in head)
 

@@ -21,6 +21,7 @@ from synthaug.cli.options import (
     check_json,
     check_new,
     check_output,
+    check_outside,
     read,
 )
 from synthaug.cli.output import finish, pool_summary
@@ -50,10 +51,13 @@ def import_images(
     check_apart({"--output": output, "--json": json})
     check_output(output, POOL)
     check_json("--json", json, Written.POOL)
+    check_outside(images, {"--output": output})
     _refuse_pool(images)
     data = read(images, image_size, mode, on_error, quiet=quiet)
     samples = Samples(data.images, data.labels)
-    pool = SamplePool.from_samples(output, samples, data.classes, source=Path(images).name)
+    pool = SamplePool.from_samples(
+        output, samples, data.classes, source=Path(images).resolve().name
+    )
     finish(pool_summary(pool), pool.manifest, json, quiet)
 
 

@@ -48,7 +48,8 @@ def read_splits(
         return SplitImages(train, validation, images(data, split="test"))
     kept, apart = split_off(train, TEST_SHARE, seed=0)
     left = train.subset(kept)
-    _check_left(data, train, left, FEWEST_TO_FOLD if validation is None else FEWEST_IMAGES)
+    fewest = FEWEST_TO_FOLD if validation is None else FEWEST_IMAGES
+    check_left(data, train, left, fewest, "set apart to test on", "give --test")
     note = (
         f"{data} has no test split, so {len(apart)} of its {len(train)} images were set apart to "
         "test on"
@@ -59,14 +60,15 @@ def read_splits(
     return SplitImages(left, validation, train.subset(apart), note, fingerprint)
 
 
-def _check_left(data: str, train: LabelledImages, left: LabelledImages, fewest: int) -> None:
+def check_left(
+    data: str, train: LabelledImages, left: LabelledImages, fewest: int, what: str, advice: str
+) -> None:
     """Refuse a class that has fewer images left to train on; only here is known where its others
-    went."""
+    went: `what` was done with them, and what to do about it besides adding images."""
     scarce = int(left.counts.argmin())
     rest, count = left.counts[scarce], train.counts[scarce]
     if rest < fewest:
         raise InputError(
             f"{data}: class {train.classes[scarce]!r}: expected at least {fewest} training images, "
-            f"got {rest} after {count - rest} of its {count} were set apart to test on; add "
-            "images, or give --test"
+            f"got {rest} after {count - rest} of its {count} were {what}; add images, or {advice}"
         )

@@ -43,6 +43,7 @@ from synthaug.cli.options import (
     check_device,
     check_directory,
     check_file,
+    check_outside,
 )
 from synthaug.cli.output import errors, progress, results, spell_seconds
 from synthaug.cli.splits import read_splits
@@ -148,6 +149,7 @@ def tune(
     check_policy(policy)
     load_optuna()
     check_directory("--cache", place)
+    check_outside(data, {"--cache": place})
     limit = Budget(None if budget is None and trials else _seconds(budget or "20m"), trials)
     network = backbone(classifier, classifier_weights, classifier_size)
     splits = read_splits(data, test, image_size, mode, on_error, quiet=quiet)

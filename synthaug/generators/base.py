@@ -364,10 +364,24 @@ class Generator(ABC):
         """Write the generator; an older generator there is replaced whole, anything else refused.
 
         Families that start from real images store those too: treat the directory like the data.
+
+        Raises `InputError` for settings that were changed to what it cannot sample with.
         """
         anchors = self._fitted()
+        self._check_settings()
+        if _shapes(self._empty(anchors)) != _shapes(self._networks):
+            raise InputError(
+                f"this {self.family} has the weights of other settings than it has now; set back "
+                "what was changed, or fit it again"
+            )
         kept = anchors if self.keeps_images else anchors.subset(np.arange(0))
         write_generator(expanded(directory), self._networks, kept, self.card)
+
+    @plain_torch()
+    def _empty(self, anchors: LabelledImages) -> nn.ModuleList:
+        """Networks of these settings for such images that have learned nothing."""
+        with torch_stream(0, "load"):  # the user's own stays where it was
+            return nn.ModuleList(self._untrained(anchors.image_shape, len(anchors.classes)))
 
     @classmethod
     @plain_torch()
@@ -381,13 +395,12 @@ class Generator(ABC):
             generator._check_settings()
         except InputError as error:
             written = manifest.get("versions", {}).get("synthaug")
-            raise InputError(
-                f"{directory}: {error}; it was written by another version ({written})"
-            ) from None
+            other = f"; it was written by another version ({written})"
+            said = other if written != versions()["synthaug"] else "; its settings were changed"
+            raise InputError(f"{directory}: {error}{said}") from None
         target = resolve_device(device)
         anchors, weights = read_generator(directory, classes)
-        with torch_stream(0, "load"):  # the user's own stays where it was
-            networks = nn.ModuleList(generator._untrained(anchors.image_shape, len(classes)))
+        networks = generator._empty(anchors)
         try:
             networks.load_state_dict(weights)
         except RuntimeError:  # its message lists every weight
@@ -400,3 +413,7 @@ class Generator(ABC):
         extra = {"kind", "classes", "files"}
         generator._card = {k: v for k, v in manifest.items() if k not in extra}
         return generator
+
+
+def _shapes(networks: nn.Module) -> dict[str, torch.Size]:
+    return {name: each.shape for name, each in networks.state_dict().items()}

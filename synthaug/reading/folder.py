@@ -38,18 +38,7 @@ def open_folder(directory: Path) -> Splits:
     Classes are the class folders of all splits, sorted by name; a class folder may hold folders.
     """
     folders = _visible(directory, Path.is_dir)
-    roots: dict[str, Path] = {}
-    for folder in folders:
-        split = split_named(folder.name)
-        # A class may be called "train" too; a split folder holds folders.
-        if split is None or not _visible(folder, Path.is_dir):
-            continue
-        if split in roots:
-            raise InputError(
-                f"{directory}: expected one folder for split {split!r}, got {roots[split].name} "
-                f"and {folder.name}; rename or remove one"
-            )
-        roots[split] = folder
+    roots = _split_folders(directory, folders)
     if roots:
         _warn_of_others(directory, folders, roots)
     elif folders and all(split_named(folder.name) for folder in folders):
@@ -71,6 +60,33 @@ def open_folder(directory: Path) -> Splits:
     classes = class_order(folder.name for folder in class_folders)
     found = (split for split in SPLIT_NAMES if split in roots)
     return {split: partial(_list_folder, roots[split], classes) for split in found}
+
+
+def would_read(directory: Path, place: Path) -> bool:
+    """Whether what is written in the directory `place` would be read as images of a tree."""
+    folders = _visible(directory, Path.is_dir)
+    roots = _split_folders(directory, folders).values() or [directory]
+    inner = [(root.resolve(), place.resolve()) for root in roots]
+    return any(
+        root in path.parents and path.relative_to(root).parts[0][0] != "." for root, path in inner
+    )
+
+
+def _split_folders(directory: Path, folders: list[Path]) -> dict[str, Path]:
+    """Those of the folders in `directory` that are splits, by the splits' names."""
+    roots: dict[str, Path] = {}
+    for folder in folders:
+        split = split_named(folder.name)
+        # A class may be called "train" too; a split folder holds folders.
+        if split is None or not _visible(folder, Path.is_dir):
+            continue
+        if split in roots:
+            raise InputError(
+                f"{directory}: expected one folder for split {split!r}, got {roots[split].name} "
+                f"and {folder.name}; rename or remove one"
+            )
+        roots[split] = folder
+    return roots
 
 
 def _refuse_other_names(directory: Path, folders: list[Path]) -> None:

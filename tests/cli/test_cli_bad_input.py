@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthaug.cli.options import check_result
+from synthaug.cli.options import check_outside, check_result
 from synthaug.errors import InputError
 from synthaug.reading import read_images
 
@@ -265,6 +265,14 @@ WORDS: dict[str, tuple[Words, tuple[str, ...]]] = {
     "a trace of too short a run": (
         ("fit", "digits", "--steps", "19", "--profile", NEW, "-o", NEW),
         ("--profile: expected a run of at least 20 steps",),
+    ),
+    "a trace of too short a run of parts": (
+        ("fit", "digits", "--generator", "blend", "--steps", "9", "--profile", NEW, "-o", NEW),
+        ("--profile: expected a run of at least 20 steps",),
+    ),
+    "a trace that would be compressed": (
+        ("fit", "digits", "--profile", "trace.json.gz", "-o", NEW),
+        ("--profile trace.json.gz: expected a name that does not end in .gz",),
     ),
     "unknown scope": (
         ("fit", "digits", "--scope", "each", "-o", NEW),
@@ -524,6 +532,58 @@ def test_a_target_that_cannot_be_written_is_refused_before_any_work(
     }
     message = refused(*(known.get(word, word) for word in words))
     expect(message, str(closed), "cannot write", "name another place")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fit", "DATA", "-o", "PLACE"),
+        ("fit", "DATA", "-o", "FREE", "--log", "PLACE"),
+        ("gain", "DATA", "--report", "PLACE"),
+        ("gain", "DATA", "--cache", "PLACE"),
+        ("tune", "DATA", "-o", "FREE", "--cache", "PLACE"),
+        ("import", "DATA", "-o", "PLACE"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("split", ["", "train"])
+def test_nothing_is_written_where_it_would_be_read_as_a_class(
+    refused: Callable, tree: Callable, tmp_path: Path, words: tuple[str, ...], split: str
+) -> None:
+    root = tmp_path / "images"
+    tree(root / split, {"cat": 2, "dog": 2})
+    known = {"DATA": root, "PLACE": root / split / NEW, "FREE": tmp_path / NEW}
+    message = refused(*(known.get(word, word) for word in words))
+    expect(message, f"{root / split / NEW}: lies in {root}, whose folders are read as classes")
+
+
+def test_a_hidden_folder_and_one_beside_splits_may_lie_in_data(
+    tree: Callable, tmp_path: Path
+) -> None:
+    tree(tmp_path / "flat", {"cat": 2, "dog": 2})
+    tree(tmp_path / "split" / "train", {"cat": 2, "dog": 2})
+    check_outside(str(tmp_path / "flat"), {"--cache": tmp_path / "flat" / ".cache" / "synthaug"})
+    check_outside(str(tmp_path / "split"), {"--report": tmp_path / "split" / "out"})
+
+
+@pytest.mark.parametrize(
+    ("count", "words", "message"),
+    [
+        (2, (), "at least 2 training images, got 1 after 1 of its 2 were held out by --validate"),
+        (3, ("--per-class", "3"), "at least 3 training images, got 2 after 1 of its 3 were held"),
+    ],
+)
+def test_too_few_images_beside_those_held_out_are_named(
+    refused: Callable,
+    tree: Callable,
+    tmp_path: Path,
+    count: int,
+    words: tuple[str, ...],
+    message: str,
+) -> None:
+    root = tree(tmp_path / "images", {"cat": count, "dog": 5})
+    given = ("fit", root, "--validate", "--steps", "1", *words, "-o", tmp_path / NEW)
+    expect(refused(*given), f"{root}: class 'cat': expected {message}", "give DATA a val folder")
 
 
 def test_a_trace_replaces_nothing_but_a_trace(refused: Callable, tmp_path: Path) -> None:

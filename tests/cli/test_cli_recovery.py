@@ -44,7 +44,7 @@ import os, time
 os.fsync = lambda _: time.sleep(600)
 """
 PATIENCE = 90  # seconds
-GOES_ON = "; run the same command again to go on from what was saved"
+GOES_ON = "; run the same command again to go on from what was saved, if anything was"
 INTERRUPTED, TERMINATED = f"interrupted{GOES_ON}", f"terminated{GOES_ON}"
 
 

@@ -310,6 +310,23 @@ def test_what_is_changed_after_fitting_is_saved(data, tiny, tmp_path):
     np.testing.assert_array_equal(loaded.sample(2).images, generator.sample(2).images)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("sampling", "interpolte", "sampling: expected .*, got 'interpolte'"),
+        ("latent", 5, "has the weights of other settings than it has now"),
+    ],
+)
+def test_what_could_not_be_loaded_replaces_nothing(data, tiny, tmp_path, name, value, message):
+    generator = tiny("ConditionalVAE").fit(data, device="cpu")
+    generator.save(tmp_path / "generator")
+    before = contents(tmp_path / "generator")
+    setattr(generator, name, value)
+    with pytest.raises(InputError, match=message):
+        generator.save(tmp_path / "generator")
+    assert contents(tmp_path / "generator") == before
+
+
 def test_saved_generator_holds_images_only_where_it_says_so(fitted, tmp_path):
     fitted.save(tmp_path / "generator")
     held = len(np.load(tmp_path / "generator" / "images.npy"))

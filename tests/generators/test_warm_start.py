@@ -124,6 +124,22 @@ def test_networks_of_one_class_cannot_start_one_of_all(data, saved):
         make().fit(data, device="cpu", start=saved(scope="per-class"))
 
 
+def test_a_network_of_the_only_class_starts_that_of_no_other(data, tmp_path, request):
+    only = data.subset(np.flatnonzero(data.labels == 0))
+    path, scope = tmp_path / "start", {"scope": "per-class"}
+    make(**scope).fit(LabelledImages(only.images, only.labels, data.classes[:1])).save(path)
+    request.getfixturevalue("begun")
+    again = make(**scope).fit(data, device="cpu", start=path)
+    from synthaug.generators import load_generator
+
+    [expected] = weights(load_generator(path, device="cpu"))
+    same = [
+        all(torch.equal(each[name], expected[name]) for name in each) for each in weights(again)
+    ]
+    assert same == [True] + [False] * (len(data.classes) - 1)
+    assert again.card["start"]["missing"] == list(data.classes[1:])
+
+
 def test_images_of_other_bits_can_go_on_from_the_same_weights(data, saved, request):
     start = saved()
     request.getfixturevalue("begun")

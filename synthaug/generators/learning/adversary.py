@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from synthaug.distributed import ALONE, Team
 from synthaug.generators.learning.adversarial_losses import (
     LOSSES,
     AdversarialLoss,
@@ -64,9 +65,11 @@ class DiscriminatorAugmentation(nn.Module):
         return images
 
     @torch.no_grad()
-    def heed(self, real: Tensor, even: float, step_size: float) -> None:
-        """Take note of the logits (B,) of real images; `even` stands for "cannot tell"."""
+    def heed(self, real: Tensor, even: float, step_size: float, team: Team = ALONE) -> None:
+        """Take note of the logits (B,) of real images, in each process of a team of its own ones;
+        `even` stands for "cannot tell"."""
         now = (real - even).sign().view(len(self.share), -1).mean(1)
+        team.average([now])  # else each would go its own way, and a checkpoint has the first one's
         self.certainty.lerp_(now, 1 - MEMORY)
         if self._target is not None:
             self.share.add_((now - self._target).sign() * step_size).clamp_(0, 1)
@@ -179,7 +182,9 @@ class Adversary:
             total = self._loss.discriminator(of_real["logits"], of_made["logits"])
             total = total + self._told(of_real, real) + self._told(of_made, made)
             if self._loss.even is not None:
-                self._augmentation.heed(of_real["logits"], self._loss.even, self._step_size)
+                self._augmentation.heed(
+                    of_real["logits"], self._loss.even, self._step_size, self._lessons.run.team
+                )
             return total + self._penalties(real, made, batch.draws)
 
         return Phase("discriminator", self._optimizer, loss)

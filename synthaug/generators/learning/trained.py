@@ -54,7 +54,9 @@ class Trained(Generator):
     ) -> list[nn.Module]:
         start = None
         if aids.start is not None:
-            start = WarmStart(list(aids.start._networks), aids.start.classes)
+            networks = list(aids.start._networks)
+            shared = aids.start.settings["scope"] == "shared"
+            start = WarmStart(networks, aids.start.classes, shared=shared)
             notes["start"] = {
                 "fingerprint": aids.start.card["data"]["fingerprint"],
                 "origins": sorted(origins_of(aids.start.card)),
@@ -140,6 +142,9 @@ class Trained(Generator):
             white = white_of(data.images)
             learned = self._run(only(data, own), run, part, start, notes, white)
         states = ours.gather([network.cpu().state_dict() for network in learned])
+        sure = [each for each in ours.gather(notes.get("certainty")) if each is not None]
+        if sure:  # the most of several, as where one process trains them all
+            notes["certainty"] = max(sure)
         with torch_stream(0, "load"):  # the user's own stays where it was
             networks = self._untrained(data.image_shape, len(data.classes))
         for index, network in enumerate(networks):

@@ -11,11 +11,13 @@ from synthaug.errors import InputError
 class WarmStart:
     """Networks to begin from, and what each knows.
 
-    networks: one of all `classes`, or one of each.
+    networks: one of all `classes` where it is `shared`, or one of each.
     """
 
-    def __init__(self, networks: Sequence[nn.Module], classes: Sequence[str]) -> None:
-        self._networks, self._classes = networks, list(classes)
+    def __init__(
+        self, networks: Sequence[nn.Module], classes: Sequence[str], *, shared: bool
+    ) -> None:
+        self._networks, self._classes, self._shared = networks, list(classes), shared
 
     def give(self, network: nn.Module, known: Sequence[str]) -> None:
         """Put the weights into `network`, which is told the classes `known` apart.
@@ -25,7 +27,7 @@ class WarmStart:
 
         Raises `InputError` for a network of other sizes, or of all classes from networks of one.
         """
-        if len(self._networks) == 1:
+        if self._shared:
             self._copy(network, self._networks[0], known)
         elif len(known) > 1:
             raise InputError(
