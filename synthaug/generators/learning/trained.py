@@ -28,7 +28,8 @@ class Trained(Generator):
     """A generator that learns by gradient.
 
     scope: "shared", one network for all classes; or "per-class", one for each, all trained at once,
-        where a network learns the same, but for rounding, whichever others learn beside it.
+        where a network learns the same, but for rounding, whichever others learn beside it, unless
+        `validation` chooses the moment to keep, which is one for all.
     """
 
     scope: str = field(default="shared", kw_only=True)
