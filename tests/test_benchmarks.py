@@ -127,6 +127,37 @@ def test_rows_are_tested_together(monkeypatch: pytest.MonkeyPatch, stored: Any) 
     assert summary.corrected(alone[:1]).count("p = ") == 1  # nothing to be corrected for
 
 
+def test_a_gain_that_a_rival_has_too_is_none_when_rows_are_tested_together(
+    monkeypatch: pytest.MonkeyPatch, stored: Any
+) -> None:
+    """It would take the place of another, which could then be told from luck too easily."""
+    summary, behind, ahead = load("summary", monkeypatch), [], []
+    for gain in stored.read_results():
+        rival = gain.gain_over_rival
+        if rival is not None and gain.gain.points > 0:
+            (ahead if rival.points > 0 else behind).append(gain)
+    assert behind and {summary.p_of_row(gain) for gain in behind} == {1.0}
+    for gain in ahead:
+        alone = summary.p_value(gain.gain), summary.p_value(gain.gain_over_rival)
+        assert ahead and summary.p_of_row(gain) == max(alone)
+
+
+def test_what_a_row_says_of_its_validation_images_is_so_of_others_that_share_them(
+    monkeypatch: pytest.MonkeyPatch, stored: Any
+) -> None:
+    sections, results = load("sections", monkeypatch), stored.read_results()
+    few, many = (
+        next(gain for gain in results if stored.file_of(gain) == f"gtsrb32-{count}.json")
+        for count in (10, 50)
+    )
+    said = [caveat for caveat in many.protocol["caveats"] if sections.JUDGED in caveat]
+    assert said and sections.of_judging(few, results) == said
+    assert sections.of_judging(many, results) == sections.of_judging(few, [few]) == []
+    given = next(gain for gain in results if "that was given" in gain.protocol["validation"])
+    [same] = sections.of_judging(given, [])
+    assert same.startswith("all seeds are judged by the same")
+
+
 def test_luck_is_that_of_rows_where_each_is_of_its_own_set(
     monkeypatch: pytest.MonkeyPatch, stored: Any
 ) -> None:

@@ -45,9 +45,12 @@ BESIDE_PEERS = ("transfer-any", "transfer-within", "nuisance-swap")
 PEERS_HEAD = f"""\
 ## Beside pythae
 
-Its VAE, one a class, sampled from a Gaussian mixture of its codes and fitted anew for each seed: a
-quarter of each batch, with hard labels, on top of the training that ours were put on, its
-*partner* (`python benchmarks/accuracy/peers.py`, where that was measured for the present baseline).
+The VAE of pythae 0.1.2, one a class, sampled from a Gaussian mixture of its codes and fitted anew
+for each seed: a quarter of each batch, with hard labels, on top of the training that ours were put
+on, its *partner* (`python benchmarks/accuracy/peers.py`, where that was measured for the present
+baseline). It learns 400 steps of 16 images of each class, ours 1,200 of 64 of all: with two classes
+six times as many images of each, with ten about as many, with 43 a third. Its pool is drawn with
+replacement from a stock as large.
 Both and the baseline are on the seeds of the result; trained again, where what they said was not
 kept, a baseline may be some points off that of the result. Beside them each of ours at the same
 share, on the seeds of the choices (or as many as stand in brackets) if the result does not name it,
@@ -64,8 +67,8 @@ PYRAUG_HEAD = """\
 And the Riemannian Hamiltonian VAE of pyraug, by the same authors (Chadebec et al. 2022), one a
 class with pyraug's own layers, trained for as many steps at ten times pyraug's rate, which is meant
 for up to 10,000 epochs; its codes are found by its Monte Carlo sampler (`peers.py --package
-pyraug`). It takes half a minute a class at 10 images of 28 pixels and far more at 50 or at 64
-pixels, and was measured in some rows; on the CT slices, at 50 per class, a training diverged.
+pyraug`). It takes half a minute to a minute a class at 10 images of 28 pixels and far more at 50
+or at 64 pixels, and was measured in some rows; on the CT slices, at 50, a training diverged.
 Partner and seeds are those of the table above, so that the difference to pythae's images is paired.
 
 | data | images per class | pyraug over the baseline | over the partner | over pythae's |

@@ -161,12 +161,22 @@ def read(part: str) -> dict[str, Any]:
     return found
 
 
-def write(part: str, accuracies: dict[str, Any]) -> None:
+def made_in() -> dict[str, Any]:
+    """What accuracies are of, so that none of others are beside them."""
     recipe = f"{RECIPE.policy} geometry, {RECIPE.mix}, weight decay {RECIPE.weight_decay:g}"
     setting = f"{PER_CLASS} images per class, {STEPS} steps of {BATCH}, {recipe}"
+    return {"versions": versions(), "setting": setting}
+
+
+def write(part: str, accuracies: dict[str, Any]) -> None:
+    """Ends the program where those that are there are of others."""
     known = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    made = {"versions": versions(), "setting": setting, "accuracies": accuracies}
-    write_json(RESULT, {**known, part: made})
+    if part in known and any(known[part][name] != now for name, now in made_in().items()):
+        raise SystemExit(
+            f"{RESULT}: {part} are of another setting or version; move the file away to measure "
+            "anew"
+        )
+    write_json(RESULT, {**known, part: {**made_in(), "accuracies": accuracies}})
 
 
 def points_of(result: dict[str, Any], kind: str) -> np.ndarray:

@@ -38,7 +38,8 @@ def overall(results: list[Gain]) -> str:
         "that an interval over rows is narrower than it should be: *by set*, the mean of a set's "
         "rows counts as one. *As recommended*, the baseline is used where validation does not "
         "recommend synthetic images, by validation images of the seeds that are measured, whose "
-        "luck the test images share; that it may be behind the rival there is no fault of "
+        "luck the test images share (where all seeds are judged by the same validation images, by "
+        "those that chose); that it may be behind the rival there is no fault of "
         "synthetic images. *Undertrained* is a baseline that twice the steps make half a point "
         "better or more (‡)."
     )

@@ -104,7 +104,7 @@ def page(results: list[Gain]) -> str:
     tables = f"{summary(results)}\n{overall(results)}\n"
     found = read_pretrained()
     titled = {title(gain): gain for gain in results} | found
-    sections = "\n".join(section(said, gain) for said, gain in titled.items())
+    sections = "\n".join(section(said, gain, results) for said, gain in titled.items())
     beside = (
         hindsight(results)
         + worth(results)

@@ -72,7 +72,6 @@ def measure(options: argparse.Namespace, gain: Gain, source: Path, target: Path)
     found = {name: said[arm] for name, arm in arms.items()}
     places = f"{shlex.quote(str(options.folder))} --package {options.package} --only {target.stem}"
     made = {
-        "partner": partner.name,
         "ratio": RATIO,
         "versions": {**versions(), options.package: version(options.package)},
         "command": f"python benchmarks/accuracy/peers.py {places}",

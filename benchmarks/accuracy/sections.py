@@ -1,5 +1,7 @@
 """All arms of one result."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from stored import arithmetic_of, at_limit
 from wording import few, percent, recommended, span
@@ -8,9 +10,11 @@ from synthaug import Gain
 from synthaug.gain import ArmResult
 from synthaug.gain.tuning import MOST_STEPS
 
+JUDGED = "what suits these by chance is chosen, and recommended, more often than it should be"
 
-def section(said: str, gain: Gain) -> str:
-    """All arms of one data set, under that title."""
+
+def section(said: str, gain: Gain, results: Sequence[Gain] = ()) -> str:
+    """All arms of one data set, under that title; the other results may tell of it, too."""
     protocol, data = gain.protocol, gain.data
     rows = "".join(arm_row(gain, arm) for arm in gain.arms)
     control = gain.gain_over_control
@@ -19,7 +23,7 @@ def section(said: str, gain: Gain) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in protocol["versions"].items())
     where = f"{protocol['device']} in {arithmetic_of(gain)}"
     length = of_length(gain) if at_limit(gain) else []
-    notes = [*at_edges(gain), *length, *protocol["caveats"]]
+    notes = [*at_edges(gain), *length, *of_judging(gain, results), *protocol["caveats"]]
     noted = "".join(f" {note[0].upper()}{note[1:]}." for note in notes)
     return f"""\
 ## {said}
@@ -45,6 +49,22 @@ def of_length(gain: Gain) -> list[str]:
     said = f"tuning ends at {MOST_STEPS:,} steps, and they were better than half as many"
     told = any(caveat.startswith(said) for caveat in gain.protocol["caveats"])
     return [f"{said}: a longer training may take a part of the gain away"] if not told else []
+
+
+def of_judging(gain: Gain, results: Sequence[Gain]) -> list[str]:
+    """What gain says of seeds that are judged alike since it was measured; what another result says
+    of as many images of the same set is so of this one, too."""
+    if any(JUDGED in caveat for caveat in gain.protocol["caveats"]):
+        return []
+    if gain.protocol["validation"] == "a validation set that was given":
+        return [f"all seeds are judged by the same validation images: {JUDGED}"]
+
+    def judged_on(each: Gain) -> list[object]:
+        return [each.data["fingerprint"], each.data.get("validation_counts")]
+
+    alike = [each for each in results if judged_on(each) == judged_on(gain)]
+    said = [c for each in alike for c in each.protocol["caveats"] if JUDGED in c]
+    return said[:1]
 
 
 def at_edges(gain: Gain) -> list[str]:

@@ -29,7 +29,7 @@ SETS = (  # of the grid, those that say most first
 )
 SIZES = (10, 50)
 ALIKE = ("baseline", "seeds", "steps", "recipe")  # in measurements that stand beside each other
-TOLD = ("fingerprint", "test_fingerprint", "arithmetic")  # and these, where both tell them
+TOLD = ("fingerprint", "test_fingerprint", "arithmetic", "partner")  # where both tell them
 
 
 def read_results() -> list[Gain]:
@@ -183,7 +183,7 @@ def mix_of(name: str) -> tuple[str, float, Labels, str]:
 def measured_on(gain: Gain) -> dict[str, Any]:
     """What two measurements have alike if one may stand beside the other."""
     known = {**gain.data, **gain.protocol, "baseline": gain.baseline}
-    known["arithmetic"] = arithmetic_of(gain)
+    known |= {"arithmetic": arithmetic_of(gain), "partner": partner_of(gain)}
     return {name: known[name] for name in (*ALIKE, *TOLD)}
 
 

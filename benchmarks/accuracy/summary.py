@@ -217,16 +217,10 @@ def by_luck(results: list[Gain]) -> str:
 
 def corrected(results: list[Gain]) -> str:
     """Which rows are told from no gain when all of them are tested together, in words."""
-    tested = [
-        max(p_value(each) for each in (gain.gain, gain.gain_over_rival) if each is not None)
-        if gain.verdict == "helps"
-        else p_value(gain.gain)
-        for gain in results
-    ]
     sure = {
         verdict: [
             f"{title(gain)} (p = {p:.3f})"
-            for gain, p in zip(results, holm(tested), strict=True)
+            for gain, p in zip(results, holm(list(map(p_of_row, results))), strict=True)
             if gain.verdict == verdict and p < 0.05
         ]
         for verdict in ("helps", "hurts")
@@ -237,6 +231,15 @@ def corrected(results: list[Gain]) -> str:
         if rows
     )
     return f"With all rows tested together (Holm, 5 %), they are found {said or 'to do neither'}."
+
+
+def p_of_row(gain: Gain) -> float:
+    """How rare its verdict would be by luck: a gain has to be one over the rival, too, and else is
+    none, however sure it is over the baseline."""
+    rival = gain.gain_over_rival
+    if gain.gain.points <= 0 or rival is None:
+        return p_value(gain.gain)
+    return max(p_value(gain.gain), p_value(rival)) if rival.points > 0 else 1.0
 
 
 def seeds_of(results: list[Gain]) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import EACH, judged_alone, least_diversity
+from measure import EACH, expect_steps, judged_alone, least_diversity
 
 from synthaug import LabelledImages, read_images
 from synthaug.devices import resolve_device
@@ -95,6 +95,7 @@ def main() -> None:
     options = parser.parse_args()
     train, test = read_images(options.data), read_images(options.data, split="test")
     path = RESULTS / f"{Path(options.data).stem}-{options.per_class}.json"
+    expect_steps(path, options.steps)
     for seed in range(options.seeds):
         few = train.subset(draw_subset(train, options.per_class, seed=seed))
         fitted: dict[str, Generator] = {}
@@ -108,6 +109,7 @@ def main() -> None:
                     "accuracy": judged_alone(made, test, options.steps, seed),
                     "diversity": least_diversity(generator, few),
                     "class_from_code": generator.card.get("class_from_code"),
+                    "synthaug": versions()["synthaug"],
                 }
                 print(row, flush=True)
                 keep(path, options, row)
@@ -140,6 +142,8 @@ def done(path: Path, row: dict[str, Any]) -> bool:
 
 def keep(path: Path, options: argparse.Namespace, row: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
+    older = json.loads(path.read_text()) if path.exists() else {"rows": []}
+    rows = [{"synthaug": older["versions"]["synthaug"]} | kept for kept in older["rows"]]
     result = {
         "data": options.data,
         "per_class": options.per_class,
@@ -147,7 +151,7 @@ def keep(path: Path, options: argparse.Namespace, row: dict[str, Any]) -> None:
         "device": str(resolve_device("auto")),
         "threads": torch.get_num_threads(),
         "versions": versions(),
-        "rows": [*read(path), row],
+        "rows": [*rows, row],
     }
     path.write_text(json.dumps(result, indent=1) + "\n")
 

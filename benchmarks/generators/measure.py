@@ -64,6 +64,7 @@ def main() -> None:
     for count in options.per_class:
         few, others = divide(train, count, options.seed)
         stem = RESULTS / f"{Path(options.data).stem}-{count}-seed{options.seed}"
+        expect_steps(stem.with_suffix(".json"), options.steps)
         stem.mkdir(parents=True, exist_ok=True)
         write_strip(stem / "real.png", few)
         network = train_classifier(few, recipe=RECIPE, steps=options.steps, seed=options.seed)
@@ -151,6 +152,16 @@ def keep(path: Path, result: dict[str, Any], row: dict[str, Any]) -> None:
     }
     ordered = [rows[name, scope] for name in SINGLE for scope in SCOPES if (name, scope) in rows]
     path.write_text(json.dumps({**result, "rows": ordered}, indent=1) + "\n")
+
+
+def expect_steps(path: Path, steps: int) -> None:
+    """End the program where rows that are there are of classifiers of another length."""
+    known = json.loads(path.read_text())["steps"] if path.exists() else steps
+    if known != steps:
+        raise SystemExit(
+            f"{path}: expected rows at {steps} steps, got those at {known}; ask for as many, or "
+            "move the file away to measure anew"
+        )
 
 
 def asked(family: str, options: argparse.Namespace) -> dict[str, Any]:

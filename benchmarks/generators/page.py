@@ -45,16 +45,17 @@ OPTIONS = """\
 
 ## Options, with and without
 
-Each option changed alone, from the family's defaults, over paired seeds: of the images drawn, the
-generator and the classifier. *Accuracy* as above, its mean; *change* is that from the defaults,
-with the least and the most of the seeds; *diversity* is the mean distance of two samples of a class
-over that of two real images, of the class where it is least. Over three seeds a change of a point
-is chance.
+Each option changed alone, from the family's defaults (but `certainty`, which the Wasserstein loss
+does not go with), over paired seeds: of the images drawn, the generator and the classifier.
+*Accuracy* as above, its mean; *change* is that from the defaults, with the least and the most of
+the seeds; *diversity* is the mean distance of two samples of a class over that of two real images,
+of the class where it is least. Over three seeds a change of a point is chance.
 
-What helps a GAN of few images is a discriminator that judges pairs (`pack=2`). Augmenting all that
-it sees costs variety; augmenting as little as it needs (`certainty=0.6`, the default) does not, but
-is no better here than no augmentation, beyond chance. What hurts: telling the class late, a class
-that is concatenated, least squares, the Wasserstein loss.
+A discriminator that judges pairs (`pack=2`) makes the images of a GAN more diverse; that they teach
+more by it may be chance. Augmenting all that it sees costs variety; augmenting as little as it
+needs (`certainty=0.6`, the default) does not, but is no better here than no augmentation, beyond
+chance. What hurts: telling the class late, a class that is concatenated, the Wasserstein loss (more
+than to do without `certainty`, as it has to), and perhaps least squares.
 Attention, R1, codes, the residual backbone, the mode-seeking and the BCE loss change little. Of a
 VAE's images those beyond the codes of two real ones teach most by themselves; its losses and priors
 change little, and the independence penalty does what it is for: less of the class can be read from

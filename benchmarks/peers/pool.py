@@ -4,7 +4,9 @@
     peers/bin/pip install -e . && peers/bin/pip install --no-deps pythae==0.1.2 imageio
     peers/bin/python benchmarks/peers/pool.py pythae DATA --per-class 50 -o made
     synthaug import made -o pool
-    synthaug gain DATA --per-class 50 --pool pool
+
+(For the gain of such images on a subset, benchmarks/accuracy/peers.py makes them anew for each
+seed; `synthaug gain DATA --pool pool` measures those of all training images.)
 
 pythae: a VAE with the layers of `ConditionalVAE` learns from N images of a class of the training
 split, those that `synthaug fit DATA --per-class N` takes with the same seed. New images are decoded
