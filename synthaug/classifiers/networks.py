@@ -27,14 +27,24 @@ WIDTHS = (32, 64, 128)
 
 
 class Standardize(nn.Module):
-    """Each image to zero mean and unit deviation, over all its channels and pixels."""
+    """Each image to zero mean and unit deviation, over all its channels and pixels.
+
+    span: as of `Normalize`, for images of a type that they need not fill; kept with the weights.
+    """
+
+    floor: Tensor
+
+    def __init__(self, span: float | None = None) -> None:
+        super().__init__()
+        floor = torch.tensor(0.01 if span is None else 0.01 * span)
+        self.register_buffer("floor", floor, persistent=span is not None)
 
     def forward(self, images: Tensor) -> Tensor:
         centred = images - images.mean((1, 2, 3), keepdim=True)
         # As `std` has it, which takes ten times as long for channels that come last.
         size = torch.linalg.vector_norm(centred, dim=(1, 2, 3), keepdim=True)
         deviation = size / math.sqrt(images[0].numel() - 1)
-        standard: Tensor = centred / (deviation + 0.01)
+        standard: Tensor = centred / (deviation + self.floor)
         return standard
 
 

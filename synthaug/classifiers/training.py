@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import update_bn
 
+from synthaug.checkpoint import until_saved
 from synthaug.checks import as_share, expect_count, expect_labels, expect_progress
 from synthaug.classifiers.batches import Batches
 from synthaug.classifiers.networks import (
@@ -128,18 +129,19 @@ def train_classifier(
         made = (None,) * 4 if synthetic is None else tuple(vars(synthetic).values())
         told = (backbone.identity, recipe, train.fingerprint, seed, ratio, steps, batch_size)
         identity, file = f"classifier {_identity(*told, soft, *made)}", expanded(checkpoint)
-    averaged = optimize(
-        network,
-        [Phase("classifier", optimizer, loss)],
-        batches,
-        Schedule(steps, warmup=min(50, steps // 10)),
-        Run(seed, where, identity, file, progress),
-    )
-    if recipe.frozen:
-        return averaged.requires_grad_(True).eval()  # as any other that is trained further
-    # Averaged weights do not belong to averaged statistics of the activations: take those anew.
-    with torch.no_grad(), mixed_precision(where):
-        update_bn(_last(batches, steps, seed, where), averaged)
+    with until_saved():  # what comes after the last step may take minutes, too
+        averaged = optimize(
+            network,
+            [Phase("classifier", optimizer, loss)],
+            batches,
+            Schedule(steps, warmup=min(50, steps // 10)),
+            Run(seed, where, identity, file, progress),
+        )
+        if recipe.frozen:
+            return averaged.requires_grad_(True).eval()  # as any other that is trained further
+        # Averaged weights do not belong to averaged statistics of the activations: take those anew.
+        with torch.no_grad(), mixed_precision(where):
+            update_bn(_last(batches, steps, seed, where), averaged)
     return averaged.eval()
 
 
@@ -199,7 +201,7 @@ def _identity(*parts: object) -> str:
 
 def _normalization(train: LabelledImages, recipe: Recipe, span: float) -> nn.Module:
     if recipe.standardize:
-        return Standardize()
+        return Standardize(None if train.images.dtype == np.uint8 else span)
     floats = to_float(train.images)
     return Normalize(float(floats.mean()) / span, float(floats.std()) / span, span)
 

@@ -33,12 +33,12 @@ RESULT, PAGE = "result.json", "report.html"  # in the folder of a report
 SECONDS_A_LINE = 60
 UNBOUNDED = 1000  # columns, where the output goes into a file or another program
 
-errors = Console(stderr=True, highlight=False)
+errors = Console(stderr=True, highlight=False, emoji=False)
 
 
 def results() -> Console:
     """Standard output: wrapped at words on a terminal, whole lines elsewhere."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = UNBOUNDED
     return console

@@ -173,8 +173,10 @@ def tune(
             progress=update,
             name=data,
         )
-    lines = _lines(mix, output, data, network, spell_size(splits.train.image_shape))
-    lines = as_read(lines, data, image_size=image_size, mode=mode, on_error=on_error)
+    read = {"image_size": image_size, "mode": mode, "on_error": on_error}
+    mix.search["best_without"] = as_read(mix.search["best_without"], data, **read)
+    lines = _lines(mix, output, data, network, spell_size(splits.train))
+    lines = as_read(lines, data, **read)
     told = partial(_show, mix, output, [data, *_alike(context)], lines, keep=keep)
     try:
         for path in (output, json):

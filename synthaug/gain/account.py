@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from synthaug.gain.advice import next_steps
+from synthaug.gain.advice import next_steps, spell_size
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import Choices
 from synthaug.gain.leaks import found_in
@@ -95,7 +95,7 @@ def lines_to_use(settled: Settled, to_use: Arm | None, without: Arm) -> str:
         classifier=study.classifier,
         steps=settled.tuning.steps,
         batch_size=study.batch_size,
-        image_shape=study.train.image_shape,
+        size=spell_size(study.train),
     )
 
 

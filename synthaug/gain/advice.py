@@ -6,9 +6,13 @@ from pathlib import Path
 from textwrap import fill, indent
 from typing import Any
 
+import numpy as np
+
 from synthaug.classifiers import Backbone, Recipe
 from synthaug.gain.arms import Arm, Source
 from synthaug.generators import FAMILIES, Generator
+from synthaug.generators.composite import singles
+from synthaug.images import LabelledImages
 
 _FITTED = """\
 from synthaug import {names}
@@ -73,11 +77,11 @@ def next_steps(
     classifier: Backbone,
     steps: int,
     batch_size: int,
-    image_shape: tuple[int, int, int],
+    size: str,
 ) -> str:
     """The lines that put the recommended mix into a Dataset; where none is recommended, the lines
     that train the best classifier without synthetic images. Mixed and distilled labels are those of
-    `teacher`, which is trained first."""
+    `teacher`, which is trained first; `size` is in the words of `spell_size`."""
     use = None if recommended is None else recommended.source
     taught = baseline.distilled if recommended is None else recommended.labels == "mixed"
     first = teacher if taught else baseline
@@ -90,7 +94,7 @@ def next_steps(
         network=_network(classifier, recommended.recipe),
         steps=steps,
         batch_size=batch_size,
-        size=spell_size(image_shape),
+        size=size,
     )
     # Whole words, since a path is to be found again.
     lines = fill(measured, 76, break_on_hyphens=False, break_long_words=False)
@@ -143,14 +147,16 @@ def as_read(lines: str, data: str, **options: object) -> str:
     return lines.replace(f"read_images({data!r})", f"read_images({data!r}{more})")
 
 
-def spell_size(image_shape: tuple[int, int, int]) -> str:
-    """The form of images (C, H, W) as somebody who writes a Dataset reads it.
+def spell_size(data: LabelledImages) -> str:
+    """The form of images as somebody who writes a Dataset reads it.
 
-    >>> spell_size((3, 32, 48))
-    '32 x 48 pixels (height x width) in RGB'
+    >>> spell_size(LabelledImages(np.zeros((2, 3, 32, 48), np.uint16), [0, 0], ["a"]))
+    '32 x 48 pixels (height x width) in RGB of 16 bits'
     """
-    channels, height, width = image_shape
-    return f"{height} x {width} pixels (height x width) in {'gray' if channels == 1 else 'RGB'}"
+    channels, height, width = data.image_shape
+    colours = "gray" if channels == 1 else "RGB"
+    deep = " of 16 bits" if data.images.dtype == np.uint16 else ""
+    return f"{height} x {width} pixels (height x width) in {colours}{deep}"
 
 
 def _pooled(arm: Arm, pool: Path) -> str:
@@ -163,17 +169,27 @@ def _pooled(arm: Arm, pool: Path) -> str:
 def _fitted(arm: Arm, source: Source) -> str:
     assert source.generator is not None
     generator = _generator(source.generator, source.sampling)
-    families = {name for name in FAMILIES if f"{name}(" in generator}
+    kinds = {type(each) for each in (source.generator, *singles(source.generator))}
+    families = {kind.__name__ for kind in kinds if kind in FAMILIES.values()}
+    own = [(kind.__module__, kind.__name__) for kind in kinds if kind.__name__ not in families]
     arguments = [generator, f"ratio={arm.ratio:g}"]
     if arm.labels != "hard":
         arguments.append(f"labels={arm.labels!r}")
     if source.filters:
         arguments.append(f"filters={source.filters!r}")
-    return _FITTED.format(
+    return "".join(map(_imported, sorted(own))) + _FITTED.format(
         names=", ".join(sorted({"MixedDataset", *families})),
         arguments=", ".join(arguments),
         teacher=", teacher=network" if arm.labels == "mixed" else "",
     )
+
+
+def _imported(own: tuple[str, str]) -> str:
+    """The line that brings a family of the user's own, by its module and its name."""
+    module, name = own
+    if module == "__main__":
+        return f"# {name} is the class that was measured\n"
+    return f"from {module} import {name}\n"
 
 
 def _generator(made: Generator, sampling: Mapping[str, Any] | None = None) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthaug.images import LabelledImages, Samples
+from synthaug.images import LabelledImages, Samples, span_of
 from synthaug.metrics.nearest import nearest
 
 
@@ -16,7 +16,7 @@ class Pictures:
     real: a few of each class.
     synthetic: a few of each class, made by the chosen arm.
     nearest: (M, C, H, W), the nearest training image of each synthetic one.
-    distance: (M,), the root mean square pixel difference to it, images in [0, 1].
+    distance: (M,), the root mean square pixel difference to it, 1 for black against white.
     """
 
     real: LabelledImages
@@ -34,7 +34,7 @@ def choose_pictures(
     real = train.subset(_first(train.labels, shown, per_class))
     synthetic = samples.subset(_first(samples.labels, shown, per_class))
     index, distance = nearest(synthetic.images, train.images)
-    per_pixel = distance / math.sqrt(math.prod(train.image_shape))
+    per_pixel = distance / math.sqrt(math.prod(train.image_shape)) / span_of(train.images)
     return Pictures(real, synthetic, train.images[index], per_pixel)
 
 

@@ -17,7 +17,7 @@ from synthaug.checks import expect_progress
 from synthaug.classifiers import Backbone, Recipe
 from synthaug.errors import InputError, TrainingError
 from synthaug.gain.account import data_caveats, length_caveats
-from synthaug.gain.advice import next_steps
+from synthaug.gain.advice import next_steps, spell_size
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import partner_of, softened_alike, without_synthetic
 from synthaug.gain.inputs import check_name, check_parts, numbered
@@ -125,7 +125,7 @@ def search_mix(
             classifier=study.classifier,
             steps=tuning.steps,
             batch_size=study.batch_size,
-            image_shape=train.image_shape,
+            size=spell_size(train),
         )
         if checks:  # the one that is beaten the least clearly
             baseline = min(checks, key=lambda rival: checks[rival].low)

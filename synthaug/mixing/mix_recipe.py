@@ -1,5 +1,6 @@
 """Which synthetic images to mix into a training, and how: the file that `synthaug tune` writes."""
 
+import copy
 import json
 import warnings
 from collections.abc import Callable, Mapping
@@ -182,7 +183,9 @@ class MixRecipe:
             return self._known_pool(path, data, seed)
         check_replaceable(path, kind=POOL)
         self._check_teacher(teacher, data, device)
-        generator = make_generator(self.generator.family, self.generator.settings)
+        generator = copy.deepcopy(
+            self.generator
+        )  # by its class, which may be one of the user's own
         checkpoint = path.with_name(f"{path.name}.checkpoint")
         with until_saved():
             generator.fit(data, seed=seed, device=device, checkpoint=checkpoint, progress=progress)

@@ -49,6 +49,16 @@ def test_standardized_images_have_no_contrast_and_no_level() -> None:
     assert torch.allclose(flat, torch.zeros(1, 1, 8, 8), atol=1e-3)
 
 
+def test_images_that_use_a_part_of_their_range_are_standardized_as_those_that_use_it_all() -> None:
+    images = 0.05 * torch.rand(3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    expected, deep = Standardize()(images), Standardize(1 / 16)
+    assert torch.allclose(deep(images / 16), expected, atol=1e-4)
+    again = Standardize(1.0)
+    again.load_state_dict(deep.state_dict())
+    assert torch.equal(again(images / 16), deep(images / 16))
+    assert not Standardize().state_dict()
+
+
 def test_normalized_images_keep_their_differences() -> None:
     images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     normal = Normalize(0.25, 0.5)

@@ -245,6 +245,27 @@ def test_the_recipe_settles_optimiser_and_loss(record: Record) -> None:
     assert losses[0] != losses[1]
 
 
+def test_what_comes_after_the_last_step_may_fail_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    options: dict[str, Any] = {
+        "steps": 3,
+        "batch_size": 4,
+        "device": "cpu",
+        "checkpoint": tmp_path / "c",
+    }
+
+    def stopped(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training, "update_bn", stopped)
+        train_classifier(make_real(), **options)
+    train_classifier(make_real(), **options, progress=lambda done, _: steps.append(done))
+    assert steps in ([], [3]) and not (tmp_path / "c").exists()
+
+
 def test_a_checkpoint_belongs_to_one_run(record: Record, tmp_path: Path) -> None:
     real, made = make_real(), make_synthetic()
     changed = make_synthetic(images=made.images + np.uint8(1))

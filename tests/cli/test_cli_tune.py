@@ -72,7 +72,9 @@ def test_the_next_command_and_lines_say_all_that_was_searched_with(
     done = call("tune", data, *asked, *place, "-o", tmp_path / "recipe.json")
     assert done.status == 0, done.err
     assert "# train_set: your Dataset, with images of 12 x 12 pixels" in done.out
-    assert f"read_images({str(data)!r}, image_size=12, mode='rgb')," in done.out
+    read = f"read_images({str(data)!r}, image_size=12, mode='rgb'),"
+    assert read in done.out
+    assert read in MixRecipe.load(tmp_path / "recipe.json").search["best_without"]
     alike = f"--image-size 12 --mode rgb --cache {tmp_path / 'cells'} --seed 7 --device cpu"
     said = f"synthaug gain {data} {alike} --recipe {tmp_path / 'recipe.json'}"
     assert done.err.splitlines()[-1] == f"Not measured on test images yet: {said}"

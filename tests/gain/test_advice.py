@@ -1,5 +1,7 @@
 """The lines of Python that a run ends with do what was measured."""
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import torch
 
 from synthaug import LabelledImages, SamplePool, Samples, SyntheticDataset, read_images
 from synthaug.classifiers import Backbone, Recipe, predict
-from synthaug.gain.advice import next_steps
+from synthaug.gain.advice import next_steps, spell_size
 from synthaug.gain.arms import (
     EXTRAPOLATE,
     LABELS,
@@ -25,10 +27,20 @@ from synthaug.generators import (
     ConditionalVAE,
     Generator,
     PatchSwap,
+    RandomField,
     StyleSwap,
     TransferVAE,
 )
 from synthaug.mixing.labels import mixed_labels
+
+IMAGES = LabelledImages(np.zeros((2, 3, 12, 16), np.uint8), [0, 1], ["a", "b"])
+
+
+@dataclass
+class Mine(StyleSwap):
+    """A family of the user's own."""
+
+    cells: int = 2
 
 
 def lines_for(
@@ -41,7 +53,12 @@ def lines_for(
 ) -> str:
     facts = {"data": data, "classifier": classifier, "steps": steps}
     return next_steps(
-        recommended, baseline, teacher, **facts, batch_size=8, image_shape=(3, 12, 16)
+        recommended,
+        baseline,
+        teacher,
+        **facts,
+        batch_size=8,
+        size=spell_size(IMAGES),
     )
 
 
@@ -105,6 +122,28 @@ def test_the_lines_run_and_make_the_same_generator(source: Source, expected: Gen
     exec(lines[: lines.index("# in place")], made)
     assert made["recipe"].generator == expected
     assert made["recipe"].generator.settings == expected.settings
+
+
+@pytest.mark.parametrize("generator", [Mine(), Mine(cells=4), Blend((Mine(), RandomField()))])
+def test_the_lines_bring_a_family_of_the_users_own(tmp_path: Path, generator: Generator) -> None:
+    partner = Arm("classical", Recipe())
+    arm = synthetic_arm(Source("mine", generator), partner, 0.25, "hard")
+    lines = lines_for(arm, partner, partner, "data")
+    made: dict[str, Any] = {}
+    exec(lines[: lines.index("# in place")], made)
+    assert made["recipe"].generator == generator
+    data = read_images("digits").subset(np.arange(60))
+    pool = made["recipe"].make_pool(tmp_path / "pool", data, device="cpu")
+    assert pool.manifest["generator"]["settings"] == json.loads(json.dumps(generator.settings))
+
+
+def test_a_class_of_the_script_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Mine, "__module__", "__main__")
+    partner = Arm("classical", Recipe())
+    lines = lines_for(
+        synthetic_arm(Source("m", Mine()), partner, 0.25, "hard"), partner, partner, "d"
+    )
+    assert lines.startswith("# Mine is the class that was measured\nfrom synthaug import MixedData")
 
 
 def test_the_lines_mix_as_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,6 +144,19 @@ def test_a_network_that_was_scored_and_not_kept_is_trained_again(tmp_path: Path)
     assert tested(PLAIN, test) == first
 
 
+def test_a_network_of_12_of_16_bits_is_loaded_as_it_was(tmp_path: Path) -> None:
+    digits = read_images("digits").subset(range(300))
+    deep = LabelledImages(digits.images.astype(np.uint16) * 16, digits.labels, digits.classes)
+    study = Study(deep, None, 5, Backbone(), 16, "cpu", directory=tmp_path)
+    cell = Cell(PLAIN, 0, "all", 2)
+    cells.train_cell(study, cell)
+    network, held = cells.load_network(study, cell), study.part(0, "all").held
+    assert network[0].floor.item() == pytest.approx(0.01 / 16, rel=0.01)
+    assert held is not None
+    said = cells.predict(network, held.images, device="cpu").argmax(1)
+    assert np.array_equal(said, cells.held_predictions(study, cell))
+
+
 def test_what_another_process_has_finished_meanwhile_is_left_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

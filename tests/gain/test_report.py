@@ -26,6 +26,7 @@ from synthaug.gain.pictures import Pictures, choose_pictures
 from synthaug.gain.report import images as report_images
 from synthaug.gain.report import write_report
 from synthaug.gain.report.caveats import advice, caveats
+from synthaug.gain.report.seed_plot import _in_lines
 from synthaug.gain.result import NO_ARM, ArmResult, Gain
 from synthaug.gain.statistics import paired_interval, smallest_detectable, verdict
 from synthaug.images import LabelledImages, Samples
@@ -443,6 +444,25 @@ def test_choose_pictures_finds_the_nearest_training_image(monkeypatch: pytest.Mo
     assert np.array_equal(pictures.nearest, train.images[apart.argmin(1)])
     np.testing.assert_allclose(pictures.distance, apart.min(1), atol=1e-6)
     assert pictures.distance[5] == 0
+
+
+def test_pictures_of_12_bits_are_as_far_apart_as_those_of_8() -> None:
+    generator = np.random.default_rng(1)
+    train = LabelledImages(generator.integers(0, 256, (8, 1, 8, 8), np.uint8), [0, 1] * 4, "ab")
+    made = Samples(generator.integers(0, 256, (8, 1, 8, 8), np.uint8), [0, 1] * 4)
+    deep_train = LabelledImages(train.images.astype(np.uint16) * 16, train.labels, "ab")
+    deep_made = Samples(made.images.astype(np.uint16) * 16, made.labels)
+    plain, deep = choose_pictures(train, made), choose_pictures(deep_train, deep_made)
+    np.testing.assert_allclose(deep.distance, plain.distance, rtol=0.01)
+
+
+def test_names_below_columns_keep_to_their_width() -> None:
+    name = "patch-nuisance 0.25 mixed, randaugment+cutmix, smoothed"
+    for columns, width in ((2, 19), (4, 14)):
+        lines = _in_lines(name, columns).split("\n")
+        assert max(map(len, lines)) <= width and len(lines) == 3
+    assert _in_lines("randaugment+cutmix", 4).split("\n") == ["randaugment+", "cutmix"]
+    assert _in_lines("randaugment+mixup", 2) == "randaugment+mixup"
 
 
 def test_sixteen_bit_images_are_shown_over_the_range_they_use() -> None:

@@ -37,11 +37,11 @@ class Column:
 
 def seeds(columns: Sequence[Column], gaps: Sequence[tuple[str, Interval]], *, alt: str) -> Markup:
     """Left the scores of each arm, one line a seed; right the paired differences, with interval."""
-    height = 270.0
+    height = 284.0
     with drawing(height) as figure:
         share = 0.56 if len(columns) > 2 else 0.5
-        scores = figure.add_axes((0.075, 0.19, share - 0.075, 0.73))
-        differences = figure.add_axes((share + 0.13, 0.19, 0.87 - share, 0.73))
+        scores = figure.add_axes((0.075, 0.23, share - 0.075, 0.69))
+        differences = figure.add_axes((share + 0.13, 0.23, 0.87 - share, 0.69))
         _draw_scores(scores, columns)
         _draw_differences(differences, gaps, columns[-1].kind)
         return svg(figure, alt)
@@ -58,7 +58,7 @@ def _draw_scores(axes: "Axes", columns: Sequence[Column]) -> None:
         axes.plot([place - 0.16, place + 0.16], [mean, mean], color=INK, linewidth=2, zorder=2)
     axes.set_xlim(-0.4, len(columns) - 0.6)
     axes.margins(y=0.08)
-    _name_columns(axes, [f"{c.role}\n{_two_lines(c.name)}" for c in columns])
+    _name_columns(axes, [f"{c.role}\n{_in_lines(c.name, len(columns))}" for c in columns])
     axes.set_title("Score on test images, %", loc="left", fontsize=10.5, color=INK, pad=10)
     _quiet(axes)
 
@@ -82,8 +82,11 @@ def _draw_differences(axes: "Axes", gaps: Sequence[tuple[str, Interval]], kind: 
     _quiet(axes)
 
 
-def _two_lines(name: str) -> str:
-    return "\n".join(textwrap.wrap(name, 19, max_lines=2, placeholder=" …")) or name[:19]
+def _in_lines(name: str, columns: int) -> str:
+    """An arm's name in as many letters a line as there is room for; it may break after a plus."""
+    width = 19 if columns < 4 else 14
+    lines = textwrap.wrap(name.replace("+", "+ "), width, max_lines=3, placeholder=" …")
+    return "\n".join(lines).replace("+ ", "+") or name[:width]
 
 
 def _name_columns(axes: "Axes", names: Sequence[str], further: str = MUTED) -> None:

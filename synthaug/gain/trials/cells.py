@@ -132,7 +132,8 @@ def _said_before(study: Study, cell: Cell, now: np.ndarray) -> np.ndarray:
 
 def load_network(study: Study, cell: Cell) -> nn.Module:
     """The trained network of a finished cell."""
-    normalization = Standardize() if cell.arm.recipe.standardize else Normalize(0.0, 1.0)
+    known = None if study.train.images.dtype == np.uint8 else 1.0  # what is loaded says which
+    normalization = Standardize(known) if cell.arm.recipe.standardize else Normalize(0.0, 1.0)
     classes = len(study.train.classes)
     shape = study.train.image_shape
     network = study.classifier.build(shape, classes, normalization, empty=True)
