@@ -28,7 +28,7 @@ def until_saved() -> Iterator[None]:
         _waiting.reset(token)
     if outer is None:
         for path in done:
-            path.unlink(missing_ok=True)
+            _remove(path)
     else:
         outer += done
 
@@ -37,9 +37,15 @@ def done_with(path: Path) -> None:
     """Remove a checkpoint, at the end of `until_saved` where that is around it."""
     waiting = _waiting.get()
     if waiting is None:
-        path.unlink(missing_ok=True)
+        _remove(path)
     else:
         waiting.append(path)
+
+
+def _remove(path: Path) -> None:
+    """The file, and a link to it."""
+    path.resolve().unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
 
 
 class Checkpoint:

@@ -5,7 +5,7 @@
 
 A generator of all classes is trained on a share of each batch in every process, whose gradients
 are averaged; generators of one class each are dealt out to the processes, and each learns what it
-would have learned alone, but for rounding.
+would have learned alone, but for rounding, unless validation images choose the moment to keep.
 """
 
 import os

@@ -176,7 +176,7 @@ def expect_file(name: str, path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{name}: expected a file to write, this is a directory")
     _expect_regular(name, path)
-    expect_writable(name, path.parent)
+    expect_writable(name, path.resolve().parent)
 
 
 def _expect_regular(name: str, path: Path) -> None:

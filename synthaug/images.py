@@ -241,19 +241,27 @@ def _check_groups(values: Any, count: int) -> np.ndarray:
     groups = to_array(values)
     if groups.shape != (count,):
         raise InputError(f"groups: expected shape ({count},), one per image, got {groups.shape}")
-    kind: Any = str if any(isinstance(group, str) for group in groups) else Real
-    is_object = groups.dtype.kind == "O"  # as a column of pandas has them
-    wrong = [
-        index
-        for index, group in enumerate(groups)
-        if (is_object and not isinstance(group, kind)) or group != group
-    ]
-    if wrong:
+    unknown = [index for index, group in enumerate(groups) if _is_missing(group)]
+    if unknown:
         raise InputError(
-            f"groups: expected numbers, or text, for all images, got {groups[wrong[0]]} at index "
-            f"{wrong[0]}; give each image of an unknown group one of its own"
+            f"groups: expected one for each image, got {groups[unknown[0]]} at index {unknown[0]}; "
+            "give each image of an unknown group one of its own"
+        )
+    kinds = {Real if isinstance(group, Real) else type(group) for group in groups}
+    if len(kinds) > 1:
+        raise InputError(
+            "groups: expected all of one type, got "
+            f"{' and '.join(sorted(each.__name__ for each in kinds))}; make all of them text"
         )
     return groups
+
+
+def _is_missing(value: Any) -> bool:
+    """None, NaN, and what pandas has for them, which is not even equal to itself."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:
+        return True
 
 
 def distinct_names(classes: Any) -> list[str]:

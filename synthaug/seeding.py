@@ -86,9 +86,11 @@ def _following(seed: int, *names: object, device: str | torch.device = "cpu") ->
 
 @contextmanager
 def global_stream(seed: int, *names: object) -> Iterator[None]:
-    """As `torch_stream`, and after the block Python's `random` and numpy's global generator, too,
-    go on as if it had not been: what a Dataset's own transforms draw from any of them."""
+    """As `torch_stream`, for Python's `random` and numpy's global generator, too: what a Dataset's
+    own transforms draw from any of them."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - others draw from it
+    random.seed(stream_seed(seed, *names))
+    np.random.seed(stream_seed(seed, *names) % 2**32)  # noqa: NPY002
     try:
         with _following(seed, *names):
             yield

@@ -46,6 +46,13 @@ def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
     assert names(file.parent) == ["file.json"]
 
 
+def test_a_link_to_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:
+    link = tmp_path / "link.json"
+    link.symlink_to("/proc/nowhere/file.json")
+    with pytest.raises(InputError, match="--json: cannot write in /proc"):
+        expect_file("--json", link)
+
+
 def test_a_failed_write_leaves_the_old_content(tmp_path: Path) -> None:
     path = tmp_path / "file.bin"
     write_text(path, "old")

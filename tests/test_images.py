@@ -1,6 +1,7 @@
 """The two things that flow, and the conversions between stored integers, floats and PIL."""
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +98,14 @@ def test_tensors_may_lie_on_a_gpu() -> None:
         ({"labels": [0, 1, 2, 5]}, r"expected 0 to 1 for 2 classes, got 2 at index 2"),
         ({"labels": [0, 1, 1, -1]}, r"expected 0 to 1 for 2 classes, got -1 at index 3"),
         ({"groups": [0, 1, 2]}, r"groups: expected shape \(4,\), one per image, got \(3,\)"),
-        ({"groups": [0, 1, np.nan, 2]}, r"groups: .* all images, got nan at index 2; give each"),
+        ({"groups": [0, 1, np.nan, 2]}, r"groups: .* each image, got nan at index 2; give each"),
         (
             {"groups": np.array(["a", None, "b", np.nan], object)},
-            r"groups: expected numbers, or text, for all images, got None at index 1",
+            r"groups: expected one for each image, got None at index 1; give each image of an",
         ),
         (
             {"groups": np.array([7, "a", 7, "b"], object)},
-            r"groups: expected numbers, or text, for all images, got 7 at index 0",
+            r"groups: expected all of one type, got Real and str; make all of them text",
         ),
         ({"classes": ["cat", "cat"]}, r"classes: expected distinct names, got \['cat', 'cat'\]"),
     ],
@@ -128,6 +129,17 @@ def test_labelled_images_hold_what_they_were_given() -> None:
 
 def test_a_class_without_images_is_counted() -> None:
     assert make(classes=["cat", "dog", "hen"]).counts.tolist() == [2, 2, 0]
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [[b"p", b"q", b"q", b"r"], [date(2020, 1, day) for day in (1, 2, 2, 3)], [1, 2.0, 2, 3]],
+)
+def test_groups_are_of_any_type(groups: list[Any]) -> None:
+    """As files and tables have them."""
+    data = make(groups=np.array(groups, object))
+    assert data.groups is not None and data.groups.tolist() == groups
+    assert len(np.unique(data.groups)) == 3
 
 
 def test_a_subset_keeps_order_classes_and_groups() -> None:

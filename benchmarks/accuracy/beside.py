@@ -49,7 +49,7 @@ The VAE of pythae 0.1.2, one a class, sampled from a Gaussian mixture of its cod
 for each seed: a quarter of each batch, with hard labels, on top of the training that ours were put
 on, its *partner* (`python benchmarks/accuracy/peers.py`, where that was measured for the present
 baseline). It learns 400 steps of 16 images of each class, ours 1,200 of 64 of all: with two classes
-six times as many images of each, with ten about as many, with 43 a third. Its pool is drawn with
+six times as many images of each, with ten about as many, with 43 a quarter. Its pool is drawn with
 replacement from a stock as large.
 Both and the baseline are on the seeds of the result; trained again, where what they said was not
 kept, a baseline may be some points off that of the result. Beside them each of ours at the same

@@ -81,6 +81,8 @@ def measure(jobs: int) -> None:
         for seed in range(count)
         if str(seed) not in accuracies.get(kind, {})
     ]
+    if missing:
+        expect_alike("accuracies")
     for start in range(0, len(missing), 100):
         part = missing[start : start + 100]
         trained = joblib.Parallel(n_jobs=jobs)(joblib.delayed(accuracy)(*each) for each in part)
@@ -94,6 +96,8 @@ def measure_arms(jobs: int) -> None:
     """Train what is missing of the equal arms, ten seeds at a time."""
     scores = read("arms")
     missing = [seed for seed in range(ARM_SEEDS) if str(seed) not in scores]
+    if missing:
+        expect_alike("arms")
     for start in range(0, len(missing), 10):
         part = missing[start : start + 10]
         trained = joblib.Parallel(n_jobs=jobs)(joblib.delayed(equal_arms)(seed) for seed in part)
@@ -161,6 +165,16 @@ def read(part: str) -> dict[str, Any]:
     return found
 
 
+def expect_alike(part: str) -> None:
+    """End the program where what is there is of another setting or version than what is missing."""
+    known = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    if part in known and any(known[part][name] != now for name, now in made_in().items()):
+        raise SystemExit(
+            f"{RESULT}: {part} are of another setting or version; move the file away to measure "
+            "anew"
+        )
+
+
 def made_in() -> dict[str, Any]:
     """What accuracies are of, so that none of others are beside them."""
     recipe = f"{RECIPE.policy} geometry, {RECIPE.mix}, weight decay {RECIPE.weight_decay:g}"
@@ -169,13 +183,7 @@ def made_in() -> dict[str, Any]:
 
 
 def write(part: str, accuracies: dict[str, Any]) -> None:
-    """Ends the program where those that are there are of others."""
     known = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    if part in known and any(known[part][name] != now for name, now in made_in().items()):
-        raise SystemExit(
-            f"{RESULT}: {part} are of another setting or version; move the file away to measure "
-            "anew"
-        )
     write_json(RESULT, {**known, part: {**made_in(), "accuracies": accuracies}})
 
 

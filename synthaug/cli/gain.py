@@ -182,7 +182,8 @@ def gain(
     if report is not None:
         check_page("--report", report / PAGE)
     check_directory("--cache", study)
-    check_outside(source, {"--report": report, "--cache": study})
+    for read in (data, test):
+        check_outside(read, {"--report": report, "--cache": study})
     sources = _sources(generator, pool)
     if pool is not None and demo:
         raise InputError("--pool: expected DATA, too: the images that the pool was made from")

@@ -51,7 +51,7 @@ from synthaug.pool.sample_pool import KIND as POOL
 from synthaug.reading import check_groups, draw_subset, split_off, splits_of
 
 VALIDATION_SHARE = 1 / 5  # held out where DATA has no validation images
-ADVICE = "give DATA a val folder"
+ADVICE = "give DATA validation images"
 
 
 def _of_recipe(recipe: Path, others: Mapping[str, object]) -> Generator:

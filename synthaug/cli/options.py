@@ -21,6 +21,7 @@ from synthaug.files import expanded, expect_file, expect_place, expect_writable
 from synthaug.images import LabelledImages
 from synthaug.reading import read_images
 from synthaug.reading.folder import would_read
+from synthaug.reading.source import folder_of
 
 PAGE_MARK = b'<meta name="generator" content="synthaug">'
 FOLDERS = ("--report", "--cache", "--log")  # that may hold what other options name
@@ -161,10 +162,10 @@ def check_apart(targets: Mapping[str, Path | None]) -> None:
             )
 
 
-def check_outside(data: str, directories: Mapping[str, Path | None]) -> None:
+def check_outside(data: str | None, directories: Mapping[str, Path | None]) -> None:
     """Raise `InputError` for a directory to write that would be read as images of DATA later."""
-    folder = expanded(data) if data.strip() else None  # reading it says what is wrong with none
-    if folder is None or not folder.is_dir():
+    folder = folder_of(data or "")
+    if folder is None:
         return
     for option, path in directories.items():
         if path is not None and would_read(folder, path):

@@ -149,7 +149,8 @@ def tune(
     check_policy(policy)
     load_optuna()
     check_directory("--cache", place)
-    check_outside(data, {"--cache": place})
+    for each in (data, test):
+        check_outside(each, {"--cache": place})
     limit = Budget(None if budget is None and trials else _seconds(budget or "20m"), trials)
     network = backbone(classifier, classifier_weights, classifier_size)
     splits = read_splits(data, test, image_size, mode, on_error, quiet=quiet)

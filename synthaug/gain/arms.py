@@ -80,8 +80,8 @@ class Source:
         try:
             limit_filters(self.filters)
             if self.generator is not None:
-                self.generator._check_settings()
-                self.sampled(self.generator)._check_settings()
+                copy.copy(self.generator)._settle()
+                self.sampled(self.generator)._settle()
         except InputError as error:
             raise InputError(f"source {self.name!r}: {error}") from None
 

@@ -129,7 +129,7 @@ def pool_source(
             f"have them, the pool goes up to {made.max()}, which they would all be white beside; "
             "bring the pool's images to the scale of the real ones"
         )
-    if absent := absent_of(pool.samples, train.classes):
+    if absent := absent_of(pool.samples.labels, pool.samples.weights, train.classes):
         raise InputError(
             f"{directory}: no image of class {absent[0]!r} that may be drawn; a pool needs some of "
             "every class, with a weight above 0 where it has weights"

@@ -133,8 +133,8 @@ def measure_gain(
     ) as trials:
         warn_of_room(trials.study, measured, numbers)
         for source in measured:
-            if source.pool is not None:
-                trials.check_pool(source, [*numbers, *fresh])
+            if source.pool is not None:  # on fresh seeds it is trained if it cannot but be chosen
+                trials.check_pool(source, [*numbers, *fresh] if len(measured) == 1 else numbers)
         tuning = tune(trials, recipe, policy, steps)
         if given is None:
             choices = choose(trials, tuning.recipe, wanted, arms)

@@ -209,10 +209,7 @@ class Generator(ABC):
         Raises `InputError` for a class with fewer than two images, `TrainingError` when a loss
         is no longer a number.
         """
-        for field in fields(self):  # type: ignore[arg-type]
-            # Kept as JSON: what is loaded then samples as what was fitted does.
-            setattr(self, field.name, plain(getattr(self, field.name)))
-        self._check_settings()
+        self._settle()
         seed = as_seed(seed)
         expect_progress(progress)
         data = training_images(data)
@@ -256,6 +253,15 @@ class Generator(ABC):
             **notes,
         }
         return self
+
+    def _settle(self) -> None:
+        """Settings as JSON has them, so that what is loaded samples as what was fitted does.
+
+        Raises `InputError` for those that do not fit.
+        """
+        for field in fields(self):  # type: ignore[arg-type]
+            setattr(self, field.name, plain(getattr(self, field.name)))
+        self._check_settings()
 
     def _take(
         self,
@@ -368,7 +374,7 @@ class Generator(ABC):
         Raises `InputError` for settings that were changed to what it cannot sample with.
         """
         anchors = self._fitted()
-        self._check_settings()
+        self._settle()
         if _shapes(self._empty(anchors)) != _shapes(self._networks):
             raise InputError(
                 f"this {self.family} has the weights of other settings than it has now; set back "

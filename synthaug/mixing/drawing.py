@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from synthaug.errors import InputError
-from synthaug.images import Samples
 
 
 class ClassDrawer:
@@ -59,9 +58,9 @@ class ClassDrawer:
         return chosen
 
 
-def absent_of(samples: Samples, classes: Sequence[str]) -> list[str]:
-    """The classes of which no sample can be drawn."""
-    present = ClassDrawer(samples.labels, len(classes), samples.weights).present
+def absent_of(labels: np.ndarray, weights: np.ndarray | None, classes: Sequence[str]) -> list[str]:
+    """The classes of which no item can be drawn; labels and weights are as for `ClassDrawer`."""
+    present = ClassDrawer(labels, len(classes), weights).present
     return [name for label, name in enumerate(classes) if label not in present]
 
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,10 @@ _FAILURES = (AttributeError, KeyError, TypeError, ValueError, RuntimeError)
 
 # By way of I: straight from I;16B, Pillow cuts values off at 255.
 _WIDE_HINT = "; bring them there as they are opened: image.convert('I').convert('I;16')"
+
+
+COMPARED = 8  # draws of a transform that may do nothing to half of all images
+ROUNDING = 0.1  # of an image's deviation, as where the one turns pixels and the other floats
 
 
 class Form(NamedTuple):
@@ -85,11 +90,37 @@ def form_of(dataset: Any, first: int, stored: np.ndarray, classes: Sequence[str]
             f"{type(dataset).__name__} does more to them than its transform; make that the only "
             "and last step of __getitem__"
         )
-    if goes_on:  # with the real image, the same kind of one comes out
+    if goes_on and not _goes_on_alike(dataset, first, plain, image, label):
         raise InputError(f"{type(dataset).__name__}{hint}")
     _match("size", _size(made), _size(real), _SIZE_HINT)
     plain.close()
     return Form(make, plain.is_joint)
+
+
+def _goes_on_alike(dataset: Any, first: int, plain: Untransformed, image: Any, label: Any) -> bool:
+    """Whether what a Dataset does to images after its transform might as well be done before it, as
+    a conversion after a flip: so it is done to synthetic ones."""
+    for stream in range(COMPARED):
+        with global_stream(stream, "compare order"):
+            real, _ = pair_of(Apart(dataset)[first])
+        with global_stream(stream, "compare order"):
+            try:
+                other, _ = plain.transform(image, label)
+            except _FAILURES:
+                return False
+        if _kind(other) != _kind(real) or not _look_alike(other, real):
+            return False
+    return True
+
+
+def _look_alike(image: Any, other: Any) -> bool:
+    """Whether two images, or lists of them, are the same but for rounding."""
+    pairs = list(zip_longest(_views(image), _views(other)))
+    arrays = [[np.asarray(to_array(each), float) for each in pair] for pair in pairs]
+    return all(
+        one.shape == two.shape and abs(one - two).mean() <= ROUNDING * two.std()
+        for one, two in arrays
+    )
 
 
 def _warn_of_inner(dataset: Any) -> None:
@@ -227,9 +258,16 @@ def _kind(image: Any) -> str:
     return "PIL images" if isinstance(image, Image.Image) else type(image).__name__
 
 
+def _views(image: Any) -> list[Any]:
+    """What an item has in an image's place: several views of it, or the image alone."""
+    if isinstance(image, Mapping):
+        return list(image.values())
+    return list(image) if isinstance(image, list | tuple) else [image]
+
+
 def _size(image: Any) -> Any:
-    if isinstance(image, list | tuple | Mapping):  # several views of it, each of a size of its own
-        return [_size(view) for view in (image.values() if isinstance(image, Mapping) else image)]
+    if isinstance(image, list | tuple | Mapping):  # each of a size of its own
+        return [_size(view) for view in _views(image)]
     return image.size if isinstance(image, Image.Image) else tuple(np.shape(image))
 
 

@@ -183,9 +183,7 @@ class MixRecipe:
             return self._known_pool(path, data, seed)
         check_replaceable(path, kind=POOL)
         self._check_teacher(teacher, data, device)
-        generator = copy.deepcopy(
-            self.generator
-        )  # by its class, which may be one of the user's own
+        generator = copy.deepcopy(self.generator)
         checkpoint = path.with_name(f"{path.name}.checkpoint")
         with until_saved():
             generator.fit(data, seed=seed, device=device, checkpoint=checkpoint, progress=progress)

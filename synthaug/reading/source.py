@@ -153,6 +153,12 @@ def _open_text(source: str | os.PathLike[str]) -> Splits:
     return _SUFFIXES[path.suffix.lower()](path)
 
 
+def folder_of(source: str) -> Path | None:
+    """The folder that a source is, if it is one."""
+    path = None if source == "digits" or not source.strip() else expanded(source)
+    return path if path is not None and path.is_dir() else None
+
+
 def _name(source: object) -> str:
     return os.fspath(source) if isinstance(source, str | os.PathLike) else type(source).__name__
 

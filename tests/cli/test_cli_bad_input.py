@@ -558,12 +558,15 @@ def test_nothing_is_written_where_it_would_be_read_as_a_class(
 
 
 def test_a_hidden_folder_and_one_beside_splits_may_lie_in_data(
-    tree: Callable, tmp_path: Path
+    tree: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree(tmp_path / "flat", {"cat": 2, "dog": 2})
     tree(tmp_path / "split" / "train", {"cat": 2, "dog": 2})
     check_outside(str(tmp_path / "flat"), {"--cache": tmp_path / "flat" / ".cache" / "synthaug"})
     check_outside(str(tmp_path / "split"), {"--report": tmp_path / "split" / "out"})
+    tree(tmp_path / "digits", {"cat": 2, "dog": 2})
+    monkeypatch.chdir(tmp_path)
+    check_outside("digits", {"--report": Path("digits/out")})  # the name is that of those at hand
 
 
 @pytest.mark.parametrize(
@@ -583,7 +586,9 @@ def test_too_few_images_beside_those_held_out_are_named(
 ) -> None:
     root = tree(tmp_path / "images", {"cat": count, "dog": 5})
     given = ("fit", root, "--validate", "--steps", "1", *words, "-o", tmp_path / NEW)
-    expect(refused(*given), f"{root}: class 'cat': expected {message}", "give DATA a val folder")
+    expect(
+        refused(*given), f"{root}: class 'cat': expected {message}", "give DATA validation images"
+    )
 
 
 def test_a_trace_replaces_nothing_but_a_trace(refused: Callable, tmp_path: Path) -> None:

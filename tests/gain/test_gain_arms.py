@@ -3,9 +3,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from synthaug import InputError, Recipe, StyleSwap, TransferVAE
+from synthaug import ConditionalGAN, InputError, Recipe, StyleSwap, TransferVAE
 from synthaug.gain.arms import Source, distilled_arm, real_arm, real_arms, smoothed_arm
 
 BASE = Recipe(policy="shift-flip", weight_decay=5e-3)
@@ -54,6 +55,11 @@ def test_what_cannot_be_made_is_refused_before_anything_is_trained(
 ) -> None:
     with pytest.raises(InputError, match=message):
         source()
+
+
+def test_settings_may_be_numbers_of_numpy() -> None:
+    made = ConditionalGAN(pack=np.int64(2))  # type: ignore[arg-type]
+    assert Source("x", made).generator is made
 
 
 OWN_FAMILY = """

@@ -821,6 +821,34 @@ class Scaled(Plain):
         return image / 255, label
 
 
+class Called(Vision):
+    """Hands its transform image and label, or goes on after it, in ways that change nothing."""
+
+    def __init__(self, way: str, transform: Any) -> None:
+        super().__init__(stored(REAL, 0, 1), REAL, transform=transform)
+        self.way = way
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        image, label = to_pil(self.images[index]), self.targets[index]
+        if self.way == "dictionary":
+            item = self.transform({"image": image, "label": label})
+            return item["image"], item["label"]
+        if self.way == "tuple":
+            return self.transform((image, label))
+        made = self.transform(image)
+        return v2.functional.pil_to_tensor(made) if self.way == "to tensor" else made.copy(), label
+
+
+@pytest.mark.parametrize("way", ["dictionary", "tuple", "to tensor", "copy"])
+def test_what_might_as_well_be_done_before_the_transform_is_accepted(
+    gray: SamplePool, way: str
+) -> None:
+    mixed = MixedDataset(Called(way, v2.RandomInvert(1.0)), gray, 0.5)
+    found = [255 - number(mixed[index][0]) for index in range(len(mixed))]
+    assert {value >= 150 for value in found} == {True, False}
+    assert [int(MADE[v - 150] if v >= 150 else REAL[v]) for v in found] == mixed.targets
+
+
 def negative_of_pil(image: Image.Image) -> Image.Image:
     return image.point(lambda value: 255 - value)
 

@@ -221,12 +221,13 @@ def left_of_pool(study: Study, source: Source, seed: int, part_name: str) -> np.
         write_array(file, without_copies(samples, part.train, part.held))
     with _undamaged(file):
         left: np.ndarray = np.load(file, allow_pickle=False)
-    absent = absent_of(samples.subset(left), study.train.classes)
+    weights = None if samples.weights is None else samples.weights[left]
+    absent = absent_of(samples.labels[left], weights, study.train.classes)
     if absent:
         raise InputError(
-            f"{source.pool}: all images of class {absent[0]!r} are near-copies of images that "
-            f"choices are made on (seed {seed}), beside which they are left out; make the pool of "
-            "training images alone, or with more of that class"
+            f"{source.pool}: all images that may be drawn of class {absent[0]!r} are near-copies "
+            f"of images that choices are made on (seed {seed}), beside which they are left out; "
+            "make the pool of training images alone, or with more of that class"
         )
     return left
 

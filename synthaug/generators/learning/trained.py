@@ -29,7 +29,7 @@ class Trained(Generator):
 
     scope: "shared", one network for all classes; or "per-class", one for each, all trained at once,
         where a network learns the same, but for rounding, whichever others learn beside it, unless
-        `validation` chooses the moment to keep, which is one for all.
+        `validation` chooses the moment to keep, which is one for all of a process.
     """
 
     scope: str = field(default="shared", kw_only=True)
