@@ -113,7 +113,7 @@ def _run(words: list[str], *, debug: bool) -> int:
         message, status = _explain(error)
         errors.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
     if status in STOPPED:
-        errors.print(STOPPED[status] + GOES_ON * (words[0] in GOING_ON))
+        errors.print(STOPPED[status] + GOES_ON * (words[0] in GOING_ON), soft_wrap=True)
     return int(status)
 
 
