@@ -241,13 +241,16 @@ def _check_groups(values: Any, count: int) -> np.ndarray:
     groups = to_array(values)
     if groups.shape != (count,):
         raise InputError(f"groups: expected shape ({count},), one per image, got {groups.shape}")
-    unknown = [index for index, group in enumerate(groups) if _is_missing(group)]
-    if unknown:
+    # Only of objects each has to be looked at by itself, which takes a while for many.
+    each = groups.tolist() if groups.dtype.kind == "O" else []
+    missing = [_is_missing(group) for group in each] if each else groups != groups
+    unknown = np.flatnonzero(missing)
+    if len(unknown):
         raise InputError(
             f"groups: expected one for each image, got {groups[unknown[0]]} at index {unknown[0]}; "
             "give each image of an unknown group one of its own"
         )
-    kinds = {Real if isinstance(group, Real) else type(group) for group in groups}
+    kinds = {Real if isinstance(group, Real) else type(group) for group in each}
     if len(kinds) > 1:
         raise InputError(
             "groups: expected all of one type, got "

@@ -89,9 +89,10 @@ def global_stream(seed: int, *names: object) -> Iterator[None]:
     """As `torch_stream`, for Python's `random` and numpy's global generator, too: what a Dataset's
     own transforms draw from any of them."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - others draw from it
-    random.seed(stream_seed(seed, *names))
-    np.random.seed(stream_seed(seed, *names) % 2**32)  # noqa: NPY002
+    number = stream_seed(seed, *names)
     try:
+        random.seed(number)
+        np.random.seed(number % 2**32)  # noqa: NPY002
         with _following(seed, *names):
             yield
     finally:

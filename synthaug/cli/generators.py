@@ -51,7 +51,6 @@ from synthaug.pool.sample_pool import KIND as POOL
 from synthaug.reading import check_groups, draw_subset, split_off, splits_of
 
 VALIDATION_SHARE = 1 / 5  # held out where DATA has no validation images
-ADVICE = "give DATA validation images"
 
 
 def _of_recipe(recipe: Path, others: Mapping[str, object]) -> Generator:
@@ -170,7 +169,8 @@ def fit(
     elif validate:
         kept, held = split_off(images, VALIDATION_SHARE, seed=seed)
         left = images.subset(kept)
-        check_left(data, images, left, per_class or FEWEST_IMAGES, "held out by --validate", ADVICE)
+        fewest, advice = per_class or FEWEST_IMAGES, "give DATA validation images"
+        check_left(data, images, left, fewest, "held out by --validate", advice)
         images, validation = left, images.subset(held)
     if per_class is not None:
         images = images.subset(draw_subset(images, per_class, seed=seed))

@@ -232,10 +232,11 @@ def check_page(option: str, path: Path) -> None:
 def check_trace(option: str, path: Path | None) -> None:
     """Raise `InputError` unless a trace can be written at `path`; an earlier trace is replaced, and
     nothing else."""
-    if path is not None and path.suffix == ".gz":  # torch would compress it
+    if path is None:
+        return
+    if path.suffix == ".gz":  # torch would compress it
         raise InputError(f"{option} {path}: expected a name that does not end in .gz")
-    if path is not None:
-        _check_earlier(option, path, "trace", lambda head: b'"schemaVersion"' in head)
+    _check_earlier(option, path, "trace", lambda head: b'"schemaVersion"' in head)
 
 
 def _check_earlier(option: str, path: Path, what: str, known: Callable[[bytes], bool]) -> None:

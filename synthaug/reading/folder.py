@@ -65,11 +65,10 @@ def open_folder(directory: Path) -> Splits:
 def would_read(directory: Path, place: Path) -> bool:
     """Whether what is written in the directory `place` would be read as images of a tree."""
     folders = _visible(directory, Path.is_dir)
-    roots = _split_folders(directory, folders).values() or [directory]
-    inner = [(root.resolve(), place.resolve()) for root in roots]
-    return any(
-        root in path.parents and path.relative_to(root).parts[0][0] != "." for root, path in inner
-    )
+    roots = [root.resolve() for root in _split_folders(directory, folders).values() or [directory]]
+    path = place.resolve()
+    below = [path.relative_to(root) for root in roots if root in path.parents]
+    return any(not each.parts[0].startswith(".") for each in below)
 
 
 def _split_folders(directory: Path, folders: list[Path]) -> dict[str, Path]:
