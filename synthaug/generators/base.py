@@ -23,7 +23,7 @@ from synthaug.checks import as_seed, expect_count, expect_labels, expect_progres
 from synthaug.devices import channels_last, plain_torch, resolve_device
 from synthaug.directories import MANIFEST
 from synthaug.errors import InputError
-from synthaug.files import expanded
+from synthaug.files import expanded, expect_writable
 from synthaug.generators.inputs import training_images, validation_images
 from synthaug.generators.saving import (
     plain,
@@ -206,8 +206,8 @@ class Generator(ABC):
             training ends when three looks found no better one.
         log: a directory for TensorBoard: losses, diversity, usefulness, grids of samples.
 
-        Raises `InputError` for a class with fewer than two images, `TrainingError` when a loss
-        is no longer a number.
+        Raises `InputError` for a class with fewer than two images and for a `log` that is no
+        directory, `TrainingError` when a loss is no longer a number.
         """
         self._settle()
         seed = as_seed(seed)
@@ -218,11 +218,11 @@ class Generator(ABC):
         target = resolve_device(device)
         if isinstance(start, Generator):
             raise InputError("start: expected the directory of a saved generator; save it first")
-        aids = Aids(
-            None if start is None else self._read_start(expanded(start), device),
-            judged_by,
-            None if log is None else expanded(log),
-        )
+        if log is not None:
+            log = expanded(log)
+            expect_writable(f"log {log}", log)
+        warm = None if start is None else self._read_start(expanded(start), device)
+        aids = Aids(warm, judged_by, log)
         white = white_of(data.images)
         # Told only where images leave bits empty: all others are kept as they always were.
         dark = {} if white == np.iinfo(data.images.dtype).max else {"white": white}

@@ -338,6 +338,14 @@ def test_log_without_tensorboard_names_the_extra(data, tiny, monkeypatch, tmp_pa
         tiny("ConditionalVAE").fit(data, device="cpu", log=tmp_path / "log")
 
 
+def test_a_log_that_is_no_directory_is_named_before_anything_is_learned(data, tiny, tmp_path):
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    with pytest.raises(InputError, match=f"log {taken}: cannot write in {taken}"):
+        tiny("ConditionalVAE").fit(data, device="cpu", log=taken)
+    assert taken.read_text() == "mine"
+
+
 def test_a_generator_without_training_takes_none_of_it(data, tmp_path):
     for aid in ({"validation": data}, {"log": tmp_path}):
         with pytest.raises(InputError, match="StyleSwap has no training"):
