@@ -102,7 +102,8 @@ def evaluate(network: nn.Module, data: LabelledImages, *, device: str = "auto") 
     device: where it is asked, in evaluation mode: "auto" (a GPU where there is one), "cpu",
         "cuda:0". Afterwards it is where and as it was.
 
-    Raises `InputError` for what are no labelled images, or none.
+    Raises `InputError` for what are no labelled images, or none, and for a network of other
+    classes.
 
     >>> from synthaug import evaluate, read_images, train_classifier
     >>> network = train_classifier(read_images("digits"), steps=2, device="cpu")
@@ -113,5 +114,10 @@ def evaluate(network: nn.Module, data: LabelledImages, *, device: str = "auto") 
     expect_labelled("data", data)
     if not len(data):
         raise InputError("data: expected images to score, got none")
-    right = predict(network, data.images, device=device).argmax(1) == data.labels
-    return Scores.of(data.labels, right, len(data.classes))
+    found, classes = predict(network, data.images, device=device), len(data.classes)
+    if found.shape[1] != classes:
+        raise InputError(
+            f"network: expected {classes} columns, one a class, got {found.shape[1]}; was it "
+            "trained on other classes?"
+        )
+    return Scores.of(data.labels, found.argmax(1) == data.labels, classes)

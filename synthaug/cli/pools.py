@@ -93,6 +93,7 @@ def export(
     check_new("--output", output)
     check_json("--json", json, Written.EXPORT)
     source = SamplePool(pool)
+    source.check()
     write = {
         ExportFormat.FOLDER: export_folder,
         ExportFormat.NPZ: export_npz,

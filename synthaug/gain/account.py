@@ -131,8 +131,9 @@ def data_caveats(study: Study, seeds: Sequence[int], notes: Sequence[str]) -> li
         )
     if study.per_class is not None and len(first) < study.per_class * len(study.train.classes):
         said.append(
-            f"{study.per_class} images per class were asked for, and trained on less those that "
-            "are held out for choices, since there are no others"
+            f"{study.per_class} images per class were asked for, and {len(first):,} in all are "
+            "trained on: there are too few others to make choices by, so some of them are held out "
+            "for that"
         )
     return said
 

@@ -87,7 +87,8 @@ def measure_gain(
         seeds, then trains only what is new. What one run kept, or was interrupted in, stays until
         one with the same arguments ends that does not keep it, whichever others end.
     progress: called with (what is running, cells done, cells known so far).
-    name: what the result calls the data, and its lines of Python read.
+    name: what the result calls the data, and its lines of Python read; where the images were
+        read with an `image_size`, those need it, too.
     mix: measure this way of mixing (what `search_mix` or `synthaug tune` found) and no other, in
         place of `arms` and `sources`, of which the controls stay.
 

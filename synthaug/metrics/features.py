@@ -59,7 +59,7 @@ def extract_features(
         little about more than brightness; what a figure was measured with belongs beside it.
     device: where they are asked; by default where the weights of `features` are.
 
-    Raises `InputError` where `features` returns another shape.
+    Raises `InputError` where `features` cannot take such images, or returns another shape.
 
     >>> extract_features(np.zeros((3, 1, 8, 8), np.uint8)).shape
     (3, 64)
@@ -81,7 +81,8 @@ def describe(
     images: np.ndarray, features: Features, device: str | torch.device | None = None
 ) -> Tensor:
     """Features of one batch of stored images, float64 (B, D), on the CPU."""
-    found = features(to_float(images, device or device_of(features)))
+    batch = to_float(images, device or device_of(features))
+    found = _asked("features", features, batch)
     expect_rows("features", found, len(images))
     return found.double().cpu()
 
@@ -92,16 +93,20 @@ def class_probabilities(name: str, network: Features, batch: Tensor) -> Tensor:
 
     Raises `InputError` that begins with `name` for what cannot take the images.
     """
+    logits = _asked(name, network, batch)
+    expect_rows(name, logits, len(batch))
+    return logits.float().softmax(1)
+
+
+def _asked(name: str, network: Features, batch: Tensor) -> Tensor:
     try:
-        logits = network(batch)
+        return network(batch)
     except (RuntimeError, TypeError, ValueError) as error:
         raise InputError(
             f"{name}: cannot take floats {tuple(batch.shape)} on {batch.device} "
             f"({first_line(error)}); expected what takes images as they are stored, size and "
             "channels, and normalises them itself"
         ) from error
-    expect_rows(name, logits, len(batch))
-    return logits.float().softmax(1)
 
 
 def expect_rows(name: str, found: object, count: int) -> None:

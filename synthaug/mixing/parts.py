@@ -59,6 +59,11 @@ def check_rest(flat: Sequence[Any], images: Tensor, labels: Tensor) -> None:
                 f"{kind} {shape}: belongs to the real images and does not fit synthetic ones; "
                 "MixSynthetic is for classification, so leave it out of the batch"
             )
+        if shape == (len(images), *images.shape[2:]):
+            raise InputError(
+                f"{shape}: looks like masks of the images {tuple(images.shape)}, which do not fit "
+                "synthetic ones; MixSynthetic is for classification, so leave them out of the batch"
+            )
         if item.ndim == 4 and len(item) == len(images) and min(shape[2:]) > 1:
             raise InputError(
                 f"images: expected one tensor (B, C, H, W), got {tuple(images.shape)} and {shape}: "

@@ -1,6 +1,5 @@
 """`.npz` files: images and labels as arrays, per split."""
 
-import warnings
 import zipfile
 import zlib
 from functools import partial
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from synthaug.errors import InputError
-from synthaug.reading.groups import group_key, known_groups
+from synthaug.reading.groups import group_key, known_groups, warn_of_unused
 from synthaug.reading.labels import class_names, decoded, flat_labels, label_indices
 from synthaug.reading.listing import SPLIT_NAMES, Listing, Splits, split_named
 from synthaug.reading.pixels import check_depth, from_array
@@ -141,12 +140,7 @@ def _groups(path: Path, keys: list[str], prefix: str, count: int) -> np.ndarray 
 def _warn_of_others(path: Path, keys: list[str], prefix: str, count: int) -> None:
     """A key that has a value for each image may say by another name which ones belong together."""
     found = [key for key in keys if _is_per_image(path, key, count)]
-    if found:
-        warnings.warn(
-            f"{path}: {', '.join(found)}: not used; where one says which images belong together (a "
-            f"patient, a track), rename it to {prefix}group",
-            stacklevel=5,  # whoever called read_images
-        )
+    warn_of_unused(str(path), found, f"{prefix}group", stacklevel=5)  # whoever called read_images
 
 
 def _is_per_image(path: Path, key: str, count: int) -> bool:

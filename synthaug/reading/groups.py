@@ -1,6 +1,7 @@
 """Which column or key of a source says that images belong together, and what it says."""
 
 import re
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -44,6 +45,17 @@ def group_key(keys: Sequence[str], where: str, prefix: str = "") -> str | None:
             + (", and the others to something else" if own in found else "")
         )
     return found[0] if found else None
+
+
+def warn_of_unused(where: str, names: Sequence[str], own: str, stacklevel: int) -> None:
+    """Say which columns or keys may be groups by another name than those that are known; one is
+    taken as that if it is called `own`."""
+    if names:
+        warnings.warn(
+            f"{where}: {', '.join(names)}: not used; where one says which images belong together "
+            f"(a patient, a track), rename it to {own}",
+            stacklevel=stacklevel + 1,
+        )
 
 
 def known_groups(groups: np.ndarray, split: str) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from synthaug.errors import InputError
 from synthaug.reading.decoding import SUFFIXES, from_file
-from synthaug.reading.groups import group_key, known_groups
+from synthaug.reading.groups import group_key, known_groups, warn_of_unused
 from synthaug.reading.listing import SPLIT_NAMES, Listing, Splits, class_order, split_named
 
 LAYOUT = "expected a header with the columns path,label and optionally split,group"
@@ -35,7 +35,8 @@ def open_manifest(path: Path) -> Splits:
     """The splits of a manifest; paths are relative to it. Without a column split, "train" only.
 
     Labels are class names; where they are the numbers 0 to K-1, classes stand in their order. An
-    image without a group is one of its own. Other columns are ignored.
+    image without a group is one of its own. Other columns are not used; a warning names those that
+    may say by another name which images belong together.
     """
     rows = _rows(path)
     classes = _classes({row.label for row in rows})
@@ -89,7 +90,12 @@ def _rows(path: Path) -> list[_Row]:
                 )
             reader.fieldnames = columns
             group = group_key(columns, str(path))
-            rows = [_row(path, reader.line_num, fields, group) for fields in reader]
+            others: dict[str, list[str]] = {name: [] for name in columns if name not in COLUMNS}
+            rows = []
+            for fields in reader:
+                rows.append(_row(path, reader.line_num, fields, group))
+                for name, values in others.items():
+                    values.append(fields[name] or "")
     except csv.Error as error:
         raise InputError(f"{path}: expected a CSV file, but {error}; {OPEN_QUOTE}") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -97,6 +103,13 @@ def _rows(path: Path) -> list[_Row]:
     if not rows:
         raise InputError(f"{path}: expected a row for each image, got a header alone")
     _refuse_repeats(path, rows)
+    if group is None:
+        classes = len({row.label for row in rows})
+        # Several images share a value, as those of a patient do, and there are more than classes.
+        may_group = [
+            name for name, values in others.items() if classes < len(set(values)) < len(values)
+        ]
+        warn_of_unused(str(path), may_group, "group", stacklevel=6)
     return rows
 
 

@@ -198,8 +198,8 @@ def _check_classes(
         raise InputError(
             f"{where}: expected images of each class in split 'train', got none of {name!r}"
             f"{_similar(name, classes)}, "
-            "which an empty folder or another split names; add some, or remove the class"
-            f"{relabelling(source)}"
+            "which an empty folder, class_names or another split names; add some, or remove the "
+            f"class{relabelling(source)}"
         )
 
 

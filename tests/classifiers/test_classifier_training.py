@@ -471,6 +471,15 @@ def test_what_is_no_network() -> None:
         evaluate(lambda images: images, TRAIN)  # type: ignore[arg-type]
 
 
+def test_a_network_of_other_classes_is_not_scored() -> None:
+    """Of fewer it would miss all images of the others, and seem no worse than a bad one."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(TRAIN.images[0].size, 1))
+    with pytest.raises(
+        InputError, match=rf"expected {len(TRAIN.classes)} columns, one a class, got 1"
+    ):
+        evaluate(network, TRAIN, device="cpu")
+
+
 @pytest.mark.parametrize(
     ("images", "message"),
     [

@@ -142,7 +142,7 @@ def test_inspect_says_of_a_generator_which_file_is_damaged(
     assert (done.status, "images.npy is not as it was written" in done.err) == (2, True)
 
 
-def test_inspect_says_what_is_damaged(
+def test_what_is_damaged_is_said_and_not_passed_on(
     call: Callable, generator: Path, pool: Path, tmp_path: Path
 ) -> None:
     copied = shutil.copytree(pool, tmp_path / "pool")
@@ -151,6 +151,9 @@ def test_inspect_says_what_is_damaged(
         images.write(bytes(range(50)))
     done = call("inspect", copied)
     assert (done.status, "damaged, its files have the fingerprint" in done.err) == (2, True)
+    done = call("export", copied, "-o", tmp_path / "out")
+    assert (done.status, "damaged, its files have the fingerprint" in done.err) == (2, True)
+    assert not (tmp_path / "out").exists()
     copied = shutil.copytree(generator, tmp_path / "generator")
     (copied / "weights.safetensors").unlink()
     done = call("inspect", copied)

@@ -123,7 +123,7 @@ def test_all_images_a_fifth_of_them_held_out() -> None:
     parts, text = plan_parts(numbered([50, 20]), None, None, 0)
     assert parts[0].held is not None
     assert parts[0].held.counts.tolist() == [10, 4]
-    assert "held out" in text
+    assert text == "14 further images of the training split, held out of every training"
 
 
 def test_few_images_are_cross_validated_and_then_all_trained_on() -> None:
@@ -155,7 +155,7 @@ def test_beside_a_pool_all_images_are_trained_on_before_the_test() -> None:
     assert (choosing.tested, testing.tested, testing.held) == (False, True, None)
     assert testing.train is data
     assert choosing.name != usual.name  # cells are known by it
-    assert "held out" in text
+    assert text.startswith("14 of the training images, held out")
     other = numbered([3, 3])
     (part,), _ = plan_parts(data, other, None, 0, pooled=True)
     assert part.train is data

@@ -813,7 +813,7 @@ def test_a_result_says_what_was_trained_on(train: LabelledImages, test: Labelled
     both = [draw_parts(train, seed) for seed in gain.protocol["choice_seeds"]]
     share = len(both[0] & both[1]) / 240
     assert shared.startswith(f"two seeds share {share:.0%} of the real images") and share > 0.7
-    assert asked.startswith("30 images per class were asked for")
+    assert asked.startswith("30 images per class were asked for, and 240 in all are trained on")
     given = {**few, "per_class": None, "validation": test.subset(np.arange(100))}
     gain = measure_gain(train, test.subset(np.arange(100, 200)), **given, sources=sources()[2:])
     same, judged, _ = gain.protocol["caveats"]

@@ -225,6 +225,14 @@ def test_features_of_no_images_or_by_batches_of_none_are_refused() -> None:
         extract_features(images(3), batch_size=0)
 
 
+def test_a_network_that_cannot_take_the_images_is_named() -> None:
+    network = torch.nn.Conv2d(5, 2, 1)
+    with pytest.raises(
+        InputError, match=r"features: cannot take floats \(3, 3, .* on cpu .*channels"
+    ):
+        extract_features(images(3), network)
+
+
 def test_nearest_finds_copies_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("synthaug.metrics.nearest.CHUNK", 4)
     data = images(20)

@@ -363,6 +363,7 @@ BOXES = tv_tensors.BoundingBoxes(torch.ones(16, 4), format="XYXY", canvas_size=(
             ([IMAGES, IMAGES[..., :4]], LABELS),
             r"got \(16, 3, 8, 9\) and \(16, 3, 8, 4\): views",
         ),
+        ({}, (IMAGES, LABELS, IMAGES[:, 0]), r"^\(16, 8, 9\): looks like masks of the images"),
         ({}, (IMAGES, LABELS, IMAGES[:, :1]), r"\(16, 1, 8, 9\): views and masks would no longer"),
         ({}, (IMAGES[:0], LABELS[:0]), "images: expected at least one, got an empty batch"),
         ({}, ((IMAGES / 255).requires_grad_(), LABELS), "got ones that require a gradient"),

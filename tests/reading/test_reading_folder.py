@@ -113,7 +113,7 @@ def test_a_failed_read_leaves_no_file_behind(tmp_path: Path) -> None:
 def test_an_empty_class_is_an_error_in_train_only(tmp_path: Path) -> None:
     tree(tmp_path / "train", {"a": 1, "b": 0})
     tree(tmp_path / "test", {"a": 1, "b": 0})
-    with pytest.raises(InputError, match="got none of 'b', which an empty folder or"):
+    with pytest.raises(InputError, match="got none of 'b', which an empty folder, class_names or"):
         read_images(tmp_path)
     assert read_images(tmp_path, split="test").counts.tolist() == [1, 0]
 

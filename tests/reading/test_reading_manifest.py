@@ -67,6 +67,18 @@ def test_groups_have_the_names_that_archives_know(tmp_path: Path, column: str) -
     assert groups.tolist() == ["p1", "train image 1", "p1"]
 
 
+def test_a_column_that_may_group_images_by_another_name_is_told(tmp_path: Path) -> None:
+    """What repeats itself and has more values than there are classes: a case, not a sex."""
+    rows = [f"pictures/{name}/{i}.png,{name},c{i},f,{name}{i}" for name in "ab" for i in range(3)]
+    path = manifest(tmp_path, "path,label,case_id,sex,number", *rows)
+    with pytest.warns(
+        UserWarning, match="set.csv: case_id: not used; .* rename it to group$"
+    ) as told:
+        assert read_images(path).groups is None
+    assert told[0].filename == __file__
+    read_images(manifest(tmp_path, "path,label,case_id,sex,group", *rows))  # no warning
+
+
 def test_a_column_called_group_goes_before_others(tmp_path: Path) -> None:
     rows = ["pictures/a/0.png,a,p1,d1", "pictures/b/0.png,b,p1,d2"]
     groups = read_images(manifest(tmp_path, "path,label,patient,group", *rows)).groups

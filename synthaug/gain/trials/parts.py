@@ -115,13 +115,14 @@ def plan_parts(
         known = known.subset(among)
     if known.counts.min() >= FEWEST_TO_HOLD_OUT and _enough_groups(known, 2):
         kept, out = split_off(known, HELD_SHARE, seed=stream_seed(seed, "held out"))
-        text = f"{len(out)} of the training images, held out of every training"
         _expect_each(known.subset(kept), FEWEST_IMAGES, LEFT, ADVICE)
         fewer, held = (Chosen(train, _places(among, rows)) for rows in (kept, out))
         if not pooled:
+            text = f"{len(out)} further images of the training split, held out of every training"
             return [Part("all", fewer, held, tested=True)], text
+        text = f"{len(out)} of the training images, held out of every training that choices go by"
         whole = Part("whole", Chosen(train, among), None, tested=True)
-        return [Part("fewer", fewer, held, tested=False), whole], f"{text} that choices go by"
+        return [Part("fewer", fewer, held, tested=False), whole], text
     folds = _folds(known, seed)
     parts = []
     for index, fold in enumerate(folds):
