@@ -90,12 +90,14 @@ def _rows(path: Path) -> list[_Row]:
                 )
             reader.fieldnames = columns
             group = group_key(columns, str(path))
-            others: dict[str, list[str]] = {name: [] for name in columns if name not in COLUMNS}
+            others: dict[str, list[str]] = {
+                name: [] for name in columns if name and name not in COLUMNS
+            }
             rows = []
             for fields in reader:
                 rows.append(_row(path, reader.line_num, fields, group))
                 for name, values in others.items():
-                    values.append(fields[name] or "")
+                    values += filter(None, [fields[name]])  # what is left empty ties nothing
     except csv.Error as error:
         raise InputError(f"{path}: expected a CSV file, but {error}; {OPEN_QUOTE}") from error
     except (OSError, UnicodeDecodeError) as error:

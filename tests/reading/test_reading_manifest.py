@@ -69,14 +69,19 @@ def test_groups_have_the_names_that_archives_know(tmp_path: Path, column: str) -
 
 def test_a_column_that_may_group_images_by_another_name_is_told(tmp_path: Path) -> None:
     """What repeats itself and has more values than there are classes: a case, not a sex."""
-    rows = [f"pictures/{name}/{i}.png,{name},c{i},f,{name}{i}" for name in "ab" for i in range(3)]
-    path = manifest(tmp_path, "path,label,case_id,sex,number", *rows)
+    remarks = {"a1": "blurred", "b0": "old", "b2": "dark"}  # the others have none
+    rows = [
+        f"pictures/{name}/{i}.png,{name},c{i},f,{name}{i},{remarks.get(f'{name}{i}', '')}"
+        for name in "ab"
+        for i in range(3)
+    ]
+    path = manifest(tmp_path, "path,label,case_id,sex,number,remark", *rows)
     with pytest.warns(
         UserWarning, match="set.csv: case_id: not used; .* rename it to group$"
     ) as told:
         assert read_images(path).groups is None
     assert told[0].filename == __file__
-    read_images(manifest(tmp_path, "path,label,case_id,sex,group", *rows))  # no warning
+    read_images(manifest(tmp_path, "path,label,case_id,sex,group,remark", *rows))  # no warning
 
 
 def test_a_column_called_group_goes_before_others(tmp_path: Path) -> None:
