@@ -10,7 +10,7 @@ from synthaug.checks import expect_count
 from synthaug.devices import mixed_precision, resolve_device
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, expect_images, expect_labelled, to_float
-from synthaug.metrics.features import class_probabilities, device_of, evaluating
+from synthaug.metrics.features import class_probabilities, device_of, evaluating, expect_columns
 
 BALANCED = "balanced accuracy"
 
@@ -115,9 +115,5 @@ def evaluate(network: nn.Module, data: LabelledImages, *, device: str = "auto") 
     if not len(data):
         raise InputError("data: expected images to score, got none")
     found, classes = predict(network, data.images, device=device), len(data.classes)
-    if found.shape[1] != classes:
-        raise InputError(
-            f"network: expected {classes} columns, one a class, got {found.shape[1]}; was it "
-            "trained on other classes?"
-        )
+    expect_columns("network", found, classes)
     return Scores.of(data.labels, found.argmax(1) == data.labels, classes)

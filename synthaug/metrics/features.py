@@ -116,6 +116,15 @@ def expect_rows(name: str, found: object, count: int) -> None:
         raise InputError(f"{name}: expected shape ({count}, D), got {shape}")
 
 
+def expect_columns(name: str, found: np.ndarray, classes: int) -> None:
+    """Raise `InputError` unless what a classifier makes of images, (N, K), is of `classes`."""
+    if found.shape[1] != classes:
+        raise InputError(
+            f"{name}: expected {classes} columns, one a class, got {found.shape[1]}; was it "
+            "trained on other classes?"
+        )
+
+
 def as_features(**sets: object) -> list[np.ndarray]:
     """Each of the sets of features as float64 (N, D): in 16 bits a sum of squares overflows.
 

@@ -19,6 +19,7 @@ from synthaug.metrics.features import (
     class_probabilities,
     device_of,
     evaluating,
+    expect_columns,
     extract_features,
     pixels,
 )
@@ -52,8 +53,8 @@ def posterior_of(
     with evaluating(network):
         posterior = partial(class_probabilities, name, network)
         rows = extract_features(images, posterior, device=device)
-    if classes not in (None, rows.shape[1]):
-        raise InputError(f"{name}: expected {classes} columns, one a class, got {rows.shape[1]}")
+    if classes is not None:
+        expect_columns(name, rows, classes)
     return rows.astype(np.float32)
 
 

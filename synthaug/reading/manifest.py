@@ -90,14 +90,10 @@ def _rows(path: Path) -> list[_Row]:
                 )
             reader.fieldnames = columns
             group = group_key(columns, str(path))
-            others: dict[str, list[str]] = {
-                name: [] for name in columns if name and name not in COLUMNS
-            }
-            rows = []
+            rows, cells = [], []
             for fields in reader:
                 rows.append(_row(path, reader.line_num, fields, group))
-                for name, values in others.items():
-                    values += filter(None, [fields[name]])  # what is left empty ties nothing
+                cells.append(fields)
     except csv.Error as error:
         raise InputError(f"{path}: expected a CSV file, but {error}; {OPEN_QUOTE}") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -107,12 +103,17 @@ def _rows(path: Path) -> list[_Row]:
     _refuse_repeats(path, rows)
     if group is None:
         classes = len({row.label for row in rows})
-        # Several images share a value, as those of a patient do, and there are more than classes.
-        may_group = [
-            name for name, values in others.items() if classes < len(set(values)) < len(values)
-        ]
-        warn_of_unused(str(path), may_group, "group", stacklevel=6)
+        names = [name for name in columns if name and name not in COLUMNS]
+        found = [name for name in names if _may_group([each[name] for each in cells], classes)]
+        warn_of_unused(str(path), found, "group", stacklevel=6)  # whoever called read_images
     return rows
+
+
+def _may_group(texts: list[str | None], classes: int) -> bool:
+    """Whether several images share a value, as those of a patient do, and there are more values
+    than classes; what is left empty ties nothing."""
+    values = [text for text in texts if text]
+    return classes < len(set(values)) < len(values)
 
 
 def _row(path: Path, line: int, fields: dict[Any, Any], group: str | None) -> _Row:
