@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import multiprocessing
 import os
 from collections.abc import Iterator
 
@@ -11,6 +12,10 @@ from pretended_gpu import pretended_gpu
 # the last bit, and workers side by side do not spin for each other's cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+
+# Workers that are started anew, by "forkserver", are forks of a process that has imported this,
+# which takes seconds; they are sent what those of "spawn" are.
+multiprocessing.set_forkserver_preload(["synthaug"])
 
 collect_ignore = ["conftest.py"]  # for doctests, under a name that those in folders have, too
 

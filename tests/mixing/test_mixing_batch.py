@@ -427,7 +427,7 @@ def test_labels_that_stay_as_they_are_may_be_derived(pool: SamplePool) -> None:
     assert (torch.as_tensor(MADE)[first(mixed)[made].long() - 150] == rows.argmax(1)[made]).all()
 
 
-@pytest.mark.parametrize("how", ["fork", "spawn"])
+@pytest.mark.parametrize("how", ["fork", "forkserver"])
 def test_workers_that_stay_alive_follow_the_ratio(pool: SamplePool, how: str) -> None:
     mix = pickle.loads(pickle.dumps(MixSynthetic(pool, 1.0)))
     loader = DataLoader(

@@ -41,7 +41,7 @@ class Arrays(Dataset[tuple[torch.Tensor, int]]):
 
 
 class MixingCollate:
-    """`collate_fn=lambda batch: mix(*default_collate(batch))`, picklable for spawn."""
+    """`collate_fn=lambda batch: mix(*default_collate(batch))`, picklable for workers that are started anew."""
 
     def __init__(self, mix: MixSynthetic) -> None:
         self.mix = mix
@@ -222,16 +222,16 @@ def test_workers_change_nothing(wrapper: Wrapper, pool: SamplePool) -> None:
 
 
 @pytest.mark.parametrize("name", ["replace", "alone", "sampler", "collate", "albumentations"])
-def test_workers_that_are_spawned(name: str, pool: SamplePool) -> None:
+def test_workers_that_are_started_anew(name: str, pool: SamplePool) -> None:
     options: dict[str, Any] = {"num_workers": 1, "persistent_workers": True}
-    forked, spawned = (
+    forked, anew = (
         [
             flat(epoch)
             for epoch in WRAPPERS[name].run(pool, 5, 2, **options, multiprocessing_context=how)
         ]
-        for how in ("fork", "spawn")
+        for how in ("fork", "forkserver")
     )
-    assert forked == spawned
+    assert forked == anew
 
 
 def test_the_share_is_the_ratio(wrapper: Wrapper, pool: SamplePool) -> None:

@@ -297,9 +297,9 @@ def test_the_seed_and_the_epoch_settle_the_draw(gray: SamplePool) -> None:
         {},
         {"num_workers": 2},
         {"num_workers": 2, "persistent_workers": True},
-        {"num_workers": 1, "persistent_workers": True, "multiprocessing_context": "spawn"},
+        {"num_workers": 1, "persistent_workers": True, "multiprocessing_context": "forkserver"},
     ],
-    ids=["0", "2", "persistent", "spawn"],
+    ids=["0", "2", "persistent", "forkserver"],
 )
 def test_epochs_pass_by_themselves(gray: SamplePool, options: dict[str, Any]) -> None:
     """A training that never calls set_epoch sees the same as one that does."""
@@ -347,9 +347,9 @@ def _epochs(mixed: MixedDataset, **options: Any) -> list[Any]:
         {"num_workers": 1},
         {"num_workers": 2},
         {"num_workers": 2, "persistent_workers": True},
-        {"num_workers": 1, "persistent_workers": True, "multiprocessing_context": "spawn"},
+        {"num_workers": 1, "persistent_workers": True, "multiprocessing_context": "forkserver"},
     ],
-    ids=["1", "2", "persistent", "spawn"],
+    ids=["1", "2", "persistent", "forkserver"],
 )
 def test_workers_change_nothing(gray: SamplePool, options: dict[str, Any]) -> None:
     mixed = MixedDataset(vision(), gray, 0.5, seed=2)
