@@ -1,89 +1,89 @@
 """Several processes that train one generator together."""
 
+import multiprocessing
 import os
 import socket
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
-from synthaug.distributed import ALONE, current, leads, team
+from synthaug.distributed import ALONE, Team, current, leads, team
 from synthaug.errors import InputError
-from synthaug.generators import ConditionalGAN, ConditionalVAE, TransferVAE, load_generator
-from synthaug.images import LabelledImages
-
-PROGRAM = """
-import sys
-import numpy as np
-from safetensors.torch import save_file
-from synthaug.distributed import Team, current, team
-from synthaug.generators import FAMILIES
+from synthaug.generators import (
+    FAMILIES,
+    ConditionalGAN,
+    ConditionalVAE,
+    TransferVAE,
+    load_generator,
+)
+from synthaug.generators.learning.adversary import DiscriminatorAugmentation
 from synthaug.images import LabelledImages
 from synthaug.training import optimize
 
-family, output, settings, images, labels, checkpoint = sys.argv[1:]
-optimize.__kwdefaults__["checkpoint_every"] = 2
-data = LabelledImages(np.load(images), np.load(labels), ["a", "b", "c"])
-tell = Team.tell
 
-def noted(ours, value):
-    if isinstance(value, dict):  # what this process has learned, before it takes the first one's
-        learned = {name: each.contiguous() for name, each in value.items()}
-        save_file(learned, f"{output}-{ours.rank}-before")
-    return tell(ours, value)
+def fit(output: Path, family: str, settings: dict, data: LabelledImages, checkpoint: Path) -> None:
+    """Fit in each process of a team, and save what it has learned and what it ends with."""
+    optimize.__kwdefaults__["checkpoint_every"] = 2
+    tell = Team.tell
 
-Team.tell = noted
-with team() as ours:
-    assert current() == ours and ours.size == 2
-    generator = FAMILIES[family](**eval(settings)).fit(data, device="cpu", checkpoint=checkpoint)
-    generator.save(f"{output}-{ours.rank}")
-"""
+    def noted(ours: Team, value: Any) -> Any:
+        if isinstance(value, dict):  # its own, before it takes what the first one has learned
+            learned = {name: each.contiguous() for name, each in value.items()}
+            save_file(learned, f"{output}-{ours.rank}-before")
+        return tell(ours, value)
+
+    Team.tell = noted  # type: ignore[method-assign]
+    with team() as ours:
+        assert current() == ours and ours.size == 2
+        made = FAMILIES[family](**settings).fit(data, device="cpu", checkpoint=checkpoint)
+        made.save(f"{output}-{ours.rank}")
 
 
-def make_data(path: Path, dtype: type = np.uint8) -> LabelledImages:
+def make_data(dtype: type = np.uint8) -> LabelledImages:
     rng = np.random.default_rng(0)
     labels = np.arange(18) % 3
     images = rng.integers(0, 60, (18, 1, 8, 8)) + 60 * labels[:, None, None, None]
-    images = images.astype(dtype)
-    np.save(path / "images.npy", images)
-    np.save(path / "labels.npy", labels)
-    return LabelledImages(images, labels, ["a", "b", "c"])
+    return LabelledImages(images.astype(dtype), labels, ["a", "b", "c"])
 
 
-def launch(folder: Path, family: str, settings: dict) -> list[dict[str, torch.Tensor]]:
+def launch(
+    folder: Path, family: str, settings: dict, data: LabelledImages
+) -> list[dict[str, torch.Tensor]]:
     """The weights that each of two processes ends with."""
-    words = (family, folder / "made", settings, folder / "images.npy", folder / "labels.npy")
-    run_twice(PROGRAM, *words, folder / "checkpoint")
+    run_twice(fit, folder / "made", family, settings, data, folder / "checkpoint")
     assert not list(folder.glob("checkpoint*"))
     made = (load_generator(folder / f"made-{rank}", device="cpu") for rank in range(2))
     return [generator._networks.state_dict() for generator in made]
 
 
-def run_twice(program: str, *words: object) -> None:
-    """The program with these words in two processes that are a team."""
+def run_twice(work: Callable[..., None], *arguments: object) -> None:
+    """The work in two processes that are a team."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    running = []
-    for rank in range(2):
-        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
-        environment = {key: str(value) for key, value in place.items()}
-        running.append(
-            subprocess.Popen(
-                [sys.executable, "-c", program, *map(str, words)],
-                env={**os.environ, **environment, "MASTER_ADDR": "127.0.0.1"},
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    for process in running:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
+    anew = multiprocessing.get_context("forkserver")
+    team_of_two = [
+        anew.Process(target=as_member, args=(rank, port, work, arguments), daemon=True)
+        for rank in range(2)
+    ]
+    for process in team_of_two:
+        process.start()
+    for process in team_of_two:
+        process.join(120)
+        assert process.exitcode == 0
+
+
+def as_member(rank: int, port: int, work: Callable[..., None], arguments: tuple) -> None:
+    """The work where the environment is as a launcher makes it."""
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
+    os.environ.update({key: str(value) for key, value in place.items()}, MASTER_ADDR="127.0.0.1")
+    work(*arguments)
 
 
 def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
@@ -117,9 +117,9 @@ def test_processes_talk_by_what_there_is(monkeypatch, gpu, nccl, expected) -> No
 
 def test_networks_of_one_class_are_dealt_out_and_learn_what_they_would_alone(tmp_path) -> None:
     """Also where each process has classes that fill fewer of 16 bits than those of another."""
-    data = make_data(tmp_path, np.uint16)
+    data = make_data(np.uint16)
     settings = {"steps": 5, "batch_size": 4, "latent": 3, "width": 4, "scope": "per-class"}
-    first, second = launch(tmp_path, "ConditionalVAE", settings)
+    first, second = launch(tmp_path, "ConditionalVAE", settings, data)
     alone = ConditionalVAE(**settings).fit(data, device="cpu")
     assert equal(first, second)
     begun = ConditionalVAE(**{**settings, "steps": 1}).fit(data, device="cpu")
@@ -136,9 +136,9 @@ def _apart(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> f
 
 
 def test_a_shared_network_learns_from_both_halves_of_a_batch(tmp_path) -> None:
-    data = make_data(tmp_path)
+    data = make_data()
     settings = {"steps": 5, "batch_size": 8, "latent": 3}
-    first, second = launch(tmp_path, "TransferVAE", settings)
+    first, second = launch(tmp_path, "TransferVAE", settings, data)
     assert equal(first, second)
     half = TransferVAE(**{**settings, "batch_size": 4}).fit(data, device="cpu")
     alone = half._networks.state_dict()
@@ -149,18 +149,12 @@ def test_a_shared_network_learns_from_both_halves_of_a_batch(tmp_path) -> None:
     assert learned and all(torch.equal(before[name], other[name]) for name in learned)
 
 
-AVERAGE = """
-import sys
-import numpy as np
-import torch
-from synthaug.distributed import team
-
-with team() as ours:
-    given = [torch.as_tensor(each) for each in np.load(f"{sys.argv[1]}-{ours.rank}.npz").values()]
-    given[0] = given[0].T  # as it may lie in memory
-    ours.average(iter(given))
-    np.savez(f"{sys.argv[1]}-{ours.rank}-mean.npz", *(each.numpy() for each in given))
-"""
+def average(path: Path) -> None:
+    with team() as ours:
+        given = [torch.as_tensor(each) for each in np.load(f"{path}-{ours.rank}.npz").values()]
+        given[0] = given[0].T  # as it may lie in memory
+        ours.average(iter(given))
+        np.savez(f"{path}-{ours.rank}-mean.npz", *(each.numpy() for each in given))
 
 
 def test_an_average_is_the_mean_over_the_processes(tmp_path) -> None:
@@ -169,7 +163,7 @@ def test_an_average_is_the_mean_over_the_processes(tmp_path) -> None:
     given = [[rng.normal(size=shape).astype(np.float32) for shape in shapes] for _ in range(2)]
     for rank, arrays in enumerate(given):
         np.savez(tmp_path / f"given-{rank}.npz", *arrays)
-    run_twice(AVERAGE, tmp_path / "given")
+    run_twice(average, tmp_path / "given")
     expected = [np.mean(each, axis=0) for each in zip(*given, strict=True)]
     expected[0] = expected[0].T
     for rank in range(2):
@@ -178,26 +172,18 @@ def test_an_average_is_the_mean_over_the_processes(tmp_path) -> None:
             np.testing.assert_allclose(mean, wanted, rtol=1e-6)
 
 
-CERTAINTY = """
-import sys
-import torch
-from synthaug.distributed import team
-from synthaug.generators.learning.adversary import DiscriminatorAugmentation
-
-with team() as ours:
-    augmentation = DiscriminatorAugmentation(["colour"], 0.4, 1)
-    for step in range(4):
-        real = torch.tensor([1.0, 1, 1, -1] if ours.rank else [1.0, 1, -1, -1])
-        augmentation.heed(real, 0.0, 0.25, ours)
-    torch.save(augmentation.state_dict(), f"{sys.argv[1]}-{ours.rank}")
-"""
+def heed(path: Path) -> None:
+    with team() as ours:
+        augmentation = DiscriminatorAugmentation(["colour"], 0.4, 1)
+        for _ in range(4):
+            real = torch.tensor([1.0, 1, 1, -1] if ours.rank else [1.0, 1, -1, -1])
+            augmentation.heed(real, 0.0, 0.25, ours)
+        torch.save(augmentation.state_dict(), f"{path}-{ours.rank}")
 
 
 def test_processes_are_as_certain_as_all_of_them_together(tmp_path) -> None:
     """Else they would augment unlike, and a run that is resumed, alike."""
-    from synthaug.generators.learning.adversary import DiscriminatorAugmentation
-
-    run_twice(CERTAINTY, tmp_path / "made")
+    run_twice(heed, tmp_path / "made")
     alone = DiscriminatorAugmentation(["colour"], 0.4, 1)
     for _ in range(4):
         alone.heed(torch.tensor([1.0, 1, 1, -1, 1, 1, -1, -1]), 0.0, 0.25)
@@ -205,7 +191,7 @@ def test_processes_are_as_certain_as_all_of_them_together(tmp_path) -> None:
         assert equal(torch.load(tmp_path / f"made-{rank}"), alone.state_dict())
 
 
-def test_the_card_tells_of_the_most_certain_of_all_processes(tmp_path, monkeypatch) -> None:
+def test_the_card_tells_of_the_most_certain_of_all_processes(monkeypatch) -> None:
     from synthaug import distributed
 
     def gather(ours, value):
@@ -215,12 +201,12 @@ def test_the_card_tells_of_the_most_certain_of_all_processes(tmp_path, monkeypat
     monkeypatch.setattr(distributed.Team, "gather", gather)
     distributed._current.set(distributed.Team(rank=0, size=2))
     settings = {"steps": 1, "batch_size": 4, "latent": 3, "width": 4, "scope": "per-class"}
-    made = ConditionalGAN(**settings).fit(make_data(tmp_path), device="cpu")
+    made = ConditionalGAN(**settings).fit(make_data(), device="cpu")
     assert made.card["certainty"] == 0.75
 
 
 def test_a_process_whose_classes_have_no_validation_images_trains_without(
-    tmp_path, monkeypatch
+    monkeypatch,
 ) -> None:
     from synthaug import distributed, training
 
@@ -228,23 +214,23 @@ def test_a_process_whose_classes_have_no_validation_images_trains_without(
     monkeypatch.setattr(distributed.Team, "gather", lambda ours, value: [value] * ours.size)
     monkeypatch.setattr(training, "APART", 1)
     distributed._current.set(distributed.Team(rank=0, size=3))
-    data = make_data(tmp_path)
+    data = make_data()
     held = data.subset(np.flatnonzero(data.labels))  # of the class that this process has, none
     settings = {"steps": 2, "batch_size": 4, "latent": 3, "width": 4, "scope": "per-class"}
     made = ConditionalVAE(**settings).fit(data, validation=held, device="cpu")
     assert set(made.card["validation"]) == {"accuracy", "coverage"}  # of all networks, at the end
 
 
-def test_a_batch_that_cannot_be_divided_is_refused(tmp_path, monkeypatch) -> None:
+def test_a_batch_that_cannot_be_divided_is_refused(monkeypatch) -> None:
     from synthaug import distributed
 
     monkeypatch.setattr(distributed, "_current", distributed.ContextVar("team"))
     distributed._current.set(distributed.Team(rank=0, size=3))
     with pytest.raises(InputError, match="batch_size: expected a multiple of the 3 processes"):
-        TransferVAE(steps=2, batch_size=64).fit(make_data(tmp_path), device="cpu")
+        TransferVAE(steps=2, batch_size=64).fit(make_data(), device="cpu")
     distributed._current.set(distributed.Team(rank=0, size=2))
     with pytest.raises(InputError, match=r"expected an even number .* each of the 2 .*, got 6"):
-        ConditionalGAN(steps=2, batch_size=6).fit(make_data(tmp_path), device="cpu")
+        ConditionalGAN(steps=2, batch_size=6).fit(make_data(), device="cpu")
 
 
 def test_a_size_without_a_number_is_named(monkeypatch) -> None:

@@ -41,7 +41,7 @@ class Arrays(Dataset[tuple[torch.Tensor, int]]):
 
 
 class MixingCollate:
-    """`collate_fn=lambda batch: mix(*default_collate(batch))`, picklable for workers that are started anew."""
+    """`collate_fn=lambda batch: mix(*default_collate(batch))`, which pickle takes."""
 
     def __init__(self, mix: MixSynthetic) -> None:
         self.mix = mix
