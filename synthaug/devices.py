@@ -149,6 +149,11 @@ class _Widened(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         named = kwargs or {}
+        if torch.is_inference_mode_enabled():  # products are still within others, as of `F.linear`
+            with self:
+                made = func.decompose(*args, **named)
+            if made is not NotImplemented:
+                return made
         tensors = (each for each in args if isinstance(each, Tensor))
         if func not in self.PRODUCTS or any(each.dtype != torch.bfloat16 for each in tensors):
             return func(*args, **named)

@@ -128,6 +128,27 @@ def test_what_has_no_instructions_for_bfloat16_multiplies_as_if_it_had(monkeypat
         assert (made - other).abs().max() <= 0.02 * other.abs().max()
 
 
+def test_it_does_so_in_inference_mode_too(monkeypatch):
+    """Where torch hands over a layer whole, in place of the products that it is made of."""
+    monkeypatch.setattr(devices, "_processor_multiplies_bfloat16", lambda: False)
+    monkeypatch.setenv("SYNTHAUG_ARITHMETIC", "bfloat16")
+    here, generator = torch.device("cpu"), torch.Generator().manual_seed(0)
+    layers = torch.nn.Sequential(
+        torch.nn.Conv2d(4, 5, 3, padding=1),
+        torch.nn.BatchNorm2d(5),
+        torch.nn.ConvTranspose2d(5, 3, 2),
+        torch.nn.Flatten(),
+        torch.nn.Linear(3 * 8 * 7, 2),
+    ).eval()
+    images = torch.randn(3, 4, 7, 6, generator=generator)
+    with torch.no_grad(), mixed_precision(here):
+        expected = layers(images)
+    with torch.inference_mode(), Convolutions() as done, mixed_precision(here):
+        made = layers(images)
+    assert done.kinds == {torch.float32}
+    assert made.dtype == torch.bfloat16 and torch.equal(made, expected)
+
+
 def test_float32_stays_what_it_is_within_bfloat16(monkeypatch):
     monkeypatch.setattr(devices, "_processor_multiplies_bfloat16", lambda: False)
     monkeypatch.setenv("SYNTHAUG_ARITHMETIC", "bfloat16")
