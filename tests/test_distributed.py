@@ -205,9 +205,7 @@ def test_the_card_tells_of_the_most_certain_of_all_processes(monkeypatch) -> Non
     assert made.card["certainty"] == 0.75
 
 
-def test_a_process_whose_classes_have_no_validation_images_trains_without(
-    monkeypatch,
-) -> None:
+def test_a_process_whose_classes_have_no_validation_images_trains_without(monkeypatch) -> None:
     from synthaug import distributed, training
 
     monkeypatch.setattr(distributed, "_current", distributed.ContextVar("team"))

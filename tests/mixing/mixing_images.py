@@ -1,4 +1,4 @@
-"""Real and synthetic images that tell where they are from.
+"""Real and synthetic images that tell where they are from, and what is put around them.
 
 Real ones hold values below 100, synthetic ones above 150, and the first pixel of each is its own
 number.
@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 from torchvision.datasets import VisionDataset
 
 from synthaug.images import Samples, to_pil
+from synthaug.mixing import MixSynthetic
 from synthaug.pool import SamplePool
 
 CLASSES = ["ant", "bee", "cow"]
@@ -112,3 +113,13 @@ def numbers(dataset: Any) -> list[int]:
 
 def collate(items: list[Any]) -> list[tuple[int, int]]:
     return [(number(image), index_of(label)) for image, label in items]
+
+
+class MixingCollate:
+    """`collate_fn=lambda batch: mix(*default_collate(batch))`, which pickle takes."""
+
+    def __init__(self, mix: MixSynthetic) -> None:
+        self.mix = mix
+
+    def __call__(self, batch: Any) -> Any:
+        return self.mix(*default_collate(batch))

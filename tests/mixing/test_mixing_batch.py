@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mixing_images import CLASSES, MADE, make_pool, stored
+from mixing_images import CLASSES, MADE, MixingCollate, make_pool, stored
 from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset, default_collate
 from torchvision import tv_tensors
@@ -433,7 +433,7 @@ def test_workers_that_stay_alive_follow_the_ratio(pool: SamplePool, how: str) ->
     loader = DataLoader(
         TensorDataset(*batch()),
         batch_size=16,
-        collate_fn=Collate(mix),
+        collate_fn=MixingCollate(mix),
         num_workers=1,
         persistent_workers=True,
         multiprocessing_context=how,
@@ -442,14 +442,6 @@ def test_workers_that_stay_alive_follow_the_ratio(pool: SamplePool, how: str) ->
         mix.ratio = ratio
         [(images, _)] = loader
         assert made_of(images).all() == made_of(images).any() == (ratio == 1.0)
-
-
-class Collate:
-    def __init__(self, mix: MixSynthetic) -> None:
-        self.mix = mix
-
-    def __call__(self, items: Any) -> Any:
-        return self.mix(*default_collate(items))
 
 
 @pytest.mark.parametrize("options", [{}, {"mean": MEAN, "std": STD}], ids=["plain", "normalised"])

@@ -11,8 +11,8 @@ import albumentations as A
 import numpy as np
 import pytest
 import torch
-from mixing_images import CLASSES, MADE, REAL, Vision, make_pool, number, stored
-from torch.utils.data import DataLoader, Dataset, RandomSampler, default_collate
+from mixing_images import CLASSES, MADE, REAL, MixingCollate, Vision, make_pool, number, stored
+from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision.transforms import v2
 
 import synthaug.albumentations
@@ -38,16 +38,6 @@ class Arrays(Dataset[tuple[torch.Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         made = self.pipeline(image=self.images[index], label=int(LABELS[index]))
         return torch.as_tensor(made["image"])[None], made["label"]
-
-
-class MixingCollate:
-    """`collate_fn=lambda batch: mix(*default_collate(batch))`, which pickle takes."""
-
-    def __init__(self, mix: MixSynthetic) -> None:
-        self.mix = mix
-
-    def __call__(self, batch: Any) -> Any:
-        return self.mix(*default_collate(batch))
 
 
 def real() -> Vision:
