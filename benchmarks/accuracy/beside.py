@@ -31,12 +31,11 @@ WORTH_HEAD = """\
 The training without synthetic images that validation chose, with 2 and 4 times as many real images
 per class, and with as many for twice the steps: same recipe and seeds (`python
 benchmarks/accuracy/worth.py`), where that was measured for the present baseline. The recipe is the
-one that suits the few images, so more of them are worth more than this: Fashion-MNIST has 81.1 here
-with 40 per class, and 83.3 where all was tuned at 50. A dash says that the set has not as many to
-train on; what is blank was not measured. Beside it the rival, where there is one: accuracy up to
-that level needs no synthetic images. Then, with the weight decay that was tuned for less, what
-twice the steps bring the baseline and, unless they harm it, what the chosen arm gains over that at
-the same length.
+one that suits the few images, so more of them are worth more than this. A dash says that the set
+has not as many to train on; what is blank was not measured. Beside it the rival, where there is
+one: accuracy up to that level needs no synthetic images. Then, with the weight decay that was tuned
+for less, what twice the steps bring the baseline and, unless they harm it, what the chosen arm
+gains over that at the same length.
 
 | data | per class | without | rival | synthetic | 2 × images | 4 × | 2 × steps | and synthetic |
 |---|---|---|---|---|---|---|---|---|
