@@ -529,9 +529,9 @@ def test_a_subset_of_uneven_classes_is_even_and_needs_no_arms_against_that(
 
 
 def test_precision_adds_seeds_for_the_arms_that_matter(
-    train: LabelledImages, test: LabelledImages, cache: dict[str, Any]
+    train: LabelledImages, test: LabelledImages
 ) -> None:
-    settings = {**QUICK, **cache}
+    settings = {**QUICK, "steps": 3}
     first = measure_gain(train, test, **settings, sources=sources()[2:])
     half = (first.gain.high - first.gain.low) / 2
     if half == 0:
@@ -817,22 +817,25 @@ def test_a_pool_is_not_recommended_for_images_that_its_maker_may_have_seen(
 
 def test_a_result_says_what_was_trained_on(train: LabelledImages, test: LabelledImages) -> None:
     """Thirty images per class, of which a fifth is held out: 24 are trained on."""
-    asked_for = {**QUICK, "per_class": 30, "steps": 1}
-    gain = measure_gain(train, test, **asked_for, sources=sources()[2:])
+    few = {**QUICK, "per_class": 30, "steps": 1}
+    gain = measure_gain(train, test, **few, sources=sources()[2:])
     assert gain.data["train"] == 240
     shared, asked, _ = gain.protocol["caveats"]
     both = [draw_parts(train, seed) for seed in gain.protocol["choice_seeds"]]
     share = len(both[0] & both[1]) / 240
     assert shared.startswith(f"two seeds share {share:.0%} of the real images") and share > 0.7
     assert asked.startswith("30 images per class were asked for, and 240 in all are trained on")
-    given = Study(train, test.subset(np.arange(100)), None, Backbone(), 16, "cpu")
-    same, judged = data_caveats(given, [0, 1], [])
+    given = {**few, "per_class": None, "validation": test.subset(np.arange(100))}
+    gain = measure_gain(train, test.subset(np.arange(100, 200)), **given, sources=sources()[2:])
+    same, judged, _ = gain.protocol["caveats"]
     assert same.startswith("all seeds train on the same real images")
     assert judged.startswith("all seeds are judged by the same validation images")
     # So they are under cross-validation, and all of some classes are held out from a few.
+    few = {**QUICK, "per_class": None, "steps": 1}
     rows = np.concatenate([np.flatnonzero(train.labels == k)[:5] for k in range(10)])
-    few = Study(train.subset(rows), None, None, Backbone(), 16, "cpu")
-    same, judged = data_caveats(few, [0, 1], [])
+    gain = measure_gain(train.subset(rows), test, **few, sources=sources()[2:])
+    same, judged, _ = gain.protocol["caveats"]
+    assert "cross-validation" in gain.protocol["validation"]
     assert judged.startswith("all seeds are judged by the same validation images")
 
 
@@ -946,7 +949,7 @@ def test_noise_with_random_labels_never_helps(
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (400, 1, 8, 8), dtype=np.uint8)
     pool = make_pool(tmp_path / "noise", noise, rng.permutation(np.arange(400) % 10), train)
-    gain = measure_gain(train, test, **{**POOLED, "steps": 8}, sources=[], pool=pool)
+    gain = measure_gain(train, test, **{**POOLED, "steps": 20}, sources=[], pool=pool)
     assert gain.verdict != "helps"
     assert gain.recommendation == "none"
     assert "recipe=Recipe(" in gain.protocol["next_steps"]
