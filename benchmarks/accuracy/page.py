@@ -53,7 +53,11 @@ are put on: see the [words](measuring.md#words). In the tables of all arms furth
 is over the baseline on the same seeds, but not all arms are measured on the same seeds (those that
 the result names on fresh ones, the others on those of the choices, on which the baseline may have
 been lucky, as it was chosen on them): compare gains, not accuracies. The column *validation* is of
-the seeds of the choices, whichever the others are of.
+the seeds of the choices, whichever the others are of. (Networks are too many to be kept from one
+sitting to the next. In a row that took several, those that had not met the test images were trained
+again, with the same seeds: on another processor they answer up to 6 % of the validation images
+otherwise. Choices stand as the first ones made them, and *validation* is theirs; on the fresh seeds
+each network is tested where it is trained.)
 
 """
 SETS = """\
