@@ -56,8 +56,9 @@ been lucky, as it was chosen on them): compare gains, not accuracies. The column
 the seeds of the choices, whichever the others are of. (Networks are too many to be kept from one
 sitting to the next. In a row that took several, those that had not met the test images were trained
 again, with the same seeds: on another processor they answer up to 6 % of the validation images
-otherwise. Choices stand as the first ones made them, and *validation* is theirs; on the fresh seeds
-each network is tested where it is trained.)
+otherwise. Choices stand as the first ones made them, and *validation* is theirs; on the fresh
+seeds, which the gain is measured on, networks are tested as they are trained, teachers of others
+soon after.)
 
 """
 SETS = """\
