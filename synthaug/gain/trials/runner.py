@@ -1,10 +1,12 @@
-"""Cells trained side by side, after the pools that they need."""
+"""Cells trained side by side, each as soon as the pool that it needs is there."""
 
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import joblib
 import torch
@@ -18,14 +20,29 @@ from synthaug.gain.trials.cells import Cell, left_of_pool, score_cell, train_cel
 from synthaug.gain.trials.pools import has_pool, load_pool, make_pools, pool_directory
 from synthaug.gain.trials.study import Study
 from synthaug.generators import Generator
-from synthaug.generators.composite import Composite, singles
+from synthaug.generators.composite import singles
 from synthaug.images import LabelledImages
 from synthaug.pool import SamplePool
 
-Result = TypeVar("Result")
+PAUSE = 0.2  # seconds until a process that found nothing ready looks again
 
 Stages = Callable[[str, int, int], None]
 """Called with (what is running, cells done, cells known so far)."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one process does at a time: `function`, called with the study and `arguments`.
+
+    what: what is running, as it is said to the user.
+    makes: what other tasks may need; none of them begins before all that it needs is made.
+    """
+
+    what: str
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    makes: tuple[object, ...] = ()
+    needs: tuple[object, ...] = ()
 
 
 class Runner:
@@ -36,10 +53,10 @@ class Runner:
         self._done = self._known = 0
 
     def run(self, cells: Sequence[Cell], what: str) -> None:
-        """Train the cells, after making the pools they need that are not on disk yet."""
+        """Train the cells, and make the pools that they need and that are not on disk yet."""
         self._known += len(cells)
-        self._make_pools(cells, what)
-        self._map(train_cell, [(cell,) for cell in cells], what)
+        trained = [Task(what, train_cell, (cell,), needs=self._needs(cell)) for cell in cells]
+        self._do([*self._fits(cells, what), *trained])
 
     def score(
         self, cells: Sequence[Cell], missing: Sequence[Cell], images: LabelledImages, what: str
@@ -47,31 +64,32 @@ class Runner:
         """How the networks of cells do on these images, one a cell. Those that are `missing`,
         neither kept nor scored before, are trained."""
         self._known += len(cells)
-        self._make_pools(missing, what)
-        told = images.fingerprint
-        return self._map(score_cell, [(cell, images, told) for cell in cells], what)
+        fits, told = self._fits(missing, what), images.fingerprint
+        scored = [
+            Task(what, score_cell, (cell, images, told), needs=self._needs(cell)) for cell in cells
+        ]
+        return self._do([*fits, *scored])[len(fits) :]
 
     def check(self, parts: Sequence[tuple[Source, int, str]], what: str) -> None:
         """Raise `InputError` where a pool has nothing left of a class for one of the parts."""
         self._known += len(parts)
-        self._map(left_of_pool, parts, what)
+        self._do([Task(what, left_of_pool, part) for part in parts])
 
     def pool(self, cell: Cell, what: str) -> SamplePool:
         """The pool of a cell with synthetic images."""
         assert cell.arm.source is not None
-        self._make_pools([cell], what)
+        self._do(self._fits([cell], what))
         return load_pool(self._study, cell.arm.source, cell.seed, cell.part)
 
-    def _make_pools(self, cells: Sequence[Cell], what: str) -> None:
-        """Those that the cells need and that are not on disk yet."""
-        fits = self._missing_fits(cells)
-        self._known += len(fits)
-        for composite in (False, True):  # what one is made of comes before it
-            if group := [fit for fit in fits if isinstance(fit[0], Composite) == composite]:
-                self._map(make_pools, group, f"{what}: generators")
+    def _needs(self, cell: Cell) -> tuple[Path, ...]:
+        """The pool that a cell learns from, where a generator makes it."""
+        source = cell.arm.source
+        if source is None or source.generator is None:
+            return ()
+        return (pool_directory(self._study, source, cell.seed, cell.part),)
 
-    def _missing_fits(self, cells: Sequence[Cell]) -> list[tuple[Any, ...]]:
-        """What `make_pools` is to be called with, for what composites are made of, too."""
+    def _fits(self, cells: Sequence[Cell], what: str) -> list[Task]:
+        """Those that make the pools that the cells need and that are not on disk yet."""
         fits: dict[tuple[str, int, str], tuple[Generator, dict[Path, Source]]] = {}
         for cell in cells:
             source = cell.arm.source
@@ -84,55 +102,78 @@ class Runner:
             for each in (*singles(made), made):
                 fits.setdefault((fit_key(each), cell.seed, cell.part), (each, {}))
             fits[fit_key(made), cell.seed, cell.part][1][directory] = source
-        return [
-            (made, list(pools.values()), seed, part)
-            for (_, seed, part), (made, pools) in fits.items()
-        ]
+        self._known += len(fits)
+        tasks = []
+        for named, (made, pools) in fits.items():
+            _, *place = named
+            # What a composite is made of is fitted once, for all that need it.
+            parts = tuple((fit_key(each), *place) for each in singles(made) if each is not made)
+            given = (made, list(pools.values()), *place)
+            makes = (named, *pools)
+            tasks.append(Task(f"{what}: generators", make_pools, given, makes, parts))
+        return tasks
 
-    def _map(
-        self, function: Callable[..., Result], arguments: Sequence[tuple[Any, ...]], what: str
-    ) -> list[Result]:
-        if not arguments:
+    def _do(self, tasks: Sequence[Task]) -> list[Any]:
+        """The results, one a task; warnings are shown in the order of the tasks, too."""
+        if not tasks:
             return []
-        self._say(what)
-        made = []
+        self._say(tasks[0].what)
+        results: dict[int, Any] = {}
+        awaited = {each for task in tasks for each in task.makes}
         # One at a time: joblib hands out several where the first ones were quick, as those are that
         # were trained before, and a process then trains those while another has nothing to do.
-        pool = joblib.Parallel(n_jobs=self._jobs, return_as="generator", batch_size=1)
+        pool = joblib.Parallel(
+            n_jobs=self._jobs,
+            return_as="generator_unordered",
+            batch_size=1,
+            pre_dispatch="n_jobs",  # what comes next is known when a process is free
+        )
         with (
             warnings.catch_warnings(),
             # An interruption kills processes, wherever they are.
             swept(self._study.directory) as mark,
-            closing(pool(_tasks(mark, function, self._study, arguments))) as results,
+            closing(pool(_calls(mark, self._study, tasks, awaited))) as outcomes,
         ):
             # Of tasks that an interruption cancels: they are the next run's.
             warnings.filterwarnings("ignore", message=r"\d+ tasks (have been|which were)")
             # Of a process that joblib replaces, since it has grown by 300 MB since its first task.
             warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-            for result, warned in results:
-                made.append(result)
-                for text, category in warned:
-                    warnings.warn(text, category, stacklevel=2)
+            warned: dict[int, list[tuple[str, type[Warning]]]] = {}
+            shown = 0
+            for number, *ended in filter(None, outcomes):
+                results[number], warned[number] = ended
+                awaited.difference_update(tasks[number].makes)
                 self._done += 1
-                self._say(what)
-        return made
+                left = (task for other, task in enumerate(tasks) if other not in results)
+                self._say(next(left, tasks[-1]).what)
+                while shown in warned:
+                    for text, category in warned.pop(shown):
+                        warnings.warn(text, category, stacklevel=2)
+                    shown += 1
+        return [results[number] for number in range(len(tasks))]
 
     def _say(self, what: str) -> None:
         if self._progress:
             self._progress(what, self._done, self._known)
 
 
-def _tasks(
-    mark: str, function: Callable[..., Any], study: Study, arguments: Sequence[tuple[Any, ...]]
-) -> Iterator[Any]:
-    return (joblib.delayed(_on_one_thread)(mark, function, study, *each) for each in arguments)
+def _calls(mark: str, study: Study, tasks: Sequence[Task], awaited: set[object]) -> Iterator[Any]:
+    """The tasks, of those that are ready the first one first; a pause while none is."""
+    waiting = dict(enumerate(tasks))
+    while waiting:
+        ready = (number for number, task in waiting.items() if awaited.isdisjoint(task.needs))
+        number = next(ready, None)
+        if number is None:
+            yield joblib.delayed(time.sleep)(PAUSE)
+        else:
+            yield joblib.delayed(_on_one_thread)(mark, study, number, waiting.pop(number))
 
 
 def _on_one_thread(
-    mark: str, function: Callable[..., Result], study: Study, *arguments: Any
-) -> tuple[Result, list[tuple[str, type[Warning]]]]:
-    """The function's result and its warnings, to be shown by the calling process, which alone knows
-    the user's filters."""
+    mark: str, study: Study, number: int, task: Task
+) -> tuple[int, Any, list[tuple[str, type[Warning]]]]:
+    """The task's number, its result and its warnings, to be shown by the calling process, which
+    alone knows the user's filters."""
     # Two thread pools side by side on few cores make everything many times slower; and with one
     # thread a figure does not depend on how many processes or cores there were.
     threads = torch.get_num_threads()
@@ -143,7 +184,7 @@ def _on_one_thread(
             computing_in(study.arithmetic),  # of a process that an earlier run may have left
             warnings.catch_warnings(record=True) as warned,
         ):
-            result = function(study, *arguments)
-        return result, [(str(each.message), each.category) for each in warned]
+            result = task.function(study, *task.arguments)
+        return number, result, [(str(each.message), each.category) for each in warned]
     finally:
         torch.set_num_threads(threads)
