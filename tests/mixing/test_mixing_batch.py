@@ -460,6 +460,7 @@ def test_torchs_default_device_changes_nothing_for_batches_on_the_cpu(
 
 
 @pytest.mark.usefixtures("gpu")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype:UserWarning")
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("rule", ["hard", "soft", "mixed"])
 def test_on_cuda_nothing_waits_for_the_device(
