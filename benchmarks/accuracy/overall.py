@@ -3,7 +3,7 @@
 from textwrap import fill
 
 import numpy as np
-from stored import gain_of_length, is_sound, lead_of_rival, partner_of, trained_short
+from stored import gain_of_length, is_tuned, lead_of_rival, partner_of, trained_short
 from wording import mean_by_set, mean_of
 
 from synthaug import Gain
@@ -12,7 +12,7 @@ from synthaug.gain.result import NO_ARM
 
 def overall(results: list[Gain]) -> str:
     """All gains over tuned baselines together."""
-    sound = [gain for gain in results if is_sound(gain)]
+    sound = [gain for gain in results if is_tuned(gain)]
     even = [gain for gain in sound if gain.protocol["metric"] == "accuracy"]
     groups = {
         "rows that were tuned (without §)": sound,
@@ -32,8 +32,7 @@ def overall(results: list[Gain]) -> str:
         "Means over rows, with Student's interval over the rows; the mean error of the baselines "
         f"is {np.mean(left):.1f} %. From a gain *less the rival's lead* that of what does best on "
         "the test images is taken: the better of two on the seeds that are measured, partly by "
-        "luck, which makes the estimate a low one, but no bound: where one arm alone was compared "
-        "(†), a better one may have been missed. The gain itself, over the baseline alone, is "
+        "luck, which makes the estimate a low one. The gain itself, over the baseline alone, is "
         "partly what validation images chose badly. Rows of one set share their test images, so "
         "that an interval over rows is narrower than it should be: *by set*, the mean of a set's "
         "rows counts as one. *As recommended*, the baseline is used where validation does not "
@@ -82,7 +81,7 @@ def means(results: list[Gain]) -> dict[str, str]:
 
 def hindsight(results: list[Gain]) -> str:
     """What one way of mixing for all rows would have gained, and what the best choice could."""
-    sound = [gain for gain in results if is_sound(gain)]
+    sound = [gain for gain in results if is_tuned(gain)]
     each = [on_partner(gain) for gain in sound]
     always = [way for way in each[0] if all(way in ways for ways in each)]
     points = {f"`{way}`": [ways[way] for ways in each] for way in always}

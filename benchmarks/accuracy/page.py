@@ -36,9 +36,9 @@ equal optimiser steps; intervals are 95 %. The baselines were tuned first (see
 [measuring](measuring.md)). Where another arm without synthetic images does better on the test
 images than the one that validation chose, the gain over that one stands after the semicolon, and
 has to be above zero, too. (Two were trained again to be compared: those that did best on the test
-images of the choice seeds; one in rows with †. Where no semicolon stands, they are not ahead of the
-baseline; others may be.) Written by `python benchmarks/accuracy/page.py`
-from the files in `benchmarks/accuracy/results/`, which hold every figure, the tuning and the seeds.
+images of the choice seeds. Where no semicolon stands, they are not ahead of the baseline; others
+may be.) Written by `python benchmarks/accuracy/page.py` from the files in
+`benchmarks/accuracy/results/`, which hold every figure, the tuning and the seeds.
 
 What is compared was chosen without the test images and the seeds that it is measured on; these pick
 the rival alone, which can only speak against synthetic images. But the protocol was
@@ -109,7 +109,9 @@ which hurts, and recommends none. Ten of each kind of clothing had -0.5 (-1.5 to
 then, 78.2 now). Fifty CT slices of each class had +1.8 (-0.9 to +4.5) from `transfer-within`, +0.9
 (-3.6 to +5.3) over the rival, and have +1.9 (-0.6 to +4.4) from `patch-nuisance`, -0.8 (-5.0 to
 +3.4) over the rival; with another weight decay the baseline of now, RandAugment both times, has
-59.0, where that of then had 60.4.
+59.0, where that of then had 60.4. Ten of each had -1.7 (-4.0 to +0.6) from `nuisance-swap` with
+mixed labels, over RandAugment with CutMix and smoothed labels (59.3), and have +0.7 (-1.1 to +2.5)
+from `random-field`, over RandAugment with MixUp (57.9).
 
 """
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from stored import is_sound, mark, mix_of, name_of, over, title
+from stored import is_tuned, mark, mix_of, name_of, over, title
 
 from synthaug import Gain
 from synthaug.gain import Interval
@@ -51,7 +51,7 @@ def _filled(color: str) -> dict[str, str]:
 def draw_trends(results: list[Gain]) -> None:
     """Gains over sound baselines against the images of a class, and on validation images against
     the ratio of synthetic ones."""
-    results = [gain for gain in results if is_sound(gain)]
+    results = [gain for gain in results if is_tuned(gain)]
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     by_size, by_ratio = figure.subplots(1, 2, sharey=True)
     for place, (name, group) in enumerate(groupby(results, name_of)):

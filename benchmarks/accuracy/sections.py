@@ -52,12 +52,10 @@ def of_length(gain: Gain) -> list[str]:
 
 
 def of_judging(gain: Gain, results: Sequence[Gain]) -> list[str]:
-    """What gain says of seeds that are judged alike since it was measured; what another result says
+    """What gain says of seeds that are judged alike since it was measured: what another result says
     of as many images of the same set is so of this one, too."""
     if any(JUDGED in caveat for caveat in gain.protocol["caveats"]):
         return []
-    if gain.protocol["validation"] == "a validation set that was given":
-        return [f"all seeds are judged by the same validation images: {JUDGED}"]
 
     def judged_on(each: Gain) -> list[object]:
         return [each.data["fingerprint"], each.data.get("validation_counts")]

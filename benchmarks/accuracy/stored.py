@@ -8,7 +8,7 @@ from typing import Any
 
 from synthaug import Gain
 from synthaug.gain import Interval
-from synthaug.gain.arms import DISTILLED, Labels
+from synthaug.gain.arms import Labels
 from synthaug.gain.opening import TIE
 from synthaug.gain.statistics import paired_interval, verdict
 from synthaug.gain.trials import Study
@@ -107,31 +107,26 @@ def anchor(said: str) -> str:
 
 def mark(gain: Gain) -> str:
     """What stands behind the name of a set whose row has to be read with care."""
-    if tuned_short(gain):
-        return " *"
-    taught = any(arm.name.endswith(DISTILLED) for arm in gain.arms)
-    found = "" if taught or partner_of(gain) == "classical" else "†"
-    found += "‡" * trained_short(gain) + "‖" * at_limit(gain) + "¶" * settled_on_two(gain)
-    found += "§" * (not gain.protocol["tuning"])
+    found = "‡" * trained_short(gain) + "‖" * at_limit(gain) + "¶" * settled_on_two(gain)
+    found += "§" * (not is_tuned(gain))
     return f" {found}" if found else ""
 
 
-def is_sound(gain: Gain) -> bool:
-    """Whether the baseline's recipe was tuned at the length that it is trained for, and the gain
-    measured on seeds that no choice was made on."""
-    return not tuned_short(gain) and bool(gain.protocol["tuning"])
+def is_tuned(gain: Gain) -> bool:
+    """Whether the baseline's recipe was tuned, and not given."""
+    return bool(gain.protocol["tuning"])
 
 
 def at_limit(gain: Gain) -> bool:
     """Whether doubling the steps paid up to the most that tuning tries."""
-    return is_sound(gain) and bool(gain.protocol["steps"] == MOST_STEPS)
+    return is_tuned(gain) and bool(gain.protocol["steps"] == MOST_STEPS)
 
 
 def settled_on_two(gain: Gain) -> bool:
     """Whether two seeds alone said that longer training is not worth it; since then all have to,
     and what they said stands among what was tried."""
     all_asked = any("seeds" in trial for trial in gain.protocol["tuning"])
-    return is_sound(gain) and gain.protocol["steps"] < MOST_STEPS and not all_asked
+    return is_tuned(gain) and gain.protocol["steps"] < MOST_STEPS and not all_asked
 
 
 def trained_short(gain: Gain) -> bool:
@@ -149,12 +144,6 @@ def gain_of_length(gain: Gain) -> Interval | None:
 def over(scores: list[float], others: list[float]) -> Interval:
     """The paired gain of test scores over others, seed by seed."""
     return paired_interval([100 * (a - b) for a, b in zip(scores, others, strict=True)])
-
-
-def tuned_short(gain: Gain) -> bool:
-    """Whether the baseline's recipe was settled at 600 steps, and the gain measured on the seeds
-    that choices were made on, before version 0.5.0."""
-    return tuple(map(int, gain.synthaug.split("."))) < (0, 5, 0)
 
 
 def worth_of(gain: Gain) -> dict[str, Any] | None:

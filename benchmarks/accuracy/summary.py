@@ -10,7 +10,7 @@ from stored import (
     anchor,
     holds_out,
     images_per_class,
-    is_sound,
+    is_tuned,
     mark,
     name_of,
     not_measured,
@@ -24,14 +24,6 @@ from synthaug.gain.statistics import holm, p_value
 from synthaug.gain.tuning import MOST_STEPS
 
 CHANCE = 0.025  # that a row without any gain is said to help
-TUNED_SHORT = """
-\\* measured with an earlier protocol: weaker baselines where training is long, choices and gains on
-the same seeds, no comparison with what does best on the test images. To be measured again.
-"""
-NOT_DISTILLED = """
-† measured before the arm `classical, distilled` existed, and with one arm, not two, compared on the
-test images: measured again, the gain may be another.
-"""
 TRAINED_SHORT = """
 ‡ perhaps undertrained: after twice the steps this baseline had half a point more or better ([what a
 gain is worth](#what-a-gain-is-worth) has the intervals).
@@ -47,8 +39,6 @@ NOT_TUNED = """
 § the demonstration: settings fixed, not tuned.
 """
 MARKS = {
-    "*": TUNED_SHORT,
-    "†": NOT_DISTILLED,
     "‡": TRAINED_SHORT,
     "‖": AT_LIMIT,
     "¶": SETTLED_ON_TWO,
@@ -69,8 +59,8 @@ Accuracy in percent, balanced where classes are uneven; gains in points, with 95
 without* is what validation images chose of some ten tuned trainings without synthetic images or,
 where the gain over that is less sure, one that the *test* images prefer. *Helps*: the gains over
 both are above zero; *hurts*: the gain over the former is below. *Control*: synthetic images of a
-generator that learns nothing. \\* has [remarks](docs/results.md#results), such as an earlier
-protocol or tuning that ended at its limit.
+generator that learns nothing. \\* has [remarks](docs/results.md#results), such as tuning that ended
+at its limit.
 """
 
 
@@ -144,7 +134,7 @@ def helped(results: list[Gain]) -> str:
 def learned(results: list[Gain]) -> str:
     """What training a generator adds."""
     helping = sum(g.verdict == "helps" and g.chosen["arm"] == g.trained for g in results)
-    controls = [g.gain_over_control.points for g in results if is_sound(g) and g.gain_over_control]
+    controls = [g.gain_over_control.points for g in results if is_tuned(g) and g.gain_over_control]
     return (
         f"Those of a trained generator help in {helping} row{'s' * (helping != 1)}; on the mean of "
         f"the tuned rows the best trained one has {mean_of(controls)} points over the best control."
