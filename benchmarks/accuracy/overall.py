@@ -12,14 +12,14 @@ from synthaug.gain.result import NO_ARM
 
 def overall(results: list[Gain]) -> str:
     """All gains over tuned baselines together."""
-    sound = [gain for gain in results if is_tuned(gain)]
-    even = [gain for gain in sound if gain.protocol["metric"] == "accuracy"]
+    tuned = [gain for gain in results if is_tuned(gain)]
+    even = [gain for gain in tuned if gain.protocol["metric"] == "accuracy"]
     groups = {
-        "rows that were tuned (without §)": sound,
+        "rows that were tuned (without §)": tuned,
         "in accuracy": even,
-        "in balanced accuracy": [gain for gain in sound if gain not in even],
+        "in balanced accuracy": [gain for gain in tuned if gain not in even],
         "tried with twice the steps, and not undertrained": [
-            gain for gain in sound if gain_of_length(gain) is not None and not trained_short(gain)
+            gain for gain in tuned if gain_of_length(gain) is not None and not trained_short(gain)
         ],
     }
     columns = [means(group) for group in groups.values()]
@@ -27,16 +27,17 @@ def overall(results: list[Gain]) -> str:
         f"| {' | '.join([name, *(c[name] for c in columns)])} |\n" for name in columns[0]
     )
     head = " | ".join(f"{len(group)} {name}" for name, group in groups.items())
-    left = [100 * (1 - np.mean(gain.scores(gain.baseline))) for gain in sound]
+    left = [100 * (1 - np.mean(gain.scores(gain.baseline))) for gain in tuned]
     said = (
         "Means over rows, with Student's interval over the rows; the mean error of the baselines "
         f"is {np.mean(left):.1f} %. From a gain *less the rival's lead* that of what does best on "
         "the test images is taken: the better of two on the seeds that are measured, partly by "
-        "luck, which makes the estimate a low one. The gain itself, over the baseline alone, is "
-        "partly what validation images chose badly. Rows of one set share their test images, so "
-        "that an interval over rows is narrower than it should be: *by set*, the mean of a set's "
-        "rows counts as one. *As recommended*, the baseline is used where validation does not "
-        "recommend synthetic images, by validation images of the seeds that are measured, whose "
+        "luck, which makes the estimate a low one, but no bound: others may be better still. The "
+        "gain itself, over the baseline alone, is partly what validation images chose badly. Rows "
+        "of one set share their test images, so that an interval over rows is narrower than it "
+        "should be: *by set*, the mean of a set's rows counts as one. *As recommended*, the "
+        "baseline is used where validation does not recommend synthetic images, by validation "
+        "images of the seeds that are measured, whose "
         "luck the test images share (where all seeds are judged by the same validation images, by "
         "those that chose); that it may be behind the rival there is no fault of "
         "synthetic images. *Undertrained* is a baseline that twice the steps make half a point "
@@ -81,22 +82,22 @@ def means(results: list[Gain]) -> dict[str, str]:
 
 def hindsight(results: list[Gain]) -> str:
     """What one way of mixing for all rows would have gained, and what the best choice could."""
-    sound = [gain for gain in results if is_tuned(gain)]
-    each = [on_partner(gain) for gain in sound]
+    tuned = [gain for gain in results if is_tuned(gain)]
+    each = [on_partner(gain) for gain in tuned]
     always = [way for way in each[0] if all(way in ways for ways in each)]
     points = {f"`{way}`": [ways[way] for ways in each] for way in always}
     points = dict(sorted(points.items(), key=lambda item: -np.mean(item[1])))
-    points["chosen on validation images, on fresh seeds"] = [gain.gain.points for gain in sound]
-    made, real = ([best(gain, kind) for gain in sound] for kind in (True, False))
+    points["chosen on validation images, on fresh seeds"] = [gain.gain.points for gain in tuned]
+    made, real = ([best(gain, kind) for gain in tuned] for kind in (True, False))
     points["the best with synthetic images"] = made
     points["the best without"] = real
     points["the former over the latter"] = [a - b for a, b in zip(made, real, strict=True)]
     rows = "".join(
-        f"| {name} | {mean_by_set(sound, np.array(found))} | {mean_of(found)} | "
+        f"| {name} | {mean_by_set(tuned, np.array(found))} | {mean_of(found)} | "
         f"{min(found):+z.1f} to {max(found):+z.1f} |\n"
         for name, found in points.items()
     )
-    counts = [np.mean([sum(a.synthetic == kind for a in g.arms) for g in sound]) for kind in (1, 0)]
+    counts = [np.mean([sum(a.synthetic == kind for a in g.arms) for g in tuned]) for kind in (1, 0)]
     said = (
         "Do the generators fall short, or the choice among them? Each way of mixing that was tried "
         "in all tuned rows, on top of the row's partner and over its baseline, as if it had been "

@@ -49,7 +49,7 @@ def _filled(color: str) -> dict[str, str]:
 
 
 def draw_trends(results: list[Gain]) -> None:
-    """Gains over sound baselines against the images of a class, and on validation images against
+    """Gains over tuned baselines against the images of a class, and on validation images against
     the ratio of synthetic ones."""
     results = [gain for gain in results if is_tuned(gain)]
     figure = Figure(figsize=(9, 3.4), layout="constrained")
