@@ -44,8 +44,8 @@ CANDIDATES: tuple[Options, ...] = (
 )
 FINE_TUNING: tuple[Options, ...] = (  # of a network that starts from weights
     _each("standardize", False),  # images are normalised as those were that it learned from
-    # All of it and its last layer alone learn best at rates that lie ten times apart.
-    [{"frozen": False, "learning_rate": rate} for rate in (1e-2, 3e-3, 3e-2)]
+    # The last layer alone learns best at higher rates than all of it.
+    [{"frozen": False, "learning_rate": rate} for rate in (3e-2, 1e-2, 1e-1)]
     + [{"frozen": True, "learning_rate": rate} for rate in (1e-1, 3e-2, 3e-1)],
     _each("weight_decay", 1e-3, 1e-4),
     POLICIES,
@@ -169,17 +169,34 @@ def _tune_recipe(
     tried: list[dict[str, Any]],
 ) -> Recipe:
     """One round of coordinate descent. RandAugment is on, as in most of the arms to come."""
-    for options in candidates:
-        if len(options) == 1:
+    for usual in candidates:
+        if len(usual) == 1:
             continue
-        recipes = [dataclasses.replace(recipe, **settings) for settings in options]
-        scores = _score(trials, recipes, mix, steps)
+        options, scores = list(usual), list[float]()
+        while len(scores) < len(options):
+            recipes = [dataclasses.replace(recipe, **each) for each in options[len(scores) :]]
+            scores += _score(trials, recipes, mix, steps)
+            best = options[int(np.argmax(scores))]
+            options += _beyond(best, options)
         tried += [
             {**settings, "steps": steps, "mix": mix or "none", "validation": round(score, 5)}
             for settings, score in zip(options, scores, strict=True)
         ]
-        recipe = recipes[int(np.argmax(scores))]
+        recipe = dataclasses.replace(recipe, **best)
     return recipe
+
+
+def _beyond(best: dict[str, Any], options: Options) -> Options:
+    """One step on, where the best is the largest or the smallest number that was tried: what lies
+    beyond may be better still, and a baseline that stops short of it is a weak one."""
+    name = next((name for name, value in best.items() if isinstance(value, float)), None)
+    if name is None:
+        return []
+    scale = sorted(each[name] for each in options if each | {name: best[name]} == best)
+    if best[name] not in (scale[0], scale[-1]):
+        return []
+    neighbour = scale[1] if best[name] == scale[0] else scale[-2]
+    return [best | {name: float(f"{best[name] ** 2 / neighbour:.2g}")}]
 
 
 def _score(

@@ -668,10 +668,38 @@ def test_a_linear_probe_is_tried_at_rates_of_its_own(monkeypatch: pytest.MonkeyP
     assert (found.recipe.frozen, found.recipe.learning_rate) == (True, 0.3)
     probes = {recipe.learning_rate for recipe in asked if recipe.frozen}
     others = {recipe.learning_rate for recipe in asked if not recipe.frozen}
-    assert np.median(list(probes)) == pytest.approx(10 * np.median(list(others)))
+    assert np.median(list(probes)) > np.median(list(others))
+    assert max(probes) == 0.9 and min(probes) < 0.1  # those on both sides of it are worse
     assert {recipe.policy for recipe in asked} == {"shift"}
     rows = [row for row in found.tried if "frozen" in row]
-    assert len(rows) == 6 and all("learning_rate" in row for row in rows)
+    assert len(rows) == 7 and all("learning_rate" in row for row in rows)
+
+
+@pytest.mark.parametrize("rate", [0.8, 0.1, 0.013])
+@pytest.mark.parametrize("decay", [0.16, 0.01, 0.0008])
+def test_tuning_goes_on_where_the_best_is_at_an_end(
+    monkeypatch: pytest.MonkeyPatch, rate: float, decay: float
+) -> None:
+    """Whatever the best is, it was tried, and so was what lies on both sides of it."""
+    asked: list[Recipe] = []
+
+    def score(_: object, recipes: list[Recipe], *_more: Any, **_seeds: Any) -> list[float]:
+        asked.extend(recipes)
+        return [
+            0.9
+            - 0.01 * abs(math.log(each.learning_rate / rate))
+            - 0.01 * abs(math.log(each.weight_decay / decay))
+            for each in recipes
+        ]
+
+    monkeypatch.setattr(tuning, "_score", score)
+    found = tuning.tune(fake_trials(2), None, "shift", 600)
+    assert found.recipe.learning_rate == pytest.approx(rate, rel=0.1)
+    assert found.recipe.weight_decay == pytest.approx(decay, rel=0.1)
+    for name in ("learning_rate", "weight_decay"):
+        numbers = [row[name] for row in found.tried if name in row]
+        assert min(numbers) < getattr(found.recipe, name) < max(numbers)
+        assert len(numbers) == len(set(numbers))  # none is trained twice
 
 
 def test_recipe_is_tuned_for_trainings_of_the_length_that_is_chosen(
