@@ -13,6 +13,7 @@ from stored import (
     file_of,
     gain_of_length,
     images_per_class,
+    is_tuned,
     measured_on,
     name_of,
     over,
@@ -91,11 +92,13 @@ PRETRAINED_HEAD = """\
 ## Pretrained networks
 
 EfficientNet-Lite0 from ImageNet's weights, ten images per class, on seeds and test images as above:
-the last layer alone learns, at 96 pixels, or all of it, at 64 (`pretrained.py`). Learning rate and
-geometry are tuned, the steps are given, and each generator is tried once, on top of the partner.
+the last layer alone learns, at 96 pixels, or all of it, at 64 (`pretrained.py`). Each generator is
+tried once, on top of the partner. Steps, normalisation, learning rate and geometry are tuned; where
+steps were *given*, that was done of the latter two alone, which may
+[favour synthetic images](research.md#what-passes-for-a-gain).
 
-| data | learns | best without synthetic | chosen with synthetic | gain | verdict |
-|---|---|---|---|---|---|
+| data | learns | steps | best without synthetic | chosen with synthetic | gain | verdict |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -239,10 +242,16 @@ def learns(gain: Gain) -> str:
     return "last layer" if gain.protocol["recipe"]["frozen"] else "all layers"
 
 
+def length(gain: Gain) -> str:
+    """The steps of a row, and whether they were tuned."""
+    return f"{gain.protocol['steps']:,}" + ("" if is_tuned(gain) else ", given")
+
+
 def pretrained(found: Mapping[str, Gain]) -> str:
     """A row for each set and way of training; nothing where none was measured."""
     rows = [
-        f"| [{name_of(gain)}](#{anchor(said)}) | {learns(gain)} | {outcome(gain)} |\n"
+        f"| [{name_of(gain)}](#{anchor(said)}) | {learns(gain)} | {length(gain)} "
+        f"| {outcome(gain)} |\n"
         for said, gain in found.items()
     ]
     return PRETRAINED_HEAD + "".join(rows) + "\n" if rows else ""

@@ -6,39 +6,42 @@
     python benchmarks/accuracy/page.py
 
 FOLDER holds the sets as `.npz` files. Each is measured at ten images per class, twice: as a linear
-probe, whose last layer alone learns, and fine-tuned. Learning rate and geometry are tuned for each
-on the validation images of two seeds, before anything is compared; the steps are fixed. Results
-are in results/pretrained; one that is there is not measured again, unless its set is named. What is
-finished is kept in `--cache` and beside the results, as grid.py does.
+probe, whose last layer alone learns, and fine-tuned. The steps (1,200 at most), how images are
+normalised, learning rate and geometry are tuned for each as `synthaug gain` tunes them, before
+anything is compared. Results are in results/pretrained; one that is there is not measured again,
+unless its set is named. What is finished is kept in `--cache` and beside the results, as grid.py
+does.
 """
 
 import argparse
 import itertools
 import shlex
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from again import going_on, parser_of
 from grid import keep
 from stored import CELLS, RESULTS
 
-from synthaug import Recipe, measure_gain, read_images
+from synthaug import Recipe, read_images
 from synthaug.classifiers import Backbone
-from synthaug.gain.arms import Arm
-from synthaug.gain.trials import Study, opened, placed
+from synthaug.gain.account import Settled
+from synthaug.gain.arms import default_sources
+from synthaug.gain.choice import choose
+from synthaug.gain.inputs import check_parts, numbered
+from synthaug.gain.opening import open_test
+from synthaug.gain.trials import Study, Trials, opened, placed
+from synthaug.gain.tuning import Tuning, settle
 
 PRETRAINED = RESULTS / "pretrained"
-PER_CLASS, STEPS, BATCH, TUNING_SEEDS = 10, 300, 32, 2
+PER_CLASS, BATCH, FEWEST_STEPS, MOST_STEPS = 10, 32, 300, 1200
 SETS = {  # geometries that keep the label
     "wbc_types64": ("shift-flip", "rotate-scale-flip"),
     "cifar10": ("shift-flip", "rotate-scale-flip"),
     "gtsrb32": ("shift", "rotate-scale"),
 }
-WAYS = {  # sides that the images are brought to, and learning rates
-    "probe": (96, (0.03, 0.1, 0.3)),
-    "fine-tuned": (64, (0.003, 0.01, 0.03)),
+WAYS = {  # sides that the images are brought to, and learning rates, the usual one first
+    "probe": (96, (0.1, 0.03, 0.3)),
+    "fine-tuned": (64, (0.03, 0.01, 0.1)),
 }
 
 
@@ -57,27 +60,20 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> None:
-    path, cache = options.folder / f"{name}.npz", options.cache
-    train = read_images(path)
-    size, _ = WAYS[way]
+    path, (size, rates) = options.folder / f"{name}.npz", WAYS[way]
+    train, test = read_images(path), read_images(path, split="test")
     network = Backbone("timm:efficientnet_lite0", str(options.weights.absolute()), size)
     study = Study(train, None, PER_CLASS, network, BATCH, "auto")
-    progress = going_on(placed(study, cache), CELLS / f"pretrained-{name}-{way}.npz")
-    running = {"jobs": options.jobs, "cache": cache, "keep": True, "progress": progress}
-    recipe = tuned(study, name, way, running)
-    gain = measure_gain(
-        train,
-        read_images(path, split="test"),
-        arms="quick",
-        classifier=network,
-        recipe=replace(recipe, automatic=None),  # arms differ in it
-        steps=STEPS,
-        batch_size=BATCH,
-        seeds=options.seeds,
-        per_class=PER_CLASS,
-        name=str(path),
-        **running,
-    )
+    progress = going_on(placed(study, options.cache), CELLS / f"pretrained-{name}-{way}.npz")
+    seeds, fresh = numbered(options.seeds, 0)
+    running = {"jobs": options.jobs, "cache": options.cache, "keep": True, "progress": progress}
+    with opened(study, seeds, **running) as trials:
+        tuning = tuned(trials, way == "probe", rates, SETS[name])
+        choices = choose(trials, tuning.recipe, default_sources(), "quick")
+        notes = check_parts({"train": train, "test": test})
+        gain = open_test(
+            Settled(trials, tuning, choices, "quick", str(path), notes), test, fresh, None
+        )
     asked = f"--sets {name} --ways {way} --seeds {options.seeds}"
     places = f"{shlex.quote(str(options.folder))} --weights {options.weights.name}"
     gain.protocol["classifier_weights"] = options.weights.name
@@ -86,21 +82,19 @@ def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> N
     keep(gain, target, f"python benchmarks/accuracy/pretrained.py {places} {asked}")
 
 
-def tuned(study: Study, name: str, way: str, running: dict[str, Any]) -> Recipe:
-    """The learning rate and geometry of the best mean score on what choices are made on."""
+def tuned(
+    trials: Trials, frozen: bool, rates: tuple[float, ...], policies: tuple[str, ...]
+) -> Tuning:
+    """The steps, the learning rate and the geometry that are best without synthetic images."""
+    start = Recipe(policies[0], learning_rate=rates[0], weight_decay=1e-3, frozen=frozen)
     candidates = [
-        Recipe(policy, "randaugment", learning_rate=rate, weight_decay=1e-3, frozen=way == "probe")
-        for rate, policy in itertools.product(WAYS[way][1], SETS[name])
+        [{"standardize": True}, {"standardize": False}],
+        [{"learning_rate": rate} for rate in rates],
+        [{"policy": policy} for policy in policies],
     ]
-    arms = [Arm("tuning", each) for each in candidates]
-    with opened(study, list(range(TUNING_SEEDS)), **running) as trials:
-        trials.steps = STEPS
-        trials.train(arms, "tuning")
-        said = trials.validation(arms)
-    scores = [said[arm].mean() for arm in arms]
-    best = candidates[int(np.argmax(scores))]
-    print(f"  learning rate {best.learning_rate}, {best.policy}: {max(scores):.3f}", flush=True)
-    return best
+    tuning = settle(trials, start, candidates, FEWEST_STEPS, MOST_STEPS)
+    print(f"  {tuning.steps} steps, {tuning.recipe}", flush=True)
+    return tuning
 
 
 if __name__ == "__main__":

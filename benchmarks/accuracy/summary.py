@@ -158,7 +158,9 @@ def from_weights(pretrained: Mapping[str, Gain]) -> list[str]:
     if not pretrained:
         return []
     found = [
-        f"{each}: {span(least_sure(g).gain)}, **{g.verdict}**" for each, g in pretrained.items()
+        f"{each}: {span(least_sure(g).gain)}, **{g.verdict}**"
+        + ("" if is_tuned(g) else ", its steps not tuned")
+        for each, g in pretrained.items()
     ]
     return [
         "The network is a small one, of 0.3 million weights, that starts from random ones. Of one "

@@ -60,6 +60,7 @@ class Tuning:
     recipe: Recipe
     steps: int
     tried: list[dict[str, Any]]
+    most: int = MOST_STEPS
 
     @property
     def chose_steps(self) -> bool:
@@ -69,7 +70,7 @@ class Tuning:
     @property
     def at_limit(self) -> bool:
         """Whether doubling the steps paid up to the most that are tried."""
-        return self.chose_steps and self.steps == MOST_STEPS
+        return self.chose_steps and self.steps == self.most
 
 
 def tune(trials: Trials, recipe: Recipe | None, policy: str | None, steps: int | None) -> Tuning:
@@ -85,7 +86,6 @@ def tune(trials: Trials, recipe: Recipe | None, policy: str | None, steps: int |
     if recipe is not None and steps is not None:
         trials.steps = steps
         return Tuning(recipe, steps, [])
-    tried: list[dict[str, Any]] = []
     candidates: list[Options] = []
     if recipe is None:
         usual = CANDIDATES if trials.study.classifier.weights is None else FINE_TUNING
@@ -93,6 +93,14 @@ def tune(trials: Trials, recipe: Recipe | None, policy: str | None, steps: int |
         candidates = [fixed if "policy" in options[0] else options for options in usual]
     start = recipe or Recipe(**reduce(or_, (options[0] for options in candidates)))
     first, most = (TUNING_STEPS, MOST_STEPS) if steps is None else (steps, steps)
+    return settle(trials, start, candidates, first, most)
+
+
+def settle(
+    trials: Trials, start: Recipe, candidates: Sequence[Options], first: int, most: int
+) -> Tuning:
+    """Settle the steps, from `first` to `most`, and what else there are candidates for."""
+    tried: list[dict[str, Any]] = []
     length, mix = _tune_steps(trials, start, first, most, tried)
     tuned = _tune_recipe(trials, start, candidates, mix, length, tried)
     if tuned != start and length < most:
@@ -101,7 +109,7 @@ def tune(trials: Trials, recipe: Recipe | None, policy: str | None, steps: int |
             tuned = _tune_recipe(trials, tuned, candidates, mix, longer, tried)
             length = longer
     trials.steps = length
-    return Tuning(tuned, length, tried)
+    return Tuning(tuned, length, tried, most)
 
 
 def _expect_base(recipe: Recipe, policy: str | None) -> None:
