@@ -23,7 +23,7 @@ def section(said: str, gain: Gain, results: Sequence[Gain] = ()) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in protocol["versions"].items())
     where = f"{protocol['device']} in {arithmetic_of(gain)}"
     length = of_length(gain) if at_limit(gain) else []
-    notes = [*at_edges(gain), *length, *of_judging(gain, results), *protocol["caveats"]]
+    notes = [*length, *of_judging(gain, results), *protocol["caveats"]]
     noted = "".join(f" {note[0].upper()}{note[1:]}." for note in notes)
     return f"""\
 ## {said}
@@ -63,18 +63,6 @@ def of_judging(gain: Gain, results: Sequence[Gain]) -> list[str]:
     alike = [each for each in results if judged_on(each) == judged_on(gain)]
     said = [c for each in alike for c in each.protocol["caveats"] if JUDGED in c]
     return said[:1]
-
-
-def at_edges(gain: Gain) -> list[str]:
-    """What of the recipe is the smallest or the largest of what was tried."""
-    said = []
-    for name in ("learning_rate", "weight_decay"):
-        tried = {trial[name] for trial in gain.protocol["tuning"] if name in trial}
-        value = gain.protocol["recipe"][name]
-        if tried and value in (min(tried), max(tried)):
-            which = "smallest" if value == min(tried) else "largest"
-            said.append(f"of {name} the {which} that was tried is the best")
-    return said
 
 
 def recipe(settings: dict[str, object]) -> str:
