@@ -62,6 +62,7 @@ def main() -> None:
 def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> None:
     path, (size, rates) = options.folder / f"{name}.npz", WAYS[way]
     train, test = read_images(path), read_images(path, split="test")
+    notes = check_parts({"train": train, "test": test})
     network = Backbone("timm:efficientnet_lite0", str(options.weights.absolute()), size)
     study = Study(train, None, PER_CLASS, network, BATCH, "auto")
     progress = going_on(placed(study, options.cache), CELLS / f"pretrained-{name}-{way}.npz")
@@ -70,7 +71,6 @@ def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> N
     with opened(study, seeds, **running) as trials:
         tuning = tuned(trials, way == "probe", rates, SETS[name])
         choices = choose(trials, tuning.recipe, default_sources(), "quick")
-        notes = check_parts({"train": train, "test": test})
         gain = open_test(
             Settled(trials, tuning, choices, "quick", str(path), notes), test, fresh, None
         )
