@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from synthaug.checkpoint import Checkpoint, done_with
 from synthaug.devices import as_native, mixed_precision
@@ -123,8 +123,7 @@ def optimize(
     """
     source = module if averaged is None else averaged
     decay = min(ema_decay, 1 - 10 / (schedule.steps + 10))
-    averaging = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    average = AveragedModel(source, multi_avg_fn=averaging, use_buffers=True)
+    average = _Average(source, decay)
     best = _Best(average.module.eval()) if run.watch else None
     kept = {"module": module, "average": average} | ({"best": best} if best else {})
     optimizers = {phase.name: phase.optimizer for phase in phases}
@@ -152,7 +151,7 @@ def optimize(
                 for group, rate in zip(phase.optimizer.param_groups, rates, strict=True):
                     group["lr"] = rate * schedule.factor(step)
                 losses[phase.name] = _update(phase, batch, step, clip, networks, run)
-        average.update_parameters(source)
+        average.follow()
         done = step + 1
         if run.log and done % LOG_EVERY == 0:
             run.log(done, {name: loss.item() for name, loss in losses.items()})
@@ -183,6 +182,54 @@ def optimize(
     if checkpoint and run.team.leads:
         done_with(checkpoint)
     return learned
+
+
+class _Average(nn.Module):
+    """The exponential moving average of a module's weights and statistics, from those after its
+    first step on; what it counts is as the module has it.
+
+    torch's `AveragedModel` looks for all tensors anew in each step, which takes as long as half a
+    step of a small network, and on a GPU averages each count by itself.
+    """
+
+    steps: Tensor
+
+    def __init__(self, source: nn.Module, decay: float) -> None:
+        super().__init__()
+        self.module = copy.deepcopy(source)
+        self.register_buffer("steps", torch.tensor(0))
+        self._approach = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        self._held = [_held_by(self.module), _held_by(source)]
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Take up the state of the module after one more step."""
+        started = bool(self.steps)
+        ours: dict[bool, list[Tensor]] = {True: [], False: []}  # by whether it is averaged
+        theirs: dict[bool, list[Tensor]] = {True: [], False: []}
+        for mine, given in zip(*map(_tensors, self._held), strict=True):
+            averaged = started and mine.is_floating_point()
+            ours[averaged].append(mine)
+            theirs[averaged].append(given)
+        if ours[True]:
+            self._approach(ours[True], theirs[True], None)
+        if ours[False]:
+            torch._foreach_copy_(ours[False], theirs[False])
+        self.steps += 1
+
+
+Held = Sequence[Mapping[str, Tensor | None]]
+
+
+def _held_by(module: nn.Module) -> Held:
+    """Where all parts of a module keep their weights and statistics."""
+    return [held for part in module.modules() for held in (part._parameters, part._buffers)]
+
+
+def _tensors(held: Held) -> list[Tensor]:
+    """What is there now, each tensor once: some may have been put in another's place."""
+    present = [value for each in held for value in each.values() if value is not None]
+    return list({id(value): value for value in present}.values())
 
 
 class _Best(nn.Module):

@@ -107,11 +107,12 @@ def test_classifiers(
     assert next(whole.parameters()).is_cuda
 
 
-def test_networks_of_timm(real: LabelledImages, gpu: str) -> None:
+@pytest.mark.parametrize("name", ["timm:resnet10t", "timm:mobilenetv3_small_050"])
+def test_networks_of_timm(real: LabelledImages, gpu: str, name: str) -> None:
     rows = np.concatenate([real.images] * 3, 1).repeat(4, 2).repeat(4, 3)
     colour = LabelledImages(rows, real.labels, real.classes)
     options: dict[str, Any] = {"steps": 2, "batch_size": 8, "device": gpu}
-    network = train_classifier(colour, classifier="timm:resnet10t", **options)
+    network = train_classifier(colour, classifier=name, **options)
     assert next(network.parameters()).is_cuda
     assert np.isfinite(predict(network, colour.images, device=gpu)).all()
 

@@ -108,11 +108,42 @@ def test_result_is_the_exponential_moving_average(steps, asked, decay):
     _, result = run(steps, module=module, ema_decay=asked, progress=note)
     for name, value in result.state_dict().items():
         if not value.is_floating_point():
+            assert value == path[-1][name] > 0  # what is counted is not averaged
             continue
         expected = path[0][name]
         for later in path[1:]:
             expected = decay * expected + (1 - decay) * later[name]
         torch.testing.assert_close(value, expected, atol=1e-5, rtol=1e-4)
+
+
+class Restless(nn.Module):
+    """Two layers share a weight; each step puts a new tensor in the place of a statistic."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(3, 3), nn.Linear(3, 3)
+        self.two.weight = self.one.weight
+        self.register_buffer("seen", torch.zeros(3))
+
+    def loss(self, x):
+        self.seen = self.seen + x.mean(0)
+        return (self.two(self.one(x)) - x).pow(2).mean()
+
+
+def test_what_is_averaged_is_what_the_module_has_now():
+    module, (tested, weight) = Restless(), ([], [])
+
+    def note(done, total):
+        tested.append(module.seen.clone())
+        weight.append(module.one.weight.detach().clone())
+
+    _, result = run(module=module, loss=module.loss, ema_decay=0.3, progress=note)
+    for path, found in ((tested, result.seen), (weight, result.one.weight)):
+        expected = path[0]
+        for later in path[1:]:
+            expected = 0.3 * expected + 0.7 * later
+        torch.testing.assert_close(found, expected)
+    assert result.two.weight is result.one.weight and result.one.weight is not module.one.weight
 
 
 def test_result_is_the_part_that_was_asked_for_in_eval_mode():

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from synthaug.checks import expect_count
+from synthaug.classifiers.networks import layout_for
 from synthaug.devices import mixed_precision, resolve_device
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, expect_images, expect_labelled, to_float
@@ -86,9 +87,10 @@ def predict(
     try:
         network = network.to(where)
         with torch.inference_mode(), mixed_precision(where), evaluating(network):
+            layout = layout_for(network, where)
             for start in range(0, len(images), batch_size):
                 floats = to_float(images[start : start + batch_size], where)
-                laid_out = floats.contiguous(memory_format=torch.channels_last)
+                laid_out = floats.contiguous(memory_format=layout)
                 parts.append(class_probabilities("network", network, laid_out).cpu().numpy())
     finally:
         network.to(home)

@@ -21,9 +21,10 @@ from synthaug.classifiers.networks import (
     has_depthwise,
     head_of,
     is_cramped,
+    layout_for,
 )
 from synthaug.classifiers.recipes import Recipe, expect_recipe
-from synthaug.devices import channels_last, mixed_precision, plain_torch, resolve_device
+from synthaug.devices import mixed_precision, plain_torch, resolve_device
 from synthaug.errors import InputError
 from synthaug.files import expanded
 from synthaug.images import LabelledImages, Samples, expect_labelled, soft_rows, span_of, to_float
@@ -91,7 +92,8 @@ def train_classifier(
         normalization = _normalization(train, recipe, span)
         network = backbone.build(train.image_shape, classes, normalization, span=span)
         backbone.try_out(network, train.image_shape)
-    network = channels_last(network).to(where)
+    layout = layout_for(network, where)
+    network = network.to(memory_format=layout).to(where)
     batches = Batches(train, soft, synthetic, ratio, recipe, batch_size, seed, where)
 
     counts = torch.as_tensor(train.counts, dtype=torch.float32, device=where).clamp(min=1)
@@ -111,10 +113,10 @@ def train_classifier(
 
     def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
-        if recipe.frozen:
+        if recipe.frozen and network.training:
             network.eval()  # its statistics are those of the images it was trained on
         with torch.autocast("cpu", enabled=False) if full_precision else nullcontext():
-            logits = network(images.contiguous(memory_format=torch.channels_last)).float()
+            logits = network(images.contiguous(memory_format=layout)).float()
         return F.cross_entropy(logits + margins, labels, label_smoothing=recipe.label_smoothing)
 
     optimizer = torch.optim.SGD(
@@ -136,12 +138,14 @@ def train_classifier(
             batches,
             Schedule(steps, warmup=min(50, steps // 10)),
             Run(seed, where, identity, file, progress),
+            averaged=learning,
         )
         if recipe.frozen:
-            return averaged.requires_grad_(True).eval()  # as any other that is trained further
+            learning.load_state_dict(averaged.state_dict())
+            return network.requires_grad_(True).eval()  # as any other that is trained further
         # Averaged weights do not belong to averaged statistics of the activations: take those anew.
         with torch.no_grad(), mixed_precision(where):
-            update_bn(_last(batches, steps, seed, where), averaged)
+            update_bn(_last(batches, steps, seed, where, layout), averaged)
     return averaged.eval()
 
 
@@ -206,7 +210,9 @@ def _normalization(train: LabelledImages, recipe: Recipe, span: float) -> nn.Mod
     return Normalize(float(floats.mean()) / span, float(floats.std()) / span, span)
 
 
-def _last(batches: Batches, steps: int, seed: int, device: torch.device) -> Iterator[Tensor]:
+def _last(
+    batches: Batches, steps: int, seed: int, device: torch.device, layout: torch.memory_format
+) -> Iterator[Tensor]:
     for step in range(max(0, steps - NORM_BATCHES), steps):
         with torch_stream(seed, "step", step, device=device):
-            yield batches(step)[0].contiguous(memory_format=torch.channels_last)
+            yield batches(step)[0].contiguous(memory_format=layout)

@@ -134,7 +134,9 @@ def _tune_steps(
     chosen: tuple[int, str | None] = steps, None
     best = -1.0
     while steps <= most:
-        scores = {mix: _score(trials, [recipe], mix, steps)[0] for mix in (None, *MIXES)}
+        ways = [(recipe, mix) for mix in (None, *MIXES)]
+        scored = _score(trials, ways, steps)
+        scores = {mix: score for (_, mix), score in zip(ways, scored, strict=True)}
         tried += [
             {"steps": steps, "mix": mix or "none", "validation": round(score, 5)}
             for mix, score in scores.items()
@@ -162,7 +164,7 @@ def _is_better(
         return False
     scores = []
     for steps, mix in (shorter, longer):
-        scores += _score(trials, [recipe], mix, steps, seeds=trials.seeds)
+        scores += _score(trials, [(recipe, mix)], steps, seeds=trials.seeds)
         told = {"steps": steps, "mix": mix or "none", "validation": round(scores[-1], 5)}
         tried.append({**told, "seeds": len(trials.seeds)})
     return scores[1] >= scores[0] + WORTH_DOUBLING
@@ -183,7 +185,7 @@ def _tune_recipe(
         options, scores = list(usual), list[float]()
         while len(scores) < len(options):
             recipes = [dataclasses.replace(recipe, **each) for each in options[len(scores) :]]
-            scores += _score(trials, recipes, mix, steps)
+            scores += _score(trials, [(each, mix) for each in recipes], steps)
             best = options[int(np.argmax(scores))]
             options += _beyond(best, options)
         tried += [
@@ -209,21 +211,20 @@ def _beyond(best: dict[str, Any], options: Options) -> Options:
 
 def _score(
     trials: Trials,
-    recipes: list[Recipe],
-    mix: str | None,
+    ways: Sequence[tuple[Recipe, str | None]],
     steps: int,
     *,
     seeds: list[int] | None = None,
 ) -> list[float]:
-    """Mean validation score of each recipe over the first seeds, or those given."""
+    """Mean validation score of each recipe with its mix over the first seeds, or those given."""
     trials.steps = steps
     seeds = trials.seeds[:TUNING_SEEDS] if seeds is None else seeds
     arms = [
         Arm(
             f"tuning randaugment {mix or ''}",
-            dataclasses.replace(each, automatic="randaugment", mix=mix),
+            dataclasses.replace(recipe, automatic="randaugment", mix=mix),
         )
-        for each in recipes
+        for recipe, mix in ways
     ]
     trials.train(arms, "tuning the baseline", seeds=seeds)
     scores = trials.validation(arms, seeds=seeds)

@@ -79,8 +79,15 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Record:
         runs = []
 
         def stop(
-            network: nn.Module, phases: Any, batches: Any, schedule: Any, how: training_loop.Run
+            network: nn.Module,
+            phases: Any,
+            batches: Any,
+            schedule: Any,
+            how: training_loop.Run,
+            *,
+            averaged: nn.Module,
         ) -> None:
+            assert averaged is network  # none of these learns in its last layer alone
             weights = {name: value.clone() for name, value in network.state_dict().items()}
             values, labels = [], []
             for step in range(schedule.steps):

@@ -50,6 +50,7 @@ from synthaug.mixing import MixRecipe
 from synthaug.reading import draw_subset
 
 Measure = Callable[..., Gain]
+Way = tuple[Recipe, str | None]  # a recipe and the mix that it is tried with
 SELF = ", self-distilled"
 QUICK: dict[str, Any] = {
     "seeds": 2,
@@ -632,17 +633,15 @@ def test_two_unlucky_seeds_do_not_end_the_training_early(monkeypatch: pytest.Mon
 
     def score(
         _: object,
-        recipes: list[Recipe],
-        mix: str | None,
+        ways: list[Way],
         steps: int,
         *,
         seeds: list[int] | None = None,
     ) -> list[float]:
-        asked.append((steps, mix, seeds))
+        asked.extend((steps, mix, seeds) for _, mix in ways)
         worth = 0.01 if seeds is not None else 0.002
-        return [0.5 + worth * min(math.log2(steps / 600), 1) - 0.1 * (mix is not None)] * len(
-            recipes
-        )
+        reached = 0.5 + worth * min(math.log2(steps / 600), 1)
+        return [reached - 0.1 * (mix is not None) for _, mix in ways]
 
     monkeypatch.setattr(tuning, "_score", score)
     found = tuning.tune(fake_trials(5), None, "shift", None)
@@ -657,7 +656,8 @@ def test_a_linear_probe_is_tried_at_rates_of_its_own(monkeypatch: pytest.MonkeyP
     """At the rates of fine-tuning it looks worse than it is."""
     asked: list[Recipe] = []
 
-    def score(_: object, recipes: list[Recipe], *_more: Any, **_seeds: Any) -> list[float]:
+    def score(_: object, ways: list[Way], *_more: Any, **_seeds: Any) -> list[float]:
+        recipes = [recipe for recipe, _ in ways]
         asked.extend(recipes)
         return [0.6 if r.frozen and r.learning_rate == 0.3 else 0.5 for r in recipes]
 
@@ -683,7 +683,8 @@ def test_tuning_goes_on_where_the_best_is_at_an_end(
     """Whatever the best is, it was tried, and so was what lies on both sides of it."""
     asked: list[Recipe] = []
 
-    def score(_: object, recipes: list[Recipe], *_more: Any, **_seeds: Any) -> list[float]:
+    def score(_: object, ways: list[Way], *_more: Any, **_seeds: Any) -> list[float]:
+        recipes = [recipe for recipe, _ in ways]
         asked.extend(recipes)
         return [
             0.9
@@ -707,14 +708,15 @@ def test_recipe_is_tuned_for_trainings_of_the_length_that_is_chosen(
 ) -> None:
     """What is best for a short training is not for a long one."""
 
-    def score(
-        _: object, recipes: list[Recipe], mix: str | None, steps: int, **seeds: Any
-    ) -> list[float]:
+    def score(_: object, ways: list[Way], steps: int, **seeds: Any) -> list[float]:
         best = 1e-2 if steps <= 1200 else 2e-3
-        learned = 0.5 + 0.02 * math.log2(steps / 600) + 0.04 * (mix == "mixup" and steps >= 2400)
+        learned = 0.5 + 0.02 * math.log2(steps / 600)
         return [
-            learned - 0.05 * (each.weight_decay != best) + 0.01 * (each.policy == "shift-flip")
-            for each in recipes
+            learned
+            + 0.04 * (mix == "mixup" and steps >= 2400)
+            - 0.05 * (each.weight_decay != best)
+            + 0.01 * (each.policy == "shift-flip")
+            for each, mix in ways
         ]
 
     monkeypatch.setattr(tuning, "_score", score)
@@ -740,14 +742,12 @@ def test_a_recipe_is_tuned_again_where_it_makes_longer_trainings_worth_it(
 ) -> None:
     """More steps pay with little weight decay alone, of which the usual is not."""
 
-    def score(
-        _: object, recipes: list[Recipe], mix: str | None, steps: int, **seeds: Any
-    ) -> list[float]:
+    def score(_: object, ways: list[Way], steps: int, **seeds: Any) -> list[float]:
         return [
             0.5
             - 10 * abs(each.weight_decay - 2e-3)
             + 0.05 * (each.weight_decay < 5e-3) * math.log2(steps / 600)
-            for each in recipes
+            for each, _ in ways
         ]
 
     monkeypatch.setattr(tuning, "_score", score)
