@@ -20,7 +20,7 @@ from stored import (
     title,
     worth_of,
 )
-from wording import both, few, mean_of, outcome, percent, span
+from wording import both, few, mean_of, outcome, paragraph, percent, span
 
 from synthaug import Gain
 from synthaug.files import read_json
@@ -88,15 +88,16 @@ one.
 | per class | best without synthetic | chosen with synthetic | ChimeraMix | with AutoAugment |
 |---|---|---|---|---|
 """
-PRETRAINED_HEAD = """\
-## Pretrained networks
-
+PRETRAINED = """\
 EfficientNet-Lite0 from ImageNet's weights, ten images per class, on seeds and test images as above:
 the last layer alone learns, at 96 pixels, or all of it, at 64 (`pretrained.py`). Each generator is
-tried once, on top of the partner. Steps, normalisation, learning rate and geometry are tuned; where
-steps were *given*, that was done of the latter two alone, which may
-[favour synthetic images](research.md#what-passes-for-a-gain).
-
+tried once, on top of the partner. Steps, normalisation, learning rate and geometry are tuned."""
+SOME_GIVEN = """ \
+But where steps were *given* they are not, nor is normalisation, and a rate of 0.03 for all layers
+was the largest that was tried: this may [favour synthetic
+images](research.md#what-passes-for-a-gain). What was tried there is not in the files of results,
+and the commands of these rows, run again, give other figures."""
+PRETRAINED_HEAD = """
 | data | learns | steps | best without synthetic | chosen with synthetic | gain | verdict |
 |---|---|---|---|---|---|---|
 """
@@ -254,4 +255,7 @@ def pretrained(found: Mapping[str, Gain]) -> str:
         f"| {outcome(gain)} |\n"
         for said, gain in found.items()
     ]
-    return PRETRAINED_HEAD + "".join(rows) + "\n" if rows else ""
+    if not rows:
+        return ""
+    said = PRETRAINED + ("" if all(map(is_tuned, found.values())) else SOME_GIVEN)
+    return f"## Pretrained networks\n\n{paragraph(said)}{PRETRAINED_HEAD}{''.join(rows)}\n"

@@ -364,7 +364,7 @@ Written by `python benchmarks/accuracy/calibration.py`, in about two hours.
 
 *Seed alone*: both arms are the same but for the seed of weights and order. *Copies*: the second arm
 mixes in copies of its own real images as if they were synthetic. A 95 % interval should hold zero
-95 times in a hundred (of 200 comparisons: 92 to 98 times), and say *helps* two or three times.
+in 95 % of the comparisons (of 200, that is 184 to 196 by chance), and say *helps* in 2.5 %.
 
 | second arm | comparisons | helps | hurts | interval holds zero | mean of all pairs, points |
 |---|---|---|---|---|---|

@@ -107,8 +107,8 @@ def anchor(said: str) -> str:
 
 def mark(gain: Gain) -> str:
     """What stands behind the name of a set whose row has to be read with care."""
-    found = "‡" * trained_short(gain) + "‖" * at_limit(gain) + "¶" * settled_on_two(gain)
-    found += "§" * (not is_tuned(gain))
+    found = "†" * gain.on_these_images_alone + "‡" * trained_short(gain)
+    found += "‖" * at_limit(gain) + "¶" * settled_on_two(gain) + "§" * (not is_tuned(gain))
     return f" {found}" if found else ""
 
 

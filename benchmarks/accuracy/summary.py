@@ -16,7 +16,7 @@ from stored import (
     not_measured,
     title,
 )
-from wording import as_control, bullets, mean_of, outcome, percent, span
+from wording import as_control, bullets, mean_of, outcome, paragraph, percent, span
 
 from synthaug import Gain
 from synthaug.gain import Interval
@@ -38,7 +38,12 @@ SETTLED_ON_TWO = """
 NOT_TUNED = """
 § the demonstration: settings fixed, not tuned.
 """
+ON_THESE_IMAGES = """
+† on these test images: with the scatter that others would bring, too, the interval holds zero. (It
+is known of rows whose `gain` has an `image_error`.)
+"""
 MARKS = {
+    "†": ON_THESE_IMAGES,
     "‡": TRAINED_SHORT,
     "‖": AT_LIMIT,
     "¶": SETTLED_ON_TWO,
@@ -55,12 +60,13 @@ BRIEF_HEAD = """\
 BRIEF_NOTES = """
 Accuracy in percent, balanced where classes are uneven; gains in points, with 95 % intervals over
 {seeds} paired seeds: they hold the scatter of seeds, not of other test images, and the protocol was
-[changed](docs/results.md#how-the-protocol-was-changed) after results on these were known. *Best
-without* is what validation images chose of some ten tuned trainings without synthetic images or,
-where the gain over that is less sure, one that the *test* images prefer. *Helps*: the gains over
-both are above zero; *hurts*: the gain over the former is below. *Control*: synthetic images of a
-generator that learns nothing. \\* has [remarks](docs/results.md#results), such as tuning that ended
-at its limit.
+[changed](docs/results.md#how-the-protocol-was-changed) after results on these were known. With
+synthetic images there are two trainings without to beat: the *baseline*, which validation images
+chose of some ten tuned ones, and, where one does better on the *test* images, that *rival*. Shown
+is the comparison that is worse for synthetic images. *Helps*: better than both. *Hurts*: worse than
+the baseline. What loses to the rival alone is *no evidence*, even with an interval below zero.
+*Control*: synthetic images of a generator that learns nothing. \\* has
+[remarks](docs/results.md#results), such as tuning that ended at its limit.
 """
 
 
@@ -85,10 +91,10 @@ def brief(results: list[Gain], pretrained: Mapping[str, Gain], peers: list[str])
         shown = f"{arms}{as_control(gain)} | {span(less_sure.gain)} | **{gain.verdict}**"
         marked = " \\*" * bool(mark(gain))
         rows.append(f"| {name_of(gain)}{marked} | {images_per_class(gain)} | {shown} |\n")
-    said = [helped(results), corrected(results), learned(results), judged_by(results)]
-    said += [*from_weights(pretrained), *peers, *missing(results)]
+    said = [learned(results), *from_weights(pretrained), *peers, *missing(results)]
     notes = BRIEF_NOTES.format(seeds=seeds_of(results))
-    return BRIEF_HEAD + "".join(rows) + notes + bullets(said)
+    found = paragraph(f"{helped(results)} {corrected(results)}")
+    return f"{found}\n{BRIEF_HEAD}{''.join(rows)}{notes}{bullets(said)}"
 
 
 class LeastSure(NamedTuple):
@@ -136,8 +142,9 @@ def learned(results: list[Gain]) -> str:
     helping = sum(g.verdict == "helps" and g.chosen["arm"] == g.trained for g in results)
     controls = [g.gain_over_control.points for g in results if is_tuned(g) and g.gain_over_control]
     return (
-        f"Those of a trained generator help in {helping} row{'s' * (helping != 1)}; on the mean of "
-        f"the tuned rows the best trained one has {mean_of(controls)} points over the best control."
+        f"Images of a trained generator help in {helping} row{'s' * (helping != 1)}; on the mean "
+        f"of the tuned rows the best trained one has {mean_of(controls)} points over the best "
+        "control."
     )
 
 
@@ -158,13 +165,12 @@ def from_weights(pretrained: Mapping[str, Gain]) -> list[str]:
     if not pretrained:
         return []
     found = [
-        f"{each}: {span(least_sure(g).gain)}, **{g.verdict}**"
-        + ("" if is_tuned(g) else ", its steps not tuned")
-        for each, g in pretrained.items()
+        f"{each}: {span(least_sure(g).gain)}, **{g.verdict}**" for each, g in pretrained.items()
     ]
+    weak = "" if all(map(is_tuned, pretrained.values())) else ", over baselines tuned in part"
     return [
         "The network is a small one, of 0.3 million weights, that starts from random ones. Of one "
-        "that starts from ImageNet's ([more](docs/results.md#pretrained-networks)), "
+        f"that starts from ImageNet's ([more](docs/results.md#pretrained-networks)){weak}, "
         f"{'; '.join(found)}."
     ]
 
@@ -176,17 +182,17 @@ def missing(results: list[Gain]) -> list[str]:
 
 
 def if_trained_on(results: list[Gain]) -> str:
-    """What the images of the choices bring where they are trained on, in words, for the first set
-    of which another row trains on as many."""
+    """What as many images more as choices were made on bring, in words, for the first set of which
+    another row trains on so many."""
     for few in results:
         for many in results:
             if name_of(few) == name_of(many) and few.data["validation"] == many.data["train"]:
                 before, more = (percent(least_sure(each).without) for each in (few, many))
                 after = percent(few.scores(few.chosen["arm"]))
                 return (
-                    f". Trained on, those of {name_of(few)} bring it from {before} "
-                    f"({images_per_class(few)} per class; {after} with synthetic ones) to {more} "
-                    f"({images_per_class(many)} per class)"
+                    f". As many to train on are worth more: with {images_per_class(many)} per "
+                    f"class {name_of(few)} has {more} without synthetic ones, with "
+                    f"{images_per_class(few)} per class {before}, and {after} with them"
                 )
     return ""
 

@@ -66,6 +66,10 @@ def bullets(said: list[str]) -> str:
     return "\n" + "".join(f"{fill(f'- {each}', 100, subsequent_indent='  ')}\n" for each in said)
 
 
+def paragraph(said: str) -> str:
+    return f"{fill(said, 100)}\n"
+
+
 def renewed(text: str, made: str) -> str:
     """A page that is written by hand, with what a script makes between its two marks."""
     before, rest = text.split(START)

@@ -2,7 +2,14 @@
 
 from synthaug.classifiers.networks import Backbone
 from synthaug.classifiers.recipes import AUTOMATIC, MIXES, POLICIES, Recipe
-from synthaug.classifiers.scoring import BALANCED, Scores, evaluate, predict, resolution
+from synthaug.classifiers.scoring import (
+    BALANCED,
+    Scores,
+    error_of_images,
+    evaluate,
+    predict,
+    resolution,
+)
 from synthaug.classifiers.timm_network import PRETRAINED
 from synthaug.classifiers.training import expect_share, train_classifier
 
@@ -15,6 +22,7 @@ __all__ = [
     "PRETRAINED",
     "Recipe",
     "Scores",
+    "error_of_images",
     "evaluate",
     "expect_share",
     "predict",

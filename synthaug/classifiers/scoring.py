@@ -58,6 +58,32 @@ def resolution(labels: np.ndarray, metric: str) -> float:
     return float(np.linalg.norm(100 / (len(present) * present)))
 
 
+def error_of_images(
+    differences: np.ndarray, labels: np.ndarray, metric: str, groups: np.ndarray | None = None
+) -> float | None:
+    """Standard error, in percentage points, of a difference of two scores, from which images it is
+    measured on: the linearised one of a mean, or for the balanced accuracy of a mean of class means
+    (Särndal et al. 1992). Images of one group count as one draw. None for fewer than two draws.
+
+    differences: of the two for each image, float (N,), each from -1 to 1. labels: integers (N,).
+    groups: (N,) or None.
+
+    >>> half = np.array([0, 1] * 50)
+    >>> round(error_of_images(half, np.zeros(100, int), "accuracy"), 2)  # 100 sqrt(1/4 / 99)
+    5.03
+    """
+    members = labels if metric == BALANCED else np.zeros_like(labels)
+    counts = np.bincount(members)
+    means = np.bincount(members, weights=differences) / np.maximum(counts, 1)
+    parts = (differences - means[members]) / (np.count_nonzero(counts) * counts[members])
+    if groups is not None:
+        parts = np.bincount(np.unique(groups, return_inverse=True)[1], weights=parts)
+    draws = len(parts)
+    if draws < 2:
+        return None
+    return 100 * float(np.sqrt(np.sum(parts**2) * draws / (draws - 1)))
+
+
 def predict(
     network: nn.Module, images: np.ndarray, *, device: str = "auto", batch_size: int = 64
 ) -> np.ndarray:

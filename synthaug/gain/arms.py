@@ -104,11 +104,18 @@ def fit_key(generator: Generator) -> str:
 
 
 def own_code(generator: Generator) -> str:
-    """The code of families of the user's own that it is made of, and of what these build on;
-    nothing for what is here, whose code is a version's."""
-    kinds = {kind for each in singles(generator) for kind in type(each).__mro__}
-    own = [kind for kind in kinds if kind.__module__.partition(".")[0] not in KNOWN]
-    return "".join(sorted(f" {kind.__module__} {_source_of(kind)}" for kind in own))
+    """The code of families of the user's own that it is made of, and of what these build on, and
+    their settings in full, of which a `repr` may tell less; nothing for what is here, whose code is
+    a version's."""
+    parts = singles(generator)
+    own = {kind for each in parts for kind in type(each).__mro__ if not _is_ours(kind)}
+    code = sorted(f" {kind.__module__} {_source_of(kind)}" for kind in own)
+    settings = [f" {plain(each.settings)}" for each in parts if not _is_ours(type(each))]
+    return "".join([*code, *settings])
+
+
+def _is_ours(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] in KNOWN
 
 
 def _source_of(kind: type) -> str:

@@ -39,7 +39,19 @@ def check_parts(parts: dict[str, LabelledImages]) -> list[str]:
         if not len(part):
             raise InputError(f"{name}: expected images, got none")
     check_groups(parts)
-    return [*shared_images(parts), *_unseen(parts)]
+    return [*shared_images(parts), *_unseen(parts), *_brighter(parts)]
+
+
+def _brighter(parts: dict[str, LabelledImages]) -> list[str]:
+    """In words, the splits whose 16-bit values are on a scale that training images do not know."""
+    white = white_of(parts["train"].images)
+    return [
+        f"{name} images go up to {part.images.max():,}, training images to "
+        f"{parts['train'].images.max():,} ({white.bit_length()} bits): if they are of another "
+        "scale, bring them to one, or no network knows them"
+        for name, part in parts.items()
+        if white_of(part.images) > white
+    ]
 
 
 def _unseen(parts: dict[str, LabelledImages]) -> list[str]:

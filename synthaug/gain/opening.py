@@ -1,5 +1,7 @@
 """The test split, opened once: every arm scored, the finalists on seeds of their own."""
 
+from itertools import islice
+
 from synthaug.gain.account import Settled, data_facts, lines_to_use, protocol_facts
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import Choices
@@ -42,7 +44,7 @@ def open_test(
     if precision is not None:
         first = tested.gain(choices.chosen, choices.baseline, fresh)
         needed = seeds_for_precision(first.per_seed, precision, resolution=tested.resolution)
-        more = _more_seeds(fresh, needed)
+        more = _more_seeds(trials, fresh, needed)
         tested.score(dict.fromkeys(again, more), "more seeds")
         seeds = fresh + more
     rival = _rival(tested, rivals, choices.baseline, seeds)
@@ -114,10 +116,12 @@ def _is_recommended(trials: Trials, choices: Choices, seeds: list[int], found: V
     return favoured and (not is_pool or trials.study.unseen_by_pools or found == "helps")
 
 
-def _more_seeds(seeds: list[int], needed: int) -> list[int]:
-    """As many further seeds as make them so many in all, or the most."""
+def _more_seeds(trials: Trials, seeds: list[int], needed: int) -> list[int]:
+    """As many further seeds as make them so many in all, or the most, of those for which the images
+    can be split: a draw of few may hold one group of a class."""
     wanted = min(MOST_SEEDS, needed) - len(seeds)
-    return list(range(seeds[-1] + 1, seeds[-1] + 1 + wanted))
+    after = range(seeds[-1] + 1, seeds[-1] + 1 + 2 * MOST_SEEDS)
+    return list(islice(filter(trials.study.can_split, after), wanted))
 
 
 def _pictures(trials: Trials, arm: Arm, seed: int) -> Pictures:

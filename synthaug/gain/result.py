@@ -214,6 +214,20 @@ class Gain:
             )
         return result
 
+    @property
+    def on_these_images_alone(self) -> bool:
+        """Whether the verdict is one that other test images might not bear out: it is none any more
+        with their scatter, as far as it is known."""
+        low, high = self._of_other_images
+        return self.verdict != "no evidence" and low <= 0 <= high
+
+    @property
+    def _of_other_images(self) -> tuple[float, float]:
+        """The ends with that scatter of the interval that the verdict rests on; of two that of the
+        less sure one."""
+        rival = self.gain_over_rival if self.verdict == "helps" else None
+        return min(each.of_other_images for each in (self.gain, rival) if each is not None)
+
     def sentence(self) -> str:
         """The verdict for somebody who knows no statistics."""
         gain, metric = self.gain, self.protocol["metric"]
@@ -235,6 +249,12 @@ class Gain:
             said += (
                 f" On the test images {self.rival}, also without them, does better than that: over "
                 f"it the change is {over.points:+z.1f} points ({over.span})."
+            )
+        if self.on_these_images_alone:
+            low, high = self._of_other_images
+            return (
+                f"{said} So it is on these {self.data['test']:,} test images; on others of the "
+                f"kind it may be otherwise ({low:+.1f} to {high:+.1f} with their scatter, too)."
             )
         if self.verdict != "no evidence":
             return said

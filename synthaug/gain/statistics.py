@@ -13,6 +13,7 @@ from synthaug.errors import InputError
 
 Verdict = Literal["helps", "no evidence", "hurts"]
 POWER = 0.8
+NORMAL = 1.96  # standard errors of a mean of many images on either side of it, at 95 %
 MOST_SEEDS = 60  # that are run for a precision
 RIVALS = 2  # one alone may owe its place to luck, and be beaten for that
 SURE = 0.9  # of a two-sided interval whose lower end a recommendation clears: one-sided 5 %
@@ -27,6 +28,8 @@ class Interval:
         80 %, given how much the differences scatter.
     stage_one: number of seeds whose scatter set the width, where seeds were added for a wanted
         precision (see `seeds_for_precision`); otherwise the number of differences.
+    image_error: standard error of the mean from which images it is measured on, which the
+        interval does not hold; None where it is not known, as in results of before 0.5.0.
     """
 
     points: float
@@ -36,6 +39,20 @@ class Interval:
     confidence: float
     smallest_detectable: float
     stage_one: int
+    image_error: float | None = None
+
+    @property
+    def of_other_images(self) -> tuple[float, float]:
+        """The ends where the images are taken for a draw, too; those of the interval itself where
+        their part is not known.
+
+        >>> import dataclasses
+        >>> interval = dataclasses.replace(paired_interval([1.0, 2.0, 3.0]), image_error=1.0)
+        >>> [round(end, 2) for end in interval.of_other_images]
+        [-1.16, 5.16]
+        """
+        half = math.hypot(self.high - self.points, NORMAL * (self.image_error or 0.0))
+        return self.points - half, self.points + half
 
     @property
     def span(self) -> str:

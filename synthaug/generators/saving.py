@@ -78,9 +78,9 @@ def read_white(directory: Path, manifest: dict[str, Any], images: LabelledImages
 
 
 def plain(value: Any) -> Any:
-    """Numbers and arrays of numpy as Python's, also within tuples, lists and dictionaries; others
-    unchanged."""
-    if isinstance(value, np.generic | np.ndarray):
+    """Numbers and arrays of numpy and torch as Python's, also within tuples, lists and
+    dictionaries; others unchanged."""
+    if isinstance(value, np.generic | np.ndarray | Tensor):
         return value.tolist()
     if type(value) in (tuple, list):
         return type(value)(map(plain, value))

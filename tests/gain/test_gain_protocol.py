@@ -134,6 +134,27 @@ def test_the_json_is_the_contract(staged: Gain, tmp_path: Path) -> None:
     assert Gain.load(tmp_path / "gain.json").to_json() == staged.to_json()
 
 
+def test_its_error_from_the_test_images_is_that_of_what_networks_said(
+    staged: Gain, test: LabelledImages, cache: dict[str, Any]
+) -> None:
+    said = {}
+    for place in sorted(cache["cache"].glob(f"*/cells/*/tested-{test.fingerprint}.npy")):
+        name = json.loads((place.parent / "manifest.json").read_text())["arm"]
+        seed = int(re.search(r"-seed(\d+)-", place.parent.name)[1])  # type: ignore[index]
+        said.setdefault((name, seed), []).append(np.load(place) == test.labels)
+
+    def right(name: str) -> np.ndarray:
+        arm, found = staged.arm(name), []
+        for seed, accuracy in zip(arm.seeds, arm.accuracy, strict=True):
+            alike = [each for each in said[name, seed] if abs(each.mean() - accuracy) < 1e-4]
+            found.append(alike[0])
+        return np.mean(found, axis=0)
+
+    apart = 100 * (right(staged.chosen["arm"]) - right(staged.baseline))
+    assert apart.mean() == pytest.approx(staged.gain.points, abs=0.02)
+    assert staged.gain.image_error == pytest.approx(apart.std(ddof=1) / np.sqrt(len(test)))
+
+
 def test_the_gain_is_recomputed_from_the_arms(staged: Gain) -> None:
     chosen, baseline = staged.arm(staged.chosen["arm"]), staged.arm(staged.baseline)
     differences = 100 * (np.array(chosen.accuracy) - np.array(baseline.accuracy))

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from synthaug.classifiers import BALANCED, error_of_images
 from synthaug.errors import InputError
 from synthaug.gain.statistics import (
     clearly_better,
@@ -171,3 +173,41 @@ def test_the_floor_is_the_scatter_of_rounding() -> None:
     pairs = rng.uniform(0, 100, (100_000, 2))
     error = np.diff(np.round(pairs / 2) * 2 - pairs)
     assert np.std(error) == pytest.approx(2 / np.sqrt(6), rel=0.01)
+
+
+def test_other_images_widen_the_interval() -> None:
+    interval = paired_interval([1.0, 2.0, 3.0])
+    assert interval.image_error is None
+    assert interval.of_other_images == pytest.approx((interval.low, interval.high))
+    low, high = replace(interval, image_error=2.0).of_other_images
+    half = math.sqrt((interval.high - interval.points) ** 2 + (1.96 * 2) ** 2)
+    assert (low, high) == pytest.approx((2 - half, 2 + half))
+
+
+@pytest.mark.parametrize("metric", ["accuracy", BALANCED])
+def test_error_of_images_is_what_drawing_them_again_gives(metric: str) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], [300, 150, 50])
+    apart = rng.choice([-1, -0.4, 0, 0.6], len(labels), p=[0.1, 0.2, 0.5, 0.2]) + 0.2 * labels
+
+    def score(rows: np.ndarray) -> float:
+        if metric == "accuracy":
+            return 100 * float(apart[rows].mean())
+        means = [apart[rows][labels[rows] == k].mean() for k in range(3)]
+        return 100 * float(np.mean(means))
+
+    drawn = [score(rng.integers(len(labels), size=len(labels))) for _ in range(3000)]
+    found = error_of_images(apart, labels, metric)
+    assert found == pytest.approx(np.std(drawn), rel=0.06)
+    # Two images of each patient, of whom both say the same, are as many draws as patients.
+    twice = (np.repeat(apart, 2), np.repeat(labels, 2))
+    patients = np.repeat([f"patient {i}" for i in range(len(labels))], 2)
+    assert error_of_images(*twice, metric, patients) == pytest.approx(found)
+    alone = error_of_images(*twice, metric)
+    assert alone is not None and alone < 0.75 * (found or 0)
+
+
+def test_one_draw_says_nothing_of_others() -> None:
+    for count, groups in ((1, None), (4, np.array(["a"] * 4))):
+        ones = np.ones(count)
+        assert error_of_images(ones, np.zeros(count, int), "accuracy", groups) is None

@@ -3,6 +3,7 @@
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from synthaug.classifiers import Backbone
 from synthaug.errors import InputError
 from synthaug.gain import Source
 from synthaug.gain.arms import Arm, fit_key, synthetic_arm
+from synthaug.gain.inputs import check_parts
+from synthaug.gain.opening import _more_seeds
 from synthaug.gain.trials import Study, opened, placed
 from synthaug.gain.trials.cells import Cell
 from synthaug.gain.trials.parts import plan_parts
@@ -249,9 +252,70 @@ def test_what_learned_from_a_family_of_ones_own_is_told_apart_by_its_code(tmp_pa
     assert cell(Dark()) == cell(Dark()) != cell(other())
 
 
+class Painted(StyleSwap):
+    """One with a setting that no text of usual length tells, and that says nothing of itself."""
+
+    def __init__(self, pattern: Any, cells: int = 2) -> None:
+        super().__init__(cells)
+        self.pattern = pattern
+
+    def __repr__(self) -> str:
+        return "Painted()"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return super().settings | {"pattern": self.pattern}
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
+def test_families_of_ones_own_are_told_apart_by_all_their_settings(
+    kind: Any, tmp_path: Path
+) -> None:
+    placed, plain = study(images(6)).below(tmp_path), Arm("plain", Recipe())
+
+    def places(*given: Any) -> tuple[str, Path, Path]:
+        source = Source("own", Painted(*given))
+        arm = synthetic_arm(source, plain, 0.5, "hard")
+        found = Cell(arm, 0, "all", 2).directory(placed), pool_directory(placed, source, 0, "all")
+        return fit_key(source.generator), *found
+
+    dark, spotted = np.zeros(5000, np.float32), np.zeros(5000, np.float32)
+    spotted[2500] = 1
+    assert str(dark) == str(spotted)
+    first = places(kind(dark))
+    assert places(kind(dark.copy())) == first
+    for other in (places(kind(spotted)), places(kind(dark), 4)):
+        assert not set(other) & set(first)
+
+
+def test_further_seeds_are_those_for_which_images_can_be_split(tmp_path: Path) -> None:
+    """Of twenty images of one patient and one of another, a draw may hold those of one alone."""
+    groups = np.repeat(["a", "b", "c", "d"], [20, 1, 11, 10])
+    data = LabelledImages(images(42).images[:42], np.repeat([0, 1], 21), ["x", "y"], groups)
+    trials: Any = SimpleNamespace(study=study(data, per_class=20))
+    split = [seed for seed in range(40) if trials.study.can_split(seed)]
+    assert 20 < len(split) < 40
+    more = _more_seeds(trials, [0, 1, 2], 20)
+    assert more == [seed for seed in split if seed > 2][:17]
+
+
 def test_cells_are_where_the_run_began(tmp_path: Path, monkeypatch: Any) -> None:
     """Processes that train them may have begun elsewhere."""
     monkeypatch.chdir(tmp_path)
     options: dict[str, Any] = {"keep": True, "jobs": 1, "progress": None}
     with opened(study(images(6)), [0], cache="cells", **options) as trials:
         assert trials.study.directory.is_relative_to(tmp_path / "cells")
+
+
+def test_test_images_of_another_scale_are_told() -> None:
+    """As from another hospital, which exports 12 bits as 16: no network knows them."""
+    rng = np.random.default_rng(0)
+    bits12 = rng.integers(0, 4096, (8, 1, 8, 8), dtype=np.uint16)
+    labels, classes = np.repeat([0, 1], 4), ["a", "b"]
+    train = LabelledImages(bits12, labels, classes)
+    alike = LabelledImages(np.flip(bits12, -1).copy(), labels, classes)
+    brighter = LabelledImages(np.flip(bits12, -1) * 16, labels, classes)
+    assert check_parts({"train": train, "test": alike}) == []
+    [said] = check_parts({"train": train, "test": brighter})
+    top, known = f"{brighter.images.max():,}", f"{bits12.max():,}"
+    assert said.startswith(f"test images go up to {top}, training images to {known} (12 bits)")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import synthaug.gain.trials.cells as cells
 from synthaug import LabelledImages, Recipe, read_images
@@ -202,3 +203,25 @@ def test_what_is_trained_for_the_test_images_meets_them_at_once(tmp_path: Path) 
     [again] = tmp_path.rglob("weights.safetensors")
     assert again.parent != asked.parent
     assert len([*tmp_path.rglob("tested-*.npy")]) == len(arms)
+
+
+def test_what_this_process_has_set_in_torch_changes_nothing(tmp_path: Path) -> None:
+    digits, test = read_images("digits"), read_images("digits", split="test").subset(range(50))
+    study = Study(digits, None, 5, Backbone(), 16, "cpu")
+
+    def measured(cache: Path) -> list[np.ndarray]:
+        with opened(study, [0], cache=cache, keep=True, jobs=1, progress=None) as trials:
+            trials.steps, trials.teacher = 2, PLAIN
+            trials.train([PLAIN, DISTILLED], "networks")
+            held = trials.validation([DISTILLED])[DISTILLED]
+            [scores] = trials.test([(DISTILLED, 0)], test, "test images")
+            return [held, scores.per_class]
+
+    usual = measured(tmp_path / "usual")
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = measured(tmp_path / "other")
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(np.array_equal(*each) for each in zip(usual, found, strict=True))

@@ -282,6 +282,23 @@ def test_what_is_called_none_is_explained_and_notes_are_sentences(tmp_path: Path
     assert Arm("none", Recipe(policy="none")).description == "no geometry"
 
 
+def test_a_verdict_on_these_images_alone_is_said(tmp_path: Path) -> None:
+    sure = make_gain()
+    assert sure.verdict == "helps" and sure.gain.low > 0
+    for error, said in ((None, False), (sure.gain.low / 10, False), (sure.gain.points, True)):
+        gain = replace(sure, gain=replace(sure.gain, image_error=error))
+        assert ("So it is on these 200 test images" in gain.sentence()) == said
+        low, high = gain.gain.of_other_images
+        assert (f"({low:+.1f} to {high:+.1f} with their scatter, too)" in gain.sentence()) == said
+    rival = replace(
+        sure, rival="plain", gain_over_rival=replace(sure.gain, image_error=sure.gain.points)
+    )
+    low, high = rival.gain_over_rival.of_other_images if rival.gain_over_rival else (0, 0)
+    assert f"({low:+.1f} to {high:+.1f} with their scatter, too)" in rival.sentence()
+    unseen = replace(gain, verdict="no evidence")
+    assert "So it is on these" not in unseen.sentence()
+
+
 def test_recommendation_that_the_test_images_contradict_is_said(tmp_path: Path) -> None:
     against = replace(make_gain(lead=-0.02), recommendation="vae 0.5")
     page = write(against, None, tmp_path)

@@ -160,6 +160,11 @@ def held_predictions(study: Study, cell: Cell) -> np.ndarray:
     return _read(cell.directory(study) / PREDICTED)
 
 
+def tested_predictions(study: Study, cell: Cell, images: str) -> np.ndarray:
+    """Predicted labels of the images of this fingerprint, that it was scored on, int64 (N,)."""
+    return _read(cell.said_of(study, images))
+
+
 def _read(file: Path) -> np.ndarray:
     """What a network said of images, int64 (N,)."""
     with _undamaged(file.parent):

@@ -13,7 +13,7 @@ import torch
 
 from synthaug.checks import as_count
 from synthaug.classifiers import Scores
-from synthaug.devices import computing_in
+from synthaug.devices import computing_in, plain_torch
 from synthaug.files import marked, swept
 from synthaug.gain.arms import Source, fit_key
 from synthaug.gain.trials.cells import Cell, left_of_pool, score_cell, train_cell
@@ -182,6 +182,7 @@ def _on_one_thread(
         with (
             marked(mark),
             computing_in(study.arithmetic),  # of a process that an earlier run may have left
+            plain_torch(),  # in this process, too, whatever it has set
             warnings.catch_warnings(record=True) as warned,
         ):
             result = task.function(study, *task.arguments)

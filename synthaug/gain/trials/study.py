@@ -9,6 +9,7 @@ from typing import Self
 
 from synthaug.checks import as_count
 from synthaug.classifiers import Backbone, expect_share
+from synthaug.errors import InputError
 from synthaug.gain.trials.parts import Part, plan_parts
 from synthaug.images import LabelledImages
 from synthaug.versions import versions
@@ -70,6 +71,14 @@ class Study:
             settings = (self.train, self.validation, self.per_class, seed)
             self._plans[seed] = plan_parts(*settings, pooled=self.pooled)
         return self._plans[seed]
+
+    def can_split(self, seed: int) -> bool:
+        """Whether there is a plan for the seed."""
+        try:
+            self.plan(seed)
+        except InputError:
+            return False
+        return True
 
     def parts(self, seed: int) -> list[Part]:
         """The seed's parts."""

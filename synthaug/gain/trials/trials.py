@@ -12,7 +12,7 @@ from synthaug.classifiers import BALANCED, Scores, resolution
 from synthaug.devices import arithmetic, resolve_device
 from synthaug.files import expanded
 from synthaug.gain.arms import Arm, Source
-from synthaug.gain.trials.cells import Cell, held_predictions, seconds
+from synthaug.gain.trials.cells import Cell, held_predictions, seconds, tested_predictions
 from synthaug.gain.trials.parts import Part
 from synthaug.gain.trials.runner import Runner, Stages
 from synthaug.gain.trials.sharing import kept_until_done
@@ -185,6 +185,13 @@ class Trials:
         scores = self._runner.score(order, missing, images, what)
         by_cell = dict(zip(order, scores, strict=True))
         return [by_cell[cell] for cell in cells]
+
+    def said_of(self, arm: Arm, seed: int, images: str) -> np.ndarray:
+        """What the arm's network of this seed said of the test images of this fingerprint, int64
+        (N,), after it was scored on them."""
+        return tested_predictions(
+            self.study, self._cell(arm, seed, self.study.tested(seed)), images
+        )
 
     def check_pool(self, source: Source, seeds: list[int]) -> None:
         """Raise `InputError` where a given pool has, beside the images that choices are made on for
