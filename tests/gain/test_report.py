@@ -290,6 +290,8 @@ def test_a_verdict_on_these_images_alone_is_said(tmp_path: Path) -> None:
         assert ("So it is on these 200 test images" in gain.sentence()) == said
         low, high = gain.gain.of_other_images
         assert (f"({low:+.1f} to {high:+.1f} with their scatter, too)" in gain.sentence()) == said
+        both = f"With the scatter of images, too, the gain is {low:+.1f} to {high:+.1f} points."
+        assert (both in Page(write(gain, None, tmp_path)).text) == (error is not None)
     rival = replace(
         sure, rival="plain", gain_over_rival=replace(sure.gain, image_error=sure.gain.points)
     )

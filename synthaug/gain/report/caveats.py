@@ -108,9 +108,13 @@ def _about_test(gain: Gain) -> str:
         metric = "accuracy"
         error = _half_width(mean(arm.accuracy), gain.data["test"])
         image = f"one image is {100 / gain.data['test']:.2g}"
+    both = ""
+    if gain.gain.image_error is not None:
+        low, high = gain.gain.of_other_images
+        both = f" With the scatter of images, too, the gain is {low:+.1f} to {high:+.1f} points."
     return (
         f"{said}{image} points of {metric}, and the {metric} of a single classifier is known to "
-        f"about ±{100 * error:.1f} points."
+        f"about ±{100 * error:.1f} points.{both}"
     )
 
 
