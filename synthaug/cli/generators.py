@@ -44,7 +44,6 @@ from synthaug.generators.composite import singles
 from synthaug.generators.inputs import FEWEST_IMAGES
 from synthaug.generators.learning.watching import summary_writer
 from synthaug.generators.saving import KIND as GENERATOR
-from synthaug.generators.saving import check_files
 from synthaug.mixing import MixRecipe
 from synthaug.pool import SamplePool
 from synthaug.pool.sample_pool import KIND as POOL
@@ -277,7 +276,6 @@ def inspect(
     if card["kind"] == POOL:
         SamplePool(directory).check()
     else:
-        check_files(directory)
         load_generator(directory, device="cpu")
     if not quiet:
         show_card(card, results())

@@ -146,6 +146,7 @@ def pool_source(
             f"{directory}: no image of class {absent[0]!r} that may be drawn; a pool needs some of "
             "every class, with a weight above 0 where it has weights"
         )
+    pool.check()
     refuse_copies(pool.samples, train, test)
     return Source(
         f"pool {directory.absolute().name}",

@@ -206,7 +206,9 @@ class Gain:
                 gain=gain,
             )
             wrong = _wrong_in(result)
-        except (AttributeError, KeyError, TypeError) as error:
+        except KeyError as error:
+            raise InputError(f"{path}: not a result of synthaug gain (it lacks {error})") from None
+        except (AttributeError, TypeError) as error:
             raise InputError(f"{path}: not a result of synthaug gain ({error})") from None
         if wrong:
             raise InputError(

@@ -15,7 +15,7 @@ from synthaug.generators.conditional_gan import ConditionalGAN
 from synthaug.generators.conditional_vae import ConditionalVAE
 from synthaug.generators.patch_swap import PatchSwap
 from synthaug.generators.random_field import RandomField
-from synthaug.generators.saving import read_generator_manifest
+from synthaug.generators.saving import check_files, read_generator_manifest
 from synthaug.generators.single import SINGLE, family_of
 from synthaug.generators.style_swap import StyleSwap
 from synthaug.generators.transfer_vae import TransferVAE
@@ -75,4 +75,5 @@ def _load(path: Path, device: str) -> Generator:
         family = family_of(manifest.get("family"), FAMILIES)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    check_files(path)
     return family.load(path, manifest, device)

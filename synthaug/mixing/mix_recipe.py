@@ -249,8 +249,9 @@ class MixRecipe:
             wanted["soft labels"], found["soft labels"] = True, pool.manifest["soft_labels"]
         for name, value in wanted.items():
             if found.get(name) != value:
+                other = "of other images" if name == "fingerprint" else "with another recipe"
                 raise InputError(
-                    f"{directory}: a pool made with another recipe ({name}: expected {value}, got "
+                    f"{directory}: a pool made {other} ({name}: expected {value}, got "
                     f"{found.get(name)}); name another directory, or remove it"
                 )
         return pool

@@ -411,6 +411,12 @@ def test_a_damaged_pool(
         ):
             expect(refused(*words), str(broken), said)
     expect(refused("inspect", unnamed), "manifest.json", "expected JSON")
+    other = changed_pool("other")
+    content = bytearray((other / "images.npy").read_bytes())
+    content[-1] ^= 1
+    (other / "images.npy").write_bytes(content)
+    message = refused("gain", data, "--pool", other, "--cache", tmp_path / NEW)
+    expect(message, str(other), "its files have the fingerprint")
 
 
 def test_a_damaged_generator(refused: Callable, generator: Path, tmp_path: Path) -> None:

@@ -138,8 +138,10 @@ def test_inspect_says_of_a_generator_which_file_is_damaged(
     content = bytearray((copied / "images.npy").read_bytes())
     content[-1] ^= 1
     (copied / "images.npy").write_bytes(content)
-    done = call("inspect", copied)
-    assert (done.status, "images.npy is not as it was written" in done.err) == (2, True)
+    for words in (("inspect", copied), ("sample", copied, "-o", tmp_path / "pool")):
+        done = call(*words)
+        assert (done.status, "images.npy is not as it was written" in done.err) == (2, True)
+    assert not (tmp_path / "pool").exists()
 
 
 def test_what_is_damaged_is_said_and_not_passed_on(

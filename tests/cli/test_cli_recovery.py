@@ -174,6 +174,20 @@ def test_a_fit_whose_result_cannot_be_written_is_not_lost(
     assert [path.name for path in tmp_path.iterdir()] == ["generator"]
 
 
+@pytest.mark.parametrize("format", ["folder", "tar"])
+def test_an_export_to_a_full_disk_says_where(
+    call: Callable, pool: Path, format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("PIL.Image.Image.save", full)
+    target = tmp_path / "made"
+    done = call("export", pool, "-o", target, "--format", format)
+    assert (done.status, done.err) == (1, f"error: {target}: No space left on device\n")
+    assert not target.exists()
+
+
 def test_a_gain_whose_result_cannot_be_written_is_shown(
     call: Callable, data: Path, quick: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

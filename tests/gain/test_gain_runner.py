@@ -1,6 +1,7 @@
 """Work that is done side by side."""
 
 import os
+import signal
 import time
 import warnings
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from synthaug.devices import ASKED, KINDS, arithmetic
-from synthaug.errors import InputError
+from synthaug.errors import InputError, TrainingError
 from synthaug.gain.trials.runner import Runner, Task
 from synthaug.generators.learning.watching import CollapseWarning
 
@@ -57,6 +58,18 @@ def test_processes_of_an_earlier_run_multiply_as_this_one_does(
         study.arithmetic = kind
         tasks = [Task("multiplying", multiply, ())] * 2
         assert Runner(study, jobs, None)._do(tasks) == [kind] * 2
+
+
+def end(study: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_ended_from_outside_is_told(study: Any) -> None:
+    """As by a system whose memory ran out."""
+    with pytest.raises(TrainingError, match=r"ended from outside.*run the same again to go on"):
+        Runner(study, 2, None)._do([Task("ending", end, ()), Task("going on", multiply, ())])
+    # The next one has processes again.
+    assert Runner(study, 2, None)._do([Task("multiplying", multiply, ())] * 2) == ["float32"] * 2
 
 
 def warn(study: Any, step: int) -> int:

@@ -163,7 +163,8 @@ def test_a_pool_of_another_recipe_is_refused_and_kept(
         (filtered, data, 0, "filters"),
         (MixRecipe(StyleSwap(cells=2), 0.25, "mixed"), data, 0, "soft labels"),
     ]:
-        with pytest.raises(InputError, match=f"a pool made with another recipe .{named}"):
+        made = "of other images" if named == "fingerprint" else "with another recipe"
+        with pytest.raises(InputError, match=f"a pool made {made} .{named}"):
             other.make_pool(tmp_path / "pool", images, seed=seed, teacher=unsure, device="cpu")
     assert (tmp_path / "pool" / "images.npy").read_bytes() == before
     with pytest.raises(InputError, match="a pool made with another recipe"):

@@ -10,10 +10,12 @@ from typing import Any
 
 import joblib
 import torch
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from synthaug.checks import as_count
 from synthaug.classifiers import Scores
 from synthaug.devices import computing_in, plain_torch
+from synthaug.errors import TrainingError
 from synthaug.files import marked, swept
 from synthaug.gain.arms import Source, fit_key
 from synthaug.gain.trials.cells import Cell, left_of_pool, score_cell, train_cell
@@ -118,6 +120,15 @@ class Runner:
         if not tasks:
             return []
         self._say(tasks[0].what)
+        try:
+            return self._results(tasks)
+        except TerminatedWorkerError as error:
+            raise TrainingError(
+                "one of the processes was ended from outside, perhaps because memory ran out; what "
+                "the others finished is kept: run the same again to go on, with fewer jobs if so"
+            ) from error
+
+    def _results(self, tasks: Sequence[Task]) -> list[Any]:
         results: dict[int, Any] = {}
         awaited = {each for task in tasks for each in task.makes}
         # One at a time: joblib hands out several where the first ones were quick, as those are that
