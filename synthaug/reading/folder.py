@@ -149,7 +149,7 @@ def _warn_of_loose(root: Path) -> None:
 def _warn_of_masks(masks: list[Path]) -> None:
     if masks:
         warnings.warn(
-            f"{masks[0]}: left out, because masks beside a folder of images are no images of a "
+            f"{masks[0]}: left out, because masks beside images are no images of a "
             f"class ({len(masks)} such in all); rename such a folder if it holds some",
             stacklevel=6,  # whoever called read_images or splits_of
         )
@@ -159,7 +159,8 @@ def _masks(folder: Path) -> list[Path]:
     """What says where something is on the images beside it, as in the COVID-19 Radiography
     Database; read as images they would double each class."""
     below = _visible(folder, Path.is_dir) if folder.is_dir() else []
-    if not any(each.name.casefold() in _IMAGES for each in below):
+    beside = any(each.name.casefold() in _IMAGES for each in below)
+    if not beside and not (below and _visible(folder, _is_image)):
         return []
     return [each for each in below if each.name.casefold() in _MASKS]
 

@@ -261,9 +261,10 @@ def test_images_beside_class_folders_are_named(tmp_path: Path) -> None:
     assert caught[0].filename == __file__
 
 
-def test_masks_beside_images_are_no_images(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["images", "."])
+def test_masks_beside_images_are_no_images(place: str, tmp_path: Path) -> None:
     for name in ("COVID", "Normal"):
-        tree(tmp_path / name, {"images": 2, "masks": 3})
+        tree(tmp_path / name, {place: 2, "masks": 3})
     with pytest.warns(UserWarning, match=r"COVID/masks: left out, .* \(2 such in all\)") as said:
         data = read_images(tmp_path)
     assert data.counts.tolist() == [2, 2]
