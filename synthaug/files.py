@@ -35,17 +35,26 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = partial_name(path)
     try:
-        with temporary.open("xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        if error.errno is not None:  # of a full disk it says nothing of where
-            error.filename = error.filename or str(path)
-        raise
+        with told_where(path):
+            with temporary.open("xb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def told_where(path: Path) -> Iterator[None]:
+    """What fails within it names `path`, if it names nothing: of a full disk a system says no more
+    than that it is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            error.filename = error.filename or str(path)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

@@ -99,11 +99,7 @@ def export(
         ExportFormat.NPZ: export_npz,
         ExportFormat.TAR: export_tar,
     }[format]
-    try:
-        write(source, output)
-    except OSError as error:  # of a disk that is full, which does not say what was written
-        error.filename = error.filename or str(output)
-        raise
+    write(source, output)
     counts = np.bincount(source.samples.labels, minlength=len(source.classes))
     card = {"output": str(output), "images": len(source), "per_class": counts.tolist()}
     finish(f"{output}: {len(source)} images of {len(source.classes)} classes", card, json, quiet)

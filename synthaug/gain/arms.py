@@ -100,10 +100,10 @@ class Source:
 
 def fit_key(generator: Generator) -> str:
     """What tells one generator's fit from another; sources with one key share it."""
-    return f"{generator.family} {generator.settings}{own_code(generator)}"
+    return f"{generator.family} {generator.settings}{own_identity(generator)}"
 
 
-def own_code(generator: Generator) -> str:
+def own_identity(generator: Generator) -> str:
     """The code of families of the user's own that it is made of, and of what these build on, and
     their settings in full, of which a `repr` may tell less; nothing for what is here, whose code is
     a version's."""

@@ -75,5 +75,5 @@ def _load(path: Path, device: str) -> Generator:
         family = family_of(manifest.get("family"), FAMILIES)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    check_files(path)
+    check_files(path, manifest)
     return family.load(path, manifest, device)

@@ -32,10 +32,9 @@ def write_generator(
         write_json(partial / MANIFEST, told)
 
 
-def check_files(directory: Path) -> None:
+def check_files(directory: Path, manifest: Mapping[str, Any]) -> None:
     """Raise `InputError` for a generator whose files are not what was written; those of versions
     before 0.5 do not say what that was."""
-    manifest = read_generator_manifest(directory)
     for name, digest in manifest.get("files", {}).items():
         path = directory / name
         if not path.is_file() or _digest(path) != digest:

@@ -11,7 +11,7 @@ import numpy as np
 
 from synthaug.directories import partial_directory
 from synthaug.errors import InputError
-from synthaug.files import expanded, expect_writable, write_atomically
+from synthaug.files import expanded, expect_writable, told_where, write_atomically
 from synthaug.images import to_pil
 from synthaug.pool.sample_pool import SamplePool
 
@@ -82,7 +82,7 @@ def export_npz(pool: SamplePool, path: str | Path) -> None:
 def _new_folder(target: Path) -> Iterator[Path]:
     """A folder to fill, which gets its name when the block ends well, and goes otherwise."""
     _check_new(target)
-    with partial_directory(target) as partial:
+    with told_where(target), partial_directory(target) as partial:
         yield partial
         partial.rename(target)
 

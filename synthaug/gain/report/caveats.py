@@ -5,7 +5,7 @@ import math
 from synthaug.classifiers import BALANCED
 from synthaug.gain.report.words import mean, number
 from synthaug.gain.result import NO_ARM, Gain
-from synthaug.gain.statistics import MOST_SEEDS, rival_leads
+from synthaug.gain.statistics import MOST_SEEDS, NORMAL, rival_leads
 
 
 def advice(gain: Gain) -> str:
@@ -130,7 +130,7 @@ def _of_smallest(counts: list[int]) -> str:
 
 def _half_width(share: float, count: int) -> float:
     """Of the 95 % interval of a share of `count` (Wilson 1927)."""
-    squared = 1.96**2 / count
+    squared = NORMAL**2 / count
     spread = math.sqrt(squared * share * (1 - share) + squared**2 / 4)
     return spread / (1 + squared)
 

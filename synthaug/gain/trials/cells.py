@@ -21,7 +21,7 @@ from synthaug.classifiers.networks import Normalize, Standardize
 from synthaug.directories import MANIFEST, new_directory, read_manifest
 from synthaug.errors import InputError, first_line
 from synthaug.files import write_array, write_atomically, write_json
-from synthaug.gain.arms import Arm, Source, own_code
+from synthaug.gain.arms import Arm, Source, own_identity
 from synthaug.gain.leaks import without_copies
 from synthaug.gain.trials.pools import load_pool
 from synthaug.gain.trials.study import Study, short_digest, slug
@@ -55,7 +55,7 @@ class Cell:
         source = self.arm.source
         identity = f"{self.arm} {self.steps} {self.teacher}"
         if source is not None and source.generator is not None:
-            identity += own_code(source.generator)
+            identity += own_identity(source.generator)
         named = f"{slug(self.arm.name)}-seed{self.seed}-{self.part}-{short_digest(identity)}"
         return study.directory / "cells" / named
 
