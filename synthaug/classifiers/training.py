@@ -14,6 +14,7 @@ from torch.optim.swa_utils import update_bn
 from synthaug.checkpoint import until_saved
 from synthaug.checks import as_share, expect_count, expect_labels, expect_progress
 from synthaug.classifiers.batches import Batches
+from synthaug.classifiers.folding import folded
 from synthaug.classifiers.networks import (
     Backbone,
     Normalize,
@@ -92,18 +93,20 @@ def train_classifier(
         normalization = _normalization(train, recipe, span)
         network = backbone.build(train.image_shape, classes, normalization, span=span)
         backbone.try_out(network, train.image_shape)
-    layout = layout_for(network, where)
-    network = network.to(memory_format=layout).to(where)
-    batches = Batches(train, soft, synthetic, ratio, recipe, batch_size, seed, where)
-
-    counts = torch.as_tensor(train.counts, dtype=torch.float32, device=where).clamp(min=1)
-    margins = recipe.logit_adjustment * (counts / counts.sum()).log()
-
     learning: nn.Module = network
+    asked: nn.Module = network  # what says what the images are
     if recipe.frozen:
         learning = head_of(network)
         network.requires_grad_(False)
         learning.requires_grad_(True)
+        asked = folded(network, learning, to_float(train.images[:4]))
+    layout = layout_for(network, where)
+    network = network.to(memory_format=layout).to(where)
+    asked = asked.to(memory_format=layout).to(where)
+    batches = Batches(train, soft, synthetic, ratio, recipe, batch_size, seed, where)
+
+    counts = torch.as_tensor(train.counts, dtype=torch.float32, device=where).clamp(min=1)
+    margins = recipe.logit_adjustment * (counts / counts.sum()).log()
 
     # In 16 bits a processor takes three times as long for a depthwise convolution's gradient, and
     # leaves the gradient unset for those weights of a kernel that see nothing but padding.
@@ -113,10 +116,10 @@ def train_classifier(
 
     def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
-        if recipe.frozen and network.training:
-            network.eval()  # its statistics are those of the images it was trained on
+        if recipe.frozen and learning.training:
+            asked.eval()  # its statistics are those of the images it was trained on
         with torch.autocast("cpu", enabled=False) if full_precision else nullcontext():
-            logits = network(images.contiguous(memory_format=layout)).float()
+            logits = asked(images.contiguous(memory_format=layout)).float()
         return F.cross_entropy(logits + margins, labels, label_smoothing=recipe.label_smoothing)
 
     optimizer = torch.optim.SGD(

@@ -1,6 +1,7 @@
 """The small network in every size, and timm's by name."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 import timm
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from synthaug.classifiers import Backbone, Recipe, evaluate, train_classifier
+from synthaug.classifiers.folding import folded
 from synthaug.classifiers.networks import Normalize, Standardize, head_of, is_cramped, layout_for
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, to_float
@@ -173,6 +175,31 @@ def test_a_linear_probe_changes_the_last_layer_alone(weights: Path) -> None:
             assert torch.equal(tensor, start[name]), name
     assert evaluate(network, data, device="cpu").accuracy > 0.9
     assert all(weight.requires_grad for weight in network.parameters())
+
+
+def test_a_probe_learns_the_same_without_batch_norms(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (24, 3, 16, 16), dtype=np.uint8)
+    data = LabelledImages(images, np.repeat([0, 1], 12), ["a", "b"])
+    recipe = Recipe(policy="shift-flip", learning_rate=0.5, frozen=True)
+    asked = []
+
+    def trained(fold: Callable[..., nn.Module]) -> Tensor:
+        def kept(*given: Any) -> nn.Module:
+            asked.append(fold(*given))
+            return asked[-1]
+
+        monkeypatch.setattr("synthaug.classifiers.training.folded", kept)
+        backbone = Backbone(NAME, str(weights), size=32)
+        options = {"recipe": recipe, "classifier": backbone, "steps": 12, "device": "cpu"}
+        return head_of(train_classifier(data, batch_size=8, **options)).weight.detach()
+
+    plain, fewer = trained(lambda network, *_: network), trained(folded)
+    found = [sum(isinstance(layer, nn.BatchNorm2d) for layer in net.modules()) for net in asked]
+    assert found[0] > 0 == found[1]
+    assert torch.allclose(plain, fewer, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["resnet", NAME])
