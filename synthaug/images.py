@@ -181,6 +181,7 @@ class LabelledImages:
     labels: int64 (N,), each in [0, K).
     classes: the K class names.
     groups: (N,) or None, numbers or text; images of one group (a patient, a track) belong together.
+    left_out: names of those of their source that could not be read, which results speak of.
 
     Raises `InputError` naming the first value that does not fit.
 
@@ -193,6 +194,7 @@ class LabelledImages:
     labels: np.ndarray
     classes: Sequence[str]
     groups: np.ndarray | None = None
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         images = expect_images(self.images)

@@ -266,13 +266,13 @@ def inspect(
 
     Reads every file and reports damage.
     """
-    check_json("--json", json, Written.GENERATOR, Written.POOL)
     if json is not None and directory.resolve() in json.resolve().parents:
         raise InputError(
             f"--json {json}: lies in {directory}, which could not be replaced any more; name "
             "another place"
         )
     card = _card(directory)
+    check_json("--json", json, Written.POOL if card["kind"] == POOL else Written.GENERATOR)
     if card["kind"] == POOL:
         SamplePool(directory).check()
     else:

@@ -181,18 +181,17 @@ def check_file(option: str, path: Path | None) -> None:
         expect_file(f"{option} {path}", path)
 
 
-def check_json(option: str, path: Path | None, *kinds: Written) -> None:
+def check_json(option: str, path: Path | None, kind: Written) -> None:
     """Raise `InputError` unless JSON can be written at `path`; a file that is there is replaced
-    only if it is an earlier one of these kinds, and not what makes a directory a generator or a
+    only if it is an earlier one of this kind, and not what makes a directory a generator or a
     pool."""
     check_file(option, path)
     if path is None or not path.exists():
         return
-    held = set(_held(path))
-    if path.name == MANIFEST or not any(KEYS[kind] <= held for kind in kinds):
+    if path.name == MANIFEST or not KEYS[kind] <= set(_held(path)):
         raise InputError(
-            f"{option} {path}: is there already, and is no earlier {' or '.join(kinds)}; name "
-            "another file, or remove it"
+            f"{option} {path}: is there already, and is no earlier {kind}; name another "
+            "file, or remove it"
         )
 
 

@@ -14,7 +14,7 @@ from synthaug.images import LabelledImages, expect_labelled, white_of
 from synthaug.mixing import MixRecipe
 from synthaug.mixing.drawing import absent_of
 from synthaug.pool import SamplePool
-from synthaug.reading import check_groups
+from synthaug.reading import check_groups, told_skipped
 
 FEWEST_SEEDS = 2
 
@@ -39,7 +39,13 @@ def check_parts(parts: dict[str, LabelledImages]) -> list[str]:
         if not len(part):
             raise InputError(f"{name}: expected images, got none")
     check_groups(parts)
-    return [*shared_images(parts), *_unseen(parts), *_brighter(parts)]
+    return [*shared_images(parts), *_unseen(parts), *_brighter(parts), *_left_out(parts)]
+
+
+def _left_out(parts: dict[str, LabelledImages]) -> list[str]:
+    """In words, what of the images' sources could not be read; parts of one source say it once."""
+    names = dict.fromkeys(part.left_out for part in parts.values() if part.left_out)
+    return [told_skipped(each, f"of all images {len(each)}") for each in names]
 
 
 def _brighter(parts: dict[str, LabelledImages]) -> list[str]:

@@ -8,7 +8,7 @@ from synthaug.reading.discovery import (
     relabelling,
     same_classes,
 )
-from synthaug.reading.skipped import SkippedImages
+from synthaug.reading.skipped import SkippedImages, told_skipped
 from synthaug.reading.source import ImageSource, read_images, splits_of
 from synthaug.reading.splits import check_groups, draw_folds, draw_subset, split_off
 from synthaug.reading.untransformed import Apart, Untransformed, source_of, sources_of
@@ -32,4 +32,5 @@ __all__ = [
     "sources_of",
     "split_off",
     "splits_of",
+    "told_skipped",
 ]

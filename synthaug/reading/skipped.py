@@ -1,4 +1,6 @@
-"""The warning that names the images left out under on_error="skip"."""
+"""The images left out under on_error="skip", in words."""
+
+from collections.abc import Sequence
 
 SHOWN = 10
 
@@ -12,10 +14,12 @@ class SkippedImages(UserWarning):
         self.total = total
 
     def __str__(self) -> str:
-        shown = ", ".join(self.names[:SHOWN])
-        rest = len(self.names) - SHOWN
-        more = f" and {rest} more" if rest > 0 else ""
-        return (
-            f"{len(self.names)} of {self.total} images could not be read and were left out: "
-            f"{shown}{more}"
-        )
+        return told_skipped(self.names, f"{len(self.names)} of {self.total} images")
+
+
+def told_skipped(names: Sequence[str], how_many: str) -> str:
+    """That so many images were left out, the first of them by name."""
+    shown = ", ".join(names[:SHOWN])
+    rest = len(names) - SHOWN
+    more = f" and {rest} more" if rest > 0 else ""
+    return f"{how_many} could not be read and were left out: {shown}{more}"

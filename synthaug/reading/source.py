@@ -110,7 +110,10 @@ def read_images(
     if stack.skipped:
         warnings.warn(SkippedImages(stack.skipped, len(listing.labels)), stacklevel=2)
     groups = None if listing.groups is None else listing.groups[stack.kept]
-    data = LabelledImages(stack.images, listing.labels[stack.kept], listing.classes, groups)
+    left_out = (*getattr(source, "left_out", ()), *stack.skipped)
+    data = LabelledImages(
+        stack.images, listing.labels[stack.kept], listing.classes, groups, left_out
+    )
     if own and stack.skipped:
         _check_classes(data.labels, data.classes, where, wanted, source)
     return data if classes is None else _numbered(data, classes, where)

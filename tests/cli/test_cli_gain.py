@@ -21,6 +21,7 @@ from synthaug.errors import InputError
 from synthaug.gain import Gain, Source, default_sources
 from synthaug.gain.advice import as_read
 from synthaug.gain.inputs import check_parts
+from synthaug.reading import SkippedImages, read_images
 
 LONG = "transfer-within 0.5 mixed, randaugment+cutmix"
 
@@ -148,6 +149,25 @@ def test_test_images_of_another_place_may_lack_a_class(tree: Callable, tmp_path:
         assert splits.test.classes == splits.train.classes
         assert splits.test.counts.tolist() == [2, 0, 3]
         assert len(check_parts({"train": splits.train, "test": splits.test})) == 1
+
+
+def test_results_tell_of_images_that_could_not_be_read(tree: Callable, tmp_path: Path) -> None:
+    source = tree(tmp_path / "images", {"cat": 9, "dog": 9})
+    (source / "dog" / "1.png").write_text("no image")
+    other = tree(tmp_path / "other", {"cat": 3, "dog": 3}, seed=9)
+    for name in ("0.png", "2.png"):
+        (other / "cat" / name).write_text("no image")
+    of_train = f"of all images 1 could not be read and were left out: {source / 'dog' / '1.png'}"
+    of_test = f"of all images 2 could not be read and were left out: {other / 'cat' / '0.png'}, "
+    for test, expected in ((None, [of_train]), (str(other), [of_train, of_test])):
+        with pytest.warns(SkippedImages):
+            splits = read_splits(str(source), test, None, None, "skip", quiet=True)
+        small = {
+            name: read_images(part, image_size=8)
+            for name, part in (("train", splits.train), ("test", splits.test))
+        }
+        said = check_parts(small)
+        assert [told[: len(each)] for told, each in zip(said, expected, strict=True)] == expected
 
 
 def test_too_few_images_beside_those_set_apart_are_named(tree: Callable, tmp_path: Path) -> None:
