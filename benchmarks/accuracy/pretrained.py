@@ -31,6 +31,7 @@ from synthaug.gain.inputs import check_parts, numbered
 from synthaug.gain.opening import open_test
 from synthaug.gain.trials import Study, Trials, opened, placed
 from synthaug.gain.tuning import Tuning, settle
+from synthaug.reading import splits_of
 
 PRETRAINED = RESULTS / "pretrained"
 PER_CLASS, BATCH, FEWEST_STEPS, MOST_STEPS = 10, 32, 300, 1200
@@ -38,6 +39,7 @@ SETS = {  # geometries that keep the label
     "wbc_types64": ("shift-flip", "rotate-scale-flip"),
     "cifar10": ("shift-flip", "rotate-scale-flip"),
     "gtsrb32": ("shift", "rotate-scale"),
+    "pneumoniamnist": ("shift", "rotate-scale"),
 }
 WAYS = {  # sides that the images are brought to, and learning rates, the usual one first
     "probe": (96, (0.1, 0.03, 0.3)),
@@ -61,10 +63,10 @@ def main() -> None:
 
 def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> None:
     path, (size, rates) = options.folder / f"{name}.npz", WAYS[way]
-    train, test = read_images(path), read_images(path, split="test")
-    notes = check_parts({"train": train, "test": test})
+    parts = {split: read_images(path, split=split) for split in splits_of(path)}
+    notes, (train, test) = check_parts(parts), (parts["train"], parts["test"])
     network = Backbone("timm:efficientnet_lite0", str(options.weights.absolute()), size)
-    study = Study(train, None, PER_CLASS, network, BATCH, "auto")
+    study = Study(train, parts.get("val"), PER_CLASS, network, BATCH, "auto")
     progress = going_on(placed(study, options.cache), CELLS / f"pretrained-{name}-{way}.npz")
     seeds, fresh = numbered(options.seeds, 0)
     running = {"jobs": options.jobs, "cache": options.cache, "keep": True, "progress": progress}
