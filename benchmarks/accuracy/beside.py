@@ -91,9 +91,10 @@ one.
 PRETRAINED = """\
 EfficientNet-Lite0 from ImageNet's weights, ten images per class, on seeds and test images as above:
 the last layer alone learns, at 96 pixels, or all of it, at 64 (`pretrained.py`). Each generator is
-tried once, on top of the partner. Steps, normalisation, learning rate and geometry are tuned."""
+tried once, on top of the partner. Steps, learning rate, weight decay and geometry are tuned; images
+are normalised as timm has it for the network."""
 SOME_GIVEN = """ \
-But where steps were *given* they are not, nor is normalisation, and a rate of 0.03 for all layers
+But where steps were *given* they are not, nor is weight decay, and a rate of 0.03 for all layers
 was the largest that was tried: this may [favour synthetic
 images](research.md#what-passes-for-a-gain). What was tried there is not in the files of results,
 and the commands of these rows, run again, give other figures."""

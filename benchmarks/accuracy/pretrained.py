@@ -6,11 +6,10 @@
     python benchmarks/accuracy/page.py
 
 FOLDER holds the sets as `.npz` files. Each is measured at ten images per class, twice: as a linear
-probe, whose last layer alone learns, and fine-tuned. The steps (1,200 at most), how images are
-normalised, learning rate and geometry are tuned for each as `synthaug gain` tunes them, before
-anything is compared. Results are in results/pretrained; one that is there is not measured again,
-unless its set is named. What is finished is kept in `--cache` and beside the results, as grid.py
-does.
+probe, whose last layer alone learns, and fine-tuned. The steps (1,200 at most), learning rate,
+weight decay and geometry are tuned for each as `synthaug gain` tunes them, before anything is
+compared. Results are in results/pretrained; one that is there is not measured again, unless its set
+is named. What is finished is kept in `--cache` and beside the results, as grid.py does.
 """
 
 import argparse
@@ -41,6 +40,7 @@ SETS = {  # geometries that keep the label
     "gtsrb32": ("shift", "rotate-scale"),
     "pneumoniamnist": ("shift", "rotate-scale"),
 }
+DECAYS = 1e-3, 1e-4
 WAYS = {  # sides that the images are brought to, and learning rates, the usual one first
     "probe": (96, (0.1, 0.03, 0.3)),
     "fine-tuned": (64, (0.03, 0.01, 0.1)),
@@ -87,11 +87,11 @@ def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> N
 def tuned(
     trials: Trials, frozen: bool, rates: tuple[float, ...], policies: tuple[str, ...]
 ) -> Tuning:
-    """The steps, the learning rate and the geometry that are best without synthetic images."""
-    start = Recipe(policies[0], learning_rate=rates[0], weight_decay=1e-3, frozen=frozen)
+    """The steps and the recipe that are best without synthetic images."""
+    start = Recipe(policies[0], learning_rate=rates[0], weight_decay=DECAYS[0], frozen=frozen)
     candidates = [
-        [{"standardize": True}, {"standardize": False}],
         [{"learning_rate": rate} for rate in rates],
+        [{"weight_decay": decay} for decay in DECAYS],
         [{"policy": policy} for policy in policies],
     ]
     tuning = settle(trials, start, candidates, FEWEST_STEPS, MOST_STEPS)
