@@ -90,7 +90,7 @@ def test_inspect_shows_the_card(
         (generator, r"settings\.cells +8"),
         (pool, r"per_class +4, 4", r"filters +none"),
     ):
-        card = tmp_path / "card.json"
+        card = tmp_path / f"card of {directory.name}.json"
         done = call("inspect", directory, "--json", card)
         assert (done.status, done.err) == (0, "")
         assert all(re.search(each, done.out) for each in shown)
