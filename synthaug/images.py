@@ -205,6 +205,7 @@ class LabelledImages:
         for name, value in (("images", images), ("labels", labels), ("groups", groups)):
             object.__setattr__(self, name, value)
         object.__setattr__(self, "classes", classes)
+        object.__setattr__(self, "left_out", tuple(self.left_out))
 
     def __len__(self) -> int:
         return len(self.images)

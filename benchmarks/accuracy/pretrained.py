@@ -64,9 +64,9 @@ def main() -> None:
 def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> None:
     path, (size, rates) = options.folder / f"{name}.npz", WAYS[way]
     parts = {split: read_images(path, split=split) for split in splits_of(path)}
-    notes, (train, test) = check_parts(parts), (parts["train"], parts["test"])
+    notes = check_parts(parts)
     network = Backbone("timm:efficientnet_lite0", str(options.weights.absolute()), size)
-    study = Study(train, parts.get("val"), PER_CLASS, network, BATCH, "auto")
+    study = Study(parts["train"], parts.get("val"), PER_CLASS, network, BATCH, "auto")
     progress = going_on(placed(study, options.cache), CELLS / f"pretrained-{name}-{way}.npz")
     seeds, fresh = numbered(options.seeds, 0)
     running = {"jobs": options.jobs, "cache": options.cache, "keep": True, "progress": progress}
@@ -74,7 +74,7 @@ def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> N
         tuning = tuned(trials, way == "probe", rates, SETS[name])
         choices = choose(trials, tuning.recipe, default_sources(), "quick")
         gain = open_test(
-            Settled(trials, tuning, choices, "quick", str(path), notes), test, fresh, None
+            Settled(trials, tuning, choices, "quick", str(path), notes), parts["test"], fresh, None
         )
     asked = f"--sets {name} --ways {way} --seeds {options.seeds}"
     places = f"{shlex.quote(str(options.folder))} --weights {options.weights.name}"

@@ -3,6 +3,8 @@ linear map, which the convolution before it can do as well."""
 
 import copy
 from collections import Counter
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import torch
@@ -41,27 +43,23 @@ def _pairs(
     that are used more than once are left out."""
     made: list[tuple[str, Tensor]] = []  # held, so that no later tensor passes for one of them
     taken: list[tuple[str, Tensor]] = []
-    learning, hooks = set(head.modules()), []
-    for name, layer in network.named_modules():
-        if layer in learning:
-            continue
-        if isinstance(layer, nn.Conv2d):
 
-            def note(_: Any, __: Any, output: Tensor, name: str = name) -> None:
-                made.append((name, output))
+    def note(name: str, _: Any, __: Any, output: Tensor) -> None:
+        made.append((name, output))
 
-            hooks.append(layer.register_forward_hook(note))
-        elif isinstance(layer, nn.BatchNorm2d) and layer.running_mean is not None:
+    def look(name: str, _: Any, inputs: tuple[Tensor, ...]) -> None:
+        taken.append((name, inputs[0]))
 
-            def look(_: Any, inputs: tuple[Tensor, ...], name: str = name) -> None:
-                taken.append((name, inputs[0]))
-
-            hooks.append(layer.register_forward_pre_hook(look))
-    try:
+    learning = set(head.modules())
+    with ExitStack() as hooks:
+        for name, layer in network.named_modules():
+            if layer in learning:
+                continue
+            if isinstance(layer, nn.Conv2d):
+                hooks.enter_context(layer.register_forward_hook(partial(note, name)))
+            elif isinstance(layer, nn.BatchNorm2d) and layer.running_mean is not None:
+                hooks.enter_context(layer.register_forward_pre_hook(partial(look, name)))
         answer = network(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
     uses = Counter(name for name, _ in made + taken)
     return answer, [
         (convolution, norm)

@@ -7,6 +7,7 @@ part of the network, so that a trained one can be used anywhere.
 import hashlib
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -282,15 +283,11 @@ def is_cramped(network: nn.Module, image_shape: tuple[int, int, int]) -> bool:
         sides = inputs[0].shape[2:]
         found.append(any(s < k for s, k in zip(sides, layer.kernel_size, strict=True)))
 
-    hooks = [
-        layer.register_forward_hook(look)
-        for layer in network.modules()
-        if isinstance(layer, nn.Conv2d)
-    ]
-    with torch.no_grad(), evaluating(network):
+    with ExitStack() as hooks, torch.no_grad(), evaluating(network):
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv2d):
+                hooks.enter_context(layer.register_forward_hook(look))
         network(torch.zeros(1, *image_shape, device=next(network.parameters()).device))
-    for hook in hooks:
-        hook.remove()
     return any(found)
 
 

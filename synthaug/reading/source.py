@@ -110,7 +110,8 @@ def read_images(
     if stack.skipped:
         warnings.warn(SkippedImages(stack.skipped, len(listing.labels)), stacklevel=2)
     groups = None if listing.groups is None else listing.groups[stack.kept]
-    left_out = (*getattr(source, "left_out", ()), *stack.skipped)
+    before = source.left_out if isinstance(source, LabelledImages) else ()
+    left_out = (*before, *stack.skipped)
     data = LabelledImages(
         stack.images, listing.labels[stack.kept], listing.classes, groups, left_out
     )

@@ -394,6 +394,10 @@ def test_an_unreadable_item_is_named_or_skipped(tmp_path: Path) -> None:
         data = read_images(dataset, on_error="skip")
     assert data.labels.tolist() == [0, 1]
     assert data.classes == ("a", "b")
+    assert [name.endswith("item 1") for name in data.left_out] == [True]
+    dataset.left_out = 5  # what a Dataset calls so is its own
+    with pytest.warns(SkippedImages):
+        assert read_images(dataset, on_error="skip").left_out == data.left_out
 
 
 def test_labelled_images_are_returned_as_they_are() -> None:
