@@ -166,6 +166,13 @@ def _caveats(settled: Settled) -> list[str]:
     study = settled.trials.study
     said = data_caveats(study, settled.trials.seeds, settled.notes)
     said += length_caveats(settled.tuning)
+    for arm in settled.choices.arms:
+        diverged = settled.trials.diverged(arm, settled.trials.seeds_of(arm))
+        for seed, why in diverged.items():
+            said.append(
+                f"the training of {arm.name} diverged on seed {seed} ({why.partition(';')[0]}): it "
+                "has nothing right there"
+            )
     for name in pools:
         said.append(f"{name} is the same pool for all seeds")
         if not study.unseen_by_pools:

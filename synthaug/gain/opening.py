@@ -39,13 +39,19 @@ def open_test(
     tested.score({arm: trials.seeds_of(arm) for arm in shown})
     rivals = _rivals(tested, choices, trials)
     again = [*choices.finalists, *rivals]
-    tested.score(dict.fromkeys(again, fresh), "the best on other seeds")
+
+    def measure(seeds: list[int], what: str) -> None:
+        tested.score(dict.fromkeys(again, seeds), what)
+        for arm in again:  # one that has nothing right makes a gain of its own
+            trials.expect_trained(arm, seeds)
+
+    measure(fresh, "the best on other seeds")
     stage_one, seeds, needed = len(fresh), fresh, 0
     if precision is not None:
         first = tested.gain(choices.chosen, choices.baseline, fresh)
         needed = seeds_for_precision(first.per_seed, precision, resolution=tested.resolution)
         more = _more_seeds(trials, fresh, needed)
-        tested.score(dict.fromkeys(again, more), "more seeds")
+        measure(more, "more seeds")
         seeds = fresh + more
     rival = _rival(tested, rivals, choices.baseline, seeds)
 

@@ -92,7 +92,8 @@ def measure_gain(
     mix: measure this way of mixing (what `search_mix` or `synthaug tune` found) and no other, in
         place of `arms` and `sources`, of which the controls stay.
 
-    Raises `InputError` for inputs that do not fit, among them a pool with copies of test images.
+    Raises `InputError` for inputs that do not fit, among them a pool with copies of test images,
+    `TrainingError` where all trainings of a kind diverge, or one does of those that are measured.
 
     >>> from synthaug import Recipe, StyleSwap, measure_gain, read_images
     >>> from synthaug.gain import Source

@@ -239,20 +239,25 @@ class Rounds:
         sources = [arm.source for arm in living if arm.source is not None]
         warn_of_room(self._trials.study, sources, [seed])
         try:
-            self._trials.train(living, "searching", seeds=[seed], to_test=False)
+            self._train(living, seed)
             return living
         except (InputError, TrainingError):
             pass
         kept = []
         for arm in living:
             try:
-                self._trials.train([arm], "searching", seeds=[seed], to_test=False)
+                self._train([arm], seed)
                 kept.append(arm)
             except (InputError, TrainingError) as error:
                 # Optuna learns nothing from what has failed, and would propose it again.
                 asked[arm].set_user_attr("error", str(error))
                 asked[arm].report(WORST, step=len(self._trials.seeds))
         return kept
+
+    def _train(self, arms: list[Arm], seed: int) -> None:
+        self._trials.train(arms, "searching", seeds=[seed], to_test=False)
+        for arm in arms:
+            self._trials.expect_trained(arm, [seed])
 
     def _arm(self, trial: Any) -> Arm:
         """The arm that a proposal stands for; the same object for the same proposal."""

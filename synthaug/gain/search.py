@@ -171,6 +171,8 @@ def _checked(
         )
         try:
             trials.train([*rivals, best], "checking the best", seeds=seeds, to_test=False)
+            for arm in (best, *rivals):
+                trials.expect_trained(arm, seeds)
         except (InputError, TrainingError) as error:
             failures.append(f"{best.name} could not be trained on the seeds of the check: {error}")
             continue

@@ -62,6 +62,9 @@ class Made:
                 raise InputError("the filters left nothing")
             self.trained += [(arm.name, seed) for seed in seeds or self.seeds]
 
+    def expect_trained(self, arm: Arm, seeds: list[int]) -> None:
+        pass
+
     def validation(
         self, arms: Sequence[Arm], *, seeds: list[int] | None = None
     ) -> dict[Arm, np.ndarray]:
@@ -474,19 +477,45 @@ def test_a_search_with_another_recipe_is_another_search(
     assert len({name for name, seed in made.trained if seed == 0}) >= 5
 
 
-def test_a_training_that_diverges_does_not_end_the_search(
+def is_gan(arm: Arm) -> bool:
+    return arm.source is not None and arm.source.name.startswith("gan")
+
+
+def test_a_training_that_breaks_down_does_not_end_the_search(
     run: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train = Made.train
 
-    def diverging(self: Made, arms: Sequence[Arm], *others: Any, **options: Any) -> None:
-        if any(arm.source is not None and arm.source.name.startswith("gan") for arm in arms):
-            raise TrainingError("the loss is not a number")
+    def breaking(self: Made, arms: Sequence[Arm], *others: Any, **options: Any) -> None:
+        if any(is_gan(arm) for arm in arms):
+            raise TrainingError("one of the processes was ended from outside")
         train(self, arms, *others, **options)
 
-    monkeypatch.setattr(Made, "train", diverging)
+    monkeypatch.setattr(Made, "train", breaking)
     mix, _ = run(good, budget=Budget(trials=30))
     assert mix.search["trials"]["fail"] >= 1 and mix.search["trials"]["complete"] >= 5
+
+
+def test_what_diverges_counts_as_nothing_learned_of_it(
+    run: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is trained once, and what was best but for that is not the winner."""
+
+    def diverging(_: Made, arm: Arm, seeds: list[int]) -> None:
+        if is_gan(arm) or (arm.source is not None and max(seeds) > 2):
+            raise TrainingError(f"{arm.name}: the loss is not a number")
+
+    monkeypatch.setattr(Made, "expect_trained", diverging)
+    mix, made = run(good, budget=Budget(trials=30))
+    assert mix.search["trials"]["fail"] >= 1 and mix.search["trials"]["complete"] >= 5
+    diverged = [each for each in mix.search["errors"] if "not a number" in each]
+    assert diverged and all(each.startswith("gan") for each in diverged)
+    # On the seeds of the check nothing with synthetic images could be trained at all.
+    assert mix.search["best"] is None and not mix.recommended
+    tried = {name for name, seed in made.trained if seed > 2}
+    said = [each for each in mix.search["caveats"] if "on the seeds of the check" in each]
+    assert len(said) == mix.search["trials"]["complete"]
+    assert {each.partition(" could not")[0] for each in said} <= tried
 
 
 def test_leaks_are_refused_before_the_search() -> None:

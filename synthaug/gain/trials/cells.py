@@ -1,6 +1,7 @@
 """Cells: one arm trained on one part of one seed, kept on disk until the run is over.
 
 A cell that is complete on disk is never trained again, so an interrupted run goes on where it was.
+One whose training diverged is kept as that: it has no network, and nothing that it says is right.
 Training has no access to the test images: they meet the stored networks in `Trials.test`, after all
 choices. What a network says of them is kept beside it, and read by nothing else.
 """
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -19,10 +21,11 @@ from torch import nn
 from synthaug.classifiers import Scores, predict, train_classifier
 from synthaug.classifiers.networks import Normalize, Standardize
 from synthaug.directories import MANIFEST, new_directory, read_manifest
-from synthaug.errors import InputError, first_line
+from synthaug.errors import InputError, TrainingError, first_line
 from synthaug.files import write_array, write_atomically, write_json
 from synthaug.gain.arms import Arm, Source, own_identity
 from synthaug.gain.leaks import without_copies
+from synthaug.gain.trials.parts import Part
 from synthaug.gain.trials.pools import load_pool
 from synthaug.gain.trials.study import Study, short_digest, slug
 from synthaug.images import LabelledImages, Samples
@@ -33,6 +36,8 @@ from synthaug.tensors import read_tensors, tensor_bytes
 KIND = "cell"
 WEIGHTS, PREDICTED = "weights.safetensors", "predicted.npy"
 TESTED = "tested-{}.npy"  # one for each set of images, named by their fingerprint
+DIVERGED = "diverged"  # in the manifest of a cell without a network: why it has none
+NO_CLASS = -1  # what is said of an image where there is no network
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,19 @@ class Cell:
     def done(self, study: Study) -> bool:
         return (self.directory(study) / MANIFEST).exists()
 
-    def loadable(self, study: Study) -> bool:
-        """Whether its network is there, too: where cells were brought from elsewhere, or room was
-        made, it may not be."""
-        return self.done(study) and (self.directory(study) / WEIGHTS).exists()
+    def complete(self, study: Study) -> bool:
+        """Whether its network is there, too, if it has one: where cells were brought from
+        elsewhere, or room was made, it may not be."""
+        if not self.done(study):
+            return False
+        return (self.directory(study) / WEIGHTS).exists() or self.diverged(study) is not None
+
+    def diverged(self, study: Study) -> str | None:
+        """Why there is no network though the cell is done: what its training, or that of what it
+        learns from, broke down with."""
+        with _undamaged(self.directory(study)) as directory:
+            found: str | None = read_manifest(directory, kind=KIND).get(DIVERGED)
+        return found
 
     def said_of(self, study: Study, images: str) -> Path:
         """The file of what its network said of the images of this fingerprint, which it did not
@@ -74,41 +88,62 @@ class Cell:
 
     def scorable(self, study: Study, images: str) -> bool:
         """Whether it is scored on the images of this fingerprint without being trained again."""
-        return self.loadable(study) or self.said_of(study, images).exists()
+        return self.complete(study) or self.said_of(study, images).exists()
 
 
 def train_cell(study: Study, cell: Cell) -> None:
-    """Train the cell's network; keep its weights and its predictions for the held images."""
+    """Train the cell's network; keep its weights and its predictions for the held images, or that
+    it diverged."""
     part = study.part(cell.seed, cell.part)
-    train, held = part.train, part.held
+    held = part.held
+    told: dict[str, Any] = {"kind": KIND, "arm": cell.arm.name}
+    network, weights = None, b""
     start = time.perf_counter()
-    network = train_classifier(
-        train,
+    try:
+        network = _trained(study, cell, part)
+        weights = tensor_bytes(network.state_dict())
+    except TrainingError as error:
+        told[DIVERGED] = str(error)
+    seconds = time.perf_counter() - start
+    predicted = None
+    if held is not None:
+        predicted = _said_before(study, cell, _say(study, network, held))
+    if cell.complete(study):  # another process was quicker, and may have scored it already
+        return
+    # Only now: a process that is stopped while it writes leaves something behind.
+    with new_directory(cell.directory(study), kind=KIND) as partial:
+        if network is not None:
+            write_atomically(partial / WEIGHTS, lambda file: file.write(weights))
+        if predicted is not None:
+            write_array(partial / PREDICTED, predicted)
+        fitting = 0.0 if network is None else _fitting(study, cell)
+        spent = {"seconds": seconds, "generator_seconds": fitting}
+        write_json(partial / MANIFEST, {**told, **spent})
+
+
+def _trained(study: Study, cell: Cell, part: Part) -> nn.Module:
+    """The cell's network; `TrainingError` where its training diverges, or that of its generator or
+    its teacher has."""
+    return train_classifier(
+        part.train,
         recipe=cell.arm.recipe,
-        synthetic=_synthetic(study, cell, held),
+        synthetic=_synthetic(study, cell, part.held),
         ratio=cell.arm.ratio,
-        soft_labels=_soften(study, cell, train) if cell.arm.distilled else None,
+        soft_labels=_soften(study, cell, part.train) if cell.arm.distilled else None,
         classifier=study.classifier,
         steps=cell.steps,
         batch_size=study.batch_size,
         seed=cell.seed,
         device=study.device,
     )
-    seconds = time.perf_counter() - start
-    weights = tensor_bytes(network.state_dict())
-    predicted = None
-    if held is not None:
-        now = predict(network, held.images, device=study.device).argmax(1)
-        predicted = _said_before(study, cell, now)
-    if cell.loadable(study):  # another process was quicker, and may have scored it already
-        return
-    # Only now: a process that is stopped while it writes leaves something behind.
-    with new_directory(cell.directory(study), kind=KIND) as partial:
-        write_atomically(partial / WEIGHTS, lambda file: file.write(weights))
-        if predicted is not None:
-            write_array(partial / PREDICTED, predicted)
-        spent = {"seconds": seconds, "generator_seconds": _fitting(study, cell)}
-        write_json(partial / MANIFEST, {"kind": KIND, "arm": cell.arm.name, **spent})
+
+
+def _say(study: Study, network: nn.Module | None, images: LabelledImages) -> np.ndarray:
+    """Predicted labels of these images, int64 (N,); no class where there is no network."""
+    if network is None:
+        return np.full(len(images), NO_CLASS)
+    said: np.ndarray = predict(network, images.images, device=study.device).argmax(1)
+    return said
 
 
 def _said_before(study: Study, cell: Cell, now: np.ndarray) -> np.ndarray:
@@ -131,7 +166,9 @@ def _said_before(study: Study, cell: Cell, now: np.ndarray) -> np.ndarray:
 
 
 def load_network(study: Study, cell: Cell) -> nn.Module:
-    """The trained network of a finished cell."""
+    """The trained network of a finished cell; `TrainingError` where its training diverged."""
+    if (why := cell.diverged(study)) is not None:
+        raise TrainingError(why)
     known = None if study.train.images.dtype == np.uint8 else 1.0  # what is loaded says which
     normalization = Standardize(known) if cell.arm.recipe.standardize else Normalize(0.0, 1.0)
     classes = len(study.train.classes)
@@ -147,10 +184,10 @@ def score_cell(study: Study, cell: Cell, images: LabelledImages, fingerprint: st
     is trained where it is not there, and has not said so before."""
     file = cell.said_of(study, fingerprint)
     if not file.exists():
-        if not cell.loadable(study):
+        if not cell.complete(study):
             train_cell(study, cell)
-        said = predict(load_network(study, cell), images.images, device=study.device).argmax(1)
-        write_array(file, said)
+        network = load_network(study, cell) if cell.diverged(study) is None else None
+        write_array(file, _say(study, network, images))
     right = _read(file) == images.labels
     return Scores.of(images.labels, right, len(images.classes))
 
@@ -239,5 +276,8 @@ def left_of_pool(study: Study, source: Source, seed: int, part_name: str) -> np.
 
 def _soften(study: Study, cell: Cell, shown: LabelledImages | Samples) -> np.ndarray:
     """One-hot labels, half of each replaced by the teacher's posterior, float32 (M, K)."""
-    teacher = load_network(study, cell.of_teacher)
+    try:
+        teacher = load_network(study, cell.of_teacher)
+    except TrainingError as error:
+        raise TrainingError(f"what it learns labels from: {error}") from None
     return mixed_labels(shown.labels, predict(teacher, shown.images, device=study.device))

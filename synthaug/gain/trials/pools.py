@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from synthaug.directories import MANIFEST, read_unchanged
-from synthaug.errors import InputError
+from synthaug.errors import InputError, TrainingError
+from synthaug.files import read_json, write_json
 from synthaug.gain.arms import Source, fit_key
 from synthaug.gain.trials.parts import Part
 from synthaug.gain.trials.study import Study, short_digest, slug
@@ -24,18 +25,28 @@ def pool_directory(study: Study, source: Source, seed: int, part: str) -> Path:
     return study.directory / "pools" / f"{slug(source.name)}-seed{seed}-{part}-{digest}"
 
 
+def _failure(directory: Path) -> Path:
+    """Where it is noted why there is no pool in this directory."""
+    return directory.with_name(f"{directory.name}.json")
+
+
 def has_pool(study: Study, source: Source, seed: int, part: str) -> bool:
-    """Whether the pool of a source that is a generator is there already."""
-    return (pool_directory(study, source, seed, part) / MANIFEST).exists()
+    """Whether the pool of a source that is a generator is there already, or that it diverged."""
+    directory = pool_directory(study, source, seed, part)
+    return (directory / MANIFEST).exists() or _failure(directory).exists()
 
 
 def load_pool(study: Study, source: Source, seed: int, part: str) -> SamplePool:
     """The source's synthetic images for one part of one seed.
 
-    Raises `InputError` for a given pool that is no more the one that was opened.
+    Raises `InputError` for a given pool that is no more the one that was opened, `TrainingError`
+    where the training of the generator diverged.
     """
     if source.pool is None:
-        return SamplePool(pool_directory(study, source, seed, part))
+        directory = pool_directory(study, source, seed, part)
+        if _failure(directory).exists():
+            raise TrainingError(read_json(_failure(directory))["diverged"])
+        return SamplePool(directory)
     pool = SamplePool(source.pool)
     found = pool.manifest["fingerprint"]
     if source.fingerprint and found != source.fingerprint:
@@ -49,9 +60,17 @@ def load_pool(study: Study, source: Source, seed: int, part: str) -> SamplePool:
 def make_pools(
     study: Study, generator: Generator, sources: Sequence[Source], seed: int, part_name: str
 ) -> None:
-    """Fit the generator on one part and sample a pool for each of the sources that share it."""
+    """Fit the generator on one part and sample a pool for each of the sources that share it; where
+    that diverges, note it in their place."""
     part = study.part(seed, part_name)
-    fitted, real = _fitted(study, generator, part, seed), part.train
+    real = part.train
+    try:
+        fitted = _fitted(study, generator, part, seed)
+    except TrainingError as error:
+        for source in sources:
+            failure = _failure(pool_directory(study, source, seed, part_name))
+            write_json(failure, {"diverged": str(error)})
+        return
     for source in sources:
         SamplePool.create(
             pool_directory(study, source, seed, part_name),

@@ -10,6 +10,7 @@ import numpy as np
 
 from synthaug.classifiers import BALANCED, Scores, resolution
 from synthaug.devices import arithmetic, resolve_device
+from synthaug.errors import TrainingError
 from synthaug.files import expanded
 from synthaug.gain.arms import Arm, Source
 from synthaug.gain.trials.cells import Cell, held_predictions, seconds, tested_predictions
@@ -96,10 +97,31 @@ class Trials:
 
     def best(self, arms: Sequence[Arm]) -> Arm:
         """The arm with the highest mean validation score among those that were not given up; the
-        first of equals."""
+        first of equals.
+
+        Raises `TrainingError` where the trainings of all diverged.
+        """
         entered = [arm for arm in arms if arm not in self._given_up]
         scores = self.validation(entered)
-        return max(entered, key=lambda arm: float(scores[arm].mean()))
+        best = max(entered, key=lambda arm: float(scores[arm].mean()))
+        if not scores[best].any():
+            self.expect_trained(best, self.seeds_of(best))
+        return best
+
+    def diverged(self, arm: Arm, seeds: Sequence[int]) -> dict[int, str]:
+        """Those of these seeds on which the arm's training diverged, and how: it has nothing right
+        there."""
+        found = {}
+        for seed in seeds:
+            for cell in self.cells(arm, seed):
+                if cell.done(self.study) and (why := cell.diverged(self.study)) is not None:
+                    found[seed] = why
+        return found
+
+    def expect_trained(self, arm: Arm, seeds: Sequence[int]) -> None:
+        """Raise `TrainingError` where the arm's training diverged on one of these seeds."""
+        for seed, why in self.diverged(arm, seeds).items():
+            raise TrainingError(f"{arm.name}, seed {seed}: {why}")
 
     def race(self, arms: Sequence[Arm], what: str, *, beside: Sequence[Arm] = ()) -> None:
         """Train the arms seed by seed, and leave out of the later seeds those that are far behind.
@@ -146,7 +168,7 @@ class Trials:
     def _teachers(self, missing: Sequence[Cell]) -> list[Cell]:
         """Those that have to be trained before these cells are."""
         teachers = dict.fromkeys(cell.of_teacher for cell in missing if cell.teacher is not None)
-        return [cell for cell in teachers if not cell.loadable(self.study)]
+        return [cell for cell in teachers if not cell.complete(self.study)]
 
     def _cell(self, arm: Arm, seed: int, part: Part) -> Cell:
         teacher = self.teacher if arm.needs_teacher else None

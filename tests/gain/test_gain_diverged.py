@@ -1,0 +1,170 @@
+"""A training that diverges has nothing right, is told of, and ends no run before the last seeds."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import synthaug.gain.trials.cells as cells
+import synthaug.gain.tuning as tuning
+from synthaug import (
+    Blend,
+    ConditionalVAE,
+    LabelledImages,
+    RandomField,
+    Recipe,
+    TrainingError,
+    measure_gain,
+    read_images,
+)
+from synthaug.classifiers import Backbone
+from synthaug.gain import Source
+from synthaug.gain.arms import Arm, distilled_arm, synthetic_arm
+from synthaug.gain.trials import Study, Trials, opened
+from synthaug.reading import draw_subset
+
+PLAIN, STEEP = Arm("plain", Recipe()), Arm("steep", Recipe(learning_rate=1e30))
+BROKEN = ConditionalVAE(steps=5, learning_rate=1e30)
+QUICK: dict[str, Any] = {
+    "seeds": 2,
+    "per_class": 6,
+    "batch_size": 16,
+    "arms": "quick",
+    "device": "cpu",
+    "sources": [Source("random-field", RandomField())],
+}
+
+
+@pytest.fixture(scope="module")
+def train() -> LabelledImages:
+    data = read_images("digits", image_size=8)
+    return data.subset(draw_subset(data, 12, seed=0))
+
+
+@pytest.fixture(scope="module")
+def test() -> LabelledImages:
+    return read_images("digits", split="test", image_size=8).subset(np.arange(100))
+
+
+@contextmanager
+def trials_of(train: LabelledImages, cache: Path) -> Iterator[Trials]:
+    study = Study(train, None, 6, Backbone(), 16, "cpu")
+    with opened(study, [0, 1], cache=cache, keep=True, jobs=1, progress=None) as trials:
+        trials.steps = 3
+        yield trials
+
+
+def test_it_has_nothing_right_and_is_given_up(
+    train: LabelledImages, test: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with trials_of(train, tmp_path) as trials:
+        trials.race([STEEP, PLAIN], "racing")
+        assert trials.best([STEEP, PLAIN]) == PLAIN
+        scores = trials.validation([STEEP, PLAIN])
+        assert not scores[STEEP].any() and scores[PLAIN].all()
+        assert not trials.diverged(PLAIN, [0, 1])
+        said = trials.diverged(STEEP, [0, 1])
+        assert set(said) == {0, 1} and all("learning rate" in why for why in said.values())
+        tested = trials.test([(STEEP, 0), (PLAIN, 0)], test, "test images")
+        assert [bool(each.accuracy) for each in tested] == [False, True]
+    monkeypatch.setattr(cells, "train_classifier", None)  # nothing is trained again
+    with trials_of(train, tmp_path) as trials:
+        trials.train([STEEP, PLAIN], "again")
+        assert trials.diverged(STEEP, [0, 1]) == said
+        assert trials.test([(STEEP, 0)], test, "test images")[0].accuracy == 0
+
+
+def test_where_all_do_there_is_no_best(train: LabelledImages, tmp_path: Path) -> None:
+    with trials_of(train, tmp_path) as trials:
+        trials.train([STEEP], "training")
+        with pytest.raises(TrainingError, match=r"^steep, seed 0: .* lower the learning rate"):
+            trials.best([STEEP])
+
+
+def test_who_learns_from_it_has_nothing_right_either(train: LabelledImages, tmp_path: Path) -> None:
+    with trials_of(train, tmp_path) as trials:
+        trials.teacher = STEEP
+        pupil = distilled_arm(PLAIN, own=False)
+        trials.train([pupil], "distilled")
+        assert not trials.validation([pupil])[pupil].any()
+        assert all(
+            "what it learns labels from: " in w for w in trials.diverged(pupil, [0]).values()
+        )
+
+
+@pytest.mark.parametrize("generator", [BROKEN, Blend([BROKEN, RandomField()])], ids=["one", "part"])
+def test_a_generator_that_diverges_makes_no_images(
+    train: LabelledImages, tmp_path: Path, generator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is one that is a part of another."""
+    arm = synthetic_arm(Source("broken", generator), PLAIN, 0.25, "hard")
+    with trials_of(train, tmp_path) as trials:
+        trials.train([arm], "training")
+        said = trials.diverged(arm, [0, 1])
+        assert set(said) == {0, 1}
+        assert all("lower the learning rate" in why for why in said.values())
+    monkeypatch.setattr(ConditionalVAE, "fit", None)  # nor is it fitted again for another share
+    with trials_of(train, tmp_path) as trials:
+        other = synthetic_arm(Source("broken", generator), PLAIN, 0.5, "hard")
+        trials.train([other], "training")
+        assert trials.diverged(other, [0, 1]) == said
+
+
+def test_a_gain_goes_on_without_what_diverged(train: LabelledImages, test: LabelledImages) -> None:
+    sources = [Source("broken", BROKEN), Source("vae", ConditionalVAE(steps=5)), *QUICK["sources"]]
+    options = {**QUICK, "sources": sources, "steps": 3, "recipe": Recipe()}
+    gain = measure_gain(train, test, **options)
+    broken = gain.arm(next(arm.name for arm in gain.arms if arm.name.startswith("broken")))
+    assert not any([*broken.accuracy, *broken.choice_scores])
+    assert gain.trained is not None and gain.trained.startswith("vae")
+    told = [each for each in gain.protocol["caveats"] if "diverged" in each]
+    assert [each.partition(" (")[0] for each in told] == [
+        f"the training of {broken.name} diverged on seed {seed}" for seed in (0, 1)
+    ]
+    assert all(each.endswith("): it has nothing right there") for each in told)
+
+
+def test_a_rate_that_is_too_high_is_tuned_away(
+    train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = [{"learning_rate": rate} for rate in (0.1, 1e30)]
+    monkeypatch.setattr(tuning, "CANDIDATES", (rates, tuning.POLICIES[:1]))
+    monkeypatch.setattr(tuning, "_beyond", lambda *_: [])
+    gain = measure_gain(train, test, **QUICK, steps=3)
+    assert gain.protocol["recipe"]["learning_rate"] == 0.1
+    tried = [row for row in gain.protocol["tuning"] if "learning_rate" in row]
+    scores = {row["learning_rate"]: row["validation"] for row in tried}
+    assert scores[0.1] > scores[1e30] == 0
+
+
+def test_a_recipe_that_never_converges_ends_it_at_once(
+    train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(TrainingError, match=r"^\S.*, seed 0: .* lower the learning rate"):
+        measure_gain(train, test, **QUICK, recipe=STEEP.recipe, steps=3)
+    done: list[str] = []
+    monkeypatch.setattr(tuning, "TUNING_STEPS", 3)
+    with pytest.raises(TrainingError, match=r"^tuning randaugment"):
+        measure_gain(
+            train, test, **QUICK, recipe=STEEP.recipe, progress=lambda what, *_: done.append(what)
+        )
+    assert set(done) == {"tuning the baseline"}
+
+
+def test_no_figure_is_made_of_it(
+    train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the seeds that a gain is measured on it would be one over nothing."""
+    original = cells.train_classifier
+
+    def diverging(*images: Any, **options: Any) -> Any:
+        if options["seed"] == 3 and options["synthetic"] is None:
+            options["recipe"] = STEEP.recipe
+        return original(*images, **options)
+
+    monkeypatch.setattr(cells, "train_classifier", diverging)
+    with pytest.raises(TrainingError, match=r", seed 3: .* lower the learning rate"):
+        measure_gain(train, test, **QUICK, steps=3, recipe=Recipe())
