@@ -93,6 +93,12 @@ def staged(train: LabelledImages, test: LabelledImages, cache: dict[str, Any]) -
     return measure_gain(train, test, **{**QUICK, "arms": "staged"}, **cache, sources=sources())
 
 
+@pytest.fixture(scope="module")
+def quick(train: LabelledImages, test: LabelledImages) -> Gain:
+    """In one go, with nothing from another run."""
+    return measure_gain(train, test, **QUICK, sources=sources())
+
+
 def finalists(gain: Gain) -> set[str]:
     """What is measured on other seeds: what choices left, and two without synthetic images."""
     bests = {gain.baseline, gain.trained, gain.control, gain.chosen["arm"]} - {None}
@@ -372,13 +378,11 @@ def test_no_arm_sees_a_test_image_and_all_take_the_same_steps(
 
 
 def test_a_choice_never_depends_on_the_test_images(
-    train: LabelledImages, test: LabelledImages
+    train: LabelledImages, test: LabelledImages, quick: Gain
 ) -> None:
     """With the test labels shuffled every choice is the same."""
     shuffled = LabelledImages(test.images, np.roll(test.labels, 1), test.classes)
-    first, second = (
-        measure_gain(train, part, **QUICK, sources=sources()) for part in (test, shuffled)
-    )
+    first, second = quick, measure_gain(train, shuffled, **QUICK, sources=sources())
     assert (first.baseline, first.control, first.chosen, first.recommendation) == (
         second.baseline,
         second.control,
@@ -408,7 +412,11 @@ def test_same_seed_same_result_side_by_side_or_not(
 
 
 def test_an_interrupted_run_goes_on_from_its_finished_cells(
-    train: LabelledImages, test: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train: LabelledImages,
+    test: LabelledImages,
+    quick: Gain,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     original, trained = cells.train_classifier, []
 
@@ -421,8 +429,6 @@ def test_an_interrupted_run_goes_on_from_its_finished_cells(
     monkeypatch.setattr(cells, "train_classifier", counted)
     with pytest.raises(KeyboardInterrupt):
         measure_gain(train, test, **QUICK, sources=sources(), cache=tmp_path)
-    monkeypatch.setattr(cells, "train_classifier", original)
-    undisturbed = measure_gain(train, test, **QUICK, sources=sources())
     rest: list[int] = []
 
     def rest_counted(*arguments: Any, **options: Any) -> Any:
@@ -431,16 +437,19 @@ def test_an_interrupted_run_goes_on_from_its_finished_cells(
 
     monkeypatch.setattr(cells, "train_classifier", rest_counted)
     resumed = measure_gain(train, test, **QUICK, sources=sources(), cache=tmp_path)
-    assert without_times(resumed) == without_times(undisturbed)
+    assert without_times(resumed) == without_times(quick)
     assert len(rest) == trainings(resumed) - 5
 
 
 def test_kept_cells_serve_a_later_run_with_other_sources(
-    train: LabelledImages, test: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train: LabelledImages,
+    test: LabelledImages,
+    quick: Gain,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     controls = sources()[2:]
     kept = measure_gain(train, test, **QUICK, sources=controls, cache=tmp_path, keep=True)
-    fresh = measure_gain(train, test, **QUICK, sources=sources())
     original, trained = cells.train_classifier, []
 
     def counted(*arguments: Any, **options: Any) -> Any:
@@ -449,7 +458,7 @@ def test_kept_cells_serve_a_later_run_with_other_sources(
 
     monkeypatch.setattr(cells, "train_classifier", counted)
     later = measure_gain(train, test, **QUICK, sources=sources(), cache=tmp_path)
-    assert without_times(later) == without_times(fresh)
+    assert without_times(later) == without_times(quick)
     # Two sources of the generator that was not measured before, and the better one once more.
     assert trained == [0, 0, 1, 1, 2, 3]
     # What was to be kept is still there, until the run that kept it is done with it.
@@ -866,26 +875,32 @@ def test_a_pool_is_not_recommended_for_images_that_its_maker_may_have_seen(
 
 def test_a_result_says_what_was_trained_on(train: LabelledImages, test: LabelledImages) -> None:
     """Thirty images per class, of which a fifth is held out: 24 are trained on."""
-    few = {**QUICK, "per_class": 30, "steps": 1}
-    gain = measure_gain(train, test, **few, sources=sources()[2:])
+    gain = measure_gain(
+        train, test, **{**QUICK, "per_class": 30, "steps": 1}, sources=sources()[2:]
+    )
     assert gain.data["train"] == 240
     shared, asked, _ = gain.protocol["caveats"]
     both = [draw_parts(train, seed) for seed in gain.protocol["choice_seeds"]]
     share = len(both[0] & both[1]) / 240
     assert shared.startswith(f"two seeds share {share:.0%} of the real images") and share > 0.7
     assert asked.startswith("30 images per class were asked for, and 240 in all are trained on")
-    given = {**few, "per_class": None, "validation": test.subset(np.arange(100))}
-    gain = measure_gain(train, test.subset(np.arange(100, 200)), **given, sources=sources()[2:])
-    same, judged, _ = gain.protocol["caveats"]
+    assert [shared, asked] == caveats_of(Study(train, None, 30, Backbone(), 16, "cpu"))
+    study = Study(train, test.subset(np.arange(100)), None, Backbone(), 16, "cpu")
+    same, judged = caveats_of(study)
     assert same.startswith("all seeds train on the same real images")
     assert judged.startswith("all seeds are judged by the same validation images")
     # So they are under cross-validation, and all of some classes are held out from a few.
-    few = {**QUICK, "per_class": None, "steps": 1}
     rows = np.concatenate([np.flatnonzero(train.labels == k)[:5] for k in range(10)])
-    gain = measure_gain(train.subset(rows), test, **few, sources=sources()[2:])
-    same, judged, _ = gain.protocol["caveats"]
-    assert "cross-validation" in gain.protocol["validation"]
+    study = Study(train.subset(rows), None, None, Backbone(), 16, "cpu")
+    assert "cross-validation" in study.plan(0)[1]
+    same, judged = caveats_of(study)
+    assert same.startswith("all seeds train on the same real images")
     assert judged.startswith("all seeds are judged by the same validation images")
+
+
+def caveats_of(study: Study) -> list[str]:
+    """Of the images of two seeds, as a result has them."""
+    return data_caveats(study, [0, 1], [])
 
 
 def draw_parts(train: LabelledImages, seed: int) -> set[bytes]:
