@@ -168,10 +168,11 @@ def _caveats(settled: Settled) -> list[str]:
     said += length_caveats(settled.tuning)
     for arm in settled.choices.arms:
         diverged = settled.trials.diverged(arm, settled.trials.seeds_of(arm))
-        for seed, why in diverged.items():
+        if diverged:
+            seeds, why = ", ".join(map(str, diverged)), next(iter(diverged.values()))
             said.append(
-                f"the training of {arm.name} diverged on seed {seed} ({why.partition(';')[0]}): it "
-                "has nothing right there"
+                f"the training of {arm.name} diverged ({why.partition(';')[0]}), and has nothing "
+                f"right on seed{'s' * (len(diverged) > 1)} {seeds}"
             )
     for name in pools:
         said.append(f"{name} is the same pool for all seeds")
