@@ -160,17 +160,20 @@ def judged_by(results: list[Gain]) -> str:
 
 
 def from_weights(pretrained: Mapping[str, Gain]) -> list[str]:
-    """What the networks of the table start from, and how those did that start from weights: a
-    sentence or two, or none where none was measured."""
-    if not pretrained:
-        return []
+    """What the networks of the table start from, and how those did that start from weights, over
+    baselines that were tuned: a sentence or two, or none where none was measured."""
     found = [
-        f"{each}: {span(least_sure(g).gain)}, **{g.verdict}**" for each, g in pretrained.items()
+        f"{each}: {span(least_sure(g).gain)}, **{g.verdict}**"
+        for each, g in pretrained.items()
+        if is_tuned(g)
     ]
-    weak = "" if all(map(is_tuned, pretrained.values())) else ", over baselines tuned in part"
+    if not found:
+        return []
+    others = len(pretrained) - len(found)
+    more = f"; {others} more, with given steps" if others else ""
     return [
         "The network is a small one, of 0.3 million weights, that starts from random ones. Of one "
-        f"that starts from ImageNet's ([more](docs/results.md#pretrained-networks)){weak}, "
+        f"that starts from ImageNet's ([more](docs/results.md#pretrained-networks){more}), "
         f"{'; '.join(found)}."
     ]
 
