@@ -121,7 +121,6 @@ def scores(
         trials.teacher = real_arm(partner_of(gain), base_of(gain))
         tested = Tested(trials, test)
         tested.score(dict.fromkeys(arms, seeds))
-        for arm in arms:
-            trials.expect_trained(arm, seeds)
+        trials.expect_trained(arms, seeds)
     metric = gain.protocol["metric"]
     return {arm: [tested.scores[arm][seed].by(metric) for seed in seeds] for arm in tested.scores}

@@ -256,8 +256,7 @@ class Rounds:
 
     def _train(self, arms: list[Arm], seed: int) -> None:
         self._trials.train(arms, "searching", seeds=[seed], to_test=False)
-        for arm in arms:
-            self._trials.expect_trained(arm, [seed])
+        self._trials.expect_trained(arms, [seed])
 
     def _arm(self, trial: Any) -> Arm:
         """The arm that a proposal stands for; the same object for the same proposal."""

@@ -171,8 +171,7 @@ def _checked(
         )
         try:
             trials.train([*rivals, best], "checking the best", seeds=seeds, to_test=False)
-            for arm in (best, *rivals):
-                trials.expect_trained(arm, seeds)
+            trials.expect_trained([best, *rivals], seeds)
         except (InputError, TrainingError) as error:
             failures.append(f"{best.name} could not be trained on the seeds of the check: {error}")
             continue

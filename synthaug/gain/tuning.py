@@ -229,5 +229,5 @@ def _score(
     trials.train(arms, "tuning the baseline", seeds=seeds)
     scores = trials.validation(arms, seeds=seeds)
     if not any(scores[arm].any() for arm in arms):  # there is nothing to choose from
-        trials.expect_trained(arms[0], seeds)
+        trials.expect_trained(arms, seeds)
     return [float(scores[arm].mean()) for arm in arms]

@@ -99,7 +99,7 @@ def test_who_learns_from_it_has_nothing_right_either(train: LabelledImages, tmp_
 def test_a_generator_that_diverges_makes_no_images(
     train: LabelledImages, tmp_path: Path, generator: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor is one that is a part of another."""
+    """Nor does one that has it as a part."""
     arm = synthetic_arm(Source("broken", generator), PLAIN, 0.25, "hard")
     with trials_of(train, tmp_path) as trials:
         trials.train([arm], "training")

@@ -97,14 +97,14 @@ def train_cell(study: Study, cell: Cell) -> None:
     part = study.part(cell.seed, cell.part)
     held = part.held
     told: dict[str, Any] = {"kind": KIND, "arm": cell.arm.name}
-    network, weights = None, b""
+    network = None
     start = time.perf_counter()
     try:
         network = _trained(study, cell, part)
-        weights = tensor_bytes(network.state_dict())
     except TrainingError as error:
         told[DIVERGED] = str(error)
     seconds = time.perf_counter() - start
+    weights = b"" if network is None else tensor_bytes(network.state_dict())
     predicted = None
     if held is not None:
         predicted = _said_before(study, cell, _say(study, network, held))
@@ -112,7 +112,7 @@ def train_cell(study: Study, cell: Cell) -> None:
         return
     # Only now: a process that is stopped while it writes leaves something behind.
     with new_directory(cell.directory(study), kind=KIND) as partial:
-        if network is not None:
+        if weights:
             write_atomically(partial / WEIGHTS, lambda file: file.write(weights))
         if predicted is not None:
             write_array(partial / PREDICTED, predicted)

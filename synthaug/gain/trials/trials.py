@@ -105,7 +105,7 @@ class Trials:
         scores = self.validation(entered)
         best = max(entered, key=lambda arm: float(scores[arm].mean()))
         if not scores[best].any():
-            self.expect_trained(best, self.seeds_of(best))
+            self.expect_trained([best], self.seeds_of(best))
         return best
 
     def diverged(self, arm: Arm, seeds: Sequence[int]) -> dict[int, str]:
@@ -118,10 +118,11 @@ class Trials:
                     found[seed] = why
         return found
 
-    def expect_trained(self, arm: Arm, seeds: Sequence[int]) -> None:
-        """Raise `TrainingError` where the arm's training diverged on one of these seeds."""
-        for seed, why in self.diverged(arm, seeds).items():
-            raise TrainingError(f"{arm.name}, seed {seed}: {why}")
+    def expect_trained(self, arms: Sequence[Arm], seeds: Sequence[int]) -> None:
+        """Raise `TrainingError` where an arm's training diverged on one of these seeds."""
+        for arm in arms:
+            for seed, why in self.diverged(arm, seeds).items():
+                raise TrainingError(f"{arm.name}, seed {seed}: {why}")
 
     def race(self, arms: Sequence[Arm], what: str, *, beside: Sequence[Arm] = ()) -> None:
         """Train the arms seed by seed, and leave out of the later seeds those that are far behind.
