@@ -14,7 +14,7 @@ from torchvision import tv_tensors
 from synthaug.errors import InputError
 from synthaug.images import expect_scale, to_array, to_float, to_pil
 from synthaug.mixing.depth import DepthGuard
-from synthaug.reading import Apart, Untransformed, is_map_style, source_of
+from synthaug.reading import Apart, Untransformed, expect_depth_kept, is_map_style, source_of
 from synthaug.seeding import global_stream
 
 _MODE_HINT = "; read the generator's images with mode='gray' or 'rgb' (--mode) to match"
@@ -56,6 +56,7 @@ def form_of(dataset: Any, first: int, stored: np.ndarray, classes: Sequence[str]
     _warn_of_inner(dataset)
     with global_stream(0, "compare forms"):
         image, label = pair_of(plain.first)
+    expect_depth_kept(dataset, first, image)
     hint, goes_on = plain.hint(image), plain.goes_on(image)
     _check_depth(guard, plain, image, label)
     with global_stream(0, "compare forms"):

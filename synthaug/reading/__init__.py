@@ -8,6 +8,7 @@ from synthaug.reading.discovery import (
     relabelling,
     same_classes,
 )
+from synthaug.reading.loaders import expect_depth_kept
 from synthaug.reading.skipped import SkippedImages, told_skipped
 from synthaug.reading.source import ImageSource, read_images, splits_of
 from synthaug.reading.splits import check_groups, draw_folds, draw_subset, split_off
@@ -22,6 +23,7 @@ __all__ = [
     "check_label",
     "draw_folds",
     "draw_subset",
+    "expect_depth_kept",
     "is_map_style",
     "labels_and_classes",
     "named_classes",

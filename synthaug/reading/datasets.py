@@ -14,6 +14,7 @@ from synthaug.images import LabelledImages
 from synthaug.reading.decoding import BROKEN, from_pil, unreadable
 from synthaug.reading.discovery import check_label, labels_and_classes, split_item
 from synthaug.reading.listing import Listing, Splits
+from synthaug.reading.loaders import expect_depth_kept
 from synthaug.reading.pixels import from_array, from_tensor
 from synthaug.reading.untransformed import Apart, Untransformed, source_of, sources_of
 from synthaug.seeding import global_stream
@@ -77,6 +78,7 @@ def _load(
     except BROKEN as error:
         raise unreadable(f"{type(error).__name__}: {error}") from error
     check_label(label, labels[index], classes)
+    expect_depth_kept(source, place, image)
     try:
         return _stored(image)
     except InputError as error:

@@ -601,6 +601,24 @@ def test_a_transform_may_bring_images_to_one_size(tmp_path: Path) -> None:
     assert MixedDataset(folder, pool, 1.0)[0][0].shape == (3, 8, 8)
 
 
+def test_deep_files_that_torchvision_makes_white_are_refused(tmp_path: Path) -> None:
+    for index, name in enumerate(CLASSES):
+        (tmp_path / "folder" / name).mkdir(parents=True)
+        pixels = stored(REAL, index, 1, np.uint16)[0, 0]
+        Image.fromarray(pixels).save(tmp_path / "folder" / name / "a.png")
+    white = ImageFolder(str(tmp_path / "folder"))
+    with pytest.raises(InputError, match=r"a\.png has gray values above 255.*to white"):
+        MixedDataset(white, make_pool(tmp_path, 3), 0.5)
+
+    def opened(path: str) -> Image.Image:
+        with Image.open(path) as image:
+            return image.copy()
+
+    real = ImageFolder(str(tmp_path / "folder"), loader=opened)
+    mixed = MixedDataset(real, make_pool(tmp_path / "deep", 1, dtype=np.uint16), 1.0)
+    assert np.asarray(mixed[0][0]).dtype == np.uint16
+
+
 def test_relabelling_is_not_done_twice(gray: SamplePool) -> None:
     """Classes are those of the labels that come out, as `read_images` takes them."""
     real = vision(target_transform=lambda label: [1, 2, 0][label])

@@ -232,6 +232,39 @@ def test_photos_of_a_dataset_lie_as_it_hands_them_out(tmp_path: Path) -> None:
     assert read_images(tmp_path).image_shape == (1, 9, 8)
 
 
+def opened(path: str) -> Image.Image:
+    with Image.open(path) as image:
+        return image.copy()
+
+
+class Scaled(ImageFolder):
+    """Brings 16 bits to 8 itself."""
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        path, label = self.samples[index]
+        with Image.open(path) as image:
+            return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB"), label
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda data: data, wrap_dataset_for_transforms_v2, lambda data: Subset(data, [1, 0])]
+)
+def test_deep_files_that_torchvision_makes_white_are_refused(tmp_path: Path, wrap: Any) -> None:
+    for name, pixels in (("a", noise(8, 9)), ("b", ramp16(8, 9))):
+        (tmp_path / name).mkdir()
+        Image.fromarray(pixels.astype(np.uint16)).save(tmp_path / name / "a.png")
+    with pytest.raises(InputError, match=r"item \d: .*b.a\.png has gray .* give it a loader="):
+        read_images(wrap(ImageFolder(str(tmp_path))))
+    whole = read_images(ImageFolder(str(tmp_path), loader=opened))
+    assert np.array_equal(whole.images, read_images(tmp_path).images)
+    assert whole.images.dtype == np.uint16 and whole.images.max() > 255
+    scaled = read_images(Scaled(str(tmp_path)))
+    assert np.array_equal(scaled.images[1, 0], ramp16(8, 9) >> 8)
+    # Nothing is lost of values that 8 bits hold.
+    Image.fromarray(noise(8, 9).astype(np.uint16)).save(tmp_path / "b" / "a.png")
+    assert np.array_equal(read_images(ImageFolder(str(tmp_path))).images[1, 0], noise(8, 9))
+
+
 def test_a_target_transform_counts() -> None:
     class Shifted(Pictures):
         def __getitem__(self, index: int) -> tuple[Any, Any]:
