@@ -8,7 +8,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,8 @@ class Backbone:
     name: str = "resnet"
     weights: str | Path | None = None
     size: int | None = None
+    # Where it was when it was named: a process of an earlier run may be in another directory.
+    _file: Path | None = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, given: "str | Backbone") -> "Backbone":
@@ -181,9 +183,13 @@ class Backbone:
                 f"classifier weights: are for timm's networks; expected 'timm:NAME', got "
                 f"{self.name!r}"
             )
-        if self.weights != PRETRAINED and not expanded(self.weights).is_file():
-            what = "is a directory" if expanded(self.weights).is_dir() else "no such file"
+        if self.weights == PRETRAINED:
+            return
+        file = expanded(self.weights).absolute()
+        if not file.is_file():
+            what = "is a directory" if file.is_dir() else "no such file"
             raise InputError(f"classifier weights: {what}: {self.weights}")
+        object.__setattr__(self, "_file", file)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -195,9 +201,9 @@ class Backbone:
     def identity(self) -> str:
         """What tells its trainings from those of another, the content of a file included."""
         told = repr((self.name, self.size))
-        if self.weights is None or self.weights == PRETRAINED:
+        if self._file is None:
             return f"{told} {self.weights}"
-        content = expanded(self.weights).read_bytes()
+        content = self._file.read_bytes()
         return f"{told} {hashlib.blake2b(content, digest_size=8).hexdigest()}"
 
     def build(
@@ -219,7 +225,7 @@ class Backbone:
         """
         channels, height, width = image_shape
         if self.name.startswith(TIMM):
-            weights = None if empty or self.weights is None else str(self.weights)
+            weights = None if empty or self.weights is None else str(self._file or self.weights)
             network = timm_network(self.name.removeprefix(TIMM), channels, classes, weights)
         elif self.name == "resnet":
             seen = (channels, self.size or height, self.size or width)

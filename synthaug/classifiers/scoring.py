@@ -1,6 +1,7 @@
 """Scores of a trained classifier on labelled images."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -58,30 +59,58 @@ def resolution(labels: np.ndarray, metric: str) -> float:
     return float(np.linalg.norm(100 / (len(present) * present)))
 
 
+class ImageError(NamedTuple):
+    """What a difference of two scores owes to the images that it is measured on.
+
+    points: its standard error, in percentage points. freedom: how many degrees of freedom that is
+    known with.
+    """
+
+    points: float
+    freedom: float
+
+
 def error_of_images(
     differences: np.ndarray, labels: np.ndarray, metric: str, groups: np.ndarray | None = None
-) -> float | None:
-    """Standard error, in percentage points, of a difference of two scores, from which images it is
-    measured on: the linearised one of a mean, or for the balanced accuracy of a mean of class means
-    (Särndal et al. 1992). Images of one group count as one draw. None for fewer than two draws.
+) -> ImageError | None:
+    """What a difference of two scores owes to the images that it is measured on: the linearised
+    error of a mean, or for the balanced accuracy of a mean of class means (Särndal et al. 1992).
+
+    Images of one group count as one draw. Of a class with one draw the deviation is taken from the
+    mean of the other classes (collapsed strata, Cochran 1977). A few draws of a rare class may make
+    most of the error, and tell it as badly as few do (Satterthwaite 1946). None for one draw in
+    all.
 
     differences: of the two for each image, float (N,), each from -1 to 1. labels: integers (N,).
     groups: (N,) or None.
 
     >>> half = np.array([0, 1] * 50)
-    >>> round(error_of_images(half, np.zeros(100, int), "accuracy"), 2)  # 100 sqrt(1/4 / 99)
-    5.03
+    >>> error = error_of_images(half, np.zeros(100, int), "accuracy")
+    >>> round(error.points, 2), error.freedom  # 100 sqrt(1/4 / 99)
+    (5.03, 99.0)
     """
-    members = labels if metric == BALANCED else np.zeros_like(labels)
-    counts = np.bincount(members)
-    means = np.bincount(members, weights=differences) / np.maximum(counts, 1)
-    parts = (differences - means[members]) / (np.count_nonzero(counts) * counts[members])
-    if groups is not None:
-        parts = np.bincount(np.unique(groups, return_inverse=True)[1], weights=parts)
-    draws = len(parts)
-    if draws < 2:
+    strata = labels if metric == BALANCED else np.zeros_like(labels)
+    _, of_class, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    ids = np.arange(len(labels)) if groups is None else groups
+    _, of_group = np.unique(ids, return_inverse=True)
+    classes = len(counts)
+    # What a group has of a class is one draw of that class.
+    pairs, of_draw = np.unique(of_group * classes + of_class, return_inverse=True)
+    group_drawn, class_drawn = np.divmod(pairs, classes)
+    draws = np.bincount(class_drawn)
+    if len(pairs) < 2:
         return None
-    return 100 * float(np.sqrt(np.sum(parts**2) * draws / (draws - 1)))
+    means = np.bincount(of_class, weights=differences) / counts
+    others = (means.sum() - means) / max(1, classes - 1)
+    apart = differences - np.where(draws == 1, others, means)[of_class]
+    freedoms = np.maximum(1, draws - 1)
+    scales = np.sqrt(draws / freedoms) / (classes * counts)
+    parts = np.bincount(of_draw, weights=apart) * scales[class_drawn]
+    error = np.linalg.norm(np.bincount(group_drawn, weights=parts))
+    variances = np.bincount(class_drawn, weights=parts**2)
+    spread = np.sum(variances**2 / freedoms)
+    freedom = variances.sum() ** 2 / spread if spread else freedoms.sum()
+    return ImageError(100 * float(error), float(freedom))
 
 
 def predict(

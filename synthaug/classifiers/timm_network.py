@@ -9,7 +9,6 @@ from typing import Any
 from torch import nn
 
 from synthaug.errors import InputError, first_line
-from synthaug.files import expanded
 
 PRETRAINED = "pretrained"
 
@@ -51,7 +50,7 @@ def classifier_of(network: Any) -> nn.Module:
 def _made(name: str, channels: int, classes: int, weights: str | None) -> nn.Module:
     import timm
 
-    file = {} if weights is None or weights == PRETRAINED else {"file": str(expanded(weights))}
+    file = {} if weights is None or weights == PRETRAINED else {"file": weights}
     network: nn.Module = timm.create_model(
         name,
         pretrained=weights is not None,
@@ -134,7 +133,7 @@ def _names_in(weights: str) -> list[str]:
     if weights == PRETRAINED:
         return []
     with _quiet():
-        found = load_state_dict(str(expanded(weights)))
+        found = load_state_dict(weights)
     return [name for name in found if not name.endswith("num_batches_tracked")][:3]
 
 

@@ -1,6 +1,7 @@
 """The one function that trains a classifier."""
 
 import hashlib
+import math
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -32,6 +33,7 @@ from synthaug.images import LabelledImages, Samples, expect_labelled, soft_rows,
 from synthaug.seeding import torch_stream
 from synthaug.training import Phase, Progress, Run, Schedule, optimize
 
+NORM_IMAGES = 256  # at a time, of which mean and deviation are summed up
 NORM_BATCHES = 32  # batches from which the averaged network's batch-norm statistics are taken
 
 
@@ -90,7 +92,8 @@ def train_classifier(
     with torch_stream(seed, "build"):
         backbone = Backbone.of(classifier)
         span = span_of(train.images)
-        normalization = _normalization(train, recipe, span)
+        pretrained = backbone.weights is not None  # which brings a normalisation of its own
+        normalization = nn.Identity() if pretrained else _normalization(train, recipe, span)
         network = backbone.build(train.image_shape, classes, normalization, span=span)
         backbone.try_out(network, train.image_shape)
     learning: nn.Module = network
@@ -209,8 +212,12 @@ def _identity(*parts: object) -> str:
 def _normalization(train: LabelledImages, recipe: Recipe, span: float) -> nn.Module:
     if recipe.standardize:
         return Standardize(None if train.images.dtype == np.uint8 else span)
-    floats = to_float(train.images)
-    return Normalize(float(floats.mean()) / span, float(floats.std()) / span, span)
+    # Never all as floats, which every process would hold.
+    parts = np.array_split(train.images, -(-len(train) // NORM_IMAGES))
+    count = train.images.size
+    mean = sum(float(to_float(part).sum(dtype=torch.float64)) for part in parts) / count
+    squares = sum(float(((to_float(part).double() - mean) ** 2).sum()) for part in parts)
+    return Normalize(mean / span, math.sqrt(squares / (count - 1)) / span, span)
 
 
 def _last(

@@ -47,7 +47,13 @@ from synthaug.generators.saving import KIND as GENERATOR
 from synthaug.mixing import MixRecipe
 from synthaug.pool import SamplePool
 from synthaug.pool.sample_pool import KIND as POOL
-from synthaug.reading import check_groups, draw_subset, split_off, splits_of
+from synthaug.reading import (
+    check_groups,
+    draw_subset,
+    split_off,
+    splits_of,
+    with_copies_grouped,
+)
 
 VALIDATION_SHARE = 1 / 5  # held out where DATA has no validation images
 
@@ -166,7 +172,7 @@ def fit(
         validation = read(data, image_size, mode, on_error, "val", quiet=quiet)
         check_groups({"train": images, "validation": validation})
     elif validate:
-        kept, held = split_off(images, VALIDATION_SHARE, seed=seed)
+        kept, held = split_off(with_copies_grouped(images), VALIDATION_SHARE, seed=seed)
         left = images.subset(kept)
         fewest, advice = per_class or FEWEST_IMAGES, "give DATA validation images"
         check_left(data, images, left, fewest, "held out by --validate", advice)

@@ -11,7 +11,7 @@ from synthaug.errors import InputError
 from synthaug.gain.trials.parts import FEWEST_TO_FOLD
 from synthaug.generators.inputs import FEWEST_IMAGES
 from synthaug.images import LabelledImages
-from synthaug.reading import split_off, splits_of
+from synthaug.reading import split_off, splits_of, with_copies_grouped
 
 TEST_SHARE = 0.3  # set apart where the data have no test split
 
@@ -46,7 +46,7 @@ def read_splits(
         return SplitImages(train, validation, held)
     if "test" in known:
         return SplitImages(train, validation, images(data, split="test"))
-    kept, apart = split_off(train, TEST_SHARE, seed=0)
+    kept, apart = split_off(with_copies_grouped(train), TEST_SHARE, seed=0)
     left = train.subset(kept)
     fewest = FEWEST_TO_FOLD if validation is None else FEWEST_IMAGES
     check_left(data, train, left, fewest, "set apart to test on", "give --test")

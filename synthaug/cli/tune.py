@@ -282,7 +282,7 @@ def sentence(mix: MixRecipe) -> str:
     )
     if not mix.recommended:
         return (
-            f"Use none: {beside}. A true gain below {checked.smallest_detectable:.1f} points could "
-            f"have gone unseen; more seeds (--seeds) see smaller ones."
+            f"Use none: {beside}. A true gain below {search['smallest_detectable']:.1f} points "
+            "could have gone unseen; more seeds (--seeds) see smaller ones."
         )
     return f"Use {search['best']}: {beside}."

@@ -9,7 +9,6 @@ import numpy as np
 from synthaug.gain.advice import next_steps, spell_size
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import Choices
-from synthaug.gain.leaks import found_in
 from synthaug.gain.trials import Study, Trials
 from synthaug.gain.tuning import Tuning
 from synthaug.images import LabelledImages
@@ -48,6 +47,7 @@ def data_facts(settled: Settled, test: LabelledImages) -> dict[str, Any]:
         "validation_counts": held.tolist(),
         "test": len(test),
         "test_counts": test.counts.tolist(),
+        "test_groups": None if test.groups is None else len(np.unique(test.groups)),
         "image_shape": list(study.train.image_shape),
         "class_names": list(study.train.classes),
         "fingerprint": study.train.fingerprint,
@@ -103,14 +103,15 @@ def data_caveats(study: Study, seeds: Sequence[int], notes: Sequence[str]) -> li
     """What a reader has to know of the images that were trained on; `notes`, as `Settled` has them,
     first."""
     trained = [study.tested(seed).trained for seed in seeds]
-    first, second = (each.images() for each in trained[:2])
+    first, second = (each.places for each in trained[:2])
+    shared = float(np.isin(second, first).mean())
     said = list(notes)
-    if first.fingerprint == second.fingerprint:
+    if shared == 1 and len(first) == len(second):
         said.append(
             "all seeds train on the same real images: intervals hold the scatter of generators and "
             "trainings, not that of other images"
         )
-    elif (shared := len(found_in(first, second)) / len(second)) > MUCH:
+    elif shared > MUCH:
         said.append(
             f"two seeds share {shared:.0%} of the real images that they train on: intervals hold "
             "the scatter of generators and trainings, and little of that of other images"
@@ -156,7 +157,7 @@ def length_caveats(tuning: Tuning) -> list[str]:
 def _judging(study: Study, seed: int) -> np.ndarray:
     """Indices of the images that the choices of a seed are made on, int64 (V,)."""
     parts = [part.scored for part in study.parts(seed) if part.scored is not None]
-    return np.concatenate([np.arange(len(s)) if s.rows is None else s.rows for s in parts])
+    return np.concatenate([each.places for each in parts])
 
 
 def _caveats(settled: Settled) -> list[str]:

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import inspect
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,7 +120,8 @@ def _is_ours(kind: type) -> bool:
 
 
 def _source_of(kind: type) -> str:
-    """Its code, as far as it is known: a family of the user's own may change between two runs.
+    """Its code, as far as it is known: a family of the user's own may change between two runs. With
+    all of its module, where its networks may be; of a script, which says what is run, too, its own.
 
     Kept on the class, with which it goes to other processes: these cannot find the code of what a
     script or a notebook holds.
@@ -127,7 +129,9 @@ def _source_of(kind: type) -> str:
     if _CODE not in vars(kind):
         try:
             code = inspect.getsource(kind)
-        except (OSError, TypeError):  # typed into a console
+            if kind.__module__ != "__main__":
+                code += inspect.getsource(sys.modules[kind.__module__])
+        except (KeyError, OSError, TypeError):  # typed into a console
             code = kind.__qualname__
         setattr(kind, _CODE, code)
     return str(vars(kind)[_CODE])

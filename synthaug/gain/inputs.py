@@ -8,7 +8,7 @@ from synthaug.checks import as_count, as_seed, expect_number
 from synthaug.errors import InputError
 from synthaug.gain.arms import Source
 from synthaug.gain.choice import SEARCHES
-from synthaug.gain.leaks import refuse_copies, shared_images
+from synthaug.gain.leaks import copied_within, refuse_copies, shared_images
 from synthaug.generators import Generator
 from synthaug.images import LabelledImages, expect_labelled, white_of
 from synthaug.mixing import MixRecipe
@@ -39,7 +39,13 @@ def check_parts(parts: dict[str, LabelledImages]) -> list[str]:
         if not len(part):
             raise InputError(f"{name}: expected images, got none")
     check_groups(parts)
-    return [*shared_images(parts), *_unseen(parts), *_brighter(parts), *_left_out(parts)]
+    return [
+        *shared_images(parts),
+        *copied_within(train),
+        *_unseen(parts),
+        *_brighter(parts),
+        *_left_out(parts),
+    ]
 
 
 def _left_out(parts: dict[str, LabelledImages]) -> list[str]:
@@ -133,6 +139,11 @@ def pool_source(
         raise InputError(
             f"{directory}: expected the classes {list(train.classes)}, the pool holds "
             f"{pool.classes}"
+        )
+    if test.fingerprint in pool.origins:
+        raise InputError(
+            f"{directory}: made from the test images, or chosen by them; a gain measured with it "
+            "would be worthless. Make the pool from training images alone"
         )
     made = pool.samples.images
     if made.dtype != train.images.dtype or made.shape[1:] != train.images.shape[1:]:

@@ -10,7 +10,6 @@ and half of all held ones, lie to training images, and far closer than to any tr
 it does so, and closer still, in another light, moved by a pixel or mirrored.
 """
 
-import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 
@@ -22,6 +21,7 @@ from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples
 from synthaug.metrics.features import Features
 from synthaug.metrics.nearest import Compared, nearest_of
+from synthaug.reading import digest_of, first_alike
 
 SIDE = 16
 MOST_SHARED = 0.05  # of the images of a split: more is no accident of collecting
@@ -33,7 +33,8 @@ NEARER = 0.5  # than to the nearest training image
 def shared_images(parts: Mapping[str, LabelledImages]) -> list[str]:
     """In words, how many images two splits have in common.
 
-    Raises `InputError` where it is more than one in twenty of the latter of the two.
+    Raises `InputError` where it is more than one in twenty of what something is measured on: of
+    either of the two, but for training images.
     """
     said = []
     for (first, one), (second, other) in itertools.combinations(parts.items(), 2):
@@ -41,7 +42,10 @@ def shared_images(parts: Mapping[str, LabelledImages]) -> list[str]:
         if not twice:
             continue
         text = f"{len(twice)} of the {len(other)} {second} images are {first} images, too"
-        if len(twice) > MOST_SHARED * len(other):
+        shares = [len(twice) / len(other)]
+        if first != "train":
+            shares.append(len(found_in(other, one)) / len(one))
+        if max(shares) > MOST_SHARED:
             index, example = next(iter(twice.items()))
             raise InputError(
                 f"{text} ({second} image {index} is {first} image {example}); a gain measured "
@@ -51,20 +55,26 @@ def shared_images(parts: Mapping[str, LabelledImages]) -> list[str]:
     return said
 
 
+def copied_within(train: LabelledImages) -> list[str]:
+    """In words, how many training images are there more than once."""
+    copies = len(train) - len(np.unique(first_alike(train.images)))
+    if not copies:
+        return []
+    return [
+        f"{copies:,} of the {len(train):,} train images are copies of others, and stay with them "
+        "where images are set apart"
+    ]
+
+
 def found_in(one: LabelledImages, other: LabelledImages) -> dict[int, int]:
     """The indices of images in `other` that are in `one`, too, and where they are there."""
-    places = {_digest(image): index for index, image in enumerate(one.images)}
-    found = ((index, places.get(_digest(image))) for index, image in enumerate(other.images))
+    places = {digest_of(image): index for index, image in enumerate(one.images)}
+    found = ((index, places.get(digest_of(image))) for index, image in enumerate(other.images))
     return {
         index: place
         for index, place in found
         if place is not None and np.array_equal(one.images[place], other.images[index])
     }
-
-
-def _digest(image: np.ndarray) -> bytes:
-    """Of its pixels, which take more room."""
-    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
 
 
 def refuse_copies(pool: Samples, train: LabelledImages, test: LabelledImages) -> None:

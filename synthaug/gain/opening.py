@@ -124,7 +124,7 @@ def _is_recommended(trials: Trials, choices: Choices, seeds: list[int], found: V
 def _more_seeds(trials: Trials, seeds: list[int], needed: int) -> list[int]:
     """As many further seeds as make them so many in all, or the most, of those for which the images
     can be split: a draw of few may hold one group of a class."""
-    wanted = min(MOST_SEEDS, needed) - len(seeds)
+    wanted = max(0, min(MOST_SEEDS, needed) - len(seeds))
     after = range(seeds[-1] + 1, seeds[-1] + 1 + 2 * MOST_SEEDS)
     return list(islice(filter(trials.study.can_split, after), wanted))
 

@@ -24,7 +24,7 @@ from synthaug.gain.inputs import check_name, check_parts, numbered
 from synthaug.gain.mixes import recipe_of
 from synthaug.gain.rounds import Budget, Rounds
 from synthaug.gain.space import PROPOSALS, RATIOS
-from synthaug.gain.statistics import SURE, paired_interval
+from synthaug.gain.statistics import SURE, paired_interval, smallest_detectable
 from synthaug.gain.trials import Stages, Study, Trials, opened
 from synthaug.gain.tuning import tune
 from synthaug.generators.saving import plain
@@ -143,6 +143,7 @@ def search_mix(
             "best": None if best is None else best.name,
             "check": vars(checks[baseline]) if checks else None,
             "check_seeds": fresh,
+            "smallest_detectable": smallest_detectable(list(checks.values())) if checks else None,
             "caveats": [
                 *data_caveats(study, numbers, notes),
                 *length_caveats(tuning),

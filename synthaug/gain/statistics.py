@@ -13,7 +13,6 @@ from synthaug.errors import InputError
 
 Verdict = Literal["helps", "no evidence", "hurts"]
 POWER = 0.8
-NORMAL = 1.96  # standard errors of a mean of many images on either side of it, at 95 %
 MOST_SEEDS = 60  # that are run for a precision
 RIVALS = 2  # one alone may owe its place to luck, and be beaten for that
 SURE = 0.9  # of a two-sided interval whose lower end a recommendation clears: one-sided 5 %
@@ -30,6 +29,8 @@ class Interval:
         precision (see `seeds_for_precision`); otherwise the number of differences.
     image_error: standard error of the mean from which images it is measured on, which the
         interval does not hold; None where it is not known, as in results of before 0.5.0.
+    image_freedom: degrees of freedom that it is known with, few where few images of a rare class,
+        or few groups, make most of it; None where they are not known, and taken as many.
     """
 
     points: float
@@ -40,19 +41,21 @@ class Interval:
     smallest_detectable: float
     stage_one: int
     image_error: float | None = None
+    image_freedom: float | None = None
 
     @property
     def of_other_images(self) -> tuple[float, float]:
         """The ends where the images are taken for a draw, too; those of the interval itself where
-        their part is not known.
+        their part is not known. No gain is more than 100 points.
 
         >>> import dataclasses
         >>> interval = dataclasses.replace(paired_interval([1.0, 2.0, 3.0]), image_error=1.0)
         >>> [round(end, 2) for end in interval.of_other_images]
         [-1.16, 5.16]
         """
-        half = math.hypot(self.high - self.points, NORMAL * (self.image_error or 0.0))
-        return self.points - half, self.points + half
+        quantile = _t(self.confidence, self.image_freedom or math.inf)
+        half = math.hypot(self.high - self.points, quantile * (self.image_error or 0.0))
+        return max(-100.0, self.points - half), min(100.0, self.points + half)
 
     @property
     def span(self) -> str:
@@ -129,7 +132,7 @@ def seeds_for_precision(
     return max(len(values), math.ceil(min(root, 1e9) ** 2))
 
 
-def _t(confidence: float, freedom: int) -> float:
+def _t(confidence: float, freedom: float) -> float:
     return float(stdtrit(freedom, 0.5 + confidence / 2))
 
 

@@ -39,7 +39,9 @@ class Tested:
         apart = self._right(arm, seeds) - self._right(other, seeds)
         images = self._images
         error = error_of_images(apart, images.labels, self._trials.metric, images.groups)
-        return replace(found, image_error=error)
+        if error is None:
+            return found
+        return replace(found, image_error=error.points, image_freedom=error.freedom)
 
     @property
     def resolution(self) -> float:

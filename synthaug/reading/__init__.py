@@ -1,5 +1,6 @@
 """From a folder, a file, a name or a Dataset to `LabelledImages`; splits that keep groups whole."""
 
+from synthaug.reading.copies import digest_of, first_alike, with_copies_grouped
 from synthaug.reading.discovery import (
     check_label,
     is_map_style,
@@ -21,9 +22,11 @@ __all__ = [
     "Untransformed",
     "check_groups",
     "check_label",
+    "digest_of",
     "draw_folds",
     "draw_subset",
     "expect_depth_kept",
+    "first_alike",
     "is_map_style",
     "labels_and_classes",
     "named_classes",
@@ -35,4 +38,5 @@ __all__ = [
     "split_off",
     "splits_of",
     "told_skipped",
+    "with_copies_grouped",
 ]

@@ -131,8 +131,7 @@ def _deal(data: LabelledImages, shares: np.ndarray, rng: np.random.Generator) ->
     it brings class counts closest to their targets; images without groups are groups of one, for
     which this leaves each count within one of its target.
     """
-    ids = np.arange(len(data)) if data.groups is None else data.groups
-    names, group_of = np.unique(ids, return_inverse=True)
+    names, group_of = _ordered(np.arange(len(data)) if data.groups is None else data.groups)
     tally = _tally(group_of, data.labels, len(data.classes))
     _check_divisible(data, tally, names)
     for attempt in range(_ATTEMPTS):
@@ -141,12 +140,26 @@ def _deal(data: LabelledImages, shares: np.ndarray, rng: np.random.Generator) ->
             order = order[np.argsort(-tally.sizes[order], kind="stable")]
         part = _deal_in_order(tally, shares, order)
         if _spread(tally, shares, part) and len(np.unique(part)) == len(shares):
-            return part[group_of]
+            return np.asarray(part[group_of])
     raise InputError(
         f"groups: expected {len(names)} groups that can be dealt into {len(shares)} parts with no "
         f"class in one part alone, found no way in {_ATTEMPTS} attempts; add groups, or make them "
         "smaller"
     )
+
+
+def _ordered(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The groups in an order that depends on their text alone, and the place in it of each image's:
+    an archive may have numbers where a CSV has text. Numbers are ordered as such."""
+    is_number = groups.dtype.kind in "iu"
+    texts = groups if is_number else np.array([str(group) for group in groups.tolist()])
+    names, group_of = np.unique(texts, return_inverse=True)
+    try:
+        values = names.astype(float)
+    except ValueError:
+        return names, group_of
+    order = np.argsort(values, kind="stable")
+    return names[order], np.argsort(order)[group_of]
 
 
 def _deal_in_order(tally: _Tally, shares: np.ndarray, order: np.ndarray) -> np.ndarray:

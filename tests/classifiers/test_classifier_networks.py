@@ -1,6 +1,7 @@
 """The small network in every size, and timm's by name."""
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -295,6 +296,21 @@ def test_the_last_layers_of_a_network_with_two(tmp_path: Path) -> None:
     again = Backbone(backbone.name, file).build((3, 224, 224), 5, Standardize())
     assert torch.equal(again[1].cls_token, built[1].cls_token)
     assert [layer.out_features for layer in head_of(again)] == [5, 5]
+
+
+def test_weights_stay_those_that_were_named(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes of an earlier run are still where that was started."""
+    monkeypatch.chdir(weights.parent)
+    backbone = Backbone(NAME, weights.name)
+    sent, known = pickle.dumps(backbone), backbone.identity
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / weights.name).write_bytes(b"others")
+    there = pickle.loads(sent)
+    assert there == backbone and there.facts["classifier_weights"] == weights.name
+    assert there.identity == known
+    there.build((3, 32, 32), 4, Standardize())
 
 
 def test_its_identity_is_that_of_the_weights(weights: Path, tmp_path: Path) -> None:

@@ -353,6 +353,18 @@ def _weights(network: nn.Module) -> dict[str, Tensor]:
 SHORT: dict[str, Any] = {"steps": 5, "batch_size": 8, "device": "cpu"}
 
 
+def test_mean_and_deviation_are_those_of_all_images() -> None:
+    """Which are summed up part by part, and never held as floats all at once."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 90, (600, 3, 8, 8), np.uint8)
+    data = LabelledImages(images, rng.integers(0, 2, 600), ["a", "b"])
+    network: Any = train_classifier(
+        data, recipe=Recipe(standardize=False), steps=1, batch_size=8, device="cpu"
+    )
+    assert float(network[0].mean) == pytest.approx((images / 255).mean(), rel=1e-6)
+    assert float(network[0].deviation) == pytest.approx((images / 255).std(ddof=1), rel=1e-6)
+
+
 def test_a_seed_gives_the_same_weights_bit_by_bit() -> None:
     recipe = Recipe(policy="rotate-scale-flip", automatic="trivialaugment", mix="cutmix")
     made = Samples(TEST.images, TEST.labels)

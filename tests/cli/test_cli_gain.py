@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from synthaug.errors import InputError
 from synthaug.gain import Gain, Source, default_sources
 from synthaug.gain.advice import as_read
 from synthaug.gain.inputs import check_parts
+from synthaug.gain.leaks import shared_images
 from synthaug.reading import SkippedImages, read_images
 
 LONG = "transfer-within 0.5 mixed, randaugment+cutmix"
@@ -139,6 +141,17 @@ def test_images_set_apart_are_mentioned_and_other_things_in_the_cache_stay(
     assert done.err.splitlines()[0] == note  # before it begins, too
     assert [path.name for path in (tmp_path / "cells").iterdir()] == ["another run"]
     assert other.exists()
+
+
+def test_images_set_apart_are_no_copies_of_what_is_left(tree: Callable, tmp_path: Path) -> None:
+    """As in a folder whose rare classes were filled up with copies."""
+    source = tree(tmp_path / "images", {"ant": 12, "bee": 12})
+    for path in sorted(source.rglob("*.png"))[::2]:
+        for copy in range(4):
+            shutil.copy(path, path.with_name(f"{path.stem}-{copy}.png"))
+    splits = read_splits(str(source), None, None, None, "raise", quiet=True)
+    assert len(splits.train) + len(splits.test) == 24 + 12 * 4
+    assert shared_images({"train": splits.train, "test": splits.test}) == []
 
 
 def test_test_images_of_another_place_may_lack_a_class(tree: Callable, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from PIL import Image
 from synthaug import LabelledImages, RandomField, Samples, StyleSwap, TransferVAE, read_images
 from synthaug.errors import InputError
 from synthaug.gain import leaks
+from synthaug.gain.inputs import check_parts
 from synthaug.gain.leaks import copies_of, found_in, refuse_copies, shared_images, without_copies
 from synthaug.reading import draw_subset
 
@@ -125,7 +126,7 @@ def test_images_of_one_digest_are_told_apart_by_their_pixels(
     digits: tuple[LabelledImages, LabelledImages], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train, test = digits
-    monkeypatch.setattr(leaks, "_digest", lambda image: int(image[0, 4].sum()))
+    monkeypatch.setattr(leaks, "digest_of", lambda image: int(image[0, 4].sum()))
     assert found_in(train, test) == {}
 
 
@@ -157,3 +158,26 @@ def test_images_that_splits_share_are_told_and_many_refused(
         shared_images({"train": train, "test": beside(16)})
     with pytest.raises(InputError, match="300 of the 300 test images are validation images"):
         shared_images({"train": train, "validation": test, "test": test})
+    # Few of many validation images may be many of few test images, or the other way round.
+    some = test.subset(np.arange(40))
+    for apart in ({"test": some, "validation": beside(0)}, {"validation": some, "test": beside(0)}):
+        with pytest.raises(InputError, match=r"40 of the 300 .* images are .* images, too"):
+            shared_images({"train": train, **apart})
+    half = LabelledImages(
+        np.concatenate([train.images[:20], some.images[:20]]), some.labels, some.classes
+    )
+    many = beside(0)
+    with pytest.raises(InputError, match="20 of the 300 validation images are test images, too"):
+        shared_images({"test": half, "validation": many})
+    # Of training images all may be known, as long as few test images are.
+    assert len(shared_images({"train": train.subset(np.arange(10)), "test": beside(10)})) == 1
+
+
+def test_copies_among_training_images_are_told(
+    digits: tuple[LabelledImages, LabelledImages],
+) -> None:
+    train, test = digits
+    assert check_parts({"train": train, "test": test}) == []
+    twice = train.subset(np.concatenate([np.arange(len(train)), [0, 1, 1]]))
+    [told] = check_parts({"train": twice, "test": test})
+    assert told.startswith(f"3 of the {len(twice):,} train images are copies of others")

@@ -21,6 +21,24 @@ def ids(data: LabelledImages) -> set[int]:
     return {int(value) for value in data.images[:, 0, 0, 0]}
 
 
+def with_copies(data: LabelledImages, times: int) -> LabelledImages:
+    """Each third of the images so many times more, as an oversampled folder has them."""
+    rows = np.concatenate([np.arange(len(data)), np.repeat(np.arange(0, len(data), 3), times)])
+    return data.subset(np.random.default_rng(0).permutation(rows))
+
+
+@pytest.mark.parametrize("per_class", [None, 3, 12])
+@pytest.mark.parametrize("count", [6, 30])
+@pytest.mark.parametrize("groups", [False, True])
+def test_copies_of_an_image_are_never_on_both_sides(
+    per_class: int | None, count: int, groups: bool
+) -> None:
+    data = numbered([count] * 2, (np.arange(2 * count) // 2).tolist() if groups else None)
+    for seed in range(3):
+        parts, _ = plan_parts(with_copies(data, 4), None, per_class, seed)
+        assert_sound(parts)
+
+
 def assert_sound(parts: list[Part]) -> None:
     assert [part.tested for part in parts].count(True) == 1
     assert any(part.held is not None for part in parts)

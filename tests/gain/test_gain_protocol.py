@@ -974,6 +974,16 @@ def test_a_pool_with_test_images_is_refused(
         measure_gain(train, test, **POOLED, sources=[], pool=pool)
 
 
+def test_a_pool_made_from_test_images_is_refused(
+    train: LabelledImages, test: LabelledImages, tmp_path: Path
+) -> None:
+    """Whether or not its images can be told from others."""
+    generator = RandomField().fit(test, device="cpu")
+    pool = SamplePool.create(tmp_path / "pool", generator, per_class=4).directory
+    with pytest.raises(InputError, match="made from the test images, or chosen by them"):
+        measure_gain(train, test, **POOLED, sources=[], pool=pool)
+
+
 def test_a_pool_on_a_larger_scale_than_the_real_images_is_refused(
     train: LabelledImages, test: LabelledImages, tmp_path: Path
 ) -> None:

@@ -114,7 +114,7 @@ def open_files(name: str) -> list[str]:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[MixRecipe, Made]]:
-    images = np.zeros((40, 1, 8, 8), np.uint8)
+    images = np.tile(np.arange(40, dtype=np.uint8)[:, None, None, None], (1, 1, 8, 8))
     train = LabelledImages(images, np.repeat([0, 1], 20), ["a", "b"])
 
     def searched(score: Score, **options: Any) -> tuple[MixRecipe, Made]:
@@ -159,7 +159,7 @@ def test_the_best_way_is_found_and_checked_on_seeds_of_its_own(run: Callable) ->
 
 def test_a_recipe_says_what_its_images_leave_open(run: Callable) -> None:
     others = np.random.default_rng(0).integers(0, 255, (21, 1, 8, 8), np.uint8)
-    others[0] = 0  # as all of the training images are
+    others[0] = 0  # as one of the training images is
     validation = LabelledImages(others, np.zeros(21, np.int64), ["a", "b"])
     mix, _ = run(good, validation=validation)
     twice, unseen, alike, judged, length = mix.search["caveats"]
@@ -354,6 +354,8 @@ def test_the_one_that_is_not_clearly_beaten_is_the_one_shown(run: Callable) -> N
     assert mix.labels == "mixed" and not mix.recommended
     assert mix.search["baseline"].endswith("distilled")
     assert mix.search["check"]["low"] <= 0
+    # To be seen, a gain has to be seen over each of them.
+    assert mix.search["smallest_detectable"] > mix.search["check"]["smallest_detectable"]
 
 
 def test_how_small_a_gain_it_could_have_seen_is_that_of_its_own_test(run: Callable) -> None:

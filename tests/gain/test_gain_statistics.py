@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.special import stdtrit
 
 from synthaug.classifiers import BALANCED, error_of_images
 from synthaug.errors import InputError
@@ -182,6 +183,11 @@ def test_other_images_widen_the_interval() -> None:
     low, high = replace(interval, image_error=2.0).of_other_images
     half = math.sqrt((interval.high - interval.points) ** 2 + (1.96 * 2) ** 2)
     assert (low, high) == pytest.approx((2 - half, 2 + half))
+    # Where few images make it, it is known as badly as they tell it.
+    low, high = replace(interval, image_error=2.0, image_freedom=3.0).of_other_images
+    half = math.hypot(interval.high - interval.points, 2 * stats.t.ppf(0.975, 3))
+    assert (low, high) == pytest.approx((2 - half, 2 + half))
+    assert replace(interval, image_error=50.0).of_other_images[1] == pytest.approx(100)
 
 
 @pytest.mark.parametrize("metric", ["accuracy", BALANCED])
@@ -198,13 +204,51 @@ def test_error_of_images_is_what_drawing_them_again_gives(metric: str) -> None:
 
     drawn = [score(rng.integers(len(labels), size=len(labels))) for _ in range(3000)]
     found = error_of_images(apart, labels, metric)
-    assert found == pytest.approx(np.std(drawn), rel=0.06)
+    assert found is not None and found.points == pytest.approx(np.std(drawn), rel=0.06)
+    assert found.freedom > 100
     # Two images of each patient, of whom both say the same, are as many draws as patients.
     twice = (np.repeat(apart, 2), np.repeat(labels, 2))
     patients = np.repeat([f"patient {i}" for i in range(len(labels))], 2)
     assert error_of_images(*twice, metric, patients) == pytest.approx(found)
     alone = error_of_images(*twice, metric)
-    assert alone is not None and alone < 0.75 * (found or 0)
+    assert alone is not None and alone.points < 0.75 * found.points
+
+
+@pytest.mark.parametrize("counts", [(60, 30, 10, 1), (50, 20, 5, 2), (40, 30, 14, 6), (100, 100)])
+def test_error_of_images_holds_zero_where_there_is_no_effect(counts: tuple[int, ...]) -> None:
+    """Of rare classes, too, whose few images make most of it."""
+    rng = np.random.default_rng(0)
+    labels, outside = np.repeat(np.arange(len(counts)), counts), 0
+    for _ in range(400):
+        apart = rng.choice([-1, -0.6, 0, 0.6, 1], len(labels), p=[0.06, 0.06, 0.76, 0.06, 0.06])
+        points = 100 * np.mean([apart[labels == k].mean() for k in range(len(counts))])
+        error = error_of_images(apart, labels, BALANCED)
+        assert error is not None
+        outside += abs(points) > stdtrit(error.freedom, 0.975) * error.points
+    assert outside <= 0.08 * 400
+
+
+@pytest.mark.parametrize("patients", [3, 6, 20])
+def test_error_of_images_knows_how_few_groups_there_are(patients: int) -> None:
+    rng = np.random.default_rng(0)
+    groups, outside = np.repeat(np.arange(patients), 10), 0
+    for _ in range(400):
+        apart = rng.normal(0, 0.3, patients)[groups] + rng.normal(0, 0.3, len(groups))
+        error = error_of_images(apart, np.zeros(len(groups), int), "accuracy", groups)
+        assert error is not None and error.freedom == pytest.approx(patients - 1)
+        outside += abs(100 * apart.mean()) > stdtrit(error.freedom, 0.975) * error.points
+    assert outside <= 0.08 * 400
+
+
+def test_the_only_draw_of_a_class_is_no_certainty() -> None:
+    """One image, or one patient with several, that alone makes all of the gain."""
+    for few in (1, 30):
+        labels = np.repeat([0, 1, 2], [100, 100, few])
+        groups = np.append(np.arange(200), np.full(few, 200))
+        error = error_of_images((labels == 2).astype(float), labels, BALANCED, groups)
+        assert error is not None
+        assert error.points == pytest.approx(100 / 3)  # as far as it is from the others, a third
+        assert error.freedom == pytest.approx(1)
 
 
 def test_one_draw_says_nothing_of_others() -> None:

@@ -1,6 +1,8 @@
 """What the trainings of a run share: how a seed's images are set apart, and where cells lie."""
 
+import importlib
 import pickle
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -240,6 +242,26 @@ def test_families_of_one_name_are_told_apart_by_their_code() -> None:
     assert fit_key(StyleSwap()) == f"StyleSwap {StyleSwap().settings}"
 
 
+def test_a_family_is_another_where_its_module_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it is made of often stands beside it: a network, a function, a constant."""
+    keys = []
+    for number in (0, 1):
+        place = tmp_path / str(number)
+        place.mkdir()
+        (place / "own_family.py").write_text(
+            f"from synthaug import StyleSwap\n\nDARK = {number}\n\n"
+            "class Own(StyleSwap):\n    pass\n"
+        )
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(place)
+            patch.delitem(sys.modules, "own_family", raising=False)
+            keys.append(fit_key(importlib.import_module("own_family").Own()))
+        sys.modules.pop("own_family")
+    assert keys[0] != keys[1]
+
+
 def test_what_learned_from_a_family_of_ones_own_is_told_apart_by_its_code(tmp_path: Path) -> None:
     other = type("Dark", (StyleSwap,), {"__module__": "elsewhere"})
     placed, plain = study(images(6)).below(tmp_path), Arm("plain", Recipe())
@@ -295,6 +317,7 @@ def test_further_seeds_are_those_for_which_images_can_be_split(tmp_path: Path) -
     trials: Any = SimpleNamespace(study=study(data, per_class=20))
     split = [seed for seed in range(40) if trials.study.can_split(seed)]
     assert 20 < len(split) < 40
+    assert _more_seeds(trials, list(range(70)), 70) == []  # more than the most were asked for
     more = _more_seeds(trials, [0, 1, 2], 20)
     assert more == [seed for seed in split if seed > 2][:17]
 

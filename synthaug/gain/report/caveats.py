@@ -5,7 +5,9 @@ import math
 from synthaug.classifiers import BALANCED
 from synthaug.gain.report.words import mean, number
 from synthaug.gain.result import NO_ARM, Gain
-from synthaug.gain.statistics import MOST_SEEDS, NORMAL, rival_leads
+from synthaug.gain.statistics import MOST_SEEDS, rival_leads
+
+NORMAL = 1.96  # standard errors of a mean of many images on either side of it, at 95 %
 
 
 def advice(gain: Gain) -> str:
@@ -108,13 +110,15 @@ def _about_test(gain: Gain) -> str:
         metric = "accuracy"
         error = _half_width(mean(arm.accuracy), gain.data["test"])
         image = f"one image is {100 / gain.data['test']:.2g}"
-    both = ""
+    alone, both = "", ""
+    if groups := gain.data.get("test_groups"):
+        alone = f", if each image is a draw of its own; they are of {number(groups)} groups"
     if gain.gain.image_error is not None:
         low, high = gain.gain.of_other_images
         both = f" With the scatter of images, too, the gain is {low:+.1f} to {high:+.1f} points."
     return (
         f"{said}{image} points of {metric}, and the {metric} of a single classifier is known to "
-        f"about ±{100 * error:.1f} points.{both}"
+        f"about ±{100 * error:.1f} points{alone}.{both}"
     )
 
 

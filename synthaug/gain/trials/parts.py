@@ -13,7 +13,7 @@ Every choice is made on images that no arm of that seed has trained on:
 Beside a pool from elsewhere the model to be tested is always trained on all of them: what made the
 pool may have seen all, and must not know more real images than the arms without it.
 
-Groups (patients, tracks) are never on both sides.
+Groups (patients, tracks) are never on both sides, nor are copies of an image.
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ import numpy as np
 from synthaug.errors import InputError
 from synthaug.generators.inputs import FEWEST_IMAGES
 from synthaug.images import SMALLEST, LabelledImages
-from synthaug.reading import draw_folds, draw_subset, split_off
+from synthaug.reading import draw_folds, draw_subset, split_off, with_copies_grouped
 from synthaug.seeding import stream_seed
 
 HELD_SHARE = 0.2
@@ -53,6 +53,11 @@ class Chosen:
     def labels(self) -> np.ndarray:
         """int64 (N,)."""
         return self.whole.labels if self.rows is None else self.whole.labels[self.rows]
+
+    @property
+    def places(self) -> np.ndarray:
+        """The indices in `whole`, int64 (N,)."""
+        return np.arange(len(self.whole)) if self.rows is None else self.rows
 
     def images(self) -> LabelledImages:
         """The images themselves."""
@@ -133,10 +138,11 @@ def plan_parts(
 
 
 def _without_images(data: LabelledImages) -> LabelledImages:
-    """Its labels and groups, by which alone parts are drawn, and images that take no room."""
+    """Its labels and groups, by which alone parts are drawn, and images that take no room. Copies
+    of an image are of one group."""
     shape = (1, SMALLEST, SMALLEST)
     bare = np.broadcast_to(np.zeros(shape, np.uint8), (len(data), *shape))
-    return replace(data, images=bare)
+    return replace(with_copies_grouped(data), images=bare)
 
 
 def _places(among: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
