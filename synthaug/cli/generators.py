@@ -24,6 +24,7 @@ from synthaug.cli.options import (
     Written,
     at_home,
     check_apart,
+    check_beside,
     check_device,
     check_directory,
     check_json,
@@ -254,6 +255,7 @@ def sample(
     """Sample a pool of synthetic images from a fitted generator."""
     check_device(device)
     check_apart({"--output": output, "--json": json})
+    check_beside(generator, {"--output": output, "--json": json})
     check_output(output, POOL)
     check_json("--json", json, Written.POOL)
     made = load_generator(generator, device=device)
@@ -272,11 +274,7 @@ def inspect(
 
     Reads every file and reports damage.
     """
-    if json is not None and directory.resolve() in json.resolve().parents:
-        raise InputError(
-            f"--json {json}: lies in {directory}, which could not be replaced any more; name "
-            "another place"
-        )
+    check_beside(directory, {"--json": json})
     card = _card(directory)
     check_json("--json", json, Written.POOL if card["kind"] == POOL else Written.GENERATOR)
     if card["kind"] == POOL:

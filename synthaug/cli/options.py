@@ -175,6 +175,17 @@ def check_outside(data: str | None, directories: Mapping[str, Path | None]) -> N
             )
 
 
+def check_beside(directory: Path, outputs: Mapping[str, Path | None]) -> None:
+    """Raise `InputError` for what would lie in a generator or pool, which is replaced only where
+    nothing else is in it."""
+    for option, path in outputs.items():
+        if path is not None and directory.resolve() in path.resolve().parents:
+            raise InputError(
+                f"{option} {path}: lies in {directory}, which could not be replaced any more; name "
+                "another place"
+            )
+
+
 def check_file(option: str, path: Path | None) -> None:
     """Raise `InputError` unless a file can be written at `path`; nothing is left there."""
     if path is not None:

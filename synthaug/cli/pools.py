@@ -18,6 +18,7 @@ from synthaug.cli.options import (
     Written,
     at_home,
     check_apart,
+    check_beside,
     check_json,
     check_new,
     check_output,
@@ -90,6 +91,7 @@ def export(
 ) -> None:
     """Write a pool in a form that other tools read."""
     check_apart({"--output": output, "--json": json})
+    check_beside(pool, {"--output": output, "--json": json})
     check_new("--output", output)
     check_json("--json", json, Written.EXPORT)
     source = SamplePool(pool)

@@ -231,7 +231,7 @@ class MixRecipe:
         filters = limit_filters(self.filters)
         wanted = {
             "family": self.generator.family,
-            "settings": json.loads(json.dumps(self.generator.settings)),
+            "settings": json.loads(json.dumps(plain(self.generator.settings))),
             "seed": seed,
             "fingerprint": data.fingerprint,
             "filters": [type(each).__name__ for each in filters],

@@ -238,10 +238,14 @@ class MixedDataset(LabelledDataset):
         """Settle which items are synthetic and which images they are, until it is called again.
 
         Call it each epoch, at least where `seed` says so and in trainings that resume. Worker
-        processes that stay alive between epochs follow.
+        processes that stay alive between epochs follow, and so does another `MixedDataset` within,
+        as where there are two pools.
         """
         expect_count("epoch", epoch, least=0)
         self._epoch.fill_(epoch)
+        for source, _ in sources_of(self.real):
+            if hasattr(source, "set_epoch"):
+                source.set_epoch(epoch)
 
     @property
     def ratio(self) -> Ratio:

@@ -820,6 +820,11 @@ def test_what_lies_in_a_directory_is_no_place_for_its_card(
     shutil.copytree(pool, copied)
     message = refused("inspect", copied, "--json", copied / "card.json")
     expect(message, f"lies in {copied}, which could not be replaced any more")
+    for given in (("-o", copied / "made"), ("-o", tmp_path / "made", "--json", copied / "c.json")):
+        message = refused("export", copied, *given)
+        expect(message, f"lies in {copied}, which could not be replaced any more")
+    message = refused("sample", copied, "-o", copied / "pool")  # before it is opened
+    expect(message, f"lies in {copied}, which could not be replaced any more")
 
 
 @pytest.mark.usefixtures("no_work")

@@ -174,7 +174,8 @@ def test_a_pool_of_another_recipe_is_refused_and_kept(
 def test_a_pool_of_other_limits_or_another_size_is_refused(
     data: LabelledImages, tmp_path: Path
 ) -> None:
-    recipe = MixRecipe(StyleSwap(cells=2), 0.25, filters={"memorization": 0.01})
+    cells: Any = np.int64(2)  # kept as the number of Python's
+    recipe = MixRecipe(StyleSwap(cells=cells), 0.25, filters={"memorization": 0.01})
     recipe.make_pool(tmp_path / "pool", data, device="cpu")
     recipe.make_pool(tmp_path / "pool", data, device="cpu")
     stricter = MixRecipe(StyleSwap(cells=2), 0.25, filters={"memorization": 0.02})

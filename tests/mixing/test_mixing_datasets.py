@@ -311,6 +311,21 @@ def test_epochs_pass_by_themselves(gray: SamplePool, options: dict[str, Any]) ->
     assert "epoch: by visits" in repr(mixed)
 
 
+def test_one_within_another_is_told_the_epoch(gray: SamplePool, tmp_path: Path) -> None:
+    """As where there are two pools; a sampler tells both, too."""
+    inner = MixedDataset(vision(), gray, 0.5, seed=2)
+    outer = MixedDataset(inner, make_pool(tmp_path, 1), 0.3, seed=3)
+    found = []
+    for epoch in (4, 4, 5):
+        outer.set_epoch(epoch)
+        found.append(numbers(outer))
+    assert found[0] == found[1] != found[2]
+    assert _epochs(outer, num_workers=2) == _epochs(outer)
+    appended = MixedDataset(inner, make_pool(tmp_path / "other", 1), 0.3, mode="append")
+    RatioBatchSampler(appended, 4, 0.25).set_epoch(7)
+    assert inner._now[0] == appended._now[0] == 7
+
+
 def test_items_that_are_asked_for_unevenly_keep_to_their_own_epochs(gray: SamplePool) -> None:
     """As where a sampler draws with replacement: each item goes through its epochs by itself."""
     expected = []
