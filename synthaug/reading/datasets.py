@@ -96,9 +96,9 @@ def _stored(image: Any) -> np.ndarray:
 
 
 def _smaller_size(dataset: Any, plain: Mapping[int, Untransformed]) -> tuple[int, int] | None:
-    """(H, W) of what the Dataset's transforms make of the first image that can be read, where that
-    is smaller: photos of many sizes are brought to the size that a classifier sees. Not where they
-    are cropped alone: images made of smaller ones would show things at another scale, and be
+    """(H, W) of what the Dataset's transforms make of the first image, of `LOOKED_AT`, that they
+    make smaller: photos of many sizes are brought to the size that a classifier sees. Not where
+    they are cropped alone: images made of smaller ones would show things at another scale, and be
     cropped again."""
     for index in range(min(len(dataset), LOOKED_AT)):
         source, place = source_of(dataset, index)
@@ -119,7 +119,8 @@ def _smaller_size(dataset: Any, plain: Mapping[int, Untransformed]) -> tuple[int
         except (InputError, ValueError, TypeError, *BROKEN):
             return None
         (height, width), (less_height, less_width) = sizes
-        return (less_height, less_width) if less_height * less_width < height * width else None
+        if less_height * less_width < height * width:
+            return less_height, less_width
     return None
 
 

@@ -533,6 +533,10 @@ def test_photos_of_many_sizes_get_the_size_that_a_classifier_sees(tmp_path: Path
     assert read_images(photos(tmp_path / "b", [(9, 9)] * 4, transform=v2.Resize(20))).image_shape[
         1:
     ] == (9, 9)
+    # Whichever of them is the first.
+    for first in ((6, 7), (9, 12)):
+        data = photos(tmp_path / f"{first}", [first, *sizes[1:]], transform=v2.Resize((9, 12)))
+        assert read_images(data).image_shape == (3, 9, 12)
 
 
 def test_what_is_cropped_keeps_its_scale(tmp_path: Path) -> None:
