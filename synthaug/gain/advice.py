@@ -215,7 +215,9 @@ def _recipe(recipe: Recipe) -> str:
 def _arguments(made: Any, changes: Mapping[str, Any]) -> list[str]:
     """A dataclass's arguments as Python: those changed, and those that are not its defaults."""
     usual = type(made)()
-    settings = {field.name: getattr(made, field.name) for field in fields(made)} | dict(changes)
+    settings = {
+        field.name: getattr(made, field.name) for field in fields(made) if field.init
+    } | dict(changes)
     return [
         f"{name}={written(value)}"
         for name, value in settings.items()

@@ -181,7 +181,7 @@ def test_other_images_widen_the_interval() -> None:
     assert interval.image_error is None
     assert interval.of_other_images == pytest.approx((interval.low, interval.high))
     low, high = replace(interval, image_error=2.0).of_other_images
-    half = math.sqrt((interval.high - interval.points) ** 2 + (1.96 * 2) ** 2)
+    half = math.hypot(interval.high - interval.points, 2 * stats.norm.ppf(0.975))
     assert (low, high) == pytest.approx((2 - half, 2 + half))
     # Where few images make it, it is known as badly as they tell it.
     low, high = replace(interval, image_error=2.0, image_freedom=3.0).of_other_images
