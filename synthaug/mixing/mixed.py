@@ -35,6 +35,13 @@ DEFAULT_RATIO = 0.5
 KEPT_EPOCHS = 3  # as many as can be under way at once: workers run ahead of each other
 
 
+def tell_epoch(dataset: Any, epoch: int) -> None:
+    """Tell the epoch to each `MixedDataset` that items of `dataset` come from."""
+    for source, _ in sources_of(dataset):
+        if hasattr(source, "set_epoch"):
+            source.set_epoch(epoch)
+
+
 class MixedDataset(LabelledDataset):
     """A real Dataset with synthetic images of the same classes among its own.
 
@@ -243,9 +250,7 @@ class MixedDataset(LabelledDataset):
         """
         expect_count("epoch", epoch, least=0)
         self._epoch.fill_(epoch)
-        for source, _ in sources_of(self.real):
-            if hasattr(source, "set_epoch"):
-                source.set_epoch(epoch)
+        tell_epoch(self.real, epoch)
 
     @property
     def ratio(self) -> Ratio:

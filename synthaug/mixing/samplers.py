@@ -11,7 +11,7 @@ from torch.utils.data import ConcatDataset, Sampler, Subset
 from synthaug.checks import as_share, expect_count
 from synthaug.errors import InputError
 from synthaug.mixing.drawing import replaced_positions
-from synthaug.mixing.mixed import MixedDataset
+from synthaug.mixing.mixed import MixedDataset, tell_epoch
 from synthaug.mixing.synthetic import SyntheticDataset
 from synthaug.reading import is_map_style, named_classes, same_classes, sources_of
 from synthaug.seeding import numpy_stream
@@ -105,9 +105,7 @@ class RatioBatchSampler(Sampler[list[int]]):
         """Draw a new order, and new synthetic images where a `MixedDataset` is in `dataset`."""
         expect_count("epoch", epoch, least=0)
         self.epoch, self._counts = epoch, False
-        for source, _ in sources_of(self.dataset):
-            if hasattr(source, "set_epoch"):
-                source.set_epoch(epoch)
+        tell_epoch(self.dataset, epoch)
 
     @property
     def sampler(self) -> "RatioBatchSampler":

@@ -45,7 +45,7 @@ def test_groups_that_share_an_image_become_one_and_no_others(given: list[tuple[i
 
 @given(st.lists(st.integers(0, 99), min_size=8, max_size=40, unique=True), st.integers(0, 9))
 def test_numbers_and_the_same_numbers_as_text_are_dealt_alike(ids: list[int], seed: int) -> None:
-    """An archive has the one, a CSV the other; so do floats, and objects."""
+    """An archive has the one, a CSV the other, as text or as objects."""
     groups = np.repeat(ids, 2)
     data = labelled([len(ids), len(ids)], groups.tolist())
     for other in (groups.astype(str), groups.astype(str).astype(object)):

@@ -94,9 +94,11 @@ def plan_parts(
     seed: int,
     *,
     pooled: bool = False,
+    known: LabelledImages | None = None,
 ) -> tuple[list[Part], str]:
     """The parts of one seed, and in words how validation images were set apart.
 
+    known: `without_images` of `train`, which is the same for all seeds.
     pooled: whether a pool from elsewhere is among what is measured.
     """
     if per_class is not None and per_class < FEWEST_IMAGES:
@@ -104,7 +106,7 @@ def plan_parts(
             f"per_class: expected at least {FEWEST_IMAGES} images, that a generator can learn "
             f"from, got {per_class}"
         )
-    known, among = _without_images(train), None
+    known, among = without_images(train) if known is None else known, None
     if validation is not None:
         _expect_each(known, FEWEST_IMAGES, "that a generator can learn from", "add images")
         rows = None if per_class is None else draw_subset(known, per_class, seed=seed)
@@ -137,7 +139,7 @@ def plan_parts(
     return [*parts, Part("all", Chosen(train, among), None, tested=True)], text
 
 
-def _without_images(data: LabelledImages) -> LabelledImages:
+def without_images(data: LabelledImages) -> LabelledImages:
     """Its labels and groups, by which alone parts are drawn, and images that take no room. Copies
     of an image are of one group."""
     shape = (1, SMALLEST, SMALLEST)

@@ -4,13 +4,14 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 from synthaug.checks import as_count
 from synthaug.classifiers import Backbone, expect_share
 from synthaug.errors import InputError
-from synthaug.gain.trials.parts import Part, plan_parts
+from synthaug.gain.trials.parts import Part, plan_parts, without_images
 from synthaug.images import LabelledImages
 from synthaug.versions import versions
 
@@ -69,8 +70,13 @@ class Study:
         validation images were set apart."""
         if seed not in self._plans:
             settings = (self.train, self.validation, self.per_class, seed)
-            self._plans[seed] = plan_parts(*settings, pooled=self.pooled)
+            self._plans[seed] = plan_parts(*settings, pooled=self.pooled, known=self._known)
         return self._plans[seed]
+
+    @cached_property
+    def _known(self) -> LabelledImages:
+        """What parts are drawn by; finding copies takes looking at every image."""
+        return without_images(self.train)
 
     def can_split(self, seed: int) -> bool:
         """Whether there is a plan for the seed."""
