@@ -1,8 +1,10 @@
 """What a training resumes from after it was killed."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,34 +14,45 @@ from synthaug.errors import InputError
 from synthaug.files import write_atomically
 from synthaug.tensors import read_tensors, tensor_bytes
 
-_waiting: ContextVar[list[Path] | None] = ContextVar("waiting", default=None)
+
+@dataclass
+class Resumed:
+    """What trainings leave to the block that they run in.
+
+    seconds: how long those that were resumed had taken before.
+    """
+
+    seconds: float = 0.0
+    _done: list[Path] = field(default_factory=list)
+
+
+_around: ContextVar[Resumed | None] = ContextVar("around", default=None)
 
 
 @contextmanager
-def until_saved() -> Iterator[None]:
+def until_saved() -> Iterator[Resumed]:
     """Checkpoints that are done with within the block go when it ends well: until what was learned
     is on disk, a training of hours is to be found in them."""
-    outer = _waiting.get()
-    done: list[Path] = []
-    token = _waiting.set(done)
+    outer, own = _around.get(), Resumed()
+    token = _around.set(own)
     try:
-        yield
+        yield own
     finally:
-        _waiting.reset(token)
+        _around.reset(token)
     if outer is None:
-        for path in done:
+        for path in own._done:
             _remove(path)
     else:
-        outer += done
+        outer._done += own._done
 
 
 def done_with(path: Path) -> None:
     """Remove a checkpoint, at the end of `until_saved` where that is around it."""
-    waiting = _waiting.get()
-    if waiting is None:
+    around = _around.get()
+    if around is None:
         _remove(path)
     else:
-        waiting.append(path)
+        around._done.append(path)
 
 
 def _remove(path: Path) -> None:
@@ -63,6 +76,8 @@ class Checkpoint:
         self._modules = modules
         self._optimizers = optimizers
         self._identity = identity
+        self._began = time.perf_counter()
+        self._before = 0.0
 
     def save(self, path: Path, step: int) -> None:
         """Write the state after so many steps, atomically."""
@@ -76,11 +91,13 @@ class Checkpoint:
                 for slot, value in slots.items():
                     place = f"optimizer/{phase}/{index}/{slot}"
                     tensors[place] = torch.as_tensor(value).contiguous()
-        metadata = {"step": str(step), "identity": self._identity}
+        seconds = self._before + time.perf_counter() - self._began
+        metadata = {"step": str(step), "identity": self._identity, "seconds": f"{seconds:.2f}"}
         write_atomically(path, lambda file: file.write(tensor_bytes(tensors, metadata)))
 
     def load(self, path: Path) -> int:
-        """Go back to what `save` wrote; the steps that were done then."""
+        """Go back to what `save` wrote; the steps that were done then. How long they took is told
+        to `until_saved`."""
         try:
             tensors, metadata = read_tensors(path)
         except Exception as error:
@@ -114,4 +131,7 @@ class Checkpoint:
                 for slot, value in kept.items():
                     if value.shape == parameter.shape:
                         kept[slot] = torch.empty_like(parameter).copy_(value)
+        self._before = float(metadata.get("seconds", 0))  # versions before 0.5 do not say
+        if (around := _around.get()) is not None:
+            around.seconds += self._before
         return int(metadata["step"])

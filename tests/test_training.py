@@ -1,12 +1,15 @@
 """The training loop: schedule, moving average, checkpoints, failures."""
 
+import itertools
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
+import synthaug.checkpoint
 from synthaug.checkpoint import until_saved
 from synthaug.distributed import Team
 from synthaug.errors import InputError, TrainingError
@@ -201,6 +204,21 @@ def test_what_was_learned_stays_in_the_checkpoint_until_it_is_saved(tmp_path):
     assert equal(module, whole_module)
     assert equal(result, whole)
     assert not path.exists()
+
+
+def test_the_seconds_of_a_run_that_was_resumed_are_those_of_all_its_parts(tmp_path, monkeypatch):
+    path, ticks = tmp_path / "state", itertools.count(0, 10)  # a look at the clock is 10 s later
+    clock = SimpleNamespace(perf_counter=lambda: next(ticks))
+    monkeypatch.setattr(synthaug.checkpoint, "time", clock)
+    taken = []
+    for stopped in (2, 4, 6):
+        with pytest.raises(Interrupted), until_saved() as resumed:
+            run(checkpoint=path, checkpoint_every=2, progress=interrupt_after(stopped))
+        taken.append(resumed.seconds)
+    assert taken == [0, 10, 20]
+    with until_saved() as resumed:
+        run(checkpoint=path)
+    assert resumed.seconds == 30
 
 
 def test_a_checkpoint_of_other_weights_is_named(tmp_path):

@@ -231,7 +231,7 @@ class Generator(ABC):
         file = None if checkpoint is None else expanded(checkpoint)
         notes: dict[str, Any] = {}
         run = Run(seed, target, identity, file, progress)
-        with until_saved():  # what is looked at after a training may fail, too
+        with until_saved() as resumed:  # what is looked at after a training may fail, too
             learned = self._train(data, run, aids, notes)
         # Only now: a run that breaks off leaves the generator as it was.
         self._take(learned, data, target, white)
@@ -248,7 +248,7 @@ class Generator(ABC):
             },
             "device": str(self._device),
             "versions": versions(),
-            "seconds": round(time.perf_counter() - began, 2),
+            "seconds": round(resumed.seconds + time.perf_counter() - began, 2),
             "holds_real_images": self.keeps_images,
             **notes,
         }

@@ -55,7 +55,8 @@ class SyntheticDataset(LabelledDataset):
 
     `.classes`, `.class_to_idx` and `.targets` are those of the pool.
 
-    Raises `InputError` for a directory that holds no pool.
+    Raises `InputError` for a directory that holds no pool, and for 16-bit colour images, which PIL
+    does not know.
 
     >>> import tempfile
     >>> from synthaug import SamplePool, StyleSwap, SyntheticDataset, read_images
@@ -77,6 +78,7 @@ class SyntheticDataset(LabelledDataset):
         self.pool = SamplePool.of(pool)
         self.classes = list(self.pool.classes)
         self.targets = self.pool.targets
+        to_pil(self.pool[0][0])  # now, not in the middle of an epoch
 
     def __len__(self) -> int:
         return len(self.pool)

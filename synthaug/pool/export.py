@@ -3,7 +3,8 @@
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def export_folder(pool: SamplePool, directory: str | Path) -> None:
 
     The files' names begin with "synthetic-", so that they can be copied in among real ones.
 
+    Warns where the classes are not in alphabetical order, by which ImageFolder numbers them.
     Raises `InputError` if `directory` exists, for 16-bit colour images, which PNG files written
     by Pillow cannot hold, and for class names that cannot be folder names.
     """
@@ -38,6 +40,7 @@ def export_folder(pool: SamplePool, directory: str | Path) -> None:
         for index in range(len(pool)):
             image, label = pool[index]
             to_pil(image).save(partial / pool.classes[label] / f"synthetic-{index:06d}.png")
+    _tell_order(directory, pool.classes)
 
 
 def export_tar(pool: SamplePool, directory: str | Path) -> None:
@@ -76,6 +79,19 @@ def export_npz(pool: SamplePool, path: str | Path) -> None:
         target,
         lambda file: np.savez_compressed(file, images=pixels, labels=labels, class_names=names),
     )
+
+
+def _tell_order(directory: str | Path, classes: Sequence[str]) -> None:
+    """Warn where ImageFolder will number the classes otherwise than they are numbered here."""
+    for label, (name, other) in enumerate(zip(classes, sorted(classes), strict=True)):
+        if name != other:
+            warnings.warn(
+                f"{directory}: torchvision's ImageFolder numbers classes in alphabetical order, "
+                f"where {label} is {other!r}; in the pool it is {name!r}. The formats npz and tar "
+                "keep the pool's numbers",
+                stacklevel=3,
+            )
+            return
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from synthaug.directories import MANIFEST
 from synthaug.errors import InputError, TrainingError
 from synthaug.generators import load_generator
 from synthaug.images import LabelledImages, Samples
+from synthaug.tensors import read_tensors, tensor_bytes
 from synthaug.training import optimize
 
 LABELS = np.arange(150) % 3
@@ -440,12 +441,16 @@ def test_resumed_training_ends_with_the_same_weights(
         tiny(trained_family, **settings).fit(
             data, device="cpu", checkpoint=path, progress=interrupt_after(5)
         )
+    for left in tmp_path.iterdir():
+        tensors, metadata = read_tensors(left)
+        left.write_bytes(tensor_bytes(tensors, {**metadata, "seconds": "1000"}))
     seen = []
     resumed = tiny(trained_family, **settings).fit(
         data, device="cpu", checkpoint=path, progress=lambda done, _: seen.append(done)
     )
     assert seen == [5, 6, 7]
-    assert not path.exists()
+    assert not list(tmp_path.iterdir())
+    assert 1000 < resumed.card["seconds"] < 2000
     expected, got = whole._networks.state_dict(), resumed._networks.state_dict()
     assert expected.keys() == got.keys()
     for name, value in expected.items():

@@ -983,6 +983,11 @@ def test_the_pool_alone(tmp_path: Path, channels: int, dtype: Any, mode: str) ->
     assert SyntheticDataset(pool, transform=v2.PILToTensor())[3][1] == MADE[3]
 
 
+def test_a_pool_that_pil_cannot_hold_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no 16-bit colour images; use tensors"):
+        SyntheticDataset(make_pool(tmp_path, 3, np.uint16))
+
+
 def test_the_pool_alone_can_be_mixed_by_hand(gray: SamplePool) -> None:
     """ConcatDataset of real and synthetic images is a real Dataset again."""
     joined = ConcatDataset([vision(), SyntheticDataset(gray)])

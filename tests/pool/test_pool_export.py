@@ -159,6 +159,15 @@ def test_what_an_export_that_was_killed_left_is_removed(tmp_path: Path, write: A
     assert not left.exists() and not (tmp_path / "target" / "half.png").exists()
 
 
+def test_a_folder_of_classes_in_another_order_says_so(tmp_path: Path) -> None:
+    pool = make_pool(tmp_path, classes=["2", "10", "9"])
+    target = tmp_path / "folder"
+    with pytest.warns(UserWarning, match=f"{target}: .*where 0 is '10'; in the pool it is '2'"):
+        export_folder(pool, target)
+    assert ImageFolder(str(target)).classes == ["10", "2", "9"]
+    assert len(list(target.glob("2/*.png"))) == 2  # by name they are where they were
+
+
 @pytest.mark.parametrize("name", ["a/b", "..", ".", "", "/etc", ".hidden"])
 def test_class_names_that_are_no_folder_names_are_refused(tmp_path: Path, name: str) -> None:
     pool = make_pool(tmp_path, classes=["ant", name, "cow"])
