@@ -48,9 +48,9 @@ def resolve_device(device: str) -> torch.device:
 
 @contextmanager
 def plain_torch() -> Iterator[None]:
-    """torch as it starts, whatever it is called within: gradients, no autocast, floats of 32 bits,
-    and what names no device on the processor; on a GPU one way to convolve, and always the same.
-    What is learned and made then follows from the seed.
+    """torch as it starts, whatever it is called within: gradients, no autocast, floats of 32 bits
+    and exact products of them, and what names no device on the processor; on a GPU one way to
+    convolve, and always the same. What is learned and made then follows from the seed.
     """
     floats = torch.get_default_dtype()
     cast = {kind: torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda")}
@@ -61,13 +61,36 @@ def plain_torch() -> Iterator[None]:
     for kind in cast:  # not torch.autocast: what is cast within one is kept until it ends
         torch.set_autocast_enabled(kind, False)
     try:
-        with torch.inference_mode(False), torch.enable_grad(), on_processor():
+        with torch.inference_mode(False), torch.enable_grad(), on_processor(), _exact_products():
             yield
     finally:
         torch.set_default_dtype(floats)
         convolving.deterministic, convolving.benchmark = ways
         for kind, enabled in cast.items():
             torch.set_autocast_enabled(kind, enabled)
+
+
+@contextmanager
+def _exact_products() -> Iterator[None]:
+    """Products of 32 bits, also where `torch.set_float32_matmul_precision` asked for fewer."""
+    processor: Any = torch.backends.mkldnn
+    if not hasattr(processor, "matmul"):  # before torch 2.9
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
+        return
+    places: list[Any] = [processor.matmul, processor.conv, torch.backends.cuda.matmul]
+    asked = [place.fp32_precision for place in places]
+    for place in places:
+        place.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        for place, precision in zip(places, asked, strict=True):
+            place.fp32_precision = precision
 
 
 def arithmetic(device: torch.device) -> str:

@@ -78,6 +78,7 @@ class Run:
         says how useful that is, the best one is kept, and the run ends when three looks found no
         better one.
     log: called with (steps done, losses by phase) every ten steps.
+    ended: called at the end with the steps that were done, those before it was resumed included.
     team: the processes that share the run, each with a part of every batch.
     """
 
@@ -88,6 +89,7 @@ class Run:
     progress: Progress | None = None
     watch: Watch | None = None
     log: Callable[[int, dict[str, float]], None] | None = None
+    ended: Callable[[int], None] | None = None
     team: Team = ALONE
 
 
@@ -181,6 +183,8 @@ def optimize(
         )
     if checkpoint and run.team.leads:
         done_with(checkpoint)
+    if run.ended:
+        run.ended(int(average.steps))
     return learned
 
 

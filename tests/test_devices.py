@@ -165,3 +165,30 @@ def test_a_gpu_convolves_in_one_way_while_ours_is_trained(monkeypatch):
         assert torch.backends.cudnn.deterministic and not torch.backends.cudnn.benchmark
         raise KeyError
     assert torch.backends.cudnn.benchmark and not torch.backends.cudnn.deterministic
+
+
+def rounded():
+    """What a processor makes of numbers that 8 bits cannot hold: 1 where it rounds them."""
+    rows = torch.full((64, 64), 1 + 2**-12)
+    return {float(each) for each in (rows @ rows / 64).flatten()}
+
+
+@pytest.mark.parametrize("ask", ["medium", "by its newer names"])
+def test_products_are_exact_whatever_the_caller_asked_for(ask):
+    newer = torch.backends.mkldnn.matmul
+    exact, before = rounded(), torch.get_float32_matmul_precision()
+    try:
+        if ask == "medium":
+            torch.set_float32_matmul_precision(ask)
+        else:
+            newer.fp32_precision = "bf16"
+        asked = newer.fp32_precision
+        with pytest.raises(KeyError), plain_torch():
+            assert newer.fp32_precision == "ieee"
+            assert rounded() == exact
+            raise KeyError
+        assert newer.fp32_precision == asked == "bf16"
+    finally:
+        newer.fp32_precision = "none"
+        torch.set_float32_matmul_precision(before)
+    assert rounded() == exact

@@ -49,7 +49,6 @@ from synthaug.mixing import MixRecipe
 from synthaug.pool import SamplePool
 from synthaug.pool.sample_pool import KIND as POOL
 from synthaug.reading import (
-    check_groups,
     draw_subset,
     split_off,
     splits_of,
@@ -171,7 +170,6 @@ def fit(
     validation = None
     if validate and "val" in splits_of(data):
         validation = read(data, image_size, mode, on_error, "val", quiet=quiet)
-        check_groups({"train": images, "validation": validation})
     elif validate:
         kept, held = split_off(with_copies_grouped(images), VALIDATION_SHARE, seed=seed)
         left = images.subset(kept)

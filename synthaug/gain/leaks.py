@@ -21,10 +21,9 @@ from synthaug.errors import InputError
 from synthaug.images import LabelledImages, Samples
 from synthaug.metrics.features import Features
 from synthaug.metrics.nearest import Compared, nearest_of
-from synthaug.reading import digest_of, first_alike
+from synthaug.reading import MOST_SHARED, first_alike, found_in
 
 SIDE = 16
-MOST_SHARED = 0.05  # of the images of a split: more is no accident of collecting
 NEAR = 0.25  # of the distance from a held image, or the median one, to the nearest training image
 NEAR_CHANGED = 0.125  # the same in another light or place, of which there are many
 NEARER = 0.5  # than to the nearest training image
@@ -64,17 +63,6 @@ def copied_within(train: LabelledImages) -> list[str]:
         f"{copies:,} of the {len(train):,} train images are copies of others, and stay with them "
         "where images are set apart"
     ]
-
-
-def found_in(one: LabelledImages, other: LabelledImages) -> dict[int, int]:
-    """The indices of images in `other` that are in `one`, too, and where they are there."""
-    places = {digest_of(image): index for index, image in enumerate(one.images)}
-    found = ((index, places.get(digest_of(image))) for index, image in enumerate(other.images))
-    return {
-        index: place
-        for index, place in found
-        if place is not None and np.array_equal(one.images[place], other.images[index])
-    }
 
 
 def refuse_copies(pool: Samples, train: LabelledImages, test: LabelledImages) -> None:

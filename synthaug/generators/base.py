@@ -200,14 +200,15 @@ class Generator(ABC):
         progress: called with (steps done, steps in all).
         start: a saved generator of the same family and sizes to go on from. Classes are matched by
             name; the card says which were not found in it.
-        validation: other real images of the same classes, given as `data` are. Up to ten times a
-            run, at least a hundred steps apart, a probe learns from samples alone and is scored on
-            them; the most useful moving average (mean of accuracy and coverage) is kept, and
-            training ends when three looks found no better one.
+        validation: other real images of the same classes, given as `data` are; of a source with
+            validation images, those. Up to ten times a run, at least a hundred steps apart, a probe
+            learns from samples alone and is scored on them; the most useful moving average (mean of
+            accuracy and coverage) is kept, and training ends when three looks found no better one.
         log: a directory for TensorBoard: losses, diversity, usefulness, grids of samples.
 
-        Raises `InputError` for a class with fewer than two images and for a `log` that is no
-        directory, `TrainingError` when a loss is no longer a number.
+        Raises `InputError` for a class with fewer than two images, for images to judge by that are
+        trained on and for a `log` that is no directory, `TrainingError` when a loss is no longer a
+        number.
         """
         self._settle()
         seed = as_seed(seed)

@@ -1,12 +1,13 @@
 """The images that a generator is fitted to, and judged by."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from synthaug.errors import InputError
 from synthaug.images import LabelledImages, expect_alike
-from synthaug.reading import read_images
+from synthaug.reading import MOST_SHARED, check_groups, found_in, read_images, splits_of
 
 FEWEST_IMAGES = 2
 
@@ -26,13 +27,26 @@ def training_images(data: Any) -> LabelledImages:
 
 
 def validation_images(data: Any, train: LabelledImages) -> LabelledImages:
-    """The same for the images to judge by; `InputError` where they are not like those of
-    training."""
-    # By name, since one of the classes may be missing here.
-    given = isinstance(data, LabelledImages)
-    images: LabelledImages = data if given else read_images(data, classes=train.classes)
+    """The same for the images to judge by, of a source with a split for that those; `InputError`
+    where they are not like those of training, or are of them."""
+    images = data if isinstance(data, LabelledImages) else _read(data, train.classes)
     like = (train.classes, train.image_shape, train.images.dtype)
     expect_alike("validation", images, *like)
     if len(images) < 2:
         raise InputError(f"validation: expected at least 2 images to judge by, got {len(images)}")
+    check_groups({"train": train, "validation": images})
+    known = found_in(train, images)
+    if len(known) > MOST_SHARED * len(images):
+        index, place = next(iter(known.items()))
+        raise InputError(
+            f"validation: {len(known)} of the {len(images)} images are trained on (image {index} "
+            f"is training image {place}), which would be judged by how well they are copied; give "
+            "others"
+        )
     return images
+
+
+def _read(source: Any, classes: Sequence[str]) -> LabelledImages:
+    split = "val" if "val" in splits_of(source) else "train"
+    # By name, since one of the classes may be missing here.
+    return read_images(source, split=split, classes=classes)

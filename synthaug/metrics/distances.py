@@ -68,6 +68,8 @@ def kernel_distance(
     expect_count("subsets", subsets)
     expect_count("subset_size", subset_size, least=2)
     size = min(subset_size, len(real), len(synthetic))
+    if size == len(real) == len(synthetic):  # each subset is all of them
+        subsets = 1
     rng = numpy_stream(seed, "kernel distance")
     estimates = []
     for _ in range(subsets):

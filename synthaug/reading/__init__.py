@@ -1,6 +1,6 @@
 """From a folder, a file, a name or a Dataset to `LabelledImages`; splits that keep groups whole."""
 
-from synthaug.reading.copies import digest_of, first_alike, with_copies_grouped
+from synthaug.reading.copies import MOST_SHARED, first_alike, found_in, with_copies_grouped
 from synthaug.reading.discovery import (
     check_label,
     is_map_style,
@@ -16,17 +16,18 @@ from synthaug.reading.splits import check_groups, draw_folds, draw_subset, split
 from synthaug.reading.untransformed import Apart, Untransformed, source_of, sources_of
 
 __all__ = [
+    "MOST_SHARED",
     "Apart",
     "ImageSource",
     "SkippedImages",
     "Untransformed",
     "check_groups",
     "check_label",
-    "digest_of",
     "draw_folds",
     "draw_subset",
     "expect_depth_kept",
     "first_alike",
+    "found_in",
     "is_map_style",
     "labels_and_classes",
     "named_classes",

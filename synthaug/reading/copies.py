@@ -7,6 +7,8 @@ import numpy as np
 
 from synthaug.images import LabelledImages
 
+MOST_SHARED = 0.05  # of the images of a split: more is no accident of collecting
+
 
 def digest_of(image: np.ndarray) -> bytes:
     """Of its pixels, which take more room."""
@@ -22,6 +24,17 @@ def first_alike(images: np.ndarray) -> np.ndarray:
     known: dict[bytes, int] = {}
     found = [known.setdefault(digest_of(image), index) for index, image in enumerate(images)]
     return np.array(found, np.int64)
+
+
+def found_in(one: LabelledImages, other: LabelledImages) -> dict[int, int]:
+    """The indices of images in `other` that are in `one`, too, and where they are there."""
+    places = {digest_of(image): index for index, image in enumerate(one.images)}
+    found = ((index, places.get(digest_of(image))) for index, image in enumerate(other.images))
+    return {
+        index: place
+        for index, place in found
+        if place is not None and np.array_equal(one.images[place], other.images[index])
+    }
 
 
 def with_copies_grouped(data: LabelledImages) -> LabelledImages:

@@ -7,10 +7,9 @@ from PIL import Image
 
 from synthaug import LabelledImages, RandomField, Samples, StyleSwap, TransferVAE, read_images
 from synthaug.errors import InputError
-from synthaug.gain import leaks
 from synthaug.gain.inputs import check_parts
-from synthaug.gain.leaks import copies_of, found_in, refuse_copies, shared_images, without_copies
-from synthaug.reading import draw_subset
+from synthaug.gain.leaks import copies_of, refuse_copies, shared_images, without_copies
+from synthaug.reading import copies, draw_subset, found_in
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +125,7 @@ def test_images_of_one_digest_are_told_apart_by_their_pixels(
     digits: tuple[LabelledImages, LabelledImages], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train, test = digits
-    monkeypatch.setattr(leaks, "digest_of", lambda image: int(image[0, 4].sum()))
+    monkeypatch.setattr(copies, "digest_of", lambda image: int(image[0, 4].sum()))
     assert found_in(train, test) == {}
 
 

@@ -457,6 +457,18 @@ def test_resumed_training_ends_with_the_same_weights(
         assert torch.equal(value, got[name]), name
 
 
+@pytest.mark.parametrize("scope", ["", " per-class"])
+@pytest.mark.parametrize("name", ["ConditionalVAE", "VAEGAN", "ConditionalGAN"])
+def test_a_scope_that_is_not_that_of_the_networks_never_mixes_up_classes(name, scope, data, tiny):
+    generator = tiny(f"{name}{scope}").fit(data, device="cpu")
+    before, fitted = generator.sample(2).images, generator.scope
+    generator.scope = "shared" if scope else "per-class"
+    with pytest.raises(InputError, match=f"scope: this {name} was fitted with another than"):
+        generator.sample(2)
+    generator.scope = fitted
+    np.testing.assert_array_equal(generator.sample(2).images, before)
+
+
 def test_on_a_gpu(family, fit_tiny, gpu, tmp_path):
     fitted = fit_tiny(family, (3, 16, 16), np.uint16, device=gpu)  # which CUDA hardly knows
     assert fitted.device.type == "cuda"

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,6 +34,12 @@ def images_of(levels, labels, noise=0, seed=0):
 
 def labelled(images, labels):
     return LabelledImages(images, labels, [str(k) for k in range(labels.max() + 1)])
+
+
+def others():
+    """Of the same classes as `data`, and none of them."""
+    images = np.random.default_rng(1).integers(0, 256, (12, 1, 8, 8), np.uint8)
+    return LabelledImages(images, np.arange(12) // 4, [f"class {k}" for k in range(3)])
 
 
 def watcher(data, samples, *, steps=200, validation=None, log=None):
@@ -139,6 +146,7 @@ def test_the_card_says_how_often_a_class_was_seen():
     data = labelled(rng.integers(0, 256, (12, 1, 8, 8), dtype=np.uint8), labels)
     made = ConditionalVAE(steps=5, batch_size=4, width=4, scope="per-class").fit(data, device="cpu")
     assert made.card["passes"] == [10.0, 2.0]  # 5 steps of 4 images, of 2 and of 10
+    assert made.card["steps"] == 5
 
 
 @pytest.fixture
@@ -161,7 +169,7 @@ SMALL = {"steps": 20, "batch_size": 2, "width": 2, "latent": 2}
 def fit(data, seen, **settings):
     generator = ConditionalVAE(**{**SMALL, **settings})
     return generator.fit(
-        data, device="cpu", validation=data, progress=lambda done, _: seen.append(done)
+        data, device="cpu", validation=others(), progress=lambda done, _: seen.append(done)
     )
 
 
@@ -170,6 +178,13 @@ def test_training_ends_when_three_looks_found_nothing_better(data, scores):
     seen = []
     fit(data, seen)
     assert seen[-1] == 10  # the second look was the best, and three came after it
+
+
+def test_the_card_says_of_how_many_steps_a_run_was(data, scores):
+    scores += [0.5, 0.7, 0.6, 0.7, 0.1]
+    made = fit(data, [], scope="per-class")
+    assert made.card["steps"] == 10
+    assert made.card["passes"] == [5.0] * 3  # 10 steps of 2 images, of 4
 
 
 def test_the_end_of_a_run_is_judged(data, scores):
@@ -188,7 +203,7 @@ def test_a_gan_is_not_judged_before_it_is_told_the_class(data, scores):
     settings = {**SMALL, "batch_size": 4, "late": (0.6, 0.8)}
     ended = []
     ConditionalGAN(**settings).fit(
-        data, device="cpu", validation=data, progress=lambda done, _: ended.append(done)
+        data, device="cpu", validation=others(), progress=lambda done, _: ended.append(done)
     )
     assert ended[-1] == 20  # looks before the sixteenth step judge nothing
     assert not scores
@@ -196,7 +211,7 @@ def test_a_gan_is_not_judged_before_it_is_told_the_class(data, scores):
 
 def test_validation_of_one_image_is_refused(data, tiny):
     with pytest.raises(InputError, match="validation: expected at least 2 images"):
-        tiny("ConditionalVAE").fit(data, device="cpu", validation=data.subset(np.arange(1)))
+        tiny("ConditionalVAE").fit(data, device="cpu", validation=others().subset(np.arange(1)))
 
 
 def test_the_most_useful_moment_is_kept(data, scores):
@@ -219,7 +234,7 @@ def test_the_most_useful_moment_is_kept(data, scores):
         patch.setattr(training._Best, "heed", heed)
         scores += [0.5, 0.7]
         with pytest.raises(KeyboardInterrupt):
-            ConditionalVAE(**SMALL).fit(data, device="cpu", validation=data, progress=remember)
+            ConditionalVAE(**SMALL).fit(data, device="cpu", validation=others(), progress=remember)
     got = stopped._networks[0].state_dict()
     assert kept.keys() == got.keys()
     assert all(torch.equal(kept[name], got[name]) for name in kept)
@@ -256,14 +271,14 @@ def test_a_stopped_training_resumes_to_the_same_end(data, tmp_path, scores, monk
     scores[:] = series
     with pytest.raises(KeyboardInterrupt):
         ConditionalVAE(**SMALL).fit(
-            data, device="cpu", validation=data, checkpoint=path, progress=cut
+            data, device="cpu", validation=others(), checkpoint=path, progress=cut
         )
     scores[:] = series[4:]  # resumed at step 8, after the fourth look
     seen = []
     resumed = ConditionalVAE(**SMALL).fit(
         data,
         device="cpu",
-        validation=data,
+        validation=others(),
         checkpoint=path,
         progress=lambda done, _: seen.append(done),
     )
@@ -273,26 +288,51 @@ def test_a_stopped_training_resumes_to_the_same_end(data, tmp_path, scores, monk
 
 
 def test_one_class_is_watched_too(data, tiny):
-    one = LabelledImages(data.images, np.zeros_like(data.labels), ["a"])
-    generator = tiny("ConditionalVAE").fit(one, device="cpu", validation=one)
+    one, other = (
+        LabelledImages(each.images, np.zeros_like(each.labels), ["a"]) for each in (data, others())
+    )
+    generator = tiny("ConditionalVAE").fit(one, device="cpu", validation=other)
     assert generator.card["validation"]["accuracy"] == 1.0
 
 
-def test_validation_is_given_as_data_are(data, tiny):
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_validation_is_given_as_data_are(data, tiny, tmp_path, split):
+    """Of a source with images for that those are taken, and nothing that is trained on."""
+    held = others()
+    path, other = tmp_path / "images.npz", {"train": data, "val": held}
+    if split == "train":
+        np.savez(path, images=held.images[:, 0], labels=held.labels)
+    else:
+        parts = other.items()
+        images = {f"{name}_images": part.images[:, 0] for name, part in parts}
+        np.savez(path, **images, **{f"{name}_labels": part.labels for name, part in parts})
+    named = replace(data, classes=["0", "1", "2"])
     fitted = [
-        tiny("ConditionalVAE").fit("digits", device="cpu", validation=given)
-        for given in ("digits", read_images("digits"))
+        tiny("ConditionalVAE").fit(named, device="cpu", validation=given)
+        for given in (path, replace(held, classes=named.classes))
     ]
     assert fitted[0].card["validation"] == fitted[1].card["validation"]
 
 
+def test_images_that_are_trained_on_are_not_judged_by(data, tiny):
+    for given in (data, data.subset(np.arange(6)), read_images("digits")):
+        train = given if len(given) > 100 else data
+        with pytest.raises(InputError, match=r"validation: \d+ of the \d+ images are trained on"):
+            tiny("ConditionalVAE").fit(train, device="cpu", validation=given)
+    groups = np.arange(len(data))
+    grouped = replace(data, groups=groups), replace(others(), groups=groups)
+    with pytest.raises(InputError, match="groups: expected each group in one part only"):
+        tiny("ConditionalVAE").fit(grouped[0], device="cpu", validation=grouped[1])
+
+
 def test_a_dataset_to_judge_by_may_lack_a_class(data, tiny):
-    rows = np.flatnonzero(data.labels != 1)
-    named = TensorDataset(torch.tensor(data.images[rows]), torch.tensor(data.labels[rows]))
-    named.classes = list(data.classes)
+    held = others()
+    rows = np.flatnonzero(held.labels != 1)
+    named = TensorDataset(torch.tensor(held.images[rows]), torch.tensor(held.labels[rows]))
+    named.classes = list(held.classes)
     fitted = [
         tiny("ConditionalVAE").fit(data, device="cpu", validation=given)
-        for given in (named, data.subset(rows))
+        for given in (named, held.subset(rows))
     ]
     assert fitted[0].card["validation"] == fitted[1].card["validation"]
 
@@ -314,7 +354,7 @@ def test_tensorboard_gets_losses_diversity_and_samples(data, tmp_path, monkeypat
     monkeypatch.setattr(training, "APART", 10)
     monkeypatch.setattr(module, "FLOOR", 0)
     ConditionalGAN(steps=30, batch_size=4, width=2, latent=2).fit(
-        data, device="cpu", validation=data, log=tmp_path / "log"
+        data, device="cpu", validation=others(), log=tmp_path / "log"
     )
     events = EventAccumulator(str(tmp_path / "log")).Reload()
     tags = events.Tags()
@@ -347,6 +387,6 @@ def test_a_log_that_is_no_directory_is_named_before_anything_is_learned(data, ti
 
 
 def test_a_generator_without_training_takes_none_of_it(data, tmp_path):
-    for aid in ({"validation": data}, {"log": tmp_path}):
+    for aid in ({"validation": others()}, {"log": tmp_path}):
         with pytest.raises(InputError, match="StyleSwap has no training"):
             StyleSwap().fit(data, device="cpu", **aid)

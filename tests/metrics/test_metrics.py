@@ -80,6 +80,10 @@ def test_kernel_distance_of_nothing_is_refused(option: str, value: int) -> None:
         kernel_distance(REAL, MADE, **{option: value})
 
 
+def test_kernel_distance_of_all_images_is_taken_once() -> None:
+    assert kernel_distance(REAL[:40], MADE[:40]) == kernel_distance(REAL[:40], MADE[:40], subsets=1)
+
+
 def test_kernel_distance_has_no_bias() -> None:
     found = [
         kernel_distance(RNG.normal(size=(20, 3)), RNG.normal(size=(30, 3)), subsets=1)

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -77,9 +78,6 @@ class Trained(Generator):
         if aids.validation is not None:
             taught = sketch.sample(PROBED, seed=run.seed)
             notes["validation"] = usefulness(taught, aids.validation)._asdict()
-        if self.scope == "per-class":
-            shown = self.settings["steps"] * self.settings["batch_size"]
-            notes["passes"] = (shown / data.counts).round(1).tolist()
         return learned
 
     def _run(
@@ -111,13 +109,22 @@ class Trained(Generator):
         steps = int(self.settings["steps"])
         judged_from = self._told_after * steps
         watcher = Watcher(self.family, steps, data, sample, aids.validation, log, judged_from)
-        watched = replace(run, watch=watcher.look, log=watcher.log if log else None)
+        logged = watcher.log if log else None
+        told = partial(self._note_steps, data, notes)
+        watched = replace(run, watch=watcher.look, log=logged, ended=told)
         lessons = TrainingSet(data, self.scope, watched, notes, white)
         try:
             learned = self._learn(lessons.build("build", make), lessons)
         finally:
             watcher.close()
         return unstack(learned, count)
+
+    def _note_steps(self, data: LabelledImages, notes: dict[str, Any], steps: int) -> None:
+        """Of a run that has ended, perhaps before all of its steps."""
+        notes["steps"] = steps
+        if self.scope == "per-class":
+            shown = steps * self.settings["batch_size"]
+            notes["passes"] = (shown / data.counts).round(1).tolist()
 
     def _deal(
         self,
@@ -143,6 +150,11 @@ class Trained(Generator):
             white = white_of(data.images)
             learned = self._run(only(data, own), run, part, start, notes, white)
         states = ours.gather([network.cpu().state_dict() for network in learned])
+        ran = ours.gather((notes.get("steps", 0), notes.get("passes", [])))
+        notes["steps"] = max(steps for steps, _ in ran)
+        notes["passes"] = [
+            ran[index % ours.size][1][index // ours.size] for index in range(len(data.classes))
+        ]
         sure = [each for each in ours.gather(notes.get("certainty")) if each is not None]
         if sure:  # the most of several, as where one process trains them all
             notes["certainty"] = max(sure)
@@ -166,7 +178,15 @@ class Trained(Generator):
         return [self._build(image_shape, 1) for _ in range(classes)]
 
     def _known_as(self, labels: np.ndarray) -> np.ndarray:
-        """`labels` as the networks know them: one that knows a single class calls it 0."""
+        """`labels` as the networks know them: one that knows a single class calls it 0.
+
+        Raises `InputError` where the scope is no more that of these networks.
+        """
+        if len(self.classes) > 1 and (self.scope == "shared") != (len(self._networks) == 1):
+            raise InputError(
+                f"scope: this {self.family} was fitted with another than {self.scope!r}; set it "
+                "back, or fit it again"
+            )
         return labels if self.scope == "shared" else np.zeros_like(labels)
 
 
