@@ -1,5 +1,7 @@
 """How alike two images are, pixel by pixel and structure by structure."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
@@ -23,8 +25,9 @@ def psnr(images: np.ndarray, others: np.ndarray, *, data_range: int | None = Non
     >>> psnr(np.zeros((1, 1, 8, 8), np.uint8), np.full((1, 1, 8, 8), 255, np.uint8)).tolist()
     [0.0]
     """
-    one, other = _pairs(images, others, data_range)
-    error = (one - other).square().mean((1, 2, 3)).numpy()
+    parts = _pairs(images, others, data_range)
+    errors = [(one - other).square().mean((1, 2, 3)).numpy() for one, other in parts]
+    error = np.concatenate([np.empty(0), *errors])
     with np.errstate(divide="ignore"):
         decibels: np.ndarray = -10 * np.log10(error)
     return decibels + 0.0
@@ -46,7 +49,7 @@ def ssim(images: np.ndarray, others: np.ndarray, *, data_range: int | None = Non
     """
     from torchmetrics.functional.image import structural_similarity_index_measure  # slow to load
 
-    one, other = _pairs(images, others, data_range)
+    parts = _pairs(images, others, data_range)
     if not len(images):
         return np.empty(0)
     if min(images.shape[2:]) < SMALLEST_SIDE:
@@ -55,21 +58,16 @@ def ssim(images: np.ndarray, others: np.ndarray, *, data_range: int | None = Non
             f"reflected under the window, got {images.shape[2]}x{images.shape[3]}"
         )
     found = [
-        structural_similarity_index_measure(
-            one[first : first + CHUNK],
-            other[first : first + CHUNK],
-            data_range=1.0,
-            reduction="none",
-        )
-        for first in range(0, len(one), CHUNK)
+        structural_similarity_index_measure(one, other, data_range=1.0, reduction="none")
+        for one, other in parts
     ]
     return np.concatenate([np.atleast_1d(np.asarray(each)) for each in found])
 
 
 def _pairs(
     images: np.ndarray, others: np.ndarray, data_range: int | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Both as float64 (N, C, H, W), of which 1 is white."""
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Both as float64 (B, C, H, W), of which 1 is white, a few at a time; checked at once."""
     for given in (images, others):
         if not isinstance(given, np.ndarray) or given.ndim != 4:
             shape = getattr(given, "shape", "")
@@ -89,5 +87,8 @@ def _pairs(
                 f"data_range: expected at least {largest}, the largest of the pixels, "
                 f"got {data_range}"
             )
-    one, other = (to_float(each, white=data_range).double() for each in (images, others))
-    return one, other
+
+    def part(given: np.ndarray, first: int) -> torch.Tensor:
+        return to_float(given[first : first + CHUNK], white=data_range).double()
+
+    return ((part(images, at), part(others, at)) for at in range(0, len(images), CHUNK))

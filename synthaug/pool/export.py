@@ -24,7 +24,8 @@ def export_folder(pool: SamplePool, directory: str | Path) -> None:
 
     The files' names begin with "synthetic-", so that they can be copied in among real ones.
 
-    Warns where the classes are not in alphabetical order, by which ImageFolder numbers them.
+    Warns where the classes are not in alphabetical order, by which ImageFolder numbers them, and of
+    classes without images, which it refuses.
     Raises `InputError` if `directory` exists, for 16-bit colour images, which PNG files written
     by Pillow cannot hold, and for class names that cannot be folder names.
     """
@@ -41,6 +42,13 @@ def export_folder(pool: SamplePool, directory: str | Path) -> None:
             image, label = pool[index]
             to_pil(image).save(partial / pool.classes[label] / f"synthetic-{index:06d}.png")
     _tell_order(directory, pool.classes)
+    empty = [name for label, name in enumerate(pool.classes) if label not in pool.targets]
+    if empty:
+        warnings.warn(
+            f"{directory}: there is no image of {', '.join(map(repr, empty))}; torchvision's "
+            "ImageFolder refuses empty folders unless it is called with allow_empty=True",
+            stacklevel=2,
+        )
 
 
 def export_tar(pool: SamplePool, directory: str | Path) -> None:

@@ -23,8 +23,7 @@ from synthaug.metrics.features import (
     extract_features,
     pixels,
 )
-from synthaug.metrics.manifolds import radii
-from synthaug.metrics.nearest import nearest
+from synthaug.metrics.nearest import nearest, nearest_other
 
 Network = Callable[[Tensor], Tensor]
 """Any function or `nn.Module` from floats (B, C, H, W) in [0, 1] to logits (B, K)."""
@@ -117,14 +116,14 @@ class DistanceFilter:
 
     def __init__(self, at_most: float = 2.0, features: Features = pixels) -> None:
         expect_number("at_most", at_most)
-        self.at_most, self.features = float(at_most), features
+        self.at_most, self.features, self._usual = float(at_most), features, _Usual()
 
     def __repr__(self) -> str:
         return f"DistanceFilter(at_most={self.at_most})"
 
     def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
         """bool (M,): which samples to keep."""
-        kept: np.ndarray = _unusual(samples, reference, self.features) <= self.at_most
+        kept: np.ndarray = _unusual(samples, reference, self.features, self._usual) <= self.at_most
         return kept
 
 
@@ -147,14 +146,14 @@ class MemorizationFilter:
 
     def __init__(self, at_least: float = 0.25, features: Features = pixels) -> None:
         expect_number("at_least", at_least)
-        self.at_least, self.features = float(at_least), features
+        self.at_least, self.features, self._usual = float(at_least), features, _Usual()
 
     def __repr__(self) -> str:
         return f"MemorizationFilter(at_least={self.at_least})"
 
     def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
         """bool (M,): which samples to keep."""
-        kept: np.ndarray = _unusual(samples, reference, self.features) >= self.at_least
+        kept: np.ndarray = _unusual(samples, reference, self.features, self._usual) >= self.at_least
         return kept
 
 
@@ -181,7 +180,37 @@ def compares_pixels(rule: object) -> bool:
     return type(rule) in (DistanceFilter, MemorizationFilter) and vars(rule)["features"] is pixels
 
 
-def _unusual(samples: Samples, reference: LabelledImages, features: Features) -> np.ndarray:
+class _Usual:
+    """What is usual among real images, kept for those that were asked about last: a pool is judged
+    in many rounds, and most of the work is the same in each."""
+
+    def __init__(self) -> None:
+        self._reference: LabelledImages | None = None
+        self._features: Features | None = None
+        self._known: dict[int, float] = {}
+
+    def distance(self, reference: LabelledImages, features: Features, label: int) -> float:
+        """The median distance from an image of a class to the nearest other one of it.
+
+        Raises `InputError` where the class has fewer than two.
+        """
+        if self._reference is not reference or self._features is not features:
+            self._reference, self._features, self._known = reference, features, {}
+        if label not in self._known:
+            # An image that is there twice says nothing of how far apart images usually are.
+            other = np.unique(reference.images[reference.labels == label], axis=0)
+            if len(other) < 2:
+                raise InputError(
+                    f"reference: class {reference.classes[label]!r} has {len(other)} different "
+                    "images, expected at least 2 to tell what is usual"
+                )
+            self._known[label] = float(np.median(nearest_other(other, features)))
+        return self._known[label]
+
+
+def _unusual(
+    samples: Samples, reference: LabelledImages, features: Features, usual: _Usual
+) -> np.ndarray:
     """Distance of each sample to the nearest real image of its class, as a multiple of the usual
     one, float64 (M,).
 
@@ -199,16 +228,7 @@ def _unusual(samples: Samples, reference: LabelledImages, features: Features) ->
         )
     found = np.empty(len(samples))
     for label in np.unique(samples.labels):
-        real = reference.images[reference.labels == label]
-        # An image that is there twice says nothing of how far apart images usually are.
-        other = np.unique(real, axis=0)
-        if len(other) < 2:
-            raise InputError(
-                f"reference: class {reference.classes[label]!r} has {len(other)} different images, "
-                "expected at least 2 to tell what is usual"
-            )
-        of_class = samples.labels == label
-        apart = nearest(samples.images[of_class], real, features)[1]
-        usual = np.median(radii(extract_features(other, features), nearest=1))
-        found[of_class] = apart / max(usual, 1e-12)
+        apart = usual.distance(reference, features, int(label))
+        real, of_class = reference.images[reference.labels == label], samples.labels == label
+        found[of_class] = nearest(samples.images[of_class], real, features)[1] / max(apart, 1e-12)
     return found

@@ -23,7 +23,8 @@ from synthaug.metrics import (
     ssim,
 )
 from synthaug.metrics.features import pixels
-from synthaug.metrics.nearest import Compared, nearest, nearest_of
+from synthaug.metrics.manifolds import radii
+from synthaug.metrics.nearest import Compared, nearest, nearest_of, nearest_other
 from synthaug.metrics.similarity import CHUNK
 
 RNG = np.random.default_rng(0)
@@ -244,6 +245,31 @@ def test_nearest_finds_copies_across_chunks(monkeypatch: pytest.MonkeyPatch) -> 
     assert index.tolist() == [3, 17, 3] and distance.tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("size", [1, 4, 512])
+def test_nearest_other_is_the_first_radius_across_chunks(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr("synthaug.metrics.nearest.CHUNK", size)
+    data = images(20)
+    data[7] = data[3]
+    found = nearest_other(data)
+    assert found == pytest.approx(radii(extract_features(data), 1), abs=1e-6)
+    assert found[3] == found[7] == 0 < found[0]
+
+
+def test_few_large_images_are_compared_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synthaug.metrics.nearest.AT_ONCE", 5 * 768 * 8)
+    seen = []
+
+    def counted(batch: torch.Tensor) -> torch.Tensor:
+        seen.append(len(batch))
+        return pixels(batch)
+
+    data = images(12)
+    index, _ = nearest(data, data[::-1].copy(), counted)
+    assert index.tolist() == list(range(11, -1, -1)) and max(seen) == 5
+
+
 @pytest.mark.parametrize(("room", "again"), [(2**28, 0), (2 * 4 * 768 * 8, 12), (0, 20)])
 def test_features_are_worked_out_once_where_there_is_room(
     monkeypatch: pytest.MonkeyPatch, room: int, again: int
@@ -312,6 +338,8 @@ def test_ssim_of_many_pairs_is_that_of_each() -> None:
     others = many[::-1].copy()
     alone = [ssim(many[i : i + 1], others[i : i + 1]).item() for i in range(len(many))]
     assert np.array_equal(ssim(many, others), alone)
+    apart = [psnr(many[i : i + 1], others[i : i + 1]).item() for i in range(len(many))]
+    assert np.array_equal(psnr(many, others), apart)
 
 
 def test_features_of_a_type_that_numpy_has_not() -> None:

@@ -11,6 +11,7 @@ from synthaug import LabelledImages, RandomField, SamplePool, Samples, StyleSwap
 from synthaug.errors import InputError
 from synthaug.images import to_float
 from synthaug.metrics import features
+from synthaug.metrics.nearest import nearest_other
 from synthaug.pool import (
     ClassifierAgreement,
     DistanceFilter,
@@ -53,6 +54,26 @@ def test_distances_are_multiples_of_the_usual_one_of_the_class(real: LabelledIma
         )
         assert DistanceFilter(factor).keep(samples, real).tolist() == (expected <= factor).tolist()
     assert 0 < (expected >= 0.6).mean() < 1
+
+
+def test_what_is_usual_is_worked_out_once_for_the_same_images(
+    real: LabelledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def counted(images: np.ndarray, *given: Any) -> np.ndarray:
+        asked.append(len(images))
+        return nearest_other(images, *given)
+
+    monkeypatch.setattr("synthaug.pool.filters.nearest_other", counted)
+    rule, samples = DistanceFilter(), StyleSwap(cells=2).fit(real, device="cpu").sample(2)
+    first = rule.keep(samples, real)
+    assert rule.keep(samples, real).tolist() == first.tolist()
+    assert len(asked) == 10
+    others = LabelledImages(255 - real.images[::-1], real.labels[::-1], real.classes)
+    found = rule.keep(samples, others).tolist()
+    assert found == DistanceFilter().keep(samples, others).tolist()
+    assert rule.keep(samples, real).tolist() == first.tolist()
 
 
 def test_copies_are_dropped_and_noise_is_dropped(real: LabelledImages) -> None:

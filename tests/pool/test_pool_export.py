@@ -168,6 +168,16 @@ def test_a_folder_of_classes_in_another_order_says_so(tmp_path: Path) -> None:
     assert len(list(target.glob("2/*.png"))) == 2  # by name they are where they were
 
 
+def test_a_folder_without_images_of_a_class_says_so(tmp_path: Path) -> None:
+    pool = make_pool(tmp_path, classes=["ant", "bee", "cow", "elk"])
+    target = tmp_path / "folder"
+    with pytest.warns(UserWarning, match=f"{target}: there is no image of 'elk'"):
+        export_folder(pool, target)
+    with pytest.raises(FileNotFoundError, match="elk"):
+        ImageFolder(str(target))
+    assert ImageFolder(str(target), allow_empty=True).classes == pool.classes
+
+
 @pytest.mark.parametrize("name", ["a/b", "..", ".", "", "/etc", ".hidden"])
 def test_class_names_that_are_no_folder_names_are_refused(tmp_path: Path, name: str) -> None:
     pool = make_pool(tmp_path, classes=["ant", name, "cow"])
