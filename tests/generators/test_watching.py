@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -23,13 +24,20 @@ from synthaug.generators.learning.watching import (
     variety,
 )
 from synthaug.images import LabelledImages, Samples
-from synthaug.reading import read_images
+from synthaug.reading import draw_subset, read_images
 
 
 def images_of(levels, labels, noise=0, seed=0):
     """Images of one grey level each, with noise."""
     spread = np.random.default_rng(seed).integers(-noise, noise + 1, (len(levels), 1, 8, 8))
     return (np.array(levels)[:, None, None, None] + spread).astype(np.uint8), np.array(labels)
+
+
+def sloped(contrast, labels, noise, seed=0):
+    """Images that are brighter on the left, or for class 1 on the right, with noise."""
+    side = np.where(np.arange(8) < 4, contrast, -contrast) * np.where(labels, -1, 1)[:, None]
+    spread = np.random.default_rng(seed).integers(-noise, noise + 1, (len(labels), 1, 8, 8))
+    return (125 + side[:, None, None] + spread).astype(np.uint8), np.array(labels)
 
 
 def labelled(images, labels):
@@ -75,15 +83,35 @@ def test_diversity_compares_each_class_with_its_real_images():
 
 
 def test_useful_images_teach_the_probe_and_cover_the_real_ones():
-    levels, labels = [50, 200] * 20, [0, 1] * 20
-    real = labelled(*images_of(levels, labels, noise=30))
-    like = Samples(*images_of(levels, labels, noise=30, seed=1))
+    labels = [0, 1] * 20
+    real = labelled(*sloped(75, labels, noise=30))
+    like = Samples(*sloped(75, labels, noise=30, seed=1))
     assert usefulness(like, real).accuracy > 0.95
     assert usefulness(like, real).coverage > 0.8
-    swapped = Samples(*images_of(levels, labels[1:] + labels[:1], noise=30, seed=1))
+    swapped = Samples(like.images, 1 - like.labels)
     assert usefulness(swapped, real).accuracy < 0.05
-    elsewhere = Samples(*images_of([110, 140] * 20, labels, noise=30, seed=1))
+    elsewhere = Samples(*sloped(15, labels, noise=30, seed=1))
     assert usefulness(elsewhere, real).coverage == 0
+
+
+def test_real_images_are_useful_however_few_they_are():
+    """Directions in which a few images hardly vary say nothing of others, which lie far off."""
+    data, test = read_images("digits"), read_images("digits", split="test")
+    for count in (5, 20):
+        few = data.subset(draw_subset(data, count, seed=0))
+        points = few.images.reshape(len(few), -1)
+        plain = KNeighborsClassifier(1).fit(points, few.labels)
+        expected = plain.score(test.images.reshape(len(test), -1), test.labels)
+        found = usefulness(Samples(few.images, few.labels), test).accuracy
+        assert found > expected - 0.15
+
+
+def test_what_differs_in_light_alone_is_useful():
+    real = read_images("digits", split="test")
+    data = read_images("digits")
+    few = data.subset(draw_subset(data, 20, seed=0))
+    dim = Samples(few.images // 2 + 60, few.labels)
+    assert usefulness(dim, real).accuracy > 0.8
 
 
 def test_images_that_are_all_alike_are_judged_without_a_word():
@@ -94,8 +122,8 @@ def test_images_that_are_all_alike_are_judged_without_a_word():
 
 def test_large_images_are_judged_by_what_is_seen_from_afar():
     """A pattern that is finer than 64 pixels a side show is neither here nor there."""
-    levels, labels = [60, 190] * 20, [0, 1] * 20
-    (small, places), (held, _) = (images_of(levels, labels, noise=8, seed=s) for s in (0, 1))
+    labels = [0, 1] * 20
+    (small, places), (held, _) = (sloped(65, labels, noise=8, seed=s) for s in (0, 1))
     expected = usefulness(Samples(small, places), labelled(held, places))
     small, held = (each.repeat(16, 2).repeat(16, 3) for each in (small, held))
     chequered = small + 40 * (-1) ** np.indices((128, 128)).sum(0)

@@ -19,6 +19,9 @@ VARIETY = 16  # images of a class that its variety is taken from
 PROBED = 50  # synthetic images of a class that the probe learns from
 SHOWN = 8  # images of a class on a grid
 NEAREST = 5
+COMPONENTS = 64  # that usefulness is judged by
+DAMPED = 0.03  # of the largest variance, added to each: samples hardly vary in the last components,
+# real images lie far off there, and a probe that weighs all alike answers with one class
 SEEN = 64  # pixels of a side, at most, that usefulness is judged by
 
 
@@ -65,21 +68,30 @@ def diversity(samples: Samples, data: LabelledImages) -> np.ndarray:
 
 
 def usefulness(samples: Samples, real: LabelledImages) -> Usefulness:
-    """Train on synthetic, test on real: a support vector machine on principal components. Images of
-    more than 64 pixels a side are averaged to that: more say no more, and take much room."""
+    """Train on synthetic, test on real: a support vector machine on principal components of images,
+    each brought to zero mean and unit deviation, as classifiers see them. Images of more than 64
+    pixels a side are averaged to that: more say no more, and take much room."""
     from sklearn.decomposition import PCA  # slow to import, and seldom needed
-    from sklearn.dummy import DummyClassifier
-    from sklearn.pipeline import make_pipeline
     from sklearn.svm import SVC
 
     made, held = (extract_features(each.images, _seen) for each in (samples, real))
-    components = min(64, len(made) - 1, made.shape[1])
-    probe = make_pipeline(PCA(components, whiten=True, random_state=0), SVC(random_state=0))
-    if samples.labels.min() == samples.labels.max() or (made == made[0]).all():
-        probe = DummyClassifier()  # there is nothing to tell apart, or nothing to tell it by
-    probe.fit(made, samples.labels)
     covered = prdc(held, made, nearest=min(NEAREST, len(held) - 1, len(made) - 1)).coverage
-    return Usefulness(float(probe.score(held, real.labels)), covered)
+    known, asked = _standard(made), _standard(held)
+    if samples.labels.min() == samples.labels.max() or np.allclose(known, known[0]):
+        most = np.bincount(samples.labels).argmax()  # nothing to tell apart, or to tell it by
+        return Usefulness(float((real.labels == most).mean()), covered)
+    analysis = PCA(min(COMPONENTS, len(known) - 1, known.shape[1]), random_state=0).fit(known)
+    variance = analysis.explained_variance_
+    spread = np.sqrt(variance + DAMPED * variance[0])
+    probe = SVC(random_state=0).fit(analysis.transform(known) / spread, samples.labels)
+    return Usefulness(float(probe.score(analysis.transform(asked) / spread, real.labels)), covered)
+
+
+def _standard(seen: np.ndarray) -> np.ndarray:
+    """Images (N, D), each to zero mean and unit deviation."""
+    centred = seen - seen.mean(1, keepdims=True)
+    standard: np.ndarray = centred / (centred.std(1, keepdims=True) + 0.01)
+    return standard
 
 
 def _seen(images: Tensor) -> Tensor:
