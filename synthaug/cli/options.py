@@ -168,7 +168,11 @@ def check_outside(data: str | None, directories: Mapping[str, Path | None]) -> N
     if folder is None:
         return
     for option, path in directories.items():
-        if path is not None and would_read(folder, path):
+        if path is None:
+            continue
+        # In the folder itself a page and a file of figures are no class; what makes folders is.
+        inside = path / "made" if option in ("--cache", "--log") else path
+        if would_read(folder, inside):
             raise InputError(
                 f"{option} {path}: lies in {data}, whose folders are read as classes of images; "
                 "name a place outside it"

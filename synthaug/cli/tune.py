@@ -275,10 +275,12 @@ def sentence(mix: MixRecipe) -> str:
         return "Nothing was trained on all seeds within the budget: use none, or give it more time."
     checked = Interval(**check)
     span = f"{checked.points:+z.1f} points ({checked.confidence:.0%} interval {checked.span})"
+    over = search.get("checked_over", search["baseline"])  # the same until 0.5.0
+    same = over == search["baseline"]
+    least = "" if same else ", the least clearly beaten of what it has to beat"
     beside = (
         f"on {len(checked.per_seed)} seeds that the search had not seen, {search['best']} has "
-        f"{span} of validation {search['metric']} over {search['baseline']}, without synthetic "
-        "images"
+        f"{span} of validation {search['metric']} over {over}, without synthetic images{least}"
     )
     if not mix.recommended:
         return (

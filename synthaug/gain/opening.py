@@ -10,6 +10,7 @@ from synthaug.gain.result import NO_ARM, Gain
 from synthaug.gain.statistics import (
     MOST_SEEDS,
     RIVALS,
+    TIE,
     Interval,
     Verdict,
     clearly_better,
@@ -21,8 +22,6 @@ from synthaug.gain.tested import Tested
 from synthaug.gain.trials import Trials
 from synthaug.images import LabelledImages
 from synthaug.versions import versions
-
-TIE = 1e-9  # points: means of equal shares may differ in their last bits
 
 
 def open_test(

@@ -279,7 +279,38 @@ def _wrong_in(gain: Gain) -> str:
     if gain.recommendation != NO_ARM:
         named.add(gain.recommendation)
     missing = named - {arm.name for arm in gain.arms} - {None}
-    return f"it names arms that it does not hold: {sorted(map(str, missing))}" if missing else ""
+    if missing:
+        return f"it names arms that it does not hold: {sorted(map(str, missing))}"
+    return _wrong_in_arms(gain) or _wrong_in_figures(gain)
+
+
+def _wrong_in_arms(gain: Gain) -> str:
+    """Which arm has not one figure for each of its seeds and classes."""
+    for arm in gain.arms:
+        lists = (arm.accuracy, arm.balanced_accuracy, arm.per_class, arm.seconds)
+        if not arm.seeds or any(len(each) != len(arm.seeds) for each in lists):
+            return f"expected figures for each of the seeds {arm.seeds} of arm {arm.name!r}"
+        if any(len(row) != gain.data["classes"] for row in arm.per_class):
+            return f"expected an accuracy for each of the classes of arm {arm.name!r}"
+    return ""
+
+
+def _wrong_in_figures(gain: Gain) -> str:
+    """What of the images or the intervals cannot be."""
+    data, counts = gain.data, gain.data.get("test_counts")
+    if len(data["class_names"]) != data["classes"]:
+        return f"expected {data['classes']} names in 'class_names', got {len(data['class_names'])}"
+    known = counts is None or (isinstance(counts, list) and len(counts) == data["classes"])
+    if data["test"] < 1 or not known:
+        return f"expected test images, counted by class, got {data['test']} and {counts!r}"
+    for name in ("gain", "gain_over_rival", "gain_over_control"):
+        found: Interval | None = getattr(gain, name)
+        ends = () if found is None else (found.points, found.low, found.high, *found.per_seed)
+        if any(isinstance(each, bool) or not isinstance(each, int | float) for each in ends):
+            return f"expected numbers in {name!r}"
+        if found is not None and len(found.per_seed) != len(gain.protocol["seeds"]):
+            return f"expected a difference for each of the seeds in {name!r}"
+    return ""
 
 
 def _before_choice_seeds(arm: dict[str, Any], protocol: dict[str, Any]) -> dict[str, Any]:

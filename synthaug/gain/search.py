@@ -127,8 +127,7 @@ def search_mix(
             batch_size=study.batch_size,
             size=spell_size(train),
         )
-        if checks:  # the one that is beaten the least clearly
-            baseline = min(checks, key=lambda rival: checks[rival].low)
+        hardest = min(checks, key=lambda rival: checks[rival].low) if checks else None
         told = {
             "data": name,
             "fingerprint": train.fingerprint,
@@ -141,7 +140,8 @@ def search_mix(
             "baseline": baseline.name,
             **found,
             "best": None if best is None else best.name,
-            "check": vars(checks[baseline]) if checks else None,
+            "check": None if hardest is None else vars(checks[hardest]),
+            "checked_over": None if hardest is None else hardest.name,
             "check_seeds": fresh,
             "smallest_detectable": smallest_detectable(list(checks.values())) if checks else None,
             "caveats": [

@@ -13,6 +13,7 @@ from synthaug.errors import InputError
 
 Verdict = Literal["helps", "no evidence", "hurts"]
 POWER = 0.8
+TIE = 1e-9  # points: means of equal shares may differ in their last bits
 MOST_SEEDS = 60  # that are run for a precision
 RIVALS = 2  # one alone may owe its place to luck, and be beaten for that
 SURE = 0.9  # of a two-sided interval whose lower end a recommendation clears: one-sided 5 %

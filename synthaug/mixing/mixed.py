@@ -11,6 +11,7 @@ from synthaug.checks import expect_count
 from synthaug.errors import InputError
 from synthaug.mixing.appended import hosts_of, rounded
 from synthaug.mixing.drawing import ClassDrawer
+from synthaug.mixing.epochs import tell_epoch
 from synthaug.mixing.forms import form_of, pair_of
 from synthaug.mixing.labels import Labels, check_labels, label_rows, one_hot
 from synthaug.mixing.mix_recipe import MixRecipe
@@ -33,13 +34,6 @@ from synthaug.training import Progress
 
 DEFAULT_RATIO = 0.5
 KEPT_EPOCHS = 3  # as many as can be under way at once: workers run ahead of each other
-
-
-def tell_epoch(dataset: Any, epoch: int) -> None:
-    """Tell the epoch to each `MixedDataset` that items of `dataset` come from."""
-    for source, _ in sources_of(dataset):
-        if hasattr(source, "set_epoch"):
-            source.set_epoch(epoch)
 
 
 class MixedDataset(LabelledDataset):

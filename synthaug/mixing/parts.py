@@ -45,6 +45,10 @@ def find_images(flat: Sequence[Any], labels: Tensor) -> Tensor:
         if item.ndim == 4:
             return item  # type: ignore[no-any-return]
     shapes = [tuple(item.shape) for item in pure]
+    unknown = next((item for item in flat if isinstance(item, Mapping)), None)
+    if unknown is not None:
+        kind = type(unknown).__name__
+        raise InputError(f"a batch of type {kind} cannot be taken apart; give dict(batch)")
     raise InputError(f"images: expected a tensor (B, C, H, W), got shapes {shapes}")
 
 

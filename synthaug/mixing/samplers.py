@@ -11,7 +11,8 @@ from torch.utils.data import ConcatDataset, Sampler, Subset
 from synthaug.checks import as_share, expect_count
 from synthaug.errors import InputError
 from synthaug.mixing.drawing import replaced_positions
-from synthaug.mixing.mixed import MixedDataset, tell_epoch
+from synthaug.mixing.epochs import tell_epoch
+from synthaug.mixing.mixed import MixedDataset
 from synthaug.mixing.synthetic import SyntheticDataset
 from synthaug.reading import is_map_style, named_classes, same_classes, sources_of
 from synthaug.seeding import numpy_stream

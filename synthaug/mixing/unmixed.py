@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from synthaug.mixing.epochs import tell_epoch
 from synthaug.mixing.forms import pair_of
 from synthaug.mixing.synthetic import LabelledDataset, Transform
 from synthaug.reading import labels_and_classes
@@ -20,7 +21,8 @@ class Unmixed(LabelledDataset):
         self.targets, self.classes = labels.tolist(), list(names)
 
     def set_epoch(self, epoch: int) -> None:
-        """Nothing changes with it."""
+        """Nothing changes with it but a `MixedDataset` within, which is told."""
+        tell_epoch(self.real, epoch)
 
     def __len__(self) -> int:
         return len(self.targets)

@@ -570,6 +570,12 @@ def test_a_hidden_folder_and_one_beside_splits_may_lie_in_data(
     tree(tmp_path / "split" / "train", {"cat": 2, "dog": 2})
     check_outside(str(tmp_path / "flat"), {"--cache": tmp_path / "flat" / ".cache" / "synthaug"})
     check_outside(str(tmp_path / "split"), {"--report": tmp_path / "split" / "out"})
+    # A page beside class folders is no class, cells of a run are.
+    check_outside(str(tmp_path / "flat"), {"--report": tmp_path / "flat"})
+    for option in ("--cache", "--log"):
+        with pytest.raises(InputError, match=f"{option} .*flat: lies in .*flat"):
+            check_outside(str(tmp_path / "flat"), {option: tmp_path / "flat"})
+    check_outside(str(tmp_path / "split"), {"--cache": tmp_path / "split"})
     tree(tmp_path / "digits", {"cat": 2, "dog": 2})
     monkeypatch.chdir(tmp_path)
     check_outside("digits", {"--report": Path("digits/out")})  # the name is that of those at hand

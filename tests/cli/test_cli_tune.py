@@ -123,6 +123,17 @@ def test_why_proposals_failed_is_said(tuned: tuple) -> None:
     assert "none of what was tried could be trained" in sentence(replace(found, search=search))
 
 
+def test_what_the_check_was_over_is_said_where_it_is_not_what_the_search_was_over(
+    tuned: tuple,
+) -> None:
+    found = MixRecipe.load(tuned[0] / "recipe.json")
+    elsewhere = {**found.search, "checked_over": "another arm"}
+    said = sentence(replace(found, search=elsewhere))
+    assert "over another arm, without synthetic images, the least clearly beaten" in said
+    alike = {**found.search, "checked_over": found.search["baseline"]}
+    assert "the least" not in sentence(replace(found, search=alike))
+
+
 @pytest.mark.parametrize("keep", [True, False])
 def test_what_waits_can_be_gone_on_with_where_it_was_kept(
     keep: bool,

@@ -244,6 +244,15 @@ def test_page_without_pictures_is_made_from_the_json_alone(tmp_path: Path) -> No
         (lambda value: value["chosen"].update(arm="gone"), r"does not hold: \['gone'\]"),
         (lambda value: value.update(recommendation="gone"), r"does not hold: \['gone'\]"),
         (lambda value: value.update(protocol=[]), r"result of synthaug gain \("),
+        (lambda value: value["gain"].update(points=None), "numbers in 'gain'"),
+        (lambda value: value["gain"].update(per_seed=[]), "a difference for each .* in 'gain'"),
+        (lambda value: value["arms"][1].update(per_class=[]), "seeds .* of arm 'geometry'"),
+        (lambda value: value["arms"][0].update(accuracy=[]), "seeds .* of arm 'plain'"),
+        (lambda value: value["arms"][0]["per_class"][1].pop(), "classes of arm 'plain'"),
+        (lambda value: value["data"].update(test_counts=[1, 2]), r"by class, got 200 and \[1, 2\]"),
+        (lambda value: value["data"].update(test_counts="abc"), "by class, got 200 and 'abc'"),
+        (lambda value: value["data"].update(test=0), "test images, .* got 0"),
+        (lambda value: value["data"].update(class_names=["a"]), "3 names in 'class_names', got 1"),
     ],
 )
 def test_an_edited_result_is_refused(
@@ -254,6 +263,13 @@ def test_an_edited_result_is_refused(
     write_json(tmp_path / "gain.json", value)
     with pytest.raises(InputError, match=rf"gain\.json: not a .*{said}"):
         Gain.load(tmp_path / "gain.json")
+
+
+def test_equals_but_for_rounding_are_no_better_seeds(tmp_path: Path) -> None:
+    gain = make_gain()
+    apart = paired_interval([3.5e-15, 1.0, -1.0, 0.0])
+    text = Page(write(replace(gain, gain=apart), None, tmp_path)).text
+    assert "was better in 1 of 4 seeds" in text
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import copy
 import math
 import pickle
-from collections import OrderedDict
+from collections import OrderedDict, UserDict
 from pathlib import Path
 from typing import Any
 
@@ -383,6 +383,7 @@ BOXES = tv_tensors.BoundingBoxes(torch.ones(16, 4), format="XYXY", canvas_size=(
             "a key that contains 'label'; give labels_getter",
         ),
         ({}, {"image": IMAGES, "label": [1, 2]}, "labels: expected a tensor, got list"),
+        ({}, UserDict(image=IMAGES, label=LABELS), r"UserDict cannot be .*; give dict\(batch\)"),
         ({}, (Image.new("L", (9, 8)), LABELS), "got PIL images; use it after the DataLoader"),
         ({}, (IMAGES[0], LABELS), r"expected a tensor \(B, C, H, W\), got shapes \[\(3, 8, 9\)\]"),
     ],

@@ -17,6 +17,7 @@ from synthaug.gain.report.classes import class_changes, classes_plot, classes_te
 from synthaug.gain.report.images import picture_pairs, picture_rows, range_text
 from synthaug.gain.report.words import breakable, mean, number, percent, printable, signed, span
 from synthaug.gain.result import Gain
+from synthaug.gain.statistics import TIE
 
 VERDICTS = {"helps": ("▲", "Helps"), "no evidence": ("≈", "No evidence"), "hurts": ("▼", "Hurts")}
 # What no page may hold; a folder's name can, and a class is named after it.
@@ -59,6 +60,7 @@ def _contents(gain: Gain) -> dict[str, Any]:
         "next_steps": gain.protocol["next_steps"].strip("\n"),
         "arms_plot": arms_plot(gain),
         "groups": arms_table(gain),
+        "better": sum(each > TIE for each in gain.gain.per_seed),
         "seeds_plot": seeds_plot(gain),
         "classes_plot": classes_plot(changes, gain),
         "classes_text": classes_text(changes, gain),
