@@ -280,10 +280,9 @@ def test_none_leaves_the_images_as_they_are(
         assert labels.tolist() == real.targets
         inner = MixedDataset(real, tmp_path / "mine", 0.5)
         MixedDataset.from_recipe(inner, recipe, tmp_path / "pool").set_epoch(5)
-        told, alone = [inner[i][0].tobytes() for i in range(len(inner))], []
+        told = [inner[i][0].tobytes() for i in range(len(inner))]
         inner.set_epoch(5)
-        alone = [inner[i][0].tobytes() for i in range(len(inner))]
-        assert told == alone
+        assert told == [inner[i][0].tobytes() for i in range(len(inner))]
     assert not (tmp_path / "pool").exists()
     with pytest.raises(InputError, match="no generator"):
         MixRecipe(None, recommended=False).make_pool(tmp_path / "pool", data)
