@@ -49,6 +49,7 @@ from synthaug.mixing import MixRecipe
 from synthaug.pool import SamplePool
 from synthaug.pool.sample_pool import KIND as POOL
 from synthaug.reading import (
+    check_groups,
     draw_subset,
     split_off,
     splits_of,
@@ -170,6 +171,8 @@ def fit(
     validation = None
     if validate and "val" in splits_of(data):
         validation = read(data, image_size, mode, on_error, "val", quiet=quiet)
+        # All of them: `fit` sees those alone that --per-class draws.
+        check_groups({"train": images, "validation": validation})
     elif validate:
         kept, held = split_off(with_copies_grouped(images), VALIDATION_SHARE, seed=seed)
         left = images.subset(kept)

@@ -42,13 +42,7 @@ def export_folder(pool: SamplePool, directory: str | Path) -> None:
             image, label = pool[index]
             to_pil(image).save(partial / pool.classes[label] / f"synthetic-{index:06d}.png")
     _tell_order(directory, pool.classes)
-    empty = [name for label, name in enumerate(pool.classes) if label not in pool.targets]
-    if empty:
-        warnings.warn(
-            f"{directory}: there is no image of {', '.join(map(repr, empty))}; torchvision's "
-            "ImageFolder refuses empty folders unless it is called with allow_empty=True",
-            stacklevel=2,
-        )
+    _tell_empty(directory, pool)
 
 
 def export_tar(pool: SamplePool, directory: str | Path) -> None:
@@ -100,6 +94,18 @@ def _tell_order(directory: str | Path, classes: Sequence[str]) -> None:
                 stacklevel=3,
             )
             return
+
+
+def _tell_empty(directory: str | Path, pool: SamplePool) -> None:
+    """Warn of classes for which ImageFolder will find no image."""
+    labels = set(pool.targets)
+    empty = [name for label, name in enumerate(pool.classes) if label not in labels]
+    if empty:
+        warnings.warn(
+            f"{directory}: there is no image of {', '.join(map(repr, empty))}; torchvision's "
+            "ImageFolder refuses empty folders unless it is called with allow_empty=True",
+            stacklevel=3,
+        )
 
 
 @contextmanager

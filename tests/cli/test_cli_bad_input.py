@@ -581,6 +581,19 @@ def test_a_hidden_folder_and_one_beside_splits_may_lie_in_data(
     check_outside("digits", {"--report": Path("digits/out")})  # the name is that of those at hand
 
 
+@pytest.mark.parametrize("words", [(), ("--per-class", "2")])
+def test_groups_that_validation_shares_are_refused_whichever_images_are_drawn(
+    refused: Callable, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), np.uint8)
+    labels, groups = np.arange(40) % 2, np.arange(40) // 2
+    held = {"val_images": 255 - images[:4], "val_labels": labels[:4], "val_groups": groups[-4:]}
+    parts = {"train_images": images, "train_labels": labels, "train_groups": groups, **held}
+    np.savez(tmp_path / "data.npz", **parts)
+    given = ("fit", tmp_path / "data.npz", "--validate", "--steps", "1", *words)
+    expect(refused(*given, "-o", tmp_path / NEW), "groups: expected each group in one part only")
+
+
 @pytest.mark.parametrize(
     ("count", "words", "message"),
     [
