@@ -12,7 +12,8 @@ import torch
 
 from synthaug.cli.options import check_outside, check_result
 from synthaug.errors import InputError
-from synthaug.reading import read_images
+from synthaug.images import LabelledImages
+from synthaug.reading import draw_subset, read_images
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "accuracy" / "results"
 Words = tuple[str | Path, ...]
@@ -587,7 +588,9 @@ def test_groups_that_validation_shares_are_refused_whichever_images_are_drawn(
 ) -> None:
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), np.uint8)
     labels, groups = np.arange(40) % 2, np.arange(40) // 2
-    held = {"val_images": 255 - images[:4], "val_labels": labels[:4], "val_groups": groups[-4:]}
+    drawn = draw_subset(LabelledImages(images[:, None], labels, ["0", "1"], groups), 2, seed=0)
+    shared = np.setdiff1d(groups, groups[drawn])[[0, 0, 1, 1]]
+    held = {"val_images": 255 - images[:4], "val_labels": labels[:4], "val_groups": shared}
     parts = {"train_images": images, "train_labels": labels, "train_groups": groups, **held}
     np.savez(tmp_path / "data.npz", **parts)
     given = ("fit", tmp_path / "data.npz", "--validate", "--steps", "1", *words)
