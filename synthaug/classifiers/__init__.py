@@ -1,6 +1,7 @@
 """Classifiers: what the images, real and synthetic, are for."""
 
 from synthaug.classifiers.networks import Backbone
+from synthaug.classifiers.probes import predict_probe
 from synthaug.classifiers.recipes import AUTOMATIC, MIXES, POLICIES, Recipe
 from synthaug.classifiers.scoring import (
     BALANCED,
@@ -26,6 +27,7 @@ __all__ = [
     "evaluate",
     "expect_share",
     "predict",
+    "predict_probe",
     "resolution",
     "train_classifier",
 ]

@@ -1,5 +1,7 @@
 """Scores of a trained classifier on labelled images."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -137,19 +139,27 @@ def predict(
     if not len(images):
         raise InputError("images: expected at least one, got none")
     expect_count("batch_size", batch_size)
+    with asking(network, device) as where:
+        layout = layout_for(network, where)
+        parts = []
+        for start in range(0, len(images), batch_size):
+            floats = to_float(images[start : start + batch_size], where)
+            laid_out = floats.contiguous(memory_format=layout)
+            parts.append(class_probabilities("network", network, laid_out).cpu().numpy())
+    return np.concatenate(parts)
+
+
+@contextmanager
+def asking(network: nn.Module, device: str) -> Iterator[torch.device]:
+    """Within the block the network is on the device, which it yields, to be asked in evaluation
+    mode; after it, where and as it was."""
     where, home = resolve_device(device), device_of(network)
-    parts = []
     try:
-        network = network.to(where)
+        network.to(where)
         with torch.inference_mode(), mixed_precision(where), evaluating(network):
-            layout = layout_for(network, where)
-            for start in range(0, len(images), batch_size):
-                floats = to_float(images[start : start + batch_size], where)
-                laid_out = floats.contiguous(memory_format=layout)
-                parts.append(class_probabilities("network", network, laid_out).cpu().numpy())
+            yield where
     finally:
         network.to(home)
-    return np.concatenate(parts)
 
 
 def evaluate(network: nn.Module, data: LabelledImages, *, device: str = "auto") -> Scores:

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 
 import synthaug.gain.trials.cells as cells
-from synthaug import LabelledImages, Recipe, read_images
+from synthaug import LabelledImages, Recipe, evaluate, read_images
 from synthaug.classifiers import Backbone
 from synthaug.gain.arms import Arm, distilled_arm
 from synthaug.gain.trials import Study, Trials, opened
@@ -225,3 +227,30 @@ def test_what_this_process_has_set_in_torch_changes_nothing(tmp_path: Path) -> N
     finally:
         torch.set_default_dtype(torch.float32)
     assert all(np.array_equal(*each) for each in zip(usual, found, strict=True))
+
+
+def test_linear_probes_ask_the_network_below_once_for_each_set_of_images(tmp_path: Path) -> None:
+    digits, test = read_images("digits"), read_images("digits", split="test").subset(range(50))
+    save_file(timm.create_model("test_resnet").state_dict(), tmp_path / "weights.safetensors")
+    backbone = Backbone("timm:test_resnet", tmp_path / "weights.safetensors")
+    study = Study(digits, None, 5, backbone, 16, "cpu")
+    probes = [
+        Arm(f"probe {rate}", Recipe(learning_rate=rate, frozen=True, standardize=False))
+        for rate in (0.1, 1.0)
+    ]
+    with opened(study, [0], cache=tmp_path, keep=True, jobs=1, progress=None) as trials:
+        trials.steps = 5
+        trials.train(probes, "networks")
+        scores = trials.test([(probe, 0) for probe in probes], test, "test images")
+        there, held = trials.study, trials.study.part(0, "all").held
+        assert held is not None
+        for probe, found in zip(probes, scores, strict=True):
+            [cell] = trials.cells(probe, 0)
+            network = cells.load_network(there, cell)
+            expected = evaluate(network, test, device="cpu")
+            assert np.array_equal(found.per_class, expected.per_class, equal_nan=True)
+            said = cells.predict(network, held.images, device="cpu").argmax(1)
+            assert np.array_equal(said, cells.held_predictions(there, cell))
+    kept = [path.stem.split("-") for path in (there.directory / "features").iterdir()]
+    assert len(kept) == 2 and len({body for body, _ in kept}) == 1
+    assert {images for _, images in kept} == {held.fingerprint, test.fingerprint}

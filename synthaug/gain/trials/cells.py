@@ -18,7 +18,7 @@ import numpy as np
 from safetensors import SafetensorError
 from torch import nn
 
-from synthaug.classifiers import Scores, predict, train_classifier
+from synthaug.classifiers import Scores, predict, predict_probe, train_classifier
 from synthaug.classifiers.networks import Normalize, Standardize
 from synthaug.directories import MANIFEST, new_directory, read_manifest
 from synthaug.errors import InputError, TrainingError, first_line
@@ -107,7 +107,7 @@ def train_cell(study: Study, cell: Cell) -> None:
     weights = b"" if network is None else tensor_bytes(network.state_dict())
     predicted = None
     if held is not None:
-        predicted = _said_before(study, cell, _say(study, network, held))
+        predicted = _said_before(study, cell, _say(study, cell, network, held))
     if cell.complete(study):  # another process was quicker, and may have scored it already
         return
     # Only now: a process that is stopped while it writes leaves something behind.
@@ -138,11 +138,16 @@ def _trained(study: Study, cell: Cell, part: Part) -> nn.Module:
     )
 
 
-def _say(study: Study, network: nn.Module | None, images: LabelledImages) -> np.ndarray:
+def _say(study: Study, cell: Cell, network: nn.Module | None, images: LabelledImages) -> np.ndarray:
     """Predicted labels of these images, int64 (N,); no class where there is no network."""
     if network is None:
         return np.full(len(images), NO_CLASS)
-    said: np.ndarray = predict(network, images.images, device=study.device).argmax(1)
+    if cell.arm.recipe.frozen:
+        kept = study.directory / "features"
+        found = predict_probe(network, images, kept, device=study.device)
+    else:
+        found = predict(network, images.images, device=study.device)
+    said: np.ndarray = found.argmax(1)
     return said
 
 
@@ -187,7 +192,7 @@ def score_cell(study: Study, cell: Cell, images: LabelledImages, fingerprint: st
         if not cell.complete(study):
             train_cell(study, cell)
         network = load_network(study, cell) if cell.diverged(study) is None else None
-        write_array(file, _say(study, network, images))
+        write_array(file, _say(study, cell, network, images))
     right = _read(file) == images.labels
     return Scores.of(images.labels, right, len(images.classes))
 
