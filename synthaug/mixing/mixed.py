@@ -76,6 +76,8 @@ class MixedDataset(LabelledDataset):
     (30, 9)
     """
 
+    holds_synthetic = True  # by which it is told from images to learn from
+
     def __init__(
         self,
         real: Any,
@@ -98,6 +100,10 @@ class MixedDataset(LabelledDataset):
         self._ratio: Ratio = DEFAULT_RATIO if ratio is None else ratio
         self.per_class = per_class
         real_labels, names = labels_and_classes(real)
+        # How many lie within each other below this one: of one seed, they must not draw alike, or
+        # this one would take the very places of the other's synthetic images.
+        inner = [each for each, _ in sources_of(real) if isinstance(each, MixedDataset)]
+        self._depth: int = max((each._depth + 1 for each in inner), default=0)
         try:
             self.classes = shared_classes(names, pool, mode)
         except InputError as error:
@@ -159,7 +165,7 @@ class MixedDataset(LabelledDataset):
         asked = recipe if isinstance(recipe, MixRecipe) else MixRecipe.load(recipe)
         if not asked.recommended:
             return Unmixed(real, transform)
-        images = read_images(real)
+        images = read_images(_unmixed(real))
         for source, first in sources_of(real):  # what cannot be mixed is not trained on for hours
             form_of(source, first, images.images[:1], images.classes)
         made = asked.make_pool(
@@ -204,9 +210,11 @@ class MixedDataset(LabelledDataset):
 
     def _check_present(self) -> None:
         needed = self._label_array
-        if self.mode == "replace" and not callable(self.ratio):
-            needed = needed[share_per_class(self.ratio, self.classes, 0)[needed] > 0]
-        elif self.mode != "replace":
+        if self.mode == "replace":
+            shares = share_per_class(self.ratio, self.classes, 0)
+            if shares.any() or not callable(self.ratio):  # a schedule may begin with none at all
+                needed = needed[shares[needed] > 0]
+        else:
             needed = needed[self._real_items :]
         absent = np.setdiff1d(needed, self._drawer.present)
         if len(absent):
@@ -282,7 +290,8 @@ class MixedDataset(LabelledDataset):
         return self._drawn[epoch][index]
 
     def _picks(self, epoch: int, items: np.ndarray) -> np.ndarray:
-        stream = stream_seed(self.seed, "mixed", epoch)
+        within = ["within", self._depth] if self._depth else []
+        stream = stream_seed(self.seed, "mixed", epoch, *within)
         labels = self._label_array[items]
         if self.mode == "replace":
             shares = share_per_class(self.ratio, self.classes, epoch)
@@ -348,6 +357,11 @@ class MixedDataset(LabelledDataset):
                 f"Seed: {self.seed}, epoch: {epoch}, labels: {self.labels}",
             ]
         )
+
+
+def _unmixed(dataset: Any) -> Any:
+    """What a `MixedDataset`, or one in another, has of real images."""
+    return _unmixed(dataset.real) if isinstance(dataset, MixedDataset) else dataset
 
 
 def _shared(numbers: torch.Tensor) -> memoryview:

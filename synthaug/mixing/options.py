@@ -1,6 +1,7 @@
 """What a `MixedDataset` may be asked for, and the classes that pool and real images share."""
 
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -32,7 +33,8 @@ def check_options(ratio: Ratio | None, mode: str, per_class: int | None) -> None
 
 
 def shared_classes(real: Sequence[str], pool: SamplePool, mode: Mode) -> list[str]:
-    """The pool's classes.
+    """The pool's classes. Warns where the labels of the `real` images have no names, so that
+    nothing tells whether the order is the same.
 
     Raises `InputError` where the `real` images have others, or the same in another order.
     """
@@ -55,7 +57,20 @@ def shared_classes(real: Sequence[str], pool: SamplePool, mode: Mode) -> list[st
             "mean those or the order of numbers: set .classes on the Dataset to the names of its "
             "labels"
         )
+    if names != pool.classes[: len(names)]:
+        warn_unnamed("the real images", pool.classes[: len(names)])
     return list(pool.classes)
+
+
+def warn_unnamed(what: str, taken_as: Sequence[str]) -> None:
+    """Warn that labels which stand for classes without names are taken in the order of a pool."""
+    shown = ", ".join(taken_as[:8]) + ", ..." * (len(taken_as) > 8)
+    warnings.warn(
+        f"labels of {what} have no names: 0, 1 and so on are taken as {shown}, the pool's classes "
+        "in their order; set .classes on the Dataset to the names of its labels, so that this is "
+        "checked",
+        stacklevel=4,
+    )
 
 
 def _ambiguous(classes: Sequence[str], labels: Sequence[str]) -> bool:

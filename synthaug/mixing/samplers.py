@@ -13,6 +13,7 @@ from synthaug.errors import InputError
 from synthaug.mixing.drawing import replaced_positions
 from synthaug.mixing.epochs import tell_epoch
 from synthaug.mixing.mixed import MixedDataset
+from synthaug.mixing.options import warn_unnamed
 from synthaug.mixing.synthetic import SyntheticDataset
 from synthaug.reading import is_map_style, named_classes, same_classes, sources_of
 from synthaug.seeding import numpy_stream
@@ -28,7 +29,8 @@ class RatioBatchSampler(Sampler[list[int]]):
         and `SyntheticDataset`s.
     batch_size: real and synthetic images together.
     ratio: the share of synthetic images, from 0 to below 1. Where `batch_size * ratio` is no whole
-        number, batches hold one more or one less, so that the share is right over the epoch.
+        number, batches hold one more or one less, so that the share is right over the epoch. It can
+        be set at any time, as `batch_size`, for the epochs to come.
     shuffle: draw a new order each epoch; False keeps the order of real images.
     drop_last: leave out the last batch where it is not full.
     seed: with the epoch it settles the order. The epoch is what `set_epoch` says; until it is
@@ -69,9 +71,6 @@ class RatioBatchSampler(Sampler[list[int]]):
                 "dataset: expected a MixedDataset, or a ConcatDataset with a SyntheticDataset, got "
                 f"{type(dataset).__name__}; of a DataLoader give its .dataset"
             )
-        expect_count("batch_size", batch_size)
-        if as_share("ratio", ratio) == 1:
-            raise InputError(f"ratio: expected a share below 1, got {ratio}")
         self.rank, self.world_size = _place(rank, world_size)
         self.dataset, self.batch_size, self.ratio = dataset, batch_size, ratio
         self.shuffle, self.drop_last, self.seed = shuffle, drop_last, seed
@@ -79,15 +78,26 @@ class RatioBatchSampler(Sampler[list[int]]):
         _check_classes(dataset)
         synthetic = _synthetic_items(dataset)
         self._real, self._synthetic = np.flatnonzero(~synthetic), np.flatnonzero(synthetic)
+        self._check()
+
+    def _check(self) -> None:
+        """Raise `InputError` for attributes, which may be set at any time, that make no batches."""
+        expect_count("batch_size", self.batch_size)
+        if as_share("ratio", self.ratio) == 1:
+            raise InputError(f"ratio: expected a share below 1, got {self.ratio}")
         for items, kind in ((self._real, "real"), (self._synthetic, "synthetic")):
-            if not len(items) and (kind == "real" or ratio):
+            if not len(items) and (kind == "real" or self.ratio):
                 raise InputError(f"dataset: expected {kind} images among its items, got none")
+
+    @property
+    def _own(self) -> int:
+        """How many real images this process shows in an epoch."""
         share, rest = divmod(len(self._real), self.world_size)
-        self._own = share if drop_last or not rest else share + 1
-        self._sizes = list(self._plan())
+        return share if self.drop_last or not rest else share + 1
 
     def _plan(self) -> Iterator[tuple[int, int]]:
         """Numbers of real and synthetic images of each batch of an epoch."""
+        self._check()
         left, so_far = self._own, 0
         for batch in count(1):
             if not left:
@@ -114,16 +124,17 @@ class RatioBatchSampler(Sampler[list[int]]):
         return self
 
     def __len__(self) -> int:
-        return len(self._sizes)
+        return sum(1 for _ in self._plan())
 
     def __iter__(self) -> Iterator[list[int]]:
         epoch = self.epoch
         self.epoch += self._counts
+        sizes = list(self._plan())
         rng = numpy_stream(self.seed, "batches", epoch)
         real = self._real_order(rng)
-        synthetic = self._synthetic_order(rng)
+        synthetic = self._synthetic_order(rng, sum(size for _, size in sizes))
         places = numpy_stream(self.seed, "places", epoch, self.rank)
-        for of_real, of_synthetic in self._sizes:
+        for of_real, of_synthetic in sizes:
             batch = np.empty(of_real + of_synthetic, dtype=np.int64)
             scattered = replaced_positions(len(batch), of_synthetic, places)
             at = np.zeros(len(batch), dtype=bool)
@@ -136,9 +147,9 @@ class RatioBatchSampler(Sampler[list[int]]):
         order = rng.permutation(self._real) if self.shuffle else self._real
         return np.resize(order, self._own * self.world_size)[self.rank :: self.world_size]
 
-    def _synthetic_order(self, rng: np.random.Generator) -> np.ndarray:
-        """As many as this process needs; all processes together show each one in turn."""
-        needed = sum(size for _, size in self._sizes) * self.world_size
+    def _synthetic_order(self, rng: np.random.Generator, own: int) -> np.ndarray:
+        """As many as this process needs, its `own`; all processes together show each in turn."""
+        needed = own * self.world_size
         rounds = -(-needed // len(self._synthetic)) if needed else 0
         orders = [rng.permutation(self._synthetic) for _ in range(rounds)]
         return np.concatenate([self._synthetic[:0], *orders])[:needed][self.rank :: self.world_size]
@@ -158,11 +169,14 @@ def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
 
 
 def _check_classes(dataset: Any) -> None:
-    named = [named_classes(source) for source, _ in sources_of(dataset)]
+    named = {type(source).__name__: named_classes(source) for source, _ in sources_of(dataset)}
     try:
-        same_classes([names for names in named if names is not None])
+        classes = same_classes([names for names in named.values() if names is not None])
     except InputError as error:
         raise InputError(f"dataset: {error}") from error
+    if classes and classes != tuple(map(str, range(len(classes)))):
+        for kind in (kind for kind, names in named.items() if names is None):
+            warn_unnamed(kind, classes)
 
 
 def _synthetic_items(dataset: Any) -> np.ndarray:
@@ -173,7 +187,8 @@ def _synthetic_items(dataset: Any) -> np.ndarray:
                 "dataset: which items are synthetic changes with the epoch in mode='replace'; use "
                 "mode='append'"
             )
-        return dataset.synthetic
+        within = _synthetic_items(dataset.real)  # of another pool
+        return np.concatenate([within, dataset.synthetic[len(within) :]])
     if isinstance(dataset, ConcatDataset):
         return np.concatenate([_synthetic_items(part) for part in dataset.datasets])
     if isinstance(dataset, Subset):

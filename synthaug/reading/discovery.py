@@ -1,6 +1,7 @@
 """The labels and class names of a map-style Dataset, without decoding images if possible."""
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import KeysView, Mapping, Sequence, ValuesView
 from contextlib import suppress
 from typing import Any
 
@@ -35,8 +36,8 @@ def labels_and_classes(dataset: Any) -> tuple[np.ndarray, tuple[str, ...]]:
     Labels come from `.targets`, `.labels`, `._labels`, through Subset and ConcatDataset, and at
     last from every item, each read once. A dataset with a `target_transform` is scanned, since its
     attributes bypass it. Names come from `.classes` or `.class_to_idx`, of the dataset's reader, as
-    timm has it, and of the dataset within a Subset or ConcatDataset too; else the labels imply
-    them.
+    timm has it, from `.features`, as Hugging Face's datasets have them, and of the dataset within a
+    Subset or ConcatDataset too; else the labels imply them.
 
     Raises `InputError` for what is no map-style Dataset, and where no label, or more than one for
     an image, is found.
@@ -76,14 +77,18 @@ def split_item(item: Any) -> tuple[Any, Any]:
         image_key = next((key for key in keys if key in ("image", "images", "img")), None)
         if image_key is None:
             raise InputError(f"expected an item with a key image, got the keys {', '.join(keys)}")
-        exact = [key for key in ("labels", "label") if key in keys]
-        label_key = next(iter([*exact, *(key for key in keys if "label" in key)]), None)
+        label_key = _label_key(keys)
         return item[image_key], None if label_key is None else item[label_key]
     if isinstance(item, Sequence) and not isinstance(item, str):
         if len(item) < 2:
             raise InputError(f"expected items (image, label), got {len(item)} value")
         return item[0], item[1]
     return item, None
+
+
+def _label_key(keys: Sequence[str]) -> str | None:
+    exact = [key for key in ("labels", "label") if key in keys]
+    return next(iter([*exact, *(key for key in keys if "label" in key)]), None)
 
 
 def check_label(label: Any, found: int, classes: Sequence[str]) -> None:
@@ -237,16 +242,16 @@ def named_classes(dataset: Any) -> tuple[str, ...] | None:
 
     Raises `InputError` where parts of a ConcatDataset bring different ones.
     """
-    reader = getattr(dataset, "reader", None)
-    for find, where in (
-        (_from_classes, dataset),
-        (_from_class_to_idx, dataset),
-        (_from_class_to_idx, reader),
-        (_from_medmnist, dataset),
-    ):
-        names = find(where)
-        if names is not None:
-            return _as_they_come_out(dataset, names)
+    own = (
+        _listed(getattr(dataset, "classes", None)),
+        _in_index_order(getattr(dataset, "class_to_idx", None)),
+        _in_index_order(getattr(getattr(dataset, "reader", None), "class_to_idx", None)),
+        _of_medmnist(getattr(dataset, "info", None)),
+        _of_features(getattr(dataset, "features", None)),
+    )
+    names = next((names for names in own if names is not None), None)
+    if names is not None:
+        return _as_they_come_out(dataset, names)
     if isinstance(dataset, Subset):
         return named_classes(dataset.dataset)
     if isinstance(dataset, ConcatDataset):
@@ -271,16 +276,24 @@ def _names_before(dataset: Any) -> tuple[str, ...] | None:
     """The names that the Dataset's reader found, as far as it kept them: who sets `.classes` to
     those that come out leaves its `.class_to_idx` as it was."""
     follows = isinstance(getattr(type(dataset), "class_to_idx", None), property)
-    return None if follows else _from_class_to_idx(dataset)
+    return None if follows else _in_index_order(getattr(dataset, "class_to_idx", None))
 
 
-def _from_classes(dataset: Any) -> tuple[str, ...] | None:
-    classes = getattr(dataset, "classes", None)
-    if not isinstance(classes, (list, tuple, np.ndarray)):
+def _listed(classes: Any) -> tuple[str, ...] | None:
+    """The names in a list, an array, an Index of pandas, or a dict, of names or of numbers."""
+    if isinstance(classes, Mapping):
+        return _in_index_order(classes) or _in_index_order({v: k for k, v in classes.items()})
+    if isinstance(classes, set | frozenset):
+        raise InputError(
+            f".classes: expected the names of 0, 1, 2 and so on in a list, got a "
+            f"{type(classes).__name__}, which has no order"
+        )
+    names = classes.tolist() if hasattr(classes, "tolist") else classes
+    if not isinstance(names, Sequence | ValuesView | KeysView) or isinstance(names, str | bytes):
         return None
     # ImageNet's are tuples of synonyms.
     return tuple(
-        ", ".join(map(str, name)) if isinstance(name, tuple) else _text(name) for name in classes
+        ", ".join(map(str, name)) if isinstance(name, tuple) else _text(name) for name in names
     )
 
 
@@ -288,19 +301,28 @@ def _text(name: Any) -> str:
     return str(decoded(np.array(name), "classes") if isinstance(name, bytes) else name)
 
 
-def _from_class_to_idx(dataset: Any) -> tuple[str, ...] | None:
-    indices = getattr(dataset, "class_to_idx", None)
-    return _in_index_order(indices) if isinstance(indices, Mapping) else None
-
-
-def _from_medmnist(dataset: Any) -> tuple[str, ...] | None:
-    info = getattr(dataset, "info", None)
+def _of_medmnist(info: Any) -> tuple[str, ...] | None:
     names = info.get("label") if isinstance(info, Mapping) else None
     if not isinstance(names, Mapping):
         return None
     return tuple(str(names[key]) for key in sorted(names, key=int))
 
 
-def _in_index_order(indices: Mapping[str, int]) -> tuple[str, ...] | None:
-    names = sorted(indices, key=lambda name: indices[name])
-    return tuple(names) if [indices[name] for name in names] == list(range(len(names))) else None
+def _of_features(features: Any) -> tuple[str, ...] | None:
+    """Those of Hugging Face's ClassLabel, under the key that labels have."""
+    if not isinstance(features, Mapping):
+        return None
+    key = _label_key([str(key) for key in features])
+    return None if key is None else _listed(getattr(features.get(key), "names", None))
+
+
+def _in_index_order(indices: Any) -> tuple[str, ...] | None:
+    """The names, where each has its own of the numbers from 0."""
+    if not isinstance(indices, Mapping):
+        return None
+    numbers = {_text(name): number for name, number in indices.items()}
+    try:
+        names = sorted(numbers, key=lambda name: operator.index(numbers[name]))
+    except TypeError:  # no numbers
+        return None
+    return tuple(names) if [numbers[name] for name in names] == list(range(len(names))) else None

@@ -57,6 +57,9 @@ from synthaug.mixing import (
 from synthaug.pool import SamplePool
 from synthaug.reading import read_images
 
+# Of the many forms of real images here, most have none; see the test of that.
+pytestmark = pytest.mark.filterwarnings("ignore:labels of .* have no names")
+
 
 def both(image: Any, label: Any) -> tuple[torch.Tensor, torch.Tensor]:
     return v2.functional.pil_to_tensor(image), torch.tensor(label)
@@ -321,9 +324,52 @@ def test_one_within_another_is_told_the_epoch(gray: SamplePool, tmp_path: Path) 
         found.append(numbers(outer))
     assert found[0] == found[1] != found[2]
     assert _epochs(outer, num_workers=2) == _epochs(outer)
+    inner = MixedDataset(vision(), gray, 0.5, seed=2, mode="append")
     appended = MixedDataset(inner, make_pool(tmp_path / "other", 1), 0.3, mode="append")
     RatioBatchSampler(appended, 4, 0.25).set_epoch(7)
     assert inner._now[0] == appended._now[0] == 7
+
+
+def test_two_pools_of_one_seed_are_both_shown(gray: SamplePool, tmp_path: Path) -> None:
+    """One within the other, they must not draw the same places: of the inner nothing was left."""
+    labels = np.tile(REAL, 20)
+    samples = Samples(stored(MADE, 120, 1), MADE)
+    other = SamplePool.from_samples(tmp_path / "other", samples, CLASSES)
+    real = Vision(np.tile(stored(REAL, 0, 1), (20, 1, 1, 1)), labels)
+    mixed = MixedDataset(MixedDataset(Subset(real, range(400)), other, 0.5), gray, 0.25)
+    third = MixedDataset(ConcatDataset([mixed]), gray, 0.0)
+    found = []
+    for dataset in (mixed, third):
+        dataset.set_epoch(3)
+        found.append(np.array(numbers(dataset)))
+        shares = np.array([(found[-1] >= 150).mean(), (found[-1] // 30 == 4).mean()])
+        assert np.abs(shares - [0.25, 0.5 * 0.75]).max() < 4 * math.sqrt(0.25 / 400)
+    assert np.array_equal(*found)
+    alone = MixedDataset(real, other, 0.5)
+    alone.set_epoch(3)
+    assert ((np.array(numbers(alone)) >= 100) == alone.synthetic).all()
+
+
+def test_images_that_are_mixed_already_are_not_learned_from(gray: SamplePool) -> None:
+    mixed = MixedDataset(vision(), gray, 0.5)
+    for dataset in (mixed, Subset(mixed, [0, 1, 2]), ConcatDataset([vision(), mixed])):
+        with pytest.raises(InputError, match=r"real images, got a MixedDataset, .* its \.real"):
+            read_images(dataset)
+    assert len(read_images(mixed.real)) == len(REAL)
+
+
+def test_labels_without_names_beside_a_pool_with_some_are_warned_of(gray: SamplePool) -> None:
+    real = TensorDataset(torch.as_tensor(stored(REAL, 0, 1)), torch.as_tensor(REAL))
+    for make in (
+        lambda: MixedDataset(real, gray, 0.5),
+        lambda: RatioBatchSampler(ConcatDataset([real, SyntheticDataset(gray)]), 4, 0.5),
+    ):
+        with pytest.warns(UserWarning, match="0, 1 and so on are taken as ant, bee, cow, the pool"):
+            make()
+    real.classes = CLASSES  # type: ignore[attr-defined]
+    with warnings.catch_warnings(action="error"):
+        MixedDataset(real, gray, 0.5)
+        RatioBatchSampler(ConcatDataset([real, SyntheticDataset(gray)]), 4, 0.5)
 
 
 def test_items_that_are_asked_for_unevenly_keep_to_their_own_epochs(gray: SamplePool) -> None:
@@ -1062,6 +1108,20 @@ def test_a_share_may_change_over_epochs(gray: SamplePool) -> None:
     own.set_epoch(2)
     with pytest.raises(InputError, match=r"ratio of class 'bee' in epoch 2: .*got 2\.0"):
         own[0]
+
+
+def test_a_pool_of_one_class_serves_a_schedule_of_that_class(tmp_path: Path) -> None:
+    samples = Samples(stored(MADE[MADE == 1], 150, 1), MADE[MADE == 1])
+    pool = SamplePool.from_samples(tmp_path / "bees", samples, CLASSES)
+    ratio = OffForLast({"ant": 0.0, "bee": 1.0, "cow": 0.0}, last=1, epochs=2)
+    mixed = MixedDataset(vision(), pool, ratio)
+    mixed.set_epoch(0)
+    assert np.array_equal(np.array(numbers(mixed)) >= 150, REAL == 1)
+    mixed.set_epoch(1)
+    assert not mixed.synthetic.any()
+    for rising in (LinearRatio(0.0, 1.0, 2), OffForLast({"ant": 0.1, "bee": 1.0, "cow": 0.0}, 1, 2)):
+        with pytest.raises(InputError, match="class 'ant': the pool holds no image of it"):
+            MixedDataset(vision(), pool, rising)
 
 
 @pytest.mark.parametrize(

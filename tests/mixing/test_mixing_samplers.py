@@ -16,6 +16,9 @@ from synthaug.errors import InputError
 from synthaug.mixing import MixedDataset, RatioBatchSampler, SyntheticDataset
 from synthaug.pool import SamplePool
 
+# Real images here are of tensors alone, whose labels have none.
+pytestmark = pytest.mark.filterwarnings("ignore:labels of .* have no names")
+
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> SamplePool:
@@ -234,6 +237,35 @@ def test_datasets_without_fixed_synthetic_items_are_refused(pool: SamplePool) ->
         RatioBatchSampler(real, 4, 0.5)
     with pytest.raises(InputError, match="expected real images among its items"):
         RatioBatchSampler(SyntheticDataset(pool), 4, 0.5)
+
+
+def test_synthetic_images_of_two_pools_are_synthetic(pool: SamplePool) -> None:
+    real = Vision(stored(REAL, 0, 1), REAL)
+    inner = MixedDataset(real, pool, 0.5, "append")
+    outer = MixedDataset(ConcatDataset([inner]), pool, 0.25, "append")
+    for batch in RatioBatchSampler(outer, 8, 0.25, drop_last=True):
+        assert sum(index >= 20 for index in batch) == 2
+    shown = [index for batch in RatioBatchSampler(outer, 8, 0.25) for index in batch]
+    assert sorted(index for index in shown if index < 20) == list(range(20))
+    with pytest.raises(InputError, match="changes with the epoch in mode='replace'; use"):
+        RatioBatchSampler(MixedDataset(MixedDataset(real, pool), pool, mode="append"), 4, 0.5)
+
+
+def test_share_and_batch_size_may_be_set_at_any_time(pool: SamplePool) -> None:
+    """As for the last epochs, without synthetic images."""
+    sampler = RatioBatchSampler(joined(pool, 20), 4, 0.5)
+    list(sampler)
+    sampler.ratio, sampler.batch_size = 0.0, 5
+    assert len(sampler) == 4
+    batches = list(sampler)
+    assert sorted(index for batch in batches for index in batch) == list(range(20))
+    assert [len(batch) for batch in batches] == [5] * 4
+    sampler.ratio = 1.0
+    with pytest.raises(InputError, match=r"ratio: expected a share below 1, got 1\.0"):
+        next(iter(sampler))
+    sampler.ratio, sampler.batch_size = 0.5, 0
+    with pytest.raises(InputError, match="batch_size: expected an integer of at least 1, got 0"):
+        len(sampler)
 
 
 def test_what_is_no_dataset_is_refused(pool: SamplePool) -> None:

@@ -1,9 +1,11 @@
 import gc
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -45,6 +47,38 @@ class Unscannable(Pictures):
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         raise AssertionError("scanned")
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"classes": pd.Index(["dog", "cat", "bee"])},
+        {"classes": pd.Series(["dog", "cat", "bee"])},
+        {"classes": pd.Series(["dog", "cat", "dog", "bee"]).unique()},
+        {"classes": pd.Series(["dog", "cat", "dog", "bee"], dtype="category").unique()},
+        {"classes": {"cat": 1, "bee": 2, "dog": 0}},
+        {"classes": {1: "cat", 2: "bee", 0: "dog"}},
+        {"classes": {"dog": "Canis", "cat": "Felis", "bee": "Apis"}.keys()},
+        {"features": {"image": None, "label": SimpleNamespace(names=["dog", "cat", "bee"])}},
+        {"features": {"fine_label": SimpleNamespace(names=["dog", "cat", "bee"])}},
+    ],
+    ids=["index", "series", "unique", "category", "dict", "numbers", "keys", "hf", "hf-fine"],
+)
+def test_names_that_are_in_no_list_are_names_in_that_order(attributes: dict[str, Any]) -> None:
+    """They stand by first appearance, as pandas numbers classes: another order than of a folder."""
+    _, classes = labels_and_classes(Unscannable(targets=LABELS, **attributes))
+    assert classes == ("dog", "cat", "bee")
+
+
+def test_names_without_an_order_are_refused() -> None:
+    for classes in ({"dog", "cat", "bee"}, frozenset("abc")):
+        with pytest.raises(InputError, match=r"\.classes: .* in a list, got a .*set, which has no"):
+            read_images(Pictures(targets=LABELS, classes=classes))
+
+
+@pytest.mark.parametrize("classes", [3, np.int64(3), "abc", {"a": 0, "b": 2}, lambda: "abc"])
+def test_what_is_no_names_is_passed_over(classes: Any) -> None:
+    assert read_images(Pictures(targets=LABELS, classes=classes)).classes == ("0", "1", "2")
 
 
 @pytest.mark.parametrize(
