@@ -14,7 +14,7 @@ import albumentations as A
 import cv2
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, get_worker_info
 from torchvision.datasets import ImageFolder
 from torchvision.models import shufflenet_v2_x0_5
 
@@ -33,6 +33,11 @@ augment = A.Compose(
     ]
 )
 plain = A.Compose([A.Resize(32, 32), A.Normalize(), A.ToTensorV2()])
+
+
+def draw_anew(worker):
+    """albumentations' random numbers are copied to all workers of all epochs."""
+    get_worker_info().dataset.pipeline.set_random_seed(torch.initial_seed() % 2**32)
 
 
 class Photos(ImageFolder):
@@ -54,7 +59,10 @@ def main():
     model = shufflenet_v2_x0_5(num_classes=len(train_set.classes))
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     for epoch in range(epochs):
-        for images, labels in DataLoader(train_set, batch_size=64, shuffle=True, num_workers=2):
+        loader = DataLoader(
+            train_set, batch_size=64, shuffle=True, num_workers=2, worker_init_fn=draw_anew
+        )
+        for images, labels in loader:
             loss = nn.functional.cross_entropy(model(images), labels)
             optimizer.zero_grad()
             loss.backward()

@@ -78,6 +78,9 @@ class SyntheticResampler(BaseEstimator):  # type: ignore[misc]
             raise InputError(
                 f"y: expected a label for each of {len(rows)} rows, got {labels.shape}"
             )
+        unknown = np.flatnonzero(labels != labels)  # NaN, in floats or among objects
+        if len(unknown):
+            raise InputError(f"y: expected a label for each row, got NaN in row {unknown[0]}")
         classes, indices = np.unique(labels, return_inverse=True)
         missing = self._missing(classes, np.bincount(indices))
         self.sampling_strategy_ = dict(zip(classes.tolist(), missing.tolist(), strict=True))

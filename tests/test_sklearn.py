@@ -127,6 +127,14 @@ def test_rounding_may_leave_the_range(rows: Any) -> None:
     assert np.array_equal(more[len(X) :], make().fit_resample(X, y)[0][len(X) :])
 
 
+@pytest.mark.parametrize("kind", [float, object])
+def test_rows_without_a_label_are_refused(rows: Any, kind: Any) -> None:
+    y = np.unique(rows[1], return_inverse=True)[1].astype(kind)
+    y[3] = np.nan
+    with pytest.raises(InputError, match="y: expected a label for each row, got NaN in row 3"):
+        make().fit_resample(rows[0], y)
+
+
 def test_wrong_rows_are_refused(rows: Any) -> None:
     X, y = rows
     for wrong, message in (

@@ -32,6 +32,7 @@ from synthaug.images import Samples
 from synthaug.pool import SamplePool
 from synthaug.pool.export import export_folder, export_npz, export_tar
 from synthaug.pool.sample_pool import KIND as POOL
+from synthaug.reading import read_classes
 
 
 def import_images(
@@ -42,6 +43,14 @@ def import_images(
     image_size: ImageSize = None,
     mode: Mode = None,
     on_error: OnError = "raise",
+    classes_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="The real images that these are for: their classes are taken, of which some may "
+            "have no image here.",
+        ),
+    ] = None,
     json: Json = None,
     quiet: Quiet = False,
 ) -> None:
@@ -54,7 +63,8 @@ def import_images(
     check_json("--json", json, Written.POOL)
     check_outside(images, {"--output": output})
     _refuse_pool(images)
-    data = read(images, image_size, mode, on_error, quiet=quiet)
+    classes = None if classes_of is None else read_classes(classes_of)
+    data = read(images, image_size, mode, on_error, classes=classes, quiet=quiet)
     samples = Samples(data.images, data.labels)
     pool = SamplePool.from_samples(
         output, samples, data.classes, source=Path(images).resolve().name

@@ -11,7 +11,7 @@ from synthaug.reading.discovery import (
 )
 from synthaug.reading.loaders import expect_depth_kept
 from synthaug.reading.skipped import SkippedImages, told_skipped
-from synthaug.reading.source import ImageSource, read_images, splits_of
+from synthaug.reading.source import ImageSource, read_classes, read_images, splits_of
 from synthaug.reading.splits import check_groups, draw_folds, draw_subset, split_off
 from synthaug.reading.untransformed import Apart, Untransformed, source_of, sources_of
 
@@ -31,6 +31,7 @@ __all__ = [
     "is_map_style",
     "labels_and_classes",
     "named_classes",
+    "read_classes",
     "read_images",
     "relabelling",
     "same_classes",

@@ -23,6 +23,7 @@ GROUP_NAMES = (
 
 
 _OWN = " image "
+_MISSING = {"", "nan", "na", "n/a", "<na>", "none", "null"}
 
 
 def group_key(keys: Sequence[str], where: str, prefix: str = "") -> str | None:
@@ -59,10 +60,14 @@ def warn_of_unused(where: str, names: Sequence[str], own: str, stacklevel: int) 
 
 
 def known_groups(groups: np.ndarray, split: str) -> np.ndarray:
-    """Groups (N,) in which each empty text, an image of unknown group, is a group of its own."""
-    if groups.dtype.kind != "U" or (groups != "").all():
+    """Groups (N,) in which each image of unknown group is a group of its own: one of empty text, or
+    of what programs write for a missing value."""
+    if groups.dtype.kind != "U":
         return groups
-    names = [name or f"{split}{_OWN}{i}" for i, name in enumerate(groups.tolist())]
+    known = [name.casefold() not in _MISSING for name in groups.tolist()]
+    if all(known):
+        return groups
+    names = [name if known[i] else f"{split}{_OWN}{i}" for i, name in enumerate(groups.tolist())]
     return np.array(names)
 
 

@@ -72,8 +72,9 @@ def _list_manifest(directory: Path, rows: list[_Row], classes: tuple[str, ...]) 
 def _rows(path: Path) -> list[_Row]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            # Strict: a quote that is left open would take the rows after it as text of one cell.
-            reader = csv.DictReader(file, strict=True)
+            # Strict: a quote that is left open would take the rows after it as text of one cell;
+            # and one after a space would be part of the text.
+            reader = csv.DictReader(file, strict=True, skipinitialspace=True)
             columns = [name.strip().lower() for name in reader.fieldnames or ()]
             missing = [name for name in ("path", "label") if name not in columns]
             if missing:

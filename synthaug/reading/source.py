@@ -120,6 +120,15 @@ def read_images(
     return data if classes is None else _numbered(data, classes, where)
 
 
+def read_classes(source: ImageSource) -> tuple[str, ...]:
+    """The classes that `read_images` has for the training images of the source, none of which is
+    read for it."""
+    splits = _open(source)
+    if "train" not in splits:
+        raise InputError(f"{_name(source)}: it has no split 'train', only {', '.join(splits)}")
+    return tuple(splits["train"]().classes)
+
+
 def splits_of(source: ImageSource) -> tuple[str, ...]:
     """Which of "train", "val" and "test" the source holds, in this order; downloads nothing."""
     return tuple(_open(source))

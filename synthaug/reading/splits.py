@@ -1,6 +1,7 @@
 """Stratified parts of labelled images, with groups (patients, tracks) kept whole."""
 
 import math
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -80,24 +81,32 @@ def draw_folds(
 def check_groups(parts: dict[str, LabelledImages]) -> None:
     """Raise `InputError` if a group occurs in more than one of the named parts.
 
-    Parts without groups are passed over. Groups are compared as text.
+    Parts without groups are passed over. Groups are compared as text, whole numbers by what they
+    are: 17.0, as pandas has it in a column with gaps, is 17.
     """
-    homes: dict[str, list[str]] = {}
+    homes: dict[str, set[str]] = {}
     for name, data in parts.items():
         groups = [] if data.groups is None else np.unique(data.groups).tolist()
         for group in groups:
             if is_own(str(group)):
                 continue
-            homes.setdefault(str(group), []).append(name)
+            homes.setdefault(_written(str(group)), set()).add(name)
     shared = {group: names for group, names in homes.items() if len(names) > 1}
     if shared:
-        shown = [f"{group} ({', '.join(names)})" for group, names in list(shared.items())[:5]]
+        shown = [
+            f"{group} ({', '.join(name for name in parts if name in names)})"
+            for group, names in list(shared.items())[:5]
+        ]
         more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""
         raise InputError(
             f"groups: expected each group in one part only, but {len(shared)} are in several, "
             f"which would leak: {', '.join(shown)}{more}; split by group, or, if each part numbers "
             "its groups anew, make the numbers distinct"
         )
+
+
+def _written(group: str) -> str:
+    return group.removesuffix(".0") if re.fullmatch(r"\d+\.0", group) else group
 
 
 class _Tally(NamedTuple):

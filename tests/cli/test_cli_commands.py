@@ -83,6 +83,29 @@ def test_a_pool_is_sampled_exported_and_imported_again(
     assert names == ["classes.json", "synthetic-000000.tar"]
 
 
+def test_images_of_some_classes_are_imported_with_the_classes_of_all(
+    call: Callable, data: Path, tmp_path: Path
+) -> None:
+    """As where a diffusion model made images of the rare class alone."""
+    classes = read_images(data).classes
+    rare, pool = tmp_path / "rare", tmp_path / "of-rare"
+    shutil.copytree(data / "train" / classes[1], rare / classes[1])
+    done = call("import", rare, "-o", pool)
+    assert done.status == 2 and "at least two classes, got only" in done.err
+    assert not pool.exists()
+    done = call("import", rare, "--classes-of", data, "-o", pool)
+    assert (done.status, done.err) == (0, "")
+    made = SamplePool(pool)
+    assert tuple(made.classes) == classes and set(made.samples.labels.tolist()) == {1}
+    (rare / classes[1]).rename(rare / "other")
+    done = call("import", rare, "--classes-of", data, "-o", tmp_path / "other")
+    assert (
+        done.status == 2 and f"images of the classes {', '.join(classes)}, got 'other'" in done.err
+    )
+    done = call("import", rare, "--classes-of", tmp_path / "none", "-o", tmp_path / "other")
+    assert done.status == 2 and "none: no such file or folder" in done.err
+
+
 def test_inspect_shows_the_card(
     call: Callable, generator: Path, pool: Path, tmp_path: Path
 ) -> None:

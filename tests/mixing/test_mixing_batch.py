@@ -377,6 +377,8 @@ BOXES = tv_tensors.BoundingBoxes(torch.ones(16, 4), format="XYXY", canvas_size=(
         ({}, (IMAGES, LABELS.float()), r"integers \(B,\) or .* got torch.float32 \(16,\)"),
         ({}, (IMAGES, torch.zeros(16, 4)), r"probabilities \(B, 3\), got torch.float32 \(16, 4\)"),
         ({}, (IMAGES, LABELS.tolist()), "no labels found: expected"),
+        ({}, (IMAGES[0], 1), "no labels found: .* for images one by one use MixedDataset"),
+        ({}, IMAGES[0], r"got a tensor \(.*\) alone; .* collate_fn; for images one by one use Mix"),
         (
             {},
             {"image": IMAGES, "target": LABELS},

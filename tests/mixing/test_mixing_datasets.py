@@ -1119,7 +1119,10 @@ def test_a_pool_of_one_class_serves_a_schedule_of_that_class(tmp_path: Path) -> 
     assert np.array_equal(np.array(numbers(mixed)) >= 150, REAL == 1)
     mixed.set_epoch(1)
     assert not mixed.synthetic.any()
-    for rising in (LinearRatio(0.0, 1.0, 2), OffForLast({"ant": 0.1, "bee": 1.0, "cow": 0.0}, 1, 2)):
+    for rising in (
+        LinearRatio(0.0, 1.0, 2),
+        OffForLast({"ant": 0.1, "bee": 1.0, "cow": 0.0}, 1, 2),
+    ):
         with pytest.raises(InputError, match="class 'ant': the pool holds no image of it"):
             MixedDataset(vision(), pool, rising)
 

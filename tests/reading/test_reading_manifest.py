@@ -67,6 +67,21 @@ def test_groups_have_the_names_that_archives_know(tmp_path: Path, column: str) -
     assert groups.tolist() == ["p1", "train image 1", "p1"]
 
 
+def test_what_programs_write_for_a_missing_group_is_none(tmp_path: Path) -> None:
+    missing = ["nan", "NA", "None"]
+    rows = [f"pictures/a/{i}.png,a,{word}" for i, word in enumerate(missing)]
+    path = manifest(tmp_path, "path,label,patient", *rows, "pictures/b/0.png,b,Nan Li")
+    groups = read_images(path).groups
+    assert groups is not None
+    assert groups.tolist() == [*(f"train image {i}" for i in range(3)), "Nan Li"]
+
+
+def test_quotes_may_follow_a_space(tmp_path: Path) -> None:
+    rows = ['pictures/a/0.png, "a"', "pictures/a/1.png,a", '"pictures/b/0.png", "b"']
+    data = read_images(manifest(tmp_path, "path, label", *rows))
+    assert (data.classes, data.labels.tolist()) == (("a", "b"), [0, 0, 1])
+
+
 def test_a_column_that_may_group_images_by_another_name_is_told(tmp_path: Path) -> None:
     """What repeats itself and has more values than there are classes: a case, not a sex."""
     remarks = {"a1": "blurred", "b0": "old", "b2": "dark"}  # the others have none

@@ -1,5 +1,6 @@
 import math
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -218,6 +219,17 @@ def test_groups_in_two_parts_are_named() -> None:
     check_groups({"train": train, "test": labelled([1, 1], [6, 7]), "extra": labelled([1, 1])})
     with pytest.raises(InputError, match=r"6 are in several, .*: 0 \(train, test\), .* and 1 more"):
         check_groups({"train": train, "test": train})
+
+
+def test_numbers_of_groups_are_the_same_with_a_point(tmp_path: Path) -> None:
+    """As pandas writes them where one is missing."""
+    train = replace(labelled([2, 1]), groups=np.array(["17.0", "17", "1.5"]))
+    for groups, shared in ((["17", "18"], "17"), (["17.0", "18"], "17"), (["1.5", "2"], "1.5")):
+        test = replace(labelled([1, 1]), groups=np.array(groups))
+        with pytest.raises(InputError, match=rf"1 are in several, .*: {shared} \(train, test\)"):
+            check_groups({"train": train, "test": test})
+    for groups in (["017", "1"], ["17.05", "a.0"]):
+        check_groups({"train": train, "test": replace(labelled([1, 1]), groups=np.array(groups))})
 
 
 def test_images_without_a_group_are_alone_in_each_file(tmp_path: Path) -> None:
