@@ -1,6 +1,6 @@
 """What a result says of its own making: the data, the protocol, and what to know beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -154,6 +154,15 @@ def length_caveats(tuning: Tuning) -> list[str]:
     return []
 
 
+def told_diverged(arm: Arm, diverged: Mapping[int, str]) -> str:
+    """What a reader has to know of an arm whose training diverged, and how, on these seeds."""
+    seeds, why = ", ".join(map(str, diverged)), next(iter(diverged.values()))
+    return (
+        f"the training of {arm.name} diverged ({why.partition(';')[0]}), and has nothing right on "
+        f"seed{'s' * (len(diverged) > 1)} {seeds}"
+    )
+
+
 def _judging(study: Study, seed: int) -> np.ndarray:
     """Indices of the images that the choices of a seed are made on, int64 (V,)."""
     parts = [part.scored for part in study.parts(seed) if part.scored is not None]
@@ -170,11 +179,7 @@ def _caveats(settled: Settled) -> list[str]:
     for arm in settled.choices.arms:
         diverged = settled.trials.diverged(arm, settled.trials.seeds_of(arm))
         if diverged:
-            seeds, why = ", ".join(map(str, diverged)), next(iter(diverged.values()))
-            said.append(
-                f"the training of {arm.name} diverged ({why.partition(';')[0]}), and has nothing "
-                f"right on seed{'s' * (len(diverged) > 1)} {seeds}"
-            )
+            said.append(told_diverged(arm, diverged))
     for name in pools:
         said.append(f"{name} is the same pool for all seeds")
         if not study.unseen_by_pools:

@@ -1,7 +1,7 @@
 """What to do next, as lines of Python."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from textwrap import fill, indent
 from typing import Any
@@ -214,14 +214,17 @@ def _recipe(recipe: Recipe) -> str:
 
 def _arguments(made: Any, changes: Mapping[str, Any]) -> list[str]:
     """A dataclass's arguments as Python: those changed, and those that are not its defaults."""
-    usual = type(made)()
     settings = {
         field.name: getattr(made, field.name) for field in fields(made) if field.init
     } | dict(changes)
+    usual = {
+        field.name: field.default if field.default_factory is MISSING else field.default_factory()
+        for field in fields(made)
+    }
     return [
         f"{name}={written(value)}"
         for name, value in settings.items()
-        if name in changes or value != getattr(usual, name)
+        if name in changes or value != usual.get(name, MISSING)
     ]
 
 

@@ -64,6 +64,8 @@ class Source:
     def __post_init__(self) -> None:
         for name in ("sampling", "filters"):  # kept as JSON
             object.__setattr__(self, name, plain(getattr(self, name)))
+        if not isinstance(self.name, str):
+            raise InputError(f"source: expected a name in text, got {self.name!r}")
         if (self.generator is None) == (self.pool is None):
             raise InputError(f"source {self.name!r}: expected either a generator or a pool")
         if not isinstance(self.generator, Generator | None):

@@ -24,6 +24,8 @@ def check_parts(parts: dict[str, LabelledImages]) -> list[str]:
     for name, part in parts.items():
         expect_labelled(name, part)
     train = parts["train"]
+    if len(train.classes) < 2:
+        raise InputError(f"train: expected at least two classes, got only {train.classes[0]!r}")
     for name, part in parts.items():
         if part.classes != train.classes:
             raise InputError(

@@ -2,7 +2,13 @@
 
 from itertools import islice
 
-from synthaug.gain.account import Settled, data_facts, lines_to_use, protocol_facts
+from synthaug.gain.account import (
+    Settled,
+    data_facts,
+    lines_to_use,
+    protocol_facts,
+    told_diverged,
+)
 from synthaug.gain.arms import Arm
 from synthaug.gain.choice import Choices
 from synthaug.gain.pictures import Pictures, choose_pictures
@@ -41,7 +47,8 @@ def open_test(
 
     def measure(seeds: list[int], what: str) -> None:
         tested.score(dict.fromkeys(again, seeds), what)
-        trials.expect_trained(again, seeds)  # one that has nothing right makes a gain of its own
+        # What has nothing right makes a gain over nothing.
+        trials.expect_trained([choices.chosen, choices.baseline], seeds)
 
     measure(fresh, "the best on other seeds")
     stage_one, seeds, needed = len(fresh), fresh, 0
@@ -51,10 +58,12 @@ def open_test(
         more = _more_seeds(trials, fresh, needed)
         measure(more, "more seeds")
         seeds = fresh + more
-    rival = _rival(tested, rivals, choices.baseline, seeds)
+    broken = {arm: how for arm in again if (how := trials.diverged(arm, seeds))}
+    sound = [arm for arm in rivals if arm not in broken]
+    rival = _rival(tested, sound, choices.baseline, seeds)
 
     def paired(arm: Arm | None, other: Arm | None) -> Interval | None:
-        if arm is None or other is None:
+        if arm is None or other is None or broken.keys() & {arm, other}:
             return None
         return tested.gain(arm, other, seeds, stage_one=stage_one)
 
@@ -79,6 +88,7 @@ def open_test(
         verdict=found,
         pictures=_pictures(trials, choices.chosen, seeds[0]),
     )
+    made.protocol["caveats"] += [told_diverged(*each) for each in broken.items()]
     if needed > len(seeds):
         made.protocol["caveats"].append(
             f"an interval within {precision:g} points would take about {needed:,} seeds, and "
@@ -104,8 +114,8 @@ def _rivals(tested: Tested, choices: Choices, trials: Trials) -> list[Arm]:
 def _rival(tested: Tested, rivals: list[Arm], baseline: Arm, seeds: list[int]) -> Arm | None:
     """The best of them on other seeds; None where the baseline is as good there."""
     over = {arm: tested.gain(arm, baseline, seeds).points for arm in rivals}
-    best = max(over, key=lambda arm: over[arm])
-    return best if over[best] > TIE else None
+    best = max(over, key=lambda arm: over[arm], default=None)
+    return None if best is None or over[best] <= TIE else best
 
 
 def _is_recommended(trials: Trials, choices: Choices, seeds: list[int], found: Verdict) -> bool:

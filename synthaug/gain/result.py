@@ -260,6 +260,8 @@ class Gain:
             )
         if self.verdict != "no evidence":
             return said
+        if self.smallest_detectable >= 100:
+            return f"{said} So few seeds and test images could have shown no gain at all."
         return (
             f"{said} A true gain{over_both} below {self.smallest_detectable:.1f} points could have "
             "gone unseen."

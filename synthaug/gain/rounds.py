@@ -54,19 +54,30 @@ class Budget:
 @contextmanager
 def storage_in(optuna: Any, path: Path) -> Iterator[Any]:
     """Optuna's, in a file that is closed in the end. Its path is no part of a URL, in which some
-    characters mean others."""
+    characters mean others.
+
+    Raises `InputError` for one that is damaged.
+    """
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(path, timeout=20, check_same_thread=False)
 
-    storage = optuna.storages.RDBStorage(
-        f"sqlite:///{path.name}", engine_kwargs={"creator": connect}
-    )
+    storage = None
     try:
+        storage = optuna.storages.RDBStorage(
+            f"sqlite:///{path.name}", engine_kwargs={"creator": connect}
+        )
         yield storage
+    except Exception as error:
+        if not any(said in str(error) for said in ("malformed", "not a database")):
+            raise
+        raise InputError(
+            f"{path}: damaged; remove it, and the search begins anew, with what is trained kept"
+        ) from error
     finally:
-        storage.remove_session()
-        storage.engine.dispose()
+        if storage is not None:
+            storage.remove_session()
+            storage.engine.dispose()
 
 
 class Rounds:

@@ -136,6 +136,8 @@ def _tune_steps(
     while steps <= most:
         ways = [(recipe, mix) for mix in (None, *MIXES)]
         scored = _score(trials, ways, steps)
+        if best < 0:
+            _expect_any(trials, scored, ways)
         scores = {mix: score for (_, mix), score in zip(ways, scored, strict=True)}
         tried += [
             {"steps": steps, "mix": mix or "none", "validation": round(score, 5)}
@@ -196,6 +198,26 @@ def _tune_recipe(
     return recipe
 
 
+def _expect_any(
+    trials: Trials, scores: Sequence[float], ways: Sequence[tuple[Recipe, str | None]]
+) -> None:
+    """Raise `TrainingError` where there is nothing to choose from, since all diverged. Where some
+    did, or what is tried on top, the rest is chosen from."""
+    if not any(scores):
+        trials.expect_trained(_arms(ways), trials.seeds[:TUNING_SEEDS])
+
+
+def _arms(ways: Sequence[tuple[Recipe, str | None]]) -> list[Arm]:
+    """The arms that are trained to score recipes, each with its mix."""
+    return [
+        Arm(
+            f"tuning randaugment {mix or ''}",
+            dataclasses.replace(recipe, automatic="randaugment", mix=mix),
+        )
+        for recipe, mix in ways
+    ]
+
+
 def _beyond(best: dict[str, Any], options: Options) -> Options:
     """One step on, where the best is the largest or the smallest number that was tried: what lies
     beyond may be better still, and a baseline that stops short of it is a weak one."""
@@ -219,15 +241,7 @@ def _score(
     """Mean validation score of each recipe with its mix over the first seeds, or those given."""
     trials.steps = steps
     seeds = trials.seeds[:TUNING_SEEDS] if seeds is None else seeds
-    arms = [
-        Arm(
-            f"tuning randaugment {mix or ''}",
-            dataclasses.replace(recipe, automatic="randaugment", mix=mix),
-        )
-        for recipe, mix in ways
-    ]
+    arms = _arms(ways)
     trials.train(arms, "tuning the baseline", seeds=seeds)
     scores = trials.validation(arms, seeds=seeds)
-    if not any(scores[arm].any() for arm in arms):  # there is nothing to choose from
-        trials.expect_trained(arms, seeds)
     return [float(scores[arm].mean()) for arm in arms]

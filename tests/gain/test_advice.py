@@ -1,7 +1,7 @@
 """The lines of Python that a run ends with do what was measured."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,14 @@ class Mine(StyleSwap):
     cells: int = 2
 
 
+@dataclass
+class Asking(StyleSwap):
+    """One that takes a setting, and has none for it."""
+
+    rounds: int = field(kw_only=True)
+    names: list[str] = field(default_factory=list)
+
+
 def lines_for(
     recommended: Arm | None,
     baseline: Arm,
@@ -68,6 +76,13 @@ def test_the_generator_is_made_with_the_settings_that_were_measured() -> None:
     arm = synthetic_arm(source, partner, 0.25, "hard")
     lines = lines_for(arm, partner, partner, "data")
     assert "MixRecipe(TransferVAE(steps=400, donors='any'), ratio=0.25)" in lines
+
+
+def test_settings_without_a_default_are_written_out() -> None:
+    partner = Arm("classical", Recipe())
+    arm = synthetic_arm(Source("asking", Asking(cells=2, rounds=3)), partner, 0.25, "hard")
+    lines = lines_for(arm, partner, partner, "data")
+    assert "Asking(cells=2, rounds=3)" in lines
 
 
 def test_the_size_that_was_measured_is_said_of_the_dataset() -> None:

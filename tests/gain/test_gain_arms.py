@@ -27,6 +27,8 @@ def test_an_arm_without_synthetic_images_is_made_again_from_its_name() -> None:
 def test_a_source_is_one_thing_with_settings_that_it_has() -> None:
     with pytest.raises(InputError, match="source 'both': expected either a generator or a pool"):
         Source("both", StyleSwap(), pool=Path("pool"))
+    with pytest.raises(InputError, match="source: expected a name in text, got 3"):
+        Source(3, StyleSwap())  # type: ignore[arg-type]
     with pytest.raises(
         InputError, match=r"expected a generator, as StyleSwap\(\), got 'style-swap'"
     ):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import synthaug.gain.opening as opening
 import synthaug.gain.trials.cells as cells
 import synthaug.gain.tuning as tuning
 from synthaug import (
@@ -138,6 +139,60 @@ def test_a_rate_that_is_too_high_is_tuned_away(
     tried = [row for row in gain.protocol["tuning"] if "learning_rate" in row]
     scores = {row["learning_rate"]: row["validation"] for row in tried}
     assert scores[0.1] > scores[1e30] == 0
+
+
+def test_what_is_tried_on_top_and_diverges_is_not_chosen(
+    train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rate beyond the largest, which nobody asked for, and twice the steps: each is trained
+    alone, and what was found before stands."""
+    original = cells.train_classifier
+
+    def diverging(*images: Any, **options: Any) -> Any:
+        if options["recipe"].learning_rate > 0.5 or options["steps"] > 6:
+            raise TrainingError("the loss became nan")
+        return original(*images, **options)
+
+    rates, beyond = [{"learning_rate": rate} for rate in (0.1, 0.5)], {"learning_rate": 1.0}
+    monkeypatch.setattr(tuning, "CANDIDATES", (rates, tuning.POLICIES[:1]))
+    monkeypatch.setattr(tuning, "_beyond", lambda _, tried: [beyond] * (beyond not in tried))
+    monkeypatch.setattr(tuning, "TUNING_STEPS", 6)
+    monkeypatch.setattr(cells, "train_classifier", diverging)
+    gain = measure_gain(train, test, **QUICK)
+    tried = gain.protocol["tuning"]
+    assert gain.protocol["steps"] == 6 and gain.protocol["recipe"]["learning_rate"] <= 0.5
+    steep = [row["validation"] for row in tried if row.get("learning_rate") == 1.0]
+    assert steep and not any(steep)
+    longer = [row["validation"] for row in tried if row["steps"] == 12]
+    assert longer and not any(longer)
+
+
+def test_a_rival_that_diverges_on_the_last_seeds_is_none(
+    train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, opened_on = cells.train_classifier, opening._rivals
+    rivals: list[Arm] = []
+
+    def noted(*given: Any) -> list[Arm]:
+        rivals[:] = opened_on(*given)
+        return rivals
+
+    def diverging(*images: Any, **options: Any) -> Any:
+        plain = options["synthetic"] is None and options["soft_labels"] is None
+        if plain and options["seed"] == 3 and options["recipe"] in [arm.recipe for arm in rivals]:
+            raise TrainingError("the loss became nan; lower the learning rate")
+        return original(*images, **options)
+
+    monkeypatch.setattr(opening, "_rivals", noted)
+    monkeypatch.setattr(cells, "train_classifier", diverging)
+    gain = measure_gain(train, test, **QUICK, steps=3, recipe=Recipe())
+    broken = [arm.name for arm in rivals if not arm.distilled]
+    assert broken and gain.rival not in broken
+    told = [each for each in gain.protocol["caveats"] if "diverged" in each]
+    assert told[-len(broken) :] == [
+        f"the training of {name} diverged (the loss became nan), and has nothing right on seed 3"
+        for name in broken
+    ]
 
 
 def test_a_recipe_that_never_converges_ends_it_at_once(

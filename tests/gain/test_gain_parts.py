@@ -131,6 +131,32 @@ def test_what_leaves_fewer_than_a_fifth_holds_them_out_of_the_subset() -> None:
     assert "held out" in text
 
 
+@pytest.mark.parametrize(
+    ("sizes", "per_class", "held"),
+    [
+        ([6, 6, 6], 5, None),
+        ([6, 8, 300], 5, None),
+        ([10, 200, 200], 8, None),
+        ([26, 200, 200], 8, None),
+        ([27, 200, 200], 8, [8, 50, 50]),
+        ([4, 100], 2, [1, 30]),  # too few to cross-validate
+    ],
+)
+def test_a_tiny_subset_is_not_scored_on_an_image_or_two(
+    sizes: list[int], per_class: int, held: list[int] | None
+) -> None:
+    """Cross-validation scores as many as are trained on."""
+    data = numbered(sizes)
+    parts, text = plan_parts(data, None, per_class, 0)
+    labels = np.concatenate([part.scored.labels for part in parts if part.scored is not None])
+    scored = np.bincount(labels).tolist()
+    if held is None:
+        assert "5-fold cross-validation" in text
+        assert scored == [per_class] * len(sizes)
+    else:
+        assert "further images" in text and scored == held
+
+
 def test_a_seed_draws_another_subset() -> None:
     data = numbered([100, 100])
     first, second = (plan_parts(data, None, 10, seed)[0][0] for seed in (0, 1))

@@ -305,6 +305,23 @@ def test_proposals_are_kept_where_they_belong_whatever_that_is_called(
 
 
 @pytest.mark.usefixtures("on_disk")
+def test_proposals_that_are_damaged_are_named(tmp_path: Path) -> None:
+    import optuna
+
+    file = tmp_path / "search.db"
+    with rounds.storage_in(optuna, file) as storage:
+        optuna.create_study(study_name="one", storage=storage)
+    whole = file.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"not a database" * 99):
+        file.write_bytes(damaged)
+        with (
+            pytest.raises(InputError, match=r"search\.db: damaged; remove it, and the search"),
+            rounds.storage_in(optuna, file) as storage,
+        ):
+            optuna.load_study(study_name="one", storage=storage).ask()
+
+
+@pytest.mark.usefixtures("on_disk")
 def test_two_processes_do_not_search_alike_in_one_place(
     run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -313,8 +313,18 @@ def test_a_verdict_on_these_images_alone_is_said(tmp_path: Path) -> None:
     )
     low, high = rival.gain_over_rival.of_other_images if rival.gain_over_rival else (0, 0)
     assert f"({low:+.1f} to {high:+.1f} with their scatter, too)" in rival.sentence()
+    assert "these test images agree; others of the kind may not" in advice(gain)
+    assert "the test images confirm it" in advice(sure)
     unseen = replace(gain, verdict="no evidence")
     assert "So it is on these" not in unseen.sentence()
+
+
+def test_no_gain_of_more_than_all_images_could_have_gone_unseen() -> None:
+    few = replace(make_gain(), gain=paired_interval([-20.0, 10.0]), verdict="no evidence")
+    assert few.smallest_detectable > 100
+    assert few.sentence().endswith("So few seeds and test images could have shown no gain at all.")
+    more = replace(few, gain=paired_interval([-2.0, 1.0, 0.0]))
+    assert "points could have gone unseen." in more.sentence()
 
 
 def test_recommendation_that_the_test_images_contradict_is_said(tmp_path: Path) -> None:

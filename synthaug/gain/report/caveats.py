@@ -37,6 +37,11 @@ def _of_synthetic(gain: Gain) -> str:
         return f"{said} If a gain below {least} would matter to you, repeat with more seeds."
     if gain.contradicted:
         return f"The test images speak against it: train without synthetic images ({gain.without})."
+    if gain.verdict == "helps" and gain.on_these_images_alone:
+        return (
+            "The validation images chose it, and these test images agree; others of the kind may "
+            "not. More test images would tell."
+        )
     if gain.verdict == "helps":
         return "The validation images chose it, and the test images confirm it."
     return (

@@ -3,9 +3,9 @@
 Every choice is made on images that no arm of that seed has trained on:
 
 - a validation set that the caller gave; else
-- where `per_class` leaves at least as many training images unused as holding out would give, up to
-  as many of those a class, or up to fifty where it is less: a baseline that is tuned on a hundred
-  images is a weak one;
+- where `per_class` leaves at least as many training images unused as would be scored without them
+  (a fifth of it, or below ten all), up to as many of those a class, or up to fifty where it is
+  less, and at most 30 % of all: a baseline that is tuned on a hundred images is a weak one;
 - else a fifth of the training images, held out;
 - else, where a class has fewer than ten images, five-fold cross-validation, after which the model
   to be tested is trained on all of them.
@@ -159,6 +159,9 @@ def _beside(
     enough."""
     fewest = int(train.counts.min())
     if fewest - per_class < max(1, HELD_SHARE * per_class) or not _enough_groups(train, 2):
+        return None
+    # Of so few as are cross-validated all are scored: less beside them would be a poor exchange.
+    if FEWEST_TO_FOLD <= per_class < FEWEST_TO_HOLD_OUT and UNUSED_SHARE * fewest < per_class:
         return None
     share = min(UNUSED_SHARE, 1 - per_class / fewest)
     kept, unused = split_off(train, share, seed=stream_seed(seed, "unused"))

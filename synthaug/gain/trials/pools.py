@@ -72,14 +72,17 @@ def make_pools(
             write_json(failure, {"diverged": str(error)})
         return
     for source in sources:
-        SamplePool.create(
-            pool_directory(study, source, seed, part_name),
-            source.sampled(fitted),
-            usual_size(real.counts),
-            filters=limit_filters(source.filters),
-            reference=real,
-            seed=_generator_seed(seed),
-        )
+        try:
+            SamplePool.create(
+                pool_directory(study, source, seed, part_name),
+                source.sampled(fitted),
+                usual_size(real.counts),
+                filters=limit_filters(source.filters),
+                reference=real,
+                seed=_generator_seed(seed),
+            )
+        except InputError as error:  # as where its filters reject too much of these samples
+            raise InputError(f"{source.name}, seed {seed}: {error}") from error
 
 
 def _fitted(study: Study, generator: Generator, part: Part, seed: int) -> Generator:

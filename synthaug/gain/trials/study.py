@@ -109,8 +109,8 @@ class Study:
 
 
 def slug(text: str) -> str:
-    """What a directory can be named of a name."""
-    return re.sub(r"[^a-z0-9.+-]+", "-", text)
+    """What a directory can be named of a name, which may be too long for that."""
+    return re.sub(r"[^a-z0-9.+-]+", "-", text)[:100]
 
 
 def short_digest(text: str) -> str:
