@@ -169,14 +169,14 @@ def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
 
 
 def _check_classes(dataset: Any) -> None:
-    named = {type(source).__name__: named_classes(source) for source, _ in sources_of(dataset)}
+    named = [(source, named_classes(source)) for source, _ in sources_of(dataset)]
     try:
-        classes = same_classes([names for names in named.values() if names is not None])
+        classes = same_classes([names for _, names in named if names is not None])
     except InputError as error:
         raise InputError(f"dataset: {error}") from error
     if classes and classes != tuple(map(str, range(len(classes)))):
-        for kind in (kind for kind, names in named.items() if names is None):
-            warn_unnamed(kind, classes)
+        for source in (source for source, names in named if names is None):
+            warn_unnamed(type(source).__name__, classes)
 
 
 def _synthetic_items(dataset: Any) -> np.ndarray:

@@ -242,16 +242,16 @@ def named_classes(dataset: Any) -> tuple[str, ...] | None:
 
     Raises `InputError` where parts of a ConcatDataset bring different ones.
     """
-    own = (
-        _listed(getattr(dataset, "classes", None)),
-        _in_index_order(getattr(dataset, "class_to_idx", None)),
-        _in_index_order(getattr(getattr(dataset, "reader", None), "class_to_idx", None)),
-        _of_medmnist(getattr(dataset, "info", None)),
-        _of_features(getattr(dataset, "features", None)),
-    )
-    names = next((names for names in own if names is not None), None)
-    if names is not None:
-        return _as_they_come_out(dataset, names)
+    for attribute, find in (
+        ("classes", _listed),
+        ("class_to_idx", _in_index_order),
+        ("reader", _of_reader),
+        ("info", _of_medmnist),
+        ("features", _of_features),
+    ):
+        names = find(getattr(dataset, attribute, None))
+        if names is not None:
+            return _as_they_come_out(dataset, names)
     if isinstance(dataset, Subset):
         return named_classes(dataset.dataset)
     if isinstance(dataset, ConcatDataset):
@@ -282,7 +282,9 @@ def _names_before(dataset: Any) -> tuple[str, ...] | None:
 def _listed(classes: Any) -> tuple[str, ...] | None:
     """The names in a list, an array, an Index of pandas, or a dict, of names or of numbers."""
     if isinstance(classes, Mapping):
-        return _in_index_order(classes) or _in_index_order({v: k for k, v in classes.items()})
+        by_number = [(number, name) for name, number in classes.items() if isinstance(name, str)]
+        by_number = by_number or list(classes.items())
+        return _in_index_order({_text(name): number for number, name in by_number})
     if isinstance(classes, set | frozenset):
         raise InputError(
             f".classes: expected the names of 0, 1, 2 and so on in a list, got a "
@@ -299,6 +301,10 @@ def _listed(classes: Any) -> tuple[str, ...] | None:
 
 def _text(name: Any) -> str:
     return str(decoded(np.array(name), "classes") if isinstance(name, bytes) else name)
+
+
+def _of_reader(reader: Any) -> tuple[str, ...] | None:
+    return _in_index_order(getattr(reader, "class_to_idx", None))
 
 
 def _of_medmnist(info: Any) -> tuple[str, ...] | None:

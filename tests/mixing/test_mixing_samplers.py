@@ -286,3 +286,6 @@ def test_parts_with_other_classes_are_refused(pool: SamplePool) -> None:
     real.classes = real.classes[::-1]
     with pytest.raises(InputError, match=r"same classes, got \('cow', 'bee', .*'ant', 'bee', 'c"):
         RatioBatchSampler(ConcatDataset([Subset(real, [3]), SyntheticDataset(pool)]), 4, 0.5)
+    other = Vision(stored(REAL, 0, 1), REAL)  # of one type, the last of which fits
+    with pytest.raises(InputError, match="same classes, got"):
+        RatioBatchSampler(ConcatDataset([real, other, SyntheticDataset(pool)]), 4, 0.5)
