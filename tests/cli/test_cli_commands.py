@@ -91,7 +91,9 @@ def test_images_of_some_classes_are_imported_with_the_classes_of_all(
     rare, pool = tmp_path / "rare", tmp_path / "of-rare"
     shutil.copytree(data / "train" / classes[1], rare / classes[1])
     done = call("import", rare, "-o", pool)
-    assert done.status == 2 and "at least two classes, got only" in done.err
+    assert done.status == 2
+    assert f"at least two classes, got only {classes[1]!r}" in done.err
+    assert "the real images have more classes, name those: --classes-of DATA" in done.err
     assert not pool.exists()
     done = call("import", rare, "--classes-of", data, "-o", pool)
     assert (done.status, done.err) == (0, "")
