@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthaug.classifiers.networks import head_of, layout_for
+from synthaug.classifiers.networks import head_of
 from synthaug.classifiers.scoring import asking, predict
 from synthaug.errors import InputError, first_line
 from synthaug.files import write_array
-from synthaug.images import LabelledImages, to_float
+from synthaug.images import LabelledImages
 from synthaug.metrics.features import class_probabilities
 
-BATCH = 64  # as of `predict`, so that the last layer rounds as it does there
+BATCH = 64  # of both ways, so that the last layer rounds alike
 
 
 def predict_probe(
@@ -31,12 +31,22 @@ def predict_probe(
     """
     head = head_of(network)
     file = directory / f"{_identity(network, head)}-{images.fingerprint}.npy"
-    if not file.exists():
-        features = _features(network, head, images.images, device)
-        if features is None:
-            return predict(network, images.images, device=device)
-        write_array(file, features)
-    return _answers(head, _kept(file), device)
+    if file.exists():
+        return _answers(head, _kept(file), device)
+    given: list[Tensor] = []
+    answers: list[Tensor] = []
+
+    def note(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if inputs[0].ndim == output.ndim == 2:
+            given.append(inputs[0].float().cpu())
+            answers.append(output.float().softmax(1).cpu())
+
+    with head.register_forward_hook(note):
+        found = predict(network, images.images, device=device, batch_size=BATCH)
+    # Not where more follows that layer, or there are two of them.
+    if answers and np.array_equal(torch.cat(answers).numpy(), found):
+        write_array(file, torch.cat(given).numpy())
+    return found
 
 
 def _kept(file: Path) -> np.ndarray:
@@ -45,31 +55,6 @@ def _kept(file: Path) -> np.ndarray:
     except (OSError, EOFError, ValueError) as error:
         raise InputError(f"{file}: damaged ({first_line(error)}); remove it") from None
     return features
-
-
-def _features(
-    network: nn.Module, head: nn.Module, images: np.ndarray, device: str
-) -> np.ndarray | None:
-    """What the last layer is given for each image, float32 (N, D); None where its answer is not the
-    network's, as where there are two of them."""
-    given: list[Tensor] = []
-    answers: list[Tensor] = []
-
-    def note(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        given.append(inputs[0])
-        answers.append(output)
-
-    parts = []
-    with asking(network, device) as where, head.register_forward_hook(note):
-        layout = layout_for(network, where)
-        for start in range(0, len(images), BATCH):
-            floats = to_float(images[start : start + BATCH], where)
-            found = network(floats.contiguous(memory_format=layout))
-            if len(answers) != 1 or given[0].ndim != 2 or not torch.equal(answers[0], found):
-                return None
-            parts.append(given.pop().float().cpu().numpy())
-            answers.clear()
-    return np.concatenate(parts)
 
 
 def _answers(head: nn.Module, features: np.ndarray, device: str) -> np.ndarray:

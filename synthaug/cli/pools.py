@@ -64,12 +64,13 @@ def import_images(
     check_outside(images, {"--output": output})
     _refuse_pool(images)
     classes = None if classes_of is None else read_classes(classes_of)
-    alone = classes is None and len(read_classes(images)) < 2
     try:
         data = read(images, image_size, mode, on_error, classes=classes, quiet=quiet)
     except InputError as error:
-        more = "; where the real images have more classes, name those: --classes-of DATA"
-        raise InputError(f"{error}{more * alone}") from error
+        if classes is not None or len(read_classes(images)) > 1:
+            raise
+        more = "where the real images have more classes, name those: --classes-of DATA"
+        raise InputError(f"{error}; {more}") from error
     samples = Samples(data.images, data.labels)
     pool = SamplePool.from_samples(
         output, samples, data.classes, source=Path(images).resolve().name

@@ -224,7 +224,7 @@ def _arguments(made: Any, changes: Mapping[str, Any]) -> list[str]:
     return [
         f"{name}={written(value)}"
         for name, value in settings.items()
-        if name in changes or value != usual.get(name, MISSING)
+        if name in changes or value != usual[name]
     ]
 
 

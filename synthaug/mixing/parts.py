@@ -9,7 +9,7 @@ from torchvision import tv_tensors
 
 from synthaug.errors import InputError
 
-ONE_BY_ONE = "for images one by one use MixedDataset"
+_ONE_BY_ONE = "for images one by one use MixedDataset"
 LabelsGetter = Callable[[Any], Tensor]
 # What belongs to the real image and to no other; older versions of torchvision have no KeyPoints.
 _BELONGING = tuple(
@@ -24,7 +24,7 @@ def default_labels(batch: Any) -> Any:
     if isinstance(batch, Tensor):
         raise InputError(
             f"expected a batch (images, labels), got a tensor {tuple(batch.shape)} alone; place "
-            f"MixSynthetic after the DataLoader, or in its collate_fn; {ONE_BY_ONE}"
+            f"MixSynthetic after the DataLoader, or in its collate_fn; {_ONE_BY_ONE}"
         )
     if isinstance(batch, (tuple, list)) and len(batch) > 1:
         batch = batch[1]
@@ -38,7 +38,7 @@ def default_labels(batch: Any) -> Any:
     raise InputError(
         "no labels found: expected a batch (images, labels), or a dict with a key that contains "
         "'label'; give labels_getter=, a function from the batch to its labels; "
-        f"{ONE_BY_ONE}"
+        f"{_ONE_BY_ONE}"
     )
 
 

@@ -188,7 +188,7 @@ def _synthetic_items(dataset: Any) -> np.ndarray:
                 "mode='append'"
             )
         within = _synthetic_items(dataset.real)  # of another pool
-        return np.concatenate([within, dataset.synthetic[len(within) :]])
+        return np.concatenate([within, np.full(len(dataset) - len(within), True)])
     if isinstance(dataset, ConcatDataset):
         return np.concatenate([_synthetic_items(part) for part in dataset.datasets])
     if isinstance(dataset, Subset):

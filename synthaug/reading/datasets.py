@@ -49,13 +49,14 @@ def list_dataset(dataset: Any, *, where: str) -> Listing:
         labels, classes = labels_and_classes(dataset)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    for source, _ in sources_of(dataset):
+    sources = sources_of(dataset)
+    for source, _ in sources:
         if getattr(source, "holds_synthetic", False):
             raise InputError(
                 f"{where}: expected real images, got a {type(source).__name__}, which shows "
                 "synthetic ones among them; give what it was made of, its .real"
             )
-    plain = {id(source): Untransformed(source, first) for source, first in sources_of(dataset)}
+    plain = {id(source): Untransformed(source, first) for source, first in sources}
     return Listing(
         name=lambda index: f"{where}: item {index}",
         load=partial(_load, dataset, plain, labels, classes),

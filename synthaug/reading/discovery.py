@@ -282,9 +282,8 @@ def _names_before(dataset: Any) -> tuple[str, ...] | None:
 def _listed(classes: Any) -> tuple[str, ...] | None:
     """The names in a list, an array, an Index of pandas, or a dict, of names or of numbers."""
     if isinstance(classes, Mapping):
-        by_number = [(number, name) for name, number in classes.items() if isinstance(name, str)]
-        by_number = by_number or list(classes.items())
-        return _in_index_order({_text(name): number for number, name in by_number})
+        named = all(isinstance(key, str) for key in classes)
+        return _in_index_order(classes if named else {_text(n): k for k, n in classes.items()})
     if isinstance(classes, set | frozenset):
         raise InputError(
             f".classes: expected the names of 0, 1, 2 and so on in a list, got a "

@@ -89,9 +89,7 @@ def read_images(
         raise InputError(f"split: expected the name of one, got {split!r}")
     where = _name(source)
     splits = _open(source)
-    wanted = split_named(split) or split
-    if wanted not in splits:
-        raise InputError(f"{where}: it has no split {split!r}, only {', '.join(splits)}")
+    wanted = _wanted(split, splits, where)
     if isinstance(source, LabelledImages) and _fits(source, size, mode):
         return source if classes is None else _numbered(source, classes, where)
     listing = splits[wanted]()
@@ -124,14 +122,19 @@ def read_classes(source: ImageSource) -> tuple[str, ...]:
     """The classes that `read_images` has for the training images of the source, none of which is
     read for it."""
     splits = _open(source)
-    if "train" not in splits:
-        raise InputError(f"{_name(source)}: it has no split 'train', only {', '.join(splits)}")
-    return tuple(splits["train"]().classes)
+    return tuple(splits[_wanted("train", splits, _name(source))]().classes)
 
 
 def splits_of(source: ImageSource) -> tuple[str, ...]:
     """Which of "train", "val" and "test" the source holds, in this order; downloads nothing."""
     return tuple(_open(source))
+
+
+def _wanted(split: str, splits: Splits, where: str) -> str:
+    wanted = split_named(split) or split
+    if wanted not in splits:
+        raise InputError(f"{where}: it has no split {split!r}, only {', '.join(splits)}")
+    return wanted
 
 
 def _open(source: object) -> Splits:

@@ -84,19 +84,16 @@ def check_groups(parts: dict[str, LabelledImages]) -> None:
     Parts without groups are passed over. Groups are compared as text, whole numbers by what they
     are: 17.0, as pandas has it in a column with gaps, is 17.
     """
-    homes: dict[str, set[str]] = {}
+    homes: dict[str, dict[str, None]] = {}
     for name, data in parts.items():
         groups = [] if data.groups is None else np.unique(data.groups).tolist()
         for group in groups:
             if is_own(str(group)):
                 continue
-            homes.setdefault(_written(str(group)), set()).add(name)
+            homes.setdefault(_written(str(group)), {})[name] = None
     shared = {group: names for group, names in homes.items() if len(names) > 1}
     if shared:
-        shown = [
-            f"{group} ({', '.join(name for name in parts if name in names)})"
-            for group, names in list(shared.items())[:5]
-        ]
+        shown = [f"{group} ({', '.join(names)})" for group, names in list(shared.items())[:5]]
         more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""
         raise InputError(
             f"groups: expected each group in one part only, but {len(shared)} are in several, "
