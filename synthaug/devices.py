@@ -2,6 +2,7 @@
 
 import os
 import platform
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -19,6 +20,8 @@ Network = TypeVar("Network", bound=nn.Module)
 
 ASKED = "SYNTHAUG_ARITHMETIC"  # in the environment, which all processes of a run share
 KINDS = ("bfloat16", "float32")
+
+_ONE_THREAD = threading.RLock()
 
 
 def resolve_device(device: str) -> torch.device:
@@ -50,8 +53,16 @@ def resolve_device(device: str) -> torch.device:
 def plain_torch() -> Iterator[None]:
     """torch as it starts, whatever it is called within: gradients, no autocast, floats of 32 bits
     and exact products of them, and what names no device on the processor; on a GPU one way to
-    convolve, and always the same. What is learned and made then follows from the seed.
+    convolve, and always the same. What is learned and made then follows from the seed. One thread
+    at a time: all of it holds for the whole process.
     """
+    with _ONE_THREAD, _plain():
+        yield
+
+
+@contextmanager
+def _plain() -> Iterator[None]:
+    """All of it, for whoever has the process to itself."""
     floats = torch.get_default_dtype()
     cast = {kind: torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda")}
     convolving = torch.backends.cudnn

@@ -43,6 +43,7 @@ def new_directory(directory: Path, *, kind: str) -> Iterator[Path]:
     An existing `directory` is replaced only if it is empty, or holds a manifest of the same `kind`
     and nothing that is not written here; anything else there is the user's, and refused.
     """
+    expect_place(str(directory), directory)
     directory = directory.resolve()  # a link stays, what it points to is replaced
     restore(directory)
     check_replaceable(directory, kind=kind)
@@ -91,6 +92,14 @@ def check_replaceable(directory: Path, *, kind: str) -> None:
         _expect_nothing_else(directory, kind)
     elif directory.exists() and not directory.is_dir():
         raise InputError(f"{directory}: expected a directory to write, this is a file")
+    aside = _aside(directory.resolve())
+    if aside.is_dir():
+        _expect_nothing_else(aside, kind)
+    elif aside.exists():
+        raise InputError(
+            f"{aside}: is in the way, since a {kind} that is replaced stands there for a moment; "
+            "move that elsewhere, or name another directory"
+        )
     expect_writable(str(directory), directory.resolve().parent)
 
 
@@ -130,10 +139,9 @@ def _aside(directory: Path) -> Path:
 
 def restore(directory: Path) -> None:
     """Undo a replacement that was cut short between its two renames."""
-    old = _aside(directory)
-    if not directory.exists() and (old / MANIFEST).exists():
+    if not directory.exists() and (_aside(directory) / MANIFEST).exists():
         with suppress(OSError):  # its writer is alive and was faster
-            old.rename(directory)
+            _aside(directory).rename(directory)
 
 
 def _discard(directory: Path) -> None:
@@ -143,17 +151,21 @@ def _discard(directory: Path) -> None:
 
 def read_manifest(directory: Path, *, kind: str, doing: str = "read") -> dict[str, Any]:
     """The manifest of a directory that synthaug wrote, checked to be of `kind`."""
-    if not directory.is_dir():
-        restore(directory.resolve())
-    if not directory.is_dir():
+    expect_place(str(directory), directory)
+    try:
+        if not directory.is_dir():
+            restore(directory.resolve())
+        found, complete = directory.is_dir(), (directory / MANIFEST).exists()
+    except OSError as error:
+        raise InputError(f"{directory}: cannot be read ({error.strerror})") from None
+    if not found:
         raise InputError(f"{directory}: no such directory; expected a {kind} written by synthaug")
-    path = directory / MANIFEST
-    if not path.exists():
+    if not complete:
         raise InputError(
             f"{directory}: cannot {doing} it, it holds no {MANIFEST}, so it is not a complete "
             f"{kind}; name another directory"
         )
-    manifest = read_json(path)
+    manifest = read_json(directory / MANIFEST)
     if manifest.get("kind") != kind:
         raise InputError(f"{directory}: expected a {kind}, got a {manifest.get('kind')!r}")
     return manifest
@@ -179,8 +191,11 @@ def _unchanged(path: Path) -> Iterator[Callable[[], bool]]:
     """Yields a function that says whether `path` is still the same file, or still missing."""
     try:
         file = path.open("rb")
-    except OSError:
+    except FileNotFoundError:
         yield lambda: not path.exists()
+        return
+    except OSError:  # whether it is replaced cannot be known, and to try again would not end
+        yield lambda: True
         return
     with file:  # kept open: the number of a file that is gone may be given to the next
 

@@ -78,7 +78,15 @@ def current() -> Team:
 
 def leads() -> bool:
     """Whether this process speaks for all that the launcher started, also before they meet."""
-    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+    return _told("WORLD_SIZE", 1) == 1 or _told("RANK", 0) == 0
+
+
+def _told(name: str, default: int) -> int:
+    """A number that a launcher sets in the environment."""
+    given = os.environ.get(name) or str(default)
+    if not given.isdecimal():
+        raise InputError(f"{name}: expected a number, as torchrun sets it, got {given!r}; unset it")
+    return int(given)
 
 
 @contextmanager
@@ -90,17 +98,17 @@ def team() -> Iterator[Team]:
     ...     ours.size
     1
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = _told("WORLD_SIZE", 1)
     if size == 1:
         yield ALONE
         return
-    if "RANK" not in os.environ:
+    if not os.environ.get("RANK"):
         raise InputError(
             f"WORLD_SIZE: is {size}, so several processes are expected, but RANK, the number of "
             "this one, is not set; start them with torchrun or accelerate launch, or unset "
             "WORLD_SIZE to fit in this process alone"
         )
-    ours = Team(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
+    ours = Team(_told("RANK", 0), size, _told("LOCAL_RANK", 0))
     if ours.local < torch.cuda.device_count():
         torch.cuda.set_device(ours.local)
     started = not dist.is_initialized()

@@ -141,6 +141,8 @@ def expanded(path: str | Path) -> Path:
         raise InputError(f"expected the path of a file or directory, got {type(path).__name__}")
     if not os.fspath(path):
         raise InputError("expected the path of a file or directory, got an empty one")
+    if "\0" in str(path):
+        raise InputError(f"{path!r}: no file can have this path (a zero byte); name another")
     try:
         return Path(path).expanduser()
     except RuntimeError:

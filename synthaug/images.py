@@ -152,7 +152,7 @@ def _check_labels(labels: Any, count: int) -> np.ndarray:
     array = to_array(labels)
     if array.shape != (count,):
         raise InputError(f"labels: expected shape ({count},), one per image, got {array.shape}")
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind not in "iu" and len(array):  # an empty list is one of floats for NumPy
         raise InputError(f"labels: expected integers, got {array.dtype}")
     return array.astype(np.int64)
 
@@ -272,11 +272,21 @@ def _is_missing(value: Any) -> bool:
 
 def distinct_names(classes: Any) -> list[str]:
     """Names of classes as text; `InputError` for what are none, or not all different."""
-    if not isinstance(classes, Iterable):
-        raise InputError(f"classes: expected their names, got {classes!r}")
+    if not isinstance(classes, Iterable) or isinstance(classes, str | bytes):
+        raise InputError(f"classes: expected a list of their names, got {classes!r}")
+    if isinstance(classes, set | frozenset):
+        raise InputError(
+            "classes: expected a list of their names, in the order that labels count by, got a "
+            f"{type(classes).__name__}"
+        )
     names = [str(name) for name in classes]
     if len(set(names)) != len(names):
         raise InputError(f"classes: expected distinct names, got {names}")
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"classes: expected text in UTF-8, got {name!r}; rename it") from None
     return names
 
 

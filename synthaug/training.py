@@ -72,7 +72,8 @@ class Run:
     """Where and under which seed a training runs, and how it is watched and resumed.
 
     checkpoint: a file to resume from and to save to, at the end too; then it is `done_with`.
-        `identity` says which training it belongs to, and the file of another one is refused.
+        `identity` says which training it belongs to, and the file of another one is refused, as is
+        what is no file.
     progress: called with (steps done, steps in all).
     watch: looks at the moving average up to ten times a run, the last time at its end. Where it
         says how useful that is, the best one is kept, and the run ends when three looks found no
@@ -91,6 +92,10 @@ class Run:
     log: Callable[[int, dict[str, float]], None] | None = None
     ended: Callable[[int], None] | None = None
     team: Team = ALONE
+
+    def __post_init__(self) -> None:
+        if self.checkpoint:
+            expect_file(f"checkpoint {self.checkpoint}", self.checkpoint)
 
 
 def adam(
@@ -132,8 +137,6 @@ def optimize(
     state = Checkpoint(kept, optimizers, run.identity)
     apart = max(APART, -(-schedule.steps // LOOKS))
     checkpoint = run.checkpoint
-    if checkpoint:
-        expect_file(f"checkpoint {checkpoint}", checkpoint)
     start = state.load(checkpoint) if checkpoint and checkpoint.exists() else 0
     starts = run.team.gather(start)
     if len(set(starts)) > 1:  # they would average gradients of other steps

@@ -1,5 +1,6 @@
 """Which device a name means, and what torch does there."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -192,3 +193,27 @@ def test_products_are_exact_whatever_the_caller_asked_for(ask):
         newer.fp32_precision = "none"
         torch.set_float32_matmul_precision(before)
     assert rounded() == exact
+
+
+def test_one_thread_at_a_time_has_torch_as_it_starts():
+    """Each would put back what the other set, and draw from what the other seeded."""
+    seen, inside = [], threading.Event()
+
+    def other():
+        with plain_torch():
+            seen.append(inside.is_set())
+
+    thread = threading.Thread(target=other)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with plain_torch():
+            thread.start()
+            with plain_torch():  # once more in the same thread
+                assert torch.get_default_dtype() == torch.float32
+            thread.join(0.2)
+            assert not seen
+            inside.set()
+        thread.join()
+        assert seen == [True] and torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)

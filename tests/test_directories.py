@@ -19,6 +19,7 @@ from synthaug.directories import (
     new_directory,
     partial_directory,
     read_manifest,
+    read_unchanged,
 )
 from synthaug.errors import InputError
 from synthaug.files import (
@@ -417,9 +418,13 @@ def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> N
         expect_file("--json", tmp_path / name)
     with pytest.raises(InputError, match="no file can have this path"):
         check_replaceable(tmp_path / name, kind=KIND)
+    with pytest.raises(InputError, match="no file can have this path"):
+        fill(tmp_path / name, "one")
     if name != "x" * 240:  # that is long for what is being written, not for a folder
         with pytest.raises(InputError, match="no file can have this path"):
             expect_file("--json", tmp_path / name / "below")
+        with pytest.raises(InputError, match="no file can have this path"):
+            read_manifest(tmp_path / name, kind=KIND)
 
 
 def test_manifests_are_plain_json(tmp_path: Path) -> None:
@@ -456,3 +461,36 @@ def test_a_place_that_nothing_can_be_written_in_is_refused(tmp_path: Path, below
         check(tmp_path / "free" / below)
         shutil.rmtree(tmp_path / "free", ignore_errors=True)
     assert names(tmp_path) == ["file"]
+
+
+def test_what_the_user_has_where_an_old_directory_would_stand_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".thing.old").mkdir()
+    (tmp_path / ".thing.old" / "thesis.txt").write_text("years")
+    with pytest.raises(InputError, match=r"\.thing\.old: cannot replace it, it holds 'thesis.txt'"):
+        fill(tmp_path / "thing", "one")
+    assert (tmp_path / ".thing.old" / "thesis.txt").read_text() == "years"
+    (tmp_path / ".other.old").write_text("a file")
+    with pytest.raises(InputError, match=r"\.other\.old: is in the way"):
+        fill(tmp_path / "other", "one")
+    assert names(tmp_path) == [".other.old", ".thing.old"]
+
+
+def test_what_cannot_be_opened_is_named_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder" / MANIFEST).mkdir(parents=True)
+    with pytest.raises(InputError, match=r"manifest\.json: cannot be read \(Is a directory"):
+        read_unchanged(tmp_path / "folder", lambda: value_in(tmp_path / "folder"))
+
+    def forbidden(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    fill(tmp_path / "thing", "one")
+    with monkeypatch.context() as patch:
+        for name in ("open", "read_text"):
+            patch.setattr(Path, name, forbidden)
+        with pytest.raises(InputError, match=r"manifest\.json: cannot be read \(Permission denied"):
+            read_unchanged(tmp_path / "thing", lambda: value_in(tmp_path / "thing"))
+    monkeypatch.setattr(Path, "is_dir", forbidden)
+    with pytest.raises(InputError, match=r"thing: cannot be read \(Permission denied"):
+        read_manifest(tmp_path / "thing", kind=KIND)

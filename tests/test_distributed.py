@@ -240,3 +240,15 @@ def test_a_size_without_a_number_is_named(monkeypatch) -> None:
     assert leads()
     with pytest.raises(InputError, match=r"RANK.* is not set; start them with torchrun"), team():
         pass
+
+
+@pytest.mark.parametrize("name", ["WORLD_SIZE", "RANK", "LOCAL_RANK"])
+def test_what_a_launcher_would_not_set_is_named(monkeypatch, name) -> None:
+    for each in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
+        monkeypatch.setenv(each, "x" if each == name else "2")
+    message = f"{name}: expected a number, as torchrun sets it, got 'x'"
+    with pytest.raises(InputError, match=message), team():
+        pass
+    monkeypatch.setenv("WORLD_SIZE", "")
+    with team() as ours:
+        assert ours.size == 1

@@ -108,6 +108,9 @@ def test_tensors_may_lie_on_a_gpu() -> None:
             r"groups: expected all of one type, got Real and str; make all of them text",
         ),
         ({"classes": ["cat", "cat"]}, r"classes: expected distinct names, got \['cat', 'cat'\]"),
+        ({"classes": {"cat", "dog"}}, r"classes: expected a list of their names, in the order"),
+        ({"classes": "ab"}, r"classes: expected a list of their names, got 'ab'"),
+        ({"classes": ["caf\udce9", "dog"]}, r"classes: expected text in UTF-8, got 'caf.udce9'"),
     ],
 )
 def test_wrong_labelled_images_are_refused(changes: dict[str, Any], message: str) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from synthaug.checkpoint import until_saved
 from synthaug.checks import as_seed, expect_count, expect_labels, expect_progress
-from synthaug.devices import channels_last, plain_torch, resolve_device
+from synthaug.devices import arithmetic, channels_last, plain_torch, resolve_device
 from synthaug.directories import MANIFEST
 from synthaug.errors import InputError
 from synthaug.files import expanded, expect_writable
@@ -204,11 +204,12 @@ class Generator(ABC):
             validation images, those. Up to ten times a run, at least a hundred steps apart, a probe
             learns from samples alone and is scored on them; the most useful moving average (mean of
             accuracy and coverage) is kept, and training ends when three looks found no better one.
+            Images that are trained on are left out, with a warning.
         log: a directory for TensorBoard: losses, diversity, usefulness, grids of samples.
 
-        Raises `InputError` for a class with fewer than two images, for images to judge by that are
-        trained on and for a `log` that is no directory, `TrainingError` when a loss is no longer a
-        number.
+        Raises `InputError` for a class with fewer than two images, for images to judge by of which
+        more than 5 % are trained on and for a `log` that is no directory, `TrainingError` when a
+        loss is no longer a number.
         """
         self._settle()
         seed = as_seed(seed)
@@ -234,10 +235,9 @@ class Generator(ABC):
         run = Run(seed, target, identity, file, progress)
         with until_saved() as resumed:  # what is looked at after a training may fail, too
             learned = self._train(data, run, aids, notes)
-        # Only now: a run that breaks off leaves the generator as it was.
-        self._take(learned, data, target, white)
-        notes |= self._notes(data)
-        self._card = {
+            fitted = self._sketch(learned, data, target, white)
+            notes |= fitted._notes(data)
+        fitted._card = {
             "family": self.family,
             "settings": self.settings,
             "seed": seed,
@@ -247,12 +247,15 @@ class Generator(ABC):
                 "per_class": data.counts.tolist(),
                 **dark,
             },
-            "device": str(self._device),
+            "device": str(target),
+            "arithmetic": arithmetic(target),
             "versions": versions(),
             "seconds": round(resumed.seconds + time.perf_counter() - began, 2),
             "holds_real_images": self.keeps_images,
             **notes,
         }
+        # Only now, and all at once: a run that breaks off leaves the generator as it was.
+        vars(self).update(vars(fitted))
         return self
 
     def _settle(self) -> None:
@@ -354,7 +357,8 @@ class Generator(ABC):
                 raise InputError(f"labels: expected at least 1 image per class, got {labels}")
             return np.repeat(np.arange(classes), labels)
         wanted = to_array(labels)
-        if wanted.ndim != 1 or wanted.dtype.kind not in "iu":
+        integers = wanted.dtype.kind in "iu" or not wanted.size  # an empty list is one of floats
+        if wanted.ndim != 1 or not integers:
             raise InputError(f"labels: expected integers (M,), got {wanted.dtype} {wanted.shape}")
         expect_labels("labels", wanted, classes)
         return wanted.astype(np.int64)
@@ -371,6 +375,7 @@ class Generator(ABC):
         """Write the generator; an older generator there is replaced whole, anything else refused.
 
         Families that start from real images store those too: treat the directory like the data.
+        A family of your own is loaded where its class has been imported.
 
         Raises `InputError` for settings that were changed to what it cannot sample with.
         """
@@ -403,7 +408,7 @@ class Generator(ABC):
         except InputError as error:
             written = manifest.get("versions", {}).get("synthaug")
             other = f"; it was written by another version ({written})"
-            said = other if written != versions()["synthaug"] else "; its settings were changed"
+            said = other if written != versions()["synthaug"] else "; were its settings changed?"
             raise InputError(f"{directory}: {error}{said}") from None
         target = resolve_device(device)
         anchors, weights = read_generator(directory, classes)

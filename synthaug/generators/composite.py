@@ -30,8 +30,7 @@ class Composite(Generator):
         Raises `InputError` for parts that learned from different images.
         """
         made = cls(parts)  # type: ignore[arg-type]
-        made._check_settings()
-        made.parts = tuple(parts)
+        made._settle()
         cards = [part.card for part in parts]
         if any(card["data"] != cards[0]["data"] for card in cards):
             raise InputError("parts: expected generators fitted to the same images, got others")
@@ -49,6 +48,13 @@ class Composite(Generator):
             "parts": cards,
         }
         return made
+
+    def _settle(self) -> None:
+        self._check_settings()
+        # Its own: what becomes of those that were given is another matter.
+        self.parts = tuple(copy.copy(part) for part in self.parts)
+        for part in self.parts:
+            part._settle()
 
     def _check_settings(self) -> None:
         given = self.parts

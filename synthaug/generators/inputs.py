@@ -1,5 +1,6 @@
 """The images that a generator is fitted to, and judged by."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,22 +29,25 @@ def training_images(data: Any) -> LabelledImages:
 
 def validation_images(data: Any, train: LabelledImages) -> LabelledImages:
     """The same for the images to judge by, of a source with a split for that those; `InputError`
-    where they are not like those of training, or are of them."""
+    where they are not like those of training, or more of them than a few are trained on; those few
+    are left out."""
     images = data if isinstance(data, LabelledImages) else _read(data, train.classes)
     like = (train.classes, train.image_shape, train.images.dtype)
     expect_alike("validation", images, *like)
     if len(images) < 2:
         raise InputError(f"validation: expected at least 2 images to judge by, got {len(images)}")
     check_groups({"train": train, "validation": images})
-    known = found_in(train, images)
+    if not (known := found_in(train, images)):
+        return images
+    index, place = next(iter(known.items()))
+    told = (
+        f"validation: {len(known)} of the {len(images)} images are trained on (image {index} is "
+        f"training image {place}), which would be judged by how well they are copied"
+    )
     if len(known) > MOST_SHARED * len(images):
-        index, place = next(iter(known.items()))
-        raise InputError(
-            f"validation: {len(known)} of the {len(images)} images are trained on (image {index} "
-            f"is training image {place}), which would be judged by how well they are copied; give "
-            "others"
-        )
-    return images
+        raise InputError(f"{told}; give others")
+    warnings.warn(f"{told}; they are left out", stacklevel=5)
+    return images.subset(np.setdiff1d(np.arange(len(images)), [*known]))
 
 
 def _read(source: Any, classes: Sequence[str]) -> LabelledImages:

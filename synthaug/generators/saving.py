@@ -35,17 +35,24 @@ def write_generator(
 def check_files(directory: Path, manifest: Mapping[str, Any]) -> None:
     """Raise `InputError` for a generator whose files are not what was written; those of versions
     before 0.5 do not say what that was."""
-    for name, digest in manifest.get("files", {}).items():
-        path = directory / name
-        if not path.is_file() or _digest(path) != digest:
+    files = manifest.get("files", {})
+    if not isinstance(files, dict):
+        raise InputError(f"{directory}: damaged ({MANIFEST}: expected files, got {files!r})")
+    for name, digest in files.items():
+        if _digest(directory / name) != digest:
             raise InputError(
                 f"{directory}: damaged ({name} is not as it was written); fit it again"
             )
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+    if not path.is_file():
+        return "missing"
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def read_generator_manifest(directory: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The families that stand alone, by their names."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from synthaug.errors import InputError
@@ -30,12 +30,23 @@ SINGLE: dict[str, type[Generator]] = {
 
 
 def family_of(name: object, families: Mapping[str, type[Generator]]) -> type[Generator]:
-    """The family of that name among some; `InputError` if there is none."""
-    if not isinstance(name, str) or name not in families:
-        raise InputError(
-            f"unknown generator family {name!r}; expected one of {', '.join(families)}"
-        )
-    return families[name]
+    """The family of that name among some, or the user's own; `InputError` if there is none."""
+    if isinstance(name, str) and name in families:
+        return families[name]
+    for own in _derived(Generator):  # type: ignore[type-abstract]
+        if own.__name__ == name and not own.__module__.startswith("synthaug."):
+            return own
+    raise InputError(
+        f"unknown generator family {name!r}; expected one of {', '.join(families)}, or a class of "
+        "your own, which has to be imported before"
+    )
+
+
+def _derived(base: type[Generator]) -> Iterator[type[Generator]]:
+    """All classes that are made from it, the latest first."""
+    for each in reversed(base.__subclasses__()):
+        yield each
+        yield from _derived(each)
 
 
 def make_single(family: object, settings: Mapping[str, Any]) -> Generator:

@@ -86,7 +86,8 @@ class TransferVAE(Trained):
 
     def _check_settings(self) -> None:
         super()._check_settings()
-        for name in ("steps", "latent", "batch_size", "chain"):
+        expect_count("batch_size", self.batch_size, least=2)  # batch norm needs two
+        for name in ("steps", "latent", "chain"):
             expect_count(name, getattr(self, name))
         expect_choice("sampling", self.sampling, SAMPLINGS)
         expect_choice("donors", self.donors, DONORS)

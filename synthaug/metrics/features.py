@@ -101,6 +101,8 @@ def class_probabilities(name: str, network: Features, batch: Tensor) -> Tensor:
 def _asked(name: str, network: Features, batch: Tensor) -> Tensor:
     try:
         return network(batch)
+    except InputError:  # which says itself what is wrong
+        raise
     except (RuntimeError, TypeError, ValueError) as error:
         raise InputError(
             f"{name}: cannot take floats {tuple(batch.shape)} on {batch.device} "

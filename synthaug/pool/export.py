@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from synthaug.directories import partial_directory
 from synthaug.errors import InputError
-from synthaug.files import expanded, expect_writable, told_where, write_atomically
+from synthaug.files import expanded, expect_place, expect_writable, told_where, write_atomically
 from synthaug.images import to_pil
 from synthaug.pool.sample_pool import SamplePool
 
@@ -22,10 +23,11 @@ SHARD = 10_000  # images in one tar file
 def export_folder(pool: SamplePool, directory: str | Path) -> None:
     """A folder of class folders with PNG files, as torchvision's ImageFolder reads them.
 
-    The files' names begin with "synthetic-", so that they can be copied in among real ones.
+    The files' names begin with "synthetic-", so that they can be copied in among real ones. Images
+    of weight 0 are left out.
 
-    Warns where the classes are not in alphabetical order, by which ImageFolder numbers them, and of
-    classes without images, which it refuses.
+    Warns where the classes are not in alphabetical order, by which ImageFolder numbers them, of
+    classes without images, which it refuses, and of soft labels and weights, which it has none of.
     Raises `InputError` if `directory` exists, for 16-bit colour images, which PNG files written
     by Pillow cannot hold, and for class names that cannot be folder names.
     """
@@ -38,35 +40,40 @@ def export_folder(pool: SamplePool, directory: str | Path) -> None:
     with _new_folder(expanded(directory)) as partial:
         for name in pool.classes:
             (partial / name).mkdir(parents=True)
-        for index in range(len(pool)):
+        for index in _drawable(pool):
             image, label = pool[index]
             to_pil(image).save(partial / pool.classes[label] / f"synthetic-{index:06d}.png")
     _tell_order(directory, pool.classes)
     _tell_empty(directory, pool)
+    _tell_lost(directory, pool)
 
 
 def export_tar(pool: SamplePool, directory: str | Path) -> None:
     """A folder of tar files of up to 10,000 images each, as WebDataset reads them.
 
     Image *i* is `i.png` with its label, a number, in `i.cls`; `classes.json` beside the tar files
-    holds the class names in the order of labels.
+    holds the class names in the order of labels. Images of weight 0 are left out.
 
+    Warns of soft labels and weights, which are lost.
     Raises `InputError` if `directory` exists, and for 16-bit colour images.
     """
     with _new_folder(expanded(directory)) as partial:
         (partial / "classes.json").write_text(json.dumps(pool.classes), encoding="utf-8")
-        for shard, start in enumerate(range(0, len(pool), SHARD)):
+        drawable = _drawable(pool)
+        for shard, start in enumerate(range(0, len(drawable), SHARD)):
             with tarfile.open(partial / f"synthetic-{shard:06d}.tar", "w") as archive:
-                for index in range(start, min(start + SHARD, len(pool))):
+                for index in drawable[start : start + SHARD]:
                     image, label = pool[index]
                     png = io.BytesIO()
                     to_pil(image).save(png, "png")
                     _add(archive, f"{index:06d}.png", png.getvalue())
                     _add(archive, f"{index:06d}.cls", str(label).encode())
+    _tell_lost(directory, pool)
 
 
 def export_npz(pool: SamplePool, path: str | Path) -> None:
-    """One `.npz` with `images` (N, H, W) or (N, H, W, 3), `labels` and `class_names`.
+    """One `.npz` with `images` (N, H, W) or (N, H, W, 3), `labels` and `class_names`, and where the
+    pool has them `soft_labels` (N, K) and `weights` (N,).
 
     Raises `InputError` if `path` exists, and for a name without that ending.
     """
@@ -76,11 +83,31 @@ def export_npz(pool: SamplePool, path: str | Path) -> None:
         raise InputError(f"{target}: expected a name that ends in .npz; name it {target.name}.npz")
     images = pool.samples.images
     pixels = images[:, 0] if images.shape[1] == 1 else images.transpose(0, 2, 3, 1)
-    labels, names = pool.samples.labels, np.array(pool.classes)
-    write_atomically(
-        target,
-        lambda file: np.savez_compressed(file, images=pixels, labels=labels, class_names=names),
-    )
+    held: dict[str, Any] = {
+        "images": pixels,
+        "labels": pool.samples.labels,
+        "class_names": np.array(pool.classes),
+        "soft_labels": pool.samples.soft_labels,
+        "weights": pool.samples.weights,
+    }
+    named = {name: array for name, array in held.items() if array is not None}
+    write_atomically(target, lambda file: np.savez_compressed(file, **named))
+
+
+def _drawable(pool: SamplePool) -> list[int]:
+    """The images that may be drawn: those of weight 0 never are."""
+    weights = pool.samples.weights
+    return [*range(len(pool))] if weights is None else np.flatnonzero(weights).tolist()
+
+
+def _tell_lost(directory: str | Path, pool: SamplePool) -> None:
+    """Warn of what the pool knows and files of images and labels do not."""
+    told = {"soft labels": pool.samples.soft_labels, "weights": pool.samples.weights}
+    lost = " and ".join(name for name, array in told.items() if array is not None)
+    if lost:
+        warnings.warn(
+            f"{directory}: holds no {lost}, which the pool has; the format npz does", stacklevel=3
+        )
 
 
 def _tell_order(directory: str | Path, classes: Sequence[str]) -> None:
@@ -98,7 +125,7 @@ def _tell_order(directory: str | Path, classes: Sequence[str]) -> None:
 
 def _tell_empty(directory: str | Path, pool: SamplePool) -> None:
     """Warn of classes for which ImageFolder will find no image."""
-    labels = set(pool.targets)
+    labels = set(pool.samples.labels[_drawable(pool)].tolist())
     empty = [name for label, name in enumerate(pool.classes) if label not in labels]
     if empty:
         warnings.warn(
@@ -124,6 +151,7 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def _check_new(target: Path) -> None:
+    expect_place(str(target), target)
     if target.exists():
         raise InputError(f"{target}: already exists; name another, nothing is overwritten")
     expect_writable(str(target), target.parent)

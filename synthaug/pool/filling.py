@@ -15,6 +15,7 @@ from synthaug.seeding import stream_seed
 from synthaug.training import Progress
 
 FEWEST_A_ROUND = 32  # sampled of each class that is not full
+MOST_A_ROUND = 4  # sampled of each class, times what it should have
 MOST_ROUNDS = 20  # how often more is sampled where filters reject
 
 
@@ -73,30 +74,43 @@ def fill(
     if not filters or reference is None:
         samples = generator.sample(per_class, seed=seed, progress=progress)
         return samples, len(samples)
-    missing = np.full(len(generator.classes), per_class)
-    parts, drawn = [], 0
+    classes = len(generator.classes)
+    missing = np.full(classes, per_class)
+    drawn, passed = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
+    parts = []
     for turn in range(MOST_ROUNDS):
-        # Never a few only: what a filter lets through one in ten times is soon found.
-        counts = np.where(missing > 0, np.maximum(missing, FEWEST_A_ROUND), 0)
-        wanted = np.repeat(np.arange(len(missing)), counts)
+        counts = _to_draw(missing, drawn, passed, per_class)
+        wanted = np.repeat(np.arange(classes), counts)
         samples = generator.sample(wanted, seed=stream_seed(seed, "round", turn))
-        drawn += len(samples)
         for rule in filters:
             if len(samples):  # else there is nothing to judge
                 samples = samples.subset(_judged(rule, samples, reference))
+        drawn += counts
+        passed += np.bincount(samples.labels, minlength=classes)
         samples = samples.subset(_first(samples.labels, missing))
         parts.append(samples)
-        missing = missing - np.bincount(samples.labels, minlength=len(missing))
+        missing -= np.bincount(samples.labels, minlength=classes)
         if progress:
-            progress(per_class * len(missing) - int(missing.sum()), per_class * len(missing))
+            progress(per_class * classes - int(missing.sum()), per_class * classes)
         if not missing.any():
             full = _concatenate(parts)
-            return full.subset(np.argsort(full.labels, kind="stable")), drawn
+            return full.subset(np.argsort(full.labels, kind="stable")), int(drawn.sum())
     short = int(np.argmax(missing))
     raise InputError(
         f"class {generator.classes[short]!r}: the filters left {per_class - missing[short]} of "
         f"{per_class} images after {MOST_ROUNDS} rounds; loosen them"
     )
+
+
+def _to_draw(
+    missing: np.ndarray, drawn: np.ndarray, passed: np.ndarray, per_class: int
+) -> np.ndarray:
+    """How many of each class to sample next, int64 (K,): as many as should fill it, by the share
+    that has passed so far, within bounds."""
+    share = np.maximum(passed, 1) / np.maximum(drawn, 1)
+    likely = np.ceil(missing / share).astype(np.int64)
+    most = MOST_A_ROUND * max(per_class, FEWEST_A_ROUND)
+    return np.where(missing > 0, np.clip(likely, FEWEST_A_ROUND, most), 0)
 
 
 def _judged(rule: Filter, samples: Samples, reference: LabelledImages) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from synthaug.checks import as_seed, expect_count, expect_labels, expect_progress
+from synthaug.devices import plain_torch
 from synthaug.directories import (
     MANIFEST,
     check_replaceable,
@@ -98,7 +99,7 @@ class SamplePool:
         soft_labels, weights = optional("soft_labels"), optional("weights")
         try:
             samples = Samples(images, labels, soft_labels, weights)
-            _check_classes(samples, self.classes)
+            _check_classes(samples, distinct_names(self.classes))
         except InputError as error:
             raise InputError(f"{self.directory}: damaged ({error}); make the pool again") from None
         return samples
@@ -152,6 +153,7 @@ class SamplePool:
         return labels
 
     @classmethod
+    @plain_torch()  # filters and teachers ask classifiers
     def create(
         cls,
         directory: str | Path,
@@ -269,6 +271,7 @@ class SamplePool:
         source: str,
         card: dict[str, Any],
     ) -> Self:
+        classes = distinct_names(classes)
         _check_classes(samples, classes)
         with new_directory(expanded(directory), kind=KIND) as partial:
             write_array(partial / "images.npy", samples.images)
@@ -282,7 +285,7 @@ class SamplePool:
                 "source": source,
                 "images": len(samples),
                 "fingerprint": samples.fingerprint,
-                "classes": [str(name) for name in classes],
+                "classes": classes,
                 "per_class": counts.tolist(),
                 "soft_labels": samples.soft_labels is not None,
                 "weights": samples.weights is not None,
@@ -294,7 +297,6 @@ class SamplePool:
 
 
 def _check_classes(samples: Samples, classes: Sequence[str]) -> None:
-    distinct_names(classes)
     expect_labels("labels", samples.labels, len(classes))
     if samples.soft_labels is not None and samples.soft_labels.shape[1] != len(classes):
         raise InputError(

@@ -196,3 +196,25 @@ def test_warm_start_part_by_part(data, tmp_path):
 def test_a_blend_of_what_learns_nothing_has_no_use_for_aids(data, tmp_path):
     with pytest.raises(InputError, match="has no training that they could serve"):
         Blend((StyleSwap(), RandomField())).fit(data, device="cpu", log=tmp_path / "log")
+
+
+def test_parts_are_the_blends_own(parts, tmp_path):
+    """What becomes of those that were given, or that others share, is another matter."""
+    style = StyleSwap(cells=1).fit(parts[2]._fitted(), device="cpu")
+    blend = Blend.of([style, parts[1]])
+    before = blend.sample(LABELS, seed=3).images
+    style.strength = (0.0, 0.0)
+    np.testing.assert_array_equal(blend.sample(LABELS, seed=3).images, before)
+    assert blend.card["settings"]["parts"][0]["settings"]["strength"] != (0.0, 0.0)
+
+
+def test_settings_of_numpy_are_those_that_are_kept(data, tmp_path):
+    own = RandomField(flow=np.float64(0.0437))
+    made = Blend((own, StyleSwap(cells=1))).fit(data, device="cpu")
+    assert type(made.parts[0].flow) is float and isinstance(own.flow, np.floating)
+
+
+def test_a_directory_is_no_checkpoint_of_a_blend(data, tmp_path):
+    with pytest.raises(InputError, match=r"checkpoint .*: expected a file to write, this is a dir"):
+        Blend((TRANSFER, RandomField())).fit(data, device="cpu", checkpoint=tmp_path)
+    assert not list(tmp_path.iterdir())

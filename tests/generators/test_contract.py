@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from synthaug import Blend, RandomField, SamplePool, StyleSwap
 from synthaug.directories import MANIFEST
 from synthaug.errors import InputError, TrainingError
 from synthaug.generators import load_generator
@@ -525,3 +526,63 @@ def test_loss_that_is_no_number_stops_training(trained_family, data, tiny, monke
     monkeypatch.setattr(cls, "_build", broken)
     with pytest.raises(TrainingError, match=r"loss became nan at step 0; lower the learning rate"):
         tiny(trained_family).fit(data, device="cpu")
+
+
+def test_an_interruption_after_training_changes_nothing(family, tiny, data, tmp_path, monkeypatch):
+    """Neither the checkpoint nor what was learned before is lost."""
+    made = tiny(family).fit(data.subset(np.arange(0, len(data), 2)), device="cpu")
+    card, samples = made.card, made.sample(LABELS).images
+
+    def interrupted(*_):
+        raise Interrupted
+
+    monkeypatch.setattr(type(made), "_notes", interrupted)
+    with pytest.raises(Interrupted):
+        made.fit(data, device="cpu", checkpoint=tmp_path / "checkpoint")
+    assert made.card == card
+    np.testing.assert_array_equal(made.sample(LABELS).images, samples)
+    assert not made.learns or any(tmp_path.iterdir())
+
+
+class OfTheUser(StyleSwap):
+    """A family of one's own."""
+
+
+def test_a_family_of_the_user_is_loaded_where_it_is_known(data, tmp_path):
+    own = OfTheUser(cells=1).fit(data, device="cpu")
+    own.save(tmp_path / "own")
+    Blend.of([own, RandomField().fit(data, device="cpu")]).save(tmp_path / "blend")
+    loaded = load_generator(tmp_path / "own", device="cpu")
+    assert type(loaded) is OfTheUser
+    np.testing.assert_array_equal(loaded.sample(LABELS).images, own.sample(LABELS).images)
+    assert type(load_generator(tmp_path / "blend", device="cpu").parts[0]) is OfTheUser
+    OfTheUser.__name__ = "Another"
+    try:
+        for name in ("own", "blend"):
+            with pytest.raises(InputError, match=r"unknown .* 'OfTheUser'.*has to be imported"):
+                load_generator(tmp_path / name, device="cpu")
+    finally:
+        OfTheUser.__name__ = "OfTheUser"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "circle", "a\0b"])
+def test_what_is_no_path_is_named(name, data, tmp_path):
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    fitted = StyleSwap(cells=1).fit(data, device="cpu")
+    for attempt in (load_generator, SamplePool, fitted.save):
+        with pytest.raises(InputError, match="no file can have this path"):
+            attempt(f"{tmp_path}/{name}")
+
+
+def test_the_root_is_no_place_for_a_generator(data):
+    with pytest.raises(InputError, match="mounted there"):
+        StyleSwap(cells=1).fit(data, device="cpu").save("/")
+
+
+@pytest.mark.parametrize("files", [None, [], 3])
+def test_damaged_files_of_a_card_are_named(files, data, tmp_path):
+    StyleSwap(cells=1).fit(data, device="cpu").save(tmp_path / "own")
+    path = tmp_path / "own" / MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), "files": files}))
+    with pytest.raises(InputError, match=r"damaged \(manifest.json: expected files, got"):
+        load_generator(tmp_path / "own")

@@ -418,3 +418,13 @@ def test_a_generator_without_training_takes_none_of_it(data, tmp_path):
     for aid in ({"validation": others()}, {"log": tmp_path}):
         with pytest.raises(InputError, match="StyleSwap has no training"):
             StyleSwap().fit(data, device="cpu", **aid)
+
+
+def test_the_few_that_are_trained_on_are_left_out(data, tiny):
+    held = read_images("digits", image_size=8).subset(np.arange(100))
+    train = read_images("digits", image_size=8).subset(np.arange(98, 398))
+    with pytest.warns(UserWarning, match="2 of the 100 images are trained on.*they are left out"):
+        made = tiny("ConditionalVAE").fit(train, device="cpu", validation=held)
+    fewer = held.subset(np.arange(98))
+    alone = tiny("ConditionalVAE").fit(train, device="cpu", validation=fewer)
+    assert made.card["validation"] == alone.card["validation"]

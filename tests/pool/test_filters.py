@@ -292,6 +292,8 @@ def test_a_classifier_is_asked_where_devices_are_named_as_elsewhere(real: Labell
         ClassifierAgreement(lambda x: torch.zeros(len(x), 2)).keep(samples, None)
     with pytest.raises(InputError, match=r"network: cannot take floats \(64, 1, 8, 8\) on cpu"):
         ClassifierAgreement(torch.nn.Conv2d(3, 1, 1)).keep(samples, real)
+    with pytest.raises(InputError, match=r"^network: expected shape \(64, D\), got ndarray"):
+        ClassifierAgreement(lambda x: x.flatten(1).numpy()).keep(samples, real)
 
 
 def test_what_a_filter_says_may_be_a_tensor(real: LabelledImages, tmp_path: Path) -> None:

@@ -219,3 +219,25 @@ def test_a_failed_export_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(OSError, match="no space left"):
         export_npz(pool, tmp_path / "images.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["pool"]
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_weights_and_soft_labels_are_kept_or_told_of(tmp_path: Path, soft: bool) -> None:
+    """What may never be drawn is not handed on as if it might."""
+    made = make_pool(tmp_path).samples
+    rows = np.eye(3, dtype=np.float32)[made.labels] * 0.7 + 0.1
+    weighed = Samples(made.images, made.labels, rows if soft else None, [0, 1, 2, 0, 1, 0.5])
+    pool = SamplePool.from_samples(tmp_path / "weighed", weighed, CLASSES)
+    export_npz(pool, tmp_path / "pool.npz")
+    with np.load(tmp_path / "pool.npz") as held:
+        assert held["weights"].tolist() == [0, 1, 2, 0, 1, 0.5]
+        assert ("soft_labels" in held) == soft and len(held["images"]) == 6
+        assert not soft or np.array_equal(held["soft_labels"], rows)
+    lost = "soft labels and weights" if soft else "weights"
+    for export_to, name in ((export_folder, "folder"), (export_tar, "tar")):
+        with pytest.warns(UserWarning, match=f"{name}: holds no {lost}, which the pool has"):
+            export_to(pool, tmp_path / name)
+    files = sorted(path.name for path in (tmp_path / "folder").rglob("*.png"))
+    assert files == [f"synthetic-{index:06d}.png" for index in (1, 2, 4, 5)]
+    with tarfile.open(tmp_path / "tar" / "synthetic-000000.tar") as archive:
+        assert archive.getnames()[::2] == [f"{index:06d}.png" for index in (1, 2, 4, 5)]

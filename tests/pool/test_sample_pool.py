@@ -559,3 +559,41 @@ def test_a_pickled_pool_names_its_directory_only(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "pool")
     with pytest.raises(InputError, match="no such directory"):
         pickle.loads(data)
+
+
+class Rare:
+    """Keeps an image in twenty."""
+
+    def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
+        return samples.images.astype(int).sum((1, 2, 3)) % 20 == 0
+
+
+@pytest.mark.parametrize("per_class", [40, 200])
+def test_a_pool_of_any_size_is_filled_by_what_passes_rarely(tmp_path: Path, per_class: int) -> None:
+    data = make_data()
+    generator = RandomField().fit(data, device="cpu")
+    pool = SamplePool.create(
+        tmp_path / "pool", generator, per_class, filters=[Rare()], reference=data
+    )
+    assert pool.manifest["per_class"] == [per_class] * 3
+
+
+def test_class_names_in_any_order_are_refused(tmp_path: Path) -> None:
+    samples = Samples(np.zeros((2, 1, 8, 8), np.uint8), [0, 1])
+    given = {"cat": 0, "dog": 1}
+    pool = SamplePool.from_samples(tmp_path / "pool", samples, iter(given))  # type: ignore[arg-type]
+    assert pool.classes == ["cat", "dog"]
+    for wrong in ({"cat", "dog"}, frozenset(given), "ab"):
+        with pytest.raises(InputError, match="classes: expected a list of their names"):
+            SamplePool.from_samples(tmp_path / "pool", samples, wrong)  # type: ignore[arg-type]
+
+
+def test_filters_and_teachers_answer_alike_within_autocast(tmp_path: Path) -> None:
+    data = make_data()
+    generator, teacher = StyleSwap().fit(data, device="cpu"), torch.nn.Linear(72, 3)
+    made = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            network = torch.nn.Sequential(torch.nn.Flatten(), teacher)
+            made.append(SamplePool.create(tmp_path / "pool", generator, 9, teacher=network))
+    assert made[0].manifest["fingerprint"] == made[1].manifest["fingerprint"]
