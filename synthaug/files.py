@@ -77,11 +77,13 @@ def write_array(path: Path, array: np.ndarray) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """The object in `path`; `InputError` if it is missing, cut short or not an object."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except OverflowError as error:
+        raise InputError(f"{path}: expected numbers, got {error}") from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise InputError(f"{path}: expected JSON, which ends or breaks at {where}") from None
@@ -92,6 +94,11 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{path}: expected a JSON object, got {type(value).__name__}")
     return value
+
+
+def _no_number(name: str) -> None:
+    """NaN and the infinities, which are no JSON."""
+    raise OverflowError(name)
 
 
 def partial_name(path: Path) -> Path:

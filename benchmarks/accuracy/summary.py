@@ -54,7 +54,7 @@ HEAD = """\
 |---|---|---|---|---|---|
 """
 BRIEF_HEAD = """\
-| data | images per class | best without | with synthetic | gain | verdict |
+| data | images per class | without | with synthetic | gain | verdict |
 |---|---|---|---|---|---|
 """
 BRIEF_NOTES = """
@@ -63,10 +63,10 @@ Accuracy in percent, balanced where classes are uneven; gains in points, with 95
 [changed](docs/results.md#how-the-protocol-was-changed) after results on these were known. With
 synthetic images there are two trainings without to beat: the *baseline*, which validation images
 chose of some ten tuned ones, and, where one does better on the *test* images, that *rival*. Shown
-is the comparison that is worse for synthetic images. *Helps*: better than both. *Hurts*: worse than
-the baseline. What loses to the rival alone is *no evidence*, even with an interval below zero.
-*Control*: synthetic images of a generator that learns nothing. \\* has
-[remarks](docs/results.md#results), such as tuning that ended at its limit.
+is the comparison whose interval reaches lower; [both stand here](docs/results.md#results).
+*Helps*: better than both. *Hurts*: worse than the baseline. What loses to the rival alone is *no
+evidence*, even with an interval below zero. *Control*: synthetic images of a generator that learns
+nothing. \\* has [remarks](docs/results.md#results), such as tuning that ended at its limit.
 """
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from synthaug.checks import expect_number
 from synthaug.classifiers import Recipe
 from synthaug.cli.families import Family, build
 from synthaug.cli.measuring import (
@@ -184,6 +185,8 @@ def gain(
     check_directory("--cache", study)
     for read in (data, test):
         check_outside(read, {"--report": report, "--cache": study})
+    if precision is not None:
+        expect_number("--precision", precision)
     sources = _sources(generator, pool)
     if pool is not None and demo:
         raise InputError("--pool: expected DATA, too: the images that the pool was made from")

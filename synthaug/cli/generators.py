@@ -11,6 +11,7 @@ from synthaug.checkpoint import until_saved
 from synthaug.cli.families import Family, Scope, build, refuse_for_untrained
 from synthaug.cli.options import (
     FLAG,
+    AnySeed,
     Data,
     Device,
     ImageSize,
@@ -20,11 +21,9 @@ from synthaug.cli.options import (
     PerClass,
     PoolOutput,
     Quiet,
-    Seed,
     Written,
     at_home,
     check_apart,
-    check_beside,
     check_device,
     check_directory,
     check_json,
@@ -141,7 +140,7 @@ def fit(
     image_size: ImageSize = None,
     mode: Mode = None,
     on_error: OnError = "raise",
-    seed: Seed = 0,
+    seed: AnySeed = 0,
     device: Device = "auto",
     json: Json = None,
     quiet: Quiet = False,
@@ -177,6 +176,8 @@ def fit(
         kept, held = split_off(with_copies_grouped(images), VALIDATION_SHARE, seed=seed)
         left = images.subset(kept)
         fewest, advice = per_class or FEWEST_IMAGES, "give DATA validation images"
+        if per_class is not None:
+            advice = f"lower --per-class, or {advice}"
         check_left(data, images, left, fewest, "held out by --validate", advice)
         images, validation = left, images.subset(held)
     if per_class is not None:
@@ -248,7 +249,7 @@ def sample(
     per_class: Annotated[
         int, typer.Option(metavar="N", min=1, help="Images of every class.")
     ] = 200,
-    seed: Seed = 0,
+    seed: AnySeed = 0,
     device: Device = "auto",
     json: Json = None,
     quiet: Quiet = False,
@@ -256,7 +257,6 @@ def sample(
     """Sample a pool of synthetic images from a fitted generator."""
     check_device(device)
     check_apart({"--output": output, "--json": json})
-    check_beside(generator, {"--output": output, "--json": json})
     check_output(output, POOL)
     check_json("--json", json, Written.POOL)
     made = load_generator(generator, device=device)
@@ -275,7 +275,7 @@ def inspect(
 
     Reads every file and reports damage.
     """
-    check_beside(directory, {"--json": json})
+    check_apart({"--json": json})
     card = _card(directory)
     check_json("--json", json, Written.POOL if card["kind"] == POOL else Written.GENERATOR)
     if card["kind"] == POOL:

@@ -127,6 +127,8 @@ def _explain(error: Exception) -> tuple[str, int]:
         asked = "synthaug" if context is None else context.command_path
         said = _plainly(" ".join(error.format_message().split()).rstrip("."), error.__cause__)
         return f"{said}; {asked} --help shows what there is", WRONG
+    if isinstance(error, MemoryError):
+        return f"memory ran out{text and f' ({text})'}; ask for less at once", FAILED
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}", FAILED

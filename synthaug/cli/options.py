@@ -18,7 +18,9 @@ from synthaug.directories import MANIFEST, check_replaceable
 from synthaug.distributed import leads
 from synthaug.errors import InputError
 from synthaug.files import expanded, expect_file, expect_place, expect_writable
+from synthaug.generators.saving import KIND as GENERATOR
 from synthaug.images import LabelledImages
+from synthaug.pool.sample_pool import KIND as POOL
 from synthaug.reading import read_images
 from synthaug.reading.folder import would_read
 from synthaug.reading.source import folder_of
@@ -64,6 +66,7 @@ Seed = Annotated[
         metavar="N", min=0, help="Settles every random choice but which test images are set apart."
     ),
 ]
+AnySeed = Annotated[int, typer.Option(metavar="N", min=0, help="Settles every random choice.")]
 Device = Annotated[
     str,
     typer.Option(metavar="NAME", help='"auto" (a GPU where there is one), "cpu", "cuda:0".'),
@@ -146,11 +149,18 @@ def check_device(device: str) -> None:
 
 def check_apart(targets: Mapping[str, Path | None]) -> None:
     """Raise `InputError` where nothing can be written at a path, where two options name one, so
-    that one would replace or keep out what the other wrote, or where one lies in another that is a
-    file, or is put in place whole."""
+    that one would replace or keep out what the other wrote, where one lies in another that is a
+    file, or is put in place whole, or in a generator or pool, which is replaced only where nothing
+    else is in it."""
     named = [(option, path) for option, path in targets.items() if path is not None]
     for option, path in named:
         expect_place(f"{option} {path}", path)
+        for parent in path.resolve().parents if path.name != MANIFEST else ():
+            if _held(parent / MANIFEST).get("kind") in (GENERATOR, POOL):
+                raise InputError(
+                    f"{option} {path}: lies in {parent}, which could not be replaced any more; "
+                    "name another place"
+                )
     given = [(option, path.resolve()) for option, path in named]
     for (one, first), (other, second) in permutations(given, 2):
         if first == second:
@@ -176,17 +186,6 @@ def check_outside(data: str | None, directories: Mapping[str, Path | None]) -> N
             raise InputError(
                 f"{option} {path}: lies in {data}, whose folders are read as classes of images; "
                 "name a place outside it"
-            )
-
-
-def check_beside(directory: Path, outputs: Mapping[str, Path | None]) -> None:
-    """Raise `InputError` for what would lie in a generator or pool, which is replaced only where
-    nothing else is in it."""
-    for option, path in outputs.items():
-        if path is not None and directory.resolve() in path.resolve().parents:
-            raise InputError(
-                f"{option} {path}: lies in {directory}, which could not be replaced any more; name "
-                "another place"
             )
 
 

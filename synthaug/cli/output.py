@@ -1,5 +1,7 @@
 """What a person sees: progress, tables, errors."""
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -36,9 +38,15 @@ UNBOUNDED = 1000  # columns, where the output goes into a file or another progra
 errors = Console(stderr=True, highlight=False, emoji=False)
 
 
+class _Results(Console):
+    def on_broken_pipe(self) -> None:
+        """Who reads no further, as `head`, has what was wanted, and nothing failed."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def results() -> Console:
     """Standard output: wrapped at words on a terminal, whole lines elsewhere."""
-    console = Console(highlight=False, emoji=False)
+    console = _Results(highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = UNBOUNDED
     return console

@@ -18,7 +18,6 @@ from synthaug.cli.options import (
     Written,
     at_home,
     check_apart,
-    check_beside,
     check_json,
     check_new,
     check_output,
@@ -30,7 +29,7 @@ from synthaug.directories import read_manifest
 from synthaug.errors import InputError
 from synthaug.images import Samples
 from synthaug.pool import SamplePool
-from synthaug.pool.export import export_folder, export_npz, export_tar
+from synthaug.pool.export import drawable, export_folder, export_npz, export_tar
 from synthaug.pool.sample_pool import KIND as POOL
 from synthaug.reading import read_classes
 
@@ -107,7 +106,6 @@ def export(
 ) -> None:
     """Write a pool in a form that other tools read."""
     check_apart({"--output": output, "--json": json})
-    check_beside(pool, {"--output": output, "--json": json})
     check_new("--output", output)
     check_json("--json", json, Written.EXPORT)
     source = SamplePool(pool)
@@ -118,6 +116,9 @@ def export(
         ExportFormat.TAR: export_tar,
     }[format]
     write(source, output)
-    counts = np.bincount(source.samples.labels, minlength=len(source.classes))
-    card = {"output": str(output), "images": len(source), "per_class": counts.tolist()}
-    finish(f"{output}: {len(source)} images of {len(source.classes)} classes", card, json, quiet)
+    labels = source.samples.labels
+    if format != ExportFormat.NPZ:
+        labels = labels[drawable(source)]
+    counts = np.bincount(labels, minlength=len(source.classes))
+    card = {"output": str(output), "images": len(labels), "per_class": counts.tolist()}
+    finish(f"{output}: {len(labels)} images of {len(source.classes)} classes", card, json, quiet)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from synthaug.cli.options import Quiet, at_home, check_page
+from synthaug.cli.options import Quiet, at_home, check_apart, check_page
 from synthaug.cli.output import RESULT, errors
 from synthaug.errors import InputError
 from synthaug.gain import Gain
@@ -31,6 +31,7 @@ def report(
     Pictures of the images are only on the page that gain --report writes,
     since the JSON holds none.
     """
+    check_apart({"--output": output})
     check_page("--output", output)
     _check_pictures(output)
     found = result / RESULT if result.is_dir() else result

@@ -154,7 +154,9 @@ def spell_size(data: LabelledImages) -> str:
     '32 x 48 pixels (height x width) in RGB of 16 bits'
     """
     channels, height, width = data.image_shape
-    colours = "gray" if channels == 1 else "RGB"
+    # Without a loader of one's own torchvision's ImageFolder opens all files as RGB.
+    gray = "gray (ImageFolder: loader=lambda path: Image.open(path).convert('L'))"
+    colours = gray if channels == 1 else "RGB"
     deep = " of 16 bits" if data.images.dtype == np.uint16 else ""
     return f"{height} x {width} pixels (height x width) in {colours}{deep}"
 

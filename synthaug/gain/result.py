@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -19,6 +20,7 @@ from synthaug.gain.statistics import (
 from synthaug.generators.saving import plain
 
 NO_ARM = "none"  # the recommendation to use no synthetic images
+UNKNOWN = {"image_error", "image_freedom"}  # of an interval, where they may be None
 _HELD: dict[str, dict[str, Any]] = {  # what a result of any version holds
     "data": {
         "name": str,
@@ -292,6 +294,14 @@ def _wrong_in_arms(gain: Gain) -> str:
         lists = (arm.accuracy, arm.balanced_accuracy, arm.per_class, arm.seconds)
         if not arm.seeds or any(len(each) != len(arm.seeds) for each in lists):
             return f"expected figures for each of the seeds {arm.seeds} of arm {arm.name!r}"
+        numbers = (
+            *lists[:2],
+            arm.seconds,
+            arm.validation_accuracy,
+            arm.validation_balanced_accuracy,
+        )
+        if not all(map(_is_number, chain(arm.choice_scores, *numbers))):
+            return f"expected numbers as the figures of arm {arm.name!r}"
         if any(len(row) != gain.data["classes"] for row in arm.per_class):
             return f"expected an accuracy for each of the classes of arm {arm.name!r}"
     return ""
@@ -307,12 +317,21 @@ def _wrong_in_figures(gain: Gain) -> str:
         return f"expected test images, counted by class, got {data['test']} and {counts!r}"
     for name in ("gain", "gain_over_rival", "gain_over_control"):
         found: Interval | None = getattr(gain, name)
-        ends = () if found is None else (found.points, found.low, found.high, *found.per_seed)
-        if any(isinstance(each, bool) or not isinstance(each, int | float) for each in ends):
+        if found is None:
+            continue
+        told = {
+            k: each for k, each in asdict(found).items() if each is not None or k not in UNKNOWN
+        }
+        numbers = [*told.pop("per_seed"), *told.values()]
+        if not all(map(_is_number, numbers)) or not 0 < found.confidence < 1:
             return f"expected numbers in {name!r}"
-        if found is not None and len(found.per_seed) != len(gain.protocol["seeds"]):
+        if len(found.per_seed) != len(gain.protocol["seeds"]):
             return f"expected a difference for each of the seeds in {name!r}"
     return ""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _before_choice_seeds(arm: dict[str, Any], protocol: dict[str, Any]) -> dict[str, Any]:

@@ -219,7 +219,9 @@ class MixRecipe:
                 warnings.warn(
                     f"the recipe was found on images with {name} {told}, these have {found}; what "
                     "helped there need not help here: search on these (synthaug tune), or bring "
-                    "them to that form, by a Resize or a conversion in the Dataset's transform",
+                    "them to that form, their size by a Resize in the Dataset's transform, their "
+                    "mode as they are opened: ImageFolder makes all of them RGB, but with "
+                    "loader=lambda path: Image.open(path).convert('L')",
                     stacklevel=4,
                 )
 

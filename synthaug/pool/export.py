@@ -40,7 +40,7 @@ def export_folder(pool: SamplePool, directory: str | Path) -> None:
     with _new_folder(expanded(directory)) as partial:
         for name in pool.classes:
             (partial / name).mkdir(parents=True)
-        for index in _drawable(pool):
+        for index in drawable(pool):
             image, label = pool[index]
             to_pil(image).save(partial / pool.classes[label] / f"synthetic-{index:06d}.png")
     _tell_order(directory, pool.classes)
@@ -59,10 +59,10 @@ def export_tar(pool: SamplePool, directory: str | Path) -> None:
     """
     with _new_folder(expanded(directory)) as partial:
         (partial / "classes.json").write_text(json.dumps(pool.classes), encoding="utf-8")
-        drawable = _drawable(pool)
-        for shard, start in enumerate(range(0, len(drawable), SHARD)):
+        indices = drawable(pool)
+        for shard, start in enumerate(range(0, len(indices), SHARD)):
             with tarfile.open(partial / f"synthetic-{shard:06d}.tar", "w") as archive:
-                for index in drawable[start : start + SHARD]:
+                for index in indices[start : start + SHARD]:
                     image, label = pool[index]
                     png = io.BytesIO()
                     to_pil(image).save(png, "png")
@@ -94,7 +94,7 @@ def export_npz(pool: SamplePool, path: str | Path) -> None:
     write_atomically(target, lambda file: np.savez_compressed(file, **named))
 
 
-def _drawable(pool: SamplePool) -> list[int]:
+def drawable(pool: SamplePool) -> list[int]:
     """The images that may be drawn: those of weight 0 never are."""
     weights = pool.samples.weights
     return [*range(len(pool))] if weights is None else np.flatnonzero(weights).tolist()
@@ -125,7 +125,7 @@ def _tell_order(directory: str | Path, classes: Sequence[str]) -> None:
 
 def _tell_empty(directory: str | Path, pool: SamplePool) -> None:
     """Warn of classes for which ImageFolder will find no image."""
-    labels = set(pool.samples.labels[_drawable(pool)].tolist())
+    labels = set(pool.samples.labels[drawable(pool)].tolist())
     empty = [name for label, name in enumerate(pool.classes) if label not in labels]
     if empty:
         warnings.warn(

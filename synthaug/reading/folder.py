@@ -4,6 +4,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -182,9 +183,12 @@ def _check_name(folder: Path) -> None:
     try:
         folder.name.encode()
     except UnicodeEncodeError:
+        name, advice = os.fsencode(folder.name), "rename that folder"
+        with suppress(UnicodeDecodeError):
+            name.decode("utf-8")
+            advice = "it is, but Python goes by another locale here: set PYTHONUTF8=1"
         raise InputError(
-            f"{folder.parent}: expected class folders with names in UTF-8, got "
-            f"{os.fsencode(folder.name)!r}; rename that folder"
+            f"{folder.parent}: expected class folders with names in UTF-8, got {name!r}; {advice}"
         ) from None
 
 

@@ -69,7 +69,9 @@ def class_names(
     gaps = np.flatnonzero(present != np.arange(len(present)))
     if len(gaps):
         if len(gaps) == len(present) == present[-1] - present[0] + 1:  # they begin elsewhere
-            advice = f"subtract {present[0]} from each, or {advice}"
+            first = present[0]
+            shift = f"subtract {first} from" if first > 0 else f"add {-first} to"
+            advice = f"{shift} each, or {advice}"
         raise InputError(
             f"{where}: expected labels 0, 1, 2 and so on without a gap, got {present[gaps[0]]} "
             f"where {gaps[0]} should be; {advice}"

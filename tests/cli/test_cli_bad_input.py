@@ -849,6 +849,52 @@ def test_what_lies_in_a_directory_is_no_place_for_its_card(
     expect(message, f"lies in {copied}, which could not be replaced any more")
 
 
+def test_nothing_is_written_into_another_generator_or_pool(
+    refused: Callable, call: Callable, data: Path, pool: Path, generator: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(pool, other)
+    for words in (
+        ("inspect", generator, "--json", other / "card.json"),
+        ("sample", generator, "-o", other / "x"),
+        ("export", pool, "-o", other / "x"),
+        ("fit", data, "--generator", "style-swap", "-o", other / "deep" / "x"),
+        ("import", data, "-o", other / "x"),
+        ("report", RESULTS / "digits-5.json", "-o", other / "page.html"),
+    ):
+        expect(refused(*words), f"lies in {other}, which could not be replaced any more")
+    # Of another program, as of a web page, it says nothing.
+    (tmp_path / "manifest.json").write_text('{"kind": "web"}')
+    assert call("inspect", pool, "--json", tmp_path / "card.json").status == 0
+
+
+def test_numbers_that_json_lacks_are_named(refused: Callable, tmp_path: Path) -> None:
+    told = json.loads((RESULTS / "digits-5.json").read_text())
+    told["gain"]["points"] = float("nan")
+    (tmp_path / "gain.json").write_text(json.dumps(told))
+    message = refused("report", tmp_path / "gain.json", "-o", tmp_path / "page.html")
+    expect(message, "gain.json: expected numbers, got NaN")
+
+
+def test_memory_that_runs_out_is_said(refused: Callable, generator: Path, tmp_path: Path) -> None:
+    words = ("sample", generator, "-o", tmp_path / "pool", "--per-class", "9999999999999")
+    expect(refused(*words, status=1), "memory ran out (", "; ask for less at once")
+
+
+def test_the_precision_is_checked_before_images_are_read(refused: Callable) -> None:
+    for wrong in ("nan", "-1", "0", "inf"):
+        message = refused("gain", "no such folder", "--precision", wrong)
+        expect(message, "--precision: expected a number above 0")
+
+
+def test_fewer_per_class_is_a_cure_where_some_are_held_out(
+    refused: Callable, data: Path, tmp_path: Path
+) -> None:
+    words = ("fit", data, "-o", tmp_path / "x", "--generator", "vae", "--validate")
+    message = refused(*words, "--per-class", "14")  # of its 14
+    expect(message, "were held out by --validate; add images, or lower --per-class, or give")
+
+
 @pytest.mark.usefixtures("no_work")
 @pytest.mark.parametrize("command", [("gain",), ("tune", "-o", "recipe.json")])
 def test_a_home_that_is_not_known(command: tuple, refused: Callable) -> None:

@@ -433,3 +433,13 @@ def test_progress_without_a_terminal_is_a_line_a_stage_and_one_a_minute(
     assert told(quiet=False, growing=True) == expected
     assert told(quiet=False, growing=False) == ["tuning: 3 of 2,000", "measuring: 6 of 2,000"]
     assert told(quiet=True, growing=True) == []
+
+
+def test_who_reads_no_further_ends_nothing(pool: Path) -> None:
+    """As `synthaug inspect POOL | head -1`: exit status 0, since all was done."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-m", "synthaug", "inspect", str(pool)]
+    done = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -245,6 +245,13 @@ def test_page_without_pictures_is_made_from_the_json_alone(tmp_path: Path) -> No
         (lambda value: value.update(recommendation="gone"), r"does not hold: \['gone'\]"),
         (lambda value: value.update(protocol=[]), r"result of synthaug gain \("),
         (lambda value: value["gain"].update(points=None), "numbers in 'gain'"),
+        (lambda value: value["gain"].update(confidence=2), "numbers in 'gain'"),
+        (lambda value: value["gain"].update(image_error="x"), "numbers in 'gain'"),
+        (
+            lambda value: value["arms"][1].update(seconds=["x"] * 4),
+            "numbers as the figures of arm",
+        ),
+        (lambda value: value["arms"][0].update(choice_scores=[None]), "numbers as the figures of"),
         (lambda value: value["gain"].update(per_seed=[]), "a difference for each .* in 'gain'"),
         (lambda value: value["arms"][1].update(per_class=[]), "seeds .* of arm 'geometry'"),
         (lambda value: value["arms"][0].update(accuracy=[]), "seeds .* of arm 'plain'"),
@@ -524,3 +531,9 @@ def test_class_without_samples_and_no_samples_at_all(tmp_path: Path) -> None:
     for samples in (few, few.subset(np.zeros(0, dtype=int))):
         text = write(make_gain(), choose_pictures(train, samples), tmp_path)
         assert check_drawings(text)[0] == 6 + 3 * len(samples)
+
+
+def test_no_two_parts_of_a_page_have_one_name(tmp_path: Path) -> None:
+    write_report(replace(make_gain(), pictures=make_pictures()), tmp_path / "page.html")
+    names = re.findall(r'\bid="([^"]+)"', (tmp_path / "page.html").read_text())
+    assert len(names) > 5 and len(names) == len(set(names))

@@ -155,6 +155,7 @@ def test_other_values_for_each_image_are_no_groups(tmp_path: Path) -> None:
         ({"labels": np.array([0, 1, 3, 1])}, "without a gap, got 3 where 2 should be"),
         ({"labels": np.array([-1, 1, 0, 1])}, "without a gap, got -1 where 0 should be"),
         ({"labels": np.array([1, 2, 1, 2])}, "got 1 where 0 should be; subtract 1 from each, or"),
+        ({"labels": np.array([-1, 0, -1, 0])}, "got -1 where 0 should be; add 1 to each, or"),
         (
             {"labels": np.array([0, 1, 2, 1]), "class_names": np.array(["a", "b"])},
             "0 to 1 for 2 classes, got 2 at index 2",

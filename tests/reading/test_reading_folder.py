@@ -1,6 +1,7 @@
 import os
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from reading_images import noise, ramp16, save, tree
 from torchvision.datasets import ImageFolder
 
 from synthaug.errors import InputError
-from synthaug.reading import SkippedImages, read_images, splits_of
+from synthaug.reading import SkippedImages, folder, read_images, splits_of
 
 
 def test_classes_are_numbered_as_by_image_folder(tmp_path: Path) -> None:
@@ -201,6 +202,11 @@ def test_a_class_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").rename(tmp_path / os.fsdecode(b"k\xe4"))
     with pytest.raises(InputError, match=r"names in UTF-8, got b'k\\xe4'; rename that folder"):
         splits_of(tmp_path)
+    # As Python has it where it takes all text for ASCII.
+    (tmp_path / os.fsdecode(b"k\xe4")).rename(tmp_path / "a")
+    named = SimpleNamespace(parent=tmp_path, name="k\udcc3\udca4")
+    with pytest.raises(InputError, match=r"got b'k.*'; it is, but Python .* set PYTHONUTF8=1"):
+        folder._check_name(named)  # type: ignore[arg-type]
 
 
 def test_a_link_to_an_image_that_is_gone_is_named_or_skipped(tmp_path: Path) -> None:

@@ -40,7 +40,6 @@ MARKERS = {
 HOLLOW = {"real", "unclear"}
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
-    "svg.hashsalt": "synthaug",  # the identifiers inside, and so the page, are the same each time
     "text.parse_math": False,  # a dollar sign in a class name is one
     "font.size": 10.5,
     "text.color": INK,
@@ -72,9 +71,13 @@ def drawing(height: float) -> Iterator["Figure"]:
 
 def svg(figure: "Figure", alt: str) -> Markup:
     """The figure as an element to put into HTML: no prolog, no metadata, no fixed size."""
+    import matplotlib
+
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    # The identifiers inside, and so the page, are the same each time, and each figure has its own.
+    with matplotlib.rc_context({"svg.hashsalt": alt}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
     drawn = buffer.getvalue()
     body = drawn[drawn.index(">", drawn.index("<svg")) + 1 :]
     # Nothing refers to the names of groups, and they would repeat from one plot to the next.
