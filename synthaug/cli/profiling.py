@@ -1,5 +1,6 @@
 """What a training spends its time on."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ def traced(path: Path | None) -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Else, where there is no GPU, it says that as an error, and what it does as it does it.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     plan = schedule(wait=BEFORE - 1, warmup=1, active=STEPS, repeat=1)
     gpu = [ProfilerActivity.CUDA] if torch.cuda.is_available() else []
     with profile(

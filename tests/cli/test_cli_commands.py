@@ -384,7 +384,9 @@ def test_a_log_without_tensorboard_is_refused_before_images_are_read(
     assert "TensorBoard is not installed" in done.err and "nowhere" not in done.err
 
 
-def test_fit_writes_a_trace_and_a_log(call: Callable, data: Path, tmp_path: Path) -> None:
+def test_fit_writes_a_trace_and_a_log(
+    call: Callable, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
     pytest.importorskip("tensorboard")
     trace, log = tmp_path / "made for it" / "trace.json", tmp_path / "log"
     words = ("--generator", "vae", "--steps", "25", "--device", "cpu")
@@ -395,6 +397,7 @@ def test_fit_writes_a_trace_and_a_log(call: Callable, data: Path, tmp_path: Path
     assert len(steps) == 10
     check_trace("--profile", trace)  # which another run may replace
     assert list(log.glob("events.out.tfevents.*"))
+    assert capfd.readouterr().err == ""  # what torch says itself of a machine without a GPU
 
 
 def test_the_package_runs_as_a_module() -> None:
