@@ -63,7 +63,7 @@ def expect_progress(value: Any) -> None:
 
 def expect_number(name: str, value: Any, *, zero: bool = False) -> None:
     """`value` is a finite number above zero, or zero where `zero` says so."""
-    if not _is_number(value) or not 0 <= value < float("inf") or (value == 0 and not zero):
+    if not is_number(value) or not 0 <= value < float("inf") or (value == 0 and not zero):
         bound = "of at least 0" if zero else "above 0"
         raise InputError(f"{name}: expected a number {bound}, got {value!r}")
 
@@ -84,7 +84,7 @@ def expect_range(name: str, value: Any) -> None:
     """`value` is a pair (low, high) of numbers with 0 <= low <= high."""
     try:
         low, high = value
-        fits = _is_number(low) and _is_number(high) and 0 <= low <= high < float("inf")
+        fits = is_number(low) and is_number(high) and 0 <= low <= high < float("inf")
     except (TypeError, ValueError):
         fits = False
     if not fits:
@@ -105,5 +105,6 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether it is one of Python or numpy; true and false are none."""
     return _is_integer(value) or isinstance(value, (float, np.floating))

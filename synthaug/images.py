@@ -148,11 +148,16 @@ def expect_images(images: Any) -> np.ndarray:
     return array
 
 
+def holds_integers(array: np.ndarray) -> bool:
+    """Whether nothing else is in it: an empty list is one of floats for NumPy."""
+    return array.dtype.kind in "iu" or not array.size
+
+
 def _check_labels(labels: Any, count: int) -> np.ndarray:
     array = to_array(labels)
     if array.shape != (count,):
         raise InputError(f"labels: expected shape ({count},), one per image, got {array.shape}")
-    if array.dtype.kind not in "iu" and len(array):  # an empty list is one of floats for NumPy
+    if not holds_integers(array):
         raise InputError(f"labels: expected integers, got {array.dtype}")
     return array.astype(np.int64)
 

@@ -13,6 +13,7 @@ from synthaug.gain.arms import Arm, Source
 from synthaug.generators import FAMILIES, Generator
 from synthaug.generators.composite import singles
 from synthaug.images import LabelledImages
+from synthaug.reading import GRAY_LOADER
 
 _FITTED = """\
 from synthaug import {names}
@@ -154,9 +155,7 @@ def spell_size(data: LabelledImages) -> str:
     '32 x 48 pixels (height x width) in RGB of 16 bits'
     """
     channels, height, width = data.image_shape
-    # Without a loader of one's own torchvision's ImageFolder opens all files as RGB.
-    gray = "gray (ImageFolder: loader=lambda path: Image.open(path).convert('L'))"
-    colours = gray if channels == 1 else "RGB"
+    colours = f"gray ({GRAY_LOADER})" if channels == 1 else "RGB"
     deep = " of 16 bits" if data.images.dtype == np.uint16 else ""
     return f"{height} x {width} pixels (height x width) in {colours}{deep}"
 

@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Self, get_args
 
+from synthaug.checks import is_number
 from synthaug.classifiers import BALANCED
 from synthaug.errors import InputError
 from synthaug.files import expanded, read_json, write_json
@@ -20,7 +21,7 @@ from synthaug.gain.statistics import (
 from synthaug.generators.saving import plain
 
 NO_ARM = "none"  # the recommendation to use no synthetic images
-UNKNOWN = {"image_error", "image_freedom"}  # of an interval, where they may be None
+_UNKNOWN = {"image_error", "image_freedom"}  # of an interval, where they may be None
 _HELD: dict[str, dict[str, Any]] = {  # what a result of any version holds
     "data": {
         "name": str,
@@ -294,13 +295,15 @@ def _wrong_in_arms(gain: Gain) -> str:
         lists = (arm.accuracy, arm.balanced_accuracy, arm.per_class, arm.seconds)
         if not arm.seeds or any(len(each) != len(arm.seeds) for each in lists):
             return f"expected figures for each of the seeds {arm.seeds} of arm {arm.name!r}"
-        numbers = (
-            *lists[:2],
-            arm.seconds,
+        figures = chain(
+            arm.accuracy,
+            arm.balanced_accuracy,
             arm.validation_accuracy,
             arm.validation_balanced_accuracy,
+            arm.choice_scores,
+            arm.seconds,
         )
-        if not all(map(_is_number, chain(arm.choice_scores, *numbers))):
+        if not all(map(is_number, figures)):
             return f"expected numbers as the figures of arm {arm.name!r}"
         if any(len(row) != gain.data["classes"] for row in arm.per_class):
             return f"expected an accuracy for each of the classes of arm {arm.name!r}"
@@ -320,18 +323,14 @@ def _wrong_in_figures(gain: Gain) -> str:
         if found is None:
             continue
         told = {
-            k: each for k, each in asdict(found).items() if each is not None or k not in UNKNOWN
+            k: each for k, each in asdict(found).items() if each is not None or k not in _UNKNOWN
         }
         numbers = [*told.pop("per_seed"), *told.values()]
-        if not all(map(_is_number, numbers)) or not 0 < found.confidence < 1:
+        if not all(map(is_number, numbers)) or not 0 < found.confidence < 1:
             return f"expected numbers in {name!r}"
         if len(found.per_seed) != len(gain.protocol["seeds"]):
             return f"expected a difference for each of the seeds in {name!r}"
     return ""
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _before_choice_seeds(arm: dict[str, Any], protocol: dict[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,15 @@ from synthaug.generators.saving import (
     read_white,
     write_generator,
 )
-from synthaug.images import LabelledImages, Samples, to_array, to_float, to_stored, white_of
+from synthaug.images import (
+    LabelledImages,
+    Samples,
+    holds_integers,
+    to_array,
+    to_float,
+    to_stored,
+    white_of,
+)
 from synthaug.seeding import Draws, torch_stream
 from synthaug.tensors import tensor_bytes
 from synthaug.training import Progress, Run
@@ -357,8 +365,7 @@ class Generator(ABC):
                 raise InputError(f"labels: expected at least 1 image per class, got {labels}")
             return np.repeat(np.arange(classes), labels)
         wanted = to_array(labels)
-        integers = wanted.dtype.kind in "iu" or not wanted.size  # an empty list is one of floats
-        if wanted.ndim != 1 or not integers:
+        if wanted.ndim != 1 or not holds_integers(wanted):
             raise InputError(f"labels: expected integers (M,), got {wanted.dtype} {wanted.shape}")
         expect_labels("labels", wanted, classes)
         return wanted.astype(np.int64)

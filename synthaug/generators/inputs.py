@@ -46,7 +46,7 @@ def validation_images(data: Any, train: LabelledImages) -> LabelledImages:
     )
     if len(known) > MOST_SHARED * len(images):
         raise InputError(f"{told}; give others")
-    warnings.warn(f"{told}; they are left out", stacklevel=5)
+    warnings.warn(f"{told}; they are left out", stacklevel=4)
     return images.subset(np.setdiff1d(np.arange(len(images)), [*known]))
 
 

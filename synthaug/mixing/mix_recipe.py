@@ -22,6 +22,7 @@ from synthaug.pool import SamplePool, limit_filters, usual_size
 from synthaug.pool.filling import limits_of
 from synthaug.pool.filters import Network, asked_on, posterior_of
 from synthaug.pool.sample_pool import KIND as POOL
+from synthaug.reading import GRAY_LOADER
 from synthaug.training import Progress
 from synthaug.versions import versions
 
@@ -220,8 +221,7 @@ class MixRecipe:
                     f"the recipe was found on images with {name} {told}, these have {found}; what "
                     "helped there need not help here: search on these (synthaug tune), or bring "
                     "them to that form, their size by a Resize in the Dataset's transform, their "
-                    "mode as they are opened: ImageFolder makes all of them RGB, but with "
-                    "loader=lambda path: Image.open(path).convert('L')",
+                    f"mode as they are opened (for gray, {GRAY_LOADER})",
                     stacklevel=4,
                 )
 

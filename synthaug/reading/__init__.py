@@ -9,13 +9,14 @@ from synthaug.reading.discovery import (
     relabelling,
     same_classes,
 )
-from synthaug.reading.loaders import expect_depth_kept
+from synthaug.reading.loaders import GRAY_LOADER, expect_depth_kept
 from synthaug.reading.skipped import SkippedImages, told_skipped
 from synthaug.reading.source import ImageSource, read_classes, read_images, splits_of
 from synthaug.reading.splits import check_groups, draw_folds, draw_subset, split_off
 from synthaug.reading.untransformed import Apart, Untransformed, source_of, sources_of
 
 __all__ = [
+    "GRAY_LOADER",
     "MOST_SHARED",
     "Apart",
     "ImageSource",

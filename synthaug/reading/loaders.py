@@ -10,6 +10,9 @@ from torchvision.datasets.folder import pil_loader
 from synthaug.errors import InputError
 from synthaug.reading.decoding import BROKEN
 
+# Without a loader of one's own ImageFolder opens all files as RGB.
+GRAY_LOADER = "ImageFolder: loader=lambda path: Image.open(path).convert('L')"
+
 
 def expect_depth_kept(dataset: Any, index: int, image: Any) -> None:
     """Raise `InputError` where `image`, item `index` of an ImageFolder, or of what lists its files

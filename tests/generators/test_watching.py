@@ -423,8 +423,10 @@ def test_a_generator_without_training_takes_none_of_it(data, tmp_path):
 def test_the_few_that_are_trained_on_are_left_out(data, tiny):
     held = read_images("digits", image_size=8).subset(np.arange(100))
     train = read_images("digits", image_size=8).subset(np.arange(98, 398))
-    with pytest.warns(UserWarning, match="2 of the 100 images are trained on.*they are left out"):
+    said = "2 of the 100 images are trained on.*they are left out"
+    with pytest.warns(UserWarning, match=said) as warned:
         made = tiny("ConditionalVAE").fit(train, device="cpu", validation=held)
+    assert warned[0].filename == __file__  # where it can be mended
     fewer = held.subset(np.arange(98))
     alone = tiny("ConditionalVAE").fit(train, device="cpu", validation=fewer)
     assert made.card["validation"] == alone.card["validation"]

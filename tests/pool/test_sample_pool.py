@@ -588,7 +588,7 @@ def test_class_names_in_any_order_are_refused(tmp_path: Path) -> None:
             SamplePool.from_samples(tmp_path / "pool", samples, wrong)  # type: ignore[arg-type]
 
 
-def test_filters_and_teachers_answer_alike_within_autocast(tmp_path: Path) -> None:
+def test_a_teacher_answers_alike_within_autocast(tmp_path: Path) -> None:
     data = make_data()
     generator, teacher = StyleSwap().fit(data, device="cpu"), torch.nn.Linear(72, 3)
     made = []
