@@ -37,7 +37,7 @@ def resolve_device(device: str) -> torch.device:
         resolved = torch.device(device)
     except (RuntimeError, TypeError):
         raise InputError(f"device: expected auto, cpu, cuda or cuda:N, got {device!r}") from None
-    if resolved.type not in ("cpu", "cuda"):
+    if resolved.type not in ("cpu", "cuda") or (resolved.type == "cpu" and resolved.index):
         raise InputError(f"device: expected auto, cpu, cuda or cuda:N, got {device!r}")
     if resolved.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device: {device!r} was asked for, but torch sees no CUDA device")

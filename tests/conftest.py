@@ -7,6 +7,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 from pretended_gpu import pretended_gpu
+from torch import nn
+
+import synthaug.classifiers.networks as networks
 
 # One thread a process, here and in those that tests start, as `gain` trains: networks then agree to
 # the last bit, and workers side by side do not spin for each other's cores.
@@ -28,3 +31,22 @@ def gpu() -> Iterator[str]:
     else:
         with pretended_gpu():
             yield "cuda"
+
+
+class Tiny(networks.SmallResNet):
+    """One convolution in place of all blocks."""
+
+    def __init__(self, image_shape: tuple[int, int, int], classes: int) -> None:
+        nn.Module.__init__(self)
+        layers = nn.Conv2d(image_shape[0], 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU()
+        self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
+        self.head = nn.Linear(32, classes)
+
+
+@pytest.fixture(scope="module")
+def tiny_networks() -> Iterator[None]:
+    """For tests that train hundreds of classifiers and do not ask how good these are: "resnet" is a
+    smaller network, in this process though in no other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(networks, "SmallResNet", Tiny)
+        yield

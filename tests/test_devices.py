@@ -13,7 +13,7 @@ from synthaug.distributed import Team
 from synthaug.errors import InputError
 
 
-@pytest.mark.parametrize("device", ["abacus", "cuda:x", "", "meta", "mps"])
+@pytest.mark.parametrize("device", ["abacus", "cuda:x", "", "meta", "mps", "cpu:3"])
 def test_unknown_device(device):
     with pytest.raises(InputError, match="device: expected auto, cpu, cuda or cuda:N"):
         resolve_device(device)

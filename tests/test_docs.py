@@ -25,6 +25,7 @@ from synthaug.mixing import MixRecipe
 from synthaug.reading import split_off
 from synthaug.training import Schedule
 
+pytestmark = pytest.mark.usefixtures("tiny_networks")
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")

@@ -115,10 +115,16 @@ class Recipe:
             raise InputError(f"label_smoothing: expected at most 1, got {self.label_smoothing}")
 
 
-def expect_recipe(given: object) -> None:
-    """Raise `InputError` for what is no `Recipe`."""
+def expect_recipe(given: object, *, pretrained: bool) -> None:
+    """Raise `InputError` for what is no `Recipe`, and for one that leaves random layers as they
+    are."""
     if not isinstance(given, Recipe):
         raise InputError(f"recipe: expected a Recipe, got {given!r}")
+    if given.frozen and not pretrained:
+        raise InputError(
+            "recipe: frozen=True trains the last layer alone, and all before it would stay random; "
+            "give a Backbone with weights as classifier, or leave frozen out"
+        )
 
 
 class Augmentation:

@@ -80,7 +80,9 @@ def train_classifier(
     True
     """
     recipe = Recipe() if recipe is None else recipe
-    expect_recipe(recipe)
+    backbone = Backbone.of(classifier)
+    pretrained = backbone.weights is not None  # which brings a normalisation of its own
+    expect_recipe(recipe, pretrained=pretrained)
     expect_labelled("train", train)
     expect_count("steps", steps)
     expect_count("batch_size", batch_size)
@@ -90,9 +92,7 @@ def train_classifier(
     where = resolve_device(device)
     classes = len(train.classes)
     with torch_stream(seed, "build"):
-        backbone = Backbone.of(classifier)
         span = span_of(train.images)
-        pretrained = backbone.weights is not None  # which brings a normalisation of its own
         normalization = nn.Identity() if pretrained else _normalization(train, recipe, span)
         network = backbone.build(train.image_shape, classes, normalization, span=span)
         backbone.try_out(network, train.image_shape)

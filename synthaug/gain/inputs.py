@@ -168,7 +168,7 @@ def pool_source(
     pool.check()
     refuse_copies(pool.samples, train, test)
     return Source(
-        f"pool {directory.absolute().name}",
-        pool=directory.resolve(),
+        f"pool {pool.place.name}",
+        pool=pool.place.resolve(),
         fingerprint=pool.manifest["fingerprint"],
     )

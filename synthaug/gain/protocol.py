@@ -36,7 +36,7 @@ def measure_gain(
     validation: LabelledImages | None = None,
     arms: Search = "staged",
     sources: Sequence[Source] | None = None,
-    pool: str | Path | None = None,
+    pool: SamplePool | str | Path | None = None,
     seeds: int = 5,
     seed: int = 0,
     precision: float | None = None,
@@ -66,7 +66,7 @@ def measure_gain(
         ConditionalVAE, a Blend of both with StyleSwap, a Chain of PatchSwap and ConditionalVAE, and
         as controls StyleSwap, RandomField and a Chain of PatchSwap and StyleSwap); an empty list
         with `pool` measures the pool alone.
-    pool: a directory with images made elsewhere, the same for all seeds.
+    pool: images made elsewhere, or the directory that they are in; the same for all seeds.
     seeds: paired repetitions, at least 2; each changes the subset, the generator, its pool and the
         classifier together. Choices are made on so many seeds from `seed` up, the gain is measured
         on as many after them.

@@ -81,14 +81,16 @@ def tune(trials: Trials, recipe: Recipe | None, policy: str | None, steps: int |
     """
     if steps is not None:
         steps = as_count("steps", steps)
+    pretrained = trials.study.classifier.weights is not None
     if recipe is not None:
+        expect_recipe(recipe, pretrained=pretrained)
         _expect_base(recipe, policy)
     if recipe is not None and steps is not None:
         trials.steps = steps
         return Tuning(recipe, steps, [])
     candidates: list[Options] = []
     if recipe is None:
-        usual = CANDIDATES if trials.study.classifier.weights is None else FINE_TUNING
+        usual = FINE_TUNING if pretrained else CANDIDATES
         fixed = POLICIES if policy is None else _each("policy", policy)
         candidates = [fixed if "policy" in options[0] else options for options in usual]
     start = recipe or Recipe(**reduce(or_, (options[0] for options in candidates)))
@@ -113,7 +115,6 @@ def settle(
 
 
 def _expect_base(recipe: Recipe, policy: str | None) -> None:
-    expect_recipe(recipe)
     if policy is not None and policy != recipe.policy:
         raise InputError(f"policy: got {policy!r} beside a recipe that has {recipe.policy!r}")
     usual = Recipe()

@@ -72,8 +72,8 @@ class SamplePool:
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = expanded(directory)
-        self._place = self.directory.absolute()  # where it is from any working directory
-        read_unchanged(self._place, self._open)
+        self.place = self.directory.absolute()  # the same from any working directory
+        read_unchanged(self.place, self._open)
 
     def _open(self) -> None:
         self.manifest: dict[str, Any] = read_manifest(self.directory, kind=KIND)
@@ -135,7 +135,7 @@ class SamplePool:
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker process maps the files itself.
-        return {"directory": self._place, "fingerprint": self.manifest["fingerprint"]}
+        return {"directory": self.place, "fingerprint": self.manifest["fingerprint"]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["directory"])  # type: ignore[misc]

@@ -225,5 +225,6 @@ def _check_divisible(data: LabelledImages, tally: _Tally, names: np.ndarray) -> 
         group = names[tally.groups[tally.labels == label][0]]
         raise InputError(
             f"class {data.classes[label]!r}: expected images of at least 2 groups, one for each "
-            f"side of a split, but all {data.counts[label]} are of group {group}; add groups"
+            f"side of a split, but all {data.counts[label]} are of group {group}; add images of "
+            "another"
         )

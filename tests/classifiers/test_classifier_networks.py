@@ -178,6 +178,13 @@ def test_a_linear_probe_changes_the_last_layer_alone(weights: Path) -> None:
     assert all(weight.requires_grad for weight in network.parameters())
 
 
+def test_a_last_layer_over_random_ones_is_no_probe() -> None:
+    data = LabelledImages(np.zeros((4, 1, 16, 16), np.uint8), [0, 0, 1, 1], ["a", "b"])
+    for network in ("resnet", NAME):
+        with pytest.raises(InputError, match=r"stay random; give a Backbone with weights"):
+            train_classifier(data, recipe=Recipe(frozen=True), classifier=network, device="cpu")
+
+
 def test_a_probe_learns_the_same_without_batch_norms(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

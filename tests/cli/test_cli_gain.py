@@ -25,10 +25,11 @@ from synthaug.gain.inputs import check_parts
 from synthaug.gain.leaks import shared_images
 from synthaug.reading import SkippedImages, read_images
 
+pytestmark = pytest.mark.usefixtures("tiny_networks")
 LONG = "transfer-within 0.5 mixed, randaugment+cutmix"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def measured(data: Path, quick: tuple, call: Callable, tmp_path_factory: pytest.TempPathFactory):
     """A folder with the files of one measurement, and what was printed."""
     folder = tmp_path_factory.mktemp("gain")

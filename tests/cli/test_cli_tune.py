@@ -18,6 +18,7 @@ from synthaug.generators import RandomField, StyleSwap
 from synthaug.mixing import MixedDataset, MixRecipe
 from synthaug.pool import SamplePool
 
+pytestmark = pytest.mark.usefixtures("tiny_networks")
 LITTLE = ("--steps", "2", "--batch-size", "8", "--seeds", "2", "--policy", "shift")
 PLACE = ("--jobs", "1", "--device", "cpu")
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+import synthaug.classifiers.networks as networks
+from synthaug.classifiers.networks import SmallResNet
+
 
 def _hurry(connection: Any, _: Any) -> None:
     if isinstance(connection, sqlite3.Connection):
@@ -25,3 +28,14 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
 
             event.listen(Engine, "connect", _hurry)
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tiny_networks(tiny_networks: None) -> None:
+    pass
+
+
+@pytest.fixture
+def usual_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that several processes train in."""
+    monkeypatch.setattr(networks, "SmallResNet", SmallResNet)

@@ -42,7 +42,7 @@ QUICK: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def train() -> LabelledImages:
     data = read_images("digits", image_size=8)
-    return data.subset(draw_subset(data, 12, seed=0))
+    return data.subset(draw_subset(data, 30, seed=0))
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,8 @@ def test_a_rival_that_diverges_on_the_last_seeds_is_none(
 
     def diverging(*images: Any, **options: Any) -> Any:
         plain = options["synthetic"] is None and options["soft_labels"] is None
-        if plain and options["seed"] == 3 and options["recipe"] in [arm.recipe for arm in rivals]:
+        recipes = [arm.recipe for arm in rivals if not arm.distilled]
+        if plain and options["seed"] == 3 and options["recipe"] in recipes:
             raise TrainingError("the loss became nan; lower the learning rate")
         return original(*images, **options)
 

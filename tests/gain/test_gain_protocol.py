@@ -400,6 +400,7 @@ def without_times(gain: Gain) -> dict[str, Any]:
     return value
 
 
+@pytest.mark.usefixtures("usual_networks")
 def test_same_seed_same_result_side_by_side_or_not(
     train: LabelledImages, test: LabelledImages
 ) -> None:
@@ -838,6 +839,18 @@ def test_a_pool_has_no_real_images_before_the_arms_without_it(
         measure_gain(train, test, **QUICK, sources=[], pool=tmp_path / "pool")
 
 
+def test_a_pool_is_where_it_was_opened(
+    train: LabelledImages, test: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_pool(Path("pool"), train.images, train.labels, train)
+    pool = SamplePool("pool")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    gain = measure_gain(train, test, **POOLED, sources=[], pool=pool)
+    assert [arm.name.split(" 0.25")[0] for arm in gain.arms if arm.synthetic] == ["pool pool"]
+
+
 def test_a_pool_is_not_recommended_for_images_that_its_maker_may_have_seen(
     train: LabelledImages, test: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1115,6 +1128,8 @@ def test_mismatches_are_refused_before_anything_is_trained(
         fixed = {**QUICK, "recipe": replace(Recipe(), **{name: value})}
         with pytest.raises(InputError, match=f"recipe: expected the usual {name}"):
             measure_gain(train, test, **fixed)
+    with pytest.raises(InputError, match="recipe: frozen=True trains the last layer alone"):
+        measure_gain(train, test, **{**QUICK, "recipe": Recipe(frozen=True)})
     with pytest.raises(InputError, match="arms: expected one of quick, staged, full"):
         measure_gain(train, test, **{**QUICK, "arms": "some"})
     anything: Any = "data/xray"
