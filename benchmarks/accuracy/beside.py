@@ -97,7 +97,7 @@ SOME_GIVEN = """ \
 But where steps were *given* they are not, nor is weight decay, and a rate of 0.03 for all layers
 was the largest that was tried: this may [favour synthetic
 images](research.md#what-passes-for-a-gain). What was tried there is not in the files of results,
-and the commands of these rows, run again, give other figures."""
+and the command of such a row, run again, gives other figures."""
 PRETRAINED_HEAD = """
 | data | learns | steps | best without synthetic | chosen with synthetic | gain | verdict |
 |---|---|---|---|---|---|---|
