@@ -189,7 +189,7 @@ def test_a_class_that_cannot_be_parted_is_named() -> None:
         lambda: split_off(one_group, 0.5, seed=0),
         lambda: draw_folds(one_group, 2, seed=0),
     ):
-        with pytest.raises(InputError, match=r"class 'class1': .*all 3 are of group 2; add im"):
+        with pytest.raises(InputError, match=r"'class1': .*all 3 are of group 2; add images of an"):
             attempt()
 
 
