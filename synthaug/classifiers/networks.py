@@ -192,6 +192,11 @@ class Backbone:
         object.__setattr__(self, "_file", file)
 
     @property
+    def pretrained(self) -> bool:
+        """Whether it starts from weights, which bring a normalisation of their own."""
+        return self.weights is not None
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What a result says of it; weights and size only where they are given."""
         given = {"classifier_weights": self.weights, "classifier_size": self.size}
@@ -232,7 +237,7 @@ class Backbone:
             network = SmallResNet(seen, classes)
         else:
             raise InputError(f"classifier: expected 'resnet' or 'timm:NAME', got {self.name!r}")
-        if self.weights is not None:
+        if self.pretrained:
             normalization = _as_pretrained(network, channels, span)
         if self.size is not None:
             normalization = nn.Sequential(v2.Resize((self.size, self.size)), normalization)

@@ -81,7 +81,7 @@ def train_classifier(
     """
     recipe = Recipe() if recipe is None else recipe
     backbone = Backbone.of(classifier)
-    pretrained = backbone.weights is not None  # which brings a normalisation of its own
+    pretrained = backbone.pretrained
     expect_recipe(recipe, pretrained=pretrained)
     expect_labelled("train", train)
     expect_count("steps", steps)

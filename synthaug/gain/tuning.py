@@ -81,7 +81,7 @@ def tune(trials: Trials, recipe: Recipe | None, policy: str | None, steps: int |
     """
     if steps is not None:
         steps = as_count("steps", steps)
-    pretrained = trials.study.classifier.weights is not None
+    pretrained = trials.study.classifier.pretrained
     if recipe is not None:
         expect_recipe(recipe, pretrained=pretrained)
         _expect_base(recipe, policy)

@@ -654,7 +654,7 @@ def test_tuning_settles_recipe_and_steps_before_any_arm(
 
 
 def fake_trials(seeds: int) -> Any:
-    study = SimpleNamespace(classifier=SimpleNamespace(weights=None))
+    study = SimpleNamespace(classifier=Backbone())
     return SimpleNamespace(study=study, seeds=list(range(seeds)))
 
 
