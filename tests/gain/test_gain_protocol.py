@@ -694,7 +694,7 @@ def test_a_linear_probe_is_tried_at_rates_of_its_own(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(tuning, "_score", score)
     trials = fake_trials(2)
-    trials.study.classifier.weights = "weights.pth"
+    trials.study.classifier = SimpleNamespace(pretrained=True)
     found = tuning.tune(trials, None, "shift", None)
     assert (found.recipe.frozen, found.recipe.learning_rate) == (True, 0.3)
     probes = {recipe.learning_rate for recipe in asked if recipe.frozen}
