@@ -4,7 +4,7 @@ import os
 import platform
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import torch
@@ -20,6 +20,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 ASKED = "SYNTHAUG_ARITHMETIC"  # in the environment, which all processes of a run share
 KINDS = ("bfloat16", "float32")
+PROCESSOR = torch.device("cpu"), torch.device("cpu:0")
 
 _ONE_THREAD = threading.RLock()
 
@@ -33,11 +34,10 @@ def resolve_device(device: str) -> torch.device:
         return torch.device("cuda", ours.local) if known else torch.device("cuda")
     if device == "auto":
         return torch.device("cpu")
-    try:
+    resolved = None
+    with suppress(RuntimeError, TypeError):
         resolved = torch.device(device)
-    except (RuntimeError, TypeError):
-        raise InputError(f"device: expected auto, cpu, cuda or cuda:N, got {device!r}") from None
-    if resolved.type not in ("cpu", "cuda") or (resolved.type == "cpu" and resolved.index):
+    if resolved is None or (resolved.type != "cuda" and resolved not in PROCESSOR):
         raise InputError(f"device: expected auto, cpu, cuda or cuda:N, got {device!r}")
     if resolved.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device: {device!r} was asked for, but torch sees no CUDA device")
