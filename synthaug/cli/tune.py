@@ -53,6 +53,7 @@ from synthaug.gain import Interval
 from synthaug.gain.advice import as_read, spell_size, training_lines, written
 from synthaug.gain.rounds import Budget
 from synthaug.gain.search import load_optuna, search_mix
+from synthaug.gain.statistics import ALL
 from synthaug.mixing import MixRecipe
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -282,6 +283,8 @@ def sentence(mix: MixRecipe) -> str:
         f"on {len(checked.per_seed)} seeds that the search had not seen, {search['best']} has "
         f"{span} of validation {search['metric']} over {over}, without synthetic images{least}"
     )
+    if not mix.recommended and search["smallest_detectable"] >= ALL:
+        return f"Use none: {beside}. So few seeds could have shown no gain at all (--seeds)."
     if not mix.recommended:
         return (
             f"Use none: {beside}. A true gain below {search['smallest_detectable']:.1f} points "

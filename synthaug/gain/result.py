@@ -12,6 +12,7 @@ from synthaug.errors import InputError
 from synthaug.files import expanded, read_json, write_json
 from synthaug.gain.pictures import Pictures
 from synthaug.gain.statistics import (
+    ALL,
     Interval,
     Verdict,
     contradicts,
@@ -168,6 +169,11 @@ class Gain:
         over = [self.gain, self.gain_over_rival]
         return smallest_detectable([interval for interval in over if interval is not None])
 
+    @property
+    def blind(self) -> bool:
+        """Whether the seeds are so few, or so far apart, that no gain would have been told."""
+        return self.smallest_detectable >= ALL
+
     def given_up(self, arm: ArmResult) -> bool:
         """Whether the arm was far behind on the first seeds and not trained on the others."""
         return set(arm.seeds) < set(self.protocol["choice_seeds"])
@@ -263,7 +269,7 @@ class Gain:
             )
         if self.verdict != "no evidence":
             return said
-        if self.smallest_detectable >= 100:
+        if self.blind:
             return f"{said} So few seeds and test images could have shown no gain at all."
         return (
             f"{said} A true gain{over_both} below {self.smallest_detectable:.1f} points could have "

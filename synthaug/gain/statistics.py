@@ -13,6 +13,7 @@ from synthaug.errors import InputError
 
 Verdict = Literal["helps", "no evidence", "hurts"]
 POWER = 0.8
+ALL = 100.0  # points: no gain is larger
 TIE = 1e-9  # points: means of equal shares may differ in their last bits
 MOST_SEEDS = 60  # that are run for a precision
 RIVALS = 2  # one alone may owe its place to luck, and be beaten for that
@@ -47,7 +48,7 @@ class Interval:
     @property
     def of_other_images(self) -> tuple[float, float]:
         """The ends where the images are taken for a draw, too; those of the interval itself where
-        their part is not known. No gain is more than 100 points.
+        their part is not known.
 
         >>> import dataclasses
         >>> interval = dataclasses.replace(paired_interval([1.0, 2.0, 3.0]), image_error=1.0)
@@ -56,7 +57,7 @@ class Interval:
         """
         quantile = _t(self.confidence, self.image_freedom or math.inf)
         half = math.hypot(self.high - self.points, quantile * (self.image_error or 0.0))
-        return max(-100.0, self.points - half), min(100.0, self.points + half)
+        return max(-ALL, self.points - half), min(ALL, self.points + half)
 
     @property
     def span(self) -> str:

@@ -326,10 +326,15 @@ def test_a_verdict_on_these_images_alone_is_said(tmp_path: Path) -> None:
     assert "So it is on these" not in unseen.sentence()
 
 
-def test_no_gain_of_more_than_all_images_could_have_gone_unseen() -> None:
+def test_no_gain_of_more_than_all_images_could_have_gone_unseen(tmp_path: Path) -> None:
     few = replace(make_gain(), gain=paired_interval([-20.0, 10.0]), verdict="no evidence")
     assert few.smallest_detectable > 100
     assert few.sentence().endswith("So few seeds and test images could have shown no gain at all.")
+    unused = replace(few, recommendation=NO_ARM)
+    page = Page(write(unused, None, tmp_path)).text
+    for said in (advice(unused), caveats(unused)[0], page):
+        assert f"{few.smallest_detectable:.1f}" not in said
+    assert "Nothing could have, with so few seeds" in page and "All gains stay unseen" in page
     more = replace(few, gain=paired_interval([-2.0, 1.0, 0.0]))
     assert "points could have gone unseen." in more.sentence()
 

@@ -33,6 +33,8 @@ def _of_synthetic(gain: Gain) -> str:
         said = "Synthetic images did not earn a place in your training."
         if gain.contradicted:
             return said
+        if gain.blind:
+            return f"{said} Nothing could have, with so few seeds: repeat with more."
         least = f"{gain.smallest_detectable:.1f} points"
         return f"{said} If a gain below {least} would matter to you, repeat with more seeds."
     if gain.contradicted:
@@ -65,11 +67,8 @@ def _of_rival(gain: Gain) -> str:
 def caveats(gain: Gain) -> list[str]:
     """What the numbers do not say."""
     interval, seeds = gain.gain, len(gain.gain.per_seed)
-    over_both = "" if gain.rival is None else " over baseline and rival"
     said = [
-        f"Small gains stay unseen. With {seeds} seeds, a true gain of "
-        f"{gain.smallest_detectable:.1f} points{over_both} would have been told from zero four "
-        "times in five; a smaller one less often. No evidence of a gain is not evidence of none.",
+        f"{_about_seeds(gain)} No evidence of a gain is not evidence of none.",
         _about_test(gain),
         _about_validation(gain),
         _about_choice(gain),
@@ -81,6 +80,21 @@ def caveats(gain: Gain) -> list[str]:
             "confidence holds (Stein 1945)."
         )
     return [*said, *(f"Note: {each.rstrip('.')}." for each in gain.protocol["caveats"])]
+
+
+def _about_seeds(gain: Gain) -> str:
+    seeds = len(gain.gain.per_seed)
+    over_both = "" if gain.rival is None else " over baseline and rival"
+    if gain.blind:
+        return (
+            f"All gains stay unseen. With {seeds} seeds that differ as much as these, none"
+            f"{over_both} would have been told from zero four times in five."
+        )
+    return (
+        f"Small gains stay unseen. With {seeds} seeds, a true gain of "
+        f"{gain.smallest_detectable:.1f} points{over_both} would have been told from zero four "
+        "times in five; a smaller one less often."
+    )
 
 
 def _about_choice(gain: Gain) -> str:

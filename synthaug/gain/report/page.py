@@ -100,6 +100,6 @@ def _key_figures(gain: Gain) -> list[tuple[str, str, str]]:
         figures.append(
             ("Trained generator over control", f"{signed(over.points)} points", span(over))
         )
-    seen = f"{gain.smallest_detectable:.1f} points"
+    seen = "none" if gain.blind else f"{gain.smallest_detectable:.1f} points"
     over_both = "over both, " if gain.gain_over_rival is not None else ""
     return [*figures, ("Smallest detectable gain", seen, f"{over_both}80% power")]
