@@ -283,11 +283,11 @@ def sentence(mix: MixRecipe) -> str:
         f"on {len(checked.per_seed)} seeds that the search had not seen, {search['best']} has "
         f"{span} of validation {search['metric']} over {over}, without synthetic images{least}"
     )
-    if not mix.recommended and search["smallest_detectable"] >= ALL:
+    if mix.recommended:
+        return f"Use {search['best']}: {beside}."
+    if search["smallest_detectable"] >= ALL:
         return f"Use none: {beside}. So few seeds could have shown no gain at all (--seeds)."
-    if not mix.recommended:
-        return (
-            f"Use none: {beside}. A true gain below {search['smallest_detectable']:.1f} points "
-            "could have gone unseen; more seeds (--seeds) see smaller ones."
-        )
-    return f"Use {search['best']}: {beside}."
+    return (
+        f"Use none: {beside}. A true gain below {search['smallest_detectable']:.1f} points "
+        "could have gone unseen; more seeds (--seeds) see smaller ones."
+    )
