@@ -237,7 +237,7 @@ def page(text: str) -> str:
     tries = list(dict.fromkeys(tried for rows in known.values() for tried in rows))
     heads = " | ".join(
         f"{name}, {each['place']['per_class']} per class, {each['place']['steps']:,} steps "
-        f"({len(each['rows'][NONE])} seeds)"
+        f"({counted(len(each['rows'][NONE]))})"
         for name, each in stored.items()
     )
     lines = "".join(
@@ -245,6 +245,10 @@ def page(text: str) -> str:
         for tried in tries
     )
     return renewed(text, f"| tried | {heads} |\n|{'---|' * (len(known) + 1)}\n{lines}")
+
+
+def counted(seeds: int) -> str:
+    return "1 seed" if seeds == 1 else f"{seeds} seeds"
 
 
 def cell(rows: dict[str, dict[str, float]], tried: str) -> str:
