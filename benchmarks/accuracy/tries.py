@@ -62,6 +62,8 @@ RESULTS = Path(__file__).parent / "tries"
 GRID = Path(__file__).parent / "results"
 PAGE = ROOT / "docs" / "research.md"
 HELD, RATIO, NONE = 0.4, 0.25, "none"
+SELECTIONS = "", "/agreed", "/hard"
+TRIES = [kind + rule for kind in ("transfer", "patch>nuisance") for rule in SELECTIONS]
 GENERATORS: dict[str, Generator] = {
     "style": StyleSwap(),
     "patch": PatchSwap(),
@@ -104,7 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--sets", nargs="+", choices=PLACES, default=list(PLACES))
-    parser.add_argument("--tries", nargs="+", default=["style", "transfer", "nuisance"])
+    parser.add_argument("--tries", nargs="+", default=TRIES)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--page", action="store_true", help="only write the page")
     options = parser.parse_args()
