@@ -162,19 +162,18 @@ def judged_by(results: list[Gain]) -> str:
 def from_weights(pretrained: Mapping[str, Gain]) -> list[str]:
     """What the networks of the table start from, and how those did that start from weights, over
     baselines that were tuned: a sentence or two, or none where none was measured."""
-    found = [
-        f"{each}: {span(least_sure(g).gain)}, **{g.verdict}**"
-        for each, g in pretrained.items()
-        if is_tuned(g)
-    ]
-    if not found:
+    tuned = [gain for gain in pretrained.values() if is_tuned(gain)]
+    if not tuned:
         return []
-    others = len(pretrained) - len(found)
+    points = [least_sure(gain).gain.points for gain in tuned]
+    helped, hurt = (sum(g.verdict == each for g in tuned) for each in ("helps", "hurts"))
+    others = len(pretrained) - len(tuned)
     more = f"; {others} more, with given steps" if others else ""
     return [
-        "The network is a small one, of 0.3 million weights, that starts from random ones. Of one "
-        f"that starts from ImageNet's ([more](docs/results.md#pretrained-networks){more}), "
-        f"{'; '.join(found)}."
+        "The network is a small one, of 0.3 million weights, that starts from random ones. With "
+        f"one that starts from ImageNet's, synthetic images *help* in {helped} and *hurt* in "
+        f"{hurt} of {len(tuned)} rows, with gains of {min(points):+z.1f} to {max(points):+z.1f} "
+        f"points ([row by row](docs/results.md#pretrained-networks){more})."
     ]
 
 
