@@ -59,14 +59,14 @@ BRIEF_HEAD = """\
 """
 BRIEF_NOTES = """
 Accuracy in percent, balanced where classes are uneven; gains in points, with 95 % intervals over
-{seeds} paired seeds: they hold the scatter of seeds, not of other test images, and the protocol was
-[changed](docs/results.md#how-the-protocol-was-changed) after results on these were known. With
-synthetic images there are two trainings without to beat: the *baseline*, which validation images
-chose of some ten tuned ones, and, where one does better on the *test* images, that *rival*. Shown
-is the comparison whose interval reaches lower; [both stand here](docs/results.md#results).
-*Helps*: better than both. *Hurts*: worse than the baseline. What loses to the rival alone is *no
-evidence*, even with an interval below zero. *Control*: synthetic images of a generator that learns
-nothing. \\* has [remarks](docs/results.md#results), such as tuning that ended at its limit.
+{seeds} paired seeds: they hold the scatter of seeds, not of other test images. There are two
+trainings without synthetic images to beat: the *baseline*, which validation chose of some ten tuned
+ones, and its *rival*, where one does better on the *test* images. Shown is the comparison whose
+interval reaches lower ([both](docs/results.md#results)). *Helps*: better than both. *Hurts*: worse
+than the baseline. *No evidence*: all else, even if surely behind the rival. *Control*: images of a
+generator that learns nothing. \\* has [remarks](docs/results.md#results), such as tuning that ended
+at its limit. The protocol was [changed](docs/results.md#how-the-protocol-was-changed) after results
+on these images were known.
 """
 
 
