@@ -254,14 +254,16 @@ def counted(seeds: int) -> str:
 
 
 def cell(rows: dict[str, dict[str, float]], tried: str) -> str:
-    """The score of none, or a try's gain over it with its standard error."""
+    """The score of none, or a try's gain over it with its standard error, and of how many seeds it
+    is, where those are not all that `none` has."""
     if tried == NONE:
         return f"{np.mean(list(rows[NONE].values())):.1f}"
     gains = gains_of(rows, tried)
     if not gains:
         return ""
     error = f" ± {standard_error(gains):.1f}" if len(gains) > 1 else ""
-    return f"{np.mean(gains):+z.1f}{error}"
+    seeds = f" ({counted(len(gains))})" if len(gains) < len(rows[NONE]) else ""
+    return f"{np.mean(gains):+z.1f}{error}{seeds}"
 
 
 def gains_of(rows: dict[str, dict[str, float]], tried: str) -> list[float]:
