@@ -194,13 +194,13 @@ def test_the_readme_counts_the_tuned_rows_of_pretrained_networks(
 ) -> None:
     summary, rows = load("summary", monkeypatch), load("beside", monkeypatch).read_pretrained()
     gain = rows["cifar10, 10 per class, pretrained, last layer"]
-    [said] = summary.from_weights({"one": gain})
+    [said] = summary.from_weights([gain])
     assert "*help* in 0 and *hurt* in 0 of 1 rows, with gains of -0.2 to -0.2 points" in said
-    [said] = summary.from_weights({**rows, "one": replace(gain, verdict="helps")})
+    [said] = summary.from_weights([*rows.values(), replace(gain, verdict="helps")])
     tuned = sum(stored.is_tuned(each) for each in rows.values())
     assert f"*help* in 1 and *hurt* in 0 of {tuned + 1} rows" in said
     assert f"; {len(rows) - tuned} more, with given steps" in said
-    assert summary.from_weights({}) == []
+    assert summary.from_weights([]) == []
 
 
 def test_nobody_does_better_than_one_who_knows_the_test_images(

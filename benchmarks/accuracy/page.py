@@ -132,7 +132,7 @@ def page(results: list[Gain]) -> str:
 
 
 def in_readme(results: list[Gain]) -> str:
-    return brief(results, read_pretrained(), peers_in_brief(results))
+    return brief(results, list(read_pretrained().values()), peers_in_brief(results))
 
 
 if __name__ == "__main__":

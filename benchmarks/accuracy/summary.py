@@ -1,6 +1,5 @@
 """The table of all results, on their page and in README.md, and what has to be known to read it."""
 
-from collections.abc import Mapping
 from functools import reduce
 from typing import NamedTuple
 
@@ -82,7 +81,7 @@ def summary(results: list[Gain]) -> str:
     return HEAD + "".join(rows) + how_to_read(results) + notes
 
 
-def brief(results: list[Gain], pretrained: Mapping[str, Gain], peers: list[str]) -> str:
+def brief(results: list[Gain], pretrained: list[Gain], peers: list[str]) -> str:
     """One row a data set, with how it came out. `peers`: what is said of other packages' images."""
     rows = []
     for gain in results:
@@ -159,10 +158,10 @@ def judged_by(results: list[Gain]) -> str:
     )
 
 
-def from_weights(pretrained: Mapping[str, Gain]) -> list[str]:
+def from_weights(pretrained: list[Gain]) -> list[str]:
     """What the networks of the table start from, and how those did that start from weights, over
     baselines that were tuned: a sentence or two, or none where none was measured."""
-    tuned = [gain for gain in pretrained.values() if is_tuned(gain)]
+    tuned = [gain for gain in pretrained if is_tuned(gain)]
     if not tuned:
         return []
     points = [least_sure(gain).gain.points for gain in tuned]
