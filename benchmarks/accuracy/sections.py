@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from stored import arithmetic_of, at_limit
 from wording import few, percent, recommended, span
 
@@ -38,7 +37,7 @@ def section(said: str, gain: Gain, results: Sequence[Gain] = ()) -> str:
 {len(protocol["seeds"])} seeds, {protocol["steps"]:,} steps of {protocol["batch_size"]}, recipe
 `{recipe(protocol["recipe"])}`, on {where}, one thread a process. {versions}.{noted}
 
-| arm | uses | {protocol["metric"]} | gain over baseline | validation | seconds a seed |
+| arm | uses | {protocol["metric"]} | gain over baseline | validation | seconds, median |
 |---|---|---|---|---|---|
 {rows}
 """
@@ -73,4 +72,4 @@ def arm_row(gain: Gain, arm: ArmResult) -> str:
     over = "baseline" if arm.gain is None else span(arm.gain)
     name = arm.name + few(gain, arm)
     held, tested = percent(arm.choice_scores), percent(gain.scores(arm.name))
-    return f"| {name} | {arm.uses} | {tested} | {over} | {held} | {np.mean(arm.seconds):,.0f} |\n"
+    return f"| {name} | {arm.uses} | {tested} | {over} | {held} | {arm.usual_seconds:,.0f} |\n"

@@ -167,7 +167,7 @@ def _arms(gain: Gain, *, framed: bool) -> Table:
         pad_edge=False,
         padding=(0, 1 if framed else 2, 0, 0),
         caption=f"{gain.protocol['metric']} on test images in %, gain over the baseline on the "
-        "same seeds in points, training time in seconds per seed. Arms marked (baseline), (chosen) "
+        "same seeds in points, median training time in seconds. Arms marked (baseline), (chosen) "
         f"and so on{_also_again(gain)} were trained again on fresh seeds, the others on those used "
         "for choosing, on which the baseline may have been lucky: compare gains, not accuracies.",
         caption_justify="left",
@@ -215,7 +215,7 @@ def _cells(gain: Gain, arm: ArmResult, role: str) -> list[str]:
         row += ["", ""]
     else:
         row += [f"{arm.gain.points:+z.1f}", arm.gain.span]
-    return [*row, spell_seconds(sum(arm.seconds) / len(arm.seconds))]
+    return [*row, spell_seconds(arm.usual_seconds)]
 
 
 def spell_seconds(seconds: float) -> str:

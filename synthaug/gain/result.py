@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
+from statistics import median
 from typing import Any, Self, get_args
 
 from synthaug.checks import is_number
@@ -74,6 +75,11 @@ class ArmResult:
     seconds: list[float]
     gain: Interval | None = None
     p_holm: float | None = None
+
+    @property
+    def usual_seconds(self) -> float:
+        """Of one training. The median, since a machine may have slept during one of them."""
+        return median(self.seconds)
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,12 @@ def test_the_table_keeps_its_numbers_whole_on_a_terminal(wide: Gain, width: int)
     assert {"transfer-within", "randaugment+cutmix", *wide.sentence().split()} <= words
 
 
+def test_a_training_that_the_machine_slept_during_is_not_told_as_a_slow_arm(wide: Gain) -> None:
+    slept = [replace(arm, seconds=[2.0, 9876.0, 2.5]) for arm in wide.arms]
+    lines = shown(replace(wide, arms=slept), 300)
+    assert sum(line.endswith(" 2.5") for line in lines) == len(slept)
+
+
 def test_arms_are_told_apart_where_it_is_narrow(wide: Gain) -> None:
     lines = shown(wide, 60)
     assert not any("…" in line for line in lines)

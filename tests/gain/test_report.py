@@ -470,6 +470,15 @@ def test_many_classes_and_wide_intervals(tmp_path: Path) -> None:
     )
 
 
+def test_a_training_that_the_machine_slept_during_is_not_told_as_a_slow_arm(tmp_path: Path) -> None:
+    gain = make_gain(seeds=5)
+    slept = [replace(arm, seconds=[2.0, 9876.0, 3.0, 2.5, 2.25]) for arm in gain.arms]
+    assert {arm.usual_seconds for arm in slept} == {2.5}
+    write_report(replace(gain, arms=slept), tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<td>2.5</td>") == len(slept)
+
+
 def test_failed_write_leaves_the_old_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = write(make_gain(), None, tmp_path)
 

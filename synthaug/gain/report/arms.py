@@ -54,7 +54,7 @@ def _table_row(gain: Gain, arm: ArmResult) -> dict[str, Any]:
         "accuracy": mean(arm.accuracy),
         "balanced": mean(arm.balanced_accuracy),
         "validation": mean(arm.choice_scores),
-        "seconds": mean(arm.seconds),
+        "seconds": arm.usual_seconds,
         "p": "" if arm.p_holm is None else "<0.001" if arm.p_holm < 0.001 else f"{arm.p_holm:.3f}",
     }
 
