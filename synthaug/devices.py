@@ -4,7 +4,7 @@ import os
 import platform
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, TypeVar
 
 import torch
@@ -122,19 +122,24 @@ def arithmetic(device: torch.device) -> str:
     return "bfloat16" if native else "float32"
 
 
-@contextmanager
-def computing_in(kind: str) -> Iterator[None]:
+def computing_in(kind: str) -> AbstractContextManager[None]:
     """Within the block networks multiply in this arithmetic, whatever the environment of the
     process says: it may have been started before that was changed."""
-    before = os.environ.get(ASKED)
-    os.environ[ASKED] = kind
+    return with_variable(ASKED, kind)
+
+
+@contextmanager
+def with_variable(name: str, value: str) -> Iterator[None]:
+    """Within the block the environment has the variable, also for processes started there."""
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
         yield
     finally:
         if before is None:
-            del os.environ[ASKED]
+            del os.environ[name]
         else:
-            os.environ[ASKED] = before
+            os.environ[name] = before
 
 
 @contextmanager

@@ -241,6 +241,30 @@ def test_a_gain_that_is_stopped_while_its_processes_write_leaves_nothing(
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.skipif(not Path("/proc").exists(), reason="finds processes in /proc")
+def test_a_killed_gain_says_nothing_of_what_its_processes_shared(
+    data: Path, quick: tuple, tmp_path: Path
+) -> None:
+    """The process that clears it away, the last one to end, warns of it otherwise."""
+    words = (*quick, "--steps", "60", "--jobs", "2", "--cache", tmp_path / "cells", "--quiet")
+    with started("gain", data, *words) as process:
+        wait_until(lambda: finished_cells(tmp_path / "cells"), process)
+        process.kill()  # before it sees its processes end, and tells of that
+        for each in {*members(process.pid)} - trackers(process.pid):
+            os.kill(each, signal.SIGKILL)
+        _, err = process.communicate(timeout=PATIENCE)  # once the trackers have ended, too
+    assert err == ""
+
+
+def trackers(session: int) -> set[int]:
+    """Of a session's processes those that clear away what the others shared."""
+    return {
+        each
+        for each in members(session)
+        if b"resource_tracker import main" in Path(f"/proc/{each}/cmdline").read_bytes()
+    }
+
+
 def test_a_killed_gain_goes_on_to_the_same_result(
     call: Callable, data: Path, quick: tuple, tmp_path: Path
 ) -> None:

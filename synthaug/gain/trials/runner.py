@@ -1,5 +1,6 @@
 """Cells trained side by side, each as soon as the pool that it needs is there."""
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from synthaug.checks import as_count
 from synthaug.classifiers import Scores
-from synthaug.devices import computing_in, plain_torch
+from synthaug.devices import computing_in, plain_torch, with_variable
 from synthaug.errors import TrainingError
 from synthaug.files import marked, swept
 from synthaug.gain.arms import Source, fit_key
@@ -27,6 +28,7 @@ from synthaug.images import LabelledImages
 from synthaug.pool import SamplePool
 
 PAUSE = 0.2  # seconds until a process that found nothing ready looks again
+TRACKED = "ignore:resource_tracker"  # how those warnings begin, as filters of PYTHONWARNINGS do
 
 Stages = Callable[[str, int, int], None]
 """Called with (what is running, cells done, cells known so far)."""
@@ -130,6 +132,7 @@ class Runner:
 
     def _results(self, tasks: Sequence[Task]) -> list[Any]:
         results: dict[int, Any] = {}
+        asked = os.environ.get("PYTHONWARNINGS")
         awaited = {each for task in tasks for each in task.makes}
         # One at a time: joblib hands out several where the first ones were quick, as those are that
         # were trained before, and a process then trains those while another has nothing to do.
@@ -141,6 +144,9 @@ class Runner:
         )
         with (
             warnings.catch_warnings(),
+            # Of joblib's process that outlives the others: after an interruption it tells of what
+            # it clears away, or finds cleared away, and a user can do nothing about that.
+            with_variable("PYTHONWARNINGS", ",".join(filter(None, [asked, TRACKED]))),
             # An interruption kills processes, wherever they are.
             swept(self._study.directory) as mark,
             closing(pool(_calls(mark, self._study, tasks, awaited))) as outcomes,
