@@ -87,13 +87,14 @@ one.
 | per class | best without synthetic | chosen with synthetic | ChimeraMix | with AutoAugment |
 |---|---|---|---|---|
 """
-PRETRAINED = """\
+PRETRAINED_HEAD = """\
+## Pretrained networks
+
 EfficientNet-Lite0 from ImageNet's weights, ten images per class, on seeds and test images as above:
 the last layer alone learns, at 96 pixels, or all of it, at 64 (`pretrained.py`). Each generator is
 tried once, on top of the partner. Steps, learning rate, weight decay and geometry are tuned; images
 are normalised as timm has it for the network.
-"""
-PRETRAINED_HEAD = """
+
 | data | learns | steps | best without synthetic | chosen with synthetic | gain | verdict |
 |---|---|---|---|---|---|---|
 """
@@ -246,6 +247,4 @@ def pretrained(found: Mapping[str, Gain]) -> str:
         f"| {outcome(gain)} |\n"
         for said, gain in found.items()
     ]
-    if not rows:
-        return ""
-    return f"## Pretrained networks\n\n{PRETRAINED}{PRETRAINED_HEAD}{''.join(rows)}\n"
+    return PRETRAINED_HEAD + "".join(rows) + "\n" if rows else ""
