@@ -182,6 +182,8 @@ class _Calls(TorchFunctionMode):
                 first.content = args[1].content
         if _is_gpu(kwargs.get("device")):
             return self._made(function, args, {**kwargs, "device": "cpu"})
+        if function is Tensor.__deepcopy__:  # is given all that was copied before, to look up
+            return function(*args, **kwargs)
         with _autocast((args, kwargs)):
             return function(*args, **kwargs)
 
