@@ -250,6 +250,10 @@ def _show(mix: MixRecipe, output: Path, asked: list[str], lines: str, *, keep: b
         console.print(f"Note: {escape(caveat)}.")
     spent = ", ".join(f"{what} {spell_seconds(s)} s" for what, s in search["seconds"].items())
     ends = ", ".join(f"{count} {end}" for end, count in search["trials"].items() if count)
+    before = search["taken_over"]
+    if before["networks"]:
+        networks, taken = f"{before['networks']:,} networks", spell_seconds(before["seconds"])
+        spent += f"; taken over from earlier runs: {networks}, {taken} s of training"
     console.print(f"Spent: {spent}. Proposals: {ends or 'none'}. Written: {escape(str(output))}")
     if search["waiting"]:
         left = (

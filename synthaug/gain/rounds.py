@@ -135,6 +135,10 @@ class Rounds:
             # It may have been stopped before all that was asked for was taken up.
             asked = trial.system_attrs.get("fixed_params", {})
             self._put_off(trial.number, {**asked, **trial.params})
+        for trial in self._ended():
+            if "error" not in trial.user_attrs:
+                seeds = self._trials.seeds[: len(trial.intermediate_values)]
+                self._trials.recall(self._arm(trial), seeds)
 
     def run(self, budget: Budget) -> None:
         """Try proposals until the budget is spent, or there are no others."""

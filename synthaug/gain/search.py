@@ -150,6 +150,7 @@ def search_mix(
                 *notes_of_check,
             ],
             "seconds": _seconds([*times, time.monotonic()]),
+            "taken_over": _taken_over(trials),
             "best_without": best_without,
             "optuna": optuna.__version__,
         }
@@ -188,6 +189,12 @@ def _seconds(times: Sequence[float]) -> dict[str, float]:
         what: round(end - begin, 1)
         for what, (begin, end) in zip(stages, pairwise(times), strict=True)
     }
+
+
+def _taken_over(trials: Trials) -> dict[str, float]:
+    """What the search did not have to train, which is in none of its seconds."""
+    networks, taken = trials.taken_over()
+    return {"networks": networks, "seconds": round(taken, 1)}
 
 
 def load_optuna() -> Any:

@@ -46,6 +46,7 @@ class Made:
         self.seeds: list[int] = []
         self.teacher = REAL[0]
         self.trained: list[tuple[str, int]] = []
+        self.recalled: list[tuple[str, int]] = []
         self.left_open: list[str] = []
         self._score = score
 
@@ -78,6 +79,12 @@ class Made:
 
     def resolution(self, seed: int) -> float:
         return 0.1
+
+    def recall(self, arm: Arm, seeds: list[int]) -> None:
+        self.recalled += [(arm.name, seed) for seed in seeds]
+
+    def taken_over(self) -> tuple[int, float]:
+        return 0, 0.0
 
     def seeds_of(self, arm: Arm) -> list[int]:
         return self.seeds
@@ -556,6 +563,11 @@ def test_a_search_goes_on_where_another_ended(run: Callable) -> None:
     again, after = run(good, budget=Budget(trials=30))
     assert sum(first.search["trials"].values()) == 10
     assert sum(again.search["trials"].values()) == 30
+    with_synthetic = [
+        (name, seed) for name, seed in before.trained if " hard" in name or " mixed" in name
+    ]
+    assert before.recalled == []
+    assert sorted(after.recalled) == sorted(each for each in with_synthetic if each[1] in (0, 1, 2))
     tried = {name for name, seed in before.trained if seed == 0}
     assert len({name for name, seed in after.trained if seed == 0} - tried) > 5
     assert again.search["check"]["points"] >= first.search["check"]["points"]

@@ -41,6 +41,8 @@ class Trials:
         self.teacher: Arm | None = None
         self._runner = runner
         self._given_up: dict[Arm, int] = {}  # after how many seeds
+        self._found: set[Cell] = set()  # trained by an earlier run
+        self._asked: set[Cell] = set()
 
     def train(
         self,
@@ -56,6 +58,7 @@ class Trials:
         asked, once = self.seeds if seeds is None else seeds, dict.fromkeys(arms)
         pairs = [(arm, seed) for seed in asked for arm in once]
         cells = [cell for pair in pairs for cell in self.cells(*pair, to_test=to_test)]
+        self._note(cells)
         self._run([cell for cell in cells if not cell.done(self.study)], what)
 
     def cells(self, arm: Arm, seed: int, *, to_test: bool = True) -> list[Cell]:
@@ -234,7 +237,21 @@ class Trials:
 
     def seconds(self, arm: Arm, seed: int) -> float:
         """Time to train the arm for one seed and to fit its generator; see `cells.seconds`."""
-        return sum(seconds(self.study, cell) for cell in self.cells(arm, seed))
+        return sum(sum(seconds(self.study, cell)) for cell in self.cells(arm, seed))
+
+    def recall(self, arm: Arm, seeds: list[int]) -> None:
+        """Count among what is taken over what an earlier run trained of the arm."""
+        self._note([cell for seed in seeds for cell in self.cells(arm, seed, to_test=False)])
+
+    def taken_over(self) -> tuple[int, float]:
+        """How many networks an earlier run had trained of those that were asked for or recalled,
+        and the time that it took to train them, fits of generators apart."""
+        return len(self._found), sum(seconds(self.study, cell)[0] for cell in self._found)
+
+    def _note(self, cells: Sequence[Cell]) -> None:
+        new = set(cells) - self._asked
+        self._found.update(cell for cell in new if cell.done(self.study))
+        self._asked.update(new)
 
 
 @contextmanager
