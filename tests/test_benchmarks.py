@@ -214,6 +214,15 @@ def test_nobody_does_better_than_one_who_knows_the_test_images(
         assert overall.best(gain, False) >= stored.lead_of_rival(gain)
 
 
+def test_what_the_aims_are_set_against_is_what_was_measured() -> None:
+    docs = ACCURACY.parent.parent / "docs"
+    _, aims, _ = (docs / "research.md").read_text().split("\n## ", 2)
+    reached = re.findall(r"[+-]\d+\.\d \([+-]\d+\.\d to [+-]\d+\.\d\)", aims)
+    results = (docs / "results.md").read_text()
+    assert len(reached) == 7
+    assert [figure for figure in reached if figure not in results] == []
+
+
 def test_images_of_a_class_are_those_that_are_trained_on(stored: Any) -> None:
     counts = {stored.file_of(gain): stored.images_per_class(gain) for gain in stored.read_results()}
     assert counts["wbc_types64-50.json"] == "up to 40"  # 10 of 50 are held out for choices
