@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -183,6 +184,21 @@ def test_what_was_trained_serves_a_larger_search(
     of_check = sum("seed2" in cell.name or "seed3" in cell.name for cell in cells)
     assert len(cells) - of_check <= search["taken_over"]["networks"] <= len(cells)
     assert 0 < search["taken_over"]["seconds"] <= sum(each["seconds"] for each in told) + 0.05
+
+
+def test_what_is_damaged_of_an_earlier_search_is_named_before_it_goes_on(
+    tuned: tuple, data: Path, call: Callable, tmp_path: Path
+) -> None:
+    shutil.copytree(tuned[0] / "cells", tmp_path / "cells")
+    cells = set((tmp_path / "cells").glob("*/cells/*"))
+    damaged = next(cell for cell in sorted(cells) if cell.name.startswith("random-field"))
+    (damaged / "manifest.json").write_text("{}")
+    few = ("--generator", "style-swap", "--generator", "random-field", "--trials", "9")
+    words = ("tune", data, *LITTLE, *PLACE, *few, "--cache", tmp_path / "cells", "--keep")
+    done = call(*words, "-o", tmp_path / "recipe.json")
+    assert (done.status, (tmp_path / "recipe.json").exists()) == (2, False)
+    assert f"{damaged}: damaged" in done.err
+    assert set((tmp_path / "cells").glob("*/cells/*")) == cells
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 import synthaug.gain.trials.cells as cells
 from synthaug import LabelledImages, Recipe, evaluate, read_images
 from synthaug.classifiers import Backbone
+from synthaug.files import write_json
 from synthaug.gain.arms import Arm, distilled_arm
 from synthaug.gain.trials import Study, Trials, opened
 from synthaug.gain.trials.cells import Cell
@@ -57,9 +58,11 @@ def test_no_teacher_is_trained_for_what_needs_none_or_is_there(tmp_path: Path) -
         for cell in trials.cells(DISTILLED, seed):
             place = cell.directory(trials.study)
             place.mkdir(parents=True)
-            (place / "manifest.json").touch()
+            told = {"kind": cells.KIND, "seconds": 1.5 + seed, "generator_seconds": 9.0}
+            write_json(place / "manifest.json", told)
     trials.train([DISTILLED], "done")
     assert len(batches) == 1
+    assert trials.taken_over() == (2, 4.0)
 
 
 def test_an_arm_that_is_named_twice_is_trained_once(tmp_path: Path) -> None:

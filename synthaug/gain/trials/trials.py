@@ -41,7 +41,7 @@ class Trials:
         self.teacher: Arm | None = None
         self._runner = runner
         self._given_up: dict[Arm, int] = {}  # after how many seeds
-        self._found: set[Cell] = set()  # trained by an earlier run
+        self._found: dict[Cell, float] = {}  # trained by an earlier run, in how many seconds
         self._asked: set[Cell] = set()
 
     def train(
@@ -246,12 +246,14 @@ class Trials:
     def taken_over(self) -> tuple[int, float]:
         """How many networks an earlier run had trained of those that were asked for or recalled,
         and the time that it took to train them, fits of generators apart."""
-        return len(self._found), sum(seconds(self.study, cell)[0] for cell in self._found)
+        return len(self._found), sum(self._found.values())
 
     def _note(self, cells: Sequence[Cell]) -> None:
-        new = set(cells) - self._asked
-        self._found.update(cell for cell in new if cell.done(self.study))
-        self._asked.update(new)
+        # Read now: one that is damaged is to be named before hours are spent, not after.
+        new = [cell for cell in dict.fromkeys(cells) if cell not in self._asked]
+        done = [cell for cell in new if cell.done(self.study)]
+        self._found |= {cell: seconds(self.study, cell)[0] for cell in done}
+        self._asked.update(cells)
 
 
 @contextmanager
