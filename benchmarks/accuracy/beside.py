@@ -110,13 +110,13 @@ def worth(results: list[Gain]) -> str:
         before, after = both(gain)
         rival = "" if gain.rival is None else percent(gain.scores(gain.rival))
         cells = [with_more(gain, found, times) for times in (2, 4)]
-        longer = found["longer"]
-        long = f"{percent(longer)}: {span(gain_of_length(gain))}"
-        both_long = ""
-        spoilt = gain_of_length(gain).high < 0
-        if found.get("chosen") == gain.chosen["arm"] and not spoilt:
-            scores = found["chosen_longer"]
-            both_long = f"{percent(scores)}: {span(over(scores, longer))}"
+        long = both_long = ""
+        of_length = gain_of_length(gain)
+        if of_length is not None:
+            long = f"{percent(found['longer'])}: {span(of_length)}"
+            if found.get("chosen") == gain.chosen["arm"] and of_length.high >= 0:
+                scores = found["chosen_longer"]
+                both_long = f"{percent(scores)}: {span(over(scores, found['longer']))}"
         rows.append(row(gain, [before, rival, after, *cells, long, both_long]))
     return WORTH_HEAD + "".join(rows) + "\n" if rows else ""
 

@@ -138,7 +138,9 @@ def trained_short(gain: Gain) -> bool:
 def gain_of_length(gain: Gain) -> Interval | None:
     """What twice the steps bring the baseline, where that was measured."""
     known = worth_of(gain)
-    return None if known is None else over(known["longer"], gain.scores(gain.baseline))
+    if known is None or "longer" not in known:
+        return None
+    return over(known["longer"], gain.scores(gain.baseline))
 
 
 def over(scores: list[float], others: list[float]) -> Interval:

@@ -5,8 +5,8 @@ many real ones, or twice the steps; and the chosen one with them, for twice the 
     python benchmarks/accuracy/page.py
 
 For each file of results that grid.py wrote, or those that `--only` names: the same recipe, seeds
-and network as its baseline, on its images for twice the steps; then for as many steps on more
-images per class, its own among them, as far as the data have them (`room`). Written beside the
+and network as its baseline, for as many steps on more images per class, its own among them, as far
+as the data have them (`room`); then on its images alone for twice the steps. Written beside the
 results, in worth/, each part as soon as it is measured; what is there is left alone. Trained
 networks are kept in `--cache`, where grid.py keeps its own, so that a run that was stopped goes on
 where it was.
@@ -69,15 +69,15 @@ def measure(options: argparse.Namespace, gain: Gain, source: Path, target: Path)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_json(target, known)
 
+    for each in TIMES:
+        if each * count <= room and str(each) not in known["times"]:
+            found = scored(baseline, each * count, 1, f"{each} x images")
+            keep(times={**known["times"], str(each): found})
     if "longer" not in known:
         keep(longer=scored(baseline, count, LONGER, f"{LONGER} x steps"))
     if known.get("chosen") != chosen.name:
         found = scored(chosen, count, LONGER, f"{LONGER} x steps")
         keep(chosen=chosen.name, chosen_longer=found)
-    for each in TIMES:
-        if each * count <= room and str(each) not in known["times"]:
-            found = scored(baseline, each * count, 1, f"{each} x images")
-            keep(times={**known["times"], str(each): found})
 
 
 def arms(gain: Gain) -> tuple[Arm, Arm]:
