@@ -223,6 +223,21 @@ def test_what_the_aims_are_set_against_is_what_was_measured() -> None:
     assert [figure for figure in reached if figure not in results] == []
 
 
+def test_what_a_gain_is_worth_is_shown_as_far_as_it_is_measured(
+    monkeypatch: pytest.MonkeyPatch, stored: Any, signs: tuple[Gain, dict[str, Any]]
+) -> None:
+    beside, (gain, _) = load("beside", monkeypatch), signs
+    without = gain.scores(gain.baseline)
+    found: dict[str, Any] = {"room": 30, "times": {"2": [each + 0.01 for each in without]}}
+    for module in (beside, stored):
+        monkeypatch.setattr(module, "worth_of", lambda _: found)
+    now, more = (f"{100 * np.mean(without) + points:.1f}" for points in (0, 1))
+    assert beside.worth([gain]).rstrip().endswith(f"| {more} | – |  |  |")
+    found["longer"] = without
+    of_length = f"{now}: +0.0 (+0.0 to +0.0)"
+    assert beside.worth([gain]).rstrip().endswith(f"| {more} | – | {of_length} |  |")
+
+
 def test_images_of_a_class_are_those_that_are_trained_on(stored: Any) -> None:
     counts = {stored.file_of(gain): stored.images_per_class(gain) for gain in stored.read_results()}
     assert counts["wbc_types64-50.json"] == "up to 40"  # 10 of 50 are held out for choices
