@@ -22,6 +22,8 @@ from synthaug.pool import SamplePool
 pytestmark = pytest.mark.usefixtures("tiny_networks")
 LITTLE = ("--steps", "2", "--batch-size", "8", "--seeds", "2", "--policy", "shift")
 PLACE = ("--jobs", "1", "--device", "cpu")
+FEW = ("--generator", "style-swap", "--generator", "random-field")
+MORE = (*FEW, "--trials", "9")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def tuned(data: Path, call: Callable, tmp_path_factory: pytest.TempPathFactory):
     """A recipe, the cache of its search, and what was printed."""
     pytest.importorskip("optuna", reason="needs Optuna")
     folder = tmp_path_factory.mktemp("tune")
-    few = ("--generator", "style-swap", "--generator", "random-field", "--trials", "3")
+    few = (*FEW, "--trials", "3")
     kept = ("--cache", folder / "cells", "--keep", "--json", folder / "copy.json")
     done = call("tune", data, *LITTLE, *PLACE, *few, *kept, "-o", folder / "recipe.json")
     assert done.status == 0, done.err
@@ -171,8 +173,7 @@ def test_what_was_trained_serves_a_larger_search(
     folder, _ = tuned
     cells = set((folder / "cells").glob("*/cells/*"))
     assert cells
-    few = ("--generator", "style-swap", "--generator", "random-field", "--trials", "9")
-    words = ("tune", data, *LITTLE, *PLACE, *few, "--cache", folder / "cells", "--keep")
+    words = ("tune", data, *LITTLE, *PLACE, *MORE, "--cache", folder / "cells", "--keep")
     done = call(*words, "-o", tmp_path / "recipe.json", "-q")
     assert (done.status, done.out, done.err) == (0, "", "")
     search = MixRecipe.load(tmp_path / "recipe.json").search
@@ -193,8 +194,7 @@ def test_what_is_damaged_of_an_earlier_search_is_named_before_it_goes_on(
     cells = set((tmp_path / "cells").glob("*/cells/*"))
     damaged = next(cell for cell in sorted(cells) if cell.name.startswith("random-field"))
     (damaged / "manifest.json").write_text("{}")
-    few = ("--generator", "style-swap", "--generator", "random-field", "--trials", "9")
-    words = ("tune", data, *LITTLE, *PLACE, *few, "--cache", tmp_path / "cells", "--keep")
+    words = ("tune", data, *LITTLE, *PLACE, *MORE, "--cache", tmp_path / "cells", "--keep")
     done = call(*words, "-o", tmp_path / "recipe.json")
     assert (done.status, (tmp_path / "recipe.json").exists()) == (2, False)
     assert f"{damaged}: damaged" in done.err

@@ -37,6 +37,13 @@ def recorded(directory: Path) -> tuple[Trials, list[list[tuple[str, int]]]]:
     return Trials(study, runner, "accuracy", [0, 1]), batches
 
 
+def write_told(place: Path, seconds: float) -> None:
+    """What is kept of a training."""
+    place.mkdir(parents=True)
+    told = {"kind": cells.KIND, "seconds": seconds, "generator_seconds": 9.0}
+    write_json(place / "manifest.json", told)
+
+
 def test_a_teacher_is_trained_before_those_that_learn_from_it(tmp_path: Path) -> None:
     trials, batches = recorded(tmp_path)
     trials.teacher = PLAIN
@@ -56,13 +63,21 @@ def test_no_teacher_is_trained_for_what_needs_none_or_is_there(tmp_path: Path) -
     assert batches == [[("plain", 0), ("plain", 1)]]
     for seed in (0, 1):
         for cell in trials.cells(DISTILLED, seed):
-            place = cell.directory(trials.study)
-            place.mkdir(parents=True)
-            told = {"kind": cells.KIND, "seconds": 1.5 + seed, "generator_seconds": 9.0}
-            write_json(place / "manifest.json", told)
+            write_told(cell.directory(trials.study), 1.5 + seed)
     trials.train([DISTILLED], "done")
     assert len(batches) == 1
     assert trials.taken_over() == (2, 4.0)
+
+
+def test_a_teacher_that_was_trained_on_the_way_is_of_no_earlier_run(tmp_path: Path) -> None:
+    trials, _ = recorded(tmp_path)
+    trials.teacher = PLAIN
+    trials.train([DISTILLED], "distilled")
+    for seed in (0, 1):
+        for cell in trials.cells(PLAIN, seed):
+            write_told(cell.directory(trials.study), 1.5)
+    trials.train([PLAIN], "plain")
+    assert trials.taken_over() == (0, 0)
 
 
 def test_an_arm_that_is_named_twice_is_trained_once(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class Trials:
         self._runner = runner
         self._given_up: dict[Arm, int] = {}  # after how many seeds
         self._found: dict[Cell, float] = {}  # trained by an earlier run, in how many seconds
-        self._asked: set[Cell] = set()
+        self._made: set[Cell] = set()  # by this one
 
     def train(
         self,
@@ -58,8 +58,9 @@ class Trials:
         asked, once = self.seeds if seeds is None else seeds, dict.fromkeys(arms)
         pairs = [(arm, seed) for seed in asked for arm in once]
         cells = [cell for pair in pairs for cell in self.cells(*pair, to_test=to_test)]
-        self._note(cells)
-        self._run([cell for cell in cells if not cell.done(self.study)], what)
+        missing = [cell for cell in cells if not cell.done(self.study)]
+        self._take_over(set(cells).difference(missing))
+        self._run(missing, what)
 
     def cells(self, arm: Arm, seed: int, *, to_test: bool = True) -> list[Cell]:
         """The arm's trainings for one seed, one a part."""
@@ -167,6 +168,7 @@ class Trials:
         first = self._teachers(missing)
         for cells in (first, [cell for cell in missing if cell not in first]):
             if cells:
+                self._made.update(cells)
                 self._runner.run(cells, what)
 
     def _teachers(self, missing: Sequence[Cell]) -> list[Cell]:
@@ -241,19 +243,18 @@ class Trials:
 
     def recall(self, arm: Arm, seeds: list[int]) -> None:
         """Count among what is taken over what an earlier run trained of the arm."""
-        self._note([cell for seed in seeds for cell in self.cells(arm, seed, to_test=False)])
+        cells = [cell for seed in seeds for cell in self.cells(arm, seed, to_test=False)]
+        self._take_over({cell for cell in cells if cell.done(self.study)})
 
     def taken_over(self) -> tuple[int, float]:
         """How many networks an earlier run had trained of those that were asked for or recalled,
         and the time that it took to train them, fits of generators apart."""
         return len(self._found), sum(self._found.values())
 
-    def _note(self, cells: Sequence[Cell]) -> None:
+    def _take_over(self, done: set[Cell]) -> None:
         # Read now: one that is damaged is to be named before hours are spent, not after.
-        new = [cell for cell in dict.fromkeys(cells) if cell not in self._asked]
-        done = [cell for cell in new if cell.done(self.study)]
-        self._found |= {cell: seconds(self.study, cell)[0] for cell in done}
-        self._asked.update(cells)
+        for cell in done - self._made - self._found.keys():
+            self._found[cell] = seconds(self.study, cell)[0]
 
 
 @contextmanager
