@@ -2,8 +2,9 @@
 
 from importlib.metadata import version as _version
 
-from synthaug.classifiers import Recipe, evaluate, train_classifier
-from synthaug.errors import InputError, TrainingError
+from synthaug.classifiers import TrainConfig, evaluate, train_classifier
+from synthaug.core import InputError, TrainingError
+from synthaug.data import LabelledImages, Samples, read_images
 from synthaug.gain import Gain, measure_gain
 from synthaug.generators import (
     VAEGAN,
@@ -18,11 +19,9 @@ from synthaug.generators import (
     TransferVAE,
     load_generator,
 )
-from synthaug.images import LabelledImages, Samples
 from synthaug.metrics import frechet_distance, kernel_distance, prdc, psnr, ssim
 from synthaug.mixing import MixedDataset, MixSynthetic, RatioBatchSampler, SyntheticDataset
 from synthaug.pool import ClassifierAgreement, DistanceFilter, MemorizationFilter, SamplePool
-from synthaug.reading import read_images
 
 __version__ = _version("synthaug")
 __all__ = [
@@ -42,7 +41,7 @@ __all__ = [
     "PatchSwap",
     "RandomField",
     "RatioBatchSampler",
-    "Recipe",
+    "TrainConfig",
     "SamplePool",
     "Samples",
     "StyleSwap",

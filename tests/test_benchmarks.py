@@ -14,9 +14,9 @@ import torch
 
 from synthaug import Gain, LabelledImages, read_images
 from synthaug.classifiers import Backbone
-from synthaug.directories import MANIFEST
-from synthaug.gain.trials import Study
-from synthaug.gain.trials.cells import PREDICTED, TESTED
+from synthaug.core import MANIFEST
+from synthaug.gain import Experiment
+from synthaug.gain.runs.run import PREDICTED, TESTED
 
 ACCURACY = Path(__file__).parent.parent / "benchmarks" / "accuracy"
 
@@ -102,7 +102,7 @@ def test_measurements_in_another_arithmetic_are_not_compared(stored: Any) -> Non
     assert stored.comparable(said, {**said, "times": {}})
     gain.protocol["arithmetic"] = "float32"
     assert not stored.comparable(said, stored.measured_on(gain))
-    study = Study(read_images("digits"), None, 5, Backbone(), 16, "cpu", arithmetic="bfloat16")
+    study = Experiment(read_images("digits"), None, 5, Backbone(), 16, "cpu", arithmetic="bfloat16")
     with pytest.raises(SystemExit, match=r"mnist, 10 per class: measured in float32, .* in b"):
         stored.expect_arithmetic(study, gain)
     stored.expect_arithmetic(replace(study, arithmetic="float32"), gain)
@@ -208,7 +208,7 @@ def test_nobody_does_better_than_one_who_knows_the_test_images(
     overall = load("overall", monkeypatch)
     for gain in stored.read_results():
         ways, chosen = overall.on_partner(gain), stored.mix_of(gain.chosen["arm"])
-        if chosen[-1] == stored.partner_of(gain):
+        if chosen[-1] == stored.base_arm_of(gain):
             assert ways[" ".join(map(str, chosen[:3]))] == gain.gain.points
         assert all(points <= overall.best(gain, True) for points in ways.values())
         assert overall.best(gain, False) >= stored.lead_of_rival(gain)

@@ -18,12 +18,13 @@ from safetensors.torch import save_file
 import synthaug
 import synthaug.cli.gain
 import synthaug.cli.tune
-from synthaug import Gain, LabelledImages, Recipe, SamplePool, StyleSwap, measure_gain
+from synthaug import Gain, LabelledImages, SamplePool, StyleSwap, TrainConfig, measure_gain
 from synthaug.cli.main import run
-from synthaug.gain import Budget, Source, search_mix
-from synthaug.mixing import MixRecipe
-from synthaug.reading import split_off
-from synthaug.training import Schedule
+from synthaug.core import Schedule
+from synthaug.data import split_off
+from synthaug.gain import Source
+from synthaug.mixing import MixConfig
+from synthaug.search import Budget, search_mix
 
 pytestmark = pytest.mark.usefixtures("tiny_networks")
 ROOT = Path(__file__).parent.parent
@@ -75,7 +76,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) ->
     for module in (synthaug, synthaug.cli.gain):
         monkeypatch.setattr(module, "measure_gain", _small_measure_gain)
     monkeypatch.setattr(synthaug.cli.tune, "search_mix", _small_search_mix)
-    MixRecipe(StyleSwap(), 0.25, training={"partner": "mixup"}).save(tmp_path / "recipe.json")
+    MixConfig(StyleSwap(), 0.25, training={"partner": "mixup"}).save(tmp_path / "recipe.json")
     (tmp_path / "model.safetensors").symlink_to(weights)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -140,14 +141,14 @@ def test_the_instrument_is_calibrated() -> None:
 
 def _small_measure_gain(train: LabelledImages, test: LabelledImages, **options: Any) -> Gain:
     """The real measurement with all that the page asks for, but few arms and seeds."""
-    few = {"seeds": 2, "arms": "quick", "steps": 2, "recipe": Recipe(), "batch_size": 8}
+    few = {"seeds": 2, "arms": "quick", "steps": 2, "recipe": TrainConfig(), "batch_size": 8}
     few["sources"] = [Source("style-swap", StyleSwap())]
     return measure_gain(train, test, **{**options, **few})
 
 
-def _small_search_mix(train: LabelledImages, budget: Budget, **options: Any) -> MixRecipe:
+def _small_search_mix(train: LabelledImages, budget: Budget, **options: Any) -> MixConfig:
     """The real search, of one proposal."""
-    few = {"seeds": 2, "steps": 2, "recipe": Recipe(), "families": ["style-swap"]}
+    few = {"seeds": 2, "steps": 2, "recipe": TrainConfig(), "families": ["style-swap"]}
     return search_mix(train, Budget(trials=1), **{**options, **few})
 
 
@@ -211,7 +212,7 @@ def test_commands_run(page: Path, workplace: Path, capsys: pytest.CaptureFixture
 
 def test_every_public_name_has_an_example() -> None:
     without = [name for name in synthaug.__all__ if ">>>" not in getattr(synthaug, name).__doc__]
-    elsewhere = [split_off, MixRecipe, Budget, Source, search_mix, SamplePool.from_samples]
+    elsewhere = [split_off, MixConfig, Budget, Source, search_mix, SamplePool.from_samples]
     without += [each.__qualname__ for each in elsewhere if ">>>" not in (each.__doc__ or "")]
     assert not without
     assert synthaug.__version__ == version("synthaug")

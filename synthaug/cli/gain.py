@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from synthaug.checks import expect_number
-from synthaug.classifiers import Recipe
+from synthaug.classifiers import TrainConfig
 from synthaug.cli.families import Family, build
 from synthaug.cli.measuring import (
     BATCH,
@@ -49,22 +48,26 @@ from synthaug.cli.options import (
 )
 from synthaug.cli.output import PAGE, RESULT, errors, progress, results, show_gain
 from synthaug.cli.splits import SplitImages, read_splits
-from synthaug.errors import InputError
-from synthaug.files import expanded
-from synthaug.gain import Gain, Source, measure_gain
-from synthaug.gain.advice import as_read
-from synthaug.gain.arms import default_sources, transfer_sources
-from synthaug.gain.choice import Search
-from synthaug.gain.mixes import given_by
+from synthaug.core import InputError, expanded, expect_number
+from synthaug.gain import (
+    Gain,
+    Search,
+    Source,
+    as_read,
+    default_sources,
+    given_by,
+    measure_gain,
+    transfer_sources,
+)
 from synthaug.gain.report import write_report
 from synthaug.generators import TransferVAE
-from synthaug.mixing import MixRecipe
+from synthaug.mixing import MixConfig
 from synthaug.pool import SamplePool
 
-# Few enough steps and arms for a few minutes on two cores. Recipe and steps were settled on the
+# Few enough steps and arms for a few minutes on two cores. TrainConfig and steps were settled on the
 # training split of the digits: more steps add less than half a point.
 DEMO_IMAGES, DEMO_STEPS, DEMO_BATCH, DEMO_FIT = 5, 200, 32, 400
-DEMO_RECIPE = Recipe(policy="rotate-scale", weight_decay=5e-3)
+DEMO_RECIPE = TrainConfig(policy="rotate-scale", weight_decay=5e-3)
 DEMO_NOTE = (
     "Demonstration on scikit-learn's digits, {per_class} images per class, with fixed training "
     "settings."
@@ -120,7 +123,7 @@ def gain(
             "--per-class.",
         ),
     ] = None,
-    recipe: Annotated[
+    mix_config: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
@@ -170,7 +173,7 @@ def gain(
     source = "digits" if data is None else data
     study = expanded(cache)
     training = _training(policy, demo)
-    mix = _mix(recipe, generator, pool, arms)
+    mix = _mix(mix_config, generator, pool, arms)
     check_device(device)
     page = None if report is None else report / PAGE
     check_apart(
@@ -190,8 +193,8 @@ def gain(
     sources = _sources(generator, pool)
     if pool is not None and demo:
         raise InputError("--pool: expected DATA, too: the images that the pool was made from")
-    if recipe is not None and demo:
-        raise InputError("--recipe: expected DATA, too: the images that it is to help with")
+    if mix_config is not None and demo:
+        raise InputError("--mix-config: expected DATA, too: the images that it is to help with")
     if pool is not None and per_class is not None:
         raise InputError(
             "--per-class: what made the pool may know more images than a subset that is drawn anew "
@@ -220,7 +223,7 @@ def gain(
             precision=precision,
             per_class=DEMO_IMAGES if demo and per_class is None else per_class,
             classifier=network,
-            recipe=training,
+            config=training,
             policy=policy,
             steps=DEMO_STEPS if demo and steps is None else steps,
             batch_size=batch_size or (DEMO_BATCH if demo else BATCH),
@@ -250,16 +253,16 @@ def gain(
 
 
 def _mix(
-    recipe: Path | None, generator: list[str] | None, pool: Path | None, arms: Search | None
-) -> MixRecipe | None:
-    """What `--recipe` names, which leaves nothing for the options that search."""
-    if recipe is None:
+    mix_config: Path | None, generator: list[str] | None, pool: Path | None, arms: Search | None
+) -> MixConfig | None:
+    """What `--mix-config` names, which leaves nothing for the options that search."""
+    if mix_config is None:
         return None
     for name, value in (("--generator", generator), ("--pool", pool), ("--arms", arms)):
         if value is not None:
-            raise InputError(f"{name}: --recipe says what is measured; leave one of them out")
-    mix = MixRecipe.load(recipe)
-    given_by(mix, f"--recipe {recipe}")  # for what it refuses, before images are read
+            raise InputError(f"{name}: --mix-config says what is measured; leave one of them out")
+    mix = MixConfig.load(mix_config)
+    given_by(mix, f"--mix-config {mix_config}")  # for what it refuses, before images are read
     return mix
 
 
@@ -280,7 +283,7 @@ def _check_origin(pool: Path | None, splits: SplitImages) -> None:
     )
 
 
-def _training(policy: str | None, demo: bool) -> Recipe | None:
+def _training(policy: str | None, demo: bool) -> TrainConfig | None:
     """The fixed recipe of the demonstration; None where it is tuned."""
     check_policy(policy)
     if not demo:

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from synthaug.checkpoint import until_saved
 from synthaug.cli.families import Family, Scope, build, refuse_for_untrained
 from synthaug.cli.options import (
     FLAG,
@@ -35,36 +34,24 @@ from synthaug.cli.options import (
 from synthaug.cli.output import finish, pool_summary, progress, results, show_card, spell_seconds
 from synthaug.cli.profiling import LAST_TRACED, traced
 from synthaug.cli.splits import check_left
-from synthaug.directories import MANIFEST, restore
-from synthaug.distributed import team
-from synthaug.errors import InputError
-from synthaug.files import read_json, write_json
-from synthaug.generators import Generator, load_generator
-from synthaug.generators.composite import singles
-from synthaug.generators.inputs import FEWEST_IMAGES
-from synthaug.generators.learning.watching import summary_writer
-from synthaug.generators.saving import KIND as GENERATOR
-from synthaug.mixing import MixRecipe
+from synthaug.core import MANIFEST, InputError, read_json, restore, team, until_saved, write_json
+from synthaug.data import check_groups, draw_subset, split_off, splits_of, with_copies_grouped
+from synthaug.generators import FEWEST_IMAGES, Generator, load_generator, singles, summary_writer
+from synthaug.generators import GENERATOR_KIND as GENERATOR
+from synthaug.mixing import MixConfig
+from synthaug.pool import POOL_KIND as POOL
 from synthaug.pool import SamplePool
-from synthaug.pool.sample_pool import KIND as POOL
-from synthaug.reading import (
-    check_groups,
-    draw_subset,
-    split_off,
-    splits_of,
-    with_copies_grouped,
-)
 
 VALIDATION_SHARE = 1 / 5  # held out where DATA has no validation images
 
 
-def _of_recipe(recipe: Path, others: Mapping[str, object]) -> Generator:
+def _of_recipe(mix_config: Path, others: Mapping[str, object]) -> Generator:
     for name, value in others.items():
         if value is not None:
-            raise InputError(f"--{name}: --recipe says what is fitted; leave one of them out")
-    made = MixRecipe.load(recipe).generator
+            raise InputError(f"--{name}: --mix-config says what is fitted; leave one of them out")
+    made = MixConfig.load(mix_config).generator
     if made is None:
-        raise InputError(f"{recipe}: its search found no way of mixing; there is none to fit")
+        raise InputError(f"{mix_config}: its search found no way of mixing; there is none to fit")
     return made
 
 
@@ -95,7 +82,7 @@ def fit(
         int | None,
         typer.Option(metavar="N", min=1, help="Optimiser steps. Default: the generator's own."),
     ] = None,
-    recipe: Annotated[
+    mix_config: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
@@ -151,10 +138,10 @@ def fit(
     GENERATOR.checkpoint. Started by torchrun or accelerate launch
     (-m synthaug fit ...), all processes train it together.
     """
-    if recipe is None:
+    if mix_config is None:
         made = build(generator or Family.VAE, steps, scope)
     else:
-        made = _of_recipe(recipe, {"generator": generator, "scope": scope, "steps": steps})
+        made = _of_recipe(mix_config, {"generator": generator, "scope": scope, "steps": steps})
     if not made.learns:
         aids = {"start": start, "validate": validate, "log": log, "profile": profile}
         refuse_for_untrained(generator or made.family, aids)
@@ -208,11 +195,11 @@ def fit(
         ours.tell(None)  # the others' checkpoints are needed until it is on disk
     if not ours.leads:
         return
-    seconds = spell_seconds(made.card["seconds"])
+    seconds = spell_seconds(made.metadata["seconds"])
     summary = f"{output}: {made.family} fitted to {len(images)} images in {seconds} s"
     if made.keeps_images:
         summary += "; it starts from real images and holds them, so treat it like the data"
-    finish(summary, made.card, json, quiet)
+    finish(summary, made.metadata, json, quiet)
 
 
 def _steps(made: Generator) -> int:
@@ -276,26 +263,26 @@ def inspect(
     Reads every file and reports damage.
     """
     check_apart({"--json": json})
-    card = _card(directory)
-    check_json("--json", json, Written.POOL if card["kind"] == POOL else Written.GENERATOR)
-    if card["kind"] == POOL:
+    metadata = _metadata(directory)
+    check_json("--json", json, Written.POOL if metadata["kind"] == POOL else Written.GENERATOR)
+    if metadata["kind"] == POOL:
         SamplePool(directory).check()
     else:
         load_generator(directory, device="cpu")
     if not quiet:
-        show_card(card, results())
+        show_card(metadata, results())
     if json is not None:
-        write_json(json, card)
+        write_json(json, metadata)
 
 
-def _card(directory: Path) -> dict[str, Any]:
+def _metadata(directory: Path) -> dict[str, Any]:
     if not directory.exists():
         restore(directory.resolve())  # where a replacement was cut short
     path = directory / MANIFEST
-    card = read_json(path) if path.exists() else {}
-    if card.get("kind") not in (GENERATOR, POOL):
+    metadata = read_json(path) if path.exists() else {}
+    if metadata.get("kind") not in (GENERATOR, POOL):
         raise InputError(
             f"{directory}: expected a directory that fit, sample or import wrote, found no "
             f"{MANIFEST} of a {GENERATOR} or a {POOL}"
         )
-    return card
+    return metadata

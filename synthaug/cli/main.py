@@ -1,5 +1,6 @@
 """`synthaug`: exit status 0 done, 1 failed, 2 wrong usage or bad input, 130 interrupted, 143
-terminated."""
+terminated.
+"""
 
 import signal
 import sys
@@ -21,8 +22,7 @@ from synthaug.cli.output import errors, results
 from synthaug.cli.pools import export, import_images
 from synthaug.cli.report import report
 from synthaug.cli.tune import tune
-from synthaug.errors import InputError
-from synthaug.versions import versions
+from synthaug.core import InputError, versions
 
 DONE, FAILED, WRONG, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 STOPPED = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}

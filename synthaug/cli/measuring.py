@@ -9,8 +9,7 @@ from torch import nn
 
 from synthaug.classifiers import POLICIES, PRETRAINED, Backbone
 from synthaug.cli.options import FLAG
-from synthaug.devices import resolve_device
-from synthaug.errors import InputError
+from synthaug.core import InputError, resolve_device
 
 BATCH = 64
 CACHE = Path("~/.cache/synthaug/gain")

@@ -1,5 +1,6 @@
 """Options that several commands share, each explained once, and what can be checked of them before
-any work begins."""
+any work begins.
+"""
 
 import json
 import warnings
@@ -13,17 +14,20 @@ from typing import Annotated, Any, Literal
 import typer
 
 from synthaug.cli.output import progress
-from synthaug.devices import resolve_device
-from synthaug.directories import MANIFEST, check_replaceable
-from synthaug.distributed import leads
-from synthaug.errors import InputError
-from synthaug.files import expanded, expect_file, expect_place, expect_writable
-from synthaug.generators.saving import KIND as GENERATOR
-from synthaug.images import LabelledImages
-from synthaug.pool.sample_pool import KIND as POOL
-from synthaug.reading import read_images
-from synthaug.reading.folder import would_read
-from synthaug.reading.source import folder_of
+from synthaug.core import (
+    MANIFEST,
+    InputError,
+    check_replaceable,
+    expanded,
+    expect_file,
+    expect_place,
+    expect_writable,
+    leads,
+    resolve_device,
+)
+from synthaug.data import LabelledImages, folder_of, read_images, would_read
+from synthaug.generators import GENERATOR_KIND as GENERATOR
+from synthaug.pool import POOL_KIND as POOL
 
 PAGE_MARK = b'<meta name="generator" content="synthaug">'
 FOLDERS = ("--report", "--cache", "--log")  # that may hold what other options name

@@ -24,11 +24,10 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from synthaug.files import write_json
-from synthaug.gain import ArmResult, Gain
-from synthaug.gain.report.caveats import advice, use_of_lines
-from synthaug.gain.result import NO_ARM
-from synthaug.images import form_of
+from synthaug.core import write_json
+from synthaug.data import form_of
+from synthaug.gain import NO_ARM, ArmResult, Gain
+from synthaug.gain.report import advice, use_of_lines
 from synthaug.pool import SamplePool
 
 RESULT, PAGE = "result.json", "report.html"  # in the folder of a report
@@ -227,10 +226,10 @@ def spell_seconds(seconds: float) -> str:
     return f"{seconds:.1f}" if seconds < 10 else f"{seconds:,.0f}"
 
 
-def show_card(card: Mapping[str, Any], console: Console) -> None:
+def show_card(metadata: Mapping[str, Any], console: Console) -> None:
     """A manifest as a table, nested entries under dotted names."""
     table = Table(show_header=False, box=None, pad_edge=False)
-    for key, value in _flat(card):
+    for key, value in _flat(metadata):
         shown = (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
         table.add_row(f"[bold]{escape(key)}[/]", escape(shown))
     console.print(table)
@@ -257,9 +256,9 @@ def pool_summary(pool: SamplePool) -> str:
     )
 
 
-def finish(summary: str, card: Mapping[str, Any], json: Path | None, quiet: bool) -> None:
+def finish(summary: str, metadata: Mapping[str, Any], json: Path | None, quiet: bool) -> None:
     """Say what was done, and write its card where JSON was asked for."""
     if json is not None:
-        write_json(json, dict(card))
+        write_json(json, dict(metadata))
     if not quiet:
         results().print(summary, markup=False)

@@ -25,13 +25,10 @@ from synthaug.cli.options import (
     read,
 )
 from synthaug.cli.output import finish, pool_summary
-from synthaug.directories import read_manifest
-from synthaug.errors import InputError
-from synthaug.images import Samples
-from synthaug.pool import SamplePool
-from synthaug.pool.export import drawable, export_folder, export_npz, export_tar
-from synthaug.pool.sample_pool import KIND as POOL
-from synthaug.reading import read_classes
+from synthaug.core import InputError, read_manifest
+from synthaug.data import Samples, read_classes
+from synthaug.pool import POOL_KIND as POOL
+from synthaug.pool import SamplePool, drawable, export_folder, export_npz, export_tar
 
 
 def import_images(
@@ -120,5 +117,7 @@ def export(
     if format != ExportFormat.NPZ:
         labels = labels[drawable(source)]
     counts = np.bincount(labels, minlength=len(source.classes))
-    card = {"output": str(output), "images": len(labels), "per_class": counts.tolist()}
-    finish(f"{output}: {len(labels)} images of {len(source.classes)} classes", card, json, quiet)
+    metadata = {"output": str(output), "images": len(labels), "per_class": counts.tolist()}
+    finish(
+        f"{output}: {len(labels)} images of {len(source.classes)} classes", metadata, json, quiet
+    )

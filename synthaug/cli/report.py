@@ -7,10 +7,9 @@ import typer
 
 from synthaug.cli.options import Quiet, at_home, check_apart, check_page
 from synthaug.cli.output import RESULT, errors
-from synthaug.errors import InputError
+from synthaug.core import InputError
 from synthaug.gain import Gain
-from synthaug.gain.report import write_report
-from synthaug.gain.report.images import EMBEDDED
+from synthaug.gain.report import EMBEDDED, write_report
 
 
 def report(

@@ -7,11 +7,10 @@ from rich.markup import escape
 
 from synthaug.cli.options import read
 from synthaug.cli.output import errors
-from synthaug.errors import InputError
-from synthaug.gain.trials.parts import FEWEST_TO_FOLD
-from synthaug.generators.inputs import FEWEST_IMAGES
-from synthaug.images import LabelledImages
-from synthaug.reading import split_off, splits_of, with_copies_grouped
+from synthaug.core import InputError
+from synthaug.data import LabelledImages, split_off, splits_of, with_copies_grouped
+from synthaug.gain import FEWEST_TO_FOLD
+from synthaug.generators import FEWEST_IMAGES
 
 TEST_SHARE = 0.3  # set apart where the data have no test split
 

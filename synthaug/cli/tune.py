@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from synthaug.classifiers import Backbone, Recipe
+from synthaug.classifiers import Backbone, TrainConfig
 from synthaug.cli.families import Family
 from synthaug.cli.measuring import (
     BATCH,
@@ -47,21 +47,17 @@ from synthaug.cli.options import (
 )
 from synthaug.cli.output import errors, progress, results, spell_seconds
 from synthaug.cli.splits import read_splits
-from synthaug.errors import InputError
-from synthaug.files import expanded
-from synthaug.gain import Interval
-from synthaug.gain.advice import as_read, spell_size, training_lines, written
-from synthaug.gain.rounds import Budget
-from synthaug.gain.search import load_optuna, search_mix
-from synthaug.gain.statistics import ALL
-from synthaug.mixing import MixRecipe
+from synthaug.core import InputError, expanded
+from synthaug.gain import ALL, Interval, as_read, spell_size, training_lines, written
+from synthaug.mixing import MixConfig
+from synthaug.search import Budget, load_optuna, search_mix
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 NEXT = """\
 from synthaug import MixedDataset
 
 # train_set: your Dataset, with images of {size}, as the search had
-train_set = MixedDataset.from_recipe(train_set, {recipe!r}, "pool"{teacher})
+train_set = MixedDataset.from_config(train_set, {recipe!r}, "pool"{teacher})
 """
 TRAINED = """\
 # it was found with {recipe}{network}
@@ -139,7 +135,7 @@ def tune(
     """Search for the best way of mixing, on validation images.
 
     Generator, scope, sampling, ratio, labels, filter, and what it is put on
-    top of. Test images are not looked at: synthaug gain DATA --recipe FILE
+    top of. Test images are not looked at: synthaug gain DATA --mix-config FILE
     measures what was found. The answer may be to mix nothing in.
     """
     place = expanded(cache)
@@ -196,7 +192,7 @@ def _check_target(option: str, path: Path | None) -> None:
     check_file(option, path)
     if path is not None and path.exists():
         try:
-            MixRecipe.load(path)
+            MixConfig.load(path)
         except InputError:
             raise InputError(
                 f"{option} {path}: is there already, and is no recipe; name another file, or "
@@ -218,24 +214,24 @@ def _alike(context: typer.Context) -> list[str]:
     return [word for each in given for word in (each.opts[0], str(context.params[each.name]))]
 
 
-def _lines(mix: MixRecipe, output: Path, data: str, network: Backbone, size: str) -> str:
+def _lines(mix: MixConfig, output: Path, data: str, network: Backbone, size: str) -> str:
     """The lines of Python that use what was found, or train the best without it."""
     if not mix.recommended:
         return str(mix.search["best_without"])
     training, taught = mix.training, mix.training.get("teacher")
     length = {"steps": training["steps"], "batch_size": training["batch_size"]}
     teacher = "" if taught is None else ", teacher=network"
-    lines = NEXT.format(recipe=str(output), size=size, teacher=teacher)
+    lines = NEXT.format(config=str(output), size=size, teacher=teacher)
     named = "" if network == Backbone() else f" on {written(network)}"
-    found = written(Recipe(**training["recipe"]))
-    lines += TRAINED.format(recipe=found, network=named, **length)
+    found = written(TrainConfig(**training["recipe"]))
+    lines += TRAINED.format(config=found, network=named, **length)
     if taught is None:
         return lines
-    first = training_lines(Recipe(**taught), data=data, classifier=network, **length)
+    first = training_lines(TrainConfig(**taught), data=data, classifier=network, **length)
     return f"{first}\n{lines}"
 
 
-def _show(mix: MixRecipe, output: Path, asked: list[str], lines: str, *, keep: bool) -> None:
+def _show(mix: MixConfig, output: Path, asked: list[str], lines: str, *, keep: bool) -> None:
     console, search = results(), mix.search
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("tried on all seeds, the best first")
@@ -267,11 +263,11 @@ def _show(mix: MixRecipe, output: Path, asked: list[str], lines: str, *, keep: b
     console.print()
     console.print(lines, markup=False, soft_wrap=True)
     if mix.generator is not None:
-        words = shlex.join(["synthaug", "gain", *asked, "--recipe", str(output)])
+        words = shlex.join(["synthaug", "gain", *asked, "--mix-config", str(output)])
         errors.print(f"Not measured on test images yet: {words}", markup=False, soft_wrap=True)
 
 
-def sentence(mix: MixRecipe) -> str:
+def sentence(mix: MixConfig) -> str:
     """What was found, and how sure it is, for somebody who knows no statistics."""
     search, check = mix.search, mix.search["check"]
     if check is None and search["errors"] and not search["waiting"]:

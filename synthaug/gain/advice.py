@@ -8,20 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from synthaug.classifiers import Backbone, Recipe
+from synthaug.classifiers import Backbone, TrainConfig
+from synthaug.data import GRAY_LOADER, LabelledImages
 from synthaug.gain.arms import Arm, Source
-from synthaug.generators import FAMILIES, Generator
-from synthaug.generators.composite import singles
-from synthaug.images import LabelledImages
-from synthaug.reading import GRAY_LOADER
+from synthaug.generators import FAMILIES, Generator, singles
 
 _FITTED = """\
 from synthaug import {names}
-from synthaug.mixing import MixRecipe
+from synthaug.mixing import MixConfig
 
-recipe = MixRecipe({arguments})
+recipe = MixConfig({arguments})
 # in place of your_dataset:
-dataset = MixedDataset.from_recipe(your_dataset, recipe, "pool"{teacher})
+dataset = MixedDataset.from_config(your_dataset, recipe, "pool"{teacher})
 """
 _POOLED = """\
 from synthaug import MixedDataset, SamplePool
@@ -53,7 +51,7 @@ from synthaug.classifiers import {names}
 _TRAINED = """\
 network = train_classifier(
     {images},
-    recipe={recipe},{more}
+    config={recipe},{more}
     steps={steps},
     batch_size={batch_size},
 )
@@ -87,12 +85,12 @@ def next_steps(
     taught = baseline.distilled if recommended is None else recommended.labels == "mixed"
     first = teacher if taught else baseline
     training = _Training(data, classifier, steps, batch_size)
-    plain = training.lines(first.recipe)
+    plain = training.lines(first.config)
     if recommended is None or use is None:
-        return f"{plain}\n{training.again(baseline.recipe)}" if taught else plain
+        return f"{plain}\n{training.again(baseline.config)}" if taught else plain
     measured = _MEASURED.format(
         description=recommended.description,
-        network=_network(classifier, recommended.recipe),
+        network=_network(classifier, recommended.config),
         steps=steps,
         batch_size=batch_size,
         size=size,
@@ -113,21 +111,21 @@ class _Training:
     steps: int
     batch_size: int
 
-    def lines(self, recipe: Recipe) -> str:
+    def lines(self, config: TrainConfig) -> str:
         """Those that train a classifier without synthetic images."""
-        names = "Recipe" if self.classifier == Backbone() else "Backbone, Recipe"
-        call = self._call(f"read_images({self.data!r})", recipe)
+        names = "TrainConfig" if self.classifier == Backbone() else "Backbone, TrainConfig"
+        call = self._call(f"read_images({self.data!r})", config)
         return _IMPORTED.format(names=names) + call
 
-    def again(self, recipe: Recipe) -> str:
+    def again(self, config: TrainConfig) -> str:
         """Those that after it train another, with half of each label from the first."""
-        call = self._call("images", recipe, "\n    soft_labels=soft_labels,")
+        call = self._call("images", config, "\n    soft_labels=soft_labels,")
         return _DISTILLED.format(data=self.data) + call
 
-    def _call(self, images: str, recipe: Recipe, soft: str = "") -> str:
+    def _call(self, images: str, config: TrainConfig, soft: str = "") -> str:
         return _TRAINED.format(
             images=images,
-            recipe=_recipe(recipe),
+            config=_recipe(config),
             more=_classifier(self.classifier) + soft,
             steps=self.steps,
             batch_size=self.batch_size,
@@ -135,10 +133,10 @@ class _Training:
 
 
 def training_lines(
-    recipe: Recipe, *, data: str, classifier: Backbone, steps: int, batch_size: int
+    config: TrainConfig, *, data: str, classifier: Backbone, steps: int, batch_size: int
 ) -> str:
     """The lines that train a classifier without synthetic images."""
-    return _Training(data, classifier, steps, batch_size).lines(recipe)
+    return _Training(data, classifier, steps, batch_size).lines(config)
 
 
 def as_read(lines: str, data: str, **options: object) -> str:
@@ -203,14 +201,14 @@ def _classifier(backbone: Backbone) -> str:
     return "" if backbone == Backbone() else f"\n    classifier={written(backbone)},"
 
 
-def _network(backbone: Backbone, recipe: Recipe) -> str:
+def _network(backbone: Backbone, config: TrainConfig) -> str:
     """What was trained and how, in a comment; nothing for the usual network."""
-    return "" if backbone == Backbone() else f", on {written(backbone)} by {written(recipe)}"
+    return "" if backbone == Backbone() else f", on {written(backbone)} by {written(config)}"
 
 
-def _recipe(recipe: Recipe) -> str:
-    lines = "".join(f"        {argument},\n" for argument in _arguments(recipe, {}))
-    return f"Recipe(\n{lines}    )" if lines else "Recipe()"
+def _recipe(config: TrainConfig) -> str:
+    lines = "".join(f"        {argument},\n" for argument in _arguments(config, {}))
+    return f"TrainConfig(\n{lines}    )" if lines else "TrainConfig()"
 
 
 def _arguments(made: Any, changes: Mapping[str, Any]) -> list[str]:
@@ -233,7 +231,7 @@ def written(value: object) -> str:
     """A setting as Python; a blend's parts are generators themselves."""
     if isinstance(value, Generator):
         return _generator(value)
-    if isinstance(value, Recipe | Backbone):
+    if isinstance(value, TrainConfig | Backbone):
         return f"{type(value).__name__}({', '.join(_arguments(value, {}))})"
     if isinstance(value, tuple):
         return f"({', '.join(map(written, value))}{',' * (len(value) == 1)})"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from synthaug.classifiers import Recipe
-from synthaug.errors import InputError
+from synthaug.classifiers import TrainConfig
+from synthaug.core import InputError, plain_values
 from synthaug.generators import (
     Blend,
     Chain,
@@ -20,9 +20,8 @@ from synthaug.generators import (
     RandomField,
     StyleSwap,
     TransferVAE,
+    singles,
 )
-from synthaug.generators.composite import singles
-from synthaug.generators.saving import plain
 from synthaug.pool import limit_filters
 
 Labels = Literal["hard", "mixed"]
@@ -63,7 +62,7 @@ class Source:
 
     def __post_init__(self) -> None:
         for name in ("sampling", "filters"):  # kept as JSON
-            object.__setattr__(self, name, plain(getattr(self, name)))
+            object.__setattr__(self, name, plain_values(getattr(self, name)))
         if not isinstance(self.name, str):
             raise InputError(f"source: expected a name in text, got {self.name!r}")
         if (self.generator is None) == (self.pool is None):
@@ -113,7 +112,7 @@ def own_identity(generator: Generator) -> str:
     parts = singles(generator)
     own = {kind for each in parts for kind in type(each).__mro__ if not _is_ours(kind)}
     code = sorted(f" {kind.__module__} {_source_of(kind)}" for kind in own)
-    settings = [f" {plain(each.settings)}" for each in parts if not _is_ours(type(each))]
+    settings = [f" {plain_values(each.settings)}" for each in parts if not _is_ours(type(each))]
     return "".join([*code, *settings])
 
 
@@ -151,12 +150,12 @@ class Arm:
     """
 
     name: str
-    recipe: Recipe
+    config: TrainConfig
     source: Source | None = None
     ratio: float = 0.0
     labels: Labels = "hard"
     distilled: bool = False
-    partner: str = ""
+    base_arm: str = ""
 
     @property
     def needs_teacher(self) -> bool:
@@ -172,15 +171,15 @@ class Arm:
     @property
     def description(self) -> str:
         """What the arm does, in words."""
-        recipe = self.recipe
-        policy = "no" if recipe.policy == "none" else recipe.policy
-        steps = [f"{policy} geometry", recipe.automatic, recipe.mix]
-        if recipe.class_balanced:
+        config = self.config
+        policy = "no" if config.policy == "none" else config.policy
+        steps = [f"{policy} geometry", config.automatic, config.mix]
+        if config.class_balanced:
             steps.append("classes drawn equally often")
-        if recipe.logit_adjustment:
+        if config.logit_adjustment:
             steps.append("adjusted logits")
-        if recipe.label_smoothing:
-            steps.append(f"{recipe.label_smoothing:.0%} of each label spread over all classes")
+        if config.label_smoothing:
+            steps.append(f"{config.label_smoothing:.0%} of each label spread over all classes")
         if self.distilled:
             own = self.name.endswith(SELF_DISTILLED)
             steps.append(f"labels half {'self-' if own else ''}distilled")
@@ -213,7 +212,7 @@ def default_sources() -> list[Source]:
     ]
 
 
-def real_arms(base: Recipe, *, balanced: bool) -> list[Arm]:
+def real_arms(base: TrainConfig, *, balanced: bool) -> list[Arm]:
     """Arms without synthetic images on a tuned base recipe.
 
     balanced: whether the classes are of one size; if so, drawing them equally often and adjusted
@@ -236,52 +235,52 @@ def real_arms(base: Recipe, *, balanced: bool) -> list[Arm]:
     return arms
 
 
-def smoothed_arm(partner: Arm) -> Arm:
+def smoothed_arm(base_arm: Arm) -> Arm:
     """The partner with smoothed labels (Szegedy et al. 2016), for the same reason as
     `distilled_arm`."""
-    recipe = dataclasses.replace(partner.recipe, label_smoothing=SMOOTHING)
-    return Arm(partner.name + SMOOTHED, recipe)
+    config = dataclasses.replace(base_arm.config, label_smoothing=SMOOTHING)
+    return Arm(base_arm.name + SMOOTHED, config)
 
 
-def distilled_arm(partner: Arm, *, own: bool = True) -> Arm:
+def distilled_arm(base_arm: Arm, *, own: bool = True) -> Arm:
     """The partner with the posterior of the best classifier without synthetic images mixed into the
     labels: without it, a gain of soft labels would pass for one of synthetic images.
 
     own: whether that classifier is the partner's.
     """
-    name = partner.name + (SELF_DISTILLED if own else DISTILLED)
-    return Arm(name, partner.recipe, distilled=True)
+    name = base_arm.name + (SELF_DISTILLED if own else DISTILLED)
+    return Arm(name, base_arm.config, distilled=True)
 
 
-def real_arm(name: str, base: Recipe) -> Arm:
+def real_arm(name: str, base: TrainConfig) -> Arm:
     """The arm without synthetic images that `real_arms`, `smoothed_arm` or `distilled_arm` call so.
 
     Raises `InputError` for a name that none has.
     """
     known = {arm.name: arm for arm in real_arms(base, balanced=False)}
-    plain = name.removesuffix(SELF_DISTILLED).removesuffix(DISTILLED)
-    arm = known.get(plain.removesuffix(SMOOTHED))
+    plain_values = name.removesuffix(SELF_DISTILLED).removesuffix(DISTILLED)
+    arm = known.get(plain_values.removesuffix(SMOOTHED))
     if arm is None:
         raise InputError(f"partner: expected one of {', '.join(known)}, got {name!r}")
-    if plain.endswith(SMOOTHED):
+    if plain_values.endswith(SMOOTHED):
         arm = smoothed_arm(arm)
-    return arm if plain == name else distilled_arm(arm, own=name.endswith(SELF_DISTILLED))
+    return arm if plain_values == name else distilled_arm(arm, own=name.endswith(SELF_DISTILLED))
 
 
-def synthetic_arm(source: Source, partner: Arm, ratio: float, labels: Labels) -> Arm:
+def synthetic_arm(source: Source, base_arm: Arm, ratio: float, labels: Labels) -> Arm:
     """Synthetic images of `source` on top of an arm without any."""
-    name = f"{source.name} {ratio:g} {labels}, {partner.name}"
-    return Arm(name, partner.recipe, source, ratio, labels, partner=partner.name)
+    name = f"{source.name} {ratio:g} {labels}, {base_arm.name}"
+    return Arm(name, base_arm.config, source, ratio, labels, base_arm=base_arm.name)
 
 
 def every_arm(
-    sources: Sequence[Source], partners: Sequence[Arm], ratios: Sequence[float]
+    sources: Sequence[Source], base_arms: Sequence[Arm], ratios: Sequence[float]
 ) -> list[Arm]:
     """All of sources × partners × ratios × hard and mixed labels."""
     return [
-        synthetic_arm(source, partner, ratio, rule)
+        synthetic_arm(source, base_arm, ratio, rule)
         for source in sources
-        for partner in partners
+        for base_arm in base_arms
         for ratio in ratios
         for rule in LABELS
     ]

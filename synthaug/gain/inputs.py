@@ -4,17 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from synthaug.checks import as_count, as_seed, expect_number
-from synthaug.errors import InputError
+from synthaug.core import InputError, absent_of, as_count, as_seed, expect_number
+from synthaug.data import LabelledImages, check_groups, expect_labelled, told_skipped, white_of
 from synthaug.gain.arms import Source
-from synthaug.gain.choice import SEARCHES
 from synthaug.gain.leaks import copied_within, refuse_copies, shared_images
+from synthaug.gain.selection import SEARCHES
 from synthaug.generators import Generator
-from synthaug.images import LabelledImages, expect_labelled, white_of
-from synthaug.mixing import MixRecipe
-from synthaug.mixing.drawing import absent_of
+from synthaug.mixing import MixConfig
 from synthaug.pool import SamplePool
-from synthaug.reading import check_groups, told_skipped
 
 FEWEST_SEEDS = 2
 
@@ -91,16 +88,16 @@ def check_name(name: str) -> None:
         raise InputError(f"name: expected text, got {name!r}")
 
 
-def check_asked(name: str, arms: str, precision: float | None, mix: MixRecipe | None) -> None:
+def check_asked(name: str, arms: str, precision: float | None, mix: MixConfig | None) -> None:
     """Refuse what is asked for in other words or types."""
     check_name(name)
     if arms not in SEARCHES:
         raise InputError(f"arms: expected one of {', '.join(SEARCHES)}, got {arms!r}")
     if precision is not None:
         expect_number("precision", precision)
-    if mix is not None and not isinstance(mix, MixRecipe):
+    if mix is not None and not isinstance(mix, MixConfig):
         raise InputError(
-            f"mix: expected a MixRecipe, as MixRecipe.load reads it from a file, got {mix!r}"
+            f"mix: expected a MixConfig, as MixConfig.load reads it from a file, got {mix!r}"
         )
 
 

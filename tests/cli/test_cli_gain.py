@@ -18,12 +18,11 @@ import synthaug.cli.output as output
 from synthaug.cli.measuring import backbone
 from synthaug.cli.output import show_gain
 from synthaug.cli.splits import read_splits
-from synthaug.errors import InputError
-from synthaug.gain import Gain, Source, default_sources
-from synthaug.gain.advice import as_read
-from synthaug.gain.inputs import check_parts
+from synthaug.core import InputError
+from synthaug.data import read_images
+from synthaug.data.stacking import SkippedImages
+from synthaug.gain import Gain, Source, as_read, check_parts, default_sources
 from synthaug.gain.leaks import shared_images
-from synthaug.reading import SkippedImages, read_images
 
 pytestmark = pytest.mark.usefixtures("tiny_networks")
 LONG = "transfer-within 0.5 mixed, randaugment+cutmix"

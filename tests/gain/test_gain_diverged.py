@@ -8,26 +8,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-import synthaug.gain.opening as opening
-import synthaug.gain.trials.cells as cells
-import synthaug.gain.tuning as tuning
+import synthaug.gain.baselines as tuning
+import synthaug.gain.runs.run as cells
+import synthaug.gain.testing as opening
 from synthaug import (
     Blend,
     ConditionalVAE,
     LabelledImages,
     RandomField,
-    Recipe,
+    TrainConfig,
     TrainingError,
     measure_gain,
     read_images,
 )
 from synthaug.classifiers import Backbone
-from synthaug.gain import Source
-from synthaug.gain.arms import Arm, distilled_arm, synthetic_arm
-from synthaug.gain.trials import Study, Trials, opened
-from synthaug.reading import draw_subset
+from synthaug.data import draw_subset
+from synthaug.gain import Arm, Comparison, Experiment, Source, open_comparison, synthetic_arm
+from synthaug.gain.arms import distilled_arm
 
-PLAIN, STEEP = Arm("plain", Recipe()), Arm("steep", Recipe(learning_rate=1e30))
+PLAIN, STEEP = Arm("plain", TrainConfig()), Arm("steep", TrainConfig(learning_rate=1e30))
 BROKEN = ConditionalVAE(steps=5, learning_rate=1e30)
 QUICK: dict[str, Any] = {
     "seeds": 2,
@@ -51,9 +50,9 @@ def test() -> LabelledImages:
 
 
 @contextmanager
-def trials_of(train: LabelledImages, cache: Path) -> Iterator[Trials]:
-    study = Study(train, None, 6, Backbone(), 16, "cpu")
-    with opened(study, [0, 1], cache=cache, keep=True, jobs=1, progress=None) as trials:
+def trials_of(train: LabelledImages, cache: Path) -> Iterator[Comparison]:
+    study = Experiment(train, None, 6, Backbone(), 16, "cpu")
+    with open_comparison(study, [0, 1], cache=cache, keep=True, jobs=1, progress=None) as trials:
         trials.steps = 3
         yield trials
 
@@ -116,7 +115,7 @@ def test_a_generator_that_diverges_makes_no_images(
 
 def test_a_gain_goes_on_without_what_diverged(train: LabelledImages, test: LabelledImages) -> None:
     sources = [Source("broken", BROKEN), Source("vae", ConditionalVAE(steps=5)), *QUICK["sources"]]
-    options = {**QUICK, "sources": sources, "steps": 3, "recipe": Recipe()}
+    options = {**QUICK, "sources": sources, "steps": 3, "recipe": TrainConfig()}
     gain = measure_gain(train, test, **options)
     broken = gain.arm(next(arm.name for arm in gain.arms if arm.name.startswith("broken")))
     assert not any([*broken.accuracy, *broken.choice_scores])
@@ -179,14 +178,14 @@ def test_a_rival_that_diverges_on_the_last_seeds_is_none(
 
     def diverging(*images: Any, **options: Any) -> Any:
         plain = options["synthetic"] is None and options["soft_labels"] is None
-        recipes = [arm.recipe for arm in rivals if not arm.distilled]
+        recipes = [arm.config for arm in rivals if not arm.distilled]
         if plain and options["seed"] == 3 and options["recipe"] in recipes:
             raise TrainingError("the loss became nan; lower the learning rate")
         return original(*images, **options)
 
     monkeypatch.setattr(opening, "_rivals", noted)
     monkeypatch.setattr(cells, "train_classifier", diverging)
-    gain = measure_gain(train, test, **QUICK, steps=3, recipe=Recipe())
+    gain = measure_gain(train, test, **QUICK, steps=3, config=TrainConfig())
     broken = [arm.name for arm in rivals if not arm.distilled]
     assert broken and gain.rival not in broken
     told = [each for each in gain.protocol["caveats"] if "diverged" in each]
@@ -200,12 +199,12 @@ def test_a_recipe_that_never_converges_ends_it_at_once(
     train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(TrainingError, match=r"^\S.*, seed 0: .* lower the learning rate"):
-        measure_gain(train, test, **QUICK, recipe=STEEP.recipe, steps=3)
+        measure_gain(train, test, **QUICK, config=STEEP.config, steps=3)
     done: list[str] = []
     monkeypatch.setattr(tuning, "TUNING_STEPS", 3)
     with pytest.raises(TrainingError, match=r"^tuning randaugment"):
         measure_gain(
-            train, test, **QUICK, recipe=STEEP.recipe, progress=lambda what, *_: done.append(what)
+            train, test, **QUICK, config=STEEP.config, progress=lambda what, *_: done.append(what)
         )
     assert set(done) == {"tuning the baseline"}
 
@@ -218,9 +217,9 @@ def test_no_figure_is_made_of_it(
 
     def diverging(*images: Any, **options: Any) -> Any:
         if options["seed"] == 3 and options["synthetic"] is None:
-            options["recipe"] = STEEP.recipe
+            options["recipe"] = STEEP.config
         return original(*images, **options)
 
     monkeypatch.setattr(cells, "train_classifier", diverging)
     with pytest.raises(TrainingError, match=r", seed 3: .* lower the learning rate"):
-        measure_gain(train, test, **QUICK, steps=3, recipe=Recipe())
+        measure_gain(train, test, **QUICK, steps=3, config=TrainConfig())

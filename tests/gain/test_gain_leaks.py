@@ -6,10 +6,11 @@ import pytest
 from PIL import Image
 
 from synthaug import LabelledImages, RandomField, Samples, StyleSwap, TransferVAE, read_images
-from synthaug.errors import InputError
-from synthaug.gain.inputs import check_parts
+from synthaug.core import InputError
+from synthaug.data import draw_subset, found_in
+from synthaug.data import splits as copies
+from synthaug.gain import check_parts
 from synthaug.gain.leaks import copies_of, refuse_copies, shared_images, without_copies
-from synthaug.reading import copies, draw_subset, found_in
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ import pytest
 import torch
 from scipy import stats
 
-import synthaug.gain.opening as opening
-import synthaug.gain.protocol as protocol
-import synthaug.gain.trials.cells as cells
-import synthaug.gain.tuning as tuning
+import synthaug.gain.baselines as tuning
+import synthaug.gain.measure as protocol
+import synthaug.gain.runs.run as cells
+import synthaug.gain.testing as opening
 from synthaug import (
     Blend,
     Chain,
@@ -28,36 +28,32 @@ from synthaug import (
     InputError,
     LabelledImages,
     RandomField,
-    Recipe,
     SamplePool,
     Samples,
     StyleSwap,
+    TrainConfig,
     TransferVAE,
     measure_gain,
     read_images,
 )
 from synthaug.classifiers import Backbone, Scores
-from synthaug.devices import arithmetic
-from synthaug.gain import Source
-from synthaug.gain.account import data_caveats
-from synthaug.gain.arms import Arm, transfer_sources
-from synthaug.gain.mixes import found_otherwise
-from synthaug.gain.trials import Study, Trials
-from synthaug.gain.trials.parts import plan_parts
-from synthaug.generators import Generator
-from synthaug.generators.composite import Composite
-from synthaug.mixing import MixRecipe
-from synthaug.reading import draw_subset
+from synthaug.core import arithmetic
+from synthaug.data import draw_subset
+from synthaug.gain import Arm, Comparison, Experiment, Source, data_caveats, transfer_sources
+from synthaug.gain.runs.folds import plan_folds
+from synthaug.gain.selection import found_otherwise
+from synthaug.generators import Composite, Generator
+from synthaug.mixing import MixConfig
 
 Measure = Callable[..., Gain]
-Way = tuple[Recipe, str | None]  # a recipe and the mix that it is tried with
+Way = tuple[TrainConfig, str | None]  # a recipe and the mix that it is tried with
 SELF = ", self-distilled"
 QUICK: dict[str, Any] = {
     "seeds": 2,
     "per_class": 6,
     "steps": 3,
     "batch_size": 16,
-    "recipe": Recipe(),
+    "recipe": TrainConfig(),
     "arms": "quick",
     "device": "cpu",
 }
@@ -232,15 +228,17 @@ def test_a_gain_has_to_hold_over_what_does_best_on_the_test_images(
         right = made.get(arm.name, 0.7 if arm.source is not None else 0.5)
         return Scores(right + 0.001 * seed, right + 0.001 * seed, np.full(10, right))
 
-    really = Trials.test
+    really = Comparison.test
 
-    def scores(self: Trials, tested: Any, images: LabelledImages, what: str) -> list[Scores]:
+    def scores(self: Comparison, tested: Any, images: LabelledImages, what: str) -> list[Scores]:
         really(self, tested, images, what)
         return [score(*each) for each in tested]
 
-    monkeypatch.setattr(Trials, "test", scores)
-    monkeypatch.setattr(Trials, "best", lambda self, arms: arms[0])  # not the two
-    monkeypatch.setattr(Trials, "differences", lambda self, arm, other, seeds: [5.0] * len(seeds))
+    monkeypatch.setattr(Comparison, "test", scores)
+    monkeypatch.setattr(Comparison, "best", lambda self, arms: arms[0])  # not the two
+    monkeypatch.setattr(
+        Comparison, "differences", lambda self, arm, other, seeds: [5.0] * len(seeds)
+    )
     options: dict[str, Any] = {**QUICK, **cache, "sources": sources()}
     gain = measure_gain(train, test, **options)
     assert gain.rival == "cutmix"
@@ -286,7 +284,7 @@ def test_a_recipe_with_mixed_labels_is_measured_beside_its_partner_with_such_lab
     train: LabelledImages, test: LabelledImages, cache: dict[str, Any]
 ) -> None:
     training = {"partner": "none, smoothed"}
-    mix = MixRecipe(StyleSwap(cells=2), 0.25, "mixed", training=training)
+    mix = MixConfig(StyleSwap(cells=2), 0.25, "mixed", training=training)
     gain = measure_gain(train, test, **QUICK, **cache, sources=sources()[2:], mix=mix)
     assert {arm.uses for arm in gain.arms if arm.name.endswith("none, smoothed, distilled")} == {
         "real"
@@ -301,7 +299,7 @@ def test_a_recipe_with_mixed_labels_is_measured_beside_its_partner_with_such_lab
 def test_a_recipe_that_was_found_with_another_training_is_told() -> None:
     found = {"classifier": "timm:resnet10t", "classifier_size": 64, "batch_size": 64, "steps": 9}
     alike = {"batch_size": 64, "steps": 9, "per_class": 10}
-    mix = MixRecipe(StyleSwap(), training=found, search={"per_class": 10})
+    mix = MixConfig(StyleSwap(), training=found, search={"per_class": 10})
     notes = found_otherwise(mix, Backbone(), **alike)
     assert notes == [
         "the recipe was found with classifier timm:resnet10t, and is measured with resnet",
@@ -314,10 +312,10 @@ def test_a_recipe_that_was_found_with_another_training_is_told() -> None:
         "the recipe was found with per class 10, and is measured with none",
     ]
     # It does not say: none, where it says which classifier.
-    plain = MixRecipe(StyleSwap(), training={"classifier": "resnet"})
+    plain = MixConfig(StyleSwap(), training={"classifier": "resnet"})
     (said,) = found_otherwise(plain, Backbone(size=224), **alike)
     assert said == "the recipe was found with classifier size none, and is measured with 224"
-    assert found_otherwise(MixRecipe(StyleSwap()), Backbone(), **alike) == []
+    assert found_otherwise(MixConfig(StyleSwap()), Backbone(), **alike) == []
     assert found_otherwise(None, Backbone(), **alike) == []
 
 
@@ -326,7 +324,7 @@ def test_a_recipe_that_may_know_the_test_images_is_told(
     train: LabelledImages, test: LabelledImages, known: bool, cache: dict[str, Any]
 ) -> None:
     found_on = train.fingerprint if known else test.fingerprint
-    mix = MixRecipe(
+    mix = MixConfig(
         StyleSwap(cells=2),
         0.25,
         training={"partner": "classical"},
@@ -341,11 +339,11 @@ def test_the_full_search_tries_every_combination(
     train: LabelledImages, test: LabelledImages, cache: dict[str, Any]
 ) -> None:
     gain = measure_gain(train, test, **{**QUICK, "arms": "full"}, **cache, sources=sources())
-    partners = 1 if teacher_of(gain) == "classical" else 2
+    base_arms = 1 if teacher_of(gain) == "classical" else 2
     synthetic = [arm.name for arm in gain.arms if arm.uses == "synthetic"]
     controls = [arm.name for arm in gain.arms if arm.uses == "control"]
-    assert len(set(synthetic)) == 2 * 2 * 2 * partners
-    assert len(set(controls)) == 2 * 2 * 2 * partners
+    assert len(set(synthetic)) == 2 * 2 * 2 * base_arms
+    assert len(set(controls)) == 2 * 2 * 2 * base_arms
 
 
 def test_no_arm_sees_a_test_image_and_all_take_the_same_steps(
@@ -497,7 +495,7 @@ def test_a_composite_takes_the_generators_that_others_learned(
     assert made == ["both", "transfer-any", "transfer-within"]
     # What the cells hold is what a fit of the whole makes.
     (pool,) = (SamplePool(path) for path in tmp_path.glob("*/pools/both-seed0-*"))
-    part = plan_parts(train, None, QUICK["per_class"], 0)[0][0].train
+    part = plan_folds(train, None, QUICK["per_class"], 0)[0][0].train
     alone = composite((transfer, style)).fit(part, seed=pool.manifest["generator"]["seed"])
     wanted = alone.sample(len(pool) // len(part.classes), seed=pool.manifest["seed"])
     np.testing.assert_array_equal(pool.samples.images, wanted.images)
@@ -584,7 +582,7 @@ def test_a_precision_that_is_out_of_reach_is_told(
     monkeypatch: pytest.MonkeyPatch,
     cache: dict[str, Any],
 ) -> None:
-    monkeypatch.setattr("synthaug.gain.opening.MOST_SEEDS", 3)
+    monkeypatch.setattr("synthaug.gain.testing.MOST_SEEDS", 3)
     settings = {**QUICK, **cache, "precision": 0.01}
     gain = measure_gain(train, test, **settings, sources=sources()[2:])
     assert len(gain.gain.per_seed) == 3
@@ -685,10 +683,10 @@ def test_two_unlucky_seeds_do_not_end_the_training_early(monkeypatch: pytest.Mon
 
 def test_a_linear_probe_is_tried_at_rates_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the rates of fine-tuning it looks worse than it is."""
-    asked: list[Recipe] = []
+    asked: list[TrainConfig] = []
 
     def score(_: object, ways: list[Way], *_more: Any, **_seeds: Any) -> list[float]:
-        recipes = [recipe for recipe, _ in ways]
+        recipes = [config for config, _ in ways]
         asked.extend(recipes)
         return [0.6 if r.frozen and r.learning_rate == 0.3 else 0.5 for r in recipes]
 
@@ -696,12 +694,12 @@ def test_a_linear_probe_is_tried_at_rates_of_its_own(monkeypatch: pytest.MonkeyP
     trials = fake_trials(2)
     trials.study.classifier = SimpleNamespace(pretrained=True)
     found = tuning.tune(trials, None, "shift", None)
-    assert (found.recipe.frozen, found.recipe.learning_rate) == (True, 0.3)
-    probes = {recipe.learning_rate for recipe in asked if recipe.frozen}
-    others = {recipe.learning_rate for recipe in asked if not recipe.frozen}
+    assert (found.config.frozen, found.config.learning_rate) == (True, 0.3)
+    probes = {config.learning_rate for config in asked if config.frozen}
+    others = {config.learning_rate for config in asked if not config.frozen}
     assert probes == {0.03, 0.1, 0.3, 0.9}  # those on both sides of the best are tried, too
     assert others == {0.01, 0.03, 0.1}
-    assert {recipe.policy for recipe in asked} == {"shift"}
+    assert {config.policy for config in asked} == {"shift"}
     rows = [row for row in found.tried if "frozen" in row]
     assert len(rows) == 7 and all("learning_rate" in row for row in rows)
 
@@ -712,10 +710,10 @@ def test_tuning_goes_on_where_the_best_is_at_an_end(
     monkeypatch: pytest.MonkeyPatch, rate: float, decay: float
 ) -> None:
     """Whatever the best is, it was tried, and so was what lies on both sides of it."""
-    asked: list[Recipe] = []
+    asked: list[TrainConfig] = []
 
     def score(_: object, ways: list[Way], *_more: Any, **_seeds: Any) -> list[float]:
-        recipes = [recipe for recipe, _ in ways]
+        recipes = [config for config, _ in ways]
         asked.extend(recipes)
         return [
             0.9
@@ -726,11 +724,11 @@ def test_tuning_goes_on_where_the_best_is_at_an_end(
 
     monkeypatch.setattr(tuning, "_score", score)
     found = tuning.tune(fake_trials(2), None, "shift", 600)
-    assert found.recipe.learning_rate == pytest.approx(rate, rel=0.1)
-    assert found.recipe.weight_decay == pytest.approx(decay, rel=0.1)
+    assert found.config.learning_rate == pytest.approx(rate, rel=0.1)
+    assert found.config.weight_decay == pytest.approx(decay, rel=0.1)
     for name in ("learning_rate", "weight_decay"):
         numbers = [row[name] for row in found.tried if name in row]
-        assert min(numbers) < getattr(found.recipe, name) < max(numbers)
+        assert min(numbers) < getattr(found.config, name) < max(numbers)
         assert len(numbers) == len(set(numbers))  # none is trained twice
 
 
@@ -753,19 +751,19 @@ def test_recipe_is_tuned_for_trainings_of_the_length_that_is_chosen(
     monkeypatch.setattr(tuning, "_score", score)
     trials = fake_trials(2)
     found = tuning.tune(trials, None, None, None)
-    assert (found.steps, found.recipe.weight_decay) == (tuning.MOST_STEPS, 2e-3)
-    assert found.recipe.policy == "shift-flip"
+    assert (found.steps, found.config.weight_decay) == (tuning.MOST_STEPS, 2e-3)
+    assert found.config.policy == "shift-flip"
     assert found.at_limit and found.chose_steps
     assert all(trial["mix"] == "mixup" for trial in found.tried if "policy" in trial)
     short = tuning.tune(trials, None, "rotate-scale", 600)
-    assert (short.steps, short.recipe.weight_decay, short.recipe.policy) == (
+    assert (short.steps, short.config.weight_decay, short.config.policy) == (
         600,
         1e-2,
         "rotate-scale",
     )
     assert not short.chose_steps
-    assert tuning.tune(trials, Recipe(), None, 600) == tuning.Tuning(Recipe(), 600, [])
-    assert tuning.tune(trials, Recipe(), None, None).steps == tuning.MOST_STEPS
+    assert tuning.tune(trials, TrainConfig(), None, 600) == tuning.Tuning(TrainConfig(), 600, [])
+    assert tuning.tune(trials, TrainConfig(), None, None).steps == tuning.MOST_STEPS
 
 
 def test_a_recipe_is_tuned_again_where_it_makes_longer_trainings_worth_it(
@@ -858,7 +856,7 @@ def test_a_pool_is_not_recommended_for_images_that_its_maker_may_have_seen(
     SamplePool.create(tmp_path / "ours", StyleSwap(cells=2).fit(train, device="cpu"), 20)
     validation = test.subset(np.arange(100, 200))
     options: dict[str, Any] = {**POOLED, "sources": [], "cache": tmp_path / "cells", "keep": True}
-    monkeypatch.setattr(Trials, "differences", lambda *_: [5.0, 5.1])
+    monkeypatch.setattr(Comparison, "differences", lambda *_: [5.0, 5.1])
     for pool, said, given, recommended in (
         (unknown, "no evidence", None, False),
         (unknown, "helps", None, True),
@@ -879,7 +877,7 @@ def test_a_pool_is_not_recommended_for_images_that_its_maker_may_have_seen(
         assert ("is not known to be these training images" in caveats) == (pool == unknown)
     # A generator beside it was fitted to what each seed trains on, and nothing else.
     monkeypatch.setattr(
-        Trials, "best", lambda _, arms: max(arms, key=lambda arm: arm.name.startswith("style"))
+        Comparison, "best", lambda _, arms: max(arms, key=lambda arm: arm.name.startswith("style"))
     )
     both = {**options, "sources": sources()[2:3], "pool": unknown}
     gain = measure_gain(train, test.subset(np.arange(100)), **both, validation=validation)
@@ -897,27 +895,27 @@ def test_a_result_says_what_was_trained_on(train: LabelledImages, test: Labelled
     share = len(both[0] & both[1]) / 240
     assert shared.startswith(f"two seeds share {share:.0%} of the real images") and share > 0.7
     assert asked.startswith("30 images per class were asked for, and 240 in all are trained on")
-    assert [shared, asked] == caveats_of(Study(train, None, 30, Backbone(), 16, "cpu"))
-    study = Study(train, test.subset(np.arange(100)), None, Backbone(), 16, "cpu")
+    assert [shared, asked] == caveats_of(Experiment(train, None, 30, Backbone(), 16, "cpu"))
+    study = Experiment(train, test.subset(np.arange(100)), None, Backbone(), 16, "cpu")
     same, judged = caveats_of(study)
     assert same.startswith("all seeds train on the same real images")
     assert judged.startswith("all seeds are judged by the same validation images")
     # So they are under cross-validation, and all of some classes are held out from a few.
     rows = np.concatenate([np.flatnonzero(train.labels == k)[:5] for k in range(10)])
-    study = Study(train.subset(rows), None, None, Backbone(), 16, "cpu")
+    study = Experiment(train.subset(rows), None, None, Backbone(), 16, "cpu")
     assert "cross-validation" in study.plan(0)[1]
     same, judged = caveats_of(study)
     assert same.startswith("all seeds train on the same real images")
     assert judged.startswith("all seeds are judged by the same validation images")
 
 
-def caveats_of(study: Study) -> list[str]:
+def caveats_of(study: Experiment) -> list[str]:
     """Of the images of two seeds, as a result has them."""
     return data_caveats(study, [0, 1], [])
 
 
 def draw_parts(train: LabelledImages, seed: int) -> set[bytes]:
-    (part,), _ = plan_parts(train, None, 30, seed)
+    (part,), _ = plan_folds(train, None, 30, seed)
     return pixels(part.train.images)
 
 
@@ -925,7 +923,7 @@ def test_groups_that_leave_seeds_unlike_numbers_of_images_are_told() -> None:
     images = np.random.default_rng(0).integers(0, 255, (112, 1, 8, 8), np.uint8)
     patients = np.arange(112) // 8
     data = LabelledImages(images, np.arange(112) // 56, ["a", "b"], patients)
-    study = Study(data, None, 44, Backbone(), 16, "cpu")
+    study = Experiment(data, None, 44, Backbone(), 16, "cpu")
     sizes = {len(study.tested(seed).train) for seed in range(5)}
     said = data_caveats(study, list(range(5)), [])
     assert f"seeds train on {min(sizes)} to {max(sizes)} real images, as their groups allow" in said
@@ -1039,7 +1037,7 @@ def test_noise_with_random_labels_never_helps(
     gain = measure_gain(train, test, **{**POOLED, "steps": 20}, sources=[], pool=pool)
     assert gain.verdict != "helps"
     assert gain.recommendation == "none"
-    assert "recipe=Recipe(" in gain.protocol["next_steps"]
+    assert "config=TrainConfig(" in gain.protocol["next_steps"]
 
 
 @pytest.mark.parametrize(
@@ -1052,12 +1050,12 @@ def test_noise_with_random_labels_never_helps(
         ("steps", "9", "steps: expected an integer"),
         ("batch_size", 0, "batch_size: expected an integer of at least 1, got 0"),
         ("jobs", 0, "jobs: expected an integer of at least 1, got 0"),
-        ("recipe", "randaugment", "recipe: expected a Recipe, got 'randaugment'"),
+        ("recipe", "randaugment", "recipe: expected a TrainConfig, got 'randaugment'"),
         ("policy", "shift-flip", "policy: got 'shift-flip' beside a recipe that has 'shift'"),
         ("classifier", 5, "classifier: expected 'resnet', 'timm:NAME' or a Backbone, got 5"),
         ("sources", StyleSwap(), r"sources: expected a list of sources, as \[Source\('style-swap'"),
         ("sources", [StyleSwap()], "sources: expected a list of sources"),
-        ("mix", "recipe.json", "mix: expected a MixRecipe, as MixRecipe.load reads it"),
+        ("mix", "recipe.json", "mix: expected a MixConfig, as MixConfig.load reads it"),
         ("cache", 5, "expected the path of a file or directory, got int"),
     ],
 )
@@ -1121,15 +1119,15 @@ def test_mismatches_are_refused_before_anything_is_trained(
     elsewhere = Source("elsewhere", pool=tmp_path)
     with pytest.raises(InputError, match="give a pool as `pool`"):
         measure_gain(train, test, **QUICK, sources=[elsewhere])
-    mix = MixRecipe(StyleSwap(), 0.25, training={"partner": "mixup"})
+    mix = MixConfig(StyleSwap(), 0.25, training={"partner": "mixup"})
     with pytest.raises(InputError, match="pool: expected none beside mix"):
         measure_gain(train, test, **POOLED, pool=tmp_path, mix=mix)
     for name, value in (("automatic", "randaugment"), ("label_smoothing", 0.1)):
-        fixed = {**QUICK, "recipe": replace(Recipe(), **{name: value})}
+        fixed = {**QUICK, "recipe": replace(TrainConfig(), **{name: value})}
         with pytest.raises(InputError, match=f"recipe: expected the usual {name}"):
             measure_gain(train, test, **fixed)
     with pytest.raises(InputError, match="recipe: frozen=True trains the last layer alone"):
-        measure_gain(train, test, **{**QUICK, "recipe": Recipe(frozen=True)})
+        measure_gain(train, test, **{**QUICK, "recipe": TrainConfig(frozen=True)})
     with pytest.raises(InputError, match="arms: expected one of quick, staged, full"):
         measure_gain(train, test, **{**QUICK, "arms": "some"})
     anything: Any = "data/xray"

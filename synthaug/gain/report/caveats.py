@@ -3,7 +3,7 @@
 import math
 
 from synthaug.classifiers import BALANCED
-from synthaug.gain.report.words import mean, number
+from synthaug.gain.report.numbers import mean, number
 from synthaug.gain.result import NO_ARM, Gain
 from synthaug.gain.statistics import MOST_SEEDS, rival_leads
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from synthaug.files import expanded, write_text
-from synthaug.gain.report.arms import arms_plot, arms_table, seeds_plot
+from synthaug.core import expanded, write_text
+from synthaug.gain.report.arm_tables import arms_plot, arms_table, seeds_plot
 from synthaug.gain.report.caveats import advice, caveats, use_of_lines
 from synthaug.gain.report.classes import class_changes, classes_plot, classes_text
-from synthaug.gain.report.images import picture_pairs, picture_rows, range_text
-from synthaug.gain.report.words import breakable, mean, number, percent, printable, signed, span
+from synthaug.gain.report.numbers import breakable, mean, number, percent, printable, signed, span
+from synthaug.gain.report.pictures import picture_pairs, picture_rows, range_text
 from synthaug.gain.result import Gain
 from synthaug.gain.statistics import TIE
 

@@ -18,7 +18,7 @@ from synthaug.gain.report.drawing import (
     svg,
     tick,
 )
-from synthaug.gain.report.words import signed
+from synthaug.gain.report.numbers import signed
 from synthaug.gain.statistics import Interval
 
 if TYPE_CHECKING:

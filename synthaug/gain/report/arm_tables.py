@@ -1,0 +1,107 @@
+"""The arms on the page: as interval plot, as table, and seed by seed."""
+
+from typing import Any
+
+from markupsafe import Markup
+
+from synthaug.gain.report.interval_plot import Row, intervals
+from synthaug.gain.report.numbers import mean, printable, signed, span
+from synthaug.gain.report.seed_plot import Column, seeds
+from synthaug.gain.result import ArmResult, Gain
+from synthaug.gain.statistics import Interval
+
+GROUPS = {
+    "real": "Real images only",
+    "control": "Controls: generators without training",
+    "synthetic": "Trained generators, pools",
+}
+
+
+def arms_plot(gain: Gain) -> Markup:
+    rows = []
+    for kind, arms in by_group(gain):
+        rows.append(Row(GROUPS[kind]))
+        rows += [_arm_row(gain, arm, kind) for arm in arms]
+    return intervals(
+        rows,
+        axis="gain over the baseline, percentage points",
+        alt=f"Interval plot of {len(gain.arms)} arms. {gain.sentence()}",
+    )
+
+
+def _arm_row(gain: Gain, arm: ArmResult, kind: str) -> Row:
+    recommended = "recommended" in _tags(gain, arm)
+    name = ("★ " if recommended else "") + printable(arm.name)
+    if arm.name == gain.baseline:
+        zero = Interval(0.0, 0.0, 0.0, [], gain.gain.confidence, 0.0, 0)
+        return Row(name, kind, zero, "baseline", recommended)
+    if arm.gain is None:
+        return Row(name, kind, None, "not compared", recommended)
+    figures = f"{signed(arm.gain.points)}  ({span(arm.gain)})"
+    return Row(name, kind, arm.gain, figures, recommended, aside=gain.given_up(arm))
+
+
+def arms_table(gain: Gain) -> list[tuple[str, list[dict[str, Any]]]]:
+    return [
+        (GROUPS[kind], [_table_row(gain, arm) for arm in arms]) for kind, arms in by_group(gain)
+    ]
+
+
+def _table_row(gain: Gain, arm: ArmResult) -> dict[str, Any]:
+    return {
+        "arm": arm,
+        "tags": _tags(gain, arm),
+        "accuracy": mean(arm.accuracy),
+        "balanced": mean(arm.balanced_accuracy),
+        "validation": mean(arm.choice_scores),
+        "seconds": arm.usual_seconds,
+        "p": "" if arm.p_holm is None else "<0.001" if arm.p_holm < 0.001 else f"{arm.p_holm:.3f}",
+    }
+
+
+def seeds_plot(gain: Gain) -> Markup:
+    chosen = gain.chosen["arm"]
+    bests = ((gain.control, "best control"), (gain.trained, "best trained"))
+    roles = [(name, role) for name, role in bests if name is not None and name != chosen]
+    if gain.rival is not None:
+        roles.append((gain.rival, "best on test"))
+    roles += [(gain.baseline, "baseline"), (chosen, "synthetic")]
+    columns = [
+        Column(
+            name=printable(name),
+            role=role,
+            kind=gain.arm(name).uses,
+            scores=[100 * score for score in gain.scores(name)],
+        )
+        for name, role in roles
+    ]
+    gaps = [("over\nbaseline", gain.gain)]
+    if gain.gain_over_rival is not None:
+        gaps.append(("over best\non test", gain.gain_over_rival))
+    if gain.gain_over_control is not None:
+        gaps.append(("trained\nover control", gain.gain_over_control))
+    return seeds(
+        columns,
+        gaps,
+        alt="Test scores of each seed: "
+        + "; ".join(f"{c.name} " + ", ".join(f"{s:.1f}" for s in c.scores) for c in columns),
+    )
+
+
+def by_group(gain: Gain) -> list[tuple[str, list[ArmResult]]]:
+    """The arms under the heading of what they train with, empty headings left out."""
+    groups = [(kind, [arm for arm in gain.arms if arm.uses == kind]) for kind in GROUPS]
+    return [(kind, arms) for kind, arms in groups if arms]
+
+
+def _tags(gain: Gain, arm: ArmResult) -> list[str]:
+    roles = {
+        "recommended": gain.to_use,
+        "baseline": gain.baseline,
+        "best without, on test images": gain.rival,
+        "best trained": gain.trained,
+        "best control": gain.control,
+        "best with synthetic images": gain.chosen["arm"],
+    }
+    tags = [role for role, name in roles.items() if name == arm.name]
+    return [*tags, f"given up after {len(arm.accuracy)} seeds"] if gain.given_up(arm) else tags
