@@ -219,7 +219,7 @@ def test_page_is_complete_and_self_contained(
         assert part in page.text
     for value in ("synthaug gain toy --seeds 4", "0.1, 0.01", "deep", "200 of them", "kind 1"):
         assert value in page.text
-    assert ("Trained generator over control" in page.text) == control
+    assert ("Trained generator over non-learned control" in page.text) == control
 
 
 def test_page_without_pictures_is_made_from_the_json_alone(tmp_path: Path) -> None:
