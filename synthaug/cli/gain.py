@@ -31,12 +31,12 @@ from synthaug.cli.options import (
     Device,
     ImageSize,
     Json,
+    JsonKind,
     Mode,
     OnError,
     PerClass,
     Quiet,
     Seed,
-    Written,
     at_home,
     check_apart,
     check_device,
@@ -181,7 +181,7 @@ def gain(
     )
     files = {"--json": json, "--report": None if report is None else report / RESULT}
     for option, path in files.items():
-        check_json(option, path, Written.RESULT)
+        check_json(option, path, JsonKind.RESULT)
     check_directory("--report", report)
     if report is not None:
         check_page("--report", report / PAGE)
@@ -235,8 +235,8 @@ def gain(
             name=source,
             mix=mix,
         )
-    if splits.set_apart:
-        result.protocol["caveats"].append(splits.set_apart)
+    if splits.note:
+        result.protocol["caveats"].append(splits.note)
     result.protocol["next_steps"] = as_read(
         result.protocol["next_steps"], source, image_size=image_size, mode=mode, on_error=on_error
     )
@@ -278,7 +278,7 @@ def _check_origin(pool: Path | None, splits: SplitImages) -> None:
         "made from all of DATA" if splits.whole in origins else "not made from these images alone"
     )
     raise InputError(
-        f"--pool {pool}: {made}, and {splits.set_apart}; put test images in DATA/test and the "
+        f"--pool {pool}: {made}, and {splits.note}; put test images in DATA/test and the "
         "others in DATA/train, or give --test, and make the pool again"
     )
 

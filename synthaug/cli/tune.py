@@ -250,7 +250,7 @@ def _show(mix: MixConfig, output: Path, asked: list[str], lines: str, *, keep: b
     if before["networks"]:
         networks, taken = f"{before['networks']:,} networks", spell_seconds(before["seconds"])
         spent += f"; taken over from earlier runs: {networks}, {taken} s of training"
-    console.print(f"Spent: {spent}. Proposals: {ends or 'none'}. Written: {escape(str(output))}")
+    console.print(f"Spent: {spent}. Proposals: {ends or 'none'}. JsonKind: {escape(str(output))}")
     if search["waiting"]:
         left = (
             "1 proposal waits" if search["waiting"] == 1 else f"{search['waiting']} proposals wait"
