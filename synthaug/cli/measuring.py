@@ -8,7 +8,7 @@ import typer
 from torch import nn
 
 from synthaug.classifiers import POLICIES, PRETRAINED, Backbone
-from synthaug.cli.options import FLAG
+from synthaug.cli.options import CLASSIFIER, FLAG, RUNNING
 from synthaug.core import InputError, resolve_device
 
 BATCH = 64
@@ -20,7 +20,11 @@ Test = Annotated[
 ]
 ClassifierName = Annotated[
     str,
-    typer.Option(metavar="NAME", help='"resnet" (small, from random weights) or "timm:NAME".'),
+    typer.Option(
+        metavar="NAME",
+        help='"resnet" (small, from random weights) or "timm:NAME".',
+        rich_help_panel=CLASSIFIER,
+    ),
 ]
 ClassifierWeights = Annotated[
     str | None,
@@ -28,6 +32,7 @@ ClassifierWeights = Annotated[
         metavar="FILE",
         help="Weights that a timm:NAME starts from: a .safetensors or .pth file under timm's "
         'names, or "pretrained" for those that timm downloads.',
+        rich_help_panel=CLASSIFIER,
     ),
 ]
 ClassifierSize = Annotated[
@@ -37,15 +42,25 @@ ClassifierSize = Annotated[
         min=8,
         max=512,
         help="Bring images to N x N pixels within the classifier; generators keep their size.",
+        rich_help_panel=CLASSIFIER,
     ),
 ]
 Policy = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help=f"Fix the geometry, not tune it: {', '.join(POLICIES)}."),
+    typer.Option(
+        metavar="NAME",
+        help=f"Fix the geometry, not tune it: {', '.join(POLICIES)}.",
+        rich_help_panel=CLASSIFIER,
+    ),
 ]
 Steps = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, help="Fix the optimiser steps of each arm, not tune them."),
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Fix the optimiser steps of each arm, not tune them.",
+        rich_help_panel=CLASSIFIER,
+    ),
 ]
 Jobs = Annotated[
     int | None,
@@ -61,6 +76,7 @@ Cache = Annotated[
         metavar="DIR",
         help="Where finished runs (one arm, one seed) wait until the run is over, so that an "
         "interrupted one goes on.",
+        rich_help_panel=RUNNING,
     ),
 ]
 Keep = Annotated[
@@ -70,6 +86,7 @@ Keep = Annotated[
         metavar=FLAG,
         help="Leave finished runs in the cache: a later gain or tune on the same data, with other "
         "generators, more seeds or a larger budget, trains only what is new.",
+        rich_help_panel=RUNNING,
     ),
 ]
 

@@ -29,6 +29,13 @@ from synthaug.pool import POOL_KIND as POOL
 
 PAGE_MARK = b'<meta name="generator" content="synthaug">'
 FOLDERS = ("--report", "--cache", "--log")  # that may hold what other options name
+IMAGES, CLASSIFIER, COMPARED, RUNNING, OUTPUT = (
+    "Images",
+    "Classifier",
+    "What is compared",
+    "Running",
+    "Output",
+)  # panels of --help
 FLAG = ""  # instead of a value's name, for what takes none
 DATA_FORMS = (
     'a folder of class folders, an .npz, a .csv (path,label[,split][,group]), "digits", '
@@ -53,29 +60,55 @@ ImageSize = Annotated[
     typer.Option(metavar="N", min=8, max=256, help="Resize images to N x N pixels."),
 ]
 Mode = Annotated[
-    Literal["gray", "rgb"] | None, typer.Option(help="Convert images to one or three channels.")
+    Literal["gray", "rgb"] | None,
+    typer.Option(help="Convert images to one or three channels.", rich_help_panel=IMAGES),
 ]
 OnError = Annotated[
     Literal["raise", "skip"],
-    typer.Option(help="Stop at an image that cannot be read, or leave it out and say which."),
+    typer.Option(
+        help="Stop at an image that cannot be read, or leave it out and say which.",
+        rich_help_panel=IMAGES,
+    ),
 ]
 PerClass = Annotated[
-    int | None, typer.Option(metavar="N", min=2, help="Train on N images per class, not all.")
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=2,
+        help="Train on N images per class, not all.",
+        rich_help_panel=COMPARED,
+    ),
 ]
 Seed = Annotated[
     int,
     typer.Option(
-        metavar="N", min=0, help="Settles every random choice but which test images are set apart."
+        metavar="N",
+        min=0,
+        help="Settles every random choice but which test images are set apart.",
+        rich_help_panel=RUNNING,
     ),
 ]
-AnySeed = Annotated[int, typer.Option(metavar="N", min=0, help="Settles every random choice.")]
+AnySeed = Annotated[
+    int,
+    typer.Option(metavar="N", min=0, help="Settles every random choice.", rich_help_panel=RUNNING),
+]
 Device = Annotated[
     str,
-    typer.Option(metavar="NAME", help='"auto" (a GPU where there is one), "cpu", "cuda:0".'),
+    typer.Option(
+        metavar="NAME",
+        help='"auto" (a GPU where there is one), "cpu", "cuda:0".',
+        rich_help_panel=RUNNING,
+    ),
 ]
 Json = Annotated[
     Path | None,
-    typer.Option("--json", metavar="FILE", callback=at_home, help="Write the result as JSON."),
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        callback=at_home,
+        help="Write the result as JSON.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 PoolOutput = Annotated[
     Path,
@@ -89,7 +122,14 @@ PoolOutput = Annotated[
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", metavar=FLAG, callback=_hush, help="Print nothing but errors."),
+    typer.Option(
+        "--quiet",
+        "-q",
+        metavar=FLAG,
+        callback=_hush,
+        help="Print nothing but errors.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
 
