@@ -27,13 +27,13 @@ from synthaug.data import splits_of
 from synthaug.gain import (
     Comparison,
     Experiment,
-    check_parts,
+    check_splits,
     default_sources,
-    numbered,
+    split_seeds,
     open_comparison,
 )
 from synthaug.gain.baselines import Tuning, settle
-from synthaug.gain.metadata import Settled
+from synthaug.gain.metadata import SettledPlan
 from synthaug.gain.runs.comparison import place_experiment
 from synthaug.gain.selection import choose
 from synthaug.gain.testing import open_test
@@ -70,19 +70,19 @@ def main() -> None:
 def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> None:
     path, (size, rates) = options.folder / f"{name}.npz", WAYS[way]
     parts = {split: read_images(path, split=split) for split in splits_of(path)}
-    notes = check_parts(parts)
+    notes = check_splits(parts)
     network = Backbone("timm:efficientnet_lite0", str(options.weights.absolute()), size)
     study = Experiment(parts["train"], parts.get("val"), PER_CLASS, network, BATCH, "auto")
     progress = going_on(
         place_experiment(study, options.cache), CELLS / f"pretrained-{name}-{way}.npz"
     )
-    seeds, fresh = numbered(options.seeds, 0)
+    seeds, fresh = split_seeds(options.seeds, 0)
     running = {"jobs": options.jobs, "cache": options.cache, "keep": True, "progress": progress}
     with open_comparison(study, seeds, **running) as trials:
         tuning = tuned(trials, way == "probe", rates, SETS[name])
         choices = choose(trials, tuning.recipe, default_sources(), "quick")
         gain = open_test(
-            Settled(trials, tuning, choices, "quick", str(path), notes), parts["test"], fresh, None
+            SettledPlan(trials, tuning, choices, "quick", str(path), notes), parts["test"], fresh, None
         )
     asked = f"--sets {name} --ways {way} --seeds {options.seeds}"
     places = f"{shlex.quote(str(options.folder))} --weights {options.weights.name}"

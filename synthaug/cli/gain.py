@@ -53,9 +53,9 @@ from synthaug.gain import (
     Gain,
     Search,
     Source,
-    as_read,
+    with_reading_options,
     default_sources,
-    given_by,
+    fixed_mix_of,
     measure_gain,
     transfer_sources,
 )
@@ -237,7 +237,7 @@ def gain(
         )
     if splits.note:
         result.protocol["caveats"].append(splits.note)
-    result.protocol["next_steps"] = as_read(
+    result.protocol["next_steps"] = with_reading_options(
         result.protocol["next_steps"], source, image_size=image_size, mode=mode, on_error=on_error
     )
     result.protocol["command"] = shlex.join(["synthaug", *(context.obj or sys.argv[1:])])
@@ -262,7 +262,7 @@ def _mix(
         if value is not None:
             raise InputError(f"{name}: --mix-config says what is measured; leave one of them out")
     mix = MixConfig.load(mix_config)
-    given_by(mix, f"--mix-config {mix_config}")  # for what it refuses, before images are read
+    fixed_mix_of(mix, f"--mix-config {mix_config}")  # for what it refuses, before images are read
     return mix
 
 

@@ -48,7 +48,7 @@ from synthaug.cli.options import (
 from synthaug.cli.output import errors, progress, results, spell_seconds
 from synthaug.cli.splits import read_splits
 from synthaug.core import InputError, expanded
-from synthaug.gain import ALL, Interval, as_read, spell_size, training_lines, written
+from synthaug.gain import ALL, Interval, with_reading_options, spell_size, training_lines, as_python
 from synthaug.mixing import MixConfig
 from synthaug.search import Budget, load_optuna, search_mix
 
@@ -172,9 +172,9 @@ def tune(
             name=data,
         )
     read = {"image_size": image_size, "mode": mode, "on_error": on_error}
-    mix.search["best_without"] = as_read(mix.search["best_without"], data, **read)
+    mix.search["best_without"] = with_reading_options(mix.search["best_without"], data, **read)
     lines = _lines(mix, output, data, network, spell_size(splits.train))
-    lines = as_read(lines, data, **read)
+    lines = with_reading_options(lines, data, **read)
     told = partial(_show, mix, output, [data, *_alike(context)], lines, keep=keep)
     try:
         for path in (output, json):
@@ -222,8 +222,8 @@ def _lines(mix: MixConfig, output: Path, data: str, network: Backbone, size: str
     length = {"steps": training["steps"], "batch_size": training["batch_size"]}
     teacher = "" if taught is None else ", teacher=network"
     lines = NEXT.format(config=str(output), size=size, teacher=teacher)
-    named = "" if network == Backbone() else f" on {written(network)}"
-    found = written(TrainConfig(**training["recipe"]))
+    named = "" if network == Backbone() else f" on {as_python(network)}"
+    found = as_python(TrainConfig(**training["recipe"]))
     lines += TRAINED.format(config=found, network=named, **length)
     if taught is None:
         return lines

@@ -4,7 +4,7 @@ May import the rooms from `core` to `classifiers`. `gain.runs` trains and keeps 
 `gain.report` writes the page.
 """
 
-from synthaug.gain.advice import as_read, next_steps, spell_size, training_lines, written
+from synthaug.gain.advice import with_reading_options, next_steps, spell_size, training_lines, as_python
 from synthaug.gain.arms import (
     EXTRAPOLATE,
     Arm,
@@ -15,7 +15,7 @@ from synthaug.gain.arms import (
     transfer_sources,
 )
 from synthaug.gain.baselines import tune
-from synthaug.gain.inputs import check_name, check_parts, numbered
+from synthaug.gain.inputs import check_name, check_splits, split_seeds
 from synthaug.gain.measure import measure_gain
 from synthaug.gain.metadata import data_caveats, length_caveats
 from synthaug.gain.result import NO_ARM, ArmResult, Gain
@@ -28,7 +28,7 @@ from synthaug.gain.runs.workspace import alone
 from synthaug.gain.selection import (
     Search,
     base_arm_of,
-    given_by,
+    fixed_mix_of,
     mix_config_of,
     softened_alike,
     without_synthetic,
@@ -52,16 +52,16 @@ __all__ = [
     "Experiment",
     "Comparison",
     "alone",
-    "as_read",
+    "with_reading_options",
     "check_name",
-    "check_parts",
+    "check_splits",
     "data_caveats",
     "default_sources",
-    "given_by",
+    "fixed_mix_of",
     "length_caveats",
     "measure_gain",
     "next_steps",
-    "numbered",
+    "split_seeds",
     "open_comparison",
     "paired_interval",
     "base_arm_of",
@@ -76,5 +76,5 @@ __all__ = [
     "tune",
     "warn_of_room",
     "without_synthetic",
-    "written",
+    "as_python",
 ]

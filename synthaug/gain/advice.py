@@ -139,7 +139,7 @@ def training_lines(
     return _Training(data, classifier, steps, batch_size).lines(config)
 
 
-def as_read(lines: str, data: str, **options: object) -> str:
+def with_reading_options(lines: str, data: str, **options: object) -> str:
     """The lines, with what changes how the data are read; None, and "raise", are as usual."""
     given = {name: value for name, value in options.items() if value not in (None, "raise")}
     more = "".join(f", {name}={value!r}" for name, value in given.items())
@@ -198,12 +198,12 @@ def _generator(made: Generator, sampling: Mapping[str, Any] | None = None) -> st
 
 def _classifier(backbone: Backbone) -> str:
     """As an argument on a line of its own; nothing for the usual one."""
-    return "" if backbone == Backbone() else f"\n    classifier={written(backbone)},"
+    return "" if backbone == Backbone() else f"\n    classifier={as_python(backbone)},"
 
 
 def _network(backbone: Backbone, config: TrainConfig) -> str:
     """What was trained and how, in a comment; nothing for the usual network."""
-    return "" if backbone == Backbone() else f", on {written(backbone)} by {written(config)}"
+    return "" if backbone == Backbone() else f", on {as_python(backbone)} by {as_python(config)}"
 
 
 def _recipe(config: TrainConfig) -> str:
@@ -221,18 +221,18 @@ def _arguments(made: Any, changes: Mapping[str, Any]) -> list[str]:
         for field in fields(made)
     }
     return [
-        f"{name}={written(value)}"
+        f"{name}={as_python(value)}"
         for name, value in settings.items()
         if name in changes or value != usual[name]
     ]
 
 
-def written(value: object) -> str:
+def as_python(value: object) -> str:
     """A setting as Python; a blend's parts are generators themselves."""
     if isinstance(value, Generator):
         return _generator(value)
     if isinstance(value, TrainConfig | Backbone):
         return f"{type(value).__name__}({', '.join(_arguments(value, {}))})"
     if isinstance(value, tuple):
-        return f"({', '.join(map(written, value))}{',' * (len(value) == 1)})"
+        return f"({', '.join(map(as_python, value))}{',' * (len(value) == 1)})"
     return repr(value)

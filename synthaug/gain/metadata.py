@@ -19,7 +19,7 @@ MUCH = 0.5  # of the images that a seed trains on
 
 
 @dataclass(frozen=True)
-class Settled:
+class SettledPlan:
     """All that is settled before the test images are opened.
 
     search: how arms were found. name: what the data are called.
@@ -34,7 +34,7 @@ class Settled:
     notes: list[str]
 
 
-def data_facts(settled: Settled, test: LabelledImages) -> dict[str, Any]:
+def data_facts(settled: SettledPlan, test: LabelledImages) -> dict[str, Any]:
     study = settled.trials.study
     seed = settled.trials.seeds[0]
     classes = len(study.train.classes)
@@ -57,7 +57,7 @@ def data_facts(settled: Settled, test: LabelledImages) -> dict[str, Any]:
 
 
 def protocol_facts(
-    settled: Settled,
+    settled: SettledPlan,
     precision: float | None,
     seeds: list[int],
 ) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def protocol_facts(
     }
 
 
-def lines_to_use(settled: Settled, to_use: Arm | None, without: Arm) -> str:
+def lines_to_use(settled: SettledPlan, to_use: Arm | None, without: Arm) -> str:
     """The lines of Python that use an arm with synthetic images, or where there is none to use
     train `without`."""
     study = settled.trials.study
@@ -155,7 +155,7 @@ def length_caveats(tuning: Tuning) -> list[str]:
     return []
 
 
-def told_diverged(arm: Arm, diverged: Mapping[int, str]) -> str:
+def divergence_caveat(arm: Arm, diverged: Mapping[int, str]) -> str:
     """What a reader has to know of an arm whose training diverged, and how, on these seeds."""
     seeds, why = ", ".join(map(str, diverged)), next(iter(diverged.values()))
     return (
@@ -170,7 +170,7 @@ def _judging(study: Experiment, seed: int) -> np.ndarray:
     return np.concatenate([each.places for each in parts])
 
 
-def _caveats(settled: Settled) -> list[str]:
+def _caveats(settled: SettledPlan) -> list[str]:
     """What a reader of these figures has to know beside them."""
     sources = [arm.source for arm in settled.choices.arms if arm.source is not None]
     pools = dict.fromkeys(source.name for source in sources if source.pool is not None)
@@ -180,7 +180,7 @@ def _caveats(settled: Settled) -> list[str]:
     for arm in settled.choices.arms:
         diverged = settled.trials.diverged(arm, settled.trials.seeds_of(arm))
         if diverged:
-            said.append(told_diverged(arm, diverged))
+            said.append(divergence_caveat(arm, diverged))
     for name in pools:
         said.append(f"{name} is the same pool for all seeds")
         if not study.unseen_by_pools:

@@ -31,7 +31,7 @@ RATIOS = (0.25, 0.5)
 
 
 @dataclass(frozen=True)
-class GivenMix:
+class FixedMix:
     """A way of mixing that is not searched for: on top of the arm without synthetic images that is
     called `partner`."""
 
@@ -86,8 +86,8 @@ def choose(
     )
 
 
-def choose_given(
-    trials: Comparison, base: TrainConfig, given: GivenMix, controls: Sequence[Source]
+def choose_fixed(
+    trials: Comparison, base: TrainConfig, given: FixedMix, controls: Sequence[Source]
 ) -> Choices:
     """Train one given way of mixing, beside all arms without synthetic images and the controls
     mixed alike."""
@@ -195,7 +195,7 @@ def _source(arm: Arm) -> Source:
     return arm.source
 
 
-def given_by(mix: MixConfig, where: str = "mix") -> GivenMix:
+def fixed_mix_of(mix: MixConfig, where: str = "mix") -> FixedMix:
     """The arm that a recipe asks for; `where` it is from is what errors name.
 
     Raises `InputError` for a recipe without a generator, or that does not say on top of what.
@@ -213,10 +213,10 @@ def given_by(mix: MixConfig, where: str = "mix") -> GivenMix:
     except InputError as error:
         raise InputError(f"{where}: training.{error}") from None
     source = Source("recipe", mix.generator, filters=mix.filters)
-    return GivenMix(source, mix.ratio, mix.labels, base_arm)
+    return FixedMix(source, mix.ratio, mix.labels, base_arm)
 
 
-def found_elsewhere(mix: MixConfig | None, train: LabelledImages) -> list[str]:
+def origin_notes(mix: MixConfig | None, train: LabelledImages) -> list[str]:
     """What a reader has to know of a recipe that was not found on `train`, so far as it says."""
     if mix is None or mix.search.get("fingerprint") == train.fingerprint:
         return []
@@ -226,7 +226,7 @@ def found_elsewhere(mix: MixConfig | None, train: LabelledImages) -> list[str]:
     ]
 
 
-def found_otherwise(
+def setting_notes(
     mix: MixConfig | None,
     backbone: Backbone,
     *,

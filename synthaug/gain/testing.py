@@ -6,7 +6,7 @@ from synthaug.core import versions
 from synthaug.data import LabelledImages
 from synthaug.gain.arms import Arm
 from synthaug.gain.held_out_scores import HeldOutScores
-from synthaug.gain.metadata import Settled, data_facts, lines_to_use, protocol_facts, told_diverged
+from synthaug.gain.metadata import SettledPlan, data_facts, lines_to_use, protocol_facts, divergence_caveat
 from synthaug.gain.result import NO_ARM, Gain, Pictures, choose_pictures
 from synthaug.gain.results_table import arm_facts, arm_table
 from synthaug.gain.runs.comparison import Comparison
@@ -24,7 +24,7 @@ from synthaug.gain.statistics import (
 
 
 def open_test(
-    settled: Settled, test: LabelledImages, fresh: list[int], precision: float | None
+    settled: SettledPlan, test: LabelledImages, fresh: list[int], precision: float | None
 ) -> Gain:
     """Score every arm on the test images; nothing from here on changes a choice. The finalists are
     trained again, on `fresh` seeds: an arm that was picked for its score on some seeds was lucky on
@@ -81,7 +81,7 @@ def open_test(
         verdict=found,
         pictures=_pictures(trials, choices.chosen, seeds[0]),
     )
-    made.protocol["caveats"] += [told_diverged(*each) for each in broken.items()]
+    made.protocol["caveats"] += [divergence_caveat(*each) for each in broken.items()]
     if needed > len(seeds):
         made.protocol["caveats"].append(
             f"an interval within {precision:g} points would take about {needed:,} seeds, and "

@@ -24,12 +24,12 @@ from synthaug.gain import (
     StageProgress,
     base_arm_of,
     check_name,
-    check_parts,
+    check_splits,
     data_caveats,
     length_caveats,
     mix_config_of,
     next_steps,
-    numbered,
+    split_seeds,
     open_comparison,
     paired_interval,
     smallest_detectable,
@@ -99,8 +99,8 @@ def search_mix(
     expect_progress(progress)
     check_name(name)
     parts = {"train": train} | ({} if validation is None else {"validation": validation})
-    notes = check_parts(parts)
-    numbers, fresh = numbered(seeds, seed)
+    notes = check_splits(parts)
+    numbers, fresh = split_seeds(seeds, seed)
     unknown = [each for each in families if each not in PROPOSALS]
     if unknown or not families:
         raise InputError(f"families: expected some of {', '.join(PROPOSALS)}, got {unknown}")

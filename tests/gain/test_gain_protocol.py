@@ -41,7 +41,7 @@ from synthaug.core import arithmetic
 from synthaug.data import draw_subset
 from synthaug.gain import Arm, Comparison, Experiment, Source, data_caveats, transfer_sources
 from synthaug.gain.runs.folds import plan_folds
-from synthaug.gain.selection import found_otherwise
+from synthaug.gain.selection import setting_notes
 from synthaug.generators import Composite, Generator
 from synthaug.mixing import MixConfig
 
@@ -300,23 +300,23 @@ def test_a_recipe_that_was_found_with_another_training_is_told() -> None:
     found = {"classifier": "timm:resnet10t", "classifier_size": 64, "batch_size": 64, "steps": 9}
     alike = {"batch_size": 64, "steps": 9, "per_class": 10}
     mix = MixConfig(StyleSwap(), training=found, search={"per_class": 10})
-    notes = found_otherwise(mix, Backbone(), **alike)
+    notes = setting_notes(mix, Backbone(), **alike)
     assert notes == [
         "the recipe was found with classifier timm:resnet10t, and is measured with resnet",
         "the recipe was found with classifier size 64, and is measured with none",
     ]
     unlike = {"batch_size": 64, "steps": 18, "per_class": None}
-    notes = found_otherwise(mix, Backbone("timm:resnet10t", size=64), **unlike)
+    notes = setting_notes(mix, Backbone("timm:resnet10t", size=64), **unlike)
     assert notes == [
         "the recipe was found with steps 9, and is measured with 18",
         "the recipe was found with per class 10, and is measured with none",
     ]
     # It does not say: none, where it says which classifier.
     plain = MixConfig(StyleSwap(), training={"classifier": "resnet"})
-    (said,) = found_otherwise(plain, Backbone(size=224), **alike)
+    (said,) = setting_notes(plain, Backbone(size=224), **alike)
     assert said == "the recipe was found with classifier size none, and is measured with 224"
-    assert found_otherwise(MixConfig(StyleSwap()), Backbone(), **alike) == []
-    assert found_otherwise(None, Backbone(), **alike) == []
+    assert setting_notes(MixConfig(StyleSwap()), Backbone(), **alike) == []
+    assert setting_notes(None, Backbone(), **alike) == []
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -25,7 +25,7 @@ from synthaug import (
 )
 from synthaug.classifiers import Backbone
 from synthaug.core import InputError, devices
-from synthaug.gain import Arm, Experiment, Source, check_parts, open_comparison, synthetic_arm
+from synthaug.gain import Arm, Experiment, Source, check_splits, open_comparison, synthetic_arm
 from synthaug.gain.arms import fit_key
 from synthaug.gain.runs.comparison import place_experiment
 from synthaug.gain.runs.folds import plan_folds
@@ -339,7 +339,7 @@ def test_test_images_of_another_scale_are_told() -> None:
     train = LabelledImages(bits12, labels, classes)
     alike = LabelledImages(np.flip(bits12, -1).copy(), labels, classes)
     brighter = LabelledImages(np.flip(bits12, -1) * 16, labels, classes)
-    assert check_parts({"train": train, "test": alike}) == []
-    [said] = check_parts({"train": train, "test": brighter})
+    assert check_splits({"train": train, "test": alike}) == []
+    [said] = check_splits({"train": train, "test": brighter})
     top, known = f"{brighter.images.max():,}", f"{bits12.max():,}"
     assert said.startswith(f"test images go up to {top}, training images to {known} (12 bits)")
