@@ -43,8 +43,8 @@ def load(script: str, patch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module(script)
 
 
-def write_cell(study: Path, name: str, *, whole: bool = True) -> None:
-    cell = study / "cells" / name
+def write_cell(experiment: Path, name: str, *, whole: bool = True) -> None:
+    cell = experiment / "cells" / name
     cell.mkdir(parents=True)
     np.save(cell / PREDICTED, np.ones((2, 3)))
     if whole:
@@ -67,12 +67,12 @@ def test_cells_are_kept_and_put_back(tmp_path: Path, cells: Any) -> None:
 
 
 def test_cells_that_are_being_written_are_not_kept(tmp_path: Path, cells: Any) -> None:
-    study = tmp_path / "study"
-    write_cell(study, "one")
-    write_cell(study, ".two.0f0f0f0f.partial")
-    write_cell(study, ".three.0f0f0f0f.partial", whole=False)
-    write_cell(study, "four", whole=False)
-    cells.store(study, tmp_path / "kept.npz")
+    experiment = tmp_path / "study"
+    write_cell(experiment, "one")
+    write_cell(experiment, ".two.0f0f0f0f.partial")
+    write_cell(experiment, ".three.0f0f0f0f.partial", whole=False)
+    write_cell(experiment, "four", whole=False)
+    cells.store(experiment, tmp_path / "kept.npz")
     with np.load(tmp_path / "kept.npz") as kept:
         assert sorted(kept.files) == ["manifests", "one", "study"]
         assert list(json.loads(str(kept["manifests"]))) == ["one"]
@@ -102,10 +102,12 @@ def test_measurements_in_another_arithmetic_are_not_compared(stored: Any) -> Non
     assert stored.comparable(said, {**said, "times": {}})
     gain.protocol["arithmetic"] = "float32"
     assert not stored.comparable(said, stored.measured_on(gain))
-    study = Experiment(read_images("digits"), None, 5, Backbone(), 16, "cpu", arithmetic="bfloat16")
+    experiment = Experiment(
+        read_images("digits"), None, 5, Backbone(), 16, "cpu", arithmetic="bfloat16"
+    )
     with pytest.raises(SystemExit, match=r"mnist, 10 per class: measured in float32, .* in b"):
-        stored.expect_arithmetic(study, gain)
-    stored.expect_arithmetic(replace(study, arithmetic="float32"), gain)
+        stored.expect_arithmetic(experiment, gain)
+    stored.expect_arithmetic(replace(experiment, arithmetic="float32"), gain)
 
 
 def test_lengths_that_two_seeds_settled_are_marked(stored: Any) -> None:

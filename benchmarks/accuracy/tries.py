@@ -31,23 +31,8 @@ from stored import partner_of
 from torch import nn
 from wording import renewed
 
-from synthaug import (
-    VAEGAN,
-    Blend,
-    Chain,
-    CompositionGAN,
-    ConditionalVAE,
-    Gain,
-    PatchSwap,
-    RandomField,
-    Samples,
-    StyleSwap,
-    TrainConfig,
-    TransferVAE,
-    evaluate,
-    read_images,
-    train_classifier,
-)
+from synthaug import VAEGAN, Blend, Chain, CompositionGAN, ConditionalVAE, Gain, PatchSwap, RandomField, Samples, StyleSwap, TrainConfig, TransferVAE, read_images, train_classifier
+from synthaug.classifiers import evaluate
 from synthaug.classifiers import predict
 from synthaug.core import versions, write_json
 from synthaug.data import draw_subset, split_off

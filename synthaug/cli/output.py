@@ -175,7 +175,8 @@ def _arms(gain: Gain, *, framed: bool) -> Table:
         caption=f"{gain.protocol['metric']} on test images in %, gain over the baseline on the "
         "same seeds in points, median training time in seconds. Arms marked (baseline), (chosen) "
         f"and so on{_other_finalists(gain)} were trained again on fresh seeds, the others on those "
-        "used for choosing, on which the baseline may have been lucky: compare gains, not accuracies.",
+        "used for choosing, on which the baseline may have been lucky: compare gains, not "
+        "accuracies.",
         caption_justify="left",
     )
     table.add_column("arm", no_wrap=not framed, overflow="fold")

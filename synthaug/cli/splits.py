@@ -59,8 +59,8 @@ def read_splits(
     fewest = FEWEST_TO_FOLD if validation is None else FEWEST_IMAGES
     check_rest(data, train, rest, fewest, "set apart to test on", "give --test")
     note = (
-        f"{data} has no test split, so {len(test_places)} of its {len(train)} images were set apart "
-        "to test on"
+        f"{data} has no test split, so {len(test_places)} of its {len(train)} images were set "
+        "apart to test on"
     )
     if not quiet:
         errors.print(f"Note: {escape(note)}.", soft_wrap=True)

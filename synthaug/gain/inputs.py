@@ -226,7 +226,7 @@ def _skipped_notes(splits: dict[str, LabelledImages]) -> list[str]:
 
 
 def _scale_notes(splits: dict[str, LabelledImages]) -> list[str]:
-    """Note the splits whose 16-bit values are on a larger scale than those of the training images."""
+    """Note the splits whose 16-bit values are on a larger scale than the training images."""
     white = white_of(splits["train"].images)
     return [
         f"{name} images go up to {images.images.max():,}, training images to "
@@ -318,14 +318,14 @@ def pool_source(
     if pool_images.dtype != train.images.dtype or pool_images.shape[1:] != train.images.shape[1:]:
         raise InputError(
             f"{directory}: expected {train.images.dtype} images {train.image_shape}, the pool "
-            f"holds {pool_images.dtype} {pool_images.shape[1:]}; read the data at the pool's size and mode, or "
-            "make the pool again"
+            f"holds {pool_images.dtype} {pool_images.shape[1:]}; read the data at "
+            "the pool's size and mode, or make the pool again"
         )
     if white_of(pool_images) > white_of(train.images):
         raise InputError(
             f"{directory}: expected values up to {white_of(train.images)}, as the training images "
-            f"have them, the pool goes up to {pool_images.max()}, which they would all be white beside; "
-            "bring the pool's images to the scale of the real ones"
+            f"have them, the pool goes up to {pool_images.max()}, which they would all be "
+            "white beside; bring the pool's images to the scale of the real ones"
         )
     if absent := absent_of(pool.samples.labels, pool.samples.weights, train.classes):
         raise InputError(

@@ -1,4 +1,4 @@
-"""Measure the gain: read and check everything, tune, choose on validation, open the test split once."""
+"""Measure the gain: check everything, tune, choose on validation, open the test split once."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -99,7 +99,7 @@ def _measure(inputs: Inputs, execution: Execution) -> Gain:
         jobs=execution.jobs,
         progress=execution.progress,
     ) as comparison:
-        warn_of_room(comparison.study, inputs.measured_sources, protocol.choice_seeds)
+        warn_of_room(comparison.experiment, inputs.measured_sources, protocol.choice_seeds)
         _check_pools(comparison, inputs)
         tuning = tune(comparison, protocol.config, protocol.policy, protocol.steps)
         if inputs.fixed_mix is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from synthaug.classifiers import TrainConfig
-from synthaug.core import InputError, as_count, as_seed, expect_number, expect_progress, expanded
+from synthaug.core import InputError, as_count, as_seed, expanded, expect_number, expect_progress
 from synthaug.gain.runs.runner import StageProgress
 
 Search = Literal["quick", "staged", "full"]

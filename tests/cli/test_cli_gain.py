@@ -21,7 +21,7 @@ from synthaug.cli.splits import read_splits
 from synthaug.core import InputError
 from synthaug.data import read_images
 from synthaug.data.stacking import SkippedImages
-from synthaug.gain import Gain, Source, with_reading_options, check_splits, default_sources
+from synthaug.gain import Gain, Source, check_splits, default_sources, with_reading_options
 from synthaug.gain.leaks import shared_images
 
 pytestmark = pytest.mark.usefixtures("tiny_networks")

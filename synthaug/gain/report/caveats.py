@@ -138,8 +138,8 @@ def _about_test(gain: Gain) -> str:
         low, high = gain.gain.of_other_images
         both = f" With the scatter of images, too, the gain is {low:+.1f} to {high:+.1f} points."
     return (
-        f"{beginning}{image} points of {metric}, and the {metric} of a single classifier is known to "
-        f"about ±{100 * error:.1f} points{alone}.{both}"
+        f"{beginning}{image} points of {metric}, and the {metric} of a single classifier is known "
+        f"to about ±{100 * error:.1f} points{alone}.{both}"
     )
 
 
