@@ -310,7 +310,7 @@ def mix_config_of(
         return MixConfig(None, training={**base, **training}, search=search, recommended=False)
     source, source_generator = arm.source, arm.source.generator
     settings = {**source_generator.settings, **source.sampling}
-    generator = make_generator(source_generator.name, settings)
+    generator = make_generator(source_generator.family, settings)
     base = {"partner": arm.base_arm, "recipe": asdict(arm.config)}
     if arm.needs_teacher and teacher is not None:
         base["teacher"] = asdict(teacher.config)

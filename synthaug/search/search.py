@@ -142,17 +142,17 @@ def search_mix(
                 check.notes.append(CHECKED_BEFORE.format(turn=turn))
         times.append(time.monotonic())
         facts = {
-            **_search_facts(comparison, baseline, name),
+            **_search_facts(comparison, experiment, baseline, name),
             **facts,
             **check.facts(protocol.fresh_seeds),
             "caveats": [
-                *data_caveats(comparison.experiment, seeds, notes),
+                *data_caveats(experiment, seeds, notes),
                 *length_caveats(tuning),
                 *check.notes,
             ],
             "seconds": _seconds(times),
             "taken_over": _reused_runs(comparison),
-            "best_without": _lines_without(comparison, baseline, tuning, name),
+            "best_without": _lines_without(experiment, baseline, comparison.teacher or baseline, tuning, name),
             "optuna": optuna.__version__,
         }
         training = {
@@ -267,9 +267,10 @@ def _check_best(
     return check
 
 
-def _search_facts(comparison: Comparison, baseline: Arm, name: str) -> dict[str, Any]:
+def _search_facts(
+    comparison: Comparison, experiment: Experiment, baseline: Arm, name: str
+) -> dict[str, Any]:
     """Describe the data and how they were split."""
-    experiment = comparison.experiment
     train = experiment.train
     return {
         "data": name,
@@ -284,13 +285,14 @@ def _search_facts(comparison: Comparison, baseline: Arm, name: str) -> dict[str,
     }
 
 
-def _lines_without(comparison: Comparison, baseline: Arm, tuning: Tuning, name: str) -> str:
+def _lines_without(
+    experiment: Experiment, baseline: Arm, teacher: Arm, tuning: Tuning, name: str
+) -> str:
     """Write the lines of Python that train the best without synthetic images."""
-    experiment = comparison.experiment
     return next_steps(
         None,
         baseline,
-        comparison.teacher or baseline,
+        teacher,
         data=name,
         classifier=experiment.classifier,
         steps=tuning.steps,

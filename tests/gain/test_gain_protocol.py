@@ -302,19 +302,19 @@ def test_a_recipe_that_was_found_with_another_training_is_told() -> None:
     mix = MixConfig(StyleSwap(), training=found, search={"per_class": 10})
     notes = setting_notes(mix, Backbone(), **alike)
     assert notes == [
-        "the recipe was found with classifier timm:resnet10t, and is measured with resnet",
-        "the recipe was found with classifier size 64, and is measured with none",
+        "the mix configuration was found with classifier timm:resnet10t, and is measured with resnet",
+        "the mix configuration was found with classifier size 64, and is measured with none",
     ]
     unlike = {"batch_size": 64, "steps": 18, "per_class": None}
     notes = setting_notes(mix, Backbone("timm:resnet10t", size=64), **unlike)
     assert notes == [
-        "the recipe was found with steps 9, and is measured with 18",
-        "the recipe was found with per class 10, and is measured with none",
+        "the mix configuration was found with steps 9, and is measured with 18",
+        "the mix configuration was found with per class 10, and is measured with none",
     ]
     # It does not say: none, where it says which classifier.
     plain = MixConfig(StyleSwap(), training={"classifier": "resnet"})
     (said,) = setting_notes(plain, Backbone(size=224), **alike)
-    assert said == "the recipe was found with classifier size none, and is measured with 224"
+    assert said == "the mix configuration was found with classifier size none, and is measured with 224"
     assert setting_notes(MixConfig(StyleSwap()), Backbone(), **alike) == []
     assert setting_notes(None, Backbone(), **alike) == []
 
@@ -1047,10 +1047,10 @@ def test_noise_with_random_labels_never_helps(
         ("batch_size", 0, "batch_size: expected an integer of at least 1, got 0"),
         ("jobs", 0, "jobs: expected an integer of at least 1, got 0"),
         ("config", "randaugment", "config: expected a TrainConfig, got 'randaugment'"),
-        ("policy", "shift-flip", "policy: got 'shift-flip' beside a recipe that has 'shift'"),
+        ("policy", "shift-flip", "policy: got 'shift-flip' beside a config that has 'shift'"),
         ("classifier", 5, "classifier: expected 'resnet', 'timm:NAME' or a Backbone, got 5"),
-        ("sources", StyleSwap(), r"sources: expected a list of sources, as \[Source\('style-swap'"),
-        ("sources", [StyleSwap()], "sources: expected a list of sources"),
+        ("sources", StyleSwap(), "sources: expected a list of generators or sources"),
+        ("sources", ["style-swap"], "sources: expected a list of generators or sources"),
         ("mix", "recipe.json", "mix: expected a MixConfig, as MixConfig.load reads it"),
         ("cache", 5, "expected the path of a file or directory, got int"),
     ],
@@ -1120,7 +1120,7 @@ def test_mismatches_are_refused_before_anything_is_trained(
         measure(train, test, **POOLED, pool=tmp_path, mix=mix)
     for name, value in (("automatic", "randaugment"), ("label_smoothing", 0.1)):
         fixed = {**QUICK, "config": replace(TrainConfig(), **{name: value})}
-        with pytest.raises(InputError, match=f"recipe: expected the usual {name}"):
+        with pytest.raises(InputError, match=f"config: expected the usual {name}"):
             measure(train, test, **fixed)
     with pytest.raises(InputError, match="recipe: frozen=True trains the last layer alone"):
         measure(train, test, **{**QUICK, "config": TrainConfig(frozen=True)})

@@ -40,7 +40,7 @@ class Made:
             directory=directory,
             train=train,
             plan=lambda _: plan,
-            parts=lambda _: [SimpleNamespace(name="all", trained=train)],
+            folds=lambda _: [SimpleNamespace(name="all", trained=train)],
         )
         self.metric, self.steps = "accuracy", 0
         self.seeds: list[int] = []
@@ -133,7 +133,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[
             yield made
             made.left_open = open_files("search.db")
 
-        monkeypatch.setattr(search, "opened", opened)
+        monkeypatch.setattr(search, "open_comparison", opened)
         monkeypatch.setattr(search, "tune", lambda *_: Tuning(TrainConfig(), 100, []))
         monkeypatch.setattr(search, "without_synthetic", lambda *_, **__: (REAL, REAL[0]))
         return search_for_mix(train, **{"budget": Budget(trials=40), "jobs": 2, **options}), made
@@ -275,7 +275,7 @@ def test_a_search_that_was_stopped_as_it_began_tries_the_usual_ways(
 ) -> None:
     import optuna
 
-    left, plain = writes, getattr(optuna.Experiment, step)
+    left, plain = writes, getattr(optuna.Study, step)
 
     def stopped(self: Any, *given: Any, **options: Any) -> Any:
         nonlocal left
@@ -288,7 +288,7 @@ def test_a_search_that_was_stopped_as_it_began_tries_the_usual_ways(
     _, whole = run(good, budget=Budget(trials=8))
     other = {"budget": Budget(trials=8), "families": [*space.PROPOSALS][::-1]}  # another search
     with monkeypatch.context() as patch:
-        patch.setattr(optuna.Experiment, step, stopped)
+        patch.setattr(optuna.Study, step, stopped)
         with pytest.raises(KeyboardInterrupt):
             run(good, **other)
     mix, again = run(good, **other)
@@ -341,10 +341,10 @@ def test_two_processes_do_not_search_alike_in_one_place(
             inner.append("")
             with pytest.raises(InputError, match="another process is at the same search"):
                 run(good, budget=Budget(trials=1))
-            monkeypatch.setattr(search, "opened", outer)
+            monkeypatch.setattr(search, "open_comparison", outer)
         train(self, *others, **options)
 
-    outer = search.opened
+    outer = search.open_comparison
     monkeypatch.setattr(Made, "train", beside)
     run(good, budget=Budget(trials=1))
     assert inner

@@ -66,7 +66,7 @@ def test_a_seed_is_planned_once(monkeypatch: pytest.MonkeyPatch, tmp_path) -> No
         planned.append(given[3])
         return plan_folds(*given, **options)
 
-    monkeypatch.setattr(study_module, "plan_parts", counted)
+    monkeypatch.setattr(study_module, "plan_folds", counted)
     some = experiment(images(20))
     some.check([0, 1], [0.5])
     place_experiment = some.below(tmp_path)
@@ -125,7 +125,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "source": {"arm": MADE},
     "recipe": {"arm": replace(ARM, config=TrainConfig(mix="mixup"))},
     "seed": {"seed": 1},
-    "part": {"part": "fold0"},
+    "fold": {"fold": "fold0"},
     "steps": {"steps": 200},
     "teacher": {"teacher": replace(ARM, name="teacher")},
     "teacher's recipe": {"teacher": replace(ARM, name="teacher", config=TrainConfig(mix="mixup"))},
