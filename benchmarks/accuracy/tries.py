@@ -51,9 +51,8 @@ from synthaug import (
 from synthaug.classifiers import predict
 from synthaug.core import versions, write_json
 from synthaug.data import draw_subset, split_off
-from synthaug.gain import EXTRAPOLATE
 from synthaug.gain.arms import real_arm
-from synthaug.generators import Composite, Generator
+from synthaug.generators import EXTRAPOLATE, Composite, Generator
 from synthaug.pool import usual_size
 
 ROOT = Path(__file__).parent.parent.parent

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from synthaug.classifiers import TrainConfig
-from synthaug.cli.families import Family, build
+from synthaug.cli.families import NAMES, build
 from synthaug.cli.measuring import (
     BATCH,
     CACHE,
@@ -57,10 +57,10 @@ from synthaug.gain import (
     default_sources,
     given_by,
     measure_gain,
-    transfer_sources,
+    sources_of,
 )
 from synthaug.gain.report import write_report
-from synthaug.generators import TransferVAE
+from synthaug.generators import RandomField, TransferVAE
 from synthaug.mixing import MixConfig
 from synthaug.pool import SamplePool
 
@@ -110,7 +110,7 @@ def gain(
         typer.Option(
             metavar="NAME",
             help="What to measure, repeatable: a generator with its usual settings, "
-            f"{', '.join(Family)} (transfer is transfer-any and transfer-within); or one of the "
+            f"{', '.join(NAMES)} (transfer is transfer-any and transfer-within); or one of the "
             f"default: {', '.join(USUAL)}.",
         ),
     ] = None,
@@ -317,15 +317,16 @@ def _named(name: str) -> list[Source]:
     usual = {source.name: source for source in default_sources()}
     if name in usual:
         return [usual[name]]
-    if name not in set(Family):
-        known = dict.fromkeys([*map(str, Family), *usual])
+    if name not in NAMES:
+        known = dict.fromkeys([*NAMES, *usual])
         raise InputError(f"--generator: expected one of {', '.join(known)}, got {name!r}")
-    made = build(Family(name), None)
-    return transfer_sources(made) if name == Family.TRANSFER else [Source(name, made)]
+    # Several of the default are named after one generator, as transfer-any and transfer-within.
+    variants = [source for each, source in usual.items() if each.startswith(f"{name}-")]
+    return variants or [Source(name, build(name, None))]
 
 
 def _demo_sources() -> list[Source]:
     return [
-        *transfer_sources(TransferVAE(steps=DEMO_FIT)),
-        Source("random-field", build(Family.RANDOM_FIELD, None)),
+        *sources_of(TransferVAE(steps=DEMO_FIT)),
+        Source("random-field", RandomField()),
     ]

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from synthaug.classifiers import Backbone, TrainConfig
-from synthaug.cli.families import Family
+from synthaug.cli.families import FAMILY
 from synthaug.cli.measuring import (
     BATCH,
     CACHE,
@@ -104,8 +104,10 @@ def tune(
         int | None, typer.Option(metavar="N", min=1, help="How many proposals to try at most.")
     ] = None,
     generator: Annotated[
-        list[Family] | None,
-        typer.Option(metavar="NAME", help="Try this one; repeatable. Default: all."),
+        list[str] | None,
+        typer.Option(
+            click_type=FAMILY, metavar="NAME", help="Try this one; repeatable. Default: all."
+        ),
     ] = None,
     test: Test = None,
     per_class: PerClass = None,
@@ -156,7 +158,7 @@ def tune(
             splits.train,
             limit,
             validation=splits.validation,
-            families=[str(each) for each in generator or Family],
+            families=generator,
             seeds=seeds,
             seed=seed,
             per_class=per_class,

@@ -6,13 +6,12 @@ May import the rooms from `core` to `classifiers`. `gain.runs` trains and keeps 
 
 from synthaug.gain.advice import as_read, next_steps, spell_size, training_lines, written
 from synthaug.gain.arms import (
-    EXTRAPOLATE,
     Arm,
     Labels,
     Source,
     default_sources,
+    sources_of,
     synthetic_arm,
-    transfer_sources,
 )
 from synthaug.gain.baselines import tune
 from synthaug.gain.inputs import check_name, check_parts, numbered
@@ -39,7 +38,6 @@ __all__ = [
     "ALL",
     "Arm",
     "ArmResult",
-    "EXTRAPOLATE",
     "FEWEST_TO_FOLD",
     "Gain",
     "Interval",
@@ -72,7 +70,7 @@ __all__ = [
     "spell_size",
     "synthetic_arm",
     "training_lines",
-    "transfer_sources",
+    "sources_of",
     "tune",
     "warn_of_room",
     "without_synthetic",

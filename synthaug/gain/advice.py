@@ -11,7 +11,7 @@ import numpy as np
 from synthaug.classifiers import Backbone, TrainConfig
 from synthaug.data import GRAY_LOADER, LabelledImages
 from synthaug.gain.arms import Arm, Source
-from synthaug.generators import FAMILIES, Generator, singles
+from synthaug.generators import Generator, singles
 
 _FITTED = """\
 from synthaug import {names}
@@ -51,7 +51,7 @@ from synthaug.classifiers import {names}
 _TRAINED = """\
 network = train_classifier(
     {images},
-    config={recipe},{more}
+    config={config},{more}
     steps={steps},
     batch_size={batch_size},
 )
@@ -169,7 +169,7 @@ def _fitted(arm: Arm, source: Source) -> str:
     assert source.generator is not None
     generator = _generator(source.generator, source.sampling)
     kinds = {type(each) for each in (source.generator, *singles(source.generator))}
-    families = {kind.__name__ for kind in kinds if kind in FAMILIES.values()}
+    families = {kind.__name__ for kind in kinds if kind.__module__.startswith("synthaug.")}
     own = [(kind.__module__, kind.__name__) for kind in kinds if kind.__name__ not in families]
     arguments = [generator, f"ratio={arm.ratio:g}"]
     if arm.labels != "hard":
@@ -193,7 +193,7 @@ def _imported(own: tuple[str, str]) -> str:
 
 def _generator(made: Generator, sampling: Mapping[str, Any] | None = None) -> str:
     """The constructor call that gives it, with what `sampling` changes."""
-    return f"{made.family}({', '.join(_arguments(made, sampling or {}))})"
+    return f"{type(made).__name__}({', '.join(_arguments(made, sampling or {}))})"
 
 
 def _classifier(backbone: Backbone) -> str:

@@ -22,7 +22,6 @@ from synthaug.gain.arms import (
     synthetic_arm,
 )
 from synthaug.gain.runs.comparison import Comparison
-from synthaug.generators import make_generator
 from synthaug.mixing import MixConfig
 
 Search = Literal["quick", "staged", "full"]
@@ -273,7 +272,7 @@ def mix_config_of(
         told = {"partner": baseline.name, "recipe": asdict(baseline.config)}
         return MixConfig(None, training={**told, **training}, search=search, recommended=False)
     source, made = arm.source, arm.source.generator
-    generator = make_generator(made.family, {**made.settings, **source.sampling})
+    generator = type(made).from_settings({**made.settings, **source.sampling})
     told = {"partner": arm.base_arm, "recipe": asdict(arm.config)}
     if arm.needs_teacher and teacher is not None:
         told["teacher"] = asdict(teacher.config)

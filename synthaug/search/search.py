@@ -38,9 +38,10 @@ from synthaug.gain import (
     tune,
     without_synthetic,
 )
+from synthaug.generators import registrations
 from synthaug.mixing import MixConfig
 from synthaug.search.rounds import Budget, Rounds
-from synthaug.search.space import PROPOSALS, RATIOS
+from synthaug.search.space import RATIOS
 
 PARTNERS = 3  # the best arms without synthetic images are offered to build on
 SHOWN = 5  # of what was tried, in the recipe
@@ -55,7 +56,7 @@ def search_mix(
     budget: Budget,
     *,
     validation: LabelledImages | None = None,
-    families: Sequence[str] = tuple(PROPOSALS),
+    families: Sequence[str] | None = None,
     seeds: int = 3,
     seed: int = 0,
     per_class: int | None = None,
@@ -75,7 +76,7 @@ def search_mix(
 
     budget: of the search; the training without synthetic images before it, and the check of the
         winner after it, come on top.
-    families: which generators are tried, of `PROPOSALS`.
+    families: names of the generators that are tried; all that are registered by default.
     seeds: how many the search trains each proposal on at most; the winner is checked on as many
         others.
     For all else see `measure_gain`. With `keep` and a larger budget a search goes on later.
@@ -90,7 +91,7 @@ def search_mix(
     >>> found = search_mix(
     ...     train, Budget(trials=1), validation=validation, families=["random-field"], seeds=2,
     ...     steps=1, batch_size=8, config=TrainConfig(), device="cpu")
-    >>> found.generator.family, sum(found.search["trials"].values())
+    >>> found.generator.name, sum(found.search["trials"].values())
     ('RandomField', 1)
     """
     optuna = load_optuna()
@@ -101,9 +102,11 @@ def search_mix(
     parts = {"train": train} | ({} if validation is None else {"validation": validation})
     notes = check_parts(parts)
     numbers, fresh = numbered(seeds, seed)
-    unknown = [each for each in families if each not in PROPOSALS]
+    known = list(registrations())
+    families = known if families is None else families
+    unknown = [each for each in families if each not in known]
     if unknown or not families:
-        raise InputError(f"families: expected some of {', '.join(PROPOSALS)}, got {unknown}")
+        raise InputError(f"families: expected some of {', '.join(known)}, got {unknown}")
     study = Experiment(train, validation, per_class, Backbone.of(classifier), batch_size, device)
     study.check([*numbers, *fresh], RATIOS)
     run = repr(plain_values(("search", tuple(families), numbers, config, policy, steps)))

@@ -39,7 +39,7 @@ from synthaug import (
 from synthaug.classifiers import Backbone, Scores
 from synthaug.core import arithmetic
 from synthaug.data import draw_subset
-from synthaug.gain import Arm, Comparison, Experiment, Source, data_caveats, transfer_sources
+from synthaug.gain import Arm, Comparison, Experiment, Source, data_caveats, sources_of
 from synthaug.gain.runs.folds import plan_folds
 from synthaug.gain.selection import found_otherwise
 from synthaug.generators import Composite, Generator
@@ -72,7 +72,7 @@ def test() -> LabelledImages:
 
 def sources() -> list[Source]:
     return [
-        *transfer_sources(TransferVAE(steps=5)),
+        *sources_of(TransferVAE(steps=5)),
         Source("style-swap", StyleSwap(cells=2)),
         Source("random-field", RandomField()),
     ]
@@ -481,12 +481,12 @@ def test_a_composite_takes_the_generators_that_others_learned(
     fit, fitted = Generator.fit, []
 
     def noting(self: Generator, data: LabelledImages, **options: object) -> Generator:
-        fitted.append((self.family, options["seed"]))
+        fitted.append((self.name, options["seed"]))
         return fit(self, data, **options)
 
     monkeypatch.setattr(Generator, "fit", noting)
     transfer, style = TransferVAE(steps=5), StyleSwap(cells=2)
-    several = [Source("both", composite((transfer, style))), *transfer_sources(transfer)]
+    several = [Source("both", composite((transfer, style))), *sources_of(transfer)]
     settings = {**QUICK, "cache": tmp_path, "keep": True}
     gain = measure_gain(train, test, **settings, sources=several)
     assert len(fitted) == len(set(fitted))
