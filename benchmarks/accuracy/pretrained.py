@@ -82,7 +82,10 @@ def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> N
         tuning = tuned(trials, way == "probe", rates, SETS[name])
         choices = choose(trials, tuning.recipe, default_sources(), "quick")
         gain = open_test(
-            SettledPlan(trials, tuning, choices, "quick", str(path), notes), parts["test"], fresh, None
+            SettledPlan(trials, tuning, choices, "quick", str(path), notes),
+            parts["test"],
+            fresh,
+            None,
         )
     asked = f"--sets {name} --ways {way} --seeds {options.seeds}"
     places = f"{shlex.quote(str(options.folder))} --weights {options.weights.name}"

@@ -31,14 +31,28 @@ from stored import partner_of
 from torch import nn
 from wording import renewed
 
-from synthaug import VAEGAN, Blend, Chain, CompositionGAN, ConditionalVAE, Gain, PatchSwap, RandomField, Samples, StyleSwap, TrainConfig, TransferVAE, read_images, train_classifier
+from synthaug import (
+    VAEGAN,
+    Blend,
+    Chain,
+    CompositionGAN,
+    ConditionalVAE,
+    Gain,
+    PatchSwap,
+    RandomField,
+    Samples,
+    StyleSwap,
+    TrainConfig,
+    TransferVAE,
+    read_images,
+    train_classifier,
+)
 from synthaug.classifiers import evaluate
 from synthaug.classifiers import predict
 from synthaug.core import versions, write_json
 from synthaug.data import draw_subset, split_off
-from synthaug.gain import EXTRAPOLATE
 from synthaug.gain.arms import real_arm
-from synthaug.generators import Composite, Generator
+from synthaug.generators import EXTRAPOLATE, Composite, Generator
 from synthaug.pool import usual_size
 
 ROOT = Path(__file__).parent.parent.parent

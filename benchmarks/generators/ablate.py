@@ -24,10 +24,14 @@ from measure import EACH, expect_steps, judged_alone, least_diversity
 from synthaug import LabelledImages, read_images
 from synthaug.core import resolve_device, versions
 from synthaug.data import draw_subset
-from synthaug.generators import Generator
-from synthaug.generators.registry import SINGLE
+from synthaug.generators import Composite, Generator, registrations
 
 RESULTS = Path(__file__).parent / "ablations"
+SINGLE = {  # by class name, as the files of results have them
+    each.family.__name__: each.family
+    for each in registrations().values()
+    if not issubclass(each.family, Composite)
+}
 SAMPLING = {"sampling", "donors", "strength", "apart", "chain"}  # can change after fitting
 
 

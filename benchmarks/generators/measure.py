@@ -29,14 +29,18 @@ from synthaug.metrics import prdc
 from synthaug.classifiers import predict
 from synthaug.core import resolve_device, versions
 from synthaug.data import draw_subset
-from synthaug.generators import Generator
+from synthaug.generators import Composite, Generator, registrations
 from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import SCOPES
 from synthaug.generators.learning.watching import VARIETY, diversity
-from synthaug.generators.registry import SINGLE
 from synthaug.metrics import extract_features
 
 RESULTS = Path(__file__).parent / "results"
+SINGLE = {  # by class name, as the files of results have them
+    each.family.__name__: each.family
+    for each in registrations().values()
+    if not issubclass(each.family, Composite)
+}
 EACH = 100  # synthetic images per class
 SHOWN = 10, 2  # classes, and samples of each, on a strip
 RECIPE = TrainConfig(automatic="randaugment", weight_decay=0.01)

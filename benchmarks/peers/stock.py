@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from synthaug import LabelledImages
-from synthaug.core import Draws, Session, stream_seed
+from synthaug.core import Draws, stream_seed
 from synthaug.data import to_float
-from synthaug.generators import Generator
-from synthaug.generators.base import Aids
+from synthaug.generators import FitSession, Generator
 from synthaug.pool import usual_size
 
 PACKAGES = {"pythae": "PythaeVAE", "pyraug": "PyraugRHVAE"}  # by the package they are made with
@@ -44,7 +43,7 @@ class Stocked(Generator):
     steps: optimiser steps of each class, in whole epochs.
     """
 
-    _starts_from_images: ClassVar[bool] = False
+    keeps_images = False
     package: ClassVar[str]
     steps: int = 400
     batch_size: int = 16
@@ -54,26 +53,24 @@ class Stocked(Generator):
         """New images (count, C, H, W) in [0, 1] of the one class that the images (N, C, H, W) in
         [0, 1] are of."""
 
-    def _train(
-        self, data: LabelledImages, run: Session, aids: Aids, notes: dict[str, Any]
-    ) -> list[nn.Module]:
+    def train(self, data: LabelledImages, session: FitSession) -> list[nn.Module]:
         logging.disable(logging.INFO)
         count = usual_size(data.counts)
         stocks: list[nn.Module] = []
         for label, name in enumerate(data.classes):
             real = to_float(data.images[data.labels == label])
-            seed = stream_seed(run.seed, self.package, name) % 2**31
-            stocks.append(Stock(self.make(real, count, seed=seed, device=run.device.type)))
+            seed = stream_seed(session.seed, self.package, name) % 2**31
+            stocks.append(Stock(self.make(real, count, seed=seed, device=session.device.type)))
         return stocks
 
-    def _untrained(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
+    def build(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
         return [Stock(torch.empty(0, *image_shape)) for _ in range(classes)]
 
-    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
-        sizes = np.array([len(stock.images) for stock in self._networks])
+    def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        sizes = np.array([len(stock.images) for stock in self.networks])
         return {"pick": draws.choice("pick", sizes[labels])}
 
-    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+    def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
         images: Tensor = network.images[plan["pick"] % len(network.images)]
         return images.clamp(0, 1)
 

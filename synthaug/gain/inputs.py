@@ -266,7 +266,7 @@ def expect_sources(sources: Sequence[Source | Generator]) -> list[Source]:
             "sources: expected a list of generators or sources, as [StyleSwap()] or "
             f"[Source('coarse', StyleSwap(cells=4))], got {sources!r}"
         )
-    named = [each if isinstance(each, Source) else Source(each.family, each) for each in sources]
+    named = [each if isinstance(each, Source) else Source(each.name, each) for each in sources]
     if any(source.pool is not None for source in named):
         raise InputError("sources: expected generators; give a pool as `pool`")
     return named

@@ -303,7 +303,12 @@ print(call)
 
 
 def test_a_kill_at_any_moment_leaves_the_old_or_the_new(tmp_path: Path) -> None:
-    script = [sys.executable, "-c", KILLED_AT_EVERY_CALL, str(Path(directories.__file__).parents[1])]
+    script = [
+        sys.executable,
+        "-c",
+        KILLED_AT_EVERY_CALL,
+        str(Path(directories.__file__).parents[1]),
+    ]
     done = subprocess.run([*script, str(tmp_path)], capture_output=True, text=True, check=True)
     calls = int(done.stdout)
     assert 10 < calls < 199

@@ -12,16 +12,16 @@ import torch
 from synthaug import LabelledImages, SamplePool, Samples, SyntheticDataset, read_images
 from synthaug.classifiers import Backbone, TrainConfig, predict
 from synthaug.gain import (
-    EXTRAPOLATE,
     Arm,
     Source,
     next_steps,
+    sources_of,
     spell_size,
     synthetic_arm,
-    transfer_sources,
 )
 from synthaug.gain.arms import LABELS, distilled_arm
 from synthaug.generators import (
+    EXTRAPOLATE,
     Blend,
     Chain,
     ConditionalVAE,
@@ -72,7 +72,7 @@ def lines_for(
 
 def test_the_generator_is_made_with_the_settings_that_were_measured() -> None:
     base_arm = Arm("classical", TrainConfig())
-    source = transfer_sources(TransferVAE(steps=400, donors="within"))[0]
+    source = sources_of(TransferVAE(steps=400, donors="within"))[0]
     arm = synthetic_arm(source, base_arm, 0.25, "hard")
     lines = lines_for(arm, base_arm, base_arm, "data")
     assert "MixConfig(TransferVAE(steps=400, donors='any'), ratio=0.25)" in lines

@@ -39,7 +39,7 @@ from synthaug import (
 from synthaug.classifiers import Backbone, Scores
 from synthaug.core import arithmetic
 from synthaug.data import draw_subset
-from synthaug.gain import Arm, Comparison, Experiment, Source, data_caveats, transfer_sources
+from synthaug.gain import Arm, Comparison, Experiment, Source, data_caveats, sources_of
 from synthaug.gain.runs.folds import plan_folds
 from synthaug.gain.selection import setting_notes
 from synthaug.generators import Composite, Generator
@@ -72,7 +72,7 @@ def test() -> LabelledImages:
 
 def sources() -> list[Source]:
     return [
-        *transfer_sources(TransferVAE(steps=5)),
+        *sources_of(TransferVAE(steps=5)),
         Source("style-swap", StyleSwap(cells=2)),
         Source("random-field", RandomField()),
     ]
@@ -302,7 +302,8 @@ def test_a_recipe_that_was_found_with_another_training_is_told() -> None:
     mix = MixConfig(StyleSwap(), training=found, search={"per_class": 10})
     notes = setting_notes(mix, Backbone(), **alike)
     assert notes == [
-        "the mix configuration was found with classifier timm:resnet10t, and is measured with resnet",
+        "the mix configuration was found with classifier timm:resnet10t, and is measured with "
+        "resnet",
         "the mix configuration was found with classifier size 64, and is measured with none",
     ]
     unlike = {"batch_size": 64, "steps": 18, "per_class": None}
@@ -314,7 +315,10 @@ def test_a_recipe_that_was_found_with_another_training_is_told() -> None:
     # It does not say: none, where it says which classifier.
     plain = MixConfig(StyleSwap(), training={"classifier": "resnet"})
     (said,) = setting_notes(plain, Backbone(size=224), **alike)
-    assert said == "the mix configuration was found with classifier size none, and is measured with 224"
+    assert (
+        said
+        == "the mix configuration was found with classifier size none, and is measured with 224"
+    )
     assert setting_notes(MixConfig(StyleSwap()), Backbone(), **alike) == []
     assert setting_notes(None, Backbone(), **alike) == []
 
@@ -481,12 +485,12 @@ def test_a_composite_takes_the_generators_that_others_learned(
     fit, fitted = Generator.fit, []
 
     def noting(self: Generator, data: LabelledImages, **options: object) -> Generator:
-        fitted.append((self.family, options["seed"]))
+        fitted.append((self.name, options["seed"]))
         return fit(self, data, **options)
 
     monkeypatch.setattr(Generator, "fit", noting)
     transfer, style = TransferVAE(steps=5), StyleSwap(cells=2)
-    several = [Source("both", composite((transfer, style))), *transfer_sources(transfer)]
+    several = [Source("both", composite((transfer, style))), *sources_of(transfer)]
     settings = {**QUICK, "cache": tmp_path, "keep": True}
     gain = measure(train, test, **settings, sources=several)
     assert len(fitted) == len(set(fitted))

@@ -22,7 +22,7 @@ from synthaug.core import InputError, TrainingError
 from synthaug.data import LabelledImages
 from synthaug.gain import Arm
 from synthaug.gain.baselines import Tuning
-from synthaug.generators import Composite, StyleSwap, TransferVAE
+from synthaug.generators import Composite, StyleSwap, TransferVAE, registrations
 from synthaug.mixing import MixConfig
 from synthaug.search import Budget
 
@@ -286,7 +286,7 @@ def test_a_search_that_was_stopped_as_it_began_tries_the_usual_ways(
         return made
 
     _, whole = run(good, budget=Budget(trials=8))
-    other = {"budget": Budget(trials=8), "families": [*space.PROPOSALS][::-1]}  # another search
+    other = {"budget": Budget(trials=8), "families": [*registrations()][::-1]}  # another search
     with monkeypatch.context() as patch:
         patch.setattr(optuna.Study, step, stopped)
         with pytest.raises(KeyboardInterrupt):
@@ -637,7 +637,7 @@ def test_sampling_settings_are_in_the_recipe(run: Callable) -> None:
 
 @pytest.mark.parametrize(
     ("family", "parts", "kinds"),
-    [("blend", ["ConditionalVAE", "StyleSwap"], 3), ("chain", ["PatchSwap", "StyleSwap"], 4)],
+    [("blend", ["vae", "style-swap"], 3), ("chain", ["patch-swap", "style-swap"], 4)],
 )
 def test_a_composite_is_proposed_kept_and_read_again(
     run: Callable, tmp_path: Path, family: str, parts: list[str], kinds: int
@@ -649,9 +649,9 @@ def test_a_composite_is_proposed_kept_and_read_again(
     mix.save(tmp_path / "recipe.json")
     assert MixConfig.load(tmp_path / "recipe.json").generator == mix.generator
     assert isinstance(mix.generator, Composite)
-    assert [part.family for part in mix.generator.parts] == parts
+    assert [part.name for part in mix.generator.parts] == parts
     proposed = {name.split(" 0.")[0] for name, _ in made.trained if name.startswith(family)}
     ways = {re.sub(" (per-class|distance filter|memorization filter)", "", n) for n in proposed}
     assert len(ways) == kinds
     # A scope says nothing about what does not learn.
-    assert all("VAE" in name for name in proposed if "per-class" in name)
+    assert all("vae" in name or "transfer" in name for name in proposed if "per-class" in name)

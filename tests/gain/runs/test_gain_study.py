@@ -214,8 +214,8 @@ def test_a_pool_that_is_replaced_while_it_is_measured_is_refused(tmp_path: Path)
 class Dark(StyleSwap):
     """A family of the user's own."""
 
-    def _render(self, network: Any, plan: dict[str, Any]) -> Any:
-        return super()._render(network, plan) * 0
+    def render(self, network: Any, plan: dict[str, Any]) -> Any:
+        return super().render(network, plan) * 0
 
 
 def test_a_family_of_ones_own_is_fitted_once_and_found_again(tmp_path: Path) -> None:
