@@ -143,6 +143,11 @@ class Row:
         first = next(name for name, arm in self.arms.items() if arm["synthetic"])
         return first.split(", ", 1)[1]
 
+    @property
+    def arithmetic(self) -> str:
+        """Return what networks multiplied in: bfloat16 before results told it."""
+        return self.protocol.get("arithmetic", "bfloat16")
+
     def beside(self, folder: str) -> dict[str, Any] | None:
         """Return what else was measured on the same images, seeds, steps and configuration."""
         path = RESULTS / folder / f"{self.stem}.json"
@@ -150,7 +155,7 @@ class Row:
             return None
         found: dict[str, Any] = json.loads(path.read_text())
         known = {**self.data, **self.protocol, "baseline": self.baseline, "partner": self.base_arm}
-        known.setdefault("arithmetic", "bfloat16")  # of all results before it was written down
+        known["arithmetic"] = self.arithmetic
         optional = ("fingerprint", "test_fingerprint", "arithmetic", "partner")
         names = ["baseline", "seeds", "steps", "recipe", *(n for n in optional if n in found)]
         return found if all(found[name] == known[name] for name in names) else None
