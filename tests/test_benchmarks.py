@@ -99,6 +99,12 @@ def test_prose_of_results_is_computed(accuracy: Any, rows: Any) -> None:
     assert [name for name, figure in figures.items() if figure not in page] == []
 
 
+def test_counts_in_readme_are_computed(accuracy: Any, rows: Any) -> None:
+    page, figures = prose(ROOT / "README.md"), accuracy.figures(rows)
+    for name in ("helps by a trained generator", "pretrained", "beside pythae: rows"):
+        assert figures[name] in page
+
+
 @pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "results.md"], ids=lambda p: p.name)
 def test_intervals_in_prose_are_computed(page: Path, accuracy: Any, rows: Any) -> None:
     known = accuracy.figures(rows).values()
