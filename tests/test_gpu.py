@@ -13,9 +13,7 @@ from pretended_gpu import OnGPU, pretended_gpu
 from torch.nn import functional as F
 
 from synthaug import (
-    ClassifierAgreement,
     ConditionalVAE,
-    DistanceFilter,
     LabelledImages,
     MemorizationFilter,
     MixedDataset,
@@ -23,18 +21,17 @@ from synthaug import (
     Samples,
     StyleSwap,
     TrainConfig,
-    evaluate,
-    prdc,
     read_images,
     train_classifier,
 )
-from synthaug.classifiers import Backbone, predict
+from synthaug.classifiers import Backbone, evaluate, predict
 from synthaug.core import optimize, torch_stream
 from synthaug.gain import Arm, Experiment, Source, open_comparison, synthetic_arm
 from synthaug.gain.arms import distilled_arm
 from synthaug.integrations.sklearn import SyntheticResampler
-from synthaug.metrics import extract_features, nearest
+from synthaug.metrics import extract_features, nearest, prdc
 from synthaug.mixing import MixConfig
+from synthaug.pool import ClassifierAgreement, DistanceFilter
 
 TINY = ConditionalVAE(steps=2, batch_size=4, latent=3, width=4)
 RECIPES = {
@@ -165,14 +162,16 @@ def test_resampling(real: LabelledImages, gpu: str) -> None:
 
 
 def test_arms_of_a_gain(real: LabelledImages, gpu: str) -> None:
-    study = Experiment(real, None, 5, Backbone(), 8, gpu)
+    experiment = Experiment(real, None, 5, Backbone(), 8, gpu)
     plain = Arm("classical", TrainConfig())
     arms = [plain, distilled_arm(plain), synthetic_arm(Source("vae", TINY), plain, 0.25, "mixed")]
-    with open_comparison(study, [0], cache=None, keep=False, jobs=1, progress=None) as trials:
-        trials.steps, trials.teacher = 2, plain
-        trials.train(arms, "arms")
-        tested = trials.test([(arm, 0) for arm in arms], digits("test"), "test images")
-        assert trials.study.device.startswith("cuda")
+    with open_comparison(
+        experiment, [0], cache=None, keep=False, jobs=1, progress=None
+    ) as comparison:
+        comparison.steps, comparison.teacher = 2, plain
+        comparison.train(arms, "arms")
+        tested = comparison.test([(arm, 0) for arm in arms], digits("test"), "test images")
+        assert comparison.experiment.device.startswith("cuda")
     assert len(tested) == 3 and all(len(scores.per_class) == 3 for scores in tested)
 
 

@@ -87,8 +87,8 @@ def test_logs(home: Path, data: LabelledImages) -> None:
 
 
 def test_caches(home: Path, data: LabelledImages) -> None:
-    study = Experiment(data, None, 5, Backbone(), 8, "cpu")
-    with open_comparison(study, [0, 1], cache="~/cells", keep=True, jobs=1, progress=None):
+    experiment = Experiment(data, None, 5, Backbone(), 8, "cpu")
+    with open_comparison(experiment, [0, 1], cache="~/cells", keep=True, jobs=1, progress=None):
         assert list((home / "cells").iterdir())
 
 

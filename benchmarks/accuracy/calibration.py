@@ -29,7 +29,8 @@ import torch
 from scipy import stats
 from torch import nn
 
-from synthaug import LabelledImages, Samples, TrainConfig, evaluate, read_images, train_classifier
+from synthaug import LabelledImages, Samples, TrainConfig, read_images, train_classifier
+from synthaug.classifiers import evaluate
 from synthaug.core import versions, write_json
 from synthaug.data import draw_subset
 from synthaug.gain import paired_interval

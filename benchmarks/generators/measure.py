@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from synthaug import LabelledImages, TrainConfig, evaluate, prdc, read_images, train_classifier
+from synthaug import LabelledImages, TrainConfig, read_images, train_classifier
+from synthaug.classifiers import evaluate
+from synthaug.metrics import prdc
 from synthaug.classifiers import predict
 from synthaug.core import resolve_device, versions
 from synthaug.data import draw_subset

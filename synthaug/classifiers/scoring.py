@@ -177,7 +177,8 @@ def evaluate(network: nn.Module, data: LabelledImages, *, device: str = "auto") 
     Raises `InputError` for what are no labelled images, or none, and for a network of other
     classes.
 
-    >>> from synthaug import evaluate, read_images, train_classifier
+    >>> from synthaug import read_images, train_classifier
+    >>> from synthaug.classifiers import evaluate
     >>> network = train_classifier(read_images("digits"), steps=2, device="cpu")
     >>> scores = evaluate(network, read_images("digits", split="test"), device="cpu")
     >>> len(scores.per_class)

@@ -120,8 +120,7 @@ class TrainConfig:
 
 
 def expect_train_config(given: object, *, pretrained: bool) -> None:
-    """Raise `InputError` for what is no `TrainConfig`, and for one that leaves random layers as they
-    are."""
+    """Raise `InputError` for no `TrainConfig`, and for one that leaves random layers as they are."""
     if not isinstance(given, TrainConfig):
         raise InputError(f"recipe: expected a TrainConfig, got {given!r}")
     if given.frozen and not pretrained:

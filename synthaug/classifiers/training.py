@@ -85,7 +85,8 @@ def train_classifier(
     Raises `InputError` for inputs that do not fit together, `TrainingError` for a loss that is not
     a number.
 
-    >>> from synthaug import evaluate, read_images, train_classifier
+    >>> from synthaug import read_images, train_classifier
+    >>> from synthaug.classifiers import evaluate
     >>> network = train_classifier(read_images("digits"), steps=2, device="cpu")
     >>> 0 <= evaluate(network, read_images("digits", split="test")).accuracy <= 1
     True

@@ -15,12 +15,12 @@ from synthaug.cli.options import (
     Device,
     ImageSize,
     Json,
+    JsonKind,
     Mode,
     OnError,
     PerClass,
     PoolOutput,
     Quiet,
-    Written,
     at_home,
     check_apart,
     check_device,
@@ -29,11 +29,18 @@ from synthaug.cli.options import (
     check_output,
     check_outside,
     check_trace,
-    read,
+    read_data,
 )
-from synthaug.cli.output import finish, pool_summary, progress, results, show_card, spell_seconds
-from synthaug.cli.profiling import LAST_TRACED, traced
-from synthaug.cli.splits import check_left
+from synthaug.cli.output import (
+    finish,
+    pool_summary,
+    progress,
+    results,
+    show_metadata,
+    spell_seconds,
+)
+from synthaug.cli.profiling import LAST_STEP, trace
+from synthaug.cli.splits import check_rest
 from synthaug.core import MANIFEST, InputError, read_json, restore, team, until_saved, write_json
 from synthaug.data import check_groups, draw_subset, split_off, splits_of, with_copies_grouped
 from synthaug.generators import FEWEST_IMAGES, Generator, load_generator, singles, summary_writer
@@ -145,18 +152,18 @@ def fit(
     if not made.learns:
         aids = {"start": start, "validate": validate, "log": log, "profile": profile}
         refuse_for_untrained(generator or made.family, aids)
-    elif profile is not None and _steps(made) < LAST_TRACED:
-        raise InputError(f"--profile: expected a run of at least {LAST_TRACED} steps")
+    elif profile is not None and _steps(made) < LAST_STEP:
+        raise InputError(f"--profile: expected a run of at least {LAST_STEP} steps")
     check_device(device)
     checkpoint = output.parent / f"{output.name}.checkpoint"
     _check_targets(output, checkpoint, json=json, profile=profile, log=log)
     check_outside(data, {"--output": output, "--log": log})
     if start is not None:  # before images are read, which may take long
         load_generator(start, device="cpu")
-    images = read(data, image_size, mode, on_error, quiet=quiet)
+    images = read_data(data, image_size, mode, on_error, quiet=quiet)
     validation = None
     if validate and "val" in splits_of(data):
-        validation = read(data, image_size, mode, on_error, "val", quiet=quiet)
+        validation = read_data(data, image_size, mode, on_error, "val", quiet=quiet)
         # All of them: `fit` sees those alone that --per-class draws.
         check_groups({"train": images, "validation": validation})
     elif validate:
@@ -165,7 +172,7 @@ def fit(
         fewest, advice = per_class or FEWEST_IMAGES, "give DATA validation images"
         if per_class is not None:
             advice = f"lower --per-class, or {advice}"
-        check_left(data, images, left, fewest, "held out by --validate", advice)
+        check_rest(data, images, left, fewest, "held out by --validate", advice)
         images, validation = left, images.subset(held)
     if per_class is not None:
         images = images.subset(draw_subset(images, per_class, seed=seed))
@@ -173,7 +180,7 @@ def fit(
         team() as ours,
         until_saved(),
         progress(quiet or not ours.leads) as update,
-        traced(profile if ours.leads else None) as step,
+        trace(profile if ours.leads else None) as step,
     ):
 
         def show(done: int, total: int) -> None:
@@ -204,7 +211,7 @@ def fit(
 
 def _steps(made: Generator) -> int:
     """Optimiser steps in all, those of each part one after another."""
-    return sum(each.settings.get("steps", LAST_TRACED) for each in singles(made) if each.learns)
+    return sum(each.settings.get("steps", LAST_STEP) for each in singles(made) if each.learns)
 
 
 def _check_targets(
@@ -221,7 +228,7 @@ def _check_targets(
             "--log": log,
         }
     )
-    check_json("--json", json, Written.GENERATOR)
+    check_json("--json", json, JsonKind.GENERATOR)
     check_trace("--profile", profile)
     check_directory("--log", log)
     if log is not None:
@@ -245,7 +252,7 @@ def sample(
     check_device(device)
     check_apart({"--output": output, "--json": json})
     check_output(output, POOL)
-    check_json("--json", json, Written.POOL)
+    check_json("--json", json, JsonKind.POOL)
     made = load_generator(generator, device=device)
     with progress(quiet) as update:
         told = partial(update, "sampling")
@@ -264,13 +271,13 @@ def inspect(
     """
     check_apart({"--json": json})
     metadata = _metadata(directory)
-    check_json("--json", json, Written.POOL if metadata["kind"] == POOL else Written.GENERATOR)
+    check_json("--json", json, JsonKind.POOL if metadata["kind"] == POOL else JsonKind.GENERATOR)
     if metadata["kind"] == POOL:
         SamplePool(directory).check()
     else:
         load_generator(directory, device="cpu")
     if not quiet:
-        show_card(metadata, results())
+        show_metadata(metadata, results())
     if json is not None:
         write_json(json, metadata)
 

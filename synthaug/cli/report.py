@@ -33,8 +33,8 @@ def report(
     check_apart({"--output": output})
     check_page("--output", output)
     _check_pictures(output)
-    found = result / RESULT if result.is_dir() else result
-    write_report(Gain.load(found), output)
+    file = result / RESULT if result.is_dir() else result
+    write_report(Gain.load(file), output)
     if not quiet:
         errors.print(f"Report: {output}", markup=False, soft_wrap=True)
 

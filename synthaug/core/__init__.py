@@ -1,4 +1,4 @@
-"""Base of every room: errors, checks, files that are whole or absent, seeded streams, devices, training.
+"""The base of every room: errors, checks, files, seeded streams, devices, the training loop.
 
 Imports no other room.
 """

@@ -19,7 +19,8 @@ class InputError(ValueError):
 class TrainingError(RuntimeError):
     """A training run broke down, for instance because its loss is no longer a number.
 
-    >>> from synthaug import TrainConfig, TrainingError, read_images, train_classifier
+    >>> from synthaug import TrainConfig, read_images, train_classifier
+    >>> from synthaug.core import TrainingError
     >>> steep = TrainConfig(learning_rate=1e30)
     >>> try:
     ...     train_classifier(read_images("digits"), config=steep, steps=9, device="cpu")

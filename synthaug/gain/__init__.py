@@ -4,7 +4,13 @@ May import the rooms from `core` to `classifiers`. `gain.runs` trains and keeps 
 `gain.report` writes the page.
 """
 
-from synthaug.gain.advice import as_read, next_steps, spell_size, training_lines, written
+from synthaug.gain.advice import (
+    as_python,
+    next_steps,
+    spell_size,
+    training_lines,
+    with_reading_options,
+)
 from synthaug.gain.arms import (
     EXTRAPOLATE,
     Arm,
@@ -14,10 +20,11 @@ from synthaug.gain.arms import (
     synthetic_arm,
     transfer_sources,
 )
-from synthaug.gain.baselines import tune
-from synthaug.gain.inputs import check_name, check_parts, numbered
+from synthaug.gain.baselines import Tuning, expect_base, tune
+from synthaug.gain.inputs import check_name, check_splits
 from synthaug.gain.measure import measure_gain
 from synthaug.gain.metadata import data_caveats, length_caveats
+from synthaug.gain.protocol import Execution, Protocol, Search
 from synthaug.gain.result import NO_ARM, ArmResult, Gain
 from synthaug.gain.runs.comparison import Comparison, open_comparison
 from synthaug.gain.runs.experiment import Experiment, short_digest
@@ -26,9 +33,8 @@ from synthaug.gain.runs.pools import warn_of_room
 from synthaug.gain.runs.runner import StageProgress
 from synthaug.gain.runs.workspace import alone
 from synthaug.gain.selection import (
-    Search,
     base_arm_of,
-    given_by,
+    fixed_mix_of,
     mix_config_of,
     softened_alike,
     without_synthetic,
@@ -36,6 +42,10 @@ from synthaug.gain.selection import (
 from synthaug.gain.statistics import ALL, SURE, Interval, paired_interval, smallest_detectable
 
 __all__ = [
+    "Execution",
+    "Protocol",
+    "Tuning",
+    "expect_base",
     "ALL",
     "Arm",
     "ArmResult",
@@ -52,16 +62,15 @@ __all__ = [
     "Experiment",
     "Comparison",
     "alone",
-    "as_read",
+    "with_reading_options",
     "check_name",
-    "check_parts",
+    "check_splits",
     "data_caveats",
     "default_sources",
-    "given_by",
+    "fixed_mix_of",
     "length_caveats",
     "measure_gain",
     "next_steps",
-    "numbered",
     "open_comparison",
     "paired_interval",
     "base_arm_of",
@@ -76,5 +85,5 @@ __all__ = [
     "tune",
     "warn_of_room",
     "without_synthetic",
-    "written",
+    "as_python",
 ]

@@ -1,11 +1,11 @@
-"""How the baseline is made strong before anything is compared with it.
+"""Tune the baseline before anything is compared with it.
 
 The number of optimiser steps, standardisation, geometry, weight decay and learning rate move the
 accuracy of a small classifier by more than most generators do, so they are settled first, without
 synthetic images, on the validation images of the first seeds: the steps, then what else is best
 for trainings of that length, then the steps again, and all else again where they grow. What is best
-for a short training is not for a long one: on CIFAR-10 at 50 images per class, a recipe that was
-tuned at 600 steps stayed five points behind, more than a generator was then said to gain.
+for a short training is not for a long one: on CIFAR-10 at 50 images per class, a
+configuration that was tuned at 600 steps stayed five points behind.
 """
 
 import dataclasses
@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from synthaug.classifiers import MIXES, TrainConfig, expect_train_config
-from synthaug.core import InputError, as_count
+from synthaug.classifiers import MIXES, TrainConfig
+from synthaug.core import InputError
 from synthaug.gain.arms import Arm
 from synthaug.gain.runs.comparison import Comparison
 
@@ -26,7 +26,7 @@ TUNING_SEEDS = 2
 TUNING_STEPS = 600
 MOST_STEPS = 4800
 WORTH_DOUBLING = 0.005  # of validation accuracy; less is not worth twice the time
-Options = Sequence[dict[str, Any]]  # settings that one is chosen of
+Options = Sequence[dict[str, Any]]  # alternative settings
 
 
 def _each(name: str, *values: Any) -> Options:
@@ -53,7 +53,14 @@ OF_ARMS = ("automatic", "mix", "class_balanced", "label_smoothing", "logit_adjus
 
 @dataclass(frozen=True)
 class Tuning:
-    """The recipe and number of steps that all arms build on, and all that was tried for them."""
+    """The training configuration and steps that all arms build on.
+
+    Attributes:
+        config: The training configuration.
+        steps: Optimiser steps.
+        tried: All trials of tuning, as rows of the result.
+        most: The most steps that were allowed.
+    """
 
     config: TrainConfig
     steps: int
@@ -72,21 +79,19 @@ class Tuning:
 
 
 def tune(
-    trials: Comparison, config: TrainConfig | None, policy: str | None, steps: int | None
+    comparison: Comparison, config: TrainConfig | None, policy: str | None, steps: int | None
 ) -> Tuning:
-    """Settle what was not given: the recipe (all, or all but its policy) and the steps, which the
-    trials take from then on.
+    """Settle what is not fixed: the configuration (all, or all but its policy) and the steps.
 
-    Raises `InputError` for a recipe that fixes what arms differ in, or has another policy.
+    Args:
+        comparison: Trains and scores; takes the steps from then on.
+        config: Fixes the configuration; None tunes it.
+        policy: Fixes its geometry alone.
+        steps: Fixes the optimiser steps; None tunes them.
     """
-    if steps is not None:
-        steps = as_count("steps", steps)
-    pretrained = trials.study.classifier.pretrained
-    if config is not None:
-        expect_train_config(config, pretrained=pretrained)
-        _expect_base(config, policy)
+    pretrained = comparison.experiment.classifier.pretrained
     if config is not None and steps is not None:
-        trials.steps = steps
+        comparison.steps = steps
         return Tuning(config, steps, [])
     candidates: list[Options] = []
     if config is None:
@@ -95,51 +100,58 @@ def tune(
         candidates = [fixed if "policy" in options[0] else options for options in usual]
     start = config or TrainConfig(**reduce(or_, (options[0] for options in candidates)))
     first, most = (TUNING_STEPS, MOST_STEPS) if steps is None else (steps, steps)
-    return settle(trials, start, candidates, first, most)
+    return settle(comparison, start, candidates, first, most)
 
 
 def settle(
-    trials: Comparison, start: TrainConfig, candidates: Sequence[Options], first: int, most: int
+    comparison: Comparison, start: TrainConfig, candidates: Sequence[Options], first: int, most: int
 ) -> Tuning:
-    """Settle the steps, from `first` to `most`, and what else there are candidates for."""
+    """Settle the steps, from `first` to `most`, and every setting that has candidates."""
     tried: list[dict[str, Any]] = []
-    length, mix = _tune_steps(trials, start, first, most, tried)
-    tuned = _tune_recipe(trials, start, candidates, mix, length, tried)
+    length, mix = _tune_steps(comparison, start, first, most, tried)
+    tuned = _tune_config(comparison, start, candidates, mix, length, tried)
     if tuned != start and length < most:
-        longer, mix = _tune_steps(trials, tuned, length, most, tried)
+        longer, mix = _tune_steps(comparison, tuned, length, most, tried)
         if longer > length:  # what is best for a short training is not for a long one
-            tuned = _tune_recipe(trials, tuned, candidates, mix, longer, tried)
+            tuned = _tune_config(comparison, tuned, candidates, mix, longer, tried)
             length = longer
-    trials.steps = length
+    comparison.steps = length
     return Tuning(tuned, length, tried, most)
 
 
-def _expect_base(config: TrainConfig, policy: str | None) -> None:
+def expect_base(config: TrainConfig, policy: str | None) -> None:
+    """Raise `InputError` for a configuration that fixes what arms differ in, or another policy."""
     if policy is not None and policy != config.policy:
-        raise InputError(f"policy: got {policy!r} beside a recipe that has {config.policy!r}")
+        raise InputError(f"policy: got {policy!r} beside a config that has {config.policy!r}")
     usual = TrainConfig()
     for name in OF_ARMS:
         if getattr(config, name) != getattr(usual, name):
             raise InputError(
-                f"recipe: expected the usual {name}, {getattr(usual, name)!r}, which is what arms "
+                f"config: expected the usual {name}, {getattr(usual, name)!r}, which is what arms "
                 f"differ in, got {getattr(config, name)!r}"
             )
 
 
 def _tune_steps(
-    trials: Comparison, config: TrainConfig, steps: int, most: int, tried: list[dict[str, Any]]
+    comparison: Comparison, config: TrainConfig, steps: int, most: int, tried: list[dict[str, Any]]
 ) -> tuple[int, str | None]:
-    """Double the steps, up to `most`, for as long as that is worth it for the best of RandAugment
-    alone and with a mix, which is slow to learn and profits from more steps for longest. Two seeds
-    may be enough to say that it is; that it is not, all have to say. Beside the steps, that mix."""
-    chosen: tuple[int, str | None] = steps, None
+    """Double the steps, up to `most`, for as long as that is worth it.
+
+    Judged by the best of RandAugment alone and with a mix, which is slow to learn and profits from
+    more steps for longest. Two seeds may show that doubling is worth it; that it is not, all have
+    to show.
+
+    Returns:
+        The steps, and the mix that was best.
+    """
+    best_length: tuple[int, str | None] = steps, None
     best = -1.0
     while steps <= most:
         ways = [(config, mix) for mix in (None, *MIXES)]
-        scored = _score(trials, ways, steps)
+        mix_scores = _score(comparison, ways, steps)
         if best < 0:
-            _expect_any(trials, scored, ways)
-        scores = {mix: score for (_, mix), score in zip(ways, scored, strict=True)}
+            _expect_any(comparison, mix_scores, ways)
+        scores = {mix: score for (_, mix), score in zip(ways, mix_scores, strict=True)}
         tried += [
             {"steps": steps, "mix": mix or "none", "validation": round(score, 5)}
             for mix, score in scores.items()
@@ -147,48 +159,48 @@ def _tune_steps(
         mix = max(scores, key=lambda each: scores[each])
         longer = steps, mix
         if scores[mix] < best + WORTH_DOUBLING and not _is_better(
-            trials, config, longer, chosen, tried
+            comparison, config, longer, best_length, tried
         ):
             break
-        chosen, best = longer, scores[mix]
+        best_length, best = longer, scores[mix]
         steps *= 2
-    return chosen
+    return best_length
 
 
 def _is_better(
-    trials: Comparison,
+    comparison: Comparison,
     config: TrainConfig,
     longer: tuple[int, str | None],
     shorter: tuple[int, str | None],
     tried: list[dict[str, Any]],
 ) -> bool:
-    """Whether the one of two lengths, each with its mix, is worth it on all seeds."""
-    if len(trials.seeds) <= TUNING_SEEDS:
+    """Tell whether the longer of two trainings, each with its mix, is worth it on all seeds."""
+    if len(comparison.seeds) <= TUNING_SEEDS:
         return False
     scores = []
     for steps, mix in (shorter, longer):
-        scores += _score(trials, [(config, mix)], steps, seeds=trials.seeds)
-        told = {"steps": steps, "mix": mix or "none", "validation": round(scores[-1], 5)}
-        tried.append({**told, "seeds": len(trials.seeds)})
+        scores += _score(comparison, [(config, mix)], steps, seeds=comparison.seeds)
+        row = {"steps": steps, "mix": mix or "none", "validation": round(scores[-1], 5)}
+        tried.append({**row, "seeds": len(comparison.seeds)})
     return scores[1] >= scores[0] + WORTH_DOUBLING
 
 
-def _tune_recipe(
-    trials: Comparison,
+def _tune_config(
+    comparison: Comparison,
     config: TrainConfig,
     candidates: Sequence[Options],
     mix: str | None,
     steps: int,
     tried: list[dict[str, Any]],
 ) -> TrainConfig:
-    """One round of coordinate descent. RandAugment is on, as in most of the arms to come."""
+    """Run one round of coordinate descent, with RandAugment on, as in most of the arms to come."""
     for usual in candidates:
         if len(usual) == 1:
             continue
         options, scores = list(usual), list[float]()
         while len(scores) < len(options):
-            recipes = [dataclasses.replace(config, **each) for each in options[len(scores) :]]
-            scores += _score(trials, [(each, mix) for each in recipes], steps)
+            configs = [dataclasses.replace(config, **each) for each in options[len(scores) :]]
+            scores += _score(comparison, [(each, mix) for each in configs], steps)
             best = options[int(np.argmax(scores))]
             options += _beyond(best, options)
         tried += [
@@ -200,16 +212,15 @@ def _tune_recipe(
 
 
 def _expect_any(
-    trials: Comparison, scores: Sequence[float], ways: Sequence[tuple[TrainConfig, str | None]]
+    comparison: Comparison, scores: Sequence[float], ways: Sequence[tuple[TrainConfig, str | None]]
 ) -> None:
-    """Raise `TrainingError` where there is nothing to choose from, since all diverged. Where some
-    did, or what is tried on top, the rest is chosen from."""
+    """Raise `TrainingError` where all trainings diverged, so that none can be chosen."""
     if not any(scores):
-        trials.expect_trained(_arms(ways), trials.seeds[:TUNING_SEEDS])
+        comparison.expect_trained(_arms(ways), comparison.seeds[:TUNING_SEEDS])
 
 
 def _arms(ways: Sequence[tuple[TrainConfig, str | None]]) -> list[Arm]:
-    """The arms that are trained to score recipes, each with its mix."""
+    """Return the arms that are trained to score configurations, each with its mix."""
     return [
         Arm(
             f"tuning randaugment {mix or ''}",
@@ -220,8 +231,10 @@ def _arms(ways: Sequence[tuple[TrainConfig, str | None]]) -> list[Arm]:
 
 
 def _beyond(best: dict[str, Any], options: Options) -> Options:
-    """One step on, where the best is the largest or the smallest number that was tried: what lies
-    beyond may be better still, and a baseline that stops short of it is a weak one."""
+    """Return one option more where the best number is at an end of those that were tried.
+
+    The next one may be better still, and a baseline that stops short of it is a weak one.
+    """
     name = next((name for name, value in best.items() if isinstance(value, float)), None)
     if name is None:
         return []
@@ -233,16 +246,16 @@ def _beyond(best: dict[str, Any], options: Options) -> Options:
 
 
 def _score(
-    trials: Comparison,
+    comparison: Comparison,
     ways: Sequence[tuple[TrainConfig, str | None]],
     steps: int,
     *,
     seeds: list[int] | None = None,
 ) -> list[float]:
-    """Mean validation score of each recipe with its mix over the first seeds, or those given."""
-    trials.steps = steps
-    seeds = trials.seeds[:TUNING_SEEDS] if seeds is None else seeds
+    """Return the mean validation score of each configuration with its mix, over these seeds."""
+    comparison.steps = steps
+    seeds = comparison.seeds[:TUNING_SEEDS] if seeds is None else seeds
     arms = _arms(ways)
-    trials.train(arms, "tuning the baseline", seeds=seeds)
-    scores = trials.validation(arms, seeds=seeds)
+    comparison.train(arms, "tuning the baseline", seeds=seeds)
+    scores = comparison.validation(arms, seeds=seeds)
     return [float(scores[arm].mean()) for arm in arms]

@@ -1,37 +1,22 @@
-"""The protocol: tune without synthetic images, choose on validation, open the test split once."""
+"""Measure the gain: check everything, tune, choose on validation, open the test split once."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from synthaug.classifiers import Backbone, TrainConfig
-from synthaug.core import InputError, expect_progress, plain_values
+from synthaug.classifiers import Backbone
+from synthaug.core import plain_values
 from synthaug.data import LabelledImages
-from synthaug.gain.arms import Source, default_sources
+from synthaug.gain.arms import Source
 from synthaug.gain.baselines import tune
-from synthaug.gain.inputs import (
-    check_asked,
-    check_parts,
-    check_sources,
-    generators_of,
-    numbered,
-    pool_source,
-)
-from synthaug.gain.metadata import Settled
+from synthaug.gain.inputs import Inputs, read_inputs
+from synthaug.gain.metadata import SettledPlan
+from synthaug.gain.protocol import Execution, Protocol
 from synthaug.gain.result import Gain
-from synthaug.gain.runs.comparison import open_comparison
-from synthaug.gain.runs.experiment import Experiment
+from synthaug.gain.runs.comparison import Comparison, open_comparison
 from synthaug.gain.runs.pools import warn_of_room
-from synthaug.gain.runs.runner import StageProgress
-from synthaug.gain.selection import (
-    RATIOS,
-    Search,
-    choose,
-    choose_given,
-    found_elsewhere,
-    found_otherwise,
-    given_by,
-)
+from synthaug.gain.selection import choose, choose_fixed, setting_notes
 from synthaug.gain.testing import open_test
+from synthaug.generators import Generator
 from synthaug.mixing import MixConfig
 from synthaug.pool import SamplePool
 
@@ -41,134 +26,108 @@ def measure_gain(
     test: LabelledImages,
     *,
     validation: LabelledImages | None = None,
-    arms: Search = "staged",
-    sources: Sequence[Source] | None = None,
+    sources: Sequence[Source | Generator] | None = None,
     pool: SamplePool | str | Path | None = None,
-    seeds: int = 5,
-    seed: int = 0,
-    precision: float | None = None,
-    per_class: int | None = None,
-    classifier: str | Backbone = "resnet",
-    config: TrainConfig | None = None,
-    policy: str | None = None,
-    steps: int | None = None,
-    batch_size: int = 64,
-    device: str = "auto",
-    jobs: int = 1,
-    cache: str | Path | None = None,
-    keep: bool = False,
-    progress: StageProgress | None = None,
-    name: str = "data",
     mix: MixConfig | None = None,
+    classifier: str | Backbone = "resnet",
+    protocol: Protocol | None = None,
+    execution: Execution | None = None,
+    name: str = "data",
 ) -> Gain:
     """Measure what synthetic images do to a classifier's accuracy on held-out images.
 
-    train, test: real images with the same classes; `test` is opened once, after what is
-        compared was chosen.
-    validation: images to make choices on; by default set apart from `train`, never trained on.
-    arms: how widely to search. "quick" tries each source on top of the best arm without synthetic
-        images, at a ratio of 0.25 with hard labels; "staged" then tries the best also on the plain
-        classical arm, at a ratio of 0.5, and with mixed labels; "full" tries all combinations.
-    sources: generators to measure, each under a name of its own (default: TransferVAE,
-        ConditionalVAE, a Blend of both with StyleSwap, a Chain of PatchSwap and ConditionalVAE, and
-        as controls StyleSwap, RandomField and a Chain of PatchSwap and StyleSwap); an empty list
-        with `pool` measures the pool alone.
-    pool: images made elsewhere, or the directory that they are in; the same for all seeds.
-    seeds: paired repetitions, at least 2; each changes the subset, the generator, its pool and the
-        classifier together. Choices are made on so many seeds from `seed` up, the gain is measured
-        on as many after them.
-    precision: add seeds until the interval's half width is at most so many percentage points, by
-        Stein's two-stage rule, up to 60 seeds.
-    per_class: train on so many images per class, drawn anew for each seed.
-    classifier: "resnet", "timm:NAME", or a `Backbone` with weights to start from, which are then
-        fine-tuned, or only its last layer, as validation images favour.
-    recipe, policy, steps: fix the training recipe, its geometry alone, or the number of optimiser
-        steps; what is not fixed is tuned on validation images before any arm is compared. What arms
-        differ in, from RandAugment to adjusted logits, is theirs and not to be fixed.
-    batch_size: images in each step of every arm.
-    device: "auto" (a GPU where there is one), "cpu", "cuda:0".
-    jobs: processes side by side, each on one thread.
-    cache: a directory for finished cells (one arm, one seed), from which an interrupted run
-        continues and which a finished one cleans up; by default a temporary one.
-    keep: leave the cells in `cache`: a later run on the same data, with other sources or more
-        seeds, then trains only what is new. What one run kept, or was interrupted in, stays until
-        one with the same arguments ends that does not keep it, whichever others end.
-    progress: called with (what is running, cells done, cells known so far).
-    name: what the result calls the data, and its lines of Python read; where the images were
-        read with an `image_size`, those need it, too.
-    mix: measure this way of mixing (what `search_mix` or `synthaug tune` found) and no other, in
-        place of `arms` and `sources`, of which the controls stay.
+    The arms without synthetic images are tuned first, on validation images. Then arms with
+    synthetic images are compared on top of them, at equal optimiser steps. The test images are
+    opened once, after every choice.
 
-    Raises `InputError` for inputs that do not fit, among them a pool with copies of test images,
-    `TrainingError` where all trainings of a kind diverge, or one does of those that are measured.
+    Args:
+        train: Real images to train on, uint8 or uint16 (N, C, H, W).
+        test: Real images of the same classes to measure on.
+        validation: Images to make choices on. By default some are set apart from `train`; they are
+            never trained on.
+        sources: Generators to measure, each under a name of its own. By default `TransferVAE` (two
+            ways of sampling), `ConditionalVAE` (two), a `Blend` of both with `StyleSwap`, a `Chain`
+            of `PatchSwap` and `ConditionalVAE`, and as non-learned controls `StyleSwap`,
+            `RandomField` and a `Chain` of `PatchSwap` and `StyleSwap`. An empty list with `pool`
+            measures the pool alone.
+        pool: Images made elsewhere, or the directory that they are in. The same for all seeds.
+        mix: Measure this mix configuration, as `search_mix` or `synthaug tune` found it, and no
+            other. The non-learned controls of `sources` stay.
+        classifier: "resnet", "timm:NAME", or a `Backbone` with weights to start from. These are
+            fine-tuned, or only the last layer is, as validation images favour.
+        protocol: What is compared and how often; default `Protocol()`.
+        execution: Where it runs; default `Execution()`.
+        name: Name of the data in the result, and what its lines of Python read.
 
-    >>> from synthaug import TrainConfig, StyleSwap, measure_gain, read_images
-    >>> from synthaug.gain import Source
-    >>> gain = measure_gain(
-    ...     read_images("digits"), read_images("digits", split="test"), per_class=5, seeds=2,
-    ...     steps=2, config=TrainConfig(), arms="quick", device="cpu",
-    ...     sources=[Source("style-swap", StyleSwap())])
-    >>> gain.verdict in ("helps", "no evidence", "hurts")
-    True
+    Returns:
+        The gain with its interval and verdict, all arms, and how they were compared.
+
+    Raises:
+        InputError: If inputs do not fit each other, or the pool holds copies of test images.
+        TrainingError: If all trainings of a kind diverge, or one of those that are measured does.
+
+    References:
+        Stein, A Two-Sample Test for a Linear Hypothesis Whose Power is Independent of the Variance
+        (1945). Holm, A Simple Sequentially Rejective Multiple Test Procedure (1979).
+
+    Example:
+        >>> from synthaug import StyleSwap, TrainConfig, measure_gain, read_images
+        >>> from synthaug.gain import Execution, Protocol
+        >>> gain = measure_gain(
+        ...     read_images("digits"), read_images("digits", split="test"), sources=[StyleSwap()],
+        ...     protocol=Protocol("quick", seeds=2, per_class=5, steps=2, config=TrainConfig()),
+        ...     execution=Execution("cpu"))
+        >>> gain.verdict in ("helps", "no evidence", "hurts")
+        True
     """
-    parts = {"train": train, "test": test}
-    if validation is not None:
-        parts["validation"] = validation
-    backbone = Backbone.of(classifier)
-    expect_progress(progress)
-    check_asked(name, arms, precision, mix)
-    notes = [*check_parts(parts), *found_elsewhere(mix, train)]
-    numbers, after = numbered(seeds, seed)
-    wanted = default_sources() if sources is None else generators_of(sources)
-    known = False
-    if pool is not None:
-        if mix is not None:
-            raise InputError("pool: expected none beside mix, which says what is measured")
-        found = SamplePool.of(pool)
-        wanted.append(pool_source(found, train, test, per_class))
-        known = found.origins == {train.fingerprint}
-    given = None if mix is None else given_by(mix)
-    controls = [source for source in wanted if not source.trained]
-    measured = wanted if given is None else [given.source, *controls]
-    check_sources(measured)
-    study = Experiment(
-        train, validation, per_class, backbone, batch_size, device, pool is not None, known
+    inputs = read_inputs(
+        train, test, validation, sources, pool, mix, classifier, protocol or Protocol(), name
     )
-    fresh = _fresh_seeds(after, mix)
-    study.check([*numbers, *fresh], RATIOS if given is None else [given.ratio])
-    told = (test.fingerprint, arms, wanted, numbers, precision, config, policy, steps, mix)
+    return _measure(inputs, execution or Execution())
+
+
+def _measure(inputs: Inputs, execution: Execution) -> Gain:
+    """Settle the plan, run it, judge it."""
+    protocol = inputs.protocol
+    experiment = inputs.experiment(execution.device)
     with open_comparison(
-        study,
-        numbers,
-        run=repr(plain_values(told)),
-        cache=cache,
-        keep=keep,
-        jobs=jobs,
-        progress=progress,
-    ) as trials:
-        warn_of_room(trials.study, measured, numbers)
-        for source in measured:
-            if source.pool is not None:  # on fresh seeds it is trained if it cannot but be chosen
-                trials.check_pool(source, [*numbers, *fresh] if len(measured) == 1 else numbers)
-        tuning = tune(trials, config, policy, steps)
-        if given is None:
-            choices = choose(trials, tuning.config, wanted, arms)
+        experiment,
+        protocol.choice_seeds,
+        run=repr(plain_values(inputs.identity)),
+        cache=execution.cache,
+        keep=execution.keep,
+        jobs=execution.jobs,
+        progress=execution.progress,
+    ) as comparison:
+        warn_of_room(comparison.experiment, inputs.measured_sources, protocol.choice_seeds)
+        _check_pools(comparison, inputs)
+        tuning = tune(comparison, protocol.config, protocol.policy, protocol.steps)
+        if inputs.fixed_mix is None:
+            choices = choose(comparison, tuning.config, inputs.sources, protocol.search)
         else:
-            choices = choose_given(trials, tuning.config, given, controls)
-        search = arms if given is None else "recipe"
-        notes += found_otherwise(
-            mix, backbone, batch_size=batch_size, steps=tuning.steps, per_class=per_class
-        )
-        return open_test(
-            Settled(trials, tuning, choices, search, name, notes), test, fresh, precision
-        )
+            choices = choose_fixed(comparison, tuning.config, inputs.fixed_mix, inputs.controls)
+        notes = [
+            *inputs.notes,
+            *setting_notes(
+                inputs.mix,
+                inputs.backbone,
+                batch_size=protocol.batch_size,
+                steps=tuning.steps,
+                per_class=protocol.per_class,
+            ),
+        ]
+        plan = SettledPlan(comparison, tuning, choices, inputs.search, inputs.name, notes)
+        return open_test(plan, inputs.test, inputs.fresh_seeds, protocol.precision)
 
 
-def _fresh_seeds(after: list[int], mix: MixConfig | None) -> list[int]:
-    """As many seeds as come after those of the choices, that no choice was made on in the search
-    for `mix`, either."""
-    searched = (
-        [] if mix is None else mix.search.get("seeds", []) + mix.search.get("check_seeds", [])
-    )
-    first = max([after[0] - 1, *searched]) + 1
-    return list(range(first, first + len(after)))
+def _check_pools(comparison: Comparison, inputs: Inputs) -> None:
+    """Refuse a pool of which too little is left beside the validation images of a seed.
+
+    A pool that is the only source cannot but be chosen, so its fresh seeds are checked, too.
+    """
+    seeds = inputs.protocol.choice_seeds
+    if len(inputs.measured_sources) == 1:
+        seeds = [*seeds, *inputs.fresh_seeds]
+    for source in inputs.measured_sources:
+        if source.pool is not None:
+            comparison.check_pool(source, seeds)

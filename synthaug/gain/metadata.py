@@ -1,4 +1,4 @@
-"""What a result says of its own making: the data, the protocol, and what to know beside them."""
+"""Describe how a result was made: the data, the protocol, and what to know beside them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,14 +19,19 @@ MUCH = 0.5  # of the images that a seed trains on
 
 
 @dataclass(frozen=True)
-class Settled:
-    """All that is settled before the test images are opened.
+class SettledPlan:
+    """All that is plan before the test images are opened.
 
-    search: how arms were found. name: what the data are called.
-    notes: what was found of the images before any training, in words.
+    Attributes:
+        comparison: The trained arms.
+        tuning: The training configuration and steps that all arms build on.
+        choices: What validation images plan.
+        search: How arms were found.
+        name: Name of the data.
+        notes: What a reader has to know of the images, in words.
     """
 
-    trials: Comparison
+    comparison: Comparison
     tuning: Tuning
     choices: Choices
     search: str
@@ -34,114 +39,117 @@ class Settled:
     notes: list[str]
 
 
-def data_facts(settled: Settled, test: LabelledImages) -> dict[str, Any]:
-    study = settled.trials.study
-    seed = settled.trials.seeds[0]
-    classes = len(study.train.classes)
-    scored = [part.scored.labels for part in study.parts(seed) if part.scored is not None]
-    held = np.bincount(np.concatenate(scored), minlength=classes)
+def data_facts(plan: SettledPlan, test: LabelledImages) -> dict[str, Any]:
+    """Describe the images."""
+    experiment = plan.comparison.experiment
+    seed = plan.comparison.seeds[0]
+    classes = len(experiment.train.classes)
+    validation_labels = [
+        fold.scored.labels for fold in experiment.folds(seed) if fold.scored is not None
+    ]
+    counts = np.bincount(np.concatenate(validation_labels), minlength=classes)
     return {
-        "name": settled.name,
+        "name": plan.name,
         "classes": classes,
-        "train": len(study.tested(seed).trained),
-        "validation": int(held.sum()),
-        "validation_counts": held.tolist(),
+        "train": len(experiment.tested(seed).trained),
+        "validation": int(counts.sum()),
+        "validation_counts": counts.tolist(),
         "test": len(test),
         "test_counts": test.counts.tolist(),
         "test_groups": None if test.groups is None else len(np.unique(test.groups)),
-        "image_shape": list(study.train.image_shape),
-        "class_names": list(study.train.classes),
-        "fingerprint": study.train.fingerprint,
+        "image_shape": list(experiment.train.image_shape),
+        "class_names": list(experiment.train.classes),
+        "fingerprint": experiment.train.fingerprint,
         "test_fingerprint": test.fingerprint,
     }
 
 
 def protocol_facts(
-    settled: Settled,
+    plan: SettledPlan,
     precision: float | None,
     seeds: list[int],
 ) -> dict[str, Any]:
-    """How the figures came about."""
-    trials, study, tuning = settled.trials, settled.trials.study, settled.tuning
-    _, apart = study.plan(seeds[0])
+    """Describe how the figures came about."""
+    comparison, experiment, tuning = plan.comparison, plan.comparison.experiment, plan.tuning
+    _, split = experiment.plan(seeds[0])
     return {
-        "metric": trials.metric,
+        "metric": comparison.metric,
         "seeds": seeds,
-        "choice_seeds": trials.seeds,
-        "per_class": study.per_class,
+        "choice_seeds": comparison.seeds,
+        "per_class": experiment.per_class,
         "steps": tuning.steps,
-        "batch_size": study.batch_size,
-        "device": study.device,
-        "arithmetic": study.arithmetic,
-        **study.classifier.facts,
+        "batch_size": experiment.batch_size,
+        "device": experiment.device,
+        "arithmetic": experiment.arithmetic,
+        **experiment.classifier.facts,
         "recipe": asdict(tuning.config),
-        "validation": apart,
-        "search": settled.search,
+        "validation": split,
+        "search": plan.search,
         "precision": precision,
         "tuning": tuning.tried,
-        "caveats": _caveats(settled),
+        "caveats": _all_caveats(plan),
         "versions": versions(),
     }
 
 
-def lines_to_use(settled: Settled, to_use: Arm | None, without: Arm) -> str:
-    """The lines of Python that use an arm with synthetic images, or where there is none to use
-    train `without`."""
-    study = settled.trials.study
+def lines_to_use(plan: SettledPlan, to_use: Arm | None, without: Arm) -> str:
+    """Write the lines of Python that use an arm; those that train `without` where it is None."""
+    experiment = plan.comparison.experiment
     return next_steps(
         to_use,
         without,
-        settled.choices.base_arm,
-        data=settled.name,
-        classifier=study.classifier,
-        steps=settled.tuning.steps,
-        batch_size=study.batch_size,
-        size=spell_size(study.train),
+        plan.choices.base_arm,
+        data=plan.name,
+        classifier=experiment.classifier,
+        steps=plan.tuning.steps,
+        batch_size=experiment.batch_size,
+        size=spell_size(experiment.train),
     )
 
 
-def data_caveats(study: Experiment, seeds: Sequence[int], notes: Sequence[str]) -> list[str]:
-    """What a reader has to know of the images that were trained on; `notes`, as `Settled` has them,
-    first."""
-    trained = [study.tested(seed).trained for seed in seeds]
-    first, second = (each.places for each in trained[:2])
+def data_caveats(experiment: Experiment, seeds: Sequence[int], notes: Sequence[str]) -> list[str]:
+    """List what a reader has to know of the images that were trained on, `notes` first."""
+    subsets = [experiment.tested(seed).trained for seed in seeds]
+    first, second = (each.places for each in subsets[:2])
     shared = float(np.isin(second, first).mean())
-    said = list(notes)
+    caveats = list(notes)
     if shared == 1 and len(first) == len(second):
-        said.append(
+        caveats.append(
             "all seeds train on the same real images: intervals hold the scatter of generators and "
             "trainings, not that of other images"
         )
     elif shared > MUCH:
-        said.append(
+        caveats.append(
             f"two seeds share {shared:.0%} of the real images that they train on: intervals hold "
             "the scatter of generators and trainings, and little of that of other images"
         )
-    one, other = (_judging(study, seed) for seed in seeds[:2])
-    if (alike := float(np.isin(one, other).mean())) > MUCH:
-        whose = "all seeds are judged by the same"
-        if alike < 1:
-            whose = f"two seeds share {alike:.0%} of their"
-        said.append(
-            f"{whose} validation images: what suits these by chance is chosen, and recommended, "
+    one, other = (_validation_places(experiment, seed) for seed in seeds[:2])
+    if (overlap := float(np.isin(one, other).mean())) > MUCH:
+        subject = "all seeds are judged by the same"
+        if overlap < 1:
+            subject = f"two seeds share {overlap:.0%} of their"
+        caveats.append(
+            f"{subject} validation images: what suits these by chance is chosen, and recommended, "
             "more often than it should be"
         )
-    sizes = [len(each) for each in trained]
+    sizes = [len(each) for each in subsets]
     if min(sizes) < max(sizes):
-        said.append(
+        caveats.append(
             f"seeds train on {min(sizes):,} to {max(sizes):,} real images, as their groups allow"
         )
-    if study.per_class is not None and len(first) < study.per_class * len(study.train.classes):
-        said.append(
-            f"{study.per_class} images per class were asked for, and {len(first):,} in all are "
-            "trained on: there are too few others to make choices by, so some of them are held out "
+    if experiment.per_class is not None and len(first) < experiment.per_class * len(
+        experiment.train.classes
+    ):
+        caveats.append(
+            f"{experiment.per_class} images per class were asked for, and {len(first):,} in all "
+            "are trained on: there are too few others to make choices by, so some of them are held out "
             "for that"
         )
-    return said
+    return caveats
 
 
 def length_caveats(tuning: Tuning) -> list[str]:
-    """What a reader has to know of the number of steps, which a gain depends on."""
+    """List what a reader has to know of the number of steps, which a gain depends on."""
     if not tuning.chose_steps:
         return [
             "the number of steps was given, not tuned: beside a baseline that is trained too "
@@ -155,44 +163,44 @@ def length_caveats(tuning: Tuning) -> list[str]:
     return []
 
 
-def told_diverged(arm: Arm, diverged: Mapping[int, str]) -> str:
-    """What a reader has to know of an arm whose training diverged, and how, on these seeds."""
-    seeds, why = ", ".join(map(str, diverged)), next(iter(diverged.values()))
+def divergence_caveat(arm: Arm, diverged: Mapping[int, str]) -> str:
+    """Tell on which seeds the training of an arm diverged, and how."""
+    seeds, reason = ", ".join(map(str, diverged)), next(iter(diverged.values()))
     return (
-        f"the training of {arm.name} diverged ({why.partition(';')[0]}), and has nothing right on "
-        f"seed{'s' * (len(diverged) > 1)} {seeds}"
+        f"the training of {arm.name} diverged ({reason.partition(';')[0]}), and has nothing right "
+        f"on seed{'s' * (len(diverged) > 1)} {seeds}"
     )
 
 
-def _judging(study: Experiment, seed: int) -> np.ndarray:
-    """Indices of the images that the choices of a seed are made on, int64 (V,)."""
-    parts = [part.scored for part in study.parts(seed) if part.scored is not None]
-    return np.concatenate([each.places for each in parts])
+def _validation_places(experiment: Experiment, seed: int) -> np.ndarray:
+    """Return the indices of the images that choices of a seed are made on, int64 (V,)."""
+    subsets = [fold.scored for fold in experiment.folds(seed) if fold.scored is not None]
+    return np.concatenate([each.places for each in subsets])
 
 
-def _caveats(settled: Settled) -> list[str]:
-    """What a reader of these figures has to know beside them."""
-    sources = [arm.source for arm in settled.choices.arms if arm.source is not None]
+def _all_caveats(plan: SettledPlan) -> list[str]:
+    """List what a reader of these figures has to know beside them."""
+    sources = [arm.source for arm in plan.choices.arms if arm.source is not None]
     pools = dict.fromkeys(source.name for source in sources if source.pool is not None)
-    study = settled.trials.study
-    said = data_caveats(study, settled.trials.seeds, settled.notes)
-    said += length_caveats(settled.tuning)
-    for arm in settled.choices.arms:
-        diverged = settled.trials.diverged(arm, settled.trials.seeds_of(arm))
+    experiment = plan.comparison.experiment
+    caveats = data_caveats(experiment, plan.comparison.seeds, plan.notes)
+    caveats += length_caveats(plan.tuning)
+    for arm in plan.choices.arms:
+        diverged = plan.comparison.diverged(arm, plan.comparison.seeds_of(arm))
         if diverged:
-            said.append(told_diverged(arm, diverged))
+            caveats.append(divergence_caveat(arm, diverged))
     for name in pools:
-        said.append(f"{name} is the same pool for all seeds")
-        if not study.unseen_by_pools:
-            advice = "" if study.validation is not None else "; give a val split"
-            said.append(
+        caveats.append(f"{name} is the same pool for all seeds")
+        if not experiment.unseen_by_pools:
+            advice = "" if experiment.validation is not None else "; give a val split"
+            caveats.append(
                 f"what made {name} may have seen the images that choices were made on, which "
                 "favours it there: it is recommended only where the test images say that it "
                 f"helps{advice}"
             )
-        if not study.pool_is_known:
-            said.append(
+        if not experiment.pool_is_known:
+            caveats.append(
                 f"what {name} was made from is not known to be these training images alone; "
                 "if its maker saw others, the gain is theirs, too"
             )
-    return said
+    return caveats

@@ -1,4 +1,4 @@
-"""From scores to intervals and the table of arms."""
+"""Turn scores into intervals and the table of arms."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -16,34 +16,53 @@ from synthaug.gain.statistics import Interval, holm, p_value
 
 
 def arm_table(
-    trials: Comparison,
+    comparison: Comparison,
     choices: Choices,
-    tested: HeldOutScores,
-    named: Sequence[Arm],
+    scores: HeldOutScores,
+    finalists: Sequence[Arm],
     seeds: Sequence[int],
     stage_one: int,
 ) -> list[ArmResult]:
-    """Every arm against the baseline: those that the result names over `seeds`, which choices did
-    not see and of which the first `stage_one` set the number, the others over those that they were
-    trained on for choices."""
-    shown = {arm: trials.seeds_of(arm) for arm in choices.arms}
-    shown |= {arm: list(seeds) for arm in named}
-    first = {arm: stage_one if arm in named else len(shown[arm]) for arm in shown}
+    """Compare every arm with the baseline.
+
+    Args:
+        comparison: The trained arms.
+        choices: What validation images settled.
+        scores: Scores on the test images.
+        finalists: The arms that are compared over `seeds`. The others are compared over those that
+            they were trained on for choices.
+        seeds: Seeds that no choice was made on.
+        stage_one: How many of them set the number of seeds.
+    """
+    seeds_by_arm = {arm: comparison.seeds_of(arm) for arm in choices.arms}
+    seeds_by_arm |= {arm: list(seeds) for arm in finalists}
     gains = {
-        arm: tested.gain(arm, choices.baseline, shown[arm], stage_one=first[arm])
-        for arm in choices.arms
+        arm: scores.gain(
+            arm,
+            choices.baseline,
+            arm_seeds,
+            stage_one=stage_one if arm in finalists else len(arm_seeds),
+        )
+        for arm, arm_seeds in seeds_by_arm.items()
         if arm != choices.baseline
     }
     corrected = holm([p_value(gain) for gain in gains.values()])
     p_values = dict(zip(gains, corrected, strict=True))
     return [
-        _arm_result(trials, arm, shown[arm], tested.scores[arm], gains.get(arm), p_values.get(arm))
+        _arm_result(
+            comparison,
+            arm,
+            seeds_by_arm[arm],
+            scores.scores[arm],
+            gains.get(arm),
+            p_values.get(arm),
+        )
         for arm in choices.arms
     ]
 
 
 def _arm_result(
-    trials: Comparison,
+    comparison: Comparison,
     arm: Arm,
     seeds: list[int],
     by_seed: dict[int, Scores],
@@ -51,7 +70,7 @@ def _arm_result(
     p_holm: float | None,
 ) -> ArmResult:
     scores = [by_seed[seed] for seed in seeds]
-    held = [trials.held(arm, seed) for seed in seeds]
+    validation = [comparison.held(arm, seed) for seed in seeds]
     return ArmResult(
         name=arm.name,
         synthetic=arm.source is not None,
@@ -60,18 +79,18 @@ def _arm_result(
         seeds=seeds,
         accuracy=[each.accuracy for each in scores],
         balanced_accuracy=[each.balanced_accuracy for each in scores],
-        validation_accuracy=[each.accuracy for each in held],
-        validation_balanced_accuracy=[each.balanced_accuracy for each in held],
-        choice_scores=[float(score) for score in trials.validation([arm])[arm]],
+        validation_accuracy=[each.accuracy for each in validation],
+        validation_balanced_accuracy=[each.balanced_accuracy for each in validation],
+        choice_scores=[float(score) for score in comparison.validation([arm])[arm]],
         per_class=[[float(v) if np.isfinite(v) else None for v in s.per_class] for s in scores],
-        seconds=[round(trials.seconds(arm, seed), 2) for seed in seeds],
+        seconds=[round(comparison.seconds(arm, seed), 2) for seed in seeds],
         gain=gain,
         p_holm=p_holm,
     )
 
 
 def arm_facts(arm: Arm) -> dict[str, Any]:
-    """The chosen arm for the JSON: enough to build it again."""
+    """Describe the chosen arm for the JSON, in enough detail to build it again."""
     assert arm.source is not None
     source = arm.source
     settings = source.generator.settings if source.generator else {}

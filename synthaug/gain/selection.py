@@ -1,11 +1,8 @@
-"""Which arms are compared, and what validation images make of them.
-
-Ways of mixing as files have them, and as arms.
-"""
+"""Choose, on validation images, which arms are compared on the test images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any
 
 from synthaug.classifiers import Backbone, TrainConfig
 from synthaug.core import InputError
@@ -21,19 +18,25 @@ from synthaug.gain.arms import (
     smoothed_arm,
     synthetic_arm,
 )
+from synthaug.gain.protocol import Search
 from synthaug.gain.runs.comparison import Comparison
 from synthaug.generators import make_generator
 from synthaug.mixing import MixConfig
 
-Search = Literal["quick", "staged", "full"]
-SEARCHES: tuple[Search, ...] = get_args(Search)
 RATIOS = (0.25, 0.5)
+REAL_STAGE, SYNTHETIC_STAGE = "without synthetic images", "with synthetic images"
 
 
 @dataclass(frozen=True)
-class GivenMix:
-    """A way of mixing that is not searched for: on top of the arm without synthetic images that is
-    called `partner`."""
+class FixedMix:
+    """A way of mixing that is measured without a search.
+
+    Attributes:
+        source: Where the synthetic images come from.
+        ratio: Their share of each batch, 0 to 1.
+        labels: Their labels, "hard" or "mixed".
+        base_arm: Name of the arm without synthetic images that it builds on.
+    """
 
     source: Source
     ratio: float
@@ -43,14 +46,16 @@ class GivenMix:
 
 @dataclass(frozen=True)
 class Choices:
-    """What validation settled.
+    """What validation images settled.
 
-    arms: all that were compared, those without synthetic images first.
-    partner: the best arm without synthetic images and self-distillation; synthetic images are
-        tried on top of it. baseline: the best without synthetic images.
-    trained: the best with a trained generator or a pool. control: the best with a generator that
-        learns nothing. None where none was tried.
-    chosen: the best with synthetic images; the given one, where one was.
+    Attributes:
+        arms: All that were compared, those without synthetic images first.
+        base_arm: The best arm without synthetic images and self-distillation. Synthetic images are
+            tried on top of it.
+        baseline: The best without synthetic images.
+        trained: The best with a trained generator or a pool; None where none was tried.
+        control: The best with a non-learned control; None where none was tried.
+        chosen: The best with synthetic images, or the one to measure.
     """
 
     arms: list[Arm]
@@ -62,99 +67,114 @@ class Choices:
 
     @property
     def finalists(self) -> list[Arm]:
-        """The arms that are measured on seeds of their own: what choices left."""
+        """The arms that are measured on seeds of their own."""
         bests = (self.baseline, self.chosen, self.trained, self.control)
         return list(dict.fromkeys(arm for arm in bests if arm is not None))
 
 
 def choose(
-    trials: Comparison, base: TrainConfig, sources: Sequence[Source], search: Search
+    comparison: Comparison, base: TrainConfig, sources: Sequence[Source], search: Search
 ) -> Choices:
-    """Train the arms that the search asks for and choose among them on validation images."""
-    real, base_arm = without_synthetic(trials, base)
+    """Train the arms that the search asks for, and choose among them on validation images."""
+    real, base_arm = without_synthetic(comparison, base)
     classical = next(arm for arm in real if arm.name == "classical")
     base_arms = list(dict.fromkeys([base_arm, classical]))
-    synthetic = _SEARCH[search](trials, sources, base_arms)
-    bests = {arm.uses: arm for arm in _bests(trials, synthetic)}
+    synthetic = _SEARCHES[search](comparison, sources, base_arms)
+    best_by_use = {arm.uses: arm for arm in _bests(comparison, synthetic)}
     return Choices(
         arms=[*real, *synthetic],
         base_arm=base_arm,
-        baseline=trials.best(real),
-        trained=bests.get("synthetic"),
-        control=bests.get("control"),
-        chosen=trials.best(synthetic),
+        baseline=comparison.best(real),
+        trained=best_by_use.get("synthetic"),
+        control=best_by_use.get("control"),
+        chosen=comparison.best(synthetic),
     )
 
 
-def choose_given(
-    trials: Comparison, base: TrainConfig, given: GivenMix, controls: Sequence[Source]
+def choose_fixed(
+    comparison: Comparison, base: TrainConfig, mix: FixedMix, controls: Sequence[Source]
 ) -> Choices:
-    """Train one given way of mixing, beside all arms without synthetic images and the controls
-    mixed alike."""
-    named = real_arm(given.base_arm, base)
-    real, base_arm = without_synthetic(trials, base)
-    if named not in real:  # what it adds is no gain of synthetic images
-        trials.race([named], "without synthetic images", beside=real)
-        real = [*real, named]
-    sources = [given.source, *controls]
-    arms = [synthetic_arm(each, named, given.ratio, given.labels) for each in sources]
-    trials.train(arms, "with synthetic images")
-    real = list(dict.fromkeys([*real, *softened_alike(trials, real, arms[0])]))
-    bests = {arm.uses: arm for arm in _bests(trials, arms)}
+    """Train one way of mixing, all arms without synthetic images, and the controls mixed alike."""
+    mix_base_arm = real_arm(mix.base_arm, base)
+    real, base_arm = without_synthetic(comparison, base)
+    if mix_base_arm not in real:  # what it adds is no gain of synthetic images
+        comparison.race([mix_base_arm], REAL_STAGE, beside=real)
+        real = [*real, mix_base_arm]
+    arms = [
+        synthetic_arm(source, mix_base_arm, mix.ratio, mix.labels)
+        for source in (mix.source, *controls)
+    ]
+    comparison.train(arms, SYNTHETIC_STAGE)
+    real = list(dict.fromkeys([*real, *softened_alike(comparison, real, arms[0])]))
+    best_by_use = {arm.uses: arm for arm in _bests(comparison, arms)}
     return Choices(
         arms=[*real, *arms],
         base_arm=base_arm,
-        baseline=trials.best(real),
-        trained=bests.get("synthetic"),
-        control=bests.get("control"),
+        baseline=comparison.best(real),
+        trained=best_by_use.get("synthetic"),
+        control=best_by_use.get("control"),
         chosen=arms[0],
     )
 
 
-def without_synthetic(trials: Comparison, base: TrainConfig) -> tuple[list[Arm], Arm]:
-    """Train the arms without synthetic images; all of them, and the best to build on. The best of
-    all may be one that learns from its labels: itself again, or the plain classical arm, which a
-    teacher under stronger augmentation may serve better than it served itself."""
+def without_synthetic(comparison: Comparison, base: TrainConfig) -> tuple[list[Arm], Arm]:
+    """Train the arms without synthetic images.
+
+    The best of all may be one that learns from its own labels, or the plain classical arm with a
+    teacher under stronger augmentation, so both are trained, too.
+
+    Returns:
+        All of them, and the best to build on.
+    """
     # A subset has as many images of each class, however uneven the whole is.
-    balanced = trials.study.per_class is not None or trials.metric == "accuracy"
+    balanced = comparison.experiment.per_class is not None or comparison.metric == "accuracy"
     real = real_arms(base, balanced=balanced)
     if base.policy == "none":  # fixed: the two are one
         real = [arm for arm in real if arm.name != "none"]
-    trials.race(real, "without synthetic images")
-    smoothed = smoothed_arm(trials.best(real))
-    trials.race([smoothed], "smoothed labels", beside=real)
-    base_arm = trials.best([*real, smoothed])
-    trials.teacher = base_arm
+    comparison.race(real, REAL_STAGE)
+    smoothed = smoothed_arm(comparison.best(real))
+    comparison.race([smoothed], "smoothed labels", beside=real)
+    base_arm = comparison.best([*real, smoothed])
+    comparison.teacher = base_arm
     distilled = [distilled_arm(base_arm)]
     if base_arm != real[0]:
         distilled.append(distilled_arm(real[0], own=False))
-    trials.race(distilled, "distilled labels", beside=[*real, smoothed])
+    comparison.race(distilled, "distilled labels", beside=[*real, smoothed])
     return [*real, smoothed, *distilled], base_arm
 
 
-def softened_alike(trials: Comparison, real: Sequence[Arm], arm: Arm) -> list[Arm]:
-    """What an arm with mixed labels is put on with labels from the same teacher, trained; none for
-    other arms. What the teacher gives is no gain of synthetic images."""
+def softened_alike(comparison: Comparison, real: Sequence[Arm], arm: Arm) -> list[Arm]:
+    """Train the base arm of an arm with mixed labels, with labels of the same teacher.
+
+    What the teacher adds is no gain of synthetic images. Other arms have no such twin.
+    """
     if arm.labels != "mixed":
         return []
     base_arm = base_arm_of(arm)
-    softened = distilled_arm(base_arm, own=base_arm == trials.teacher)
+    softened = distilled_arm(base_arm, own=base_arm == comparison.teacher)
     if softened not in real:
-        trials.race([softened], "distilled labels", beside=real)
+        comparison.race([softened], "distilled labels", beside=real)
     return [softened]
 
 
-def _quick(trials: Comparison, sources: Sequence[Source], base_arms: Sequence[Arm]) -> list[Arm]:
-    """Each source on top of the best arm without synthetic images."""
+def _quick(
+    comparison: Comparison, sources: Sequence[Source], base_arms: Sequence[Arm]
+) -> list[Arm]:
+    """Try each source on top of the best arm without synthetic images."""
     arms = [synthetic_arm(source, base_arms[0], RATIOS[0], "hard") for source in sources]
-    trials.race(arms, "with synthetic images")
+    comparison.race(arms, SYNTHETIC_STAGE)
     return arms
 
 
-def _staged(trials: Comparison, sources: Sequence[Source], base_arms: Sequence[Arm]) -> list[Arm]:
-    """Each source on top of the best partner; then, for the best trained source and the best
-    control, the other partner; then a higher ratio; then mixed labels."""
-    arms = _quick(trials, sources, base_arms)
+def _staged(
+    comparison: Comparison, sources: Sequence[Source], base_arms: Sequence[Arm]
+) -> list[Arm]:
+    """Try each source, then the best of them in other ways.
+
+    For the best trained source and the best control: the other base arm, then a higher ratio, then
+    mixed labels.
+    """
+    arms = _quick(comparison, sources, base_arms)
     stages: list[Callable[[Arm], list[Arm]]] = [
         lambda best: [
             synthetic_arm(_source(best), other, best.ratio, best.labels) for other in base_arms[1:]
@@ -162,31 +182,35 @@ def _staged(trials: Comparison, sources: Sequence[Source], base_arms: Sequence[A
         lambda best: [synthetic_arm(_source(best), base_arm_of(best), RATIOS[1], best.labels)],
         lambda best: [synthetic_arm(_source(best), base_arm_of(best), best.ratio, "mixed")],
     ]
-    for further in stages:
-        tried = [arm for best in _bests(trials, arms) for arm in further(best)]
-        trials.race(tried, "with synthetic images", beside=arms)
-        arms += tried
+    for stage in stages:
+        more_arms = [arm for best in _bests(comparison, arms) for arm in stage(best)]
+        comparison.race(more_arms, SYNTHETIC_STAGE, beside=arms)
+        arms += more_arms
     return arms
 
 
-def _full(trials: Comparison, sources: Sequence[Source], base_arms: Sequence[Arm]) -> list[Arm]:
-    """All of sources × partners × ratios × label rules."""
+def _full(comparison: Comparison, sources: Sequence[Source], base_arms: Sequence[Arm]) -> list[Arm]:
+    """Try all of sources × base arms × ratios × labels."""
     arms = every_arm(sources, base_arms, RATIOS)
-    trials.race(arms, "with synthetic images")
+    comparison.race(arms, SYNTHETIC_STAGE)
     return arms
 
 
-_SEARCH = {"quick": _quick, "staged": _staged, "full": _full}
+_SEARCHES: dict[Search, Callable[[Comparison, Sequence[Source], Sequence[Arm]], list[Arm]]] = {
+    "quick": _quick,
+    "staged": _staged,
+    "full": _full,
+}
 
 
-def _bests(trials: Comparison, arms: Sequence[Arm]) -> list[Arm]:
-    """The best with what was trained, and the best control, as far as there are any."""
+def _bests(comparison: Comparison, arms: Sequence[Arm]) -> list[Arm]:
+    """Return the best arm with a trained source and the best control, as far as there are any."""
     groups = [[arm for arm in arms if arm.uses == use] for use in ("synthetic", "control")]
-    return [trials.best(group) for group in groups if group]
+    return [comparison.best(group) for group in groups if group]
 
 
 def base_arm_of(arm: Arm) -> Arm:
-    """What an arm with synthetic images is without them."""
+    """Return the arm without synthetic images that an arm builds on."""
     return replace(arm, name=arm.base_arm, source=None, ratio=0.0, labels="hard", base_arm="")
 
 
@@ -195,10 +219,15 @@ def _source(arm: Arm) -> Source:
     return arm.source
 
 
-def given_by(mix: MixConfig, where: str = "mix") -> GivenMix:
-    """The arm that a recipe asks for; `where` it is from is what errors name.
+def fixed_mix_of(mix: MixConfig, where: str = "mix") -> FixedMix:
+    """Return the way of mixing of a configuration.
 
-    Raises `InputError` for a recipe without a generator, or that does not say on top of what.
+    Args:
+        mix: The configuration.
+        where: Where it comes from, for messages.
+
+    Raises:
+        InputError: If it has no generator, or names no base arm.
     """
     if mix.generator is None:
         raise InputError(
@@ -213,20 +242,20 @@ def given_by(mix: MixConfig, where: str = "mix") -> GivenMix:
     except InputError as error:
         raise InputError(f"{where}: training.{error}") from None
     source = Source("recipe", mix.generator, filters=mix.filters)
-    return GivenMix(source, mix.ratio, mix.labels, base_arm)
+    return FixedMix(source, mix.ratio, mix.labels, base_arm)
 
 
-def found_elsewhere(mix: MixConfig | None, train: LabelledImages) -> list[str]:
-    """What a reader has to know of a recipe that was not found on `train`, so far as it says."""
+def origin_notes(mix: MixConfig | None, train: LabelledImages) -> list[str]:
+    """Note a configuration that does not say that it was found on `train`."""
     if mix is None or mix.search.get("fingerprint") == train.fingerprint:
         return []
     return [
-        "the recipe does not say that it was found on these training images; if test images were "
-        "among those that it was found on, its choice knew them"
+        "the mix configuration does not say that it was found on these training images; if test "
+        "images were among those that it was found on, its choice knew them"
     ]
 
 
-def found_otherwise(
+def setting_notes(
     mix: MixConfig | None,
     backbone: Backbone,
     *,
@@ -234,14 +263,13 @@ def found_otherwise(
     steps: int,
     per_class: int | None,
 ) -> list[str]:
-    """What a reader has to know of a recipe that was found with another classifier or batch size,
-    at another length or on more or fewer images, so far as it says."""
+    """Note where a configuration was found with other settings than it is measured with."""
     if mix is None:
         return []
-    told = {**mix.training, **mix.search}
-    if "classifier" in told:  # what it says nothing of, it was found without
-        told = {"classifier_weights": None, "classifier_size": None, **told}
-    asked: dict[str, Any] = {
+    search_settings = {**mix.training, **mix.search}
+    if "classifier" in search_settings:  # settings that it does not name, it was found without
+        search_settings = {"classifier_weights": None, "classifier_size": None, **search_settings}
+    settings: dict[str, Any] = {
         "classifier": None,
         "classifier_weights": None,
         "classifier_size": None,
@@ -251,10 +279,10 @@ def found_otherwise(
         "per_class": per_class,
     }
     return [
-        f"the recipe was found with {name.replace('_', ' ')} {told[name] or 'none'}, and is "
-        f"measured with {here or 'none'}"
-        for name, here in asked.items()
-        if name in told and told[name] != here
+        f"the mix configuration was found with {name.replace('_', ' ')} "
+        f"{search_settings[name] or 'none'}, and is measured with {value or 'none'}"
+        for name, value in settings.items()
+        if name in search_settings and search_settings[name] != value
     ]
 
 
@@ -267,15 +295,31 @@ def mix_config_of(
     *,
     recommended: bool,
 ) -> MixConfig:
-    """What the file says: `arm` and how it was trained, and the `teacher` of mixed labels; or where
-    there is none, the baseline."""
+    """Return the mix configuration of an arm.
+
+    Args:
+        arm: The arm with synthetic images; None where the search found none.
+        baseline: The best arm without them.
+        teacher: The arm whose posterior is mixed into labels.
+        training: How classifiers were trained: steps, batch size, classifier.
+        search: How the arm was found.
+        recommended: Whether it is recommended.
+    """
     if arm is None or arm.source is None or arm.source.generator is None:
-        told = {"partner": baseline.name, "recipe": asdict(baseline.config)}
-        return MixConfig(None, training={**told, **training}, search=search, recommended=False)
-    source, made = arm.source, arm.source.generator
-    generator = make_generator(made.family, {**made.settings, **source.sampling})
-    told = {"partner": arm.base_arm, "recipe": asdict(arm.config)}
+        base = {"partner": baseline.name, "recipe": asdict(baseline.config)}
+        return MixConfig(None, training={**base, **training}, search=search, recommended=False)
+    source, source_generator = arm.source, arm.source.generator
+    settings = {**source_generator.settings, **source.sampling}
+    generator = make_generator(source_generator.name, settings)
+    base = {"partner": arm.base_arm, "recipe": asdict(arm.config)}
     if arm.needs_teacher and teacher is not None:
-        told["teacher"] = asdict(teacher.config)
-    given = (generator, arm.ratio, arm.labels, source.filters)
-    return MixConfig(*given, {**told, **training}, search, recommended)
+        base["teacher"] = asdict(teacher.config)
+    return MixConfig(
+        generator,
+        arm.ratio,
+        arm.labels,
+        source.filters,
+        {**base, **training},
+        search,
+        recommended,
+    )

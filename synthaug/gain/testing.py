@@ -1,4 +1,4 @@
-"""The test split, opened once: every arm scored, the finalists on seeds of their own."""
+"""Open the test split once: score every arm, the finalists on seeds of their own."""
 
 from itertools import islice
 
@@ -6,7 +6,13 @@ from synthaug.core import versions
 from synthaug.data import LabelledImages
 from synthaug.gain.arms import Arm
 from synthaug.gain.held_out_scores import HeldOutScores
-from synthaug.gain.metadata import Settled, data_facts, lines_to_use, protocol_facts, told_diverged
+from synthaug.gain.metadata import (
+    SettledPlan,
+    data_facts,
+    divergence_caveat,
+    lines_to_use,
+    protocol_facts,
+)
 from synthaug.gain.result import NO_ARM, Gain, Pictures, choose_pictures
 from synthaug.gain.results_table import arm_facts, arm_table
 from synthaug.gain.runs.comparison import Comparison
@@ -24,116 +30,138 @@ from synthaug.gain.statistics import (
 
 
 def open_test(
-    settled: Settled, test: LabelledImages, fresh: list[int], precision: float | None
+    plan: SettledPlan, test: LabelledImages, fresh_seeds: list[int], precision: float | None
 ) -> Gain:
-    """Score every arm on the test images; nothing from here on changes a choice. The finalists are
-    trained again, on `fresh` seeds: an arm that was picked for its score on some seeds was lucky on
-    them, and the networks of those seeds are as lucky on the test images. So are its rivals: where
-    validation images do not rank as test images do, a gain over their choice is none over these."""
-    trials, choices = settled.trials, settled.choices
-    tested = HeldOutScores(trials, test)
-    # Finalists with synthetic images are shown on seeds of their own alone.
-    shown = [arm for arm in choices.arms if arm.source is None or arm not in choices.finalists]
-    tested.score({arm: trials.seeds_of(arm) for arm in shown})
-    rivals = _rivals(tested, choices, trials)
-    again = [*choices.finalists, *rivals]
+    """Score every arm on the test images; nothing from here on changes a choice.
 
-    def measure(seeds: list[int], what: str) -> None:
-        tested.score(dict.fromkeys(again, seeds), what)
-        # What has nothing right makes a gain over nothing.
-        trials.expect_trained([choices.chosen, choices.baseline], seeds)
+    The finalists are trained again, on seeds of their own: an arm that was picked for its score on
+    some seeds was lucky on them, and the networks of those seeds are as lucky on the test images.
+    So are the candidates for the oracle baseline: where validation images do not rank as test
+    images do, a gain over the baseline that they chose is none over these.
 
-    measure(fresh, "the best on other seeds")
-    stage_one, seeds, needed = len(fresh), fresh, 0
+    Args:
+        plan: All that was settled before.
+        test: The test images.
+        fresh_seeds: Seeds that no choice was made on.
+        precision: Half width of the interval to reach, in points; None adds no seeds.
+    """
+    comparison, choices = plan.comparison, plan.choices
+    scores = HeldOutScores(comparison, test)
+    # Finalists with synthetic images are scored on seeds of their own alone.
+    others = [arm for arm in choices.arms if arm.source is None or arm not in choices.finalists]
+    scores.score({arm: comparison.seeds_of(arm) for arm in others})
+    candidates = _oracle_candidates(scores, choices, comparison)
+    finalists = [*choices.finalists, *candidates]
+
+    def score_finalists(seeds: list[int], stage: str) -> None:
+        scores.score(dict.fromkeys(finalists, seeds), stage)
+        # A network that has nothing right would make a gain over nothing.
+        comparison.expect_trained([choices.chosen, choices.baseline], seeds)
+
+    score_finalists(fresh_seeds, "the best on other seeds")
+    stage_one, seeds, needed = len(fresh_seeds), fresh_seeds, 0
     if precision is not None:
-        first = tested.gain(choices.chosen, choices.baseline, fresh)
-        needed = seeds_for_precision(first.per_seed, precision, resolution=tested.resolution)
-        more = _more_seeds(trials, fresh, needed)
-        measure(more, "more seeds")
-        seeds = fresh + more
-    broken = {arm: how for arm in again if (how := trials.diverged(arm, seeds))}
-    sound = [arm for arm in rivals if arm not in broken]
-    rival = _rival(tested, sound, choices.baseline, seeds)
+        first = scores.gain(choices.chosen, choices.baseline, fresh_seeds)
+        needed = seeds_for_precision(first.per_seed, precision, resolution=scores.resolution)
+        more_seeds = _more_seeds(comparison, fresh_seeds, needed)
+        score_finalists(more_seeds, "more seeds")
+        seeds = fresh_seeds + more_seeds
+    diverged = {arm: how for arm in finalists if (how := comparison.diverged(arm, seeds))}
+    sound = [arm for arm in candidates if arm not in diverged]
+    oracle = _oracle_baseline(scores, sound, choices.baseline, seeds)
 
     def paired(arm: Arm | None, other: Arm | None) -> Interval | None:
-        if arm is None or other is None or broken.keys() & {arm, other}:
+        if arm is None or other is None or diverged.keys() & {arm, other}:
             return None
-        return tested.gain(arm, other, seeds, stage_one=stage_one)
+        return scores.gain(arm, other, seeds, stage_one=stage_one)
 
-    gain = tested.gain(choices.chosen, choices.baseline, seeds, stage_one=stage_one)
-    over_rival = paired(choices.chosen, rival)
-    found = verdict(gain, over_rival)
-    recommended = _is_recommended(trials, choices, seeds, found)
-    made = Gain(
+    gain = scores.gain(choices.chosen, choices.baseline, seeds, stage_one=stage_one)
+    over_oracle = paired(choices.chosen, oracle)
+    judgement = verdict(gain, over_oracle)
+    recommended = _is_recommended(comparison, choices, seeds, judgement)
+    result = Gain(
         synthaug=versions()["synthaug"],
-        data=data_facts(settled, test),
-        protocol=protocol_facts(settled, precision, seeds),
-        arms=arm_table(trials, choices, tested, again, seeds, stage_one),
+        data=data_facts(plan, test),
+        protocol=protocol_facts(plan, precision, seeds),
+        arms=arm_table(comparison, choices, scores, finalists, seeds, stage_one),
         baseline=choices.baseline.name,
         trained=_name(choices.trained),
         control=_name(choices.control),
-        rival=_name(rival),
+        rival=_name(oracle),
         chosen=arm_facts(choices.chosen),
         gain_over_control=paired(choices.trained, choices.control),
-        gain_over_rival=over_rival,
+        gain_over_rival=over_oracle,
         gain=gain,
         recommendation=choices.chosen.name if recommended else NO_ARM,
-        verdict=found,
-        pictures=_pictures(trials, choices.chosen, seeds[0]),
+        verdict=judgement,
+        pictures=_pictures(comparison, choices.chosen, seeds[0]),
     )
-    made.protocol["caveats"] += [told_diverged(*each) for each in broken.items()]
+    result.protocol["caveats"] += [divergence_caveat(*each) for each in diverged.items()]
     if needed > len(seeds):
-        made.protocol["caveats"].append(
+        result.protocol["caveats"].append(
             f"an interval within {precision:g} points would take about {needed:,} seeds, and "
             f"{len(seeds)} are the most"
         )
-    to_use = choices.chosen if made.to_use == choices.chosen.name else None
-    without = next(arm for arm in choices.arms if arm.name == made.without)
-    made.protocol["next_steps"] = lines_to_use(settled, to_use, without)
-    return made
+    to_use = choices.chosen if result.to_use == choices.chosen.name else None
+    without = next(arm for arm in choices.arms if arm.name == result.without)
+    result.protocol["next_steps"] = lines_to_use(plan, to_use, without)
+    return result
 
 
-def _rivals(tested: HeldOutScores, choices: Choices, trials: Comparison) -> list[Arm]:
-    """The arms without synthetic images, but for the baseline, that did best on the test images of
-    the seeds that choices were made on."""
-    over = {
-        arm: tested.gain(arm, choices.baseline, trials.seeds_of(arm)).points
+def _oracle_candidates(
+    scores: HeldOutScores, choices: Choices, comparison: Comparison
+) -> list[Arm]:
+    """Return the arms without synthetic images, besides the baseline, that did best on test images.
+
+    They are ranked on the seeds that choices were made on.
+    """
+    points = {
+        arm: scores.gain(arm, choices.baseline, comparison.seeds_of(arm)).points
         for arm in choices.arms
         if arm.source is None and arm != choices.baseline
     }
-    return sorted(over, key=lambda arm: -over[arm])[:RIVALS]
+    return sorted(points, key=lambda arm: -points[arm])[:RIVALS]
 
 
-def _rival(tested: HeldOutScores, rivals: list[Arm], baseline: Arm, seeds: list[int]) -> Arm | None:
-    """The best of them on other seeds; None where the baseline is as good there."""
-    over = {arm: tested.gain(arm, baseline, seeds).points for arm in rivals}
-    best = max(over, key=lambda arm: over[arm], default=None)
-    return None if best is None or over[best] <= TIE else best
+def _oracle_baseline(
+    scores: HeldOutScores, candidates: list[Arm], baseline: Arm, seeds: list[int]
+) -> Arm | None:
+    """Return the best candidate on other seeds; None where the baseline is as good there."""
+    points = {arm: scores.gain(arm, baseline, seeds).points for arm in candidates}
+    best = max(points, key=lambda arm: points[arm], default=None)
+    return None if best is None or points[best] <= TIE else best
 
 
-def _is_recommended(trials: Comparison, choices: Choices, seeds: list[int], found: Verdict) -> bool:
-    """Whether validation images of these seeds clearly favour the chosen arm. Of a pool whose maker
-    may have seen them they say nothing by themselves."""
+def _is_recommended(
+    comparison: Comparison, choices: Choices, seeds: list[int], judgement: Verdict
+) -> bool:
+    """Tell whether validation images of these seeds clearly favour the chosen arm.
+
+    Where the maker of a pool may have seen them, the test images have to agree.
+    """
     favoured = clearly_better(
-        trials.differences(choices.chosen, choices.baseline, seeds),
-        resolution=trials.resolution(seeds[0]),
+        comparison.differences(choices.chosen, choices.baseline, seeds),
+        resolution=comparison.resolution(seeds[0]),
     )
     source = choices.chosen.source
-    is_pool = source is not None and source.pool is not None
-    return favoured and (not is_pool or trials.study.unseen_by_pools or found == "helps")
+    is_unseen = source is None or source.pool is None or comparison.experiment.unseen_by_pools
+    return favoured and (is_unseen or judgement == "helps")
 
 
-def _more_seeds(trials: Comparison, seeds: list[int], needed: int) -> list[int]:
-    """As many further seeds as make them so many in all, or the most, of those for which the images
-    can be split: a draw of few may hold one group of a class."""
-    wanted = max(0, min(MOST_SEEDS, needed) - len(seeds))
-    after = range(seeds[-1] + 1, seeds[-1] + 1 + 2 * MOST_SEEDS)
-    return list(islice(filter(trials.study.can_split, after), wanted))
+def _more_seeds(comparison: Comparison, seeds: list[int], needed: int) -> list[int]:
+    """Return further seeds, up to so many in all, for which the images can be split.
+
+    A draw of few images may hold a single group of a class, which cannot.
+    """
+    count = max(0, min(MOST_SEEDS, needed) - len(seeds))
+    further_seeds = range(seeds[-1] + 1, seeds[-1] + 1 + 2 * MOST_SEEDS)
+    return list(islice(filter(comparison.experiment.can_split, further_seeds), count))
 
 
-def _pictures(trials: Comparison, arm: Arm, seed: int) -> Pictures:
-    """Examples of what the chosen arm trained on for that seed."""
-    return choose_pictures(trials.study.tested(seed).train, trials.pool(arm, seed).samples)
+def _pictures(comparison: Comparison, arm: Arm, seed: int) -> Pictures:
+    """Return examples of what the chosen arm trained on for that seed."""
+    real = comparison.experiment.tested(seed).train
+    return choose_pictures(real, comparison.pool(arm, seed).samples)
 
 
 def _name(arm: Arm | None) -> str | None:

@@ -82,25 +82,25 @@ class Rounds:
 
     def __init__(
         self,
-        trials: Comparison,
+        comparison: Comparison,
         optuna: Any,
         baseline: Arm,
         base_arms: list[Arm],
         families: Sequence[str],
         seed: int,
     ) -> None:
-        self._trials, self._baseline, self._seed = trials, baseline, seed
+        self._comparison, self._baseline, self._seed = comparison, baseline, seed
         self._optuna, self._families = optuna, list(families)
         self._state = optuna.trial.TrialState
-        self._partners = {arm.name: arm for arm in base_arms}
+        self._base_arms = {arm.name: arm for arm in base_arms}
         self._arms: dict[str, Arm] = {}
-        told = (self._families, base_arms, baseline, trials.teacher, trials.steps, trials.seeds)
-        self._name = short_digest(repr(told))
+        settings = (comparison.teacher, comparison.steps, comparison.seeds)
+        self._name = short_digest(repr((self._families, base_arms, baseline, *settings)))
 
     @contextmanager
     def opened(self) -> Iterator["Rounds"]:
         """With the file that they are kept in, which one process at a time writes to."""
-        directory = self._trials.study.directory
+        directory = self._comparison.experiment.directory
         directory.mkdir(parents=True, exist_ok=True)
         lock = alone(directory / f"search-{self._name}.lock", "the same search")
         with storage_in(self._optuna, directory / "search.db") as storage, lock:
@@ -120,7 +120,7 @@ class Rounds:
                 "ratio": 0.25,
                 "soft labels": False,
                 "filter": "none",
-                "partner": next(iter(self._partners)),
+                "partner": next(iter(self._base_arms)),
             }
             for first in FIRST:
                 if first["generator"] in self._families:
@@ -133,8 +133,8 @@ class Rounds:
             self._put_off(trial.number, {**asked, **trial.params})
         for trial in self._ended():
             if "error" not in trial.user_attrs:
-                seeds = self._trials.seeds[: len(trial.intermediate_values)]
-                self._trials.recall(self._arm(trial), seeds)
+                seeds = self._comparison.seeds[: len(trial.intermediate_values)]
+                self._comparison.recall(self._arm(trial), seeds)
 
     def run(self, budget: Budget) -> None:
         """Try proposals until the budget is spent, or there are no others."""
@@ -209,13 +209,13 @@ class Rounds:
         means: dict[Arm, float] = {}
         living = list(asked)
         put_off: list[Arm] = []
-        for rung, seed in enumerate(self._trials.seeds, start=1):
+        for rung, seed in enumerate(self._comparison.seeds, start=1):
             living = self._trained(living, asked, seed)
             for arm in living:
-                points[arm] += self._trials.differences(arm, self._baseline, [seed])
+                points[arm] += self._comparison.differences(arm, self._baseline, [seed])
                 means[arm] = float(np.mean(points[arm]))
                 asked[arm].report(means[arm], step=rung)
-            if rung == len(self._trials.seeds):
+            if rung == len(self._comparison.seeds):
                 break
             living = self._better_half({arm: means[arm] for arm in living}, rung)
             if late():  # the best of them is still taken to the end, so that there is one
@@ -248,7 +248,7 @@ class Rounds:
     def _trained(self, living: list[Arm], asked: Mapping[Arm, Any], seed: int) -> list[Arm]:
         """Those that could be trained: filters may leave too little, a training may diverge."""
         sources = [arm.source for arm in living if arm.source is not None]
-        warn_of_room(self._trials.study, sources, [seed])
+        warn_of_room(self._comparison.experiment, sources, [seed])
         try:
             self._train(living, seed)
             return living
@@ -262,19 +262,19 @@ class Rounds:
             except (InputError, TrainingError) as error:
                 # Optuna learns nothing from what has failed, and would propose it again.
                 asked[arm].set_user_attr("error", str(error))
-                asked[arm].report(WORST, step=len(self._trials.seeds))
+                asked[arm].report(WORST, step=len(self._comparison.seeds))
         return kept
 
     def _train(self, arms: list[Arm], seed: int) -> None:
-        self._trials.train(arms, "searching", seeds=[seed], to_test=False)
-        self._trials.expect_trained(arms, [seed])
+        self._comparison.train(arms, "searching", seeds=[seed], to_test=False)
+        self._comparison.expect_trained(arms, [seed])
 
     def _arm(self, trial: Any) -> Arm:
         """The arm that a proposal stands for; the same object for the same proposal."""
         if not hasattr(trial, "suggest_categorical"):
             trial = self._optuna.trial.FixedTrial(trial.params)
-        classes = len(self._trials.study.train.classes)
-        proposed = propose(trial, self._families, self._partners, classes)
+        classes = len(self._comparison.experiment.train.classes)
+        proposed = propose(trial, self._families, self._base_arms, classes)
         return self._arms.setdefault(proposed.name, proposed)
 
     def checked(self, winner: str) -> int:

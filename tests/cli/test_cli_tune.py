@@ -174,19 +174,19 @@ def test_what_was_trained_serves_a_larger_search(
     tuned: tuple, data: Path, call: Callable, tmp_path: Path
 ) -> None:
     folder, _ = tuned
-    cells = set((folder / "cells").glob("*/cells/*"))
-    assert cells
+    runs = set((folder / "cells").glob("*/cells/*"))
+    assert runs
     words = ("tune", data, *LITTLE, *PLACE, *MORE, "--cache", folder / "cells", "--keep")
     done = call(*words, "-o", tmp_path / "recipe.json", "-q")
     assert (done.status, done.out, done.err) == (0, "", "")
     search = MixConfig.load(tmp_path / "recipe.json").search
     assert sum(search["trials"].values()) == 9
-    assert cells < set((folder / "cells").glob("*/cells/*"))
+    assert runs < set((folder / "cells").glob("*/cells/*"))
     # Those of the former search are in none of its seconds, and it says so; but for the check of
     # another winner it rests on all of them.
-    told = [json.loads((cell / "manifest.json").read_text()) for cell in cells]
-    of_check = sum("seed2" in cell.name or "seed3" in cell.name for cell in cells)
-    assert len(cells) - of_check <= search["taken_over"]["networks"] <= len(cells)
+    told = [json.loads((cell / "manifest.json").read_text()) for cell in runs]
+    of_check = sum("seed2" in cell.name or "seed3" in cell.name for cell in runs)
+    assert len(runs) - of_check <= search["taken_over"]["networks"] <= len(runs)
     assert 0 < search["taken_over"]["seconds"] <= sum(each["seconds"] for each in told) + 0.05
 
 
@@ -194,14 +194,14 @@ def test_what_is_damaged_of_an_earlier_search_is_named_before_it_goes_on(
     tuned: tuple, data: Path, call: Callable, tmp_path: Path
 ) -> None:
     shutil.copytree(tuned[0] / "cells", tmp_path / "cells")
-    cells = set((tmp_path / "cells").glob("*/cells/*"))
-    damaged = next(cell for cell in sorted(cells) if cell.name.startswith("random-field"))
+    runs = set((tmp_path / "cells").glob("*/cells/*"))
+    damaged = next(cell for cell in sorted(runs) if cell.name.startswith("random-field"))
     (damaged / "manifest.json").write_text("{}")
     words = ("tune", data, *LITTLE, *PLACE, *MORE, "--cache", tmp_path / "cells", "--keep")
     done = call(*words, "-o", tmp_path / "recipe.json")
     assert (done.status, (tmp_path / "recipe.json").exists()) == (2, False)
     assert f"{damaged}: damaged" in done.err
-    assert set((tmp_path / "cells").glob("*/cells/*")) == cells
+    assert set((tmp_path / "cells").glob("*/cells/*")) == runs
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from synthaug import LabelledImages, RandomField, Samples, StyleSwap, TransferVA
 from synthaug.core import InputError
 from synthaug.data import draw_subset, found_in
 from synthaug.data import splits as copies
-from synthaug.gain import check_parts
+from synthaug.gain import check_splits
 from synthaug.gain.leaks import copies_of, refuse_copies, shared_images, without_copies
 
 
@@ -177,7 +177,7 @@ def test_copies_among_training_images_are_told(
     digits: tuple[LabelledImages, LabelledImages],
 ) -> None:
     train, test = digits
-    assert check_parts({"train": train, "test": test}) == []
+    assert check_splits({"train": train, "test": test}) == []
     twice = train.subset(np.concatenate([np.arange(len(train)), [0, 1, 1]]))
-    [told] = check_parts({"train": twice, "test": test})
+    [told] = check_splits({"train": twice, "test": test})
     assert told.startswith(f"3 of the {len(twice):,} train images are copies of others")

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from measurement import measure
 from rich.console import Console
 
 import synthaug.gain.runs.comparison as trials_module
-from synthaug import ConditionalVAE, RandomField, StyleSwap, TrainConfig, measure_gain, read_images
+from synthaug import ConditionalVAE, RandomField, StyleSwap, TrainConfig, read_images
 from synthaug.cli.output import show_gain
 from synthaug.data import draw_subset
 from synthaug.gain import Arm, Comparison, Source
@@ -26,9 +27,9 @@ class Raced(Comparison):
     gets none right that the others do not."""
 
     def __init__(self, scores: dict[str, Sequence[float]], held: list[int]) -> None:
-        study: Any = SimpleNamespace(train=SimpleNamespace(classes="abcdef"[: len(held)]))
+        experiment: Any = SimpleNamespace(train=SimpleNamespace(classes="abcdef"[: len(held)]))
         runner: Any = None
-        super().__init__(study, runner, "accuracy", list(range(5)))
+        super().__init__(experiment, runner, "accuracy", list(range(5)))
         self.trained: dict[str, set[int]] = {}
         self.asked: list[list[int]] = []
         self._made, self._held = scores, held
@@ -124,7 +125,7 @@ def test_a_result_says_on_how_few_seeds_an_arm_was_given_up(
 ) -> None:
     monkeypatch.setattr(trials_module, "ERRORS", 0.0)
     data = read_images("digits", image_size=8)
-    gain = measure_gain(
+    gain = measure(
         data.subset(draw_subset(data, 20, seed=0)),
         read_images("digits", split="test", image_size=8).subset(np.arange(100)),
         sources=[Source("style-swap", StyleSwap(cells=2))],
@@ -133,7 +134,7 @@ def test_a_result_says_on_how_few_seeds_an_arm_was_given_up(
         steps=8,
         batch_size=16,
         config=TrainConfig(),
-        arms="quick",
+        search="quick",
         device="cpu",
         cache=tmp_path / "cells",
         keep=True,

@@ -219,7 +219,7 @@ def test_page_is_complete_and_self_contained(
         assert part in page.text
     for value in ("synthaug gain toy --seeds 4", "0.1, 0.01", "deep", "200 of them", "kind 1"):
         assert value in page.text
-    assert ("Trained generator over control" in page.text) == control
+    assert ("Trained generator over non-learned control" in page.text) == control
 
 
 def test_page_without_pictures_is_made_from_the_json_alone(tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ def test_an_arm_that_does_better_on_the_test_images_is_named(tmp_path: Path) -> 
     write_report(rival, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "On the test images plain, also without them, does better" in page
-    assert "Gain over plain, best without on test images" in page
+    assert "Gain over the oracle baseline, plain" in page
     assert "best without, on test images" in page
     assert "over best" in page and "on test" in page
     assert "choose badly" not in page  # it is behind the baseline on the seeds that are shown

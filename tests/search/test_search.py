@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from measurement import search as search_for_mix
 from scipy import stats
 
 import synthaug.search.rounds as rounds
@@ -23,7 +24,7 @@ from synthaug.gain import Arm
 from synthaug.gain.baselines import Tuning
 from synthaug.generators import Composite, StyleSwap, TransferVAE
 from synthaug.mixing import MixConfig
-from synthaug.search import Budget, search_mix
+from synthaug.search import Budget
 
 pytest.importorskip("optuna", reason="needs Optuna")
 REAL = [Arm("classical", TrainConfig()), Arm("mixup", TrainConfig(mix="mixup"))]
@@ -35,7 +36,7 @@ class Made:
 
     def __init__(self, score: Score, directory: Path, train: LabelledImages) -> None:
         plan = ([], "ten of the images")
-        self.study = SimpleNamespace(
+        self.experiment = SimpleNamespace(
             directory=directory,
             train=train,
             plan=lambda _: plan,
@@ -127,7 +128,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[
         made = Made(score, tmp_path, train)
 
         @contextmanager
-        def opened(study: Any, seeds: list[int], **others: Any) -> Iterator[Made]:
+        def opened(experiment: Any, seeds: list[int], **others: Any) -> Iterator[Made]:
             made.seeds = seeds
             yield made
             made.left_open = open_files("search.db")
@@ -135,7 +136,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[
         monkeypatch.setattr(search, "opened", opened)
         monkeypatch.setattr(search, "tune", lambda *_: Tuning(TrainConfig(), 100, []))
         monkeypatch.setattr(search, "without_synthetic", lambda *_, **__: (REAL, REAL[0]))
-        return search_mix(train, **{"budget": Budget(trials=40), "jobs": 2, **options}), made
+        return search_for_mix(train, **{"budget": Budget(trials=40), "jobs": 2, **options}), made
 
     return searched
 
@@ -553,9 +554,9 @@ def test_leaks_are_refused_before_the_search() -> None:
     train = LabelledImages(images, np.repeat([0, 1], 20), ["a", "b"], groups)
     other = LabelledImages(images, train.labels, ["a", "c"])
     with pytest.raises(InputError, match="validation: expected the training classes"):
-        search_mix(train, Budget(trials=1), validation=other)
+        search_for_mix(train, Budget(trials=1), validation=other)
     with pytest.raises(InputError, match="group"):
-        search_mix(train, Budget(trials=1), validation=train)
+        search_for_mix(train, Budget(trials=1), validation=train)
 
 
 @pytest.mark.usefixtures("on_disk")

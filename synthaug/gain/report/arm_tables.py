@@ -1,4 +1,4 @@
-"""The arms on the page: as interval plot, as table, and seed by seed."""
+"""Show the arms on the page: as interval plot, as table, and seed by seed."""
 
 from typing import Any
 
@@ -12,12 +12,13 @@ from synthaug.gain.statistics import Interval
 
 GROUPS = {
     "real": "Real images only",
-    "control": "Controls: generators without training",
+    "control": "Non-learned controls",
     "synthetic": "Trained generators, pools",
 }
 
 
 def arms_plot(gain: Gain) -> Markup:
+    """Draw the gain of each arm over the baseline, with its interval."""
     rows = []
     for kind, arms in by_group(gain):
         rows.append(Row(GROUPS[kind]))
@@ -42,6 +43,7 @@ def _arm_row(gain: Gain, arm: ArmResult, kind: str) -> Row:
 
 
 def arms_table(gain: Gain) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return the rows of the table of arms, by heading."""
     return [
         (GROUPS[kind], [_table_row(gain, arm) for arm in arms]) for kind, arms in by_group(gain)
     ]
@@ -60,11 +62,12 @@ def _table_row(gain: Gain, arm: ArmResult) -> dict[str, Any]:
 
 
 def seeds_plot(gain: Gain) -> Markup:
+    """Draw the scores of the arms that matter, seed by seed, and their differences."""
     chosen = gain.chosen["arm"]
-    bests = ((gain.control, "best control"), (gain.trained, "best trained"))
+    bests = ((gain.control, "best non-learned"), (gain.trained, "best trained"))
     roles = [(name, role) for name, role in bests if name is not None and name != chosen]
     if gain.rival is not None:
-        roles.append((gain.rival, "best on test"))
+        roles.append((gain.rival, "oracle baseline"))
     roles += [(gain.baseline, "baseline"), (chosen, "synthetic")]
     columns = [
         Column(
@@ -77,9 +80,9 @@ def seeds_plot(gain: Gain) -> Markup:
     ]
     gaps = [("over\nbaseline", gain.gain)]
     if gain.gain_over_rival is not None:
-        gaps.append(("over best\non test", gain.gain_over_rival))
+        gaps.append(("over oracle\nbaseline", gain.gain_over_rival))
     if gain.gain_over_control is not None:
-        gaps.append(("trained\nover control", gain.gain_over_control))
+        gaps.append(("trained over\nnon-learned", gain.gain_over_control))
     return seeds(
         columns,
         gaps,
@@ -89,7 +92,7 @@ def seeds_plot(gain: Gain) -> Markup:
 
 
 def by_group(gain: Gain) -> list[tuple[str, list[ArmResult]]]:
-    """The arms under the heading of what they train with, empty headings left out."""
+    """Group the arms by what they train with; leave out empty groups."""
     groups = [(kind, [arm for arm in gain.arms if arm.uses == kind]) for kind in GROUPS]
     return [(kind, arms) for kind, arms in groups if arms]
 
@@ -98,9 +101,9 @@ def _tags(gain: Gain, arm: ArmResult) -> list[str]:
     roles = {
         "recommended": gain.to_use,
         "baseline": gain.baseline,
-        "best without, on test images": gain.rival,
+        "oracle baseline": gain.rival,
         "best trained": gain.trained,
-        "best control": gain.control,
+        "best non-learned control": gain.control,
         "best with synthetic images": gain.chosen["arm"],
     }
     tags = [role for role, name in roles.items() if name == arm.name]

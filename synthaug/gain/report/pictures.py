@@ -1,4 +1,4 @@
-"""Images on the page, each within the text of it."""
+"""Embed the images of a result in the text of the page."""
 
 import base64
 import io
@@ -15,25 +15,25 @@ EMBEDDED = "data:image/png;base64,"  # what the text of each picture begins with
 
 
 def picture_rows(pictures: Pictures) -> list[dict[str, Any]]:
-    """One row a class: its name, real images, synthetic images."""
+    """Return one row a class: its name, real images, synthetic images."""
     real, synthetic = pictures.real, pictures.synthetic
     window = _window(pictures)
     rows = []
     for label in np.unique(np.concatenate([real.labels, synthetic.labels])):
-        ours = real.images[real.labels == label]
-        theirs = synthetic.images[synthetic.labels == label]
+        real_images = real.images[real.labels == label]
+        synthetic_images = synthetic.images[synthetic.labels == label]
         rows.append(
             {
                 "name": printable(real.classes[label]),
-                "real": [_embed(image, window) for image in ours],
-                "synthetic": [_embed(image, window) for image in theirs],
+                "real": [_embed(image, window) for image in real_images],
+                "synthetic": [_embed(image, window) for image in synthetic_images],
             }
         )
     return rows
 
 
 def picture_pairs(pictures: Pictures) -> list[dict[str, Any]]:
-    """Each synthetic image with its nearest real one, the nearest pair first."""
+    """Pair each synthetic image with its nearest real one, the nearest pair first."""
     window = _window(pictures)
     return [
         {
@@ -48,6 +48,7 @@ def picture_pairs(pictures: Pictures) -> list[dict[str, Any]]:
 
 
 def range_text(pictures: Pictures) -> str | None:
+    """Tell which values of 16-bit images are shown as black and white; None for 8 bits."""
     if pictures.real.images.dtype == np.uint8:
         return None
     low, high = (number(round(65535 * value)) for value in _window(pictures))
@@ -55,8 +56,11 @@ def range_text(pictures: Pictures) -> str | None:
 
 
 def _window(pictures: Pictures) -> tuple[float, float]:
-    """What is shown black and white: the whole range of 8-bit images, and of 16-bit ones the part
-    that the real images use, since most instruments fill only 10 or 12 of the 16 bits."""
+    """Return the values shown as black and white, in [0, 1].
+
+    8-bit images show their whole range, 16-bit ones the part that the real images use, since most
+    instruments fill only 10 or 12 of the 16 bits.
+    """
     if pictures.real.images.dtype == np.uint8 or not len(pictures.real):
         return 0.0, 1.0
     values = to_float(pictures.real.images).numpy()
@@ -65,8 +69,10 @@ def _window(pictures: Pictures) -> tuple[float, float]:
 
 
 def _embed(image: np.ndarray, window: tuple[float, float], side: int = 64) -> dict[str, Any]:
-    """An image as PNG in text, with the size to show it at: about `side` pixels, scaled up by a
-    whole number, so that its pixels stay equal squares; larger images are scaled down."""
+    """Return an image as PNG in text, with the size to show it at, about `side` pixels.
+
+    Small images are scaled up by a whole number, so that their pixels stay equal squares.
+    """
     low, high = window
     grey = to_stored((to_float(image) - low) / (high - low), np.uint8)
     picture = to_pil(grey)

@@ -33,8 +33,10 @@ class Comparison:
     teacher: the arm whose posterior is mixed into labels, once it is chosen.
     """
 
-    def __init__(self, study: Experiment, runner: Runner, metric: str, seeds: list[int]) -> None:
-        self.study, self.metric, self.seeds = study, metric, seeds
+    def __init__(
+        self, experiment: Experiment, runner: Runner, metric: str, seeds: list[int]
+    ) -> None:
+        self.experiment, self.metric, self.seeds = experiment, metric, seeds
         self.steps = 0
         self.teacher: Arm | None = None
         self._runner = runner
@@ -55,30 +57,30 @@ class Comparison:
         out where none is `to_test`."""
         asked, once = self.seeds if seeds is None else seeds, dict.fromkeys(arms)
         pairs = [(arm, seed) for seed in asked for arm in once]
-        cells = [cell for pair in pairs for cell in self.cells(*pair, to_test=to_test)]
-        missing = [cell for cell in cells if not cell.done(self.study)]
-        self._take_over(set(cells).difference(missing))
+        runs = [run for pair in pairs for run in self.runs(*pair, to_test=to_test)]
+        missing = [run for run in runs if not run.done(self.experiment)]
+        self._take_over(set(runs).difference(missing))
         self._run(missing, what)
 
-    def cells(self, arm: Arm, seed: int, *, to_test: bool = True) -> list[Run]:
+    def runs(self, arm: Arm, seed: int, *, to_test: bool = True) -> list[Run]:
         """The arm's trainings for one seed, one a part."""
-        parts = self.study.parts(seed)
-        wanted = [part for part in parts if to_test or part.scored is not None]
-        return [self._cell(arm, seed, part) for part in wanted]
+        folds = self.experiment.folds(seed)
+        wanted = [fold for fold in folds if to_test or fold.scored is not None]
+        return [self._cell(arm, seed, fold) for fold in wanted]
 
     def held(self, arm: Arm, seed: int) -> Scores:
         """How the arm did on the held images of all parts together."""
         labels, right = self.answers(arm, seed)
-        return Scores.of(labels, right, len(self.study.train.classes))
+        return Scores.of(labels, right, len(self.experiment.train.classes))
 
     def answers(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """The labels of the held images of all parts together, int64 (V,), and whether the arm got
         each right, bool (V,)."""
         truth, predicted = [], []
-        for part, cell in zip(self.study.parts(seed), self.cells(arm, seed), strict=True):
-            if part.scored is not None:
-                truth.append(part.scored.labels)
-                predicted.append(held_predictions(self.study, cell))
+        for fold, run in zip(self.experiment.folds(seed), self.runs(arm, seed), strict=True):
+            if fold.scored is not None:
+                truth.append(fold.scored.labels)
+                predicted.append(held_predictions(self.experiment, run))
         labels = np.concatenate(truth)
         return labels, np.concatenate(predicted) == labels
 
@@ -115,8 +117,8 @@ class Comparison:
         there."""
         found = {}
         for seed in seeds:
-            for cell in self.cells(arm, seed):
-                if cell.done(self.study) and (why := cell.diverged(self.study)) is not None:
+            for run in self.runs(arm, seed):
+                if run.done(self.experiment) and (why := run.diverged(self.experiment)) is not None:
                     found[seed] = why
         return found
 
@@ -158,25 +160,27 @@ class Comparison:
 
     def resolution(self, seed: int) -> float:
         """Points that one held image counts."""
-        held = [part.scored.labels for part in self.study.parts(seed) if part.scored is not None]
+        held = [
+            fold.scored.labels for fold in self.experiment.folds(seed) if fold.scored is not None
+        ]
         return resolution(np.concatenate(held), self.metric)
 
     def _run(self, missing: list[Run], what: str) -> None:
         """Train cells, teachers before those that learn from them."""
         first = self._teachers(missing)
-        for cells in (first, [cell for cell in missing if cell not in first]):
-            if cells:
-                self._made.update(cells)
-                self._runner.run(cells, what)
+        for runs in (first, [run for run in missing if run not in first]):
+            if runs:
+                self._made.update(runs)
+                self._runner.run(runs, what)
 
     def _teachers(self, missing: Sequence[Run]) -> list[Run]:
         """Those that have to be trained before these cells are."""
-        teachers = dict.fromkeys(cell.of_teacher for cell in missing if cell.teacher is not None)
-        return [cell for cell in teachers if not cell.complete(self.study)]
+        teachers = dict.fromkeys(run.of_teacher for run in missing if run.teacher is not None)
+        return [run for run in teachers if not run.complete(self.experiment)]
 
-    def _cell(self, arm: Arm, seed: int, part: Fold) -> Run:
+    def _cell(self, arm: Arm, seed: int, fold: Fold) -> Run:
         teacher = self.teacher if arm.needs_teacher else None
-        return Run(arm, seed, part.name, self.steps, teacher)
+        return Run(arm, seed, fold.name, self.steps, teacher)
 
     def _standard_error(self, arm: Arm, best: Arm, seeds: list[int]) -> float:
         """Of the difference of two arms' scores: that of the held images, of which those count that
@@ -194,55 +198,55 @@ class Comparison:
         """Score the network of each arm and seed on the test images. One that is not there is
         trained and scored at once; one that was scored need not be kept, so that this, too, goes on
         where it was. `what` is said to the user."""
-        cells = [self._cell(arm, seed, self.study.tested(seed)) for arm, seed in tested]
+        runs = [self._cell(arm, seed, self.experiment.tested(seed)) for arm, seed in tested]
         told = images.fingerprint
-        teachers = self._teachers([cell for cell in cells if not cell.scorable(self.study, told)])
+        teachers = self._teachers([run for run in runs if not run.scorable(self.experiment, told)])
         beside = [
-            self._cell(arm, seed, part)
+            self._cell(arm, seed, fold)
             for arm, seed in tested
-            for part in self.study.parts(seed)
-            if not part.tested
+            for fold in self.experiment.folds(seed)
+            if not fold.tested
         ]
-        untrained = [cell for cell in beside if not cell.done(self.study)]
+        untrained = [run for run in beside if not run.done(self.experiment)]
         self._run([*teachers, *untrained], what)
-        ready = {cell: cell.scorable(self.study, told) for cell in cells}
-        order = sorted(ready, key=lambda cell: not ready[cell])
-        missing = [cell for cell in order if not ready[cell]]
+        ready = {run: run.scorable(self.experiment, told) for run in runs}
+        order = sorted(ready, key=lambda run: not ready[run])
+        missing = [run for run in order if not ready[run]]
         scores = self._runner.score(order, missing, images, what)
         by_cell = dict(zip(order, scores, strict=True))
-        return [by_cell[cell] for cell in cells]
+        return [by_cell[run] for run in runs]
 
     def said_of(self, arm: Arm, seed: int, images: str) -> np.ndarray:
         """What the arm's network of this seed said of the test images of this fingerprint, int64
         (N,), after it was scored on them."""
         return tested_predictions(
-            self.study, self._cell(arm, seed, self.study.tested(seed)), images
+            self.experiment, self._cell(arm, seed, self.experiment.tested(seed)), images
         )
 
     def check_pool(self, source: Source, seeds: list[int]) -> None:
         """Raise `InputError` where a given pool has, beside the images that choices are made on for
         one of these seeds, nothing left of a class."""
-        parts = [
-            (source, seed, part.name)
+        folds = [
+            (source, seed, fold.name)
             for seed in seeds
-            for part in self.study.parts(seed)
-            if part.scored is not None
+            for fold in self.experiment.folds(seed)
+            if fold.scored is not None
         ]
-        self._runner.check(parts, "copies in the pool")
+        self._runner.check(folds, "copies in the pool")
 
     def pool(self, arm: Arm, seed: int) -> SamplePool:
         """The images that the arm learned from for a seed that was tested, made where the cells are
         all that was kept."""
-        return self._runner.pool(self._cell(arm, seed, self.study.tested(seed)), "examples")
+        return self._runner.pool(self._cell(arm, seed, self.experiment.tested(seed)), "examples")
 
     def seconds(self, arm: Arm, seed: int) -> float:
         """Time to train the arm for one seed and to fit its generator; see `cells.seconds`."""
-        return sum(sum(seconds(self.study, cell)) for cell in self.cells(arm, seed))
+        return sum(sum(seconds(self.experiment, run)) for run in self.runs(arm, seed))
 
     def recall(self, arm: Arm, seeds: list[int]) -> None:
         """Count among what is taken over what an earlier run trained of the arm."""
-        cells = [cell for seed in seeds for cell in self.cells(arm, seed, to_test=False)]
-        self._take_over({cell for cell in cells if cell.done(self.study)})
+        runs = [run for seed in seeds for run in self.runs(arm, seed, to_test=False)]
+        self._take_over({run for run in runs if run.done(self.experiment)})
 
     def taken_over(self) -> tuple[int, float]:
         """How many networks an earlier run had trained of those that were asked for or recalled,
@@ -251,13 +255,13 @@ class Comparison:
 
     def _take_over(self, done: set[Run]) -> None:
         # Read now: one that is damaged is to be named before hours are spent, not after.
-        for cell in done - self._made - self._found.keys():
-            self._found[cell] = seconds(self.study, cell)[0]
+        for run in done - self._made - self._found.keys():
+            self._found[run] = seconds(self.experiment, run)[0]
 
 
 @contextmanager
 def open_comparison(
-    study: Experiment,
+    experiment: Experiment,
     seeds: list[int],
     *,
     run: str = "",
@@ -274,15 +278,15 @@ def open_comparison(
             tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         )
         # Absolute: processes of an earlier run may still be where that was started.
-        there = place_experiment(study, expanded(directory).absolute())
+        there = place_experiment(experiment, expanded(directory).absolute())
         stack.enter_context(kept_until_done(there.directory, short_digest(run), keep=keep))
-        yield Comparison(there, Runner(there, jobs, progress), _metric(study.train), seeds)
+        yield Comparison(there, Runner(there, jobs, progress), _metric(experiment.train), seeds)
 
 
-def place_experiment(study: Experiment, directory: Path) -> Experiment:
+def place_experiment(experiment: Experiment, directory: Path) -> Experiment:
     """The study below `directory`, on the device that "auto" stands for."""
-    device = resolve_device(study.device)
-    found = replace(study, device=str(device), arithmetic=arithmetic(device))
+    device = resolve_device(experiment.device)
+    found = replace(experiment, device=str(device), arithmetic=arithmetic(device))
     return found.below(directory)
 
 

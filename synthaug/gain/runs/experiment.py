@@ -84,7 +84,7 @@ class Experiment:
             return False
         return True
 
-    def parts(self, seed: int) -> list[Fold]:
+    def folds(self, seed: int) -> list[Fold]:
         """The seed's parts."""
         return self.plan(seed)[0]
 
@@ -97,13 +97,13 @@ class Experiment:
         for seed in seeds:
             self.plan(seed)
 
-    def part(self, seed: int, name: str) -> Fold:
+    def fold(self, seed: int, name: str) -> Fold:
         """The seed's part of that name."""
-        return next(part for part in self.parts(seed) if part.name == name)
+        return next(fold for fold in self.folds(seed) if fold.name == name)
 
     def tested(self, seed: int) -> Fold:
         """The part whose networks meet the test images."""
-        return next(part for part in self.parts(seed) if part.tested)
+        return next(fold for fold in self.folds(seed) if fold.tested)
 
 
 def slug(text: str) -> str:

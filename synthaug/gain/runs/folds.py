@@ -115,8 +115,8 @@ def plan_folds(
     if validation is not None:
         _expect_each(known, FEWEST_IMAGES, "that a generator can learn from", "add images")
         rows = None if per_class is None else draw_subset(known, per_class, seed=seed)
-        part = Fold("all", ImageSubset(train, rows), ImageSubset(validation), tested=True)
-        return [part], "a validation set that was given"
+        fold = Fold("all", ImageSubset(train, rows), ImageSubset(validation), tested=True)
+        return [fold], "a validation set that was given"
     if per_class is not None:
         beside = _beside(known, per_class, seed)
         if beside is not None:
@@ -136,12 +136,12 @@ def plan_folds(
         whole = Fold("whole", ImageSubset(train, among), None, tested=True)
         return [Fold("fewer", fewer, held, tested=False), whole], text
     folds = _folds(known, seed)
-    parts = []
+    folds = []
     for index, fold in enumerate(folds):
         fewer, held = (ImageSubset(train, _places(among, rows)) for rows in fold)
-        parts.append(Fold(f"fold{index}", fewer, held, tested=False))
+        folds.append(Fold(f"fold{index}", fewer, held, tested=False))
     text = f"{len(folds)}-fold cross-validation within the training images"
-    return [*parts, Fold("all", ImageSubset(train, among), None, tested=True)], text
+    return [*folds, Fold("all", ImageSubset(train, among), None, tested=True)], text
 
 
 def without_images(data: LabelledImages) -> LabelledImages:

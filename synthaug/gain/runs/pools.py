@@ -28,11 +28,11 @@ from synthaug.generators import Composite, Generator, read_generator_manifest, s
 from synthaug.pool import SamplePool, limit_filters, usual_size
 
 
-def pool_directory(study: Experiment, source: Source, seed: int, part: str) -> Path:
+def pool_directory(experiment: Experiment, source: Source, seed: int, fold: str) -> Path:
     """Where the pool of a source that is a generator is kept."""
     assert source.generator is not None
     digest = short_digest(f"{fit_key(source.generator)} {source.sampling} {source.filters}")
-    return study.directory / "pools" / f"{slug(source.name)}-seed{seed}-{part}-{digest}"
+    return experiment.directory / "pools" / f"{slug(source.name)}-seed{seed}-{fold}-{digest}"
 
 
 def _failure(directory: Path) -> Path:
@@ -40,20 +40,20 @@ def _failure(directory: Path) -> Path:
     return directory.with_name(f"{directory.name}.json")
 
 
-def has_pool(study: Experiment, source: Source, seed: int, part: str) -> bool:
+def has_pool(experiment: Experiment, source: Source, seed: int, fold: str) -> bool:
     """Whether the pool of a source that is a generator is there already, or that it diverged."""
-    directory = pool_directory(study, source, seed, part)
+    directory = pool_directory(experiment, source, seed, fold)
     return (directory / MANIFEST).exists() or _failure(directory).exists()
 
 
-def load_pool(study: Experiment, source: Source, seed: int, part: str) -> SamplePool:
+def load_pool(experiment: Experiment, source: Source, seed: int, fold: str) -> SamplePool:
     """The source's synthetic images for one part of one seed.
 
     Raises `InputError` for a given pool that is no more the one that was opened, `TrainingError`
     where the training of the generator diverged.
     """
     if source.pool is None:
-        directory = pool_directory(study, source, seed, part)
+        directory = pool_directory(experiment, source, seed, fold)
         if _failure(directory).exists():
             raise TrainingError(read_json(_failure(directory))["diverged"])
         return SamplePool(directory)
@@ -68,23 +68,27 @@ def load_pool(study: Experiment, source: Source, seed: int, part: str) -> Sample
 
 
 def make_pools(
-    study: Experiment, generator: Generator, sources: Sequence[Source], seed: int, part_name: str
+    experiment: Experiment,
+    generator: Generator,
+    sources: Sequence[Source],
+    seed: int,
+    fold_name: str,
 ) -> None:
     """Fit the generator on one part and sample a pool for each of the sources that share it; where
     that diverges, note it in their place."""
-    part = study.part(seed, part_name)
-    real = part.train
+    fold = experiment.fold(seed, fold_name)
+    real = fold.train
     try:
-        fitted = _fitted(study, generator, part, seed)
+        fitted = _fitted(experiment, generator, fold, seed)
     except TrainingError as error:
         for source in sources:
-            failure = _failure(pool_directory(study, source, seed, part_name))
+            failure = _failure(pool_directory(experiment, source, seed, fold_name))
             write_json(failure, {"diverged": str(error)})
         return
     for source in sources:
         try:
             SamplePool.create(
-                pool_directory(study, source, seed, part_name),
+                pool_directory(experiment, source, seed, fold_name),
                 source.sampled(fitted),
                 usual_size(real.counts),
                 filters=limit_filters(source.filters),
@@ -95,23 +99,25 @@ def make_pools(
             raise InputError(f"{source.name}, seed {seed}: {error}") from error
 
 
-def _fitted(study: Experiment, generator: Generator, part: Fold, seed: int) -> Generator:
+def _fitted(experiment: Experiment, generator: Generator, fold: Fold, seed: int) -> Generator:
     """The generator fitted to one part, from disk where it is there already; a composite is made of
     parts that other sources have use for, too."""
-    named = f"seed{seed}-{part.name}-{short_digest(fit_key(generator))}"
-    directory = study.directory / "generators" / named
+    named = f"seed{seed}-{fold.name}-{short_digest(fit_key(generator))}"
+    directory = experiment.directory / "generators" / named
     if (directory / MANIFEST).exists():
         # By its class, which may be one of the user's own.
         return read_unchanged(
             directory,
             lambda: type(generator).load(
-                directory, read_generator_manifest(directory), study.device
+                directory, read_generator_manifest(directory), experiment.device
             ),
         )
     if isinstance(generator, Composite):
-        return type(generator).of([_fitted(study, each, part, seed) for each in generator.parts])
+        return type(generator).of(
+            [_fitted(experiment, each, fold, seed) for each in generator.parts]
+        )
     fitted = copy.deepcopy(generator)
-    fitted.fit(part.train, seed=_generator_seed(seed), device=study.device)
+    fitted.fit(fold.train, seed=_generator_seed(seed), device=experiment.device)
     fitted.save(directory)
     return fitted
 
@@ -123,37 +129,37 @@ def _generator_seed(seed: int) -> int:
 GIGABYTE = 1e9
 
 
-def warn_of_room(study: Experiment, sources: Sequence[Source], seeds: Sequence[int]) -> None:
+def warn_of_room(experiment: Experiment, sources: Sequence[Source], seeds: Sequence[int]) -> None:
     """Warn where the disk of `study.directory` has less room than the images take that choices on
     these seeds need: full hours later, it would end the run."""
-    image = study.train.images[:1].nbytes
-    needed = image * sum(_missing(study, sources, seed) for seed in seeds)
-    free = shutil.disk_usage(study.directory).free
+    image = experiment.train.images[:1].nbytes
+    needed = image * sum(_missing(experiment, sources, seed) for seed in seeds)
+    free = shutil.disk_usage(experiment.directory).free
     if needed > free:
         warnings.warn(
-            f"{study.directory}: the pools and generators of this run take {_size(needed)} at "
+            f"{experiment.directory}: the pools and generators of this run take {_size(needed)} at "
             f"least until it is over, there is room for {_size(free)}; name a place with more "
             "(--cache), measure fewer generators (--generator) or on fewer seeds",
             stacklevel=2,
         )
 
 
-def _missing(study: Experiment, sources: Sequence[Source], seed: int) -> int:
+def _missing(experiment: Experiment, sources: Sequence[Source], seed: int) -> int:
     """How many images are to be written for a seed: those in pools, and those that generators are
     saved with."""
     count = 0
-    for part in study.parts(seed):
-        counts = np.bincount(part.trained.labels, minlength=len(study.train.classes))
+    for fold in experiment.folds(seed):
+        counts = np.bincount(fold.trained.labels, minlength=len(experiment.train.classes))
         fits: dict[str, Generator] = {}
         for source in sources:
             made = source.generator
             if made is None:
                 continue
-            if has_pool(study, source, seed, part.name):
+            if has_pool(experiment, source, seed, fold.name):
                 continue
             count += usual_size(counts) * len(counts)
             fits |= {fit_key(each): each for each in singles(made)}
-        count += len(part.trained) * sum(each.keeps_images for each in fits.values())
+        count += len(fold.trained) * sum(each.keeps_images for each in fits.values())
     return count
 
 

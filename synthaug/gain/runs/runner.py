@@ -56,69 +56,69 @@ class Task:
 class Runner:
     """Runs cells side by side, each process on one thread, and says how far it is."""
 
-    def __init__(self, study: Experiment, jobs: int, progress: StageProgress | None) -> None:
-        self._study, self._jobs, self._progress = study, as_count("jobs", jobs), progress
+    def __init__(self, experiment: Experiment, jobs: int, progress: StageProgress | None) -> None:
+        self._experiment, self._jobs, self._progress = experiment, as_count("jobs", jobs), progress
         self._done = self._known = 0
 
-    def run(self, cells: Sequence[Run], what: str) -> None:
+    def run(self, runs: Sequence[Run], what: str) -> None:
         """Train the cells, and make the pools that they need and that are not on disk yet."""
-        self._known += len(cells)
-        trained = [Task(what, train_run, (cell,), needs=self._needs(cell)) for cell in cells]
-        self._do([*self._fits(cells, what), *trained])
+        self._known += len(runs)
+        trained = [Task(what, train_run, (run,), needs=self._needs(run)) for run in runs]
+        self._do([*self._fits(runs, what), *trained])
 
     def score(
-        self, cells: Sequence[Run], missing: Sequence[Run], images: LabelledImages, what: str
+        self, runs: Sequence[Run], missing: Sequence[Run], images: LabelledImages, what: str
     ) -> list[Scores]:
         """How the networks of cells do on these images, one a cell. Those that are `missing`,
         neither kept nor scored before, are trained."""
-        self._known += len(cells)
+        self._known += len(runs)
         fits, told = self._fits(missing, what), images.fingerprint
         scored = [
-            Task(what, score_run, (cell, images, told), needs=self._needs(cell)) for cell in cells
+            Task(what, score_run, (run, images, told), needs=self._needs(run)) for run in runs
         ]
         return self._do([*fits, *scored])[len(fits) :]
 
-    def check(self, parts: Sequence[tuple[Source, int, str]], what: str) -> None:
+    def check(self, folds: Sequence[tuple[Source, int, str]], what: str) -> None:
         """Raise `InputError` where a pool has nothing left of a class for one of the parts."""
-        self._known += len(parts)
-        self._do([Task(what, left_of_pool, part) for part in parts])
+        self._known += len(folds)
+        self._do([Task(what, left_of_pool, fold) for fold in folds])
 
-    def pool(self, cell: Run, what: str) -> SamplePool:
+    def pool(self, run: Run, what: str) -> SamplePool:
         """The pool of a cell with synthetic images."""
-        assert cell.arm.source is not None
-        self._do(self._fits([cell], what))
-        return load_pool(self._study, cell.arm.source, cell.seed, cell.part)
+        assert run.arm.source is not None
+        self._do(self._fits([run], what))
+        return load_pool(self._experiment, run.arm.source, run.seed, run.fold)
 
-    def _needs(self, cell: Run) -> tuple[Path, ...]:
+    def _needs(self, run: Run) -> tuple[Path, ...]:
         """The pool that a cell learns from, where a generator makes it."""
-        source = cell.arm.source
+        source = run.arm.source
         if source is None or source.generator is None:
             return ()
-        return (pool_directory(self._study, source, cell.seed, cell.part),)
+        return (pool_directory(self._experiment, source, run.seed, run.fold),)
 
-    def _fits(self, cells: Sequence[Run], what: str) -> list[Task]:
+    def _fits(self, runs: Sequence[Run], what: str) -> list[Task]:
         """Those that make the pools that the cells need and that are not on disk yet."""
         fits: dict[tuple[str, int, str], tuple[Generator, dict[Path, Source]]] = {}
-        for cell in cells:
-            source = cell.arm.source
+        for run in runs:
+            source = run.arm.source
             if source is None or source.generator is None:
                 continue
-            if has_pool(self._study, source, cell.seed, cell.part):
+            if has_pool(self._experiment, source, run.seed, run.fold):
                 continue
             made = source.generator
-            directory = pool_directory(self._study, source, cell.seed, cell.part)
+            directory = pool_directory(self._experiment, source, run.seed, run.fold)
             for each in (*singles(made), made):
-                fits.setdefault((fit_key(each), cell.seed, cell.part), (each, {}))
-            fits[fit_key(made), cell.seed, cell.part][1][directory] = source
+                fits.setdefault((fit_key(each), run.seed, run.fold), (each, {}))
+            fits[fit_key(made), run.seed, run.fold][1][directory] = source
         self._known += len(fits)
         tasks = []
         for named, (made, pools) in fits.items():
             _, *place = named
             # What a composite is made of is fitted once, for all that need it.
-            parts = tuple((fit_key(each), *place) for each in singles(made) if each is not made)
+            folds = tuple((fit_key(each), *place) for each in singles(made) if each is not made)
             given = (made, list(pools.values()), *place)
             makes = (named, *pools)
-            tasks.append(Task(f"{what}: generators", make_pools, given, makes, parts))
+            tasks.append(Task(f"{what}: generators", make_pools, given, makes, folds))
         return tasks
 
     def _do(self, tasks: Sequence[Task]) -> list[Any]:
@@ -152,8 +152,8 @@ class Runner:
             # it clears away, or finds cleared away, and a user can do nothing about that.
             with_variable("PYTHONWARNINGS", ",".join(filter(None, [asked, TRACKED]))),
             # An interruption kills processes, wherever they are.
-            swept(self._study.directory) as mark,
-            closing(pool(_calls(mark, self._study, tasks, awaited))) as outcomes,
+            swept(self._experiment.directory) as mark,
+            closing(pool(_calls(mark, self._experiment, tasks, awaited))) as outcomes,
         ):
             # Of tasks that an interruption cancels: they are the next run's.
             warnings.filterwarnings("ignore", message=r"\d+ tasks (have been|which were)")
@@ -179,7 +179,7 @@ class Runner:
 
 
 def _calls(
-    mark: str, study: Experiment, tasks: Sequence[Task], awaited: set[object]
+    mark: str, experiment: Experiment, tasks: Sequence[Task], awaited: set[object]
 ) -> Iterator[Any]:
     """The tasks, of those that are ready the first one first; a pause while none is."""
     waiting = dict(enumerate(tasks))
@@ -189,11 +189,11 @@ def _calls(
         if number is None:
             yield joblib.delayed(time.sleep)(PAUSE)
         else:
-            yield joblib.delayed(_on_one_thread)(mark, study, number, waiting.pop(number))
+            yield joblib.delayed(_on_one_thread)(mark, experiment, number, waiting.pop(number))
 
 
 def _on_one_thread(
-    mark: str, study: Experiment, number: int, task: Task
+    mark: str, experiment: Experiment, number: int, task: Task
 ) -> tuple[int, Any, list[tuple[str, type[Warning]]]]:
     """The task's number, its result and its warnings, to be shown by the calling process, which
     alone knows the user's filters."""
@@ -204,11 +204,11 @@ def _on_one_thread(
     try:
         with (
             marked(mark),
-            computing_in(study.arithmetic),  # of a process that an earlier run may have left
+            computing_in(experiment.arithmetic),  # of a process that an earlier run may have left
             plain_torch(),  # in this process, too, whatever it has set
             warnings.catch_warnings(record=True) as warned,
         ):
-            result = task.function(study, *task.arguments)
+            result = task.function(experiment, *task.arguments)
         return number, result, [(str(each.message), each.category) for each in warned]
     finally:
         torch.set_num_threads(threads)

@@ -35,20 +35,20 @@ def test_copies_of_an_image_are_never_on_both_sides(
 ) -> None:
     data = numbered([count] * 2, (np.arange(2 * count) // 2).tolist() if groups else None)
     for seed in range(3):
-        parts, _ = plan_folds(with_copies(data, 4), None, per_class, seed)
-        assert_sound(parts)
+        folds, _ = plan_folds(with_copies(data, 4), None, per_class, seed)
+        assert_sound(folds)
 
 
-def assert_sound(parts: list[Fold]) -> None:
-    assert [part.tested for part in parts].count(True) == 1
-    assert any(part.held is not None for part in parts)
-    for part in parts:
-        assert part.train.counts.min() > 0
-        if part.held is not None:
-            assert not ids(part.train) & ids(part.held)
-            if part.train.groups is not None:
-                assert part.held.groups is not None
-                assert not set(part.train.groups.tolist()) & set(part.held.groups.tolist())
+def assert_sound(folds: list[Fold]) -> None:
+    assert [fold.tested for fold in folds].count(True) == 1
+    assert any(fold.held is not None for fold in folds)
+    for fold in folds:
+        assert fold.train.counts.min() > 0
+        if fold.held is not None:
+            assert not ids(fold.train) & ids(fold.held)
+            if fold.train.groups is not None:
+                assert fold.held.groups is not None
+                assert not set(fold.train.groups.tolist()) & set(fold.held.groups.tolist())
 
 
 @settings(max_examples=40)
@@ -65,10 +65,10 @@ def test_no_choice_is_made_on_an_image_that_was_trained_on(
         with pytest.raises(InputError, match=f"expected at least {per_class} images"):
             plan_folds(data, None, per_class, seed)
         return
-    parts, _ = plan_folds(data, None, per_class, seed)
-    assert_sound(parts)
+    folds, _ = plan_folds(data, None, per_class, seed)
+    assert_sound(folds)
     again, _ = plan_folds(data, None, per_class, seed)
-    assert [ids(part.train) for part in parts] == [ids(part.train) for part in again]
+    assert [ids(fold.train) for fold in folds] == [ids(fold.train) for fold in again]
 
 
 @settings(max_examples=30)
@@ -77,8 +77,8 @@ def test_groups_stay_on_one_side(groups: int, size: int, per_class: int, seed: i
     members = [f"{k}-{g}" for k in range(2) for g in range(groups) for _ in range(size)]
     numbers = {name: index for index, name in enumerate(dict.fromkeys(members))}
     data = numbered([groups * size] * 2, [numbers[name] for name in members])
-    parts, _ = plan_folds(data, None, min(per_class, groups * size), seed)
-    assert_sound(parts)
+    folds, _ = plan_folds(data, None, min(per_class, groups * size), seed)
+    assert_sound(folds)
 
 
 def test_groups_leave_each_class_two_images_beside_those_held_out() -> None:
@@ -90,10 +90,10 @@ def test_groups_leave_each_class_two_images_beside_those_held_out() -> None:
 
 
 def test_a_subset_is_scored_on_as_many_other_images() -> None:
-    parts, text = plan_folds(numbered([300, 300]), None, 60, 0)
-    assert [len(part.train) for part in parts] == [120]
-    assert parts[0].held is not None
-    assert parts[0].held.counts.tolist() == [60, 60]
+    folds, text = plan_folds(numbered([300, 300]), None, 60, 0)
+    assert [len(fold.train) for fold in folds] == [120]
+    assert folds[0].held is not None
+    assert folds[0].held.counts.tolist() == [60, 60]
     assert text == "120 further images of the training split"
 
 
@@ -111,23 +111,23 @@ def test_a_seeds_larger_subset_holds_its_smaller_one(validation: LabelledImages 
 def test_a_tiny_subset_is_scored_on_fifty_a_class_where_there_are_as_many(
     images: int, held: int
 ) -> None:
-    parts, _ = plan_folds(numbered([images] * 2), None, 3, 0)
-    assert parts[0].train.counts.tolist() == [3, 3]
-    assert parts[0].held is not None
-    assert parts[0].held.counts.tolist() == [held, held]
+    folds, _ = plan_folds(numbered([images] * 2), None, 3, 0)
+    assert folds[0].train.counts.tolist() == [3, 3]
+    assert folds[0].held is not None
+    assert folds[0].held.counts.tolist() == [held, held]
 
 
 def test_a_class_that_leaves_few_gives_the_others_no_fewer_to_train_on() -> None:
-    parts, text = plan_folds(numbered([14, 140]), None, 10, 0)
-    assert parts[0].train.counts.tolist() == [10, 10]
-    assert parts[0].held is not None
-    assert parts[0].held.counts.tolist() == [4, 40]
+    folds, text = plan_folds(numbered([14, 140]), None, 10, 0)
+    assert folds[0].train.counts.tolist() == [10, 10]
+    assert folds[0].held is not None
+    assert folds[0].held.counts.tolist() == [4, 40]
     assert text == "44 further images of the training split"
 
 
 def test_what_leaves_fewer_than_a_fifth_holds_them_out_of_the_subset() -> None:
-    parts, text = plan_folds(numbered([11, 140]), None, 10, 0)
-    assert parts[0].train.counts.tolist() == [8, 8]
+    folds, text = plan_folds(numbered([11, 140]), None, 10, 0)
+    assert folds[0].train.counts.tolist() == [8, 8]
     assert "held out" in text
 
 
@@ -147,8 +147,8 @@ def test_a_tiny_subset_is_not_scored_on_an_image_or_two(
 ) -> None:
     """Cross-validation scores as many as are trained on."""
     data = numbered(sizes)
-    parts, text = plan_folds(data, None, per_class, 0)
-    labels = np.concatenate([part.scored.labels for part in parts if part.scored is not None])
+    folds, text = plan_folds(data, None, per_class, 0)
+    labels = np.concatenate([fold.scored.labels for fold in folds if fold.scored is not None])
     scored = np.bincount(labels).tolist()
     if held is None:
         assert "5-fold cross-validation" in text
@@ -164,29 +164,29 @@ def test_a_seed_draws_another_subset() -> None:
 
 
 def test_all_images_a_fifth_of_them_held_out() -> None:
-    parts, text = plan_folds(numbered([50, 20]), None, None, 0)
-    assert parts[0].held is not None
-    assert parts[0].held.counts.tolist() == [10, 4]
+    folds, text = plan_folds(numbered([50, 20]), None, None, 0)
+    assert folds[0].held is not None
+    assert folds[0].held.counts.tolist() == [10, 4]
     assert text == "14 further images of the training split, held out of every training"
 
 
 def test_few_images_are_cross_validated_and_then_all_trained_on() -> None:
     data = numbered([7, 5])
-    parts, text = plan_folds(data, None, None, 0)
-    held = [ids(part.held) for part in parts if part.held is not None]
+    folds, text = plan_folds(data, None, None, 0)
+    held = [ids(fold.held) for fold in folds if fold.held is not None]
     assert sorted(i for each in held for i in each) == list(range(12))
-    assert ids(parts[-1].train) == ids(data)
-    assert parts[-1].tested
-    assert parts[-1].held is None
+    assert ids(folds[-1].train) == ids(data)
+    assert folds[-1].tested
+    assert folds[-1].held is None
     assert "5-fold cross-validation" in text
 
 
 def test_given_validation_images_are_used_as_they_are() -> None:
     data, other = numbered([20, 20]), numbered([3, 3])
-    parts, _ = plan_folds(data, other, None, 0)
-    assert len(parts) == 1
-    assert parts[0].train is data
-    assert parts[0].held is other
+    folds, _ = plan_folds(data, other, None, 0)
+    assert len(folds) == 1
+    assert folds[0].train is data
+    assert folds[0].held is other
 
 
 def test_beside_a_pool_all_images_are_trained_on_before_the_test() -> None:
@@ -201,8 +201,8 @@ def test_beside_a_pool_all_images_are_trained_on_before_the_test() -> None:
     assert choosing.name != usual.name  # cells are known by it
     assert text.startswith("14 of the training images, held out")
     other = numbered([3, 3])
-    (part,), _ = plan_folds(data, other, None, 0, pooled=True)
-    assert part.train is data
+    (fold,), _ = plan_folds(data, other, None, 0, pooled=True)
+    assert fold.train is data
 
 
 @pytest.mark.parametrize("few", [1, 2])
@@ -214,8 +214,8 @@ def test_a_class_that_leaves_a_generator_nothing_is_an_error(few: int) -> None:
 
 def test_groups_are_folded_into_as_many_parts_as_there_are() -> None:
     data = numbered([6, 6], groups=[0, 0, 1, 1, 2, 2] * 2)
-    parts, text = plan_folds(data, None, None, 0)
-    assert text.startswith("3-fold") and len(parts) == 4
+    folds, text = plan_folds(data, None, None, 0)
+    assert text.startswith("3-fold") and len(folds) == 4
 
 
 def test_groups_that_leave_a_generator_one_image_are_refused_before_anything_is_trained() -> None:

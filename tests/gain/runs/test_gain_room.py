@@ -17,7 +17,7 @@ STYLE, FIELD = StyleSwap(cells=2), RandomField()
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Experiment:
+def experiment(tmp_path: Path) -> Experiment:
     images = np.random.default_rng(0).integers(0, 256, (50, 1, 8, 8), np.uint8)
     data = LabelledImages(images, np.arange(50) % 2, ["a", "b"])
     return Experiment(data, None, None, Backbone(), 16, "cpu", directory=tmp_path)
@@ -37,28 +37,28 @@ def written(directory: Path) -> int:
     ],
     ids=lambda source: source.name,
 )
-def test_it_is_known_how_many_images_are_written(study: Experiment, source: Source) -> None:
-    expected = 64 * _missing(study, [source], 0)
+def test_it_is_known_how_many_images_are_written(experiment: Experiment, source: Source) -> None:
+    expected = 64 * _missing(experiment, [source], 0)
     assert source.generator is not None
-    make_pools(study, source.generator, [source], 0, "all")
-    assert written(study.directory) == expected > 0
-    assert _missing(study, [source], 0) == 0  # a run that goes on needs less
-    assert 64 * _missing(study, [source], 1) == expected
+    make_pools(experiment, source.generator, [source], 0, "all")
+    assert written(experiment.directory) == expected > 0
+    assert _missing(experiment, [source], 0) == 0  # a run that goes on needs less
+    assert 64 * _missing(experiment, [source], 1) == expected
 
 
-def test_sources_that_share_a_fit_share_its_images(study: Experiment) -> None:
+def test_sources_that_share_a_fit_share_its_images(experiment: Experiment) -> None:
     one = Source("one", ConditionalVAE(steps=1))
     other = Source("other", ConditionalVAE(steps=1), {"sampling": "nuisance-swap"})
-    alone, both = _missing(study, [one], 0), _missing(study, [one, other], 0)
-    assert both == 2 * alone - len(study.tested(0).trained)
-    assert _missing(study, [Source("given", pool=Path("pool"))], 0) == 0
+    alone, both = _missing(experiment, [one], 0), _missing(experiment, [one, other], 0)
+    assert both == 2 * alone - len(experiment.tested(0).trained)
+    assert _missing(experiment, [Source("given", pool=Path("pool"))], 0) == 0
 
 
 def test_a_disk_with_too_little_room_is_warned_of(
-    study: Experiment, monkeypatch: pytest.MonkeyPatch
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources = [Source("style", STYLE)]
-    needed = 64 * _missing(study, sources, 0) + 64 * _missing(study, sources, 1)
+    needed = 64 * _missing(experiment, sources, 0) + 64 * _missing(experiment, sources, 1)
 
     def free(count: int) -> None:
         monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=count))
@@ -66,7 +66,7 @@ def test_a_disk_with_too_little_room_is_warned_of(
     free(needed)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_of_room(study, sources, [0, 1])
+        warn_of_room(experiment, sources, [0, 1])
     free(needed - 1)
     with pytest.warns(UserWarning, match=r"take 0\.0 GB at least .* name a place with more \(--c"):
-        warn_of_room(study, sources, [0, 1])
+        warn_of_room(experiment, sources, [0, 1])

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import synthaug.gain.runs.experiment as study_module
-import synthaug.gain.runs.run as cells
+import synthaug.gain.runs.run as runs
 from synthaug import (
     Blend,
     ConditionalVAE,
@@ -25,7 +25,7 @@ from synthaug import (
 )
 from synthaug.classifiers import Backbone
 from synthaug.core import InputError, devices
-from synthaug.gain import Arm, Experiment, Source, check_parts, open_comparison, synthetic_arm
+from synthaug.gain import Arm, Experiment, Source, check_splits, open_comparison, synthetic_arm
 from synthaug.gain.arms import fit_key
 from synthaug.gain.runs.comparison import place_experiment
 from synthaug.gain.runs.folds import plan_folds
@@ -41,7 +41,7 @@ def images(per_class: int, seed: int = 0) -> LabelledImages:
     return LabelledImages(made, np.arange(2 * per_class) % 2, ["a", "b"])
 
 
-def study(data: LabelledImages, per_class: int | None = None) -> Experiment:
+def experiment(data: LabelledImages, per_class: int | None = None) -> Experiment:
     return Experiment(data, None, per_class, Backbone(), 16, "cpu")
 
 
@@ -51,11 +51,11 @@ def test_plans_hold_no_copies_of_images(count: int, per_class: int | None) -> No
     if per_class is not None and per_class > count:
         return
     data = images(count)
-    some = study(data, per_class)
+    some = experiment(data, per_class)
     some.check(range(10), [0.5])
-    kept = [part.trained for seed in range(10) for part in some.parts(seed)]
+    kept = [fold.trained for seed in range(10) for fold in some.folds(seed)]
     assert all(each.whole is data for each in kept)
-    plans = len(pickle.dumps(some)) - len(pickle.dumps(study(data, per_class)))
+    plans = len(pickle.dumps(some)) - len(pickle.dumps(experiment(data, per_class)))
     assert plans < data.images.nbytes
 
 
@@ -67,17 +67,17 @@ def test_a_seed_is_planned_once(monkeypatch: pytest.MonkeyPatch, tmp_path) -> No
         return plan_folds(*given, **options)
 
     monkeypatch.setattr(study_module, "plan_parts", counted)
-    some = study(images(20))
+    some = experiment(images(20))
     some.check([0, 1], [0.5])
     place_experiment = some.below(tmp_path)
     for seed in (0, 1):
-        assert place_experiment.plan(seed)[0] is place_experiment.parts(seed)
-        assert place_experiment.tested(seed) is place_experiment.part(seed, "all")
-    assert len(pickle.loads(pickle.dumps(place_experiment)).parts(1)) == 1
+        assert place_experiment.plan(seed)[0] is place_experiment.folds(seed)
+        assert place_experiment.tested(seed) is place_experiment.fold(seed, "all")
+    assert len(pickle.loads(pickle.dumps(place_experiment)).folds(1)) == 1
     assert planned == [0, 1]
 
 
-BASE = study(images(20), 6)
+BASE = experiment(images(20), 6)
 SETTINGS = {
     "train": images(20, seed=1),
     "validation": images(5),
@@ -166,7 +166,7 @@ def test_copies_in_a_pool_are_looked_for_once_a_part(
         asked.append(len(samples))
         return np.array([0, 3])
 
-    monkeypatch.setattr(cells, "without_copies", looked)
+    monkeypatch.setattr(runs, "without_copies", looked)
     data = images(5)
     samples = Samples(data.images[:4], data.labels[:4])
     SamplePool.from_samples(tmp_path / "pool", samples, data.classes)
@@ -174,8 +174,8 @@ def test_copies_in_a_pool_are_looked_for_once_a_part(
     here = replace(BASE, directory=tmp_path)
 
     def used(seed: int, arm: str, source: Source = source) -> list[int]:
-        cell = Run(Arm(arm, TrainConfig(), source, 0.5), seed, "all", 10)
-        found = cells._synthetic(here, cell, data)
+        run = Run(Arm(arm, TrainConfig(), source, 0.5), seed, "all", 10)
+        found = runs._synthetic(here, run, data)
         assert found is not None
         return found.images[:, 0, 0, 0].tolist()
 
@@ -191,7 +191,7 @@ def test_copies_in_a_pool_are_looked_for_once_a_part(
 def test_a_name_leads_nowhere_else(tmp_path: Path) -> None:
     for name in ("../../up", "/elsewhere", "blend of two"):
         source = Source(name, StyleSwap())
-        where = pool_directory(replace(study(images(4)), directory=tmp_path), source, 0, "all")
+        where = pool_directory(replace(experiment(images(4)), directory=tmp_path), source, 0, "all")
         assert where.parent == tmp_path / "pools"
 
 
@@ -204,7 +204,7 @@ def test_a_pool_that_is_replaced_while_it_is_measured_is_refused(tmp_path: Path)
 
     data = images(4)
     source = Source("given", pool=tmp_path / "pool", fingerprint=write(data).samples.fingerprint)
-    place_experiment = study(data).below(tmp_path)
+    place_experiment = experiment(data).below(tmp_path)
     assert len(load_pool(place_experiment, source, 0, "all")) == len(data)
     write(images(4, seed=1))
     with pytest.raises(InputError, match="replaced by another pool since it was opened"):
@@ -219,7 +219,7 @@ class Dark(StyleSwap):
 
 
 def test_a_family_of_ones_own_is_fitted_once_and_found_again(tmp_path: Path) -> None:
-    place_experiment = study(images(6)).below(tmp_path)
+    place_experiment = experiment(images(6)).below(tmp_path)
     for made in (Dark(cells=2), Blend((Dark(cells=2), StyleSwap(cells=2)))):
         source = Source("own", made)
         make_pools(place_experiment, made, [source], 0, "all")
@@ -262,14 +262,14 @@ def test_a_family_is_another_where_its_module_changes(
 
 def test_what_learned_from_a_family_of_ones_own_is_told_apart_by_its_code(tmp_path: Path) -> None:
     other = type("Dark", (StyleSwap,), {"__module__": "elsewhere"})
-    place_experiment, plain = study(images(6)).below(tmp_path), Arm("plain", TrainConfig())
+    place_experiment, plain = experiment(images(6)).below(tmp_path), Arm("plain", TrainConfig())
 
-    def cell(generator: StyleSwap) -> Path:
+    def run(generator: StyleSwap) -> Path:
         arm = synthetic_arm(Source("own", generator), plain, 0.5, "hard")
         return Run(arm, 0, "all", 2).directory(place_experiment)
 
     assert repr(Dark()) == repr(other())
-    assert cell(Dark()) == cell(Dark()) != cell(other())
+    assert run(Dark()) == run(Dark()) != run(other())
 
 
 class Painted(StyleSwap):
@@ -291,7 +291,7 @@ class Painted(StyleSwap):
 def test_families_of_ones_own_are_told_apart_by_all_their_settings(
     kind: Any, tmp_path: Path
 ) -> None:
-    place_experiment, plain = study(images(6)).below(tmp_path), Arm("plain", TrainConfig())
+    place_experiment, plain = experiment(images(6)).below(tmp_path), Arm("plain", TrainConfig())
 
     def places(*given: Any) -> tuple[str, Path, Path]:
         source = Source("own", Painted(*given))
@@ -315,11 +315,11 @@ def test_further_seeds_are_those_for_which_images_can_be_split(tmp_path: Path) -
     """Of twenty images of one patient and one of another, a draw may hold those of one alone."""
     groups = np.repeat(["a", "b", "c", "d"], [20, 1, 11, 10])
     data = LabelledImages(images(42).images[:42], np.repeat([0, 1], 21), ["x", "y"], groups)
-    trials: Any = SimpleNamespace(study=study(data, per_class=20))
-    split = [seed for seed in range(40) if trials.study.can_split(seed)]
+    comparison: Any = SimpleNamespace(experiment=experiment(data, per_class=20))
+    split = [seed for seed in range(40) if comparison.experiment.can_split(seed)]
     assert 20 < len(split) < 40
-    assert _more_seeds(trials, list(range(70)), 70) == []  # more than the most were asked for
-    more = _more_seeds(trials, [0, 1, 2], 20)
+    assert _more_seeds(comparison, list(range(70)), 70) == []  # more than the most were asked for
+    more = _more_seeds(comparison, [0, 1, 2], 20)
     assert more == [seed for seed in split if seed > 2][:17]
 
 
@@ -327,8 +327,8 @@ def test_cells_are_where_the_run_began(tmp_path: Path, monkeypatch: Any) -> None
     """Processes that train them may have begun elsewhere."""
     monkeypatch.chdir(tmp_path)
     options: dict[str, Any] = {"keep": True, "jobs": 1, "progress": None}
-    with open_comparison(study(images(6)), [0], cache="cells", **options) as trials:
-        assert trials.study.directory.is_relative_to(tmp_path / "cells")
+    with open_comparison(experiment(images(6)), [0], cache="cells", **options) as comparison:
+        assert comparison.experiment.directory.is_relative_to(tmp_path / "cells")
 
 
 def test_test_images_of_another_scale_are_told() -> None:
@@ -339,7 +339,7 @@ def test_test_images_of_another_scale_are_told() -> None:
     train = LabelledImages(bits12, labels, classes)
     alike = LabelledImages(np.flip(bits12, -1).copy(), labels, classes)
     brighter = LabelledImages(np.flip(bits12, -1) * 16, labels, classes)
-    assert check_parts({"train": train, "test": alike}) == []
-    [said] = check_parts({"train": train, "test": brighter})
+    assert check_splits({"train": train, "test": alike}) == []
+    [said] = check_splits({"train": train, "test": brighter})
     top, known = f"{brighter.images.max():,}", f"{bits12.max():,}"
     assert said.startswith(f"test images go up to {top}, training images to {known} (12 bits)")

@@ -11,9 +11,9 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-import synthaug.gain.runs.run as cells
-from synthaug import LabelledImages, TrainConfig, evaluate, read_images
-from synthaug.classifiers import Backbone
+import synthaug.gain.runs.run as runs
+from synthaug import LabelledImages, TrainConfig, read_images
+from synthaug.classifiers import Backbone, evaluate
 from synthaug.core import write_json
 from synthaug.gain import Arm, Comparison, Experiment, open_comparison
 from synthaug.gain.arms import distilled_arm
@@ -28,27 +28,27 @@ def recorded(directory: Path) -> tuple[Comparison, list[list[tuple[str, int]]]]:
     batches: list[list[tuple[str, int]]] = []
 
     def run(asked: Sequence[Run], what: str) -> None:
-        batches.append([(cell.arm.name, cell.seed) for cell in asked])
+        batches.append([(run.arm.name, run.seed) for run in asked])
 
-    study: Any = SimpleNamespace(
-        directory=directory, parts=lambda seed: [SimpleNamespace(name="all")]
+    experiment: Any = SimpleNamespace(
+        directory=directory, folds=lambda seed: [SimpleNamespace(name="all")]
     )
     runner: Any = SimpleNamespace(run=run)
-    return Comparison(study, runner, "accuracy", [0, 1]), batches
+    return Comparison(experiment, runner, "accuracy", [0, 1]), batches
 
 
 def write_told(place: Path, seconds: float) -> None:
     """What is kept of a training."""
     place.mkdir(parents=True)
-    told = {"kind": cells.KIND, "seconds": seconds, "generator_seconds": 9.0}
+    told = {"kind": runs.KIND, "seconds": seconds, "generator_seconds": 9.0}
     write_json(place / "manifest.json", told)
 
 
 def test_a_teacher_is_trained_before_those_that_learn_from_it(tmp_path: Path) -> None:
-    trials, batches = recorded(tmp_path)
-    trials.teacher = PLAIN
+    comparison, batches = recorded(tmp_path)
+    comparison.teacher = PLAIN
     other = Arm("other", TrainConfig(mix="mixup"))
-    trials.train([DISTILLED, other], "fresh", seeds=[5, 6])
+    comparison.train([DISTILLED, other], "fresh", seeds=[5, 6])
     assert batches[0] == [("plain", 5), ("plain", 6)]
     assert sorted(batches[1]) == [
         (a, s) for a in ("other", "plain, self-distilled") for s in (5, 6)
@@ -57,42 +57,42 @@ def test_a_teacher_is_trained_before_those_that_learn_from_it(tmp_path: Path) ->
 
 
 def test_no_teacher_is_trained_for_what_needs_none_or_is_there(tmp_path: Path) -> None:
-    trials, batches = recorded(tmp_path)
-    trials.teacher = PLAIN
-    trials.train([PLAIN], "plain")
+    comparison, batches = recorded(tmp_path)
+    comparison.teacher = PLAIN
+    comparison.train([PLAIN], "plain")
     assert batches == [[("plain", 0), ("plain", 1)]]
     for seed in (0, 1):
-        for cell in trials.cells(DISTILLED, seed):
-            write_told(cell.directory(trials.study), 1.5 + seed)
-    trials.train([DISTILLED], "done")
+        for run in comparison.runs(DISTILLED, seed):
+            write_told(run.directory(comparison.experiment), 1.5 + seed)
+    comparison.train([DISTILLED], "done")
     assert len(batches) == 1
-    assert trials.taken_over() == (2, 4.0)
+    assert comparison.taken_over() == (2, 4.0)
 
 
 def test_a_teacher_that_was_trained_on_the_way_is_of_no_earlier_run(tmp_path: Path) -> None:
-    trials, _ = recorded(tmp_path)
-    trials.teacher = PLAIN
-    trials.train([DISTILLED], "distilled")
+    comparison, _ = recorded(tmp_path)
+    comparison.teacher = PLAIN
+    comparison.train([DISTILLED], "distilled")
     for seed in (0, 1):
-        for cell in trials.cells(PLAIN, seed):
-            write_told(cell.directory(trials.study), 1.5)
-    trials.train([PLAIN], "plain")
-    assert trials.taken_over() == (0, 0)
+        for run in comparison.runs(PLAIN, seed):
+            write_told(run.directory(comparison.experiment), 1.5)
+    comparison.train([PLAIN], "plain")
+    assert comparison.taken_over() == (0, 0)
 
 
 def test_an_arm_that_is_named_twice_is_trained_once(tmp_path: Path) -> None:
     """As the baseline is that is also what the best of a search is put on, softened."""
-    trials, batches = recorded(tmp_path)
-    trials.train([PLAIN, Arm("plain", TrainConfig())], "checking the best")
+    comparison, batches = recorded(tmp_path)
+    comparison.train([PLAIN, Arm("plain", TrainConfig())], "checking the best")
     assert batches == [[("plain", 0), ("plain", 1)]]
 
 
 def test_no_seeds_are_not_all_seeds(tmp_path: Path) -> None:
     """Where the first seeds are precise enough, none are added."""
-    trials, batches = recorded(tmp_path)
-    trials.train([PLAIN], "more seeds", seeds=[])
+    comparison, batches = recorded(tmp_path)
+    comparison.train([PLAIN], "more seeds", seeds=[])
     assert not batches
-    assert len(trials.validation([PLAIN], seeds=[])[PLAIN]) == 0
+    assert len(comparison.validation([PLAIN], seeds=[])[PLAIN]) == 0
 
 
 def test_choices_need_no_networks_and_those_that_are_needed_again_are_trained_again(
@@ -100,23 +100,23 @@ def test_choices_need_no_networks_and_those_that_are_needed_again_are_trained_ag
 ) -> None:
     """As where what networks said was brought from another machine, or room was made."""
     digits, test = read_images("digits"), read_images("digits", split="test").subset(range(50))
-    study = Experiment(digits, None, 5, Backbone(), 16, "cpu")
+    experiment = Experiment(digits, None, 5, Backbone(), 16, "cpu")
     ran: dict[str, set[int]] = {}
 
     def measured() -> tuple[np.ndarray, np.ndarray]:
         ran.clear()
         with open_comparison(
-            study,
+            experiment,
             [0],
             cache=tmp_path,
             keep=True,
             jobs=1,
             progress=lambda what, done, known: ran.setdefault(what, set()).add(done),
-        ) as trials:
-            trials.steps, trials.teacher = 2, PLAIN
-            trials.train([PLAIN, DISTILLED], "networks")
-            held = trials.validation([DISTILLED])[DISTILLED]
-            [scores] = trials.test([(DISTILLED, 0)], test, "test images")
+        ) as comparison:
+            comparison.steps, comparison.teacher = 2, PLAIN
+            comparison.train([PLAIN, DISTILLED], "networks")
+            held = comparison.validation([DISTILLED])[DISTILLED]
+            [scores] = comparison.test([(DISTILLED, 0)], test, "test images")
             return held, scores.per_class
 
     first = measured()
@@ -149,14 +149,14 @@ def test_choices_need_no_networks_and_those_that_are_needed_again_are_trained_ag
 def test_a_network_that_was_scored_and_not_kept_is_trained_again(tmp_path: Path) -> None:
     """For other test images, and as the teacher of another."""
     digits, test = read_images("digits"), read_images("digits", split="test").subset(range(50))
-    study = Experiment(digits, None, 5, Backbone(), 16, "cpu")
+    experiment = Experiment(digits, None, 5, Backbone(), 16, "cpu")
 
     def tested(arm: Arm, images: LabelledImages) -> list[float]:
         with open_comparison(
-            study, [0], cache=tmp_path, keep=True, jobs=1, progress=None
-        ) as trials:
-            trials.steps, trials.teacher = 2, PLAIN
-            [scores] = trials.test([(arm, 0)], images, "test images")
+            experiment, [0], cache=tmp_path, keep=True, jobs=1, progress=None
+        ) as comparison:
+            comparison.steps, comparison.teacher = 2, PLAIN
+            [scores] = comparison.test([(arm, 0)], images, "test images")
         return scores.per_class.tolist()
 
     first, other = tested(PLAIN, test), test.subset(range(30))
@@ -170,40 +170,42 @@ def test_a_network_that_was_scored_and_not_kept_is_trained_again(tmp_path: Path)
 def test_a_network_of_12_of_16_bits_is_loaded_as_it_was(tmp_path: Path) -> None:
     digits = read_images("digits").subset(range(300))
     deep = LabelledImages(digits.images.astype(np.uint16) * 16, digits.labels, digits.classes)
-    study = Experiment(deep, None, 5, Backbone(), 16, "cpu", directory=tmp_path)
-    cell = Run(PLAIN, 0, "all", 2)
-    cells.train_run(study, cell)
-    network, held = cells.load_network(study, cell), study.part(0, "all").held
+    experiment = Experiment(deep, None, 5, Backbone(), 16, "cpu", directory=tmp_path)
+    run = Run(PLAIN, 0, "all", 2)
+    runs.train_run(experiment, run)
+    network, held = runs.load_network(experiment, run), experiment.fold(0, "all").held
     assert network[0].floor.item() == pytest.approx(0.01 / 16, rel=0.01)
     assert held is not None
-    said = cells.predict(network, held.images, device="cpu").argmax(1)
-    assert np.array_equal(said, cells.held_predictions(study, cell))
+    said = runs.predict(network, held.images, device="cpu").argmax(1)
+    assert np.array_equal(said, runs.held_predictions(experiment, run))
 
 
 def test_what_another_process_has_finished_meanwhile_is_left_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     test = read_images("digits", split="test").subset(range(50))
-    study = Experiment(read_images("digits"), None, 5, Backbone(), 16, "cpu", directory=tmp_path)
-    cell, train = Run(PLAIN, 0, "all", 2), cells.train_classifier
+    experiment = Experiment(
+        read_images("digits"), None, 5, Backbone(), 16, "cpu", directory=tmp_path
+    )
+    run, train = Run(PLAIN, 0, "all", 2), runs.train_classifier
 
     def as_slow_as_another(*images: Any, **options: Any) -> Any:
-        monkeypatch.setattr(cells, "train_classifier", train)
-        cells.score_run(study, cell, test, test.fingerprint)
+        monkeypatch.setattr(runs, "train_classifier", train)
+        runs.score_run(experiment, run, test, test.fingerprint)
         return train(*images, **options)
 
-    monkeypatch.setattr(cells, "train_classifier", as_slow_as_another)
-    cells.train_run(study, cell)
-    assert cell.said_of(study, test.fingerprint).exists()
+    monkeypatch.setattr(runs, "train_classifier", as_slow_as_another)
+    runs.train_run(experiment, run)
+    assert run.said_of(experiment, test.fingerprint).exists()
 
 
 def test_what_is_trained_for_the_test_images_meets_them_at_once(tmp_path: Path) -> None:
     """So that nothing is trained twice where networks are not kept, however often it is stopped."""
     test = read_images("digits", split="test").subset(range(50))
     few = read_images("digits").subset(range(100))  # choices take a network a fold, beside the one
-    study = Experiment(few, None, None, Backbone(), 16, "cpu")
+    experiment = Experiment(few, None, None, Backbone(), 16, "cpu")
     arms = [PLAIN, Arm("other", TrainConfig(mix="mixup"))]
-    all_parts = len(arms) * len(study.parts(1))
+    all_parts = len(arms) * len(experiment.folds(1))
 
     def tested(last: int) -> None:
         def stop(what: str, done: int, known: int) -> None:
@@ -211,11 +213,11 @@ def test_what_is_trained_for_the_test_images_meets_them_at_once(tmp_path: Path) 
                 raise InterruptedError
 
         with open_comparison(
-            study, [0], cache=tmp_path, keep=True, jobs=1, progress=stop
-        ) as trials:
-            trials.steps = 2
-            trials.test([(arm, 1) for arm in arms], test, "the best on other seeds")
-            assert all(trials.held(arm, 1).per_class.shape == (10,) for arm in arms)
+            experiment, [0], cache=tmp_path, keep=True, jobs=1, progress=stop
+        ) as comparison:
+            comparison.steps = 2
+            comparison.test([(arm, 1) for arm in arms], test, "the best on other seeds")
+            assert all(comparison.held(arm, 1).per_class.shape == (10,) for arm in arms)
 
     with pytest.raises(InterruptedError):
         tested(all_parts - 1)
@@ -231,14 +233,16 @@ def test_what_is_trained_for_the_test_images_meets_them_at_once(tmp_path: Path) 
 
 def test_what_this_process_has_set_in_torch_changes_nothing(tmp_path: Path) -> None:
     digits, test = read_images("digits"), read_images("digits", split="test").subset(range(50))
-    study = Experiment(digits, None, 5, Backbone(), 16, "cpu")
+    experiment = Experiment(digits, None, 5, Backbone(), 16, "cpu")
 
     def measured(cache: Path) -> list[np.ndarray]:
-        with open_comparison(study, [0], cache=cache, keep=True, jobs=1, progress=None) as trials:
-            trials.steps, trials.teacher = 2, PLAIN
-            trials.train([PLAIN, DISTILLED], "networks")
-            held = trials.validation([DISTILLED])[DISTILLED]
-            [scores] = trials.test([(DISTILLED, 0)], test, "test images")
+        with open_comparison(
+            experiment, [0], cache=cache, keep=True, jobs=1, progress=None
+        ) as comparison:
+            comparison.steps, comparison.teacher = 2, PLAIN
+            comparison.train([PLAIN, DISTILLED], "networks")
+            held = comparison.validation([DISTILLED])[DISTILLED]
+            [scores] = comparison.test([(DISTILLED, 0)], test, "test images")
             return [held, scores.per_class]
 
     usual = measured(tmp_path / "usual")
@@ -255,24 +259,26 @@ def test_linear_probes_ask_the_network_below_once_for_each_set_of_images(tmp_pat
     digits, test = read_images("digits"), read_images("digits", split="test").subset(range(50))
     save_file(timm.create_model("test_resnet").state_dict(), tmp_path / "weights.safetensors")
     backbone = Backbone("timm:test_resnet", tmp_path / "weights.safetensors")
-    study = Experiment(digits, None, 5, backbone, 16, "cpu")
+    experiment = Experiment(digits, None, 5, backbone, 16, "cpu")
     probes = [
         Arm(f"probe {rate}", TrainConfig(learning_rate=rate, frozen=True, standardize=False))
         for rate in (0.1, 1.0)
     ]
-    with open_comparison(study, [0], cache=tmp_path, keep=True, jobs=1, progress=None) as trials:
-        trials.steps = 5
-        trials.train(probes, "networks")
-        scores = trials.test([(probe, 0) for probe in probes], test, "test images")
-        there, held = trials.study, trials.study.part(0, "all").held
+    with open_comparison(
+        experiment, [0], cache=tmp_path, keep=True, jobs=1, progress=None
+    ) as comparison:
+        comparison.steps = 5
+        comparison.train(probes, "networks")
+        scores = comparison.test([(probe, 0) for probe in probes], test, "test images")
+        there, held = comparison.experiment, comparison.experiment.fold(0, "all").held
         assert held is not None
         for probe, found in zip(probes, scores, strict=True):
-            [cell] = trials.cells(probe, 0)
-            network = cells.load_network(there, cell)
+            [run] = comparison.runs(probe, 0)
+            network = runs.load_network(there, run)
             expected = evaluate(network, test, device="cpu")
             assert np.array_equal(found.per_class, expected.per_class, equal_nan=True)
-            said = cells.predict(network, held.images, device="cpu").argmax(1)
-            assert np.array_equal(said, cells.held_predictions(there, cell))
+            said = runs.predict(network, held.images, device="cpu").argmax(1)
+            assert np.array_equal(said, runs.held_predictions(there, run))
     kept = [path.stem.split("-") for path in (there.directory / "features").iterdir()]
     assert len(kept) == 2 and len({body for body, _ in kept}) == 1
     assert {images for _, images in kept} == {held.fingerprint, test.fingerprint}
