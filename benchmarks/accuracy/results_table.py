@@ -47,14 +47,14 @@ class Interval:
 
     @classmethod
     def of(cls, differences: Sequence[float] | np.ndarray) -> "Interval":
-        """Student's interval."""
+        """Return Student's interval."""
         values = np.asarray(differences, dtype=float)
         half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
         return cls(values.mean(), values.mean() - half, values.mean() + half)
 
     @classmethod
     def stored(cls, value: dict[str, Any] | None) -> "Interval | None":
-        return value and cls(value["points"], value["low"], value["high"])
+        return None if value is None else cls(value["points"], value["low"], value["high"])
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Row:
 
     @property
     def images_per_class(self) -> str:
-        """How many are trained on: less what a rare class gives up for choices."""
+        """Return how many are trained on: less what a rare class gives up for choices."""
         if self.protocol["per_class"]:
             return str(self.protocol["per_class"])
         [limit] = [c.split()[2] for c in self.protocol["caveats"] if c.startswith("at most ")]
@@ -102,7 +102,7 @@ class Row:
         return self.result["chosen"]["arm"]
 
     def scores(self, arm: str) -> np.ndarray:
-        """Test scores of an arm from 0 to 1, one a seed."""
+        """Return the test scores of an arm from 0 to 1, one a seed."""
         return np.array(self.arms[arm][self.protocol["metric"].replace(" ", "_")])
 
     @property
@@ -113,7 +113,7 @@ class Row:
 
     @property
     def oracle_lead(self) -> float:
-        """Points that the oracle baseline is ahead of the baseline; 0 where none is."""
+        """Return by how many points the oracle baseline leads; 0 where there is none."""
         rival = self.result["rival"]
         return max(0.0, self.arms[rival]["gain"]["points"]) if rival else 0.0
 
@@ -162,7 +162,7 @@ class Row:
 
     @property
     def with_twice_the_steps(self) -> Interval | None:
-        """What twice the steps bring the baseline, where that was measured."""
+        """Return what twice the steps bring the baseline, where that was measured."""
         longer = (self.beside("worth") or {}).get("longer")
         return None if longer is None else Interval.of(100 * (np.array(longer) - self.without))
 
@@ -233,14 +233,14 @@ def percent(scores: Sequence[float] | np.ndarray) -> str:
 
 
 def with_table(text: str, made: str) -> str:
-    """A page with the table between its two marks."""
+    """Put the table between its two marks on a page."""
     before, rest = text.split(START)
     _, after = rest.split(END)
     return before + START + made + END + after
 
 
 def figures(rows: list[Row]) -> dict[str, str]:
-    """The figures that the prose tells, by what they are of."""
+    """Return the figures that the prose tells, by what they are of."""
     tuned = [row for row in rows if row.tuned]
     gains = np.array([row.gain.points for row in tuned])
     leads = np.array([row.oracle_lead for row in tuned])
@@ -273,7 +273,7 @@ def figures(rows: list[Row]) -> dict[str, str]:
 
 
 def by_set(rows: list[Row], points: np.ndarray) -> Interval:
-    """The mean over sets of the mean of each."""
+    """Return the mean over sets of the mean of each."""
     names = np.array([row.name for row in rows])
     return Interval.of([points[names == name].mean() for name in dict.fromkeys(names)])
 
@@ -298,7 +298,7 @@ def p_value(interval: Interval, seeds: int) -> float:
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """p-values of tests made together (Holm 1979)."""
+    """Adjust p-values of tests made together (Holm 1979)."""
     adjusted, largest = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(np.argsort(p_values)):
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
@@ -307,7 +307,7 @@ def holm(p_values: list[float]) -> list[float]:
 
 
 def of_best(rows: list[Row]) -> dict[str, str]:
-    """What the best single way, and the best choice by test images, would have gained."""
+    """Return what the best single way, and the best choice by test images, would have gained."""
     ways = []
     for row in rows:
         end = f", {row.base_arm}"
@@ -343,7 +343,7 @@ def of_pretrained() -> dict[str, str]:
 
 
 def of_pythae(rows: list[Row]) -> dict[str, str]:
-    """Mean gains over the baselines of the rows that pythae's VAE was measured in."""
+    """Return mean gains in the rows that pythae's VAE was measured in."""
     names = ["pythae", "pythae over its base arm", *PEERS_ALIKE, "chosen"]
     columns: dict[str, list[float]] = {name: [] for name in names}
     for row in rows:
@@ -365,7 +365,7 @@ def of_pythae(rows: list[Row]) -> dict[str, str]:
 
 
 def of_worth(rows: list[Row]) -> dict[str, str]:
-    """What more real images and twice the steps bring, in the two rows that the page tells of."""
+    """Return what more real images and twice the steps bring, in two rows."""
     found = {}
     by_stem = {row.stem: row for row in rows}
     signs, photographs = by_stem["gtsrb32-10"], by_stem["cifar10-50"]
@@ -382,7 +382,7 @@ def of_worth(rows: list[Row]) -> dict[str, str]:
 
 
 def draw(rows: list[Row], path: Path = PLOT) -> None:
-    """A forest plot: one line a row, the gain over the oracle baseline below it, lighter."""
+    """Draw a forest plot: a line for each row, the gain over the oracle baseline lighter."""
     figure = Figure(figsize=(7.6, 0.9 + 0.34 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(reversed(rows)):

@@ -20,16 +20,14 @@ import numpy as np
 import torch
 
 from synthaug import LabelledImages, TrainConfig, read_images, train_classifier
-from synthaug.classifiers import evaluate
-from synthaug.metrics import prdc
-from synthaug.classifiers import predict
+from synthaug.classifiers import evaluate, predict
 from synthaug.core import resolve_device, versions
 from synthaug.data import draw_subset
 from synthaug.generators import Composite, Generator, registrations
 from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import SCOPES
 from synthaug.generators.learning.watching import VARIETY, diversity
-from synthaug.metrics import extract_features
+from synthaug.metrics import extract_features, prdc
 
 FAMILIES = {  # by class name, as the files have them
     each.family.__name__: each.family
