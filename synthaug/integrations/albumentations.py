@@ -1,6 +1,6 @@
-"""An albumentations transform that puts a synthetic image in the place of a real one.
+"""Replace a real image by a synthetic one in an albumentations pipeline.
 
-`import synthaug` leaves this module alone, since importing albumentations takes a while.
+`import synthaug` does not import this module, since importing albumentations is slow.
 """
 
 from pathlib import Path
@@ -18,44 +18,46 @@ from synthaug.data import expect_scale, to_float
 from synthaug.pool import SamplePool
 
 _SLACK = 0.05  # by which interpolation may leave the range of values
-# What belongs to the real image and to no other, and what is several images.
+# Targets that belong to the real image and to no other, and those of several images.
 _BELONGING = ("mask", "masks", "mask3d", "masks3d", "bboxes", "keypoints")
 _SEVERAL = ("images", "volume", "volumes")
 
 
 class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
-    """Replaces an image by a synthetic one of its class, which the caller passes with it.
-
-    pool: the directory of a `SamplePool`.
-    p: probability that an image is replaced.
-    label_key: the keyword that the label comes under, a class number or the class's name;
-        declared to the pipeline, so that `A.Compose(strict=True)` knows it.
-    interpolation: OpenCV's flag for resizing where the image is of another size than the pool's.
+    """Replace an image by a synthetic one of its class, which the caller passes with it.
 
     Images are uint8 or uint16 as in the pool, or float32 in [0, 1]; (H, W) or (H, W, C). Random
     numbers follow the pipeline's seed, `A.Compose(seed=...)`, and in a worker of a DataLoader that
-    of the worker, which torch draws anew each epoch, or one set there; they have nothing to do with
-    those of other transforms. A replay, as of `A.ReplayCompose`, puts the same synthetic image in,
-    so it is for images of the same class.
+    of the worker, which torch draws anew each epoch, or one set there. They are independent of
+    those of other transforms. A replay, as of `A.ReplayCompose`, uses the same synthetic image, so
+    it is for images of the same class.
 
-    Raises `InputError` naming both sides where pool and image do not match, and for what else
-    belongs to an image: masks, boxes, keypoints, further images.
+    Args:
+        pool: A `SamplePool`, or its directory.
+        p: Probability that an image is replaced, 0 to 1.
+        label_key: The keyword of the label, a class number or the class's name. It is declared to
+            the pipeline, so that `A.Compose(strict=True)` knows it.
+        interpolation: OpenCV's flag for resizing where the image has another size than the pool's.
 
-    >>> import albumentations as A, numpy as np, tempfile
-    >>> from synthaug import SamplePool, StyleSwap, read_images
-    >>> from synthaug.integrations.albumentations import MixSynthetic
-    >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
-    >>> with tempfile.TemporaryDirectory() as directory:
-    ...     SamplePool.create(directory + "/pool", generator, 2)  # doctest: +ELLIPSIS
-    ...     pipeline = A.Compose([MixSynthetic(directory + "/pool", p=1.0)], seed=0)
-    ...     made = pipeline(image=np.zeros((32, 32), np.uint8), label=7)
-    SamplePool(...)
-    >>> made["image"].shape, bool(made["image"].any()), made["label"]
-    ((32, 32), True, 7)
+    Raises:
+        InputError: If pool and image do not match, or masks, boxes, keypoints or further images
+            come with the image.
+
+    Example:
+        >>> import albumentations as A, numpy as np, tempfile
+        >>> from synthaug import SamplePool, StyleSwap, read_images
+        >>> from synthaug.integrations.albumentations import MixSynthetic
+        >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     pool = SamplePool.create(directory + "/pool", generator, 2)
+        ...     pipeline = A.Compose([MixSynthetic(directory + "/pool", p=1.0)], seed=0)
+        ...     item = pipeline(image=np.zeros((32, 32), np.uint8), label=7)
+        >>> item["image"].shape, bool(item["image"].any()), item["label"]
+        ((32, 32), True, 7)
     """
 
     class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
-        """What albumentations checks arguments against."""
+        """The types that albumentations checks arguments against."""
 
         pool: str | Path | SamplePool
         label_key: str
@@ -78,16 +80,18 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
         self._drawer = ClassDrawer(samples.labels, len(self._pool.classes), samples.weights)
 
     def set_random_seed(self, seed: int | None) -> None:
-        """Follow a pipeline's seed, with random numbers of its own: albumentations gives the same
-        to each of its transforms, which would flip all synthetic images, or none."""
+        """Follow a pipeline's seed, with random numbers of its own.
+
+        albumentations gives all transforms the same, which would flip all synthetic images or none.
+        """
         super().set_random_seed(None if seed is None else stream_seed(seed, *self._stream()))
-        self.seed = seed  # as it was given
+        self.seed = seed  # the pipeline's own
         worker = torch.utils.data.get_worker_info()
-        if worker is not None and seed is not None:  # set there, it goes before the worker's own
+        if worker is not None and seed is not None:  # a seed that is set in the worker wins
             self._worker_seed = worker.seed
 
     def should_apply(self, force_apply: bool = False) -> bool:
-        """Whether the image is replaced; called first for each image."""
+        """Tell whether the image is replaced; called first for each image."""
         worker = torch.utils.data.get_worker_info()
         # albumentations copies its random state to the workers of every epoch, and to all alike.
         if worker is not None and self._worker_seed != worker.seed:
@@ -97,40 +101,39 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
         return bool(super().should_apply(force_apply))
 
     def _stream(self) -> tuple[object, ...]:
-        """What random numbers are for. Two pools in a pipeline are drawn from apart, wherever they
-        lie."""
+        """Name the stream of random numbers, so that two pools are drawn from independently."""
         return "albumentations", crc32(self._pool.samples.images[0].tobytes())
 
     def add_targets(self, additional_targets: dict[str, str]) -> None:
-        """Take note of all: albumentations keeps only those that the transform is applied to."""
+        """Note all targets: albumentations keeps only those that the transform is applied to."""
         super().add_targets(additional_targets)
         self._kinds.update(additional_targets)
 
     @property
     def targets_as_params(self) -> list[str]:
-        """The label is needed."""
+        """The keywords that are needed: the label."""
         return [self.label_key]
 
     def get_params_dependent_on_data(
         self, params: dict[str, Any], data: dict[str, Any]
     ) -> dict[str, Any]:
-        """Which of the pool's images takes the place."""
+        """Draw the pool's image that is used."""
         for key in (key for key, value in data.items() if value is not None):
             self._check_target(key)
         label = self._class_of(data[self.label_key])
         return {"index": int(self._drawer.draw(np.array([label]), self.random_generator)[0])}
 
     def apply(self, img: np.ndarray, index: int = 0, **params: Any) -> np.ndarray:
-        """The pool's image `index` in the form of `img`."""
+        """Return the pool's image `index` in the form of `img`."""
         stored = self._pool.samples.images[index]
         self._check_form(img, stored)
-        made = np.array(stored.transpose(1, 2, 0))  # a copy: the pool is read-only
+        image = np.array(stored.transpose(1, 2, 0))  # a copy: the pool is read-only
         if img.dtype == np.float32:
-            made = to_float(made).numpy()
-        if made.shape[:2] != img.shape[:2]:
+            image = to_float(image).numpy()
+        if image.shape[:2] != img.shape[:2]:
             size = (img.shape[1], img.shape[0])
-            made = cv2.resize(made, size, interpolation=self.interpolation)
-        return made.reshape(img.shape)
+            image = cv2.resize(image, size, interpolation=self.interpolation)
+        return image.reshape(img.shape)
 
     def _check_target(self, key: str) -> None:
         kind = self._kinds.get(key, key)

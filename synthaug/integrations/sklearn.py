@@ -1,6 +1,6 @@
-"""Synthetic images for pipelines of scikit-learn and imbalanced-learn, on flattened images.
+"""Add synthetic images in pipelines of scikit-learn and imbalanced-learn, on flattened images.
 
-`import synthaug` leaves this module alone, since importing scikit-learn takes a while.
+`import synthaug` does not import this module, since importing scikit-learn is slow.
 """
 
 import copy
@@ -19,28 +19,34 @@ _SLACK = 1e-6  # by which rounding may leave the range of values, as MinMaxScale
 
 
 class SyntheticResampler(BaseEstimator):  # type: ignore[misc]
-    """Tops up the smaller classes with synthetic images, by imbalanced-learn's contract, so that it
-    stands where SMOTE stands in an `imblearn.pipeline.Pipeline`: it works while a pipeline is
+    """Top up the smaller classes with synthetic images, by imbalanced-learn's contract.
+
+    It stands where SMOTE stands in an `imblearn.pipeline.Pipeline`: it works while a pipeline is
     fitted, and does nothing while it predicts.
 
-    generator: any of this package's; a copy is fitted anew for each call.
-    image_shape: (C, H, W), what a row of X is a flattened image of.
-    sampling_strategy: "auto" brings each class to the size of the largest; a dict gives the size of
-        each class that is to grow.
-    random_state: an integer, a RandomState, or None for one of numpy's global state.
-    device: where the generator is fitted, "auto", "cpu" or "cuda".
+    Args:
+        generator: Any generator; a copy is fitted anew for each call.
+        image_shape: (C, H, W) of the image that a row of X flattens.
+        sampling_strategy: "auto" brings each class to the size of the largest; a dict gives the
+            size of each class that is to grow.
+        random_state: An integer, a RandomState, or None for one of numpy's global state.
+        device: Where the generator is fitted: "auto", "cpu" or "cuda".
 
-    After `fit_resample`, `sampling_strategy_` says how many images of each class were made; that
-    method raises `InputError` for what makes no sense.
+    Attributes:
+        sampling_strategy_: How many images of each class were made, after `fit_resample`.
 
-    >>> from sklearn.datasets import load_digits
-    >>> from synthaug import StyleSwap
-    >>> from synthaug.integrations.sklearn import SyntheticResampler
-    >>> X, y = load_digits(return_X_y=True)
-    >>> resampler = SyntheticResampler(StyleSwap(), (1, 8, 8), device="cpu", random_state=0)
-    >>> X_more, y_more = resampler.fit_resample(X[:40] / 16, y[:40])
-    >>> np.bincount(y_more).tolist(), bool((X_more[:40] == X[:40] / 16).all())
-    ([6, 6, 6, 6, 6, 6, 6, 6, 6, 6], True)
+    References:
+        Lemaître, Nogueira and Aridas, Imbalanced-learn, arXiv 1609.06570.
+
+    Example:
+        >>> from sklearn.datasets import load_digits
+        >>> from synthaug import StyleSwap
+        >>> from synthaug.integrations.sklearn import SyntheticResampler
+        >>> X, y = load_digits(return_X_y=True)
+        >>> resampler = SyntheticResampler(StyleSwap(), (1, 8, 8), device="cpu", random_state=0)
+        >>> X_more, y_more = resampler.fit_resample(X[:40] / 16, y[:40])
+        >>> np.bincount(y_more).tolist(), bool((X_more[:40] == X[:40] / 16).all())
+        ([6, 6, 6, 6, 6, 6, 6, 6, 6, 6], True)
     """
 
     def __init__(
@@ -58,16 +64,18 @@ class SyntheticResampler(BaseEstimator):  # type: ignore[misc]
         self.device = device
 
     def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """X and y with synthetic rows after the real ones, which stay as they are.
+        """Add synthetic rows after the real ones, which stay as they are.
 
-        X: (N, C * H * W), uint8, uint16, or floats in [0, 1], which rounding may miss by 1e-6; the
-            type is kept.
-        y: (N,), labels of any type.
+        Args:
+            X: (N, C * H * W), uint8, uint16, or floats in [0, 1], which rounding may miss by 1e-6.
+            y: (N,), labels of any type.
 
-        A DataFrame comes back as one, and a Series.
+        Returns:
+            X and y with more rows, of the same dtypes; DataFrames and Series stay such.
 
-        Raises `InputError` for rows of another length, floats outside [0, 1], and a class that is
-        to shrink.
+        Raises:
+            InputError: If rows have another length, floats are outside [0, 1], or a class is to
+                shrink.
         """
         if not isinstance(self.generator, Generator):
             raise InputError(f"generator: expected one, as StyleSwap(), got {self.generator!r}")
@@ -81,22 +89,23 @@ class SyntheticResampler(BaseEstimator):  # type: ignore[misc]
         if len(unknown):
             raise InputError(f"y: expected a label for each row, got NaN in row {unknown[0]}")
         classes, indices = np.unique(labels, return_inverse=True)
-        missing = self._missing(classes, np.bincount(indices))
-        self.sampling_strategy_ = dict(zip(classes.tolist(), missing.tolist(), strict=True))
-        if not missing.any():
+        counts = self._counts(classes, np.bincount(indices))
+        self.sampling_strategy_ = dict(zip(classes.tolist(), counts.tolist(), strict=True))
+        if not counts.any():
             return _like(X, rows), _like(y, labels)
         seed = int(check_random_state(self.random_state).randint(2**31))
         data = LabelledImages(stored, indices, [str(name) for name in classes])
         generator = copy.deepcopy(self.generator).fit(data, seed=seed, device=self.device)
-        wanted = np.repeat(np.arange(len(classes)), missing)
-        made = generator.sample(wanted, seed=seed).images.reshape(len(wanted), -1)
+        added = np.repeat(np.arange(len(classes)), counts)
+        samples = generator.sample(added, seed=seed).images.reshape(len(added), -1)
         if rows.dtype.kind == "f":
-            made = (made / np.iinfo(made.dtype).max).astype(rows.dtype)
-        more = np.concatenate([rows, made]), np.concatenate([labels, classes[wanted]])
-        return _like(X, more[0]), _like(y, more[1])
+            samples = (samples / np.iinfo(samples.dtype).max).astype(rows.dtype)
+        all_rows = np.concatenate([rows, samples])
+        all_labels = np.concatenate([labels, classes[added]])
+        return _like(X, all_rows), _like(y, all_labels)
 
-    def _missing(self, classes: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """How many of each class to make, int64 (K,)."""
+    def _counts(self, classes: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Return how many of each class to make, int64 (K,)."""
         strategy = self.sampling_strategy
         if isinstance(strategy, str) and strategy == "auto":
             return np.asarray(counts.max() - counts)
@@ -112,8 +121,8 @@ class SyntheticResampler(BaseEstimator):  # type: ignore[misc]
                 )
             at = f"sampling_strategy: class {name!r} has {sizes[name]} images already"
             expect_count(at, size, least=sizes[name])
-        wanted = [strategy.get(name, size) for name, size in sizes.items()]
-        return np.asarray(np.array(wanted) - counts)
+        targets = [strategy.get(name, size) for name, size in sizes.items()]
+        return np.asarray(np.array(targets) - counts)
 
 
 def _checked_shape(shape: Any) -> tuple[int, ...]:
@@ -125,16 +134,16 @@ def _checked_shape(shape: Any) -> tuple[int, ...]:
     return sides
 
 
-def _like(given: Any, array: np.ndarray) -> Any:
-    """`array` as a DataFrame or a Series of pandas where `given` is one."""
-    if not hasattr(given, "iloc"):
+def _like(original: Any, array: np.ndarray) -> Any:
+    """Return an array as a DataFrame or a Series of pandas where the original is one."""
+    if not hasattr(original, "iloc"):
         return array
-    names = {"columns": given.columns} if array.ndim == 2 else {"name": given.name}
-    return type(given)(array, **names).astype(given.dtypes)
+    names = {"columns": original.columns} if array.ndim == 2 else {"name": original.name}
+    return type(original)(array, **names).astype(original.dtypes)
 
 
 def _stored(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Flattened images as integers (N, C, H, W); floats in 16 bits, which is finer than any."""
+    """Return flattened images as integers (N, C, H, W); floats become 16 bits."""
     if rows.ndim != 2 or rows.shape[1] != int(np.prod(shape)):
         raise InputError(
             f"X: expected shape (N, {int(np.prod(shape))}) for images {shape}, got {rows.shape}"

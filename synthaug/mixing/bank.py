@@ -1,6 +1,6 @@
-"""Labels of synthetic images: their class, or rows of probabilities.
+"""Keep a pool on a device, to draw from it without waiting for the device.
 
-A pool on a device, to be drawn from without asking the device for anything.
+Labels of synthetic images are their class, or rows of probabilities.
 """
 
 from collections.abc import Sequence
@@ -19,22 +19,28 @@ SOFT_SHARE = 0.5  # of a mixed label (DM-KD: half one-hot, half posterior)
 
 
 def check_labels(labels: str) -> None:
-    """Raise `InputError` for what is no label rule."""
+    """Raise `InputError` for an unknown rule of labels."""
     if labels not in get_args(Labels):
         raise InputError(f"labels: expected one of {', '.join(get_args(Labels))}, got {labels!r}")
 
 
 def mixed_labels(labels: np.ndarray, soft: np.ndarray) -> np.ndarray:
-    """Half of each one-hot label replaced by its soft row, float32 (M, K)."""
+    """Replace half of each one-hot label by its soft row, float32 (M, K)."""
     mixed: np.ndarray = (1 - SOFT_SHARE) * one_hot(labels, soft.shape[1]) + SOFT_SHARE * soft
     return mixed
 
 
 def label_rows(samples: Samples, classes: int, labels: str) -> np.ndarray:
-    """The samples' labels as rows of probabilities under a rule, float32 (M, K): "hard" is one-hot,
-    "soft" the samples' own soft labels, "mixed" half of each.
+    """Return the samples' labels as rows of probabilities, float32 (M, K).
 
-    Raises `InputError` where the rule needs soft labels and there are none.
+    Args:
+        samples: The samples.
+        classes: Number of classes, K.
+        labels: "hard" for one-hot, "soft" for the samples' own soft labels, "mixed" for half of
+            each.
+
+    Raises:
+        InputError: If soft labels are needed and there are none.
     """
     check_labels(labels)
     if labels == "hard":
@@ -53,13 +59,18 @@ def label_rows(samples: Samples, classes: int, labels: str) -> np.ndarray:
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
-class Bank:
-    """The pool's images and labels on `device`; on the CPU its images stay mapped from the disk.
+class DevicePool:
+    """A pool's images and labels on a device; on the CPU its images stay mapped from the disk.
 
-    rows: labels of the pool's images as probabilities, float32 (M, K).
-    mean, std: what float images are normalised with, one number or one a channel.
+    Args:
+        pool: The pool.
+        rows: Labels of its images as probabilities, float32 (M, K).
+        mean: Mean that float images are normalised with, one number or one a channel.
+        std: Standard deviation, the same.
+        device: The device.
 
-    Raises `InputError` for a class without images.
+    Raises:
+        InputError: If a class has no images.
     """
 
     def __init__(
@@ -80,7 +91,7 @@ class Bank:
         self.rows = torch.as_tensor(rows, device=device)
         order, ends, cumulative = (torch.as_tensor(table, device=device) for table in drawer.tables)
         self._order, self._cumulative = order, cumulative
-        # Of each class: its first and last place in that order, and the weights that it spans.
+        # First and last place of each class in that order, and the weights that it spans.
         self._first, self._last = ends.roll(1), ends - 1
         self._first[0] = 0
         self._low = cumulative[self._first]
@@ -99,8 +110,7 @@ class Bank:
             self._moved = to_tensor(samples.images).to(device)
 
     def draw(self, classes: Tensor) -> Tensor:
-        """For each of `classes` (B,) the index of one of its images, int64 (B,), as
-        `ClassDrawer.draw` does."""
+        """Draw the index of an image of each of `classes` (B,), int64 (B,)."""
         low = self._low[classes]
         unit = torch.rand(len(classes), dtype=low.dtype, device=low.device)
         at = torch.addcmul(low, unit, self._span[classes])
@@ -108,20 +118,22 @@ class Bank:
         return self._order[ranks.clamp(self._first[classes], self._last[classes])]
 
     def put(self, images: Tensor, places: Tensor, picks: Tensor) -> None:
-        """`images[places]` become the pool's images at `picks`, in the form of the batch: stored
-        integers, or normalised floats."""
+        """Put the pool's images at `picks` into `images[places]`, in the form of the batch.
+
+        That is stored integers, or normalised floats.
+        """
         if self._moved is None and images.dtype in (torch.float32, torch.float64):
             self._put_rows(images.numpy(), places.tolist(), picks.tolist())
             return
-        made = self._gather(picks)
+        samples = self._gather(picks)
         if images.is_floating_point():
-            made = (made.float() * self._scale + self._shift).to(images.dtype)
-        to, what = (tensor.view(_BITS[images.itemsize]) for tensor in (images, made))
-        to.index_copy_(0, places, what)
+            samples = (samples.float() * self._scale + self._shift).to(images.dtype)
+        target, source = (tensor.view(_BITS[images.itemsize]) for tensor in (images, samples))
+        target.index_copy_(0, places, source)
 
     def _put_rows(self, images: np.ndarray, places: list[int], picks: list[int]) -> None:
-        """One by one, so that each stays in the CPU's cache: several times faster than at once."""
-        scale, shift = _plain(self._scale), _plain(self._shift)
+        """Copy images one by one: each stays in the CPU's cache, which is much faster."""
+        scale, shift = _as_numbers(self._scale), _as_numbers(self._shift)
         unshifted = not np.any(shift)
         for place, pick in zip(places, picks, strict=True):
             row = images[place]
@@ -136,7 +148,7 @@ class Bank:
         return take(self._moved, picks)
 
 
-def _plain(factors: Tensor) -> np.ndarray | np.float32:
-    """One number as such, which numpy applies to a whole image at once."""
+def _as_numbers(factors: Tensor) -> np.ndarray | np.float32:
+    """Return a single number as such, which numpy applies to a whole image at once."""
     array: np.ndarray = factors.numpy()
     return array if array.size > 1 else np.float32(array.item())

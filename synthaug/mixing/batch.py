@@ -1,6 +1,7 @@
-"""Where images and labels are in a batch, by torchvision's rules, and what else may be there.
+"""Replace images of a batch by synthetic ones, as a torchvision v2 transform.
 
-A torchvision transform of batches that puts synthetic images in the place of real ones.
+Images and labels of a batch are found by torchvision's rules. What else belongs to the real images,
+such as masks, is refused.
 """
 
 import math
@@ -18,12 +19,12 @@ from torchvision.transforms import v2
 
 from synthaug.core import InputError, as_share, expect_count
 from synthaug.data import expect_scale, span_of
-from synthaug.mixing.bank import Bank, Labels, label_rows
+from synthaug.mixing.bank import DevicePool, Labels, label_rows
 from synthaug.pool import SamplePool
 
 _ONE_BY_ONE = "for images one by one use MixedDataset"
 LabelsGetter = Callable[[Any], Tensor]
-# What belongs to the real image and to no other; older versions of torchvision have no KeyPoints.
+# They belong to the real image and to no other; older versions of torchvision have no KeyPoints.
 _BELONGING = tuple(
     getattr(tv_tensors, name)
     for name in ("Mask", "BoundingBoxes", "KeyPoints")
@@ -32,7 +33,7 @@ _BELONGING = tuple(
 
 
 def default_labels(batch: Any) -> Any:
-    """torchvision's rule for where labels are."""
+    """Find the labels of a batch by torchvision's rule."""
     if isinstance(batch, Tensor):
         raise InputError(
             f"expected a batch (images, labels), got a tensor {tuple(batch.shape)} alone; place "
@@ -55,7 +56,7 @@ def default_labels(batch: Any) -> Any:
 
 
 def find_images(flat: Sequence[Any], labels: Tensor) -> Tensor:
-    """torchvision's rule: what is marked as images, else the first tensor that can be some."""
+    """Find the images by torchvision's rule: those marked as such, else the first that fits."""
     if any(isinstance(item, Image.Image) for item in flat):
         raise InputError("expected a batch of tensors, got PIL images; use it after the DataLoader")
     marked = [item for item in flat if isinstance(item, tv_tensors.Image)]
@@ -100,42 +101,44 @@ _SUM_SLACK = 0.05  # by which the sum of probabilities may miss 1, in half preci
 
 
 class MixSynthetic(v2.Transform):  # type: ignore[misc]
-    """Replaces a share of a batch by synthetic images of the same classes, at random places.
+    """Replace a share of a batch by synthetic images of the same classes, at random places.
 
     For whole batches, as torchvision's CutMix and MixUp: after the DataLoader or in its
-    `collate_fn`, on the CPU or a GPU, before or after those two. The pool is kept on the device
-    of the batch, and after the first batch nothing waits for the device.
+    `collate_fn`, on the CPU or a GPU, before or after those two. Images are (B, C, H, W), uint8 or
+    uint16 as in the pool, or floats in [0, 1] before `mean` and `std`. The pool is kept on the
+    device of the batch, and after the first batch nothing waits for the device. Random numbers are
+    torch's own, of the device of the batch.
 
-    pool: the synthetic images, of the size of the batch's; all its classes need some.
-    ratio: the share of each batch, from 0 to 1; where it is no whole number of images, right on
-        average. It can be set anew at any time, as `p` can, for instance each epoch; worker
-        processes that stay alive follow.
-    labels: "hard" leaves labels in their form: class numbers (B,) or (B, 1), or probabilities
-        (B, K), which become one-hot where an image is replaced. "soft" makes all labels
-        probabilities, float32 (B, K), and gives synthetic images the pool's soft labels; "mixed"
-        half of those.
-    num_classes: K, where labels have more classes than the pool.
-    p: probability that a batch is changed at all.
-    mean, std: one number or one a channel, where the batch is normalised already.
-    labels_getter: a function from the batch to that item of it which is its labels. By default the
-        second of (images, labels), or of a dict the key "labels", or the first key that contains
-        "label".
+    Args:
+        pool: The synthetic images, of the size of the batch's; all its classes need some.
+        ratio: Share of each batch, 0 to 1; where it is no whole number of images, right on average.
+            It can be set at any time, as `p` can; worker processes that stay alive follow.
+        labels: "hard" leaves labels in their form: class numbers (B,) or (B, 1), or probabilities
+            (B, K), which become one-hot where an image is replaced. "soft" makes all labels
+            probabilities, float32 (B, K), and gives synthetic images the pool's soft labels;
+            "mixed" half of those.
+        num_classes: K, where labels have more classes than the pool.
+        p: Probability that a batch is changed at all, 0 to 1.
+        mean: One number or one a channel, where the batch is normalised already.
+        std: The same.
+        labels_getter: A function from the batch to its item that holds the labels. By default the
+            second of (images, labels), or of a dict the key "labels", or the first key that
+            contains "label".
 
-    Images are uint8 or uint16 as in the pool, or floats in [0, 1] before `mean` and `std`;
-    (B, C, H, W). Random numbers are torch's own, of the device of the batch.
+    Raises:
+        InputError: If pool and batch do not match, or the batch holds what belongs to the real
+            images alone: masks, boxes, keypoints, second views. Values are looked at in the first
+            batch only, labels on the CPU in each.
 
-    Raises `InputError` naming both sides where pool and batch do not match, and for what else
-    belongs to the real images: masks, boxes, keypoints, second views. Values are looked at in the
-    first batch only, but labels on the CPU in each.
-
-    >>> import tempfile
-    >>> from synthaug import MixSynthetic, SamplePool, StyleSwap, read_images
-    >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
-    >>> with tempfile.TemporaryDirectory() as directory:
-    ...     mix = MixSynthetic(SamplePool.create(directory + "/pool", generator, 2), ratio=0.25)
-    ...     images, labels = mix(torch.zeros(8, 1, 16, 16), torch.arange(8))
-    >>> int(images.flatten(1).any(1).sum()), labels.tolist()
-    (2, [0, 1, 2, 3, 4, 5, 6, 7])
+    Example:
+        >>> import tempfile
+        >>> from synthaug import MixSynthetic, SamplePool, StyleSwap, read_images
+        >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     mix = MixSynthetic(SamplePool.create(directory + "/pool", generator, 2), ratio=0.25)
+        ...     images, labels = mix(torch.zeros(8, 1, 16, 16), torch.arange(8))
+        >>> int(images.flatten(1).any(1).sum()), labels.tolist()
+        (2, [0, 1, 2, 3, 4, 5, 6, 7])
     """
 
     def __init__(
@@ -164,9 +167,9 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         self._num_classes = num_classes or len(pool.classes)
         self.mean, self.std = mean, std
         self._normalization = _normalization(mean, std, pool.samples.images.shape[1])
-        self._rows()  # says early where soft labels are missing
+        self._rows()  # refuses missing soft labels early
         self._labels_getter = default_labels if labels_getter == "default" else labels_getter
-        self._banks: dict[torch.device, Bank] = {}
+        self._banks: dict[torch.device, DevicePool] = {}
 
     @property
     def ratio(self) -> float:
@@ -186,7 +189,6 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
     def p(self, p: float) -> None:
         self._shares[1] = as_share("p", p)
 
-    # What the pool's labels were brought into their form by, once.
     @property
     def pool(self) -> SamplePool:
         """The synthetic images."""
@@ -203,32 +205,32 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         return self._num_classes
 
     def forward(self, *inputs: Any) -> Any:
-        """The batch with some images replaced, in the structure that it came in."""
+        """Return the batch with some images replaced, in the structure that it came in."""
         batch = inputs if len(inputs) > 1 else inputs[0]
         flat, structure = tree_flatten(batch)
         labels = self._labels_getter(batch)  # type: ignore[operator]
         self._check_label_form(labels)
         images = find_images(flat, labels)
         check_rest(flat, images, labels)
-        made_images, made_labels = self._mix(images, labels)
-        if made_labels is not labels and not any(item is labels for item in flat):
+        mixed_images, mixed_labels = self._mix(images, labels)
+        if mixed_labels is not labels and not any(item is labels for item in flat):
             raise InputError(
                 "labels_getter: expected an item of the batch, in whose place the new labels go, "
                 "got another tensor; bring labels into their form before MixSynthetic"
             )
-        swapped = {id(images): made_images, id(labels): made_labels}
-        return tree_unflatten([swapped.get(id(item), item) for item in flat], structure)
+        replaced = {id(images): mixed_images, id(labels): mixed_labels}
+        return tree_unflatten([replaced.get(id(item), item) for item in flat], structure)
 
     def _mix(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         bank = self._bank(images, labels)
-        size, skipped = len(images), torch.rand(1, device="cpu") >= self.p
-        # Drawn on the CPU: how many there are must be known without asking the device.
-        count = 0 if skipped else min(size, int(self.ratio * size + torch.rand(1, device="cpu")))
+        size, is_skipped = len(images), torch.rand(1, device="cpu") >= self.p
+        # Drawn on the CPU: the count must be known without asking the device.
+        count = 0 if is_skipped else min(size, int(self.ratio * size + torch.rand(1, device="cpu")))
         # Anywhere in the batch: MixUp and CutMix pair neighbours, which must not be all synthetic.
         places = torch.rand(size, device=images.device).argsort()[:count]
         # Rows of unsigned integers torch 2.6 cannot take.
-        wanted = _classes_of((labels if labels.is_floating_point() else labels.long())[places])
-        picks = bank.draw(wanted)
+        classes = _classes_of((labels if labels.is_floating_point() else labels.long())[places])
+        picks = bank.draw(classes)
         if not count:
             return images, self._labels_after(labels, places, picks, bank)
         mixed = images.clone()
@@ -237,7 +239,9 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
             mixed = tv_tensors.wrap(mixed, like=images)
         return mixed, self._labels_after(labels, places, picks, bank)
 
-    def _labels_after(self, labels: Tensor, places: Tensor, picks: Tensor, bank: Bank) -> Tensor:
+    def _labels_after(
+        self, labels: Tensor, places: Tensor, picks: Tensor, bank: DevicePool
+    ) -> Tensor:
         if labels.is_floating_point():
             rows = labels.clone()
         elif self.labels == "hard":
@@ -248,11 +252,11 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
             rows.scatter_(1, labels.reshape(-1, 1).long(), 1.0)  # one_hot could make a GPU wait
         return rows.index_copy_(0, places, bank.rows[picks].to(rows.dtype))
 
-    def _bank(self, images: Tensor, labels: Tensor) -> Bank:
-        """The pool on the device of the batch, which is looked at the first time."""
+    def _bank(self, images: Tensor, labels: Tensor) -> DevicePool:
+        """Return the pool on the device of the batch; check the batch the first time."""
         self._check_image_form(images, labels)
         if images.device not in self._banks:
-            bank = Bank(self.pool, self._rows(), *self._normalization, images.device)
+            bank = DevicePool(self.pool, self._rows(), *self._normalization, images.device)
             self._check_pixels(images)
             self._check_classes(labels)
             self._banks[images.device] = bank
@@ -261,7 +265,7 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         return self._banks[images.device]
 
     def _rows(self) -> np.ndarray:
-        """The pool's labels as probabilities, float32 (M, K)."""
+        """Return the pool's labels as probabilities, float32 (M, K)."""
         rows = label_rows(self.pool.samples, len(self.pool.classes), self.labels)
         return np.pad(rows, ((0, 0), (0, self.num_classes - rows.shape[1])))
 
@@ -328,47 +332,49 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         if not images.is_floating_point():
             return
         low, high = images.amin((0, 2, 3)).float().cpu(), images.amax((0, 2, 3)).float().cpu()
-        found = f"the batch has floats from {float(low.min()):.2f} to {float(high.max()):.2f}"
+        batch_range = f"the batch has floats from {float(low.min()):.2f} to {float(high.max()):.2f}"
         if self.mean is None:
             if low.min() < -_SLACK or high.max() > 1 + _SLACK:
                 raise InputError(
-                    f"images: the pool's are in [0, 1], {found}; place MixSynthetic before "
+                    f"images: the pool's are in [0, 1], {batch_range}; place MixSynthetic before "
                     "Normalize, or tell it the same mean= and std="
                 )
             expect_scale("images", float(high.max()), self.pool.samples.images)
             return
         mean, std = (torch.tensor(each, device="cpu") for each in self._normalization)
-        # Of the most images: some may have been erased with noise since.
+        # Of most images: some may have been erased with noise since.
         plain_low = (images.amin((2, 3)).float().cpu() * std + mean).amin(1).median()
         plain_high = (images.amax((2, 3)).float().cpu() * std + mean).amax(1).median()
         if plain_low < -_SLACK or plain_high > 1 + _SLACK:
             raise InputError(
-                f"images: the pool's are in [0, 1], {found}, which mean={self.mean} and "
+                f"images: the pool's are in [0, 1], {batch_range}, which mean={self.mean} and "
                 f"std={self.std} do not bring there; if these are right, place MixSynthetic before "
                 "what else changes the images, such as RandomErasing with noise"
             )
         changes = any(mean) or not self._is_scale(std)
         if changes and low.min() >= 0 and high.max() <= 1:
             raise InputError(
-                f"images: {found}, as if it were not normalised; leave out mean= and std=, or "
-                "place MixSynthetic after Normalize"
+                f"images: {batch_range}, as if it were not normalised; leave out mean= and std=, "
+                "or place MixSynthetic after Normalize"
             )
 
     def _is_scale(self, std: Tensor) -> bool:
-        """Whether it only says what number 1 stands for: the largest of the type, or of the bits
-        that the pool's images use."""
+        """Tell whether `std` only says which number 1 stands for.
+
+        That is the largest of the type, or of the bits that the pool's images use.
+        """
         ones = (1.0, span_of(self.pool.samples.images))
         return any(all(math.isclose(s, one, rel_tol=0.01) for s in std.tolist()) for one in ones)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_banks": {}}  # what is on a device is put there anew
+        return {**self.__dict__, "_banks": {}}  # a copy puts its pool on the device anew
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._shares.share_memory_()  # type: ignore[no-untyped-call]
 
     def extra_repr(self) -> str:
-        """The pool and the settings."""
+        """Describe the pool and the settings."""
         return (
             f"{self.pool!r}, ratio={self.ratio}, labels={self.labels!r}, "
             f"num_classes={self.num_classes}, p={self.p}, mean={self.mean}, std={self.std}"
@@ -378,7 +384,7 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
 def _normalization(
     mean: float | Sequence[float] | None, std: float | Sequence[float] | None, channels: int
 ) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation, one of each or one a channel."""
+    """Return mean and standard deviation, one of each or one a channel."""
     if (mean is None) != (std is None):
         raise InputError("mean, std: expected both or neither")
     if mean is None or std is None:
@@ -397,8 +403,10 @@ def _normalization(
 
 
 def _classes_of(labels: Tensor) -> Tensor:
-    """The class to draw for each label, int64 (B,): of probabilities a random one, so that the
-    classes stay as frequent as they are."""
+    """Return the class to draw for each label, int64 (B,).
+
+    Of probabilities a random one, so that the classes stay as frequent as they are.
+    """
     if not labels.is_floating_point():
         return labels.flatten().long()
     uniform = torch.rand_like(labels.float()).clamp(1e-12, 1 - 1e-7)

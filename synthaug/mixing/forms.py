@@ -1,6 +1,6 @@
-"""Whether a transform keeps the values of 16-bit images.
+"""Bring stored images into the form in which a Dataset returns its items.
 
-The form in which a Dataset hands out its items, and stored images brought into it.
+Transforms that would corrupt 16-bit images silently are refused.
 """
 
 import warnings
@@ -33,19 +33,18 @@ _LOW = 300.0  # more than uint8 can hold
 
 
 class DepthGuard:
-    """Refuses transforms that silently corrupt 16-bit images.
+    """Refuse transforms that silently corrupt 16-bit images.
 
     torchvision's v1 `ToTensor` makes negative numbers of them, timm's `ToNumpy` takes them modulo
-    256, and a conversion to L or RGB cuts them off at 255. A transform is looked at once.
+    256, and a conversion to L or RGB cuts them off at 255. A transform is checked once.
     """
 
     def __init__(self) -> None:
-        self._passed: Any = None
+        self._checked: Any = None
 
     def check(self, transform: Any, image: Any, *label: Any) -> None:
-        """Raise `InputError` naming the step of `transform`, called on `image` or on it and `label`
-        together, that the image would not survive."""
-        if transform is None or transform is self._passed or not _is_deep(image):
+        """Raise `InputError` naming the step of a transform that would corrupt the image."""
+        if transform is None or transform is self._checked or not _is_deep(image):
             return
         with global_stream(0, "look at a transform"):
             lossy = _lossy_step(transform, image, *label)
@@ -55,7 +54,7 @@ class DepthGuard:
                 "wrapped around or cut off; put v2.ToImage() and "
                 "v2.ToDtype(torch.float32, scale=True) in its place"
             )
-        self._passed = transform
+        self._checked = transform
 
 
 def _is_deep(image: Any) -> bool:
@@ -65,32 +64,34 @@ def _is_deep(image: Any) -> bool:
 
 
 def _lossy_step(transform: Any, image: Any, *label: Any) -> Any | None:
-    """The first step that wraps around or cuts off what does not fit. Each is handed what the one
-    before made of an image, in lines of two values, so that no border or noise misleads: what is
-    scaled, as by a window or by each image's largest value, keeps them apart."""
+    """Return the first step that wraps around or cuts off values that do not fit.
+
+    Each step gets the output of the one before, for an image in lines of two values. A step that
+    scales, as by a window or by the image's largest value, keeps the two apart.
+    """
     high = _HIGH
     for step in _steps(transform):
         low = min(_LOW, high)
         try:
-            made = step(_lines(image, low, high), *label)
-            made, label = (made[0], made[1:]) if label else (made, ())
-        except Exception:  # one that fails loudly: nothing is silent about it
+            output = step(_lines(image, low, high), *label)
+            output, label = (output[0], output[1:]) if label else (output, ())
+        except Exception:  # it fails loudly, not silently
             continue
-        if not isinstance(made, Image.Image | np.ndarray | torch.Tensor):
+        if not isinstance(output, Image.Image | np.ndarray | torch.Tensor):
             return None
-        pixels = _pixels(made)
+        pixels = _pixels(output)
         if pixels.dtype.kind in "iu" and high > np.iinfo(pixels.dtype).max:
             values = np.array([low, high]).astype(np.int64)
             wrapped = values.astype(pixels.dtype)
             cut_off = values.clip(max=np.iinfo(pixels.dtype).max)
             if any(np.isin(pixels, lost).all() for lost in (wrapped, cut_off)):
                 return step
-        image, high = made, float(pixels.max())
+        image, high = output, float(pixels.max())
     return None
 
 
 def _steps(transform: Any) -> Iterator[Any]:
-    """The single transforms that it is composed of."""
+    """Yield the single transforms that a transform is composed of."""
     inner = inner_of(transform)
     if not inner:
         yield transform
@@ -106,19 +107,19 @@ def _pixels(image: Any) -> np.ndarray:
 
 
 def _lines(image: Any, low: float, high: float) -> Any:
-    """An image as `image`, whose rows or columns are of one value and the other in turn."""
+    """Return an image like `image` whose rows or columns alternate between two values."""
     if isinstance(image, torch.Tensor):
-        made = image.clone()  # of the type that it is, tv_tensors.Image maybe
-        made.fill_(high)
-        made[:, ::2] = low
-        return made
+        lines = image.clone()  # keeps a type such as tv_tensors.Image
+        lines.fill_(high)
+        lines[:, ::2] = low
+        return lines
     pixels = np.full_like(image, high)
     pixels[:, ::2] = low
     return Image.fromarray(pixels) if isinstance(image, Image.Image) else pixels
 
 
 _MODE_HINT = "; read the generator's images with mode='gray' or 'rgb' (--mode) to match"
-# Synthetic images are of one of these, and Datasets hand out others too, as P, RGBA or CMYK.
+# Synthetic images have one of these modes; Datasets may return others, such as P, RGBA or CMYK.
 _MODES = ("L", "RGB", "I;16")
 _CONVERT_HINT = "; convert in the Dataset, as torchvision's do: image.convert('RGB'), or 'L'"
 _SIZE_HINT = (
@@ -126,7 +127,7 @@ _SIZE_HINT = (
     "of the real ones' size"
 )
 
-# What a transform may raise for an image of another form or size than it was written for.
+# Errors of a transform for an image of another form or size than it was written for.
 _FAILURES = (AttributeError, KeyError, TypeError, ValueError, RuntimeError)
 
 # By way of I: straight from I;16B, Pillow cuts values off at 255.
@@ -138,27 +139,39 @@ ROUNDING = 0.1  # of an image's deviation, as where the one turns pixels and the
 
 
 class Form(NamedTuple):
-    """make: makes a stored image (C, H, W) and its label into an item of a Dataset.
-    joint: whether the Dataset's transforms see labels too, and may change them."""
+    """How a Dataset returns its items.
+
+    Attributes:
+        make: Turns a stored image (C, H, W) and its label into an item.
+        joint: Whether the Dataset's transforms see labels, too, and may change them.
+    """
 
     make: Callable[[np.ndarray, int], tuple[Any, Any]]
     joint: bool
 
 
 def form_of(dataset: Any, first: int, stored: np.ndarray, classes: Sequence[str]) -> Form:
-    """How to make images stored as `stored` (M, C, H, W) and their labels into items of `dataset`:
-    brought into the form that its item `first` has before its transforms, then transformed.
+    """Find out how to turn stored images and labels into items of a Dataset.
 
-    Raises `InputError` naming both sides where type, channels, value range or final size do not
-    match.
+    They are brought into the form that real items have before the Dataset's transforms, then
+    transformed.
+
+    Args:
+        dataset: The Dataset.
+        first: Index of an item to look at.
+        stored: Stored images, (M, C, H, W).
+        classes: Class names.
+
+    Raises:
+        InputError: If type, channels, value range or final size do not match.
     """
-    plain, guard = Untransformed(dataset, first), DepthGuard()
+    untransformed, guard = Untransformed(dataset, first), DepthGuard()
     _warn_of_inner(dataset)
     with global_stream(0, "compare forms"):
-        image, label = pair_of(plain.first)
+        image, label = pair_of(untransformed.first)
     expect_depth_kept(dataset, first, image)
-    hint, goes_on = plain.hint(image), plain.goes_on(image)
-    _check_depth(guard, plain, image, label)
+    hint, has_more_steps = untransformed.hint(image), untransformed.goes_on(image)
+    _check_depth(guard, untransformed, image, label)
     with global_stream(0, "compare forms"):
         real, _ = pair_of(Apart(dataset)[first])
     try:
@@ -169,14 +182,14 @@ def form_of(dataset: Any, first: int, stored: np.ndarray, classes: Sequence[str]
     deep = stored.dtype == np.uint16
 
     def make(pixels: np.ndarray, index: int) -> tuple[Any, Any]:
-        made, label = to_image(pixels), to_label(index)
+        image, label = to_image(pixels), to_label(index)
         if deep:
-            _check_depth(guard, plain, made, label)
-        return plain.transform(made, label)
+            _check_depth(guard, untransformed, image, label)
+        return untransformed.transform(image, label)
 
     try:
         with global_stream(0, "compare forms"):
-            made = make(stored[0], 0)[0]
+            synthetic = make(stored[0], 0)[0]
     except InputError:
         raise
     except _FAILURES as error:  # none for the real image
@@ -185,28 +198,32 @@ def form_of(dataset: Any, first: int, stored: np.ndarray, classes: Sequence[str]
             f"that real ones have without it ({type(error).__name__}: {error})"
             f"{_side_hint(stored, image)}{hint}"
         ) from error
-    if _kind(made) != _kind(real):
+    if _kind(synthetic) != _kind(real):
         raise InputError(
-            f"the real images come out as {_kind(real)}, synthetic ones as {_kind(made)}: "
+            f"the real images come out as {_kind(real)}, synthetic ones as {_kind(synthetic)}: "
             f"{type(dataset).__name__} does more to them than its transform; make that the only "
             "and last step of __getitem__"
         )
-    if goes_on and not _goes_on_alike(dataset, first, plain, image, label):
+    if has_more_steps and not _order_is_free(dataset, first, untransformed, image, label):
         raise InputError(f"{type(dataset).__name__}{hint}")
-    _match("size", _size(made), _size(real), _SIZE_HINT)
-    plain.close()
-    return Form(make, plain.is_joint)
+    _match("size", _size(synthetic), _size(real), _SIZE_HINT)
+    untransformed.close()
+    return Form(make, untransformed.is_joint)
 
 
-def _goes_on_alike(dataset: Any, first: int, plain: Untransformed, image: Any, label: Any) -> bool:
-    """Whether what a Dataset does to images after its transform might as well be done before it, as
-    a conversion after a flip: so it is done to synthetic ones."""
+def _order_is_free(
+    dataset: Any, first: int, untransformed: Untransformed, image: Any, label: Any
+) -> bool:
+    """Tell whether a Dataset's steps after its transform might as well come before it.
+
+    As a conversion after a flip does: synthetic images get them first.
+    """
     for stream in range(COMPARED):
         with global_stream(stream, "compare order"):
             real, _ = pair_of(Apart(dataset)[first])
         with global_stream(stream, "compare order"):
             try:
-                other, _ = plain.transform(image, label)
+                other, _ = untransformed.transform(image, label)
             except _FAILURES:
                 return False
         if _kind(other) != _kind(real) or not _look_alike(other, real):
@@ -215,7 +232,7 @@ def _goes_on_alike(dataset: Any, first: int, plain: Untransformed, image: Any, l
 
 
 def _look_alike(image: Any, other: Any) -> bool:
-    """Whether two images, or lists of them, are the same but for rounding."""
+    """Tell whether two images, or lists of them, are the same but for rounding."""
     pairs = list(zip_longest(_views(image), _views(other)))
     arrays = [[np.asarray(to_array(each), float) for each in pair] for pair in pairs]
     return all(
@@ -225,13 +242,15 @@ def _look_alike(image: Any, other: Any) -> bool:
 
 
 def _warn_of_inner(dataset: Any) -> None:
-    """Warn of a Dataset whose images come transformed from one within it: of those nothing can be
-    known, and nothing is done to synthetic images."""
+    """Warn of a Dataset whose images come transformed from one within it.
+
+    Those transforms cannot be found, and are not applied to synthetic images.
+    """
     if _has_transform(dataset):
         return
-    for name, held in getattr(dataset, "__dict__", {}).items():
-        is_inner = isinstance(held, Dataset) and is_map_style(held)
-        inner = source_of(held, 0)[0] if is_inner and len(held) else None
+    for name, value in getattr(dataset, "__dict__", {}).items():
+        is_inner = isinstance(value, Dataset) and is_map_style(value)
+        inner = source_of(value, 0)[0] if is_inner and len(value) else None
         if _has_transform(inner):
             kind = type(dataset).__name__
             warnings.warn(
@@ -246,15 +265,16 @@ def _has_transform(dataset: Any) -> bool:
     return any(getattr(dataset, name, None) for name in ("transforms", "transform"))
 
 
-def _check_depth(guard: DepthGuard, plain: Untransformed, image: Any, label: Any) -> None:
-    own, on = plain.own
-    guard.check(own, image, *[label] * (on == "both"))
+def _check_depth(guard: DepthGuard, dataset: Untransformed, image: Any, label: Any) -> None:
+    transform, targets = dataset.own
+    guard.check(transform, image, *[label] * (targets == "both"))
 
 
 def pair_of(item: Any) -> tuple[Any, Any]:
-    """Image and label of an item of a real Dataset.
+    """Return image and label of an item of a real Dataset.
 
-    Raises `InputError` for items of another form, whose further parts no synthetic image has.
+    Raises:
+        InputError: If the item has another form.
     """
     if not isinstance(item, tuple | list) or len(item) != 2:
         kind = f"{type(item).__name__} of {len(item)}" if hasattr(item, "__len__") else type(item)
@@ -266,7 +286,7 @@ def pair_of(item: Any) -> tuple[Any, Any]:
 
 
 def _image_form(image: Any, stored: np.ndarray) -> Callable[[np.ndarray], Any]:
-    """How stored images are brought into the form of `image`."""
+    """Return the function that brings stored images into the form of `image`."""
     channels = stored.shape[1]
     if isinstance(image, Image.Image):
         mode = "I;16" if stored.dtype == np.uint16 else {1: "L", 3: "RGB"}[channels]
@@ -293,7 +313,7 @@ def _image_form(image: Any, stored: np.ndarray) -> Callable[[np.ndarray], Any]:
         _match("channels", channels, 1 if image.ndim == 2 else image.shape[-1], _MODE_HINT)
         _match("dtype", stored.dtype, image.dtype)
         flat = image.ndim == 2
-        return lambda made: made[0].copy() if flat else made.transpose(1, 2, 0).copy()
+        return lambda pixels: pixels[0].copy() if flat else pixels.transpose(1, 2, 0).copy()
     raise InputError(
         f"expected a Dataset of (image, label) with PIL images, arrays or tensors, got "
         f"{type(image).__name__}"
@@ -301,7 +321,7 @@ def _image_form(image: Any, stored: np.ndarray) -> Callable[[np.ndarray], Any]:
 
 
 def _check_axes(image: Any, axis: int, expected: str) -> None:
-    """Channels stand where torchvision has them: first in tensors, last in arrays."""
+    """Check that channels stand where torchvision has them: first in tensors, last in arrays."""
     other = -1 - axis
     if image.ndim == 3 and image.shape[axis] not in (1, 3) and image.shape[other] in (1, 3):
         raise InputError(
@@ -323,7 +343,7 @@ def _to_tensor(like: torch.Tensor) -> Callable[[np.ndarray], torch.Tensor]:
 
 
 def _label_form(label: Any, classes: Sequence[str]) -> Callable[[int], Any]:
-    """How a class index is brought into the form of `label`."""
+    """Return the function that brings a class index into the form of `label`."""
     value = to_array(label)
     if isinstance(label, list | tuple):
         raise InputError(
@@ -351,7 +371,7 @@ def _label_form(label: Any, classes: Sequence[str]) -> Callable[[int], Any]:
 
 
 def _kind(image: Any) -> str:
-    """What an image is, as far as a batch of several must have it alike."""
+    """Return the kind of an image that all images of a batch must share."""
     if isinstance(image, torch.Tensor):
         return f"tensors of {image.dtype}"
     if isinstance(image, np.ndarray):
@@ -360,7 +380,7 @@ def _kind(image: Any) -> str:
 
 
 def _views(image: Any) -> list[Any]:
-    """What an item has in an image's place: several views of it, or the image alone."""
+    """Return the views of an image, or the image alone."""
     if isinstance(image, Mapping):
         return list(image.values())
     return list(image) if isinstance(image, list | tuple) else [image]
@@ -373,8 +393,10 @@ def _size(image: Any) -> Any:
 
 
 def _side_hint(stored: np.ndarray, image: Any) -> str:
-    """What a message adds where the pool's images are smaller than a real one is, too small perhaps
-    for what a transform cuts out."""
+    """Return a hint for pools whose images are smaller than the real ones.
+
+    They may be too small for what a transform cuts out.
+    """
     shape = image.size[::-1] if isinstance(image, Image.Image) else np.shape(image)
     sides = shape[:2] if isinstance(image, np.ndarray) else shape[-2:]
     height, width = stored.shape[2:]

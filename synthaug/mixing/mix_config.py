@@ -1,4 +1,4 @@
-"""Which synthetic images to mix into a training, and how: the file that `synthaug tune` writes."""
+"""Describe a way of mixing: the file that `synthaug tune` writes, and the pool that it asks for."""
 
 import copy
 import json
@@ -39,7 +39,7 @@ from synthaug.pool import (
 
 KIND = "mix recipe"
 
-IS: dict[str, Callable[[Any], bool]] = {  # of what JSON holds, where true and false are no numbers
+IS: dict[str, Callable[[Any], bool]] = {  # checks of JSON values; true and false are no numbers
     "a number": lambda value: type(value) in (int, float),
     "an integer": lambda value: type(value) is int,
     "a string": lambda value: type(value) is str,
@@ -71,7 +71,7 @@ TRAINING = {
     "steps": "an integer",
     "batch_size": "an integer",
 }
-SEARCH = {  # of what it says, that others read
+SEARCH = {  # the entries that the package reads
     "seeds": "a list of integers",
     "check_seeds": "a list of integers",
     "image_shape": "a list of integers",
@@ -82,27 +82,30 @@ SEARCH = {  # of what it says, that others read
 
 @dataclass(frozen=True)
 class MixConfig:
-    """A way of mixing.
+    """A way of mixing synthetic images into a training.
 
-    generator: not fitted; None where the search found none.
-    ratio: synthetic share of each batch. labels: the rule for the synthetic images' labels.
-    filters: limits of the pool's filters by their names, as for `limit_filters`.
-    training: how the classifier was trained that this was found with: `classifier`,
-        `classifier_weights` and `classifier_size`, `recipe` and `teacher` (each of `TrainConfig`),
-        `partner` (the arm's name), `steps`, `batch_size`; any of them.
-    search: on which images it was found, what was tried, what it cost, how sure it is.
-    recommended: whether it is better than to mix nothing in; it never is without a generator.
+    Args:
+        generator: The generator, not fitted; None where the search found none.
+        ratio: Share of synthetic images in each batch, 0 to 1.
+        labels: Labels of synthetic images: "hard", "soft" or "mixed", as for `MixedDataset`.
+        filters: Limits of the pool's filters by name, as for `synthaug.pool.limit_filters`.
+        training: How the classifier was trained that it was found with, any of: `classifier`,
+            `classifier_weights`, `classifier_size`, `recipe` and `teacher` (fields of a
+            `TrainConfig` each), `partner` (name of the base arm), `steps`, `batch_size`.
+        search: The images it was found on, what was tried, what it cost, how sure it is.
+        recommended: Whether it is better than mixing nothing in; never without a generator.
 
-    Raises `InputError` for what is not such a value.
+    Raises:
+        InputError: If a value is out of range or of another type.
 
-    >>> import tempfile
-    >>> from synthaug import TransferVAE
-    >>> from synthaug.mixing import MixConfig
-    >>> recipe = MixConfig(TransferVAE(donors="within"), ratio=0.25, filters={"distance": 2.0})
-    >>> with tempfile.TemporaryDirectory() as directory:
-    ...     recipe.save(directory + "/recipe.json")
-    ...     MixConfig.load(directory + "/recipe.json") == recipe
-    True
+    Example:
+        >>> import tempfile
+        >>> from synthaug import MixConfig, TransferVAE
+        >>> config = MixConfig(TransferVAE(donors="within"), 0.25, filters={"distance": 2.0})
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     config.save(directory + "/mix.json")
+        ...     MixConfig.load(directory + "/mix.json") == config
+        True
     """
 
     generator: Generator | None
@@ -122,7 +125,7 @@ class MixConfig:
         for name, limit in self.filters.items():
             expect_number(f"filters.{name}", limit)
         limit_filters(self.filters)
-        _check_known("training.", self.training, TRAINING)
+        _check_keys("training.", self.training, TRAINING)
         _check_types("training.", self.training, TRAINING)
         _check_types("search.", self.search, SEARCH)
         if self.recommended and self.generator is None:
@@ -130,12 +133,13 @@ class MixConfig:
         as_share("ratio", self.ratio)
 
     def save(self, path: str | Path) -> None:
-        """Write the recipe as JSON, atomically."""
-        made = self.generator
+        """Write the configuration as JSON; the file is whole or absent."""
+        generator = self.generator
         value = {
             "kind": KIND,
             "synthaug": versions()["synthaug"],
-            "generator": made and {"family": made.name, "settings": plain_values(made.settings)},
+            "generator": generator
+            and {"family": generator.name, "settings": plain_values(generator.settings)},
             "ratio": float(self.ratio),
             "labels": self.labels,
             "filters": {name: float(limit) for name, limit in self.filters.items()},
@@ -147,10 +151,14 @@ class MixConfig:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote; `InputError` if the file is not such a recipe."""
+        """Read a configuration from a file that `save` or `synthaug tune` wrote.
+
+        Raises:
+            InputError: If the file is no mix configuration, or a value in it is wrong.
+        """
         value = read_json(expanded(path))
         if value.get("kind") != KIND:
-            raise InputError(f"{path}: expected a recipe that synthaug tune wrote")
+            raise InputError(f"{path}: expected a mix configuration that synthaug tune wrote")
         try:
             _check_complete("", value, FILE)
             return cls(
@@ -175,20 +183,32 @@ class MixConfig:
         device: str = "auto",
         progress: Progress | None = None,
     ) -> SamplePool:
-        """The pool that the recipe asks for, made from `data`: the one in `directory`, where it is
-        that already, by generator, settings, seed, images, filters, size and kind of labels.
+        """Make the pool that the configuration asks for, or open it where it is there already.
 
-        teacher: a classifier, from floats (B, C, H, W) in [0, 1] to logits (B, K) on `device`,
-            whose posterior mixed labels take; needed where `labels` is not "hard".
-        progress: called with (steps done, of how many) of the fit, then with images of the pool.
+        An interrupted call goes on from the checkpoint beside the directory. Warns where `data` are
+        not like the images that the configuration was found on.
 
-        Warns where `data` are not like the images that the recipe was found on. Raises `InputError`
-        where `directory` holds another pool, or anything else, which is left as it is, and for a
-        teacher that does not fit. What is interrupted goes on from the checkpoint beside it.
+        Args:
+            directory: Where the pool is, or is written.
+            data: Real images to fit the generator to.
+            teacher: A classifier, from floats (B, C, H, W) in [0, 1] to logits (B, K) on `device`,
+                whose posterior mixed labels take; needed where `labels` is not "hard".
+            seed: Settles the generator and the pool.
+            device: Where the generator is fitted: "auto", "cpu", "cuda:0".
+            progress: Called with (steps done, total) of the fit, then with images of the pool.
+
+        Returns:
+            The pool.
+
+        Raises:
+            InputError: If `directory` holds another pool or anything else, which is left as it is,
+                or the teacher does not fit.
         """
         expect_labelled("data", data)
         if self.generator is None:
-            raise InputError("this recipe has no generator, so there is nothing to make a pool of")
+            raise InputError(
+                "this mix configuration has no generator, so there is nothing to make a pool of"
+            )
         path = expanded(directory)
         self._warn_of_other(data)
         if (path / MANIFEST).exists():
@@ -211,25 +231,26 @@ class MixConfig:
             )
 
     def _check_teacher(self, teacher: Network | None, data: LabelledImages, device: str) -> None:
-        """Ask it about two images, before a generator is trained for hours."""
+        """Try the teacher on two images, before a generator is trained for hours."""
         if self.labels == "hard":
             return
         if teacher is None:
             raise InputError(
-                f"teacher: the recipe's labels are {self.labels!r}, so a classifier trained on the "
-                "real images is needed; give teacher=, for example what train_classifier returns"
+                f"teacher: the configuration's labels are {self.labels!r}, so a classifier trained on "
+                "the real images is needed; give teacher=, for example what train_classifier returns"
             )
         where = asked_on(teacher, resolve_device(device))
         posterior_of("teacher", teacher, data.images[:2], where, len(data.classes))
 
     def _warn_of_other(self, data: LabelledImages) -> None:
-        """Warn of images that are not like those that the recipe was found on."""
+        """Warn of images that are not like those that the configuration was found on."""
         here = {"image_shape": list(data.image_shape), "classes": len(data.classes)}
-        for name, found in here.items():
-            told = self.search.get(name, found)
-            if told != found:
+        for name, value in here.items():
+            search_value = self.search.get(name, value)
+            if search_value != value:
                 warnings.warn(
-                    f"the recipe was found on images with {name} {told}, these have {found}; what "
+                    f"the mix configuration was found on images with {name} {search_value}, these "
+                    f"have {value}; what "
                     "helped there need not help here: search on these (synthaug tune), or bring "
                     "them to that form, their size by a Resize in the Dataset's transform, their "
                     f"mode as they are opened (for gray, {GRAY_LOADER})",
@@ -237,12 +258,12 @@ class MixConfig:
                 )
 
     def _known_pool(self, directory: Path, data: LabelledImages, seed: int) -> SamplePool:
-        """The pool that is there, if this recipe made it, of these images."""
+        """Open the pool that is there, if this configuration made it, of these images."""
         assert self.generator is not None
         pool = SamplePool(directory)
         metadata = with_current_names(pool.manifest.get("generator", {}))
         filters = limit_filters(self.filters)
-        wanted = {
+        expected = {
             "family": self.generator.name,
             "settings": json.loads(json.dumps(plain_values(self.generator.settings))),
             "seed": seed,
@@ -251,58 +272,58 @@ class MixConfig:
             "limits": [limits_of(each) for each in filters],
             "images per class": [usual_size(data.counts)] * len(data.classes),
         }
-        found = {
+        actual = {
             **metadata,
             "fingerprint": metadata.get("data", {}).get("fingerprint"),
             "filters": pool.manifest.get("filters"),
             "limits": pool.manifest.get("limits", []),
             "images per class": pool.manifest.get("per_class"),
         }
-        if self.labels != "hard":  # under hard labels soft ones that are there are not looked at
-            wanted["soft labels"], found["soft labels"] = True, pool.manifest["soft_labels"]
-        for name, value in wanted.items():
-            if found.get(name) != value:
-                other = "of other images" if name == "fingerprint" else "with another recipe"
+        if self.labels != "hard":  # hard labels do not use soft ones
+            expected["soft labels"], actual["soft labels"] = True, pool.manifest["soft_labels"]
+        for name, value in expected.items():
+            if actual.get(name) != value:
+                other = "of other images" if name == "fingerprint" else "with another configuration"
                 raise InputError(
                     f"{directory}: a pool made {other} ({name}: expected {value}, got "
-                    f"{found.get(name)}); name another directory, or remove it"
+                    f"{actual.get(name)}); name another directory, or remove it"
                 )
         return pool
 
 
-def _generator(told: Mapping[str, Any] | None) -> Generator | None:
-    """What the file says of the generator, with its settings checked."""
-    if told is None:
+def _generator(entry: Mapping[str, Any] | None) -> Generator | None:
+    """Build the generator of a file, and check its settings."""
+    if entry is None:
         return None
-    _check_complete("generator.", told, GENERATOR)
+    _check_complete("generator.", entry, GENERATOR)
     try:
-        family = generator_class(told["family"])
+        family = generator_class(entry["family"])
     except InputError as error:
         raise InputError(f"generator.family: {error}") from None
     try:
-        made = family.from_settings(told["settings"])
-        made.check_settings()
+        generator = family.from_settings(entry["settings"])
+        generator.check_settings()
     except InputError as error:
         raise InputError(f"generator.settings: {error}") from None
-    return made
+    return generator
 
 
-def _check_complete(of: str, value: Mapping[str, Any], known: Mapping[str, str]) -> None:
-    """`value` has these keys, each with what it should be, and no others."""
-    _check_known(of, value, known)
-    for key, wanted in known.items():
+def _check_complete(of: str, value: Mapping[str, Any], types: Mapping[str, str]) -> None:
+    """Check that an object has these keys and no others, each of its type."""
+    _check_keys(of, value, types)
+    for key, kind in types.items():
         if key not in value:
-            raise InputError(f"{of}{key}: expected {wanted}, got nothing")
-    _check_types(of, value, known)
+            raise InputError(f"{of}{key}: expected {kind}, got nothing")
+    _check_types(of, value, types)
 
 
-def _check_known(of: str, value: Mapping[str, Any], known: Mapping[str, str]) -> None:
+def _check_keys(of: str, value: Mapping[str, Any], types: Mapping[str, str]) -> None:
     for key in value:
-        if key not in known:
-            raise InputError(f"{of}{key}: unknown; expected only {', '.join(known)}")
+        if key not in types:
+            raise InputError(f"{of}{key}: unknown; expected only {', '.join(types)}")
 
 
-def _check_types(of: str, value: Mapping[str, Any], known: Mapping[str, str]) -> None:
-    for key, wanted in known.items():
-        if key in value and not IS[wanted](value[key]):
-            raise InputError(f"{of}{key}: expected {wanted}, got {value[key]!r}")
+def _check_types(of: str, value: Mapping[str, Any], types: Mapping[str, str]) -> None:
+    for key, kind in types.items():
+        if key in value and not IS[kind](value[key]):
+            raise InputError(f"{of}{key}: expected {kind}, got {value[key]!r}")

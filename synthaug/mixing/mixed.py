@@ -1,8 +1,7 @@
-"""The synthetic items that stand after the real ones: how many, and whose transforms they have.
+"""Mix synthetic images into a real Dataset.
 
-A real Dataset alone, behind the same methods as a mixed one.
-
-A real Dataset with synthetic images among its own.
+Item *i* of an epoch is drawn from the stream (seed, epoch, *i*) alone, so that it does not depend
+on the number of workers. A synthetic item goes through the transforms of a real one, its host.
 """
 
 from collections.abc import Callable
@@ -40,18 +39,20 @@ from synthaug.pool import Network, SamplePool
 
 
 def rounded(quotas: np.ndarray, seed: int) -> np.ndarray:
-    """Whole numbers that add up to the rounded sum: the largest remainders are rounded up."""
+    """Round to whole numbers that add up to the rounded sum: the largest remainders go up."""
     whole: np.ndarray = np.floor(quotas).astype(np.int64)
-    missing = round(float(quotas.sum())) - int(whole.sum())
+    rest = round(float(quotas.sum())) - int(whole.sum())
     ties = numpy_stream(seed, "append", "rounding").random(len(quotas))
     order = np.lexsort((ties, -(quotas - whole)))
-    whole[order[:missing]] += 1
+    whole[order[:rest]] += 1
     return whole
 
 
 def hosts_of(labels: np.ndarray, added: np.ndarray, seed: int) -> np.ndarray:
-    """For each added item a real one whose transforms it goes through, int64 (A,): of its class,
-    each in turn; where the class has none, of any."""
+    """Return the real item whose transforms each added one goes through, int64 (A,).
+
+    It is of the same class, each in turn; of any, where the class has none.
+    """
     order = numpy_stream(seed, "append").permutation(len(labels))
     hosts: np.ndarray = np.resize(order, len(added))
     for label in np.intersect1d(added, labels):
@@ -61,8 +62,10 @@ def hosts_of(labels: np.ndarray, added: np.ndarray, seed: int) -> np.ndarray:
 
 
 class Unmixed(LabelledDataset):
-    """`real` as it is, but for a transform: for a recipe that recommends to mix nothing in, so that
-    the lines around it are the same for both answers."""
+    """A real Dataset alone, behind the methods of a `MixedDataset`.
+
+    `MixedDataset.from_config` returns it where a configuration recommends to mix nothing in.
+    """
 
     ratio = 0.0
 
@@ -73,7 +76,7 @@ class Unmixed(LabelledDataset):
         self.targets, self.classes = labels.tolist(), list(names)
 
     def set_epoch(self, epoch: int) -> None:
-        """Nothing changes with it but a `MixedDataset` within, which is told."""
+        """Pass the epoch on to a `MixedDataset` within."""
         tell_epoch(self.real, epoch)
 
     def __len__(self) -> int:
@@ -84,7 +87,7 @@ class Unmixed(LabelledDataset):
         return item if self.transform is None else self._transformed(*pair_of(item))
 
     def extra_repr(self) -> str:
-        """What it is of."""
+        """Describe the real Dataset."""
         return f"Real: {type(self.real).__name__}, {len(self.real)} items, nothing mixed in"
 
 
@@ -95,44 +98,46 @@ KEPT_EPOCHS = 3  # as many as can be under way at once: workers run ahead of eac
 class MixedDataset(LabelledDataset):
     """A real Dataset with synthetic images of the same classes among its own.
 
-    real: any map-style Dataset of (image, label). Its own transforms are applied to the synthetic
-        images too, so that both come out alike; so are those of a Dataset within a Subset or
-        ConcatDataset.
-    pool: the synthetic images; classes and type must be those of `real`, and what comes out of its
-        transforms must have one size.
-    ratio: share of synthetic images, from 0 to 1, 0.5 where not given; one a class, by name or in
-        the order of classes; or a function of the epoch that returns those, as `LinearRatio`,
-        `CosineRatio` and `OffForLast` of `synthaug.mixing` are. Not for "balance".
-    mode: "replace" keeps the length: in each epoch item *i* is a synthetic image of the same class
-        with probability `ratio`. "append" keeps every real image and adds as many synthetic ones
-        as make up the share. "balance" keeps every real image and tops each class up with
-        synthetic ones to `per_class`, or to the size of the largest class.
-    transform: applied to every image, real or synthetic, after `real`'s own; `target_transform` to
-        every label, or `transforms` to both together.
-    seed: with the epoch and *i* it settles which image item *i* is, whatever the number of
-        workers. The epoch is what `set_epoch` says; until it is called, how often the item was
-        asked for before, in this process and its workers. Call it each epoch where items are
-        drawn with replacement, several processes share an epoch, epochs are left early, or
-        `ratio` changes with the epoch: there the count of an item is not the number of epochs.
-    labels: "hard" gives out labels as `real` does. "soft" gives out float32 tensors (K,), one-hot
-        for real images and the pool's soft labels for synthetic ones; "mixed" half of each for
-        those.
-    per_class: for "balance", the number of images to top each class up to.
+    Args:
+        real: Any map-style Dataset of (image, label). Its own transforms, and those of a Dataset
+            within a Subset or ConcatDataset, are applied to the synthetic images, too.
+        pool: The synthetic images, or their directory. Their classes and dtype must be those of
+            `real`; images must have one size after its transforms.
+        ratio: Share of synthetic images, 0 to 1, default 0.5. One number; one a class, by name or
+            in the order of classes; or a function of the epoch that returns those, such as
+            `LinearRatio`, `CosineRatio` and `OffForLast` of `synthaug.mixing`. Not for "balance".
+        mode: "replace" keeps the length: in each epoch item *i* is a synthetic image of the same
+            class with probability `ratio`. "append" keeps every real image and adds as many
+            synthetic ones as make up the share. "balance" keeps every real image and tops each
+            class up with synthetic ones to `per_class`, or to the size of the largest class.
+        transform: Applied to every image, real or synthetic, after `real`'s own.
+        seed: With the epoch and *i* it settles which image item *i* is, whatever the number of
+            workers. Until `set_epoch` is called, the epoch of an item is how often it was asked
+            for before. Call `set_epoch` each epoch where items are drawn with replacement, several
+            processes share an epoch, epochs are left early, or `ratio` changes with the epoch.
+        target_transform: Applied to every label.
+        transforms: Applied to image and label together, in place of the other two.
+        labels: "hard" returns labels as `real` does. "soft" returns float32 tensors (K,), one-hot
+            for real images and the pool's soft labels for synthetic ones; "mixed" half of each for
+            those.
+        per_class: For "balance", the number of images to top each class up to.
 
-    Raises `InputError` naming both sides where pool and real images do not match.
+    Raises:
+        InputError: If pool and real images do not match, or options do not go together.
 
-    >>> import tempfile
-    >>> from synthaug import MixedDataset, SamplePool, StyleSwap, SyntheticDataset, read_images
-    >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
-    >>> with tempfile.TemporaryDirectory() as directory:
-    ...     pool = SamplePool.create(directory + "/pool", generator, 2)
-    ...     real = SyntheticDataset(pool)  # stands for yours
-    ...     mixed = MixedDataset(real, pool, mode="balance", per_class=3)
-    ...     len(mixed), mixed[29][1]
-    (30, 9)
+    Example:
+        >>> import tempfile
+        >>> from synthaug import MixedDataset, SamplePool, StyleSwap, SyntheticDataset, read_images
+        >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     pool = SamplePool.create(directory + "/pool", generator, 2)
+        ...     real = SyntheticDataset(pool)  # stands for yours
+        ...     mixed = MixedDataset(real, pool, mode="balance", per_class=3)
+        ...     len(mixed), mixed[29][1]
+        (30, 9)
     """
 
-    holds_synthetic = True  # by which it is told from images to learn from
+    holds_synthetic = True  # tells it from images to learn from
 
     def __init__(
         self,
@@ -156,23 +161,23 @@ class MixedDataset(LabelledDataset):
         self._ratio: Ratio = DEFAULT_RATIO if ratio is None else ratio
         self.per_class = per_class
         real_labels, names = labels_and_classes(real)
-        # How many lie within each other below this one: of one seed, they must not draw alike, or
-        # this one would take the very places of the other's synthetic images.
+        # How many lie within each other below this one. With one seed they must not draw alike, or
+        # this one would replace the very synthetic images of the other.
         inner = [each for each, _ in sources_of(real) if isinstance(each, MixedDataset)]
         self._depth: int = max((each._depth + 1 for each in inner), default=0)
         try:
             self.classes = shared_classes(names, pool, mode)
         except InputError as error:
             raise InputError(f"{error}{relabelling(real)}") from error
-        added = np.repeat(np.arange(len(self.classes)), self._added(real_labels))
+        added_labels = np.repeat(np.arange(len(self.classes)), self._added_counts(real_labels))
         self._real_items = len(real_labels)
-        self._label_array = np.concatenate([real_labels, added])
+        self._label_array = np.concatenate([real_labels, added_labels])
         self._labels: list[int] = self._label_array.tolist()  # quicker for one at a time
         # The real item that each item is, or whose transforms it has.
         self._places = np.concatenate(
-            [np.arange(len(real_labels)), hosts_of(real_labels, added, seed)]
+            [np.arange(len(real_labels)), hosts_of(real_labels, added_labels, seed)]
         )
-        # -1 until it is set; then items count for themselves how often they were asked for.
+        # -1 until it is set: until then items count how often they were asked for.
         self._epoch = torch.full((1,), -1, dtype=torch.int64, device="cpu")
         self._visits = torch.zeros(len(self._labels), dtype=torch.int32, device="cpu")
         self._prepare()
@@ -190,47 +195,57 @@ class MixedDataset(LabelledDataset):
         transform: Transform | None = None,
         progress: Progress | None = None,
     ) -> "MixedDataset | Unmixed":
-        """`real` with synthetic images as a recipe of `synthaug tune` says; with none where it
-        recommends none.
+        """Mix as a configuration of `synthaug tune` says; nothing where it recommends nothing.
 
-        recipe: the file, or what was read from it.
-        pool: a directory for the synthetic images; the first call fits the generator to the images
-            of `real`, without its transforms, and fills it, later ones find it there. A first
-            call that is interrupted goes on from the checkpoint beside it.
-        teacher: a classifier, needed where the recipe mixes labels: see `SamplePool.create`.
-        seed: settles the generator, the pool and which item is which.
-        device: where the generator is fitted: "auto" (a GPU where there is one), "cpu", "cuda:0".
-        transform: as for `MixedDataset`.
-        progress: called with (steps done, of how many) of the fit, then with images of the pool.
+        Warns where the images have another size, other channels or another number of classes than
+        those that the configuration was found on.
 
-        Warns where the images are not of the size, the channels or as many classes as those that
-        the recipe was found on. Raises `InputError` for a recipe, a pool or a teacher that does not
-        fit, before anything is trained.
+        Args:
+            real: As for `MixedDataset`.
+            config: The configuration, or its file.
+            pool: A directory for the synthetic images. The first call fits the generator to the
+                images of `real`, without its transforms, and fills it; later ones use it. A call
+                that is interrupted goes on from the checkpoint beside it.
+            teacher: A classifier, needed where the configuration mixes labels: see
+                `SamplePool.create`.
+            seed: Settles the generator, the pool and which item is which.
+            device: Where the generator is fitted: "auto" (a GPU where there is one), "cpu",
+                "cuda:0".
+            transform: As for `MixedDataset`.
+            progress: Called with (steps done, total) of the fit, then with images of the pool.
 
-        >>> import tempfile
-        >>> from synthaug import MixedDataset, StyleSwap, SyntheticDataset, read_images
-        >>> from synthaug.mixing import MixConfig
-        >>> recipe = MixConfig(StyleSwap(), ratio=0.25)
-        >>> with tempfile.TemporaryDirectory() as directory:
-        ...     pool = recipe.make_pool(directory + "/real", read_images("digits"), device="cpu")
-        ...     real = SyntheticDataset(pool)  # stands for yours
-        ...     mixed = MixedDataset.from_config(real, recipe, directory + "/pool", device="cpu")
-        ...     len(mixed) == len(real), mixed.ratio
-        (True, 0.25)
+        Returns:
+            The mixed Dataset; the real one alone where nothing is recommended.
+
+        Raises:
+            InputError: If the configuration, the pool or the teacher does not fit, before anything
+                is trained.
+
+        Example:
+            >>> import tempfile
+            >>> from synthaug import MixConfig, MixedDataset, StyleSwap, SyntheticDataset
+            >>> from synthaug import read_images
+            >>> config = MixConfig(StyleSwap(), ratio=0.25)
+            >>> with tempfile.TemporaryDirectory() as directory:
+            ...     pool = config.make_pool(directory + "/a", read_images("digits"), device="cpu")
+            ...     real = SyntheticDataset(pool)  # stands for yours
+            ...     mixed = MixedDataset.from_config(real, config, directory + "/b", device="cpu")
+            ...     len(mixed) == len(real), mixed.ratio
+            (True, 0.25)
         """
-        asked = config if isinstance(config, MixConfig) else MixConfig.load(config)
-        if not asked.recommended:
+        mix = config if isinstance(config, MixConfig) else MixConfig.load(config)
+        if not mix.recommended:
             return Unmixed(real, transform)
-        images = read_images(_unmixed(real))
-        for source, first in sources_of(real):  # what cannot be mixed is not trained on for hours
+        images = read_images(_real_dataset(real))
+        for source, first in sources_of(real):  # refuse what cannot be mixed before a long fit
             form_of(source, first, images.images[:1], images.classes)
-        made = asked.make_pool(
+        samples = mix.make_pool(
             pool, images, teacher=teacher, seed=seed, device=device, progress=progress
         )
-        return cls(real, made, asked.ratio, transform=transform, seed=seed, labels=asked.labels)
+        return cls(real, samples, mix.ratio, transform=transform, seed=seed, labels=mix.labels)
 
-    def _added(self, labels: np.ndarray) -> np.ndarray:
-        """How many synthetic images of each class stand after the real ones, int64 (K,)."""
+    def _added_counts(self, labels: np.ndarray) -> np.ndarray:
+        """Return how many synthetic images of each class stand after the real ones, int64 (K,)."""
         counts = np.bincount(labels, minlength=len(self.classes))
         if self.mode == "balance":
             return np.maximum((self.per_class or counts.max()) - counts, 0)
@@ -248,8 +263,8 @@ class MixedDataset(LabelledDataset):
     def _prepare(self) -> None:
         samples = self.pool.samples
         self._stored = samples.images
-        self._now, self._times = _shared(self._epoch), _shared(self._visits)
-        self._drawn: dict[int, list[int]] = {}
+        self._current_epoch, self._visit_counts = _shared(self._epoch), _shared(self._visits)
+        self._epoch_picks: dict[int, list[int]] = {}
         self._forms = {
             id(source): form_of(source, first, samples.images, self.classes)
             for source, first in sources_of(self.real)
@@ -281,11 +296,11 @@ class MixedDataset(LabelledDataset):
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        made_anew = (
+        prepared = (
             "_stored",
-            "_now",
-            "_times",
-            "_drawn",
+            "_current_epoch",
+            "_visit_counts",
+            "_epoch_picks",
             "_forms",
             "_only_form",
             "_labels_stay",
@@ -293,18 +308,21 @@ class MixedDataset(LabelledDataset):
             "_rows",
             "_own_rows",
         )
-        return {k: v for k, v in vars(self).items() if k not in made_anew}
+        return {k: v for k, v in vars(self).items() if k not in prepared}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._prepare()
 
     def set_epoch(self, epoch: int) -> None:
-        """Settle which items are synthetic and which images they are, until it is called again.
+        """Settle which items are synthetic and which images they are, until the next call.
 
-        Call it each epoch, at least where `seed` says so and in trainings that resume. Worker
+        Call it each epoch, at least where `seed` asks for it and in trainings that resume. Worker
         processes that stay alive between epochs follow, and so does another `MixedDataset` within,
         as where there are two pools.
+
+        Args:
+            epoch: The epoch, from 0.
         """
         expect_count("epoch", epoch, least=0)
         self._epoch.fill_(epoch)
@@ -312,8 +330,11 @@ class MixedDataset(LabelledDataset):
 
     @property
     def ratio(self) -> Ratio:
-        """The share of synthetic images. It cannot be set anew, since worker processes that stay
-        alive would not follow; they do follow a schedule, such as `OffForLast`."""
+        """The share of synthetic images.
+
+        It cannot be set anew, since worker processes that stay alive would not follow. They do
+        follow a schedule, such as `OffForLast`.
+        """
         return self._ratio
 
     @property
@@ -324,8 +345,8 @@ class MixedDataset(LabelledDataset):
     @property
     def synthetic(self) -> np.ndarray:
         """Which items are synthetic in this epoch, or when they are next asked for, bool (N,)."""
-        epoch = self._now[0]
-        epochs = np.asarray(self._times) if epoch < 0 else np.full(len(self), epoch)
+        epoch = self._current_epoch[0]
+        epochs = np.asarray(self._visit_counts) if epoch < 0 else np.full(len(self), epoch)
         picks = np.empty(len(self), dtype=np.int64)
         for each in np.unique(epochs):
             items = np.flatnonzero(epochs == each)
@@ -333,17 +354,17 @@ class MixedDataset(LabelledDataset):
         return picks >= 0
 
     def _draw(self, epoch: int, index: int) -> int:
-        """The index of the synthetic image that an item is in an epoch; -1 for its own.
+        """Return the index of the synthetic image that an item is in an epoch; -1 for a real one.
 
         A whole epoch is drawn at once, which is the quickest where all of it is asked for.
         """
-        if self._now[0] < 0 and self._drawn and epoch < max(self._drawn):
+        if self._current_epoch[0] < 0 and self._epoch_picks and epoch < max(self._epoch_picks):
             # A straggler, as where a sampler draws with replacement.
             return int(self._picks(epoch, np.array([index]))[0])
-        if len(self._drawn) == KEPT_EPOCHS:
-            del self._drawn[min(self._drawn)]
-        self._drawn[epoch] = self._picks(epoch, np.arange(len(self._labels))).tolist()
-        return self._drawn[epoch][index]
+        if len(self._epoch_picks) == KEPT_EPOCHS:
+            del self._epoch_picks[min(self._epoch_picks)]
+        self._epoch_picks[epoch] = self._picks(epoch, np.arange(len(self._labels))).tolist()
+        return self._epoch_picks[epoch][index]
 
     def _picks(self, epoch: int, items: np.ndarray) -> np.ndarray:
         within = ["within", self._depth] if self._depth else []
@@ -363,18 +384,18 @@ class MixedDataset(LabelledDataset):
         return len(self._labels)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        # This runs for every image of a training: each microsecond here is one of theirs.
+        # This runs for every image of a training.
         if index < 0:
             index += len(self._labels)
             if index < 0:
                 raise IndexError(f"expected an index of {len(self._labels)} items")
-        epoch: int = self._now[0]
+        epoch: int = self._current_epoch[0]
         if epoch < 0:
-            epoch = self._times[index]
-            self._times[index] = epoch + 1
-        picks = self._drawn.get(epoch)
+            epoch = self._visit_counts[index]
+            self._visit_counts[index] = epoch + 1
+        picks = self._epoch_picks.get(epoch)
         pick = self._draw(epoch, index) if picks is None else picks[index]
-        item = self._made(pick, index) if pick >= 0 else self.real[index]
+        item = self._synthetic_item(pick, index) if pick >= 0 else self.real[index]
         image, label = item if type(item) is tuple and len(item) == 2 else pair_of(item)
         if pick < 0 and self._labels_stay:
             self._check_label(label, index)
@@ -386,15 +407,15 @@ class MixedDataset(LabelledDataset):
         return self._transformed(image, label)
 
     def _check_label(self, label: Any, index: int) -> None:
-        found = self._labels[index]
-        plain = getattr(label, "tolist", None)
-        if (label if plain is None else plain()) != found:  # a quick look: the whole takes longer
+        expected = self._labels[index]
+        to_number = getattr(label, "tolist", None)
+        if (label if to_number is None else to_number()) != expected:  # the full check is slower
             try:
-                check_label(label, found, self.classes)
+                check_label(label, expected, self.classes)
             except InputError as error:
                 raise InputError(f"{type(self.real).__name__}: item {index}: {error}") from error
 
-    def _made(self, pick: int, index: int) -> tuple[Any, Any]:
+    def _synthetic_item(self, pick: int, index: int) -> tuple[Any, Any]:
         form = self._only_form
         if form is None:
             source, _ = source_of(self.real, int(self._places[index]))
@@ -402,25 +423,25 @@ class MixedDataset(LabelledDataset):
         return form.make(self._stored[pick], self._labels[index])
 
     def extra_repr(self) -> str:
-        """What is mixed, and how."""
-        epoch = "by visits" if self._now[0] < 0 else self._now[0]
-        how = f"per class {self.per_class or 'as the largest'}"
+        """Describe what is mixed, and how."""
+        epoch = "by visits" if self._current_epoch[0] < 0 else self._current_epoch[0]
+        target = f"per class {self.per_class or 'as the largest'}"
         return "\n".join(
             [
                 f"Real: {type(self.real).__name__}, {len(self.real)} items",
                 f"Synthetic: {self.pool!r}",
-                f"Mode: {self.mode}, {how if self.mode == 'balance' else f'ratio {self.ratio}'}",
+                f"Mode: {self.mode}, {target if self.mode == 'balance' else f'ratio {self.ratio}'}",
                 f"Seed: {self.seed}, epoch: {epoch}, labels: {self.labels}",
             ]
         )
 
 
-def _unmixed(dataset: Any) -> Any:
-    """What a `MixedDataset`, or one in another, has of real images."""
-    return _unmixed(dataset.real) if isinstance(dataset, MixedDataset) else dataset
+def _real_dataset(dataset: Any) -> Any:
+    """Return the real Dataset of a `MixedDataset`, also of one within another."""
+    return _real_dataset(dataset.real) if isinstance(dataset, MixedDataset) else dataset
 
 
 def _shared(numbers: torch.Tensor) -> memoryview:
-    """A view of a tensor that is put into shared memory: all workers see what one writes."""
+    """Put a tensor into shared memory, where workers see each other's writes; return a view."""
     numbers.share_memory_()  # type: ignore[no-untyped-call]
     return memoryview(numbers.numpy())  # type: ignore[arg-type]

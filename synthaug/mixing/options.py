@@ -1,4 +1,4 @@
-"""What a `MixedDataset` may be asked for, and the classes that pool and real images share."""
+"""Check the options of a `MixedDataset`, and that pool and real images share their classes."""
 
 import re
 import warnings
@@ -13,7 +13,7 @@ Mode = Literal["replace", "append", "balance"]
 
 
 def check_options(ratio: Ratio | None, mode: str, per_class: int | None) -> None:
-    """Raise `InputError` for options that are none, or that do not go together."""
+    """Raise `InputError` for unknown options, and for those that do not go together."""
     if mode not in get_args(Mode):
         raise InputError(f"mode: expected one of {', '.join(get_args(Mode))}, got {mode!r}")
     if mode == "balance" and ratio is not None:
@@ -32,10 +32,12 @@ def check_options(ratio: Ratio | None, mode: str, per_class: int | None) -> None
 
 
 def shared_classes(real: Sequence[str], pool: SamplePool, mode: Mode) -> list[str]:
-    """The pool's classes. Warns where the labels of the `real` images have no names, so that
-    nothing tells whether the order is the same.
+    """Return the pool's classes, if they are those of the real images.
 
-    Raises `InputError` where the `real` images have others, or the same in another order.
+    Warns where the labels of the real images have no names, so that their order cannot be checked.
+
+    Raises:
+        InputError: If the real images have others, or the same in another order.
     """
     names = list(real)
     unnamed = [str(index) for index in range(len(names))]
@@ -62,10 +64,10 @@ def shared_classes(real: Sequence[str], pool: SamplePool, mode: Mode) -> list[st
 
 
 def warn_unnamed(what: str, taken_as: Sequence[str]) -> None:
-    """Warn that labels which stand for classes without names are taken in the order of a pool."""
-    shown = ", ".join(taken_as[:8]) + ", ..." * (len(taken_as) > 8)
+    """Warn that labels without class names are taken in the order of a pool."""
+    names = ", ".join(taken_as[:8]) + ", ..." * (len(taken_as) > 8)
     warnings.warn(
-        f"labels of {what} have no names: 0, 1 and so on are taken as {shown}, the pool's classes "
+        f"labels of {what} have no names: 0, 1 and so on are taken as {names}, the pool's classes "
         "in their order; set .classes on the Dataset to the names of its labels, so that this is "
         "checked",
         stacklevel=4,
@@ -73,8 +75,7 @@ def warn_unnamed(what: str, taken_as: Sequence[str]) -> None:
 
 
 def _ambiguous(classes: Sequence[str], labels: Sequence[str]) -> bool:
-    """Whether as many of the first `classes` as there are `labels` stand in the order of text, and
-    would be others in the order of the numbers in their names."""
+    """Tell whether the first classes would be others in the order of the numbers in their names."""
     by_number = sorted(
         classes, key=lambda name: re.sub("[0-9]+", lambda run: run[0].zfill(20), name)
     )

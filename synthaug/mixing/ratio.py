@@ -1,4 +1,4 @@
-"""The share of synthetic images: one number, one a class, or changing over epochs."""
+"""Define the share of synthetic images: one number, one a class, or changing over epochs."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +17,19 @@ Ratio: TypeAlias = Share | Callable[[int], Share]
 
 @dataclass(frozen=True)
 class LinearRatio:
-    """From `start` in epoch 0 to `end` in the last of `epochs`, along a line.
+    """A share from `start` in epoch 0 to `end` in the last epoch, along a line.
 
-    >>> [LinearRatio(0.5, 0.0, epochs=3)(epoch) for epoch in range(4)]
-    [0.5, 0.25, 0.0, 0.0]
+    Args:
+        start: Share in epoch 0, 0 to 1.
+        end: Share in the last epoch, 0 to 1.
+        epochs: Number of epochs.
+
+    Raises:
+        InputError: If one is out of range.
+
+    Example:
+        >>> [LinearRatio(0.5, 0.0, epochs=3)(epoch) for epoch in range(4)]
+        [0.5, 0.25, 0.0, 0.0]
     """
 
     start: float
@@ -31,15 +40,25 @@ class LinearRatio:
         _check_fade(self.start, self.end, self.epochs)
 
     def __call__(self, epoch: int) -> float:
+        """Return the share of an epoch, counted from 0."""
         return self.start + (self.end - self.start) * _progress(epoch, self.epochs)
 
 
 @dataclass(frozen=True)
 class CosineRatio:
-    """From `start` in epoch 0 to `end` in the last of `epochs`, along half a cosine.
+    """A share from `start` in epoch 0 to `end` in the last epoch, along half a cosine.
 
-    >>> [round(CosineRatio(0.5, 0.0, epochs=5)(epoch), 3) for epoch in range(5)]
-    [0.5, 0.427, 0.25, 0.073, 0.0]
+    Args:
+        start: Share in epoch 0, 0 to 1.
+        end: Share in the last epoch, 0 to 1.
+        epochs: Number of epochs.
+
+    Raises:
+        InputError: If one is out of range.
+
+    Example:
+        >>> [round(CosineRatio(0.5, 0.0, epochs=5)(epoch), 3) for epoch in range(5)]
+        [0.5, 0.427, 0.25, 0.073, 0.0]
     """
 
     start: float
@@ -50,8 +69,9 @@ class CosineRatio:
         _check_fade(self.start, self.end, self.epochs)
 
     def __call__(self, epoch: int) -> float:
-        left = (1 + math.cos(math.pi * _progress(epoch, self.epochs))) / 2
-        return self.end + (self.start - self.end) * left
+        """Return the share of an epoch, counted from 0."""
+        weight = (1 + math.cos(math.pi * _progress(epoch, self.epochs))) / 2
+        return self.end + (self.start - self.end) * weight
 
 
 def _check_fade(start: float, end: float, epochs: int) -> None:
@@ -62,10 +82,19 @@ def _check_fade(start: float, end: float, epochs: int) -> None:
 
 @dataclass(frozen=True)
 class OffForLast:
-    """`ratio`, which may be a schedule itself, and only real images in the `last` of `epochs`.
+    """A share that is zero in the last epochs.
 
-    >>> [OffForLast(0.5, last=2, epochs=4)(epoch) for epoch in range(5)]
-    [0.5, 0.5, 0.0, 0.0, 0.0]
+    Args:
+        ratio: Share before them, which may be a schedule itself.
+        last: Number of last epochs with real images only.
+        epochs: Number of epochs.
+
+    Raises:
+        InputError: If one is out of range.
+
+    Example:
+        >>> [OffForLast(0.5, last=2, epochs=4)(epoch) for epoch in range(5)]
+        [0.5, 0.5, 0.0, 0.0, 0.0]
     """
 
     ratio: Ratio
@@ -77,6 +106,7 @@ class OffForLast:
         expect_count("epochs", self.epochs)
 
     def __call__(self, epoch: int) -> Share:
+        """Return the share of an epoch, counted from 0."""
         if epoch >= self.epochs - self.last:
             return 0.0
         return self.ratio(epoch) if callable(self.ratio) else self.ratio
@@ -87,9 +117,10 @@ def _progress(epoch: int, epochs: int) -> float:
 
 
 def share_per_class(ratio: Ratio, classes: Sequence[str], epoch: int) -> np.ndarray:
-    """The share of each class in an epoch, float64 (K,).
+    """Return the share of each class in an epoch, float64 (K,).
 
-    Raises `InputError` naming the class for shares outside 0 to 1, and for classes that have none.
+    Raises:
+        InputError: If a share is outside 0 to 1, or a class has none.
     """
     share = ratio(epoch) if callable(ratio) else ratio
     at = f" in epoch {epoch}" if callable(ratio) else ""

@@ -1,4 +1,4 @@
-"""Batches with a fixed share of synthetic images."""
+"""Draw batches with a fixed share of synthetic images."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -21,33 +21,39 @@ class RatioBatchSampler(Sampler[list[int]]):
     An epoch shows each real image once, and synthetic ones, each in turn, at random places of the
     batches.
 
-    dataset: a `MixedDataset` in mode "append" or "balance", or a ConcatDataset of real Datasets
-        and `SyntheticDataset`s.
-    batch_size: real and synthetic images together.
-    ratio: the share of synthetic images, from 0 to below 1. Where `batch_size * ratio` is no whole
-        number, batches hold one more or one less, so that the share is right over the epoch. It can
-        be set at any time, as `batch_size`, for the epochs to come.
-    shuffle: draw a new order each epoch; False keeps the order of real images.
-    drop_last: leave out the last batch where it is not full.
-    seed: with the epoch it settles the order. The epoch is what `set_epoch` says; until it is
-        called, how often the sampler was gone through before.
-    rank, world_size: this process among those that share an epoch; by default what
-        torch.distributed says. All get as many batches: as with DistributedSampler, the first real
-        images are shown again to fill up, or with `drop_last` the last ones left out.
+    Args:
+        dataset: A `MixedDataset` in mode "append" or "balance", or a ConcatDataset of real Datasets
+            and `SyntheticDataset`s.
+        batch_size: Real and synthetic images together. It can be set at any time, for the epochs to
+            come.
+        ratio: Share of synthetic images, from 0 to below 1. Where `batch_size * ratio` is no whole
+            number, batches hold one more or one less, so that the share is right over the epoch. It
+            can be set at any time, for the epochs to come.
+        shuffle: Draw a new order each epoch; False keeps the order of real images.
+        drop_last: Leave out the last batch where it is not full.
+        seed: With the epoch it settles the order. Until `set_epoch` is called, the epoch is how
+            often the sampler was gone through before.
+        rank: This process among those that share an epoch; default from torch.distributed.
+        world_size: How many share it; default from torch.distributed. All get as many batches: as
+            with DistributedSampler, the first real images are shown again to fill up, or with
+            `drop_last` the last ones are left out.
 
-    Raises `InputError` for a Dataset of which it cannot tell what is synthetic, and where its parts
-    name other classes, or the same in another order.
+    Raises:
+        InputError: If it cannot tell which items are synthetic, or the parts of `dataset` name
+            other classes, or the same in another order.
 
-    >>> import tempfile, torch
-    >>> from synthaug import RatioBatchSampler, SamplePool, StyleSwap, SyntheticDataset, read_images
-    >>> from torch.utils.data import ConcatDataset, TensorDataset
-    >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
-    >>> with tempfile.TemporaryDirectory() as directory:
-    ...     pool = SamplePool.create(directory + "/pool", generator, 2)
-    ...     dataset = ConcatDataset([TensorDataset(*[torch.zeros(30)] * 2), SyntheticDataset(pool)])
-    ...     batches = list(RatioBatchSampler(dataset, batch_size=8, ratio=0.25))
-    >>> [sum(index >= 30 for index in batch) for batch in batches]
-    [2, 2, 2, 2, 2]
+    Example:
+        >>> import tempfile, torch
+        >>> from synthaug import RatioBatchSampler, SamplePool, StyleSwap, SyntheticDataset
+        >>> from synthaug import read_images
+        >>> from torch.utils.data import ConcatDataset, TensorDataset
+        >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     synthetic = SyntheticDataset(SamplePool.create(directory + "/pool", generator, 2))
+        ...     dataset = ConcatDataset([TensorDataset(*[torch.zeros(30)] * 2), synthetic])
+        ...     batches = list(RatioBatchSampler(dataset, batch_size=8, ratio=0.25))
+        >>> [sum(index >= 30 for index in batch) for batch in batches]
+        [2, 2, 2, 2, 2]
     """
 
     def __init__(
@@ -87,36 +93,40 @@ class RatioBatchSampler(Sampler[list[int]]):
 
     @property
     def _own(self) -> int:
-        """How many real images this process shows in an epoch."""
+        """Number of real images that this process shows in an epoch."""
         share, rest = divmod(len(self._real), self.world_size)
         return share if self.drop_last or not rest else share + 1
 
     def _plan(self) -> Iterator[tuple[int, int]]:
-        """Numbers of real and synthetic images of each batch of an epoch."""
+        """Yield the numbers of real and synthetic images of each batch of an epoch."""
         self._check()
-        left, so_far = self._own, 0
+        rest, so_far = self._own, 0
         for batch in count(1):
-            if not left:
+            if not rest:
                 return
             # Of the sum so far, so that no rounding adds up; for 0.3 * 10 is not quite 3.
             synthetic = int(batch * self.batch_size * self.ratio + 1e-9) - so_far
             real = self.batch_size - synthetic
-            if left < real:
+            if rest < real:
                 break
             yield real, synthetic
-            left, so_far = left - real, so_far + synthetic
+            rest, so_far = rest - real, so_far + synthetic
         if not self.drop_last:
-            yield left, round(left * self.ratio / (1 - self.ratio))
+            yield rest, round(rest * self.ratio / (1 - self.ratio))
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw a new order, and new synthetic images where a `MixedDataset` is in `dataset`."""
+        """Draw a new order, and new synthetic images where a `MixedDataset` is in `dataset`.
+
+        Args:
+            epoch: The epoch, from 0.
+        """
         expect_count("epoch", epoch, least=0)
         self.epoch, self._counts = epoch, False
         tell_epoch(self.dataset, epoch)
 
     @property
     def sampler(self) -> "RatioBatchSampler":
-        """Itself: of a batch sampler, Lightning tells only the sampler within which epoch it is."""
+        """Itself: Lightning passes the epoch only to the sampler within a batch sampler."""
         return self
 
     def __len__(self) -> int:
@@ -144,7 +154,7 @@ class RatioBatchSampler(Sampler[list[int]]):
         return np.resize(order, self._own * self.world_size)[self.rank :: self.world_size]
 
     def _synthetic_order(self, rng: np.random.Generator, own: int) -> np.ndarray:
-        """As many as this process needs, its `own`; all processes together show each in turn."""
+        """Return as many as this process needs; all processes together show each in turn."""
         needed = own * self.world_size
         rounds = -(-needed // len(self._synthetic)) if needed else 0
         orders = [rng.permutation(self._synthetic) for _ in range(rounds)]
@@ -152,11 +162,11 @@ class RatioBatchSampler(Sampler[list[int]]):
 
 
 def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
-    known = distributed.is_available() and distributed.is_initialized()
+    is_distributed = distributed.is_available() and distributed.is_initialized()
     if world_size is None:
-        world_size = distributed.get_world_size() if known else 1
+        world_size = distributed.get_world_size() if is_distributed else 1
     if rank is None:
-        rank = distributed.get_rank() if known else 0
+        rank = distributed.get_rank() if is_distributed else 0
     expect_count("world_size", world_size)
     expect_count("rank", rank, least=0)
     if rank >= world_size:
@@ -165,18 +175,18 @@ def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
 
 
 def _check_classes(dataset: Any) -> None:
-    named = [(source, named_classes(source)) for source, _ in sources_of(dataset)]
+    class_names = [(source, named_classes(source)) for source, _ in sources_of(dataset)]
     try:
-        classes = same_classes([names for _, names in named if names is not None])
+        classes = same_classes([names for _, names in class_names if names is not None])
     except InputError as error:
         raise InputError(f"dataset: {error}") from error
     if classes and classes != tuple(map(str, range(len(classes)))):
-        for source in (source for source, names in named if names is None):
+        for source in (source for source, names in class_names if names is None):
             warn_unnamed(type(source).__name__, classes)
 
 
 def _synthetic_items(dataset: Any) -> np.ndarray:
-    """Which items are synthetic, bool (N,)."""
+    """Tell which items are synthetic, bool (N,)."""
     if isinstance(dataset, MixedDataset):
         if dataset.mode == "replace":
             raise InputError(

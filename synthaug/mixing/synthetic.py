@@ -1,7 +1,4 @@
-"""Which epoch it is, for Datasets that go by it.
-
-The pool as a Dataset, and what all our Datasets share with torchvision's.
-"""
+"""A pool as a Dataset, and the base of all our Datasets, which keep torchvision's contract."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -59,23 +56,30 @@ class LabelledDataset(VisionDataset):  # type: ignore[misc]
 
 
 class SyntheticDataset(LabelledDataset):
-    """The pool alone, as PIL images with their labels.
+    """A pool alone, as PIL images with their labels.
 
-    transform, target_transform: applied to each image and each label; or
-    transforms: applied to both together, `transforms(image, label)`.
+    Args:
+        pool: The pool, or its directory.
+        transform: Applied to each image.
+        target_transform: Applied to each label.
+        transforms: Applied to both together, `transforms(image, label)`, in place of the others.
 
-    `.classes`, `.class_to_idx` and `.targets` are those of the pool.
+    Attributes:
+        classes: Class names, list of str (K,).
+        targets: Label of each item, list of int (N,).
 
-    Raises `InputError` for a directory that holds no pool, and for 16-bit colour images, which PIL
-    does not know.
+    Raises:
+        InputError: If the directory holds no pool, or a pool of 16-bit colour images, which PIL
+            does not know.
 
-    >>> import tempfile
-    >>> from synthaug import SamplePool, StyleSwap, SyntheticDataset, read_images
-    >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
-    >>> with tempfile.TemporaryDirectory() as directory:
-    ...     dataset = SyntheticDataset(SamplePool.create(directory + "/pool", generator, 2))
-    ...     len(dataset), dataset[0][0].size, dataset[0][1]
-    (20, (16, 16), 0)
+    Example:
+        >>> import tempfile
+        >>> from synthaug import SamplePool, StyleSwap, SyntheticDataset, read_images
+        >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     dataset = SyntheticDataset(SamplePool.create(directory + "/pool", generator, 2))
+        ...     len(dataset), dataset[0][0].size, dataset[0][1]
+        (20, (16, 16), 0)
     """
 
     def __init__(
@@ -99,5 +103,5 @@ class SyntheticDataset(LabelledDataset):
         return self._transformed(to_pil(image), label)
 
     def extra_repr(self) -> str:
-        """What the pool is."""
+        """Describe the pool."""
         return repr(self.pool)

@@ -1,4 +1,4 @@
-"""Sampling until every class of a pool is full of what its filters let through."""
+"""Sample until every class of a pool is full of images that pass its filters."""
 
 import math
 from collections.abc import Collection
@@ -18,18 +18,17 @@ MOST_ROUNDS = 20  # how often more is sampled where filters reject
 
 
 class Filter(Protocol):
-    """Says which samples are fit for the pool."""
+    """An object that chooses the samples that are fit for a pool."""
 
     def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
-        """bool (M,): which of `samples` to keep, given the real images they should resemble."""
+        """Tell which samples to keep, bool (M,), given the real images they should resemble."""
         ...
 
 
 def check_filters(
     filters: Collection[Filter], reference: LabelledImages | None, generator: Generator
 ) -> None:
-    """Raise `InputError` for what are no filters, and for real images that they cannot compare
-    samples of the generator with."""
+    """Raise `InputError` for objects that are no filters, and for real images of another form."""
     if not isinstance(filters, Collection):
         raise InputError(f"filters: expected a list, got {type(filters).__name__}; give [it]")
     for rule in filters:
@@ -44,7 +43,7 @@ def check_filters(
 
 
 def limits_of(rule: Filter) -> dict[str, float]:
-    """The numbers that a filter was made with, by their names, for a pool's card."""
+    """Return the numbers that a filter was made with, by name, for a pool's metadata."""
     settings = getattr(rule, "__dict__", {}).items()
     return {
         name: value
@@ -54,8 +53,11 @@ def limits_of(rule: Filter) -> dict[str, float]:
 
 
 def chosen_by(filters: Collection[Filter], reference: LabelledImages) -> list[str]:
-    """What filters knew, for a pool's card: the fingerprint of the images that they compare with,
-    and the names of those that go by more, as a classifier's weights."""
+    """Return what filters depend on, for a pool's metadata.
+
+    That is the fingerprint of the images that they compare with, and the names of filters that
+    depend on more, such as a classifier's weights.
+    """
     others = {type(rule).__name__ for rule in filters if not compares_pixels(rule)}
     return [reference.fingerprint, *sorted(others)] if filters else []
 
@@ -68,58 +70,67 @@ def fill(
     seed: int,
     progress: Progress | None = None,
 ) -> tuple[Samples, int]:
-    """`per_class` samples of every class that pass the filters, and how many were drawn for it."""
+    """Draw `per_class` samples of every class that pass the filters.
+
+    Returns:
+        The samples, and how many were drawn in all.
+
+    Raises:
+        InputError: If a class is not full after `MOST_ROUNDS` rounds.
+    """
     if not filters or reference is None:
         samples = generator.sample(per_class, seed=seed, progress=progress)
         return samples, len(samples)
     classes = len(generator.classes)
-    missing = np.full(classes, per_class)
-    drawn, passed = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
+    missing_counts = np.full(classes, per_class)
+    draw_counts, pass_counts = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
     parts = []
     for turn in range(MOST_ROUNDS):
-        counts = _to_draw(missing, drawn, passed, per_class)
-        wanted = np.repeat(np.arange(classes), counts)
-        samples = generator.sample(wanted, seed=stream_seed(seed, "round", turn))
+        counts = _next_counts(missing_counts, draw_counts, pass_counts, per_class)
+        labels = np.repeat(np.arange(classes), counts)
+        samples = generator.sample(labels, seed=stream_seed(seed, "round", turn))
         for rule in filters:
             if len(samples):  # else there is nothing to judge
-                samples = samples.subset(_judged(rule, samples, reference))
-        drawn += counts
-        passed += np.bincount(samples.labels, minlength=classes)
-        samples = samples.subset(_first(samples.labels, missing))
+                samples = samples.subset(_passes(rule, samples, reference))
+        draw_counts += counts
+        pass_counts += np.bincount(samples.labels, minlength=classes)
+        samples = samples.subset(_first(samples.labels, missing_counts))
         parts.append(samples)
-        missing -= np.bincount(samples.labels, minlength=classes)
+        missing_counts -= np.bincount(samples.labels, minlength=classes)
         if progress:
-            progress(per_class * classes - int(missing.sum()), per_class * classes)
-        if not missing.any():
+            progress(per_class * classes - int(missing_counts.sum()), per_class * classes)
+        if not missing_counts.any():
             full = _concatenate(parts)
-            return full.subset(np.argsort(full.labels, kind="stable")), int(drawn.sum())
-    short = int(np.argmax(missing))
+            return full.subset(np.argsort(full.labels, kind="stable")), int(draw_counts.sum())
+    short = int(np.argmax(missing_counts))
     raise InputError(
-        f"class {generator.classes[short]!r}: the filters left {per_class - missing[short]} of "
-        f"{per_class} images after {MOST_ROUNDS} rounds; loosen them"
+        f"class {generator.classes[short]!r}: the filters left {per_class - missing_counts[short]} "
+        f"of {per_class} images after {MOST_ROUNDS} rounds; loosen them"
     )
 
 
-def _to_draw(
-    missing: np.ndarray, drawn: np.ndarray, passed: np.ndarray, per_class: int
+def _next_counts(
+    missing_counts: np.ndarray, draw_counts: np.ndarray, pass_counts: np.ndarray, per_class: int
 ) -> np.ndarray:
-    """How many of each class to sample next, int64 (K,): as many as should fill it, by the share
-    that has passed so far, within bounds."""
-    share = np.maximum(passed, 1) / np.maximum(drawn, 1)
-    likely = np.ceil(missing / share).astype(np.int64)
+    """Return how many of each class to sample next, int64 (K,).
+
+    As many as should fill it, by the share that has passed so far, within bounds.
+    """
+    share = np.maximum(pass_counts, 1) / np.maximum(draw_counts, 1)
+    likely = np.ceil(missing_counts / share).astype(np.int64)
     most = MOST_A_ROUND * max(per_class, FEWEST_A_ROUND)
-    return np.where(missing > 0, np.clip(likely, FEWEST_A_ROUND, most), 0)
+    return np.where(missing_counts > 0, np.clip(likely, FEWEST_A_ROUND, most), 0)
 
 
-def _judged(rule: Filter, samples: Samples, reference: LabelledImages) -> np.ndarray:
-    """bool (M,): which samples a filter keeps."""
-    kept = to_array(rule.keep(samples, reference))
-    if kept.dtype != bool or kept.shape != (len(samples),):
+def _passes(rule: Filter, samples: Samples, reference: LabelledImages) -> np.ndarray:
+    """Tell which samples pass a filter, bool (M,)."""
+    passes = to_array(rule.keep(samples, reference))
+    if passes.dtype != bool or passes.shape != (len(samples),):
         raise InputError(
             f"filters: expected bool ({len(samples)},) from {type(rule).__name__}.keep, got "
-            f"{kept.dtype} {kept.shape}"
+            f"{passes.dtype} {passes.shape}"
         )
-    return kept
+    return passes
 
 
 def _concatenate(parts: list[Samples]) -> Samples:
@@ -131,6 +142,6 @@ def _concatenate(parts: list[Samples]) -> Samples:
 
 
 def _first(labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Indices of the first `counts[k]` of each class k."""
-    found = [np.flatnonzero(labels == label)[:count] for label, count in enumerate(counts)]
-    return np.concatenate(found)
+    """Return the indices of the first `counts[k]` of each class k."""
+    indices = [np.flatnonzero(labels == label)[:count] for label, count in enumerate(counts)]
+    return np.concatenate(indices)

@@ -1,6 +1,6 @@
-"""Which samples are fit for a pool: of the class they were made for, neither odd nor copied.
+"""Choose the samples that are fit for a pool: of their class, neither odd nor copied.
 
-Distances are measured against what is usual: the median distance from a real image to the nearest
+Distances are multiples of the usual one: the median distance from a real image to the nearest
 other one of its class. What is far for one data set is near for another.
 """
 
@@ -28,7 +28,7 @@ Network = Callable[[Tensor], Tensor]
 
 
 def asked_on(network: Network, other: torch.device) -> str | torch.device:
-    """Where a classifier is asked: a network where its weights are, a function on `other`."""
+    """Return the device to ask a classifier on: that of a network's weights, else `other`."""
     return device_of(network) if isinstance(network, nn.Module) else other
 
 
@@ -39,10 +39,17 @@ def posterior_of(
     device: str | torch.device,
     classes: int | None,
 ) -> np.ndarray:
-    """What a classifier makes of stored images, float32 (M, K).
+    """Return a classifier's posterior of stored images, float32 (M, K).
 
-    Raises `InputError` that begins with `name` where K is not `classes`, and for what cannot take
-    the images.
+    Args:
+        name: Name of the classifier in messages.
+        network: The classifier.
+        images: uint8 or uint16 (M, C, H, W).
+        device: Where it is asked.
+        classes: The K to expect; None for any.
+
+    Raises:
+        InputError: If K differs, or the classifier cannot take the images.
     """
     if not callable(network):
         raise InputError(f"{name}: expected a function of images, got {network!r}")
@@ -56,20 +63,23 @@ def posterior_of(
 
 
 class ClassifierAgreement:
-    """Keeps samples in which a classifier sees the class that they were made for.
+    """Keep samples in which a classifier sees the class that they were made for.
 
-    network: from floats (B, C, H, W) in [0, 1] to logits (B, K); asked in evaluation mode. One that
-        learned from the same few images is a poor judge: it keeps what it knows already, and drops
-        much of what would help.
-    confidence: the least probability of the class, from 0 to 1.
-    device: where it is asked; by default where its weights are.
+    Args:
+        network: From floats (B, C, H, W) in [0, 1] to logits (B, K); asked in evaluation mode. One
+            that learned from the same few images is a poor judge: it keeps what it knows already,
+            and drops much of what would help.
+        confidence: The least probability of the class, 0 to 1.
+        device: Where it is asked; default where its weights are.
 
-    Raises `InputError` for a confidence out of range, and on use for a network of other classes.
+    Raises:
+        InputError: If the confidence is out of range, or on use the network has other classes.
 
-    >>> samples = Samples(np.zeros((2, 1, 8, 8), np.uint8), [0, 1])
-    >>> always_zero = lambda images: torch.tensor([[4.0, 0.0]]).repeat(len(images), 1)
-    >>> ClassifierAgreement(always_zero).keep(samples, None).tolist()
-    [True, False]
+    Example:
+        >>> samples = Samples(np.zeros((2, 1, 8, 8), np.uint8), [0, 1])
+        >>> always_zero = lambda images: torch.tensor([[4.0, 0.0]]).repeat(len(images), 1)
+        >>> ClassifierAgreement(always_zero).keep(samples, None).tolist()
+        [True, False]
     """
 
     def __init__(
@@ -85,74 +95,80 @@ class ClassifierAgreement:
         return f"ClassifierAgreement(confidence={self.confidence})"
 
     def keep(self, samples: Samples, reference: LabelledImages | None) -> np.ndarray:
-        """bool (M,): which samples to keep; of the real images only the classes are counted."""
+        """Tell which samples to keep, bool (M,); `reference` only gives the number of classes."""
         classes = None if reference is None else len(reference.classes)
         device = self.device or device_of(self.network)
         posterior = posterior_of("network", self.network, samples.images, device, classes)
         expect_labels("network: labels", samples.labels, posterior.shape[1])
         of_class = posterior[np.arange(len(samples)), samples.labels]
-        kept: np.ndarray = (posterior.argmax(1) == samples.labels) & (of_class >= self.confidence)
-        return kept
+        agrees: np.ndarray = posterior.argmax(1) == samples.labels
+        return agrees & (of_class >= self.confidence)
 
 
 class DistanceFilter:
-    """Drops samples that are far from every real image of their class.
+    """Drop samples that are far from every real image of their class.
 
-    at_most: times the usual distance, the median from a real image to the nearest other one of the
-        class.
-    features: what distances are taken in, as for `extract_features`.
+    Args:
+        at_most: Times the usual distance, the median from a real image to the nearest other one of
+            the class.
+        features: Space of the distances, as for `synthaug.metrics.extract_features`.
 
-    Raises `InputError` for a limit that is none, and on use for a class with fewer than two real
-    images.
+    Raises:
+        InputError: If the limit is not above 0, or on use a class has fewer than two real images.
 
-    >>> real = LabelledImages(np.full((4, 1, 8, 8), 9, np.uint8) + np.arange(4, dtype=np.uint8)
-    ...     [:, None, None, None], [0, 0, 1, 1], ["a", "b"])
-    >>> samples = Samples(np.stack([real.images[0] + 1, real.images[0] + 90]), [0, 0])
-    >>> DistanceFilter().keep(samples, real).tolist()
-    [True, False]
+    Example:
+        >>> steps = np.arange(4, dtype=np.uint8)[:, None, None, None]
+        >>> images = np.full((4, 1, 8, 8), 9, np.uint8) + steps
+        >>> real = LabelledImages(images, [0, 0, 1, 1], ["a", "b"])
+        >>> samples = Samples(np.stack([real.images[0] + 1, real.images[0] + 90]), [0, 0])
+        >>> DistanceFilter().keep(samples, real).tolist()
+        [True, False]
     """
 
     def __init__(self, at_most: float = 2.0, features: Features = pixels) -> None:
         expect_number("at_most", at_most)
-        self.at_most, self.features, self._usual = float(at_most), features, _Usual()
+        self.at_most, self.features, self._usual = float(at_most), features, _UsualDistances()
 
     def __repr__(self) -> str:
         return f"DistanceFilter(at_most={self.at_most})"
 
     def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
-        """bool (M,): which samples to keep."""
-        kept: np.ndarray = _unusual(samples, reference, self.features, self._usual) <= self.at_most
-        return kept
+        """Tell which samples to keep, bool (M,)."""
+        distances = _relative_distances(samples, reference, self.features, self._usual)
+        return distances <= self.at_most
 
 
 class MemorizationFilter:
-    """Drops samples that are nearly a real image of their class.
+    """Drop samples that are nearly a real image of their class.
 
-    at_least: times the usual distance, the median from a real image to the nearest other one of the
-        class.
-    features: what distances are taken in, as for `extract_features`.
+    Args:
+        at_least: Times the usual distance, the median from a real image to the nearest other one of
+            the class.
+        features: Space of the distances, as for `synthaug.metrics.extract_features`.
 
-    Raises `InputError` for a limit that is none, and on use for a class with fewer than two real
-    images.
+    Raises:
+        InputError: If the limit is not above 0, or on use a class has fewer than two real images.
 
-    >>> real = LabelledImages(np.full((4, 1, 8, 8), 9, np.uint8) + np.arange(4, dtype=np.uint8)
-    ...     [:, None, None, None], [0, 0, 1, 1], ["a", "b"])
-    >>> samples = Samples(np.stack([real.images[0], real.images[0] + 90]), [0, 0])
-    >>> MemorizationFilter().keep(samples, real).tolist()
-    [False, True]
+    Example:
+        >>> steps = np.arange(4, dtype=np.uint8)[:, None, None, None]
+        >>> images = np.full((4, 1, 8, 8), 9, np.uint8) + steps
+        >>> real = LabelledImages(images, [0, 0, 1, 1], ["a", "b"])
+        >>> samples = Samples(np.stack([real.images[0], real.images[0] + 90]), [0, 0])
+        >>> MemorizationFilter().keep(samples, real).tolist()
+        [False, True]
     """
 
     def __init__(self, at_least: float = 0.25, features: Features = pixels) -> None:
         expect_number("at_least", at_least)
-        self.at_least, self.features, self._usual = float(at_least), features, _Usual()
+        self.at_least, self.features, self._usual = float(at_least), features, _UsualDistances()
 
     def __repr__(self) -> str:
         return f"MemorizationFilter(at_least={self.at_least})"
 
     def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
-        """bool (M,): which samples to keep."""
-        kept: np.ndarray = _unusual(samples, reference, self.features, self._usual) >= self.at_least
-        return kept
+        """Tell which samples to keep, bool (M,)."""
+        distances = _relative_distances(samples, reference, self.features, self._usual)
+        return distances >= self.at_least
 
 
 LIMITS: dict[str, Callable[[float], "DistanceFilter | MemorizationFilter"]] = {
@@ -162,10 +178,17 @@ LIMITS: dict[str, Callable[[float], "DistanceFilter | MemorizationFilter"]] = {
 
 
 def limit_filters(limits: Mapping[str, float]) -> "list[DistanceFilter | MemorizationFilter]":
-    """Filters by the names of `LIMITS`, each with its limit in times the usual distance.
+    """Return filters by name, each with its limit in times the usual distance.
 
-    >>> limit_filters({"distance": 2.0})[0].at_most
-    2.0
+    Args:
+        limits: "distance" or "memorization", and the limit of each.
+
+    Raises:
+        InputError: If a name is unknown, or a limit out of range.
+
+    Example:
+        >>> limit_filters({"distance": 2.0})[0].at_most
+        2.0
     """
     unknown = [name for name in limits if name not in LIMITS]
     if unknown:
@@ -174,27 +197,30 @@ def limit_filters(limits: Mapping[str, float]) -> "list[DistanceFilter | Memoriz
 
 
 def compares_pixels(rule: object) -> bool:
-    """Whether a filter goes by the pixels of the real images alone."""
+    """Tell whether a filter goes by the pixels of the real images alone."""
     return type(rule) in (DistanceFilter, MemorizationFilter) and vars(rule)["features"] is pixels
 
 
-class _Usual:
-    """What is usual among real images, kept for those that were asked about last: a pool is judged
-    in many rounds, and most of the work is the same in each."""
+class _UsualDistances:
+    """The usual distances of the real images that were asked about last.
+
+    A pool is filled in many rounds, and most of the work is the same in each.
+    """
 
     def __init__(self) -> None:
         self._reference: LabelledImages | None = None
         self._features: Features | None = None
-        self._known: dict[int, float] = {}
+        self._by_label: dict[int, float] = {}
 
     def distance(self, reference: LabelledImages, features: Features, label: int) -> float:
-        """The median distance from an image of a class to the nearest other one of it.
+        """Return the median distance from an image of a class to the nearest other one of it.
 
-        Raises `InputError` where the class has fewer than two.
+        Raises:
+            InputError: If the class has fewer than two.
         """
         if self._reference is not reference or self._features is not features:
-            self._reference, self._features, self._known = reference, features, {}
-        if label not in self._known:
+            self._reference, self._features, self._by_label = reference, features, {}
+        if label not in self._by_label:
             # An image that is there twice says nothing of how far apart images usually are.
             other = np.unique(reference.images[reference.labels == label], axis=0)
             if len(other) < 2:
@@ -202,17 +228,19 @@ class _Usual:
                     f"reference: class {reference.classes[label]!r} has {len(other)} different "
                     "images, expected at least 2 to tell what is usual"
                 )
-            self._known[label] = float(np.median(nearest_other(other, features)))
-        return self._known[label]
+            self._by_label[label] = float(np.median(nearest_other(other, features)))
+        return self._by_label[label]
 
 
-def _unusual(
-    samples: Samples, reference: LabelledImages, features: Features, usual: _Usual
+def _relative_distances(
+    samples: Samples, reference: LabelledImages, features: Features, usual: _UsualDistances
 ) -> np.ndarray:
-    """Distance of each sample to the nearest real image of its class, as a multiple of the usual
-    one, float64 (M,).
+    """Return the distance of each sample to the nearest real image of its class, float64 (M,).
 
-    Raises `InputError` for a class with fewer than two real images.
+    In multiples of the usual distance.
+
+    Raises:
+        InputError: If a class has fewer than two real images.
     """
     expect_labelled("reference", reference)
     if not isinstance(samples, Samples):
@@ -224,9 +252,10 @@ def _unusual(
             f"reference: expected {kinds[0][0]} images {kinds[0][1]} like the samples, got "
             f"{kinds[1][0]} {kinds[1][1]}"
         )
-    found = np.empty(len(samples))
+    distances = np.empty(len(samples))
     for label in np.unique(samples.labels):
-        apart = usual.distance(reference, features, int(label))
+        usual_distance = usual.distance(reference, features, int(label))
         real, of_class = reference.images[reference.labels == label], samples.labels == label
-        found[of_class] = nearest(samples.images[of_class], real, features)[1] / max(apart, 1e-12)
-    return found
+        distances[of_class] = nearest(samples.images[of_class], real, features)[1]
+        distances[of_class] /= max(usual_distance, 1e-12)
+    return distances

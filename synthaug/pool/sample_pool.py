@@ -1,4 +1,4 @@
-"""A directory of synthetic images with labels, memory-mapped, and a card of where they came from.
+"""Keep synthetic images with labels in a directory, memory-mapped, with metadata of their origin.
 
 `images.npy` and `labels.npy` (and `soft_labels.npy`, `weights.npy` where given) are written first,
 `manifest.json` last: a directory with a manifest is complete.
@@ -36,7 +36,7 @@ from synthaug.pool.filters import Network, asked_on, posterior_of
 
 POOL_KIND = "sample pool"
 PER_IMAGE, LARGEST = 20, 20_000
-_CARD = {  # what a manifest must hold
+_MANIFEST_TYPES = {  # entries that a manifest must hold
     "classes": list,
     "source": str,
     "images": int,
@@ -47,11 +47,16 @@ _CARD = {  # what a manifest must hold
 
 
 def usual_size(counts: np.ndarray) -> int:
-    """Images of every class in a pool for so many real ones of each, int64 (K,): twenty times the
-    largest class, twenty thousand in all at most.
+    """Return the default number of images per class in a pool.
 
-    >>> usual_size(np.array([10, 50]))
-    1000
+    Twenty times the largest class, twenty thousand in all at most.
+
+    Args:
+        counts: Real images of each class, int64 (K,).
+
+    Example:
+        >>> usual_size(np.array([10, 50]))
+        1000
     """
     return max(1, min(PER_IMAGE * int(counts.max()), LARGEST // len(counts)))
 
@@ -59,19 +64,30 @@ def usual_size(counts: np.ndarray) -> int:
 class SamplePool:
     """Synthetic images in a directory.
 
-    `len(pool)`, `pool[i]` -> (image uint8 or uint16 (C, H, W), label), `.targets`, `.classes`,
-    `.manifest`, and `.samples`, all of them as memory-mapped `Samples`.
+    `pool[i]` is (image, label): uint8 or uint16 (C, H, W), and an int.
 
-    Raises `InputError` if the directory is not there, not complete or damaged.
+    Args:
+        directory: The directory.
 
-    >>> import tempfile
-    >>> from synthaug import SamplePool, StyleSwap, read_images
-    >>> with tempfile.TemporaryDirectory() as directory:
-    ...     generator = StyleSwap().fit(read_images("digits"), device="cpu")
-    ...     pool = SamplePool.create(directory + "/pool", generator, per_class=3)
-    ...     image, label = SamplePool(directory + "/pool")[29]
-    ...     len(pool), image.shape, label
-    (30, (1, 16, 16), 9)
+    Attributes:
+        samples: All images and labels, as memory-mapped `Samples`.
+        classes: Class names, list of str (K,).
+        manifest: What was made, from what, and how.
+        directory: The directory as it was given.
+        place: Its absolute path.
+
+    Raises:
+        InputError: If the directory is missing, incomplete or damaged.
+
+    Example:
+        >>> import tempfile
+        >>> from synthaug import SamplePool, StyleSwap, read_images
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     generator = StyleSwap().fit(read_images("digits"), device="cpu")
+        ...     pool = SamplePool.create(directory + "/pool", generator, per_class=3)
+        ...     image, label = SamplePool(directory + "/pool")[29]
+        ...     len(pool), image.shape, label
+        (30, (1, 16, 16), 9)
     """
 
     def __init__(self, directory: str | Path) -> None:
@@ -81,7 +97,7 @@ class SamplePool:
 
     def _open(self) -> None:
         self.manifest: dict[str, Any] = read_manifest(self.directory, kind=POOL_KIND)
-        for name, kind in _CARD.items():
+        for name, kind in _MANIFEST_TYPES.items():
             if not isinstance(self.manifest.get(name), kind):
                 raise InputError(
                     f"{self.directory}: damaged, expected a {kind.__name__} as {name!r} in its "
@@ -114,14 +130,18 @@ class SamplePool:
             array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, EOFError, ValueError) as error:
             raise InputError(f"{path}: damaged or missing ({error}); make the pool again") from None
-        return array.view(np.ndarray)  # mapped all the same; its items are quicker to get at
+        return array.view(np.ndarray)  # still mapped, and quicker to index
 
     def check(self) -> None:
-        """Read all of its files; raise `InputError` where they are not those that were written."""
-        found = self.samples.fingerprint
-        if found != self.manifest["fingerprint"]:
+        """Read all files.
+
+        Raises:
+            InputError: If they are not those that were written.
+        """
+        fingerprint = self.samples.fingerprint
+        if fingerprint != self.manifest["fingerprint"]:
             raise InputError(
-                f"{self.directory}: damaged, its files have the fingerprint {found} and its "
+                f"{self.directory}: damaged, its files have the fingerprint {fingerprint} and its "
                 f"{MANIFEST} says {self.manifest['fingerprint']}; make the pool again"
             )
 
@@ -143,11 +163,11 @@ class SamplePool:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["directory"])  # type: ignore[misc]
-        found = self.manifest["fingerprint"]
-        if found != state["fingerprint"]:
+        fingerprint = self.manifest["fingerprint"]
+        if fingerprint != state["fingerprint"]:
             raise InputError(
                 f"{self.directory}: replaced by another pool since it was opened (expected the "
-                f"fingerprint {state['fingerprint']}, got {found}); open it again"
+                f"fingerprint {state['fingerprint']}, got {fingerprint}); open it again"
             )
 
     @property
@@ -170,18 +190,26 @@ class SamplePool:
         seed: int = 0,
         progress: Progress | None = None,
     ) -> Self:
-        """Sample `per_class` images of every class from a fitted generator into a new pool.
+        """Sample images of every class from a fitted generator into a new pool.
 
-        filters: each sample must pass all of them; more are drawn until every class is full.
-        reference: real images that the filters compare with, of the generator's classes and size;
-            needed where filters are given.
-        teacher: a classifier, from floats (B, C, H, W) in [0, 1] to logits (B, K), whose posterior
-            becomes the samples' soft labels; a network is asked in evaluation mode where its
-            weights are, a function on the generator's device.
-        seed: settles the images.
-        progress: called with (images made that pass, images in all).
+        Args:
+            directory: Directory to write. A pool that is there is replaced, anything else refused.
+            generator: The fitted generator.
+            per_class: Images of each class.
+            filters: Each sample must pass all of them; more are drawn until every class is full.
+            reference: Real images that the filters compare with, of the generator's classes and
+                size; needed where filters are given.
+            teacher: A classifier, from floats (B, C, H, W) in [0, 1] to logits (B, K), whose
+                posterior becomes the samples' soft labels. A network is asked in evaluation mode
+                where its weights are, a function on the generator's device.
+            seed: Settles the images.
+            progress: Called with (images that passed, images in all).
 
-        Raises `InputError` if the filters leave a class short after 20 rounds.
+        Returns:
+            The pool.
+
+        Raises:
+            InputError: If the filters leave a class short after 20 rounds, or inputs do not fit.
         """
         if not isinstance(generator, Generator):
             raise InputError(
@@ -193,18 +221,18 @@ class SamplePool:
         seed = as_seed(seed)
         check_replaceable(expanded(directory), kind=POOL_KIND)
         check_filters(filters, reference, generator)
-        samples, drawn = fill(generator, per_class, filters, reference, seed, progress)
+        samples, draw_counts = fill(generator, per_class, filters, reference, seed, progress)
         if teacher is not None:
             classes = len(generator.classes)
             where = asked_on(teacher, generator.device)
             soft = posterior_of("teacher", teacher, samples.images, where, classes)
             samples = Samples(samples.images, samples.labels, soft, samples.weights)
-        passed = [type(each).__name__ for each in filters]
+        filter_names = [type(each).__name__ for each in filters]
         metadata = {
             "generator": generator.metadata,
             "seed": seed,
-            "drawn": drawn,
-            "filters": passed,
+            "drawn": draw_counts,
+            "filters": filter_names,
             "limits": [limits_of(each) for each in filters],
             "chosen_by": [] if reference is None else chosen_by(filters, reference),
         }
@@ -212,29 +240,32 @@ class SamplePool:
 
     @property
     def origins(self) -> set[str]:
-        """Fingerprints of all images that its generator learned from, or it or the samples were
-        chosen by, as far as its card says; none for images made elsewhere."""
+        """Fingerprints of all real images that the samples depend on, as far as is known.
+
+        These are the images that the generator learned from, and those that it or the samples were
+        chosen by. Empty for images made elsewhere.
+        """
         metadata, filters = self.manifest.get("generator"), self.manifest.get("filters", [])
         try:  # versions before 0.5 do not say what filters compared with
-            chosen = self.manifest.get("chosen_by", filters)
-            return set() if metadata is None else origins_of(metadata).union(chosen)
+            choices = self.manifest.get("chosen_by", filters)
+            return set() if metadata is None else origins_of(metadata).union(choices)
         except (AttributeError, KeyError, TypeError):
             raise InputError(
-                f"{self.directory}: damaged, expected a generator's card as 'generator' in its "
+                f"{self.directory}: damaged, expected a generator's metadata as 'generator' in its "
                 f"{MANIFEST}, got {metadata!r}; make the pool again"
             ) from None
 
     @classmethod
-    def of(cls, given: "SamplePool | str | Path") -> "SamplePool":
-        """The pool that is given, or the one in a directory."""
-        if isinstance(given, SamplePool):
-            return given
-        if not isinstance(given, str | os.PathLike):
+    def of(cls, pool: "SamplePool | str | Path") -> "SamplePool":
+        """Return a pool as it is, or open the one in a directory."""
+        if isinstance(pool, SamplePool):
+            return pool
+        if not isinstance(pool, str | os.PathLike):
             raise InputError(
-                f"pool: expected a SamplePool or its directory, got {type(given).__name__}; of a "
+                f"pool: expected a SamplePool or its directory, got {type(pool).__name__}; of a "
                 "generator SamplePool.create makes one"
             )
-        return cls(given)
+        return cls(pool)
 
     @classmethod
     def from_samples(
@@ -245,15 +276,28 @@ class SamplePool:
         *,
         source: str = "elsewhere",
     ) -> Self:
-        """A pool of images made elsewhere: by a diffusion model, a simulator, a colleague.
+        """Make a pool of images from elsewhere: a diffusion model, a simulator, a colleague.
 
-        source: said on the pool's card.
+        Args:
+            directory: Directory to write. A pool that is there is replaced, anything else refused.
+            samples: Images with their labels.
+            classes: Class names, in the order of labels.
+            source: Where the images come from, for the metadata.
 
-        >>> import tempfile
-        >>> samples = Samples(np.zeros((2, 1, 8, 8), np.uint8), [0, 1])
-        >>> with tempfile.TemporaryDirectory() as directory:
-        ...     SamplePool.from_samples(directory + "/pool", samples, ["cat", "dog"]).targets
-        [0, 1]
+        Returns:
+            The pool.
+
+        Raises:
+            InputError: If samples and classes do not fit.
+
+        Example:
+            >>> import tempfile
+            >>> import numpy as np
+            >>> from synthaug import SamplePool, Samples
+            >>> samples = Samples(np.zeros((2, 1, 8, 8), np.uint8), [0, 1])
+            >>> with tempfile.TemporaryDirectory() as directory:
+            ...     SamplePool.from_samples(directory + "/pool", samples, ["cat", "dog"]).targets
+            [0, 1]
         """
         if not isinstance(samples, Samples):
             raise InputError(
@@ -261,7 +305,7 @@ class SamplePool:
                 f"{type(samples).__name__}"
             )
         if not isinstance(source, str):
-            raise InputError(f"source: expected words for the card, got {source!r}")
+            raise InputError(f"source: expected text, got {source!r}")
         if not len(samples):
             raise InputError("samples: expected at least one image, got none")
         return cls._write(directory, samples, classes, source, {})
