@@ -1,5 +1,6 @@
-"""The batches of a training: real images in an order that is the same for every arm of a seed, with
-synthetic ones in the places of some, augmented.
+"""Make the batches of a training: real images, synthetic ones in place of some, augmented.
+
+The order of real images is the same for every arm of a seed.
 """
 
 from functools import cache
@@ -14,7 +15,7 @@ from synthaug.data import LabelledImages, Samples, span_of, take, to_tensor
 
 
 class Batches:
-    """Step -> augmented batch (images, labels)."""
+    """Return the augmented batch (images, labels) of a step."""
 
     def __init__(
         self,
@@ -34,9 +35,9 @@ class Batches:
         if synthetic is not None:
             # One array, real images first: a batch is one gather (torch cannot assign uint16).
             soft = synthetic.soft_labels
-            made_targets = one_hot(synthetic.labels, classes) if soft is None else soft
+            synthetic_targets = one_hot(synthetic.labels, classes) if soft is None else soft
             images = np.concatenate([images, synthetic.images])
-            targets = np.concatenate([targets, made_targets])
+            targets = np.concatenate([targets, synthetic_targets])
             self._drawer = ClassDrawer(synthetic.labels, classes, synthetic.weights)
         self._images = to_tensor(images).to(device)
         self._targets = torch.as_tensor(np.array(targets, dtype=np.float32, order="C")).to(device)
@@ -49,19 +50,22 @@ class Batches:
         self._order = BalancedOrder(seed, balanced) if balanced else ShuffledOrder(seed, len(train))
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return images, float32 (B, C, H, W), and labels, float32 (B, K)."""
         picks = self._order(step * self._size, self._size)
         if self._count:
             rng = numpy_stream(self._seed, "synthetic", step)
             places = replaced_positions(self._size, self._count, rng)
-            made = self._drawer.draw(self._labels[picks[places]], rng)
-            picks[places] = len(self._labels) + made
-        chosen = torch.as_tensor(picks).to(self._device)
-        return self._augment(take(self._images, chosen), self._targets[chosen])
+            synthetic_rows = self._drawer.draw(self._labels[picks[places]], rng)
+            picks[places] = len(self._labels) + synthetic_rows
+        rows = torch.as_tensor(picks).to(self._device)
+        return self._augment(take(self._images, rows), self._targets[rows])
 
 
 def _expect_drawable(train: LabelledImages, drawer: ClassDrawer) -> None:
-    """Raise `InputError` for a class of which there are real images and no synthetic ones: it would
-    be found out when one of them is to be replaced, late or never."""
+    """Raise `InputError` for a class that has real images and no synthetic ones.
+
+    Otherwise it would only show when one of them is to be replaced.
+    """
     absent = np.setdiff1d(np.flatnonzero(train.counts), drawer.present)
     if len(absent):
         raise InputError(
@@ -71,13 +75,14 @@ def _expect_drawable(train: LabelledImages, drawer: ClassDrawer) -> None:
 
 
 class ShuffledOrder:
-    """Indices of real images: one permutation after another, the same for every arm of a seed."""
+    """Order real images by one permutation after another, the same for every arm of a seed."""
 
     def __init__(self, seed: int, images: int) -> None:
         self._images = images
         self._epoch = cache(lambda epoch: numpy_stream(seed, "order", epoch).permutation(images))
 
     def __call__(self, start: int, count: int) -> np.ndarray:
+        """Return `count` indices from place `start` of the order on, int64."""
         epochs = range(start // self._images, (start + count - 1) // self._images + 1)
         indices = np.concatenate([self._epoch(epoch) for epoch in epochs])
         offset = start % self._images
@@ -85,12 +90,13 @@ class ShuffledOrder:
 
 
 class BalancedOrder:
-    """Indices of real images, every class equally often."""
+    """Order real images so that every class comes equally often."""
 
     def __init__(self, seed: int, drawer: ClassDrawer) -> None:
         self._seed, self._drawer = seed, drawer
 
     def __call__(self, start: int, count: int) -> np.ndarray:
+        """Return `count` indices from place `start` of the order on, int64."""
         rng = numpy_stream(self._seed, "balanced order", start)
         classes = self._drawer.present[(start + np.arange(count)) % len(self._drawer.present)]
         return self._drawer.draw(rng.permutation(classes), rng)

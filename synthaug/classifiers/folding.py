@@ -1,5 +1,6 @@
-"""A network that no longer learns, with fewer layers: batch norm with settled statistics is a
-linear map, which the convolution before it can do as well.
+"""Fold batch norms into convolutions where a network no longer learns.
+
+Batch norm with fixed statistics is a linear map, which the convolution before it can do as well.
 """
 
 import copy
@@ -14,42 +15,55 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from synthaug.core import evaluating
 
-TOLERANCE = 1e-3  # of the largest output; rounding makes a hundredth of it
+TOLERANCE = 1e-3  # of the largest output; rounding alone is a hundredth of it
 
 
-def folded(network: nn.Module, head: nn.Module, images: Tensor) -> nn.Module:
-    """A copy in evaluation mode that does the same with fewer layers: each batch norm that follows
-    a convolution is part of it (Jacob et al. 2018, section 3.2), which leaves two thirds of
-    EfficientNet's time on a processor. The network itself where there is none, or where the copy
-    does something else, since what a convolution puts out is used twice.
+def fold_batch_norms(network: nn.Module, head: nn.Module, images: Tensor) -> nn.Module:
+    """Return a copy in evaluation mode that computes the same with fewer layers.
 
-    head: its last layers, which the copy shares, to be trained in either.
-    images: some that the network sees, float32 (B, C, H, W), on its device.
+    Each batch norm that follows a convolution becomes part of it, which leaves two thirds of
+    EfficientNet's time on a processor.
+
+    Args:
+        network: The network.
+        head: Its last layers, which the copy shares, to be trained in either.
+        images: Some that the network sees, float32 (B, C, H, W), on its device.
+
+    Returns:
+        The copy; the network itself where nothing can be folded, or the copy would differ since the
+        output of a convolution is used twice.
+
+    References:
+        Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+        Inference, section 3.2, arXiv 1712.05877.
     """
     with torch.no_grad(), evaluating(network):
         expected, pairs = _pairs(network, head, images)
         if not pairs:
             return network
-        made = copy.deepcopy(network, {id(part): part for part in head.modules()})
+        folded = copy.deepcopy(network, {id(part): part for part in head.modules()})
         for convolution, norm in pairs:
-            _fold(made, convolution, norm)
-        off = (made(images) - expected).abs().max()
-    return made.eval() if off <= TOLERANCE * expected.abs().max() else network
+            _fold(folded, convolution, norm)
+        error = (folded(images) - expected).abs().max()
+    return folded.eval() if error <= TOLERANCE * expected.abs().max() else network
 
 
 def _pairs(
     network: nn.Module, head: nn.Module, images: Tensor
 ) -> tuple[Tensor, list[tuple[str, str]]]:
-    """What it makes of the images; names of convolutions, each with the batch norm after it. Layers
-    that are used more than once are left out."""
-    made: list[tuple[str, Tensor]] = []  # held, so that no later tensor passes for one of them
-    taken: list[tuple[str, Tensor]] = []
+    """Return the output, and the names of convolutions, each with the batch norm after it.
 
-    def note(name: str, _: Any, __: Any, output: Tensor) -> None:
-        made.append((name, output))
+    Layers that are used more than once are left out.
+    """
+    # Tensors are kept, so that no later one has the identity of an earlier one.
+    outputs: list[tuple[str, Tensor]] = []
+    norm_inputs: list[tuple[str, Tensor]] = []
 
-    def look(name: str, _: Any, inputs: tuple[Tensor, ...]) -> None:
-        taken.append((name, inputs[0]))
+    def note_output(name: str, _: Any, __: Any, output: Tensor) -> None:
+        outputs.append((name, output))
+
+    def note_input(name: str, _: Any, inputs: tuple[Tensor, ...]) -> None:
+        norm_inputs.append((name, inputs[0]))
 
     learning = set(head.modules())
     with ExitStack() as hooks:
@@ -57,16 +71,16 @@ def _pairs(
             if layer in learning:
                 continue
             if isinstance(layer, nn.Conv2d):
-                hooks.enter_context(layer.register_forward_hook(partial(note, name)))
+                hooks.enter_context(layer.register_forward_hook(partial(note_output, name)))
             elif isinstance(layer, nn.BatchNorm2d) and layer.running_mean is not None:
-                hooks.enter_context(layer.register_forward_pre_hook(partial(look, name)))
-        answer = network(images)
-    uses = Counter(name for name, _ in made + taken)
-    return answer, [
+                hooks.enter_context(layer.register_forward_pre_hook(partial(note_input, name)))
+        result = network(images)
+    uses = Counter(name for name, _ in outputs + norm_inputs)
+    return result, [
         (convolution, norm)
-        for convolution, output in made
-        for norm, given in taken
-        if given is output and uses[convolution] == uses[norm] == 1
+        for convolution, output in outputs
+        for norm, norm_input in norm_inputs
+        if norm_input is output and uses[convolution] == uses[norm] == 1
     ]
 
 
@@ -75,6 +89,6 @@ def _fold(network: nn.Module, convolution: str, norm: str) -> None:
     after: Any = network.get_submodule(norm)
     statistics = (after.running_mean, after.running_var, after.eps, after.weight, after.bias)
     before.weight, before.bias = fuse_conv_bn_weights(before.weight, before.bias, *statistics)
-    # timm's batch norms bring along what follows them.
+    # timm's batch norms hold the layers that follow them.
     rest = [getattr(after, name) for name in ("drop", "act") if hasattr(after, name)]
     network.set_submodule(norm, nn.Sequential(*rest))

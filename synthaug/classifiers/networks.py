@@ -1,4 +1,4 @@
-"""Networks to classify with: a small residual network, or any of timm's.
+"""Build networks to classify with: a small residual network, or any of timm's.
 
 All take float32 (B, C, H, W) in [0, 1] and return logits (B, K): how pixels are normalised is
 part of the network, so that a trained one can be used anywhere.
@@ -25,9 +25,11 @@ WIDTHS = (32, 64, 128)
 
 
 class Standardize(nn.Module):
-    """Each image to zero mean and unit deviation, over all its channels and pixels.
+    """Bring each image to zero mean and unit deviation, over all its channels and pixels.
 
-    span: as of `Normalize`, for images of a type that they need not fill; kept with the weights.
+    Args:
+        span: As for `Normalize`, for images of a type that they need not fill; kept with the
+            weights.
     """
 
     floor: Tensor
@@ -38,8 +40,9 @@ class Standardize(nn.Module):
         self.register_buffer("floor", floor, persistent=span is not None)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Standardise float32 (B, C, H, W)."""
         centred = images - images.mean((1, 2, 3), keepdim=True)
-        # As `std` has it, which takes ten times as long for channels that come last.
+        # The same as `std`, which is ten times slower for channels that come last.
         size = torch.linalg.vector_norm(centred, dim=(1, 2, 3), keepdim=True)
         deviation = size / math.sqrt(images[0].numel() - 1)
         standard: Tensor = centred / (deviation + self.floor)
@@ -47,10 +50,13 @@ class Standardize(nn.Module):
 
 
 class Normalize(nn.Module):
-    """All images shifted and scaled by the same numbers: two, or two a channel.
+    """Shift and scale all images by the same numbers.
 
-    span: the share of the range of their type that images use; the numbers are those of images
-        that use all of it.
+    Args:
+        mean: One number, or one a channel.
+        deviation: The same.
+        span: Share of the range of their type that images use; `mean` and `deviation` are those of
+            images that use all of it.
     """
 
     mean: Tensor
@@ -64,16 +70,17 @@ class Normalize(nn.Module):
         self.register_buffer("deviation", _of_channels(deviation).clamp(min=0.01) * span)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Normalise float32 (B, C, H, W)."""
         return (images - self.mean) / self.deviation
 
 
 def _of_channels(numbers: float | Sequence[float]) -> Tensor:
-    made = torch.tensor(numbers)
-    return made.view(-1, 1, 1) if made.ndim else made
+    tensor = torch.tensor(numbers)
+    return tensor.view(-1, 1, 1) if tensor.ndim else tensor
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with batch norm beside a shortcut (He et al. 2016)."""
+    """Two 3x3 convolutions with batch norm beside a shortcut (He et al., arXiv 1512.03385)."""
 
     def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
@@ -88,6 +95,7 @@ class ResidualBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to (B, width, H / stride, W / stride)."""
         hidden = F.relu(self.norm1(self.first(x)))
         return F.relu(self.norm2(self.second(hidden)) + self.shortcut(x))
 
@@ -95,10 +103,10 @@ class ResidualBlock(nn.Module):
 class SmallResNet(nn.Module):
     """A residual network for images of 8 to 256 pixels and few training images.
 
-    A thin stem keeps the full resolution of images up to 40 pixels (larger ones are halved first),
-    and the wide blocks work on a half, a quarter and an eighth of it (images up to 20 pixels have
-    no third block): at 32 pixels a step takes a third of the time of a network that is as wide at
-    full resolution.
+    A thin stem keeps the full resolution of images up to 40 pixels (larger ones are halved first).
+    The wide blocks work on a half, a quarter and an eighth of it (images up to 20 pixels have no
+    third block). At 32 pixels a step takes a third of the time of a network that is as wide at full
+    resolution.
     """
 
     def __init__(self, image_shape: tuple[int, int, int], classes: int) -> None:
@@ -120,6 +128,7 @@ class SmallResNet(nn.Module):
         self.head = nn.Linear(channels, classes)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return logits (B, K) of normalised images (B, C, H, W)."""
         logits: Tensor = self.head(self.features(images))
         return logits
 
@@ -131,34 +140,44 @@ def _convolution(channels: int, width: int, stride: int) -> list[nn.Module]:
 
 @dataclass(frozen=True)
 class Backbone:
-    """Which network classifies, and what it starts from.
+    """The network of a classifier, and the weights that it starts from.
 
-    name: "resnet" (`SmallResNet`), or "timm:NAME".
-    weights: None for random ones; "pretrained" for those that timm downloads; or a file of them,
-        .safetensors or .pth, under timm's names, for all layers but the last. Images are then
-        normalised with the mean and deviation that timm has for the name, those of 12 bits in 16
-        as those of 8.
-    size: the side that images are brought to within the network; None leaves them as they are.
+    Args:
+        name: "resnet" for a small residual network, or "timm:NAME".
+        weights: None for random ones; "pretrained" for those that timm downloads; or a file of
+            them, .safetensors or .pth, under timm's names, for all layers but the last. Images are
+            then normalised with timm's mean and deviation, those of 12 bits in 16 as those of 8.
+        size: Side that images are brought to within the network, 8 to 512 pixels; None leaves them
+            as they are.
 
-    >>> Backbone.of("timm:resnet10t")
-    Backbone(name='timm:resnet10t', weights=None, size=None)
+    Raises:
+        InputError: If the weights are no file, or the size is out of range.
+
+    References:
+        Deep Residual Learning for Image Recognition, arXiv 1512.03385. PyTorch Image Models,
+        doi 10.5281/zenodo.4414861.
+
+    Example:
+        >>> from synthaug import Backbone
+        >>> Backbone("timm:resnet10t", size=64)
+        Backbone(name='timm:resnet10t', weights=None, size=64)
     """
 
     name: str = "resnet"
     weights: str | Path | None = None
     size: int | None = None
-    # Where it was when it was named: a process of an earlier run may be in another directory.
+    # Absolute: another process may be in another directory.
     _file: Path | None = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
-    def of(cls, given: "str | Backbone") -> "Backbone":
-        """A name alone means random weights."""
-        made = cls(given) if isinstance(given, str) else given
-        if not isinstance(made, cls):
+    def of(cls, network: "str | Backbone") -> "Backbone":
+        """Return a backbone as it is, or one of a name with random weights."""
+        backbone = cls(network) if isinstance(network, str) else network
+        if not isinstance(backbone, cls):
             raise InputError(
-                f"classifier: expected 'resnet', 'timm:NAME' or a Backbone, got {given!r}"
+                f"classifier: expected 'resnet', 'timm:NAME' or a Backbone, got {network!r}"
             )
-        return made
+        return backbone
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -174,7 +193,7 @@ class Backbone:
             raise InputError(
                 f"classifier weights: expected a file or {PRETRAINED!r}, got {self.weights!r}"
             )
-        object.__setattr__(self, "weights", str(self.weights))  # kept as JSON
+        object.__setattr__(self, "weights", str(self.weights))  # as JSON has it
         if not self.name.startswith(TIMM):
             raise InputError(
                 f"classifier weights: are for timm's networks; expected 'timm:NAME', got "
@@ -184,8 +203,8 @@ class Backbone:
             return
         file = expanded(self.weights).absolute()
         if not file.is_file():
-            what = "is a directory" if file.is_dir() else "no such file"
-            raise InputError(f"classifier weights: {what}: {self.weights}")
+            problem = "is a directory" if file.is_dir() else "no such file"
+            raise InputError(f"classifier weights: {problem}: {self.weights}")
         object.__setattr__(self, "_file", file)
 
     @property
@@ -195,18 +214,18 @@ class Backbone:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a result says of it; weights and size only where they are given."""
-        given = {"classifier_weights": self.weights, "classifier_size": self.size}
-        return {"classifier": self.name, **{k: v for k, v in given.items() if v is not None}}
+        """Its description in a result; weights and size only where they are set."""
+        options = {"classifier_weights": self.weights, "classifier_size": self.size}
+        return {"classifier": self.name, **{k: v for k, v in options.items() if v is not None}}
 
     @property
     def identity(self) -> str:
-        """What tells its trainings from those of another, the content of a file included."""
-        told = repr((self.name, self.size))
+        """A text that differs for every other network, the content of a file included."""
+        settings = repr((self.name, self.size))
         if self._file is None:
-            return f"{told} {self.weights}"
+            return f"{settings} {self.weights}"
         content = self._file.read_bytes()
-        return f"{told} {hashlib.blake2b(content, digest_size=8).hexdigest()}"
+        return f"{settings} {hashlib.blake2b(content, digest_size=8).hexdigest()}"
 
     def build(
         self,
@@ -217,21 +236,25 @@ class Backbone:
         span: float = 1.0,
         empty: bool = False,
     ) -> nn.Sequential:
-        """The network behind its normalisation; `empty` leaves out weights, to load others into.
+        """Build the network behind its normalisation.
 
-        image_shape: (C, H, W) of the images that it will see.
-        span: the share of the range of their type that these use, as `span_of` finds it: what
-            weights were learned on used all of it.
+        Args:
+            image_shape: (C, H, W) of the images that it will see.
+            classes: Number of classes, K.
+            normalization: Normalisation of a network with random weights.
+            span: Share of the range of their type that images use, as `span_of` finds it.
+            empty: Whether to leave out weights, to load others.
 
-        Raises `InputError` for a name or weights that timm does not know.
+        Raises:
+            InputError: If timm does not know the name or the weights.
         """
         channels, height, width = image_shape
         if self.name.startswith(TIMM):
             weights = None if empty or self.weights is None else str(self._file or self.weights)
             network = timm_network(self.name.removeprefix(TIMM), channels, classes, weights)
         elif self.name == "resnet":
-            seen = (channels, self.size or height, self.size or width)
-            network = SmallResNet(seen, classes)
+            shape = (channels, self.size or height, self.size or width)
+            network = SmallResNet(shape, classes)
         else:
             raise InputError(f"classifier: expected 'resnet' or 'timm:NAME', got {self.name!r}")
         if self.pretrained:
@@ -241,33 +264,33 @@ class Backbone:
         return nn.Sequential(normalization, network)
 
     def check(self, image_shape: tuple[int, int, int], classes: int) -> None:
-        """Raise `InputError` for images (C, H, W) that the network, or its weights, cannot take."""
+        """Raise `InputError` if the network, or its weights, cannot take images (C, H, W)."""
         if self.name.startswith(TIMM):
             self.try_out(self.build(image_shape, classes, nn.Identity()), image_shape)
 
     def try_out(self, network: nn.Sequential, image_shape: tuple[int, int, int]) -> None:
-        """Raise `InputError` where what `build` made cannot take images (C, H, W)."""
+        """Raise `InputError` if a built network cannot take images (C, H, W)."""
         try:
             with torch.no_grad(), evaluating(network):
                 network(torch.zeros(2, *image_shape))
-        except Exception as error:  # each network says it in its own way
-            own = getattr(network[1], "pretrained_cfg", {}).get("input_size", (224,))[-1]
+        except Exception as error:  # networks raise errors of any kind
+            default_size = getattr(network[1], "pretrained_cfg", {}).get("input_size", (224,))[-1]
             raise InputError(
                 f"classifier size: {self.name} cannot take images of "
                 f"{self.size or image_shape[1]} x {self.size or image_shape[2]} pixels "
-                f"({first_line(error)}); its own size is {own} (--classifier-size)"
+                f"({first_line(error)}); its own size is {default_size} (--classifier-size)"
             ) from None
 
 
 def head_of(network: nn.Module) -> nn.Module:
-    """The last layer of a network that `Backbone.build` made, or its last layers side by side."""
+    """Return the last layer of a built network, or its last layers side by side."""
     inner: Any = network[1]  # type: ignore[index]
     head: nn.Module = inner.head if isinstance(inner, SmallResNet) else classifier_of(inner)
     return head
 
 
 def has_depthwise(network: nn.Module) -> bool:
-    """Whether any convolution works on each channel by itself."""
+    """Tell whether any convolution works on each channel by itself."""
     return any(
         isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1
         for layer in network.modules()
@@ -275,28 +298,30 @@ def has_depthwise(network: nn.Module) -> bool:
 
 
 def layout_for(network: nn.Module, device: torch.device) -> torch.memory_format:
-    """How a network and its images lie in memory where it is fastest: channels last, up to a third
-    faster on a processor, and on a GPU in 16 bits. There not with depthwise convolutions: cuDNN
-    launches a kernel for each of their channels then, 3,500 in a step of EfficientNet, which took
-    41 ms in place of 27."""
-    plain = device.type == "cuda" and has_depthwise(network)
-    return torch.contiguous_format if plain else torch.channels_last
+    """Return the fastest layout in memory of a network and its images.
+
+    Channels last is up to a third faster on a processor, and on a GPU in 16 bits, but not with
+    depthwise convolutions on a GPU: cuDNN launches a kernel for each of their channels then, 3,500
+    in a step of EfficientNet, which took 41 ms in place of 27.
+    """
+    is_slower = device.type == "cuda" and has_depthwise(network)
+    return torch.contiguous_format if is_slower else torch.channels_last
 
 
 def is_cramped(network: nn.Module, image_shape: tuple[int, int, int]) -> bool:
-    """Whether any convolution sees images that are smaller than its kernel."""
-    found: list[bool] = []
+    """Tell whether any convolution sees images that are smaller than its kernel."""
+    is_smaller: list[bool] = []
 
-    def look(layer: nn.Conv2d, inputs: tuple[Tensor, ...], _: Tensor) -> None:
+    def compare(layer: nn.Conv2d, inputs: tuple[Tensor, ...], _: Tensor) -> None:
         sides = inputs[0].shape[2:]
-        found.append(any(s < k for s, k in zip(sides, layer.kernel_size, strict=True)))
+        is_smaller.append(any(s < k for s, k in zip(sides, layer.kernel_size, strict=True)))
 
     with ExitStack() as hooks, torch.no_grad(), evaluating(network):
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d):
-                hooks.enter_context(layer.register_forward_hook(look))
+                hooks.enter_context(layer.register_forward_hook(compare))
         network(torch.zeros(1, *image_shape, device=next(network.parameters()).device))
-    return any(found)
+    return any(is_smaller)
 
 
 def _as_pretrained(network: nn.Module, channels: int, span: float) -> Normalize:

@@ -1,4 +1,4 @@
-"""Networks of timm, and the weights that they start from."""
+"""Build networks of timm, and load the weights that they start from."""
 
 import logging
 from collections.abc import Iterator
@@ -14,10 +14,16 @@ PRETRAINED = "pretrained"
 
 
 def timm_network(name: str, channels: int, classes: int, weights: str | None) -> nn.Module:
-    """The network of that name, its weights random, or `PRETRAINED`, or from a file of them.
+    """Build a network of timm.
 
-    Raises `InputError` for a name that timm does not know, and for weights that are not those of
-    this network: all layers but the last have to be there.
+    Args:
+        name: timm's name.
+        channels: Input channels.
+        classes: Number of classes.
+        weights: None for random ones, `PRETRAINED`, or a file.
+
+    Raises:
+        InputError: If timm does not know the name, or the weights lack a layer besides the last.
     """
     import timm
 
@@ -27,27 +33,27 @@ def timm_network(name: str, channels: int, classes: int, weights: str | None) ->
         raise InputError(f"classifier: timm knows no model {name!r}{hint}")
     if weights is None:
         try:
-            return _made(name, channels, classes, None)
+            return _create(name, channels, classes, None)
         except Exception as error:
-            said = first_line(error)
-            raise InputError(f"classifier: timm could not build {name!r} ({said})") from None
+            reason = first_line(error)
+            raise InputError(f"classifier: timm could not build {name!r} ({reason})") from None
     try:
-        with _quiet(), _told_missing() as missing:
-            network = _made(name, channels, classes, weights)
+        with _quiet_timm(), _missing_names() as names:
+            network = _create(name, channels, classes, weights)
     except Exception as error:
-        raise InputError(_not_loaded(name, channels, weights, error)) from None
-    if left := _needed(network, missing):
-        raise InputError(_not_of_this(name, weights, left))
+        raise InputError(_load_message(name, channels, weights, error)) from None
+    if absent := _required(network, names):
+        raise InputError(_other_network_message(name, weights, absent))
     return network
 
 
 def classifier_of(network: Any) -> nn.Module:
-    """The last layer of a network of timm; networks that learn from a teacher have two."""
-    found = network.get_classifier()
-    return nn.ModuleList(found) if isinstance(found, tuple) else found
+    """Return the last layer of a network of timm; networks that learn from a teacher have two."""
+    layers = network.get_classifier()
+    return nn.ModuleList(layers) if isinstance(layers, tuple) else layers
 
 
-def _made(name: str, channels: int, classes: int, weights: str | None) -> nn.Module:
+def _create(name: str, channels: int, classes: int, weights: str | None) -> nn.Module:
     import timm
 
     file = {} if weights is None or weights == PRETRAINED else {"file": weights}
@@ -62,37 +68,37 @@ def _made(name: str, channels: int, classes: int, weights: str | None) -> nn.Mod
 
 
 @contextmanager
-def _told_missing() -> Iterator[list[str]]:
-    """The names that were not in what the block loads: torch tells timm, and timm nobody."""
-    missing: list[str] = []
+def _missing_names() -> Iterator[list[str]]:
+    """Collect the names that are missing in what the block loads, which timm does not report."""
+    names: list[str] = []
     load = nn.Module.load_state_dict
 
-    def told(module: nn.Module, *given: Any, **options: Any) -> Any:
-        found = load(module, *given, **options)
-        missing.extend(found.missing_keys)
-        return found
+    def load_and_note(module: nn.Module, *arguments: Any, **options: Any) -> Any:
+        result = load(module, *arguments, **options)
+        names.extend(result.missing_keys)
+        return result
 
-    nn.Module.load_state_dict = told  # type: ignore[method-assign, assignment]
+    nn.Module.load_state_dict = load_and_note  # type: ignore[method-assign, assignment]
     try:
-        yield missing
+        yield names
     finally:
         nn.Module.load_state_dict = load  # type: ignore[method-assign]
 
 
-def _needed(network: Any, missing: list[str]) -> list[str]:
-    """Of these names those of weights and of batch norm's statistics, but for the last layers."""
+def _required(network: Any, names: list[str]) -> list[str]:
+    """Return those of the names that are weights or statistics of batch norm before the head."""
     last = network.pretrained_cfg.get("classifier") or ()
     heads = tuple(f"{each}." for each in ([last] if isinstance(last, str) else last))
-    learned = {name for name, _ in network.named_parameters()}
-    kept = ("running_mean", "running_var")
+    parameters = {name for name, _ in network.named_parameters()}
+    statistics = ("running_mean", "running_var")
     return [
         name
-        for name in missing
-        if (name in learned or name.endswith(kept)) and not name.startswith(heads)
+        for name in names
+        if (name in parameters or name.endswith(statistics)) and not name.startswith(heads)
     ]
 
 
-def _not_loaded(name: str, channels: int, weights: str, error: Exception) -> str:
+def _load_message(name: str, channels: int, weights: str, error: Exception) -> str:
     if weights == PRETRAINED:
         return (
             f"classifier weights: timm could not download those of {name} ({first_line(error)}); "
@@ -100,46 +106,46 @@ def _not_loaded(name: str, channels: int, weights: str, error: Exception) -> str
         )
     return (
         f"classifier weights: timm could not load {weights!r} into {name} for images of {channels} "
-        f"channel{'s' * (channels > 1)} ({_why(error)}); "
+        f"channel{'s' * (channels > 1)} ({_reason(error)}); "
         f"expected a file of that network's weights under timm's names: a state_dict, as "
         ".safetensors or saved by torch as .pth"
     )
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if "weights_only" in str(error):  # torch and timm advise to load it unsafely
         return "it is no state_dict; one of safetensors has to be named .safetensors"
-    # What does not fit torch says on the second line.
+    # torch names what does not fit on the second line.
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = " ".join(lines[:2]) if isinstance(error, RuntimeError) else first_line(error)
-    return told[:300]
+    reason = " ".join(lines[:2]) if isinstance(error, RuntimeError) else first_line(error)
+    return reason[:300]
 
 
-def _not_of_this(name: str, weights: str, left: list[str]) -> str:
-    said = f"classifier weights: {weights!r} has no {left[0]!r}"
-    said += f" and {len(left) - 1} more" if len(left) > 1 else ""
-    found = _names_in(weights)
-    beside = f"; it has {', '.join(map(repr, found))}" if found else ""
+def _other_network_message(name: str, weights: str, absent: list[str]) -> str:
+    beginning = f"classifier weights: {weights!r} has no {absent[0]!r}"
+    beginning += f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+    names = _some_names(weights)
+    contents = f"; it has {', '.join(map(repr, names))}" if names else ""
     return (
-        f"{said} of the weights of {name}{beside}; expected the state_dict of that network of timm "
-        "itself (of one that synthaug trained, save network[1].state_dict())"
+        f"{beginning} of the weights of {name}{contents}; expected the state_dict of that network "
+        "of timm itself (of one that synthaug trained, save network[1].state_dict())"
     )
 
 
-def _names_in(weights: str) -> list[str]:
-    """A few of the names in a file."""
+def _some_names(weights: str) -> list[str]:
+    """Return a few of the names in a file."""
     from timm.models import load_state_dict
 
     if weights == PRETRAINED:
         return []
-    with _quiet():
-        found = load_state_dict(weights)
-    return [name for name in found if not name.endswith("num_batches_tracked")][:3]
+    with _quiet_timm():
+        state = load_state_dict(weights)
+    return [name for name in state if not name.endswith("num_batches_tracked")][:3]
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """timm lists all names that do not fit, page after page."""
+def _quiet_timm() -> Iterator[None]:
+    """Silence timm, which lists all names that do not fit."""
     logger = logging.getLogger("timm")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""How a classifier is trained: augmentation of each image, mixing of images, regularisation."""
+"""Describe how a classifier is trained: augmentation, mixing of images, regularisation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -22,9 +22,12 @@ from synthaug.core import (
 class Policy:
     """Geometry and light that leave the label as it is, drawn anew for each image.
 
-    shift: largest move, in shares of the image's side. angle: largest rotation, in radians.
-    zoom: largest change of size. flip: whether to mirror left and right.
-    light: largest change of contrast, and half of it of brightness.
+    Args:
+        shift: Largest move, in shares of the image's side.
+        angle: Largest rotation, in radians.
+        zoom: Largest change of size, as a share.
+        flip: Whether to mirror left and right.
+        light: Largest change of contrast, and half of it of brightness, as a share.
     """
 
     shift: float = 0.0
@@ -61,7 +64,7 @@ AUTOMATIC: dict[str, Callable[[], v2.Transform]] = {
     "randaugment": v2.RandAugment,  # Cubuk et al. 2020
     "trivialaugment": v2.TrivialAugmentWide,  # Müller and Hutter 2021
 }
-ALIKE = 4  # images that one of their draws changes: a third of the time of a draw for each
+DRAW_SIZE = 4  # images that share a draw, which takes a third of the time of one for each
 MIXES: dict[str, Callable[[int], v2.Transform]] = {
     "mixup": lambda classes: v2.MixUp(num_classes=classes),  # Zhang et al. 2018
     "cutmix": lambda classes: v2.CutMix(num_classes=classes),  # Yun et al. 2019
@@ -70,26 +73,35 @@ MIXES: dict[str, Callable[[int], v2.Transform]] = {
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One way of training a classifier without synthetic images.
+    """How a classifier is trained, beside its number of steps.
 
-    policy: label-preserving geometry and light, a key of `POLICIES`.
-    automatic: None, "randaugment" or "trivialaugment", applied first, drawn anew for every four
-        images.
-    mix: None, "mixup" or "cutmix", applied to each batch last.
-    standardize: whether each image is brought to zero mean and unit deviation; otherwise all are
-        shifted and scaled alike. A network that starts from weights takes images as those were
-        learned from, whatever stands here.
-    class_balanced: whether each class is drawn equally often.
-    learning_rate, weight_decay: of SGD with Nesterov momentum 0.9 on a half cosine.
-    label_smoothing: share of each label that is spread over all classes.
-    logit_adjustment: how many times the logarithm of a class's share of the real images is added
-        to its logit in the loss, which asks for larger margins of rare classes (Menon et al. 2021).
-    frozen: whether the last layer alone learns, from the features of a pretrained network.
+    Args:
+        policy: Label-preserving geometry and light: "none", "shift", "shift-flip", "rotate-scale"
+            or "rotate-scale-flip".
+        automatic: None, "randaugment" or "trivialaugment", applied first, drawn anew for every four
+            images.
+        mix: None, "mixup" or "cutmix", applied to each batch last.
+        standardize: Whether each image is brought to zero mean and unit deviation; otherwise all
+            are shifted and scaled alike. A network that starts from weights normalises images as
+            those that it learned from, whatever is set here.
+        class_balanced: Whether each class is drawn equally often.
+        learning_rate: Of SGD with Nesterov momentum 0.9 on a half cosine.
+        weight_decay: Of the same.
+        label_smoothing: Share of each label that is spread over all classes, 0 to 1.
+        logit_adjustment: How many times the logarithm of a class's share of the real images is
+            added to its logit in the loss, which asks for larger margins of rare classes.
+        frozen: Whether the last layer alone learns, from the features of a pretrained network.
 
-    Raises `InputError` for a name that is none, and for numbers that are none or out of range.
+    Raises:
+        InputError: If a name is unknown, or a number out of range.
 
-    >>> TrainConfig("shift-flip", automatic="randaugment", mix="cutmix").weight_decay
-    0.002
+    References:
+        RandAugment, arXiv 1909.13719. TrivialAugment, arXiv 2103.10158. mixup, arXiv 1710.09412.
+        CutMix, arXiv 1905.04899. Long-tail Learning via Logit Adjustment, arXiv 2007.07314.
+
+    Example:
+        >>> TrainConfig("shift-flip", automatic="randaugment", mix="cutmix").weight_decay
+        0.002
     """
 
     policy: str = "shift"
@@ -104,12 +116,12 @@ class TrainConfig:
     frozen: bool = False
 
     def __post_init__(self) -> None:
-        for field in fields(self):  # kept as JSON
+        for field in fields(self):  # as JSON has them
             object.__setattr__(self, field.name, plain_values(getattr(self, field.name)))
-        for name, known in (("policy", POLICIES), ("automatic", AUTOMATIC), ("mix", MIXES)):
+        for name, choices in (("policy", POLICIES), ("automatic", AUTOMATIC), ("mix", MIXES)):
             value = getattr(self, name)
-            if value not in list(known) and not (value is None and name != "policy"):
-                raise InputError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+            if value not in list(choices) and not (value is None and name != "policy"):
+                raise InputError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
         for name in ("standardize", "class_balanced", "frozen"):
             expect_flag(name, getattr(self, name))
         expect_number("learning_rate", self.learning_rate)
@@ -119,11 +131,11 @@ class TrainConfig:
             raise InputError(f"label_smoothing: expected at most 1, got {self.label_smoothing}")
 
 
-def expect_train_config(given: object, *, pretrained: bool) -> None:
+def expect_train_config(config: object, *, pretrained: bool) -> None:
     """Raise `InputError` for no `TrainConfig`, or for one that leaves random layers as they are."""
-    if not isinstance(given, TrainConfig):
-        raise InputError(f"config: expected a TrainConfig, got {given!r}")
-    if given.frozen and not pretrained:
+    if not isinstance(config, TrainConfig):
+        raise InputError(f"config: expected a TrainConfig, got {config!r}")
+    if config.frozen and not pretrained:
         raise InputError(
             "config: frozen=True trains the last layer alone, and all before it would stay random; "
             "give a Backbone with weights as classifier, or leave frozen out"
@@ -131,10 +143,13 @@ def expect_train_config(given: object, *, pretrained: bool) -> None:
 
 
 class Augmentation:
-    """A recipe's image side: stored images in, augmented floats and mixed labels out.
+    """Turn stored images into augmented floats, and mix labels, as a configuration says.
 
-    span: the share of the range of values that 16-bit images use, such as 1/16 where they have 12
-        bits: light is changed within it, or dark images would be cut off.
+    Args:
+        config: The training configuration.
+        classes: Number of classes, K.
+        span: Share of the range of values that 16-bit images use, such as 1/16 where they have 12
+            bits. Light is changed within it, or dark images would be cut off.
     """
 
     def __init__(self, config: TrainConfig, classes: int, span: float = 1.0) -> None:
@@ -146,7 +161,12 @@ class Augmentation:
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Augment one batch.
 
-        images: uint8 or uint16 (B, C, H, W). labels: float32 (B, K), rows that sum to 1.
+        Args:
+            images: uint8 or uint16 (B, C, H, W).
+            labels: float32 (B, K), rows that sum to 1.
+
+        Returns:
+            Images, float32 (B, C, H, W), and labels, float32 (B, K).
         """
         floats = self._policy(self._augment_each(images)) * self._span
         if self._mix is None:
@@ -161,5 +181,5 @@ class Augmentation:
             images, top = (images.float() / (top * self._span)).clamp(max=1), 1
         if self._automatic is None:
             return images.float() / top
-        changed = torch.cat([self._automatic(few) for few in torch.split(images, ALIKE)])
+        changed = torch.cat([self._automatic(few) for few in torch.split(images, DRAW_SIZE)])
         return changed.float() / top

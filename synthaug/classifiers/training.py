@@ -1,4 +1,4 @@
-"""The one function that trains a classifier."""
+"""Train classifiers, by one function for real and synthetic images."""
 
 import hashlib
 import math
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import update_bn
 
 from synthaug.classifiers.batches import Batches
-from synthaug.classifiers.folding import folded
+from synthaug.classifiers.folding import fold_batch_norms
 from synthaug.classifiers.networks import (
     Backbone,
     Normalize,
@@ -44,8 +44,8 @@ from synthaug.core import (
 )
 from synthaug.data import LabelledImages, Samples, expect_labelled, soft_rows, span_of, to_float
 
-NORM_IMAGES = 256  # at a time, of which mean and deviation are summed up
-NORM_BATCHES = 32  # batches from which the averaged network's batch-norm statistics are taken
+NORM_IMAGES = 256  # images at a time for the sums of mean and deviation
+NORM_BATCHES = 32  # batches for the batch-norm statistics of the averaged network
 
 
 @plain_torch()
@@ -66,30 +66,42 @@ def train_classifier(
 ) -> nn.Module:
     """Train a classifier for a fixed number of optimiser steps.
 
-    train: real images. soft_labels: float32 (N, K) for them in place of their labels.
-    synthetic: images mixed in: in every batch `round(ratio * batch_size)` images, at random
-        places, are replaced by synthetic ones of the same class. Where `synthetic` holds soft
-        labels, those are learned.
-    classifier: "resnet", "timm:NAME", or a `Backbone` with weights to start from.
-    ratio: share of synthetic images in each batch, from 0 to 1.
-    recipe: how to augment and regularise (default `TrainConfig()`).
-    steps: optimiser steps, each on `batch_size` images.
-    device: "auto" (a GPU where there is one), "cpu", "cuda:0".
-    checkpoint: a file that training resumes from, if it is there, and saves its state to.
-    progress: called with (steps done, steps in all).
+    Initial weights and the order of real images depend on `seed` alone, so that trainings with one
+    seed are paired whatever is mixed in.
 
-    Returns the network with averaged weights, which maps float32 (B, C, H, W) in [0, 1] to logits
-    (B, K). Initial weights and the order of real images depend on `seed` alone, so that runs with
-    one seed are paired whatever is mixed in.
+    Args:
+        train: Real images, N of K classes.
+        config: How to augment and regularise; default `TrainConfig()`.
+        synthetic: Images to mix in: in every batch `round(ratio * batch_size)` images, at random
+            places, are replaced by synthetic ones of the same class. Their soft labels are learned
+            where they have any.
+        ratio: Share of synthetic images in each batch, 0 to 1.
+        soft_labels: float32 (N, K), in place of the labels of `train`.
+        classifier: "resnet", "timm:NAME", or a `Backbone` with weights to start from.
+        steps: Optimiser steps, each on `batch_size` images.
+        batch_size: Real and synthetic images of a step together.
+        seed: Settles weights, order and augmentation.
+        device: "auto" (a GPU where there is one), "cpu", "cuda:0".
+        checkpoint: A file that training resumes from, if it is there, and saves its state to.
+        progress: Called with (steps done, steps in all).
 
-    Raises `InputError` for inputs that do not fit together, `TrainingError` for a loss that is not
-    a number.
+    Returns:
+        The network with averaged weights, from float32 (B, C, H, W) in [0, 1] to logits (B, K).
 
-    >>> from synthaug import read_images, train_classifier
-    >>> from synthaug.classifiers import evaluate
-    >>> network = train_classifier(read_images("digits"), steps=2, device="cpu")
-    >>> 0 <= evaluate(network, read_images("digits", split="test")).accuracy <= 1
-    True
+    Raises:
+        InputError: If inputs do not fit together.
+        TrainingError: If the loss is not a number.
+
+    References:
+        Averaging Weights Leads to Wider Optima and Better Generalization, arXiv 1803.05407.
+
+    Example:
+        >>> from synthaug import TrainConfig, read_images, train_classifier
+        >>> from synthaug.classifiers import evaluate
+        >>> network = train_classifier(
+        ...     read_images("digits"), config=TrainConfig(mix="mixup"), steps=2, device="cpu")
+        >>> 0 <= evaluate(network, read_images("digits", split="test")).accuracy <= 1
+        True
     """
     config = TrainConfig() if config is None else config
     backbone = Backbone.of(classifier)
@@ -101,7 +113,7 @@ def train_classifier(
     expect_progress(progress)
     _check(train, synthetic, ratio, batch_size)
     soft = None if soft_labels is None else soft_rows(soft_labels, len(train), len(train.classes))
-    where = resolve_device(device)
+    target = resolve_device(device)
     classes = len(train.classes)
     with torch_stream(seed, "build"):
         span = span_of(train.images)
@@ -109,32 +121,32 @@ def train_classifier(
         network = backbone.build(train.image_shape, classes, normalization, span=span)
         backbone.try_out(network, train.image_shape)
     learning: nn.Module = network
-    asked: nn.Module = network  # what says what the images are
+    forward: nn.Module = network  # gives the logits of a step
     if config.frozen:
         learning = head_of(network)
         network.requires_grad_(False)
         learning.requires_grad_(True)
-        asked = folded(network, learning, to_float(train.images[:4]))
-    layout = layout_for(network, where)
-    network = network.to(memory_format=layout).to(where)
-    asked = asked.to(memory_format=layout).to(where)
-    batches = Batches(train, soft, synthetic, ratio, config, batch_size, seed, where)
+        forward = fold_batch_norms(network, learning, to_float(train.images[:4]))
+    layout = layout_for(network, target)
+    network = network.to(memory_format=layout).to(target)
+    forward = forward.to(memory_format=layout).to(target)
+    batches = Batches(train, soft, synthetic, ratio, config, batch_size, seed, target)
 
-    counts = torch.as_tensor(train.counts, dtype=torch.float32, device=where).clamp(min=1)
+    counts = torch.as_tensor(train.counts, dtype=torch.float32, device=target).clamp(min=1)
     margins = config.logit_adjustment * (counts / counts.sum()).log()
 
-    # In 16 bits a processor takes three times as long for a depthwise convolution's gradient, and
-    # leaves the gradient unset for those weights of a kernel that see nothing but padding.
-    full_precision = where.type == "cpu" and (
+    # In 16 bits a processor is three times slower at a depthwise convolution's gradient, and leaves
+    # it unset for weights of a kernel that see nothing but padding.
+    full_precision = target.type == "cpu" and (
         has_depthwise(network) or is_cramped(network, train.image_shape)
     )
 
     def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
         if config.frozen and learning.training:
-            asked.eval()  # its statistics are those of the images it was trained on
+            forward.eval()  # its statistics are those of the images it was trained on
         with torch.autocast("cpu", enabled=False) if full_precision else nullcontext():
-            logits = asked(images.contiguous(memory_format=layout)).float()
+            logits = forward(images.contiguous(memory_format=layout)).float()
         return F.cross_entropy(logits + margins, labels, label_smoothing=config.label_smoothing)
 
     optimizer = torch.optim.SGD(
@@ -145,25 +157,25 @@ def train_classifier(
         weight_decay=config.weight_decay,
     )
     identity, file = "", None
-    if checkpoint is not None:  # only then: it takes reading the weights and all images
-        made = (None,) * 4 if synthetic is None else tuple(vars(synthetic).values())
-        told = (backbone.identity, config, train.fingerprint, seed, ratio, steps, batch_size)
-        identity, file = f"classifier {_identity(*told, soft, *made)}", expanded(checkpoint)
-    with until_saved():  # what comes after the last step may take minutes, too
+    if checkpoint is not None:  # the digest reads the weights and all images
+        samples = (None,) * 4 if synthetic is None else tuple(vars(synthetic).values())
+        settings = (backbone.identity, config, train.fingerprint, seed, ratio, steps, batch_size)
+        identity, file = f"classifier {_identity(*settings, soft, *samples)}", expanded(checkpoint)
+    with until_saved():  # the work after the last step may take minutes, too
         averaged = optimize(
             network,
             [Phase("classifier", optimizer, loss)],
             batches,
             Schedule(steps, warmup=min(50, steps // 10)),
-            Session(seed, where, identity, file, progress),
+            Session(seed, target, identity, file, progress),
             averaged=learning,
         )
         if config.frozen:
             learning.load_state_dict(averaged.state_dict())
-            return network.requires_grad_(True).eval()  # as any other that is trained further
-        # Averaged weights do not belong to averaged statistics of the activations: take those anew.
-        with torch.no_grad(), mixed_precision(where):
-            update_bn(_last(batches, steps, seed, where, layout), averaged)
+            return network.requires_grad_(True).eval()  # may be trained further like any other
+        # Batch-norm statistics of averaged weights are no average of statistics: compute them anew.
+        with torch.no_grad(), mixed_precision(target):
+            update_bn(_last(batches, steps, seed, target, layout), averaged)
     return averaged.eval()
 
 
@@ -193,11 +205,11 @@ def _check(
             "synthetic: expected Samples, as a generator's sample or a pool's samples are, got "
             f"{type(synthetic).__name__}"
         )
-    real, made = train.images, synthetic.images
-    if (real.shape[1:], real.dtype) != (made.shape[1:], made.dtype):
+    real, images = train.images, synthetic.images
+    if (real.shape[1:], real.dtype) != (images.shape[1:], images.dtype):
         raise InputError(
             f"synthetic images: expected {real.dtype} {real.shape[1:]} like the real ones, got "
-            f"{made.dtype} {made.shape[1:]}"
+            f"{images.dtype} {images.shape[1:]}"
         )
     classes, count = len(train.classes), len(synthetic)
     expect_labels("synthetic labels", synthetic.labels, classes)
@@ -209,7 +221,7 @@ def _check(
 
 
 def _identity(*parts: object) -> str:
-    """A digest of all that settles the result of a run, arrays included."""
+    """Return a digest of all that settles the result of a training, arrays included."""
     digest = hashlib.blake2b(digest_size=8)
     for part in parts:
         digest.update(f"\x1f{type(part).__name__}".encode())
@@ -224,7 +236,7 @@ def _identity(*parts: object) -> str:
 def _normalization(train: LabelledImages, config: TrainConfig, span: float) -> nn.Module:
     if config.standardize:
         return Standardize(None if train.images.dtype == np.uint8 else span)
-    # Never all as floats, which every process would hold.
+    # In parts: as floats, all of them would fill the memory of every process.
     parts = np.array_split(train.images, -(-len(train) // NORM_IMAGES))
     count = train.images.size
     mean = sum(float(to_float(part).sum(dtype=torch.float64)) for part in parts) / count

@@ -236,8 +236,9 @@ class MixConfig:
             return
         if teacher is None:
             raise InputError(
-                f"teacher: the configuration's labels are {self.labels!r}, so a classifier trained on "
-                "the real images is needed; give teacher=, for example what train_classifier returns"
+                f"teacher: the configuration's labels are {self.labels!r}, so a classifier trained "
+                "on the real images is needed; give teacher=, for example what train_classifier "
+                "returns"
             )
         where = asked_on(teacher, resolve_device(device))
         posterior_of("teacher", teacher, data.images[:2], where, len(data.classes))

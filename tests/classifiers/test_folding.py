@@ -8,7 +8,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from synthaug.classifiers.folding import folded
+from synthaug.classifiers.folding import fold_batch_norms
 from synthaug.classifiers.timm_network import classifier_of
 
 
@@ -45,7 +45,7 @@ def test_the_same_with_fewer_layers(name: str, left: int) -> None:
     network = settled(timm.create_model(name, num_classes=5))
     head = classifier_of(network)
     before = copy.deepcopy(network.state_dict())
-    made = folded(network, head, images())
+    made = fold_batch_norms(network, head, images())
     assert (norms(made), made is network) == (left, False)
     others = torch.rand(3, 3, 64, 64)
     with torch.no_grad():
@@ -59,7 +59,7 @@ def test_the_same_with_fewer_layers(name: str, left: int) -> None:
 def test_a_network_with_two_last_layers_shares_both() -> None:
     torch.manual_seed(0)
     network = settled(timm.create_model("levit_128s", num_classes=5))
-    made = folded(network, classifier_of(network), images(224))
+    made = fold_batch_norms(network, classifier_of(network), images(224))
     assert norms(made) < norms(network)
     assert made.head is network.head and made.head_dist is network.head_dist
 
@@ -77,7 +77,7 @@ class Own(nn.Module):
 
 def test_a_bias_is_taken_along() -> None:
     network = settled(Own(lambda own, x: own.norm(own.convolution(x)).relu()))
-    made = folded(network, network.head, images())
+    made = fold_batch_norms(network, network.head, images())
     assert norms(made) == 0
     assert torch.allclose(made(images()), network.eval()(images()), atol=1e-5)
 
@@ -95,16 +95,16 @@ def test_a_bias_is_taken_along() -> None:
 def test_what_cannot_be_folded_stays(join: Callable[[Own, Tensor], Tensor]) -> None:
     torch.manual_seed(0)
     network = settled(Own(join)).train()
-    assert folded(network, network.head, images()) is network
+    assert fold_batch_norms(network, network.head, images()) is network
     assert network.training and not network.norm._forward_pre_hooks
 
 
 def test_statistics_that_are_not_kept_are_none_to_fold() -> None:
     network = Own(lambda own, x: own.norm(own.convolution(x)).relu())
     network.norm = nn.BatchNorm2d(8, track_running_stats=False)
-    assert folded(network, network.head, images()) is network
+    assert fold_batch_norms(network, network.head, images()) is network
 
 
 def test_last_layers_go_on_learning() -> None:
     network = settled(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten()))
-    assert folded(network, network, images()) is network
+    assert fold_batch_norms(network, network, images()) is network
