@@ -58,7 +58,9 @@ class HeldOutScores:
 
     def _share_right(self, arm: Arm, seeds: Sequence[int]) -> np.ndarray:
         """Return how often the arm's networks get each image right, float (N,), 0 to 1."""
-        predictions = [self._comparison.said_of(arm, seed, self._fingerprint) for seed in seeds]
+        predictions = [
+            self._comparison.test_predictions(arm, seed, self._fingerprint) for seed in seeds
+        ]
         share: np.ndarray = np.mean([each == self._images.labels for each in predictions], axis=0)
         return share
 

@@ -134,7 +134,7 @@ class Rounds:
         for trial in self._ended():
             if "error" not in trial.user_attrs:
                 seeds = self._comparison.seeds[: len(trial.intermediate_values)]
-                self._comparison.recall(self._arm(trial), seeds)
+                self._comparison.note_earlier(self._arm(trial), seeds)
 
     def run(self, budget: Budget) -> None:
         """Try proposals until the budget is spent, or there are no others."""

@@ -316,7 +316,7 @@ def _seconds(times: Sequence[float]) -> dict[str, float]:
 
 def _reused_runs(comparison: Comparison) -> dict[str, float]:
     """Return how many networks earlier searches trained, and the seconds that these took."""
-    networks, seconds = comparison.taken_over()
+    networks, seconds = comparison.reused()
     return {"networks": networks, "seconds": round(seconds, 1)}
 
 

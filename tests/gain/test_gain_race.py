@@ -39,7 +39,7 @@ class Raced(Comparison):
         for arm in arms:
             self.trained.setdefault(arm.name, set()).update(self.asked[-1])
 
-    def answers(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def hits(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray]:
         assert seed in self.trained[arm.name]
         score = self._made[arm.name][seed]
         right = [np.arange(count) < round(score * count) for count in self._held]

@@ -60,7 +60,7 @@ def test_what_was_saved_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "pool"}, "expected a recipe that synthaug tune wrote"),
+        ({"kind": "pool"}, "expected a mix configuration that synthaug tune wrote"),
         ({"generator": None}, "expected a generator to recommend"),
         ({"ratio": 1.5}, "ratio: expected a number from 0 to 1"),
         ({"ratio": "half"}, "ratio: expected a number, got 'half'"),
@@ -171,7 +171,7 @@ def test_a_pool_of_another_recipe_is_refused_and_kept(
         with pytest.raises(InputError, match=f"a pool made {made} .{named}"):
             other.make_pool(tmp_path / "pool", images, seed=seed, teacher=unsure, device="cpu")
     assert (tmp_path / "pool" / "images.npy").read_bytes() == before
-    with pytest.raises(InputError, match="a pool made with another recipe"):
+    with pytest.raises(InputError, match="a pool made with another configuration"):
         config.make_pool(tmp_path / "mine", data, device="cpu")
 
 
@@ -247,7 +247,7 @@ def unsure(images: torch.Tensor) -> torch.Tensor:
 
 def test_mixed_labels_take_a_teacher(real: SyntheticDataset, tmp_path: Path) -> None:
     config = MixConfig(StyleSwap(cells=2), 1.0, "mixed")
-    with pytest.raises(InputError, match="teacher: the recipe's labels are 'mixed'"):
+    with pytest.raises(InputError, match="teacher: the configuration's labels are 'mixed'"):
         MixedDataset.from_config(real, config, tmp_path / "pool", device="cpu")
     assert not (tmp_path / "pool").exists()
     mixed = MixedDataset.from_config(real, config, tmp_path / "pool", teacher=unsure, device="cpu")

@@ -320,7 +320,7 @@ def test_one_within_another_is_told_the_epoch(gray: SamplePool, tmp_path: Path) 
     inner = MixedDataset(vision(), gray, 0.5, seed=2, mode="append")
     appended = MixedDataset(inner, make_pool(tmp_path / "other", 1), 0.3, mode="append")
     RatioBatchSampler(appended, 4, 0.25).set_epoch(7)
-    assert inner._now[0] == appended._now[0] == 7
+    assert inner._current_epoch[0] == appended._current_epoch[0] == 7
 
 
 def test_two_pools_of_one_seed_are_both_shown(gray: SamplePool, tmp_path: Path) -> None:
@@ -377,7 +377,7 @@ def test_items_that_are_asked_for_unevenly_keep_to_their_own_epochs(gray: Sample
         assert number(mixed[index][0]) == expected[times[index]][index]
         times[index] += 1
     assert times.max() > times.min() + 5
-    assert len(mixed._drawn) <= 3
+    assert len(mixed._epoch_picks) <= 3
 
 
 def test_a_higher_ratio_replaces_more_of_the_same(gray: SamplePool) -> None:

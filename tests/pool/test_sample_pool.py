@@ -145,7 +145,7 @@ def test_numbers_of_numpy_make_the_same_pool(tmp_path: Path) -> None:
 
 
 def test_the_source_is_words(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"source: expected words for the card, got .*Path"):
+    with pytest.raises(InputError, match=r"source: expected text, got .*Path"):
         SamplePool.from_samples(tmp_path / "p", make_samples(), CLASSES, source=tmp_path)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
 
@@ -530,7 +530,9 @@ def test_a_damaged_pool_is_an_input_error(
 def test_a_damaged_card_of_the_generator_is_an_input_error(tmp_path: Path, metadata: Any) -> None:
     SamplePool.from_samples(tmp_path / "pool", make_samples(), CLASSES)
     _metadata(generator=metadata)(tmp_path / "pool")
-    with pytest.raises(InputError, match=r"pool: damaged, expected a generator's card.*make the"):
+    with pytest.raises(
+        InputError, match=r"pool: damaged, expected a generator's metadata.*make the"
+    ):
         _ = SamplePool(tmp_path / "pool").origins
 
 

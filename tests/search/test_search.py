@@ -80,10 +80,10 @@ class Made:
     def resolution(self, seed: int) -> float:
         return 0.1
 
-    def recall(self, arm: Arm, seeds: list[int]) -> None:
+    def note_earlier(self, arm: Arm, seeds: list[int]) -> None:
         self.recalled += [(arm.name, seed) for seed in seeds]
 
-    def taken_over(self) -> tuple[int, float]:
+    def reused(self) -> tuple[int, float]:
         return 0, 0.0
 
     def seeds_of(self, arm: Arm) -> list[int]:

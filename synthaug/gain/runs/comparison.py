@@ -1,4 +1,4 @@
-"""Trials: arms trained over seeds, scored on held images for choices, on test images at the end."""
+"""Compare arms: train them over seeds, score them on validation images, and once on test images."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -20,17 +20,20 @@ from synthaug.gain.runs.workspace import kept_until_done
 from synthaug.pool import SamplePool
 
 RACE_SEEDS = 2
-ERRORS = 2.0  # standard errors that an arm may be behind the best
-TRAINING = 0.01  # standard deviation of an arm's score between trainings; two have no own estimate
+MOST_ERRORS = 2.0  # standard errors that an arm may be behind the best
+TRAINING_DEVIATION = 0.01  # of an arm's score between trainings; two give no estimate of it
 BALANCED_UP_TO = 1.5  # largest class over smallest; above it the metric is balanced accuracy
 
 
 class Comparison:
-    """What has been trained so far, under one number of optimiser steps.
+    """Arms that are trained and scored under one number of optimiser steps.
 
-    metric: "accuracy" or "balanced accuracy", the one that choices and the gain go by.
-    seeds: those that choices are made on.
-    teacher: the arm whose posterior is mixed into labels, once it is chosen.
+    Attributes:
+        experiment: What all runs share.
+        metric: "accuracy" or "balanced accuracy", which choices and the gain go by.
+        seeds: Seeds that choices are made on.
+        steps: Optimiser steps of each run.
+        teacher: The arm whose posterior is mixed into labels, once it is chosen.
     """
 
     def __init__(
@@ -40,70 +43,77 @@ class Comparison:
         self.steps = 0
         self.teacher: Arm | None = None
         self._runner = runner
-        self._given_up: dict[Arm, int] = {}  # after how many seeds
-        self._found: dict[Run, float] = {}  # trained by an earlier run, in how many seconds
-        self._made: set[Run] = set()  # by this one
+        self._given_up: dict[Arm, int] = {}  # and after how many seeds
+        self._reused: dict[Run, float] = {}  # trained by an earlier measurement, and its seconds
+        self._own: set[Run] = set()  # trained by this one
 
     def train(
         self,
         arms: Sequence[Arm],
-        what: str,
+        stage: str,
         *,
         seeds: list[int] | None = None,
         to_test: bool = True,
     ) -> None:
-        """Train what is not trained yet, an arm that is named twice once, teachers before those
-        that learn from them; `what` is said to the user. Networks that no choice goes by are left
-        out where none is `to_test`."""
-        asked, once = self.seeds if seeds is None else seeds, dict.fromkeys(arms)
-        pairs = [(arm, seed) for seed in asked for arm in once]
+        """Train the runs of some arms that are not trained yet, teachers first.
+
+        Args:
+            arms: The arms; one that is named twice is trained once.
+            stage: Heading of the progress that is shown.
+            seeds: Default the seeds that choices are made on.
+            to_test: Whether to train networks that are only tested, too.
+        """
+        seeds = self.seeds if seeds is None else seeds
+        pairs = [(arm, seed) for seed in seeds for arm in dict.fromkeys(arms)]
         runs = [run for pair in pairs for run in self.runs(*pair, to_test=to_test)]
-        missing = [run for run in runs if not run.done(self.experiment)]
-        self._take_over(set(runs).difference(missing))
-        self._run(missing, what)
+        new_runs = [run for run in runs if not run.done(self.experiment)]
+        self._note_reused(set(runs).difference(new_runs))
+        self._train_runs(new_runs, stage)
 
     def runs(self, arm: Arm, seed: int, *, to_test: bool = True) -> list[Run]:
-        """The arm's trainings for one seed, one a part."""
+        """Return the arm's runs for one seed, one a fold."""
         folds = self.experiment.folds(seed)
-        wanted = [fold for fold in folds if to_test or fold.scored is not None]
-        return [self._cell(arm, seed, fold) for fold in wanted]
+        return [
+            self._run_of(arm, seed, fold) for fold in folds if to_test or fold.scored is not None
+        ]
 
     def held(self, arm: Arm, seed: int) -> Scores:
-        """How the arm did on the held images of all parts together."""
-        labels, right = self.answers(arm, seed)
+        """Score the arm on the validation images of all folds together."""
+        labels, right = self.hits(arm, seed)
         return Scores.of(labels, right, len(self.experiment.train.classes))
 
-    def answers(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """The labels of the held images of all parts together, int64 (V,), and whether the arm got
-        each right, bool (V,)."""
-        truth, predicted = [], []
+    def hits(self, arm: Arm, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return labels of the validation images of all folds, int64 (V,), and hits, bool (V,)."""
+        labels, predictions = [], []
         for fold, run in zip(self.experiment.folds(seed), self.runs(arm, seed), strict=True):
             if fold.scored is not None:
-                truth.append(fold.scored.labels)
-                predicted.append(held_predictions(self.experiment, run))
-        labels = np.concatenate(truth)
-        return labels, np.concatenate(predicted) == labels
+                labels.append(fold.scored.labels)
+                predictions.append(held_predictions(self.experiment, run))
+        truth = np.concatenate(labels)
+        return truth, np.concatenate(predictions) == truth
 
     def validation(
         self, arms: Sequence[Arm], *, seeds: list[int] | None = None
     ) -> dict[Arm, np.ndarray]:
-        """Score of each arm on the held images, in the metric, one a seed."""
-        asked = {arm: self.seeds_of(arm) if seeds is None else seeds for arm in arms}
+        """Return the score of each arm on the validation images, in the metric, one a seed."""
+        seeds_by_arm = {arm: self.seeds_of(arm) if seeds is None else seeds for arm in arms}
         return {
-            arm: np.array([self.held(arm, seed).by(self.metric) for seed in asked[arm]])
+            arm: np.array([self.held(arm, seed).by(self.metric) for seed in seeds_by_arm[arm]])
             for arm in arms
         }
 
     def differences(self, arm: Arm, other: Arm, seeds: list[int]) -> list[float]:
-        """Points of `arm` over `other` on the held images, one a seed."""
+        """Return the points of `arm` over `other` on the validation images, one a seed."""
         scores = self.validation([arm, other], seeds=seeds)
         return [100 * float(each) for each in scores[arm] - scores[other]]
 
     def best(self, arms: Sequence[Arm]) -> Arm:
-        """The arm with the highest mean validation score among those that were not given up; the
-        first of equals.
+        """Return the arm with the highest mean validation score that was not given up.
 
-        Raises `TrainingError` where the trainings of all diverged.
+        The first of equals.
+
+        Raises:
+            TrainingError: If the trainings of all diverged.
         """
         entered = [arm for arm in arms if arm not in self._given_up]
         scores = self.validation(entered)
@@ -113,119 +123,136 @@ class Comparison:
         return best
 
     def diverged(self, arm: Arm, seeds: Sequence[int]) -> dict[int, str]:
-        """Those of these seeds on which the arm's training diverged, and how: it has nothing right
-        there."""
-        found = {}
+        """Return the seeds on which the arm's training diverged, and how."""
+        reasons = {}
         for seed in seeds:
             for run in self.runs(arm, seed):
-                if run.done(self.experiment) and (why := run.diverged(self.experiment)) is not None:
-                    found[seed] = why
-        return found
+                if not run.done(self.experiment):
+                    continue
+                if (reason := run.diverged(self.experiment)) is not None:
+                    reasons[seed] = reason
+        return reasons
 
     def expect_trained(self, arms: Sequence[Arm], seeds: Sequence[int]) -> None:
         """Raise `TrainingError` where an arm's training diverged on one of these seeds."""
         for arm in arms:
-            for seed, why in self.diverged(arm, seeds).items():
-                raise TrainingError(f"{arm.name}, seed {seed}: {why}")
+            for seed, reason in self.diverged(arm, seeds).items():
+                raise TrainingError(f"{arm.name}, seed {seed}: {reason}")
 
-    def race(self, arms: Sequence[Arm], what: str, *, beside: Sequence[Arm] = ()) -> None:
-        """Train the arms seed by seed, and leave out of the later seeds those that are far behind.
+    def race(self, arms: Sequence[Arm], stage: str, *, beside: Sequence[Arm] = ()) -> None:
+        """Train the arms seed by seed, and give up those that are far behind.
 
-        Far is more than two standard errors below the best of the same use among them and those
-        `beside`, on the held images of the seeds so far: what is given up then is not the best of
-        its kind but by a rare chance, and its time is saved (racing, Maron and Moore 1994). One
-        that is left alone is trained on all seeds at once.
+        Far is more than two standard errors below the best of the same use, on the validation
+        images of the seeds so far. Only by a rare chance is that the best of its kind, and its time
+        is saved. One that is alone is trained on all seeds at once.
+
+        Args:
+            arms: The arms.
+            stage: Heading of the progress that is shown.
+            beside: Trained arms to compare them with, too.
+
+        References:
+            Maron and Moore, Hoeffding Races (1994).
         """
         racing = list(arms)
         others = [arm for arm in beside if arm not in self._given_up]
         count = RACE_SEEDS
         while True:
-            so_far = self.seeds[:count]
-            self.train(racing, what, seeds=so_far)
+            seeds = self.seeds[:count]
+            self.train(racing, stage, seeds=seeds)
             if count == len(self.seeds):
                 break
-            scores = self.validation([*racing, *others], seeds=so_far)
+            scores = self.validation([*racing, *others], seeds=seeds)
             means = {arm: float(each.mean()) for arm, each in scores.items()}
             for arm in list(racing):
-                alike = (each for each in means if each.uses == arm.uses)
-                best = max(alike, key=lambda each: means[each])
-                if means[arm] < means[best] - ERRORS * self._standard_error(arm, best, so_far):
+                same_use = (each for each in means if each.uses == arm.uses)
+                best = max(same_use, key=lambda each: means[each])
+                if means[arm] < means[best] - MOST_ERRORS * self._standard_error(arm, best, seeds):
                     self._given_up[arm] = count
                     racing.remove(arm)
             count = count + 1 if len(racing) > 1 else len(self.seeds)
 
     def seeds_of(self, arm: Arm) -> list[int]:
-        """The seeds that the arm was trained on for choices."""
+        """Return the seeds that the arm was trained on for choices."""
         return self.seeds[: self._given_up.get(arm, len(self.seeds))]
 
     def resolution(self, seed: int) -> float:
-        """Points that one held image counts."""
-        held = [
+        """Return the points that one validation image counts."""
+        labels = [
             fold.scored.labels for fold in self.experiment.folds(seed) if fold.scored is not None
         ]
-        return resolution(np.concatenate(held), self.metric)
+        return resolution(np.concatenate(labels), self.metric)
 
-    def _run(self, missing: list[Run], what: str) -> None:
-        """Train cells, teachers before those that learn from them."""
-        first = self._teachers(missing)
-        for runs in (first, [run for run in missing if run not in first]):
+    def _train_runs(self, new_runs: list[Run], stage: str) -> None:
+        """Train runs, teachers before those that learn from them."""
+        teachers = self._teachers(new_runs)
+        for runs in (teachers, [run for run in new_runs if run not in teachers]):
             if runs:
-                self._made.update(runs)
-                self._runner.run(runs, what)
+                self._own.update(runs)
+                self._runner.run(runs, stage)
 
-    def _teachers(self, missing: Sequence[Run]) -> list[Run]:
-        """Those that have to be trained before these cells are."""
-        teachers = dict.fromkeys(run.of_teacher for run in missing if run.teacher is not None)
+    def _teachers(self, new_runs: Sequence[Run]) -> list[Run]:
+        """Return the runs of teachers that have to be trained before these runs."""
+        teachers = dict.fromkeys(run.of_teacher for run in new_runs if run.teacher is not None)
         return [run for run in teachers if not run.complete(self.experiment)]
 
-    def _cell(self, arm: Arm, seed: int, fold: Fold) -> Run:
+    def _run_of(self, arm: Arm, seed: int, fold: Fold) -> Run:
         teacher = self.teacher if arm.needs_teacher else None
         return Run(arm, seed, fold.name, self.steps, teacher)
 
     def _standard_error(self, arm: Arm, best: Arm, seeds: list[int]) -> float:
-        """Of the difference of two arms' scores: that of the held images, of which those count that
-        one of the two gets right and the other does not, and that of training again."""
-        pairs = [(self.answers(arm, seed), self.answers(best, seed)) for seed in seeds]
+        """Estimate the standard error of the difference of two arms' scores.
+
+        It has the error of the images, of which those count that only one of the two gets right,
+        and that of training again.
+        """
+        pairs = [(self.hits(arm, seed), self.hits(best, seed)) for seed in seeds]
         labels = np.concatenate([labels for (labels, _), _ in pairs])
         disagreeing = np.concatenate([one != other for (_, one), (_, other) in pairs]).mean()
         present = np.unique(labels, return_counts=True)[1]
-        of_images = disagreeing * np.sum(1 / present) / len(present) ** 2
-        return float(np.sqrt(of_images + 2 * TRAINING**2 / len(seeds)))
+        image_variance = disagreeing * np.sum(1 / present) / len(present) ** 2
+        return float(np.sqrt(image_variance + 2 * TRAINING_DEVIATION**2 / len(seeds)))
 
     def test(
-        self, tested: Sequence[tuple[Arm, int]], images: LabelledImages, what: str
+        self, pairs: Sequence[tuple[Arm, int]], images: LabelledImages, stage: str
     ) -> list[Scores]:
-        """Score the network of each arm and seed on the test images. One that is not there is
-        trained and scored at once; one that was scored need not be kept, so that this, too, goes on
-        where it was. `what` is said to the user."""
-        runs = [self._cell(arm, seed, self.experiment.tested(seed)) for arm, seed in tested]
-        told = images.fingerprint
-        teachers = self._teachers([run for run in runs if not run.scorable(self.experiment, told)])
-        beside = [
-            self._cell(arm, seed, fold)
-            for arm, seed in tested
+        """Score the network of each arm and seed on the test images; train those that are missing.
+
+        Networks that were scored need not be kept, so that this, too, goes on where it was.
+
+        Args:
+            pairs: Arms and seeds.
+            images: The test images.
+            stage: Heading of the progress that is shown.
+        """
+        runs = [self._run_of(arm, seed, self.experiment.tested(seed)) for arm, seed in pairs]
+        fingerprint = images.fingerprint
+        teachers = self._teachers(
+            [run for run in runs if not run.scorable(self.experiment, fingerprint)]
+        )
+        other_folds = [
+            self._run_of(arm, seed, fold)
+            for arm, seed in pairs
             for fold in self.experiment.folds(seed)
             if not fold.tested
         ]
-        untrained = [run for run in beside if not run.done(self.experiment)]
-        self._run([*teachers, *untrained], what)
-        ready = {run: run.scorable(self.experiment, told) for run in runs}
+        untrained = [run for run in other_folds if not run.done(self.experiment)]
+        self._train_runs([*teachers, *untrained], stage)
+        ready = {run: run.scorable(self.experiment, fingerprint) for run in runs}
         order = sorted(ready, key=lambda run: not ready[run])
-        missing = [run for run in order if not ready[run]]
-        scores = self._runner.score(order, missing, images, what)
-        by_cell = dict(zip(order, scores, strict=True))
-        return [by_cell[run] for run in runs]
+        new_runs = [run for run in order if not ready[run]]
+        scores = self._runner.score(order, new_runs, images, stage)
+        by_run = dict(zip(order, scores, strict=True))
+        return [by_run[run] for run in runs]
 
-    def said_of(self, arm: Arm, seed: int, images: str) -> np.ndarray:
-        """What the arm's network of this seed said of the test images of this fingerprint, int64
-        (N,), after it was scored on them."""
+    def test_predictions(self, arm: Arm, seed: int, images: str) -> np.ndarray:
+        """Return predictions of the test images of a fingerprint, int64 (N,), after scoring."""
         return tested_predictions(
-            self.experiment, self._cell(arm, seed, self.experiment.tested(seed)), images
+            self.experiment, self._run_of(arm, seed, self.experiment.tested(seed)), images
         )
 
     def check_pool(self, source: Source, seeds: list[int]) -> None:
-        """Raise `InputError` where a given pool has, beside the images that choices are made on for
-        one of these seeds, nothing left of a class."""
+        """Raise `InputError` where a pool consists of copies of validation images for a class."""
         folds = [
             (source, seed, fold.name)
             for seed in seeds
@@ -235,28 +262,29 @@ class Comparison:
         self._runner.check(folds, "copies in the pool")
 
     def pool(self, arm: Arm, seed: int) -> SamplePool:
-        """The images that the arm learned from for a seed that was tested, made where the cells are
-        all that was kept."""
-        return self._runner.pool(self._cell(arm, seed, self.experiment.tested(seed)), "examples")
+        """Return the pool that the arm learned from for a tested seed; make it where it is gone."""
+        return self._runner.pool(self._run_of(arm, seed, self.experiment.tested(seed)), "examples")
 
     def seconds(self, arm: Arm, seed: int) -> float:
-        """Time to train the arm for one seed and to fit its generator; see `cells.seconds`."""
+        """Return the seconds to train the arm for one seed and to fit its generator."""
         return sum(sum(seconds(self.experiment, run)) for run in self.runs(arm, seed))
 
-    def recall(self, arm: Arm, seeds: list[int]) -> None:
-        """Count among what is taken over what an earlier run trained of the arm."""
+    def note_earlier(self, arm: Arm, seeds: list[int]) -> None:
+        """Count the runs of the arm that an earlier measurement trained as reused."""
         runs = [run for seed in seeds for run in self.runs(arm, seed, to_test=False)]
-        self._take_over({run for run in runs if run.done(self.experiment)})
+        self._note_reused({run for run in runs if run.done(self.experiment)})
 
-    def taken_over(self) -> tuple[int, float]:
-        """How many networks an earlier run had trained of those that were asked for or recalled,
-        and the time that it took to train them, fits of generators apart."""
-        return len(self._found), sum(self._found.values())
+    def reused(self) -> tuple[int, float]:
+        """Return how many networks an earlier measurement trained, and the seconds it took.
 
-    def _take_over(self, done: set[Run]) -> None:
-        # Read now: one that is damaged is to be named before hours are spent, not after.
-        for run in done - self._made - self._found.keys():
-            self._found[run] = seconds(self.experiment, run)[0]
+        Fits of generators are not counted.
+        """
+        return len(self._reused), sum(self._reused.values())
+
+    def _note_reused(self, done: set[Run]) -> None:
+        # Read now: a damaged one is to be named before hours are spent, not after.
+        for run in done - self._own - self._reused.keys():
+            self._reused[run] = seconds(self.experiment, run)[0]
 
 
 @contextmanager
@@ -270,24 +298,34 @@ def open_comparison(
     jobs: int,
     progress: StageProgress | None,
 ) -> Iterator[Comparison]:
-    """Trials of a study, with a directory for their cells that lasts until the block ends well: one
-    of their own in `cache`, or a temporary one. `run` says what is done in it; for all else see
-    `measure_gain`."""
+    """Open a comparison, with a directory for its runs that lasts until the block ends well.
+
+    Args:
+        experiment: What all runs share.
+        seeds: Seeds that choices are made on.
+        run: Tells this work from other work on the same images.
+        cache: As in `Execution`, and the rest.
+        keep: The same.
+        jobs: The same.
+        progress: The same.
+    """
     with ExitStack() as stack:
         directory = cache or stack.enter_context(
             tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         )
-        # Absolute: processes of an earlier run may still be where that was started.
-        there = place_experiment(experiment, expanded(directory).absolute())
-        stack.enter_context(kept_until_done(there.directory, short_digest(run), keep=keep))
-        yield Comparison(there, Runner(there, jobs, progress), _metric(experiment.train), seeds)
+        # Absolute: reused processes may be in another working directory.
+        experiment = place_experiment(experiment, expanded(directory).absolute())
+        stack.enter_context(kept_until_done(experiment.directory, short_digest(run), keep=keep))
+        yield Comparison(
+            experiment, Runner(experiment, jobs, progress), _metric(experiment.train), seeds
+        )
 
 
 def place_experiment(experiment: Experiment, directory: Path) -> Experiment:
-    """The study below `directory`, on the device that "auto" stands for."""
+    """Put an experiment below a directory, on the device that "auto" stands for."""
     device = resolve_device(experiment.device)
-    found = replace(experiment, device=str(device), arithmetic=arithmetic(device))
-    return found.below(directory)
+    resolved = replace(experiment, device=str(device), arithmetic=arithmetic(device))
+    return resolved.below(directory)
 
 
 def _metric(train: LabelledImages) -> str:

@@ -27,7 +27,7 @@ from synthaug.data import LabelledImages
 from synthaug.gain.arms import Source, fit_key
 from synthaug.gain.runs.experiment import Experiment
 from synthaug.gain.runs.pools import has_pool, load_pool, make_pools, pool_directory
-from synthaug.gain.runs.run import Run, left_of_pool, score_run, train_run
+from synthaug.gain.runs.run import Run, rows_without_copies, score_run, train_run
 from synthaug.generators import Generator, singles
 from synthaug.pool import SamplePool
 
@@ -81,7 +81,7 @@ class Runner:
     def check(self, folds: Sequence[tuple[Source, int, str]], what: str) -> None:
         """Raise `InputError` where a pool has nothing left of a class for one of the parts."""
         self._known += len(folds)
-        self._do([Task(what, left_of_pool, fold) for fold in folds])
+        self._do([Task(what, rows_without_copies, fold) for fold in folds])
 
     def pool(self, run: Run, what: str) -> SamplePool:
         """The pool of a cell with synthetic images."""
