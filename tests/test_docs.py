@@ -190,6 +190,15 @@ def test_the_docs_are_short() -> None:
     assert len(before.split()) <= MOST_IN_README
 
 
+def test_words_are_those_of_the_glossary() -> None:
+    glossary = (ROOT / "docs" / "reference" / "glossary.md").read_text()
+    assert len(re.findall(r"^\| \*\*", glossary, re.MULTILINE)) <= 20
+    for page in PAGES:
+        prose = re.sub(r"`[^`]*`", "", BLOCK.sub("", page.read_text()))
+        former = re.findall(r"\b(?:recipe|partner|rival|nuisance swap)s?\b", prose, re.IGNORECASE)
+        assert not former, f"{name_of(page)}: {former[0]}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
     for link, anchor in LINK.findall(page.read_text()):
