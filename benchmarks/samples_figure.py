@@ -9,13 +9,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from synthaug import (
-    LabelledImages,
-    TransferVAE,
-    read_images,
-)
-from synthaug.generators.single import SINGLE
-from synthaug.reading import draw_subset
+from synthaug import LabelledImages, TransferVAE, read_images
+from synthaug.data import draw_subset
+from synthaug.generators.registry import SINGLE
 
 CLASSES, EACH = 10, 2
 

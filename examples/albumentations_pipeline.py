@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, get_worker_info
 from torchvision.datasets import ImageFolder
 from torchvision.models import shufflenet_v2_x0_5
 
-from synthaug.albumentations import MixSynthetic  # +
+from synthaug.integrations.albumentations import MixSynthetic
 
 folder, pool = sys.argv[1], sys.argv[2]
 epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 20

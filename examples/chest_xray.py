@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.models import mobilenet_v3_small
 from torchvision.transforms import v2
 
-from synthaug import MixedDataset, SamplePool  # +
+from synthaug import MixedDataset, SamplePool
 
 folder, pool = Path(sys.argv[1]), sys.argv[2]
 epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 20

@@ -17,7 +17,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.models import shufflenet_v2_x0_5
 from torchvision.transforms import v2
 
-from synthaug import MixedDataset, SamplePool  # +
+from synthaug import MixedDataset, SamplePool
 
 folder, pool = sys.argv[1], sys.argv[2]
 epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 20

@@ -16,7 +16,7 @@ from timm.data import Mixup, create_loader
 from timm.loss import SoftTargetCrossEntropy
 from torchvision.datasets import ImageFolder
 
-from synthaug import MixedDataset, SamplePool  # +
+from synthaug import MixedDataset, SamplePool
 
 folder, pool = sys.argv[1], sys.argv[2]
 epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 20

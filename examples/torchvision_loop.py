@@ -14,7 +14,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.models import resnet18
 from torchvision.transforms import v2
 
-from synthaug import ConditionalVAE, MixedDataset, SamplePool  # +
+from synthaug import ConditionalVAE, MixedDataset, SamplePool
 
 folder, epochs = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 20
 device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -2,9 +2,10 @@
 
 from importlib.metadata import version as _version
 
-from synthaug.classifiers import Recipe, evaluate, train_classifier
-from synthaug.errors import InputError, TrainingError
-from synthaug.gain import Gain, measure_gain
+from synthaug.classifiers import Backbone, TrainConfig, train_classifier
+from synthaug.core import InputError
+from synthaug.data import LabelledImages, Samples, read_images
+from synthaug.gain import Gain, Source, measure_gain
 from synthaug.generators import (
     VAEGAN,
     Blend,
@@ -12,52 +13,53 @@ from synthaug.generators import (
     CompositionGAN,
     ConditionalGAN,
     ConditionalVAE,
+    Generator,
     PatchSwap,
     RandomField,
     StyleSwap,
     TransferVAE,
     load_generator,
 )
-from synthaug.images import LabelledImages, Samples
-from synthaug.metrics import frechet_distance, kernel_distance, prdc, psnr, ssim
-from synthaug.mixing import MixedDataset, MixSynthetic, RatioBatchSampler, SyntheticDataset
-from synthaug.pool import ClassifierAgreement, DistanceFilter, MemorizationFilter, SamplePool
-from synthaug.reading import read_images
+from synthaug.mixing import (
+    MixConfig,
+    MixedDataset,
+    MixSynthetic,
+    RatioBatchSampler,
+    SyntheticDataset,
+)
+from synthaug.pool import MemorizationFilter, SamplePool
+from synthaug.search import search_mix
 
 __version__ = _version("synthaug")
 __all__ = [
+    "Backbone",
     "Blend",
     "Chain",
-    "ClassifierAgreement",
     "CompositionGAN",
     "ConditionalGAN",
     "ConditionalVAE",
-    "DistanceFilter",
     "Gain",
+    "Generator",
     "InputError",
     "LabelledImages",
     "MemorizationFilter",
+    "MixConfig",
     "MixSynthetic",
     "MixedDataset",
     "PatchSwap",
     "RandomField",
     "RatioBatchSampler",
-    "Recipe",
     "SamplePool",
     "Samples",
+    "Source",
     "StyleSwap",
     "SyntheticDataset",
-    "TrainingError",
+    "TrainConfig",
     "TransferVAE",
     "VAEGAN",
-    "evaluate",
-    "frechet_distance",
-    "kernel_distance",
     "load_generator",
     "measure_gain",
-    "prdc",
-    "psnr",
     "read_images",
-    "ssim",
+    "search_mix",
     "train_classifier",
 ]

@@ -14,9 +14,9 @@ import torch
 
 from synthaug import Gain, LabelledImages, read_images
 from synthaug.classifiers import Backbone
-from synthaug.directories import MANIFEST
-from synthaug.gain.trials import Study
-from synthaug.gain.trials.cells import PREDICTED, TESTED
+from synthaug.core import MANIFEST
+from synthaug.gain import Experiment
+from synthaug.gain.runs.run import PREDICTED, TESTED
 
 ACCURACY = Path(__file__).parent.parent / "benchmarks" / "accuracy"
 
@@ -43,8 +43,8 @@ def load(script: str, patch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module(script)
 
 
-def write_cell(study: Path, name: str, *, whole: bool = True) -> None:
-    cell = study / "cells" / name
+def write_cell(experiment: Path, name: str, *, whole: bool = True) -> None:
+    cell = experiment / "cells" / name
     cell.mkdir(parents=True)
     np.save(cell / PREDICTED, np.ones((2, 3)))
     if whole:
@@ -67,12 +67,12 @@ def test_cells_are_kept_and_put_back(tmp_path: Path, cells: Any) -> None:
 
 
 def test_cells_that_are_being_written_are_not_kept(tmp_path: Path, cells: Any) -> None:
-    study = tmp_path / "study"
-    write_cell(study, "one")
-    write_cell(study, ".two.0f0f0f0f.partial")
-    write_cell(study, ".three.0f0f0f0f.partial", whole=False)
-    write_cell(study, "four", whole=False)
-    cells.store(study, tmp_path / "kept.npz")
+    experiment = tmp_path / "study"
+    write_cell(experiment, "one")
+    write_cell(experiment, ".two.0f0f0f0f.partial")
+    write_cell(experiment, ".three.0f0f0f0f.partial", whole=False)
+    write_cell(experiment, "four", whole=False)
+    cells.store(experiment, tmp_path / "kept.npz")
     with np.load(tmp_path / "kept.npz") as kept:
         assert sorted(kept.files) == ["manifests", "one", "study"]
         assert list(json.loads(str(kept["manifests"]))) == ["one"]
@@ -102,10 +102,12 @@ def test_measurements_in_another_arithmetic_are_not_compared(stored: Any) -> Non
     assert stored.comparable(said, {**said, "times": {}})
     gain.protocol["arithmetic"] = "float32"
     assert not stored.comparable(said, stored.measured_on(gain))
-    study = Study(read_images("digits"), None, 5, Backbone(), 16, "cpu", arithmetic="bfloat16")
+    experiment = Experiment(
+        read_images("digits"), None, 5, Backbone(), 16, "cpu", arithmetic="bfloat16"
+    )
     with pytest.raises(SystemExit, match=r"mnist, 10 per class: measured in float32, .* in b"):
-        stored.expect_arithmetic(study, gain)
-    stored.expect_arithmetic(replace(study, arithmetic="float32"), gain)
+        stored.expect_arithmetic(experiment, gain)
+    stored.expect_arithmetic(replace(experiment, arithmetic="float32"), gain)
 
 
 def test_lengths_that_two_seeds_settled_are_marked(stored: Any) -> None:
@@ -208,7 +210,7 @@ def test_nobody_does_better_than_one_who_knows_the_test_images(
     overall = load("overall", monkeypatch)
     for gain in stored.read_results():
         ways, chosen = overall.on_partner(gain), stored.mix_of(gain.chosen["arm"])
-        if chosen[-1] == stored.partner_of(gain):
+        if chosen[-1] == stored.base_arm_of(gain):
             assert ways[" ".join(map(str, chosen[:3]))] == gain.gain.points
         assert all(points <= overall.best(gain, True) for points in ways.values())
         assert overall.best(gain, False) >= stored.lead_of_rival(gain)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from synthaug import SamplePool, StyleSwap, read_images
-from synthaug.images import to_pil
+from synthaug.data import to_pil
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ADDED, REMOVED = re.compile(r"  # \+$"), re.compile(r"^( *)# - ")

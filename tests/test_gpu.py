@@ -13,39 +13,33 @@ from pretended_gpu import OnGPU, pretended_gpu
 from torch.nn import functional as F
 
 from synthaug import (
-    ClassifierAgreement,
     ConditionalVAE,
-    DistanceFilter,
     LabelledImages,
     MemorizationFilter,
     MixedDataset,
-    Recipe,
     SamplePool,
     Samples,
     StyleSwap,
-    evaluate,
-    prdc,
+    TrainConfig,
     read_images,
     train_classifier,
 )
-from synthaug.classifiers import Backbone, predict
-from synthaug.gain import Source
-from synthaug.gain.arms import Arm, distilled_arm, synthetic_arm
-from synthaug.gain.trials import Study, opened
-from synthaug.metrics import extract_features
-from synthaug.metrics.nearest import nearest
-from synthaug.mixing import MixRecipe
-from synthaug.seeding import torch_stream
-from synthaug.sklearn import SyntheticResampler
-from synthaug.training import optimize
+from synthaug.classifiers import Backbone, evaluate, predict
+from synthaug.core import optimize, torch_stream
+from synthaug.gain import Arm, Experiment, Source, open_comparison, synthetic_arm
+from synthaug.gain.arms import distilled_arm
+from synthaug.integrations.sklearn import SyntheticResampler
+from synthaug.metrics import extract_features, nearest, prdc
+from synthaug.mixing import MixConfig
+from synthaug.pool import ClassifierAgreement, DistanceFilter
 
 TINY = ConditionalVAE(steps=2, batch_size=4, latent=3, width=4)
 RECIPES = {
-    "plain": Recipe(policy="none", standardize=False),
-    "shift-flip": Recipe(policy="shift-flip", mix="mixup"),
-    "rotate-scale": Recipe(policy="rotate-scale", mix="cutmix", label_smoothing=0.1),
-    "randaugment": Recipe(automatic="randaugment", class_balanced=True),
-    "trivialaugment": Recipe(automatic="trivialaugment", logit_adjustment=1.0),
+    "plain": TrainConfig(policy="none", standardize=False),
+    "shift-flip": TrainConfig(policy="shift-flip", mix="mixup"),
+    "rotate-scale": TrainConfig(policy="rotate-scale", mix="cutmix", label_smoothing=0.1),
+    "randaugment": TrainConfig(automatic="randaugment", class_balanced=True),
+    "trivialaugment": TrainConfig(automatic="trivialaugment", logit_adjustment=1.0),
 }
 
 
@@ -148,10 +142,10 @@ def test_metrics_by_the_features_of_a_network(real: LabelledImages, gpu: str) ->
 
 
 def test_a_dataset_from_a_recipe(real: LabelledImages, gpu: str, tmp_path: Path) -> None:
-    recipe = MixRecipe(TINY, 0.5)
-    mixed = MixedDataset.from_recipe(
+    config = MixConfig(TINY, 0.5)
+    mixed = MixedDataset.from_config(
         list(zip(torch.as_tensor(real.images), real.labels.tolist(), strict=True)),
-        recipe,
+        config,
         tmp_path / "pool",
         device=gpu,
     )
@@ -168,14 +162,16 @@ def test_resampling(real: LabelledImages, gpu: str) -> None:
 
 
 def test_arms_of_a_gain(real: LabelledImages, gpu: str) -> None:
-    study = Study(real, None, 5, Backbone(), 8, gpu)
-    plain = Arm("classical", Recipe())
+    experiment = Experiment(real, None, 5, Backbone(), 8, gpu)
+    plain = Arm("classical", TrainConfig())
     arms = [plain, distilled_arm(plain), synthetic_arm(Source("vae", TINY), plain, 0.25, "mixed")]
-    with opened(study, [0], cache=None, keep=False, jobs=1, progress=None) as trials:
-        trials.steps, trials.teacher = 2, plain
-        trials.train(arms, "arms")
-        tested = trials.test([(arm, 0) for arm in arms], digits("test"), "test images")
-        assert trials.study.device.startswith("cuda")
+    with open_comparison(
+        experiment, [0], cache=None, keep=False, jobs=1, progress=None
+    ) as comparison:
+        comparison.steps, comparison.teacher = 2, plain
+        comparison.train(arms, "arms")
+        tested = comparison.test([(arm, 0) for arm in arms], digits("test"), "test images")
+        assert comparison.experiment.device.startswith("cuda")
     assert len(tested) == 3 and all(len(scores.per_class) == 3 for scores in tested)
 
 

@@ -20,9 +20,9 @@ from synthaug import (
     train_classifier,
 )
 from synthaug.classifiers import Backbone
+from synthaug.gain import Experiment, open_comparison
 from synthaug.gain.report import write_report
-from synthaug.gain.trials import Study, opened
-from synthaug.pool.export import export_folder, export_npz, export_tar
+from synthaug.pool import export_folder, export_npz, export_tar
 
 TINY = ConditionalVAE(steps=2, batch_size=4, latent=3, width=4)
 RESULT = Path(__file__).parent.parent / "benchmarks" / "accuracy" / "results" / "digits-5.json"
@@ -87,8 +87,8 @@ def test_logs(home: Path, data: LabelledImages) -> None:
 
 
 def test_caches(home: Path, data: LabelledImages) -> None:
-    study = Study(data, None, 5, Backbone(), 8, "cpu")
-    with opened(study, [0, 1], cache="~/cells", keep=True, jobs=1, progress=None):
+    experiment = Experiment(data, None, 5, Backbone(), 8, "cpu")
+    with open_comparison(experiment, [0, 1], cache="~/cells", keep=True, jobs=1, progress=None):
         assert list((home / "cells").iterdir())
 
 

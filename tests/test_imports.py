@@ -12,11 +12,18 @@ import synthaug
 
 ROOT = Path(synthaug.__file__).parent
 ORDER = [
-    *("errors", "checks", "versions", "files", "directories"),
-    *("tensors", "seeding", "warping", "images"),
-    *("distributed", "devices", "checkpoint", "training"),
-    *("reading", "metrics", "generators", "pool", "mixing", "albumentations", "sklearn"),
-    *("classifiers", "gain", "cli"),
+    *(
+        "core",
+        "data",
+        "metrics",
+        "generators",
+        "pool",
+        "mixing",
+        "integrations",
+        "classifiers",
+        "gain",
+    ),
+    *("search", "cli"),
 ]
 ENTRANCES = ("__init__", "__main__")  # what stands at the door may import from every room
 SLOW = ("albumentations", "timm", "matplotlib", "scipy.stats", "sklearn", "typer", "synthaug.cli")
@@ -66,7 +73,7 @@ def test_a_module_imports_only_from_rooms_before_it(path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("images.py", "import synthaug.training"),
+        ("images.py", "import synthaug.core.training"),
         ("images.py", "def f():\n    from synthaug.pool import SamplePool"),
         ("pool/export.py", "from synthaug.mixing.mixed import MixedDataset"),
         ("pool/export.py", "from ..mixing import MixedDataset"),

@@ -10,14 +10,13 @@ import numpy as np
 from cells import restore, store
 from stored import RESULTS, measured_on, partner_of
 
-from synthaug import Gain, LabelledImages, Recipe, read_images
+from synthaug import Gain, LabelledImages, TrainConfig, read_images
 from synthaug.classifiers import Backbone
-from synthaug.files import expanded
-from synthaug.gain.arms import Arm, real_arm
-from synthaug.gain.tested import Tested
-from synthaug.gain.trials import Stages, Study, opened
-from synthaug.reading import splits_of
-from synthaug.seeding import numpy_stream
+from synthaug.core import expanded, numpy_stream
+from synthaug.data import splits_of
+from synthaug.gain import Arm, Experiment, StageProgress, open_comparison
+from synthaug.gain.arms import real_arm
+from synthaug.gain.held_out_scores import HeldOutScores
 
 
 def parser_of(description: str) -> argparse.ArgumentParser:
@@ -79,7 +78,7 @@ def at_most(train: LabelledImages, count: int) -> LabelledImages:
     return train.subset(np.sort(np.concatenate(kept)))
 
 
-def going_on(study: Study, said: Path) -> Stages:
+def going_on(study: Experiment, said: Path) -> StageProgress:
     """Put the cells of a file where a study looks for its own; what says how far it is, and keeps
     them there from then on."""
     print(f"  {restore(said, study.directory)} cells from {said.name}", flush=True)
@@ -98,28 +97,28 @@ def say(what: str, done: int, known: int) -> None:
         print(f"{what}: {done} of {known}", flush=True)
 
 
-def base_of(gain: Gain) -> Recipe:
+def base_of(gain: Gain) -> TrainConfig:
     """The recipe that was tuned for all arms of a result."""
-    return Recipe(**gain.protocol["recipe"])
+    return TrainConfig(**gain.protocol["recipe"])
 
 
 def scores(
-    study: Study,
+    study: Experiment,
     arms: Sequence[Arm],
     steps: int,
     test: LabelledImages,
     gain: Gain,
     options: argparse.Namespace,
-    progress: Stages | None = None,
+    progress: StageProgress | None = None,
 ) -> dict[Arm, list[float]]:
     """Of each arm on test images, one for each seed of the result. A larger subset of a seed holds
     its smaller ones."""
     seeds = gain.protocol["seeds"]
     running = {"jobs": options.jobs, "cache": options.cache, "keep": True, "progress": progress}
-    with opened(study, seeds, **running) as trials:
+    with open_comparison(study, seeds, **running) as trials:
         trials.steps = steps
         trials.teacher = real_arm(partner_of(gain), base_of(gain))
-        tested = Tested(trials, test)
+        tested = HeldOutScores(trials, test)
         tested.score(dict.fromkeys(arms, seeds))
         trials.expect_trained(arms, seeds)
     metric = gain.protocol["metric"]

@@ -22,7 +22,7 @@ from stored import (
 from wording import both, few, mean_of, outcome, percent, span
 
 from synthaug import Gain
-from synthaug.files import read_json
+from synthaug.core import read_json
 from synthaug.gain import ArmResult, Interval
 
 WORTH_HEAD = """\

@@ -36,11 +36,12 @@ import torch
 from scipy import stats
 from torch import nn
 
-from synthaug import LabelledImages, Recipe, Samples, evaluate, read_images, train_classifier
-from synthaug.files import write_json
-from synthaug.gain.statistics import paired_interval, verdict
-from synthaug.reading import draw_subset
-from synthaug.versions import versions
+from synthaug import LabelledImages, Samples, TrainConfig, read_images, train_classifier
+from synthaug.classifiers import evaluate
+from synthaug.core import versions, write_json
+from synthaug.data import draw_subset
+from synthaug.gain import paired_interval
+from synthaug.gain.statistics import verdict
 
 ROOT = Path(__file__).parent.parent.parent
 RESULT = Path(__file__).parent / "calibration.json"
@@ -52,7 +53,7 @@ PLANTED_PAIRS = 200
 SIZES, DRAWS, POWER = (5, 10, 20), 4000, 0.9
 ARMS, ARM_SEEDS, HELD = 10, 240, 30  # equal arms; images held of a class
 PER_CLASS, STEPS, BATCH, RATIO = 5, 150, 32, 0.25
-RECIPE = Recipe(policy="rotate-scale", weight_decay=5e-3, mix="mixup")
+RECIPE = TrainConfig(policy="rotate-scale", weight_decay=5e-3, mix="mixup")
 PLAIN = "plain"  # the arm that the others are compared with
 IMAGE = 100 / 797  # points that one test image counts
 UNLIKE = (0.0, 1.0, 2.0, 4.0)  # points by which validation ranks arms in another way
@@ -148,7 +149,7 @@ def trained(
 ) -> nn.Module:
     return train_classifier(
         train,
-        recipe=RECIPE,
+        config=RECIPE,
         synthetic=synthetic,
         ratio=ratio,
         steps=STEPS,

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from synthaug.directories import MANIFEST, new_directory
-from synthaug.files import write_array, write_atomically, write_json
-from synthaug.gain.trials.cells import KIND, PREDICTED, TESTED
+from synthaug.core import MANIFEST, new_directory, write_array, write_atomically, write_json
+from synthaug.gain.runs.run import KIND, PREDICTED, TESTED
 
 STUDY, MANIFESTS = "study", "manifests"  # beside one array a cell
 

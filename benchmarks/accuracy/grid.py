@@ -28,7 +28,8 @@ from again import going_on, parser_of, what_is_given
 from stored import CELLS, RESULTS, SETS, SIZES
 
 from synthaug import Gain, measure_gain, read_images
-from synthaug.gain.trials import Study, placed
+from synthaug.gain import Experiment
+from synthaug.gain.runs.comparison import place_experiment
 
 
 def main() -> None:
@@ -49,7 +50,9 @@ def main() -> None:
 def measure(options: argparse.Namespace, name: str, count: int, target: Path) -> None:
     path = options.folder / f"{name}.npz"
     given = what_is_given(path, count)
-    progress = going_on(placed(Study(**given), options.cache), CELLS / f"{target.stem}.npz")
+    progress = going_on(
+        place_experiment(Experiment(**given), options.cache), CELLS / f"{target.stem}.npz"
+    )
     gain = measure_gain(
         **given,
         test=read_images(path, split="test"),

@@ -7,7 +7,7 @@ from stored import gain_of_length, is_tuned, lead_of_rival, partner_of, trained_
 from wording import mean_by_set, mean_of
 
 from synthaug import Gain
-from synthaug.gain.result import NO_ARM
+from synthaug.gain import NO_ARM
 
 
 def overall(results: list[Gain]) -> str:

@@ -30,11 +30,10 @@ from again import (
 from stored import CELLS, PEERS, asked_for, comparable, expect_arithmetic, partner_of
 
 from synthaug import Gain, read_images
-from synthaug.files import read_json, write_json
-from synthaug.gain import Source
-from synthaug.gain.arms import Arm, real_arm, synthetic_arm
-from synthaug.gain.trials import Study, placed
-from synthaug.versions import versions
+from synthaug.core import read_json, versions, write_json
+from synthaug.gain import Arm, Experiment, Source, synthetic_arm
+from synthaug.gain.arms import real_arm
+from synthaug.gain.runs.comparison import place_experiment
 
 sys.path.append(str(Path(__file__).parent.parent / "peers"))
 from stock import PACKAGES, peer
@@ -57,8 +56,8 @@ def measure(options: argparse.Namespace, gain: Gain, source: Path, target: Path)
     if target.exists() and comparable(read_json(target), same):
         return
     print(target.stem, flush=True)
-    study = Study(**given)
-    there = placed(study, options.cache)
+    study = Experiment(**given)
+    there = place_experiment(study, options.cache)
     expect_arithmetic(there, gain)
     progress = going_on(there, CELLS / f"{target.stem}.npz")
     partner = real_arm(partner_of(gain), base_of(gain))

@@ -21,16 +21,22 @@ from again import going_on, parser_of
 from grid import keep
 from stored import CELLS, RESULTS
 
-from synthaug import Recipe, read_images
+from synthaug import TrainConfig, read_images
 from synthaug.classifiers import Backbone
-from synthaug.gain.account import Settled
-from synthaug.gain.arms import default_sources
-from synthaug.gain.choice import choose
-from synthaug.gain.inputs import check_parts, numbered
-from synthaug.gain.opening import open_test
-from synthaug.gain.trials import Study, Trials, opened, placed
-from synthaug.gain.tuning import Tuning, settle
-from synthaug.reading import splits_of
+from synthaug.data import splits_of
+from synthaug.gain import (
+    Comparison,
+    Experiment,
+    check_splits,
+    default_sources,
+    split_seeds,
+    open_comparison,
+)
+from synthaug.gain.baselines import Tuning, settle
+from synthaug.gain.metadata import SettledPlan
+from synthaug.gain.runs.comparison import place_experiment
+from synthaug.gain.selection import choose
+from synthaug.gain.testing import open_test
 
 PRETRAINED = RESULTS / "pretrained"
 PER_CLASS, BATCH, FEWEST_STEPS, MOST_STEPS = 10, 32, 300, 1200
@@ -64,17 +70,19 @@ def main() -> None:
 def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> None:
     path, (size, rates) = options.folder / f"{name}.npz", WAYS[way]
     parts = {split: read_images(path, split=split) for split in splits_of(path)}
-    notes = check_parts(parts)
+    notes = check_splits(parts)
     network = Backbone("timm:efficientnet_lite0", str(options.weights.absolute()), size)
-    study = Study(parts["train"], parts.get("val"), PER_CLASS, network, BATCH, "auto")
-    progress = going_on(placed(study, options.cache), CELLS / f"pretrained-{name}-{way}.npz")
-    seeds, fresh = numbered(options.seeds, 0)
+    study = Experiment(parts["train"], parts.get("val"), PER_CLASS, network, BATCH, "auto")
+    progress = going_on(
+        place_experiment(study, options.cache), CELLS / f"pretrained-{name}-{way}.npz"
+    )
+    seeds, fresh = split_seeds(options.seeds, 0)
     running = {"jobs": options.jobs, "cache": options.cache, "keep": True, "progress": progress}
-    with opened(study, seeds, **running) as trials:
+    with open_comparison(study, seeds, **running) as trials:
         tuning = tuned(trials, way == "probe", rates, SETS[name])
         choices = choose(trials, tuning.recipe, default_sources(), "quick")
         gain = open_test(
-            Settled(trials, tuning, choices, "quick", str(path), notes), parts["test"], fresh, None
+            SettledPlan(trials, tuning, choices, "quick", str(path), notes), parts["test"], fresh, None
         )
     asked = f"--sets {name} --ways {way} --seeds {options.seeds}"
     places = f"{shlex.quote(str(options.folder))} --weights {options.weights.name}"
@@ -85,10 +93,10 @@ def measure(options: argparse.Namespace, name: str, way: str, target: Path) -> N
 
 
 def tuned(
-    trials: Trials, frozen: bool, rates: tuple[float, ...], policies: tuple[str, ...]
+    trials: Comparison, frozen: bool, rates: tuple[float, ...], policies: tuple[str, ...]
 ) -> Tuning:
     """The steps and the recipe that are best without synthetic images."""
-    start = Recipe(policies[0], learning_rate=rates[0], weight_decay=DECAYS[0], frozen=frozen)
+    start = TrainConfig(policies[0], learning_rate=rates[0], weight_decay=DECAYS[0], frozen=frozen)
     candidates = [
         [{"learning_rate": rate} for rate in rates],
         [{"weight_decay": decay} for decay in DECAYS],

@@ -7,7 +7,7 @@ from wording import few, percent, recommended, span
 
 from synthaug import Gain
 from synthaug.gain import ArmResult
-from synthaug.gain.tuning import MOST_STEPS
+from synthaug.gain.baselines import MOST_STEPS
 
 JUDGED = "what suits these by chance is chosen, and recommended, more often than it should be"
 

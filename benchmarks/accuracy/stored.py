@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from synthaug import Gain
-from synthaug.gain import Interval
-from synthaug.gain.arms import Labels
-from synthaug.gain.opening import TIE
-from synthaug.gain.statistics import paired_interval, verdict
-from synthaug.gain.trials import Study
-from synthaug.gain.tuning import MOST_STEPS, WORTH_DOUBLING
+from synthaug.gain import Experiment, Interval, Labels, paired_interval
+from synthaug.gain.baselines import MOST_STEPS, WORTH_DOUBLING
+from synthaug.gain.statistics import TIE, verdict
 
 RESULTS = Path(__file__).parent / "results"
 WORTH = RESULTS / "worth"
@@ -183,7 +180,7 @@ def arithmetic_of(gain: Gain) -> str:
     return str(gain.protocol.get("arithmetic", "bfloat16"))
 
 
-def expect_arithmetic(study: Study, gain: Gain) -> None:
+def expect_arithmetic(study: Experiment, gain: Gain) -> None:
     """End the program where the networks of a study would not multiply as those of a result did:
     what is measured of them could not stand beside it."""
     if study.arithmetic != arithmetic_of(gain):

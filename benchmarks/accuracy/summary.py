@@ -19,8 +19,8 @@ from wording import as_control, bullets, mean_of, outcome, paragraph, percent, s
 
 from synthaug import Gain
 from synthaug.gain import Interval
+from synthaug.gain.baselines import MOST_STEPS
 from synthaug.gain.statistics import holm, p_value
-from synthaug.gain.tuning import MOST_STEPS
 
 CHANCE = 0.025  # that a row without any gain is said to help
 TRAINED_SHORT = """

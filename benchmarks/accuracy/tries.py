@@ -31,31 +31,15 @@ from stored import partner_of
 from torch import nn
 from wording import renewed
 
-from synthaug import (
-    VAEGAN,
-    Blend,
-    Chain,
-    CompositionGAN,
-    ConditionalVAE,
-    Gain,
-    PatchSwap,
-    RandomField,
-    Recipe,
-    Samples,
-    StyleSwap,
-    TransferVAE,
-    evaluate,
-    read_images,
-    train_classifier,
-)
+from synthaug import VAEGAN, Blend, Chain, CompositionGAN, ConditionalVAE, Gain, PatchSwap, RandomField, Samples, StyleSwap, TrainConfig, TransferVAE, read_images, train_classifier
+from synthaug.classifiers import evaluate
 from synthaug.classifiers import predict
-from synthaug.files import write_json
-from synthaug.gain.arms import EXTRAPOLATE, real_arm
-from synthaug.generators import Generator
-from synthaug.generators.composite import Composite
+from synthaug.core import versions, write_json
+from synthaug.data import draw_subset, split_off
+from synthaug.gain import EXTRAPOLATE
+from synthaug.gain.arms import real_arm
+from synthaug.generators import Composite, Generator
 from synthaug.pool import usual_size
-from synthaug.reading import draw_subset, split_off
-from synthaug.versions import versions
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = Path(__file__).parent / "tries"
@@ -142,7 +126,7 @@ class Bench:
     def train(self, made: Samples | None, ratio: float) -> nn.Module:
         return train_classifier(
             self.learned,
-            recipe=self.recipe,
+            config=self.recipe,
             synthetic=made,
             ratio=ratio,
             steps=self.steps,
@@ -199,11 +183,11 @@ class Bench:
         return Samples(made.images[picks], made.labels[picks])
 
 
-def tuned(name: str) -> tuple[int, Recipe]:
+def tuned(name: str) -> tuple[int, TrainConfig]:
     """The steps and the recipe that were best without synthetic images, self-distillation apart,
     where the grid measured the set."""
     gain = Gain.load(GRID / f"{name}-{PLACES[name].per_class}.json")
-    best = real_arm(partner_of(gain), Recipe(**gain.protocol["recipe"]))
+    best = real_arm(partner_of(gain), TrainConfig(**gain.protocol["recipe"]))
     return gain.protocol["steps"], best.recipe
 
 

@@ -7,9 +7,7 @@ import numpy as np
 from stored import name_of
 
 from synthaug import Gain
-from synthaug.gain import ArmResult, Interval
-from synthaug.gain.result import NO_ARM
-from synthaug.gain.statistics import paired_interval
+from synthaug.gain import NO_ARM, ArmResult, Interval, paired_interval
 
 START, END = "<!-- results -->\n", "<!-- end of results -->\n"
 

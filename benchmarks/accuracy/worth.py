@@ -22,11 +22,12 @@ from stored import WORTH, comparable, expect_arithmetic, mix_of
 
 from synthaug import Gain, read_images
 from synthaug.classifiers import Backbone
-from synthaug.files import read_json, write_json
-from synthaug.gain.arms import Arm, default_sources, real_arm, synthetic_arm
-from synthaug.gain.trials import Study, placed
-from synthaug.gain.trials.parts import UNUSED_SHARE
-from synthaug.reading import splits_of
+from synthaug.core import read_json, write_json
+from synthaug.data import splits_of
+from synthaug.gain import Arm, Experiment, default_sources, synthetic_arm
+from synthaug.gain.arms import real_arm
+from synthaug.gain.runs.comparison import place_experiment
+from synthaug.gain.runs.folds import UNUSED_SHARE
 
 TIMES = (2, 4)
 LONGER = 2
@@ -58,8 +59,8 @@ def measure(options: argparse.Namespace, gain: Gain, source: Path, target: Path)
             Backbone.of(gain.protocol["classifier"]),
             gain.protocol["batch_size"],
         )
-        study = Study(train, validation, images, classifier, batch_size, device="auto")
-        expect_arithmetic(placed(study, options.cache), gain)
+        study = Experiment(train, validation, images, classifier, batch_size, device="auto")
+        expect_arithmetic(place_experiment(study, options.cache), gain)
         found = scores(study, [arm], longer * steps, test, gain, options)[arm]
         print(f"{target.stem}: {arm.name}, {what}: {100 * np.mean(found):.1f}", flush=True)
         return found

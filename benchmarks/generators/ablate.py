@@ -22,11 +22,10 @@ import torch
 from measure import EACH, expect_steps, judged_alone, least_diversity
 
 from synthaug import LabelledImages, read_images
-from synthaug.devices import resolve_device
+from synthaug.core import resolve_device, versions
+from synthaug.data import draw_subset
 from synthaug.generators import Generator
-from synthaug.generators.single import SINGLE
-from synthaug.reading import draw_subset
-from synthaug.versions import versions
+from synthaug.generators.registry import SINGLE
 
 RESULTS = Path(__file__).parent / "ablations"
 SAMPLING = {"sampling", "donors", "strength", "apart", "chain"}  # can change after fitting
@@ -108,7 +107,7 @@ def main() -> None:
                 row |= {
                     "accuracy": judged_alone(made, test, options.steps, seed),
                     "diversity": least_diversity(generator, few),
-                    "class_from_code": generator.card.get("class_from_code"),
+                    "class_from_code": generator.metadata.get("class_from_code"),
                     "synthaug": versions()["synthaug"],
                 }
                 print(row, flush=True)

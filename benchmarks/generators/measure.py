@@ -23,29 +23,23 @@ import numpy as np
 import torch
 from PIL import Image
 
-from synthaug import (
-    LabelledImages,
-    Recipe,
-    evaluate,
-    prdc,
-    read_images,
-    train_classifier,
-)
+from synthaug import LabelledImages, TrainConfig, read_images, train_classifier
+from synthaug.classifiers import evaluate
+from synthaug.metrics import prdc
 from synthaug.classifiers import predict
-from synthaug.devices import resolve_device
+from synthaug.core import resolve_device, versions
+from synthaug.data import draw_subset
 from synthaug.generators import Generator
 from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import SCOPES
 from synthaug.generators.learning.watching import VARIETY, diversity
-from synthaug.generators.single import SINGLE
+from synthaug.generators.registry import SINGLE
 from synthaug.metrics import extract_features
-from synthaug.reading import draw_subset
-from synthaug.versions import versions
 
 RESULTS = Path(__file__).parent / "results"
 EACH = 100  # synthetic images per class
 SHOWN = 10, 2  # classes, and samples of each, on a strip
-RECIPE = Recipe(automatic="randaugment", weight_decay=0.01)
+RECIPE = TrainConfig(automatic="randaugment", weight_decay=0.01)
 
 
 def main() -> None:
@@ -60,14 +54,14 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, help="of each generator, not its default")
     options = parser.parse_args()
     train, test = read_images(options.data), read_images(options.data, split="test")
-    judge = train_classifier(train, recipe=RECIPE, steps=2 * options.steps, seed=options.seed)
+    judge = train_classifier(train, config=RECIPE, steps=2 * options.steps, seed=options.seed)
     for count in options.per_class:
         few, others = divide(train, count, options.seed)
         stem = RESULTS / f"{Path(options.data).stem}-{count}-seed{options.seed}"
         expect_steps(stem.with_suffix(".json"), options.steps)
         stem.mkdir(parents=True, exist_ok=True)
         write_strip(stem / "real.png", few)
-        network = train_classifier(few, recipe=RECIPE, steps=options.steps, seed=options.seed)
+        network = train_classifier(few, config=RECIPE, steps=options.steps, seed=options.seed)
         result = {
             "data": options.data,
             "per_class": count,
@@ -136,7 +130,7 @@ def least_diversity(generator: Generator, few: LabelledImages) -> float:
 
 def judged_alone(made: LabelledImages, test: LabelledImages, steps: int, seed: int) -> float:
     """The test accuracy of a classifier that learned from synthetic images alone."""
-    return score(train_classifier(made, recipe=RECIPE, steps=steps, seed=seed), test)
+    return score(train_classifier(made, config=RECIPE, steps=steps, seed=seed), test)
 
 
 def keep(path: Path, result: dict[str, Any], row: dict[str, Any]) -> None:

@@ -32,8 +32,7 @@ import torch
 from stock import PACKAGES, Stocked, peer
 
 from synthaug import read_images
-from synthaug.images import to_float, to_pil, to_stored
-from synthaug.reading import draw_subset
+from synthaug.data import draw_subset, to_float, to_pil, to_stored
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from pyraug.trainers.training_config import TrainingConfig
 from stock import Stocked
 from torch import Tensor
 
-from synthaug.errors import TrainingError, first_line
+from synthaug.core import TrainingError, first_line
 
 AT_ONCE = 50  # images that its sampler makes at once
 

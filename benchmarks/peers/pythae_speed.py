@@ -39,7 +39,7 @@ import torch
 from pythae_vae import train_pythae
 
 from synthaug import ConditionalVAE, LabelledImages
-from synthaug.versions import versions
+from synthaug.core import versions
 
 sys.path.append(str(Path(__file__).parent.parent / "speed"))
 from in_turn import (

@@ -12,12 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from synthaug import LabelledImages
+from synthaug.core import Draws, Session, stream_seed
+from synthaug.data import to_float
 from synthaug.generators import Generator
 from synthaug.generators.base import Aids
-from synthaug.images import to_float
 from synthaug.pool import usual_size
-from synthaug.seeding import Draws, stream_seed
-from synthaug.training import Run
 
 PACKAGES = {"pythae": "PythaeVAE", "pyraug": "PyraugRHVAE"}  # by the package they are made with
 
@@ -56,7 +55,7 @@ class Stocked(Generator):
         [0, 1] are of."""
 
     def _train(
-        self, data: LabelledImages, run: Run, aids: Aids, notes: dict[str, Any]
+        self, data: LabelledImages, run: Session, aids: Aids, notes: dict[str, Any]
     ) -> list[nn.Module]:
         logging.disable(logging.INFO)
         count = usual_size(data.counts)

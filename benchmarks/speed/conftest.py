@@ -4,7 +4,7 @@ import platform
 import sys
 from typing import Any
 
-from synthaug.versions import versions
+from synthaug.core import versions
 
 
 def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, Any]) -> None:

@@ -1,8 +1,10 @@
-"""Classifiers: what the images, real and synthetic, are for."""
+"""Classifiers, and the one function that trains them on real and synthetic images.
 
-from synthaug.classifiers.networks import Backbone
+May import the rooms from `core` to `integrations`.
+"""
+
+from synthaug.classifiers.networks import Backbone, Normalize, Standardize
 from synthaug.classifiers.probes import predict_probe
-from synthaug.classifiers.recipes import AUTOMATIC, MIXES, POLICIES, Recipe
 from synthaug.classifiers.scoring import (
     BALANCED,
     Scores,
@@ -12,6 +14,13 @@ from synthaug.classifiers.scoring import (
     resolution,
 )
 from synthaug.classifiers.timm_network import PRETRAINED
+from synthaug.classifiers.train_config import (
+    AUTOMATIC,
+    MIXES,
+    POLICIES,
+    TrainConfig,
+    expect_train_config,
+)
 from synthaug.classifiers.training import expect_share, train_classifier
 
 __all__ = [
@@ -19,12 +28,15 @@ __all__ = [
     "BALANCED",
     "Backbone",
     "MIXES",
+    "Normalize",
     "POLICIES",
     "PRETRAINED",
-    "Recipe",
+    "TrainConfig",
     "Scores",
+    "Standardize",
     "error_of_images",
     "evaluate",
+    "expect_train_config",
     "expect_share",
     "predict",
     "predict_probe",

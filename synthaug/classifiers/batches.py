@@ -1,5 +1,6 @@
 """The batches of a training: real images in an order that is the same for every arm of a seed, with
-synthetic ones in the places of some, augmented."""
+synthetic ones in the places of some, augmented.
+"""
 
 from functools import cache
 
@@ -7,12 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthaug.classifiers.recipes import Augmentation, Recipe
-from synthaug.errors import InputError
-from synthaug.images import LabelledImages, Samples, span_of, take, to_tensor
-from synthaug.mixing.drawing import ClassDrawer, replaced_positions
-from synthaug.mixing.labels import one_hot
-from synthaug.seeding import numpy_stream
+from synthaug.classifiers.train_config import Augmentation, TrainConfig
+from synthaug.core import ClassDrawer, InputError, numpy_stream, one_hot, replaced_positions
+from synthaug.data import LabelledImages, Samples, span_of, take, to_tensor
 
 
 class Batches:
@@ -24,7 +22,7 @@ class Batches:
         soft_labels: np.ndarray | None,
         synthetic: Samples | None,
         ratio: float,
-        recipe: Recipe,
+        config: TrainConfig,
         batch_size: int,
         seed: int,
         device: torch.device,
@@ -42,12 +40,12 @@ class Batches:
             self._drawer = ClassDrawer(synthetic.labels, classes, synthetic.weights)
         self._images = to_tensor(images).to(device)
         self._targets = torch.as_tensor(np.array(targets, dtype=np.float32, order="C")).to(device)
-        self._augment = Augmentation(recipe, classes, span_of(train.images))
+        self._augment = Augmentation(config, classes, span_of(train.images))
         self._size, self._seed, self._device = batch_size, seed, device
         self._count = round(ratio * batch_size) if synthetic is not None else 0
         if self._count:
             _expect_drawable(train, self._drawer)
-        balanced = ClassDrawer(train.labels, classes) if recipe.class_balanced else None
+        balanced = ClassDrawer(train.labels, classes) if config.class_balanced else None
         self._order = BalancedOrder(seed, balanced) if balanced else ShuffledOrder(seed, len(train))
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:

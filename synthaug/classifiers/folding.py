@@ -1,5 +1,6 @@
 """A network that no longer learns, with fewer layers: batch norm with settled statistics is a
-linear map, which the convolution before it can do as well."""
+linear map, which the convolution before it can do as well.
+"""
 
 import copy
 from collections import Counter
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from synthaug.metrics.features import evaluating
+from synthaug.core import evaluating
 
 TOLERANCE = 1e-3  # of the largest output; rounding makes a hundredth of it
 

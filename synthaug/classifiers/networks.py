@@ -17,11 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from synthaug.checks import as_count
 from synthaug.classifiers.timm_network import PRETRAINED, classifier_of, timm_network
-from synthaug.errors import InputError, first_line
-from synthaug.files import expanded
-from synthaug.metrics.features import evaluating
+from synthaug.core import InputError, as_count, evaluating, expanded, first_line
 
 TIMM = "timm:"
 WIDTHS = (32, 64, 128)

@@ -1,5 +1,6 @@
 """What linear probes make of images: all that share a body see the same features of an image, which
-are worked out once."""
+are worked out once.
+"""
 
 import hashlib
 from pathlib import Path
@@ -10,10 +11,9 @@ from torch import Tensor, nn
 
 from synthaug.classifiers.networks import head_of
 from synthaug.classifiers.scoring import asking, predict
-from synthaug.errors import InputError, first_line
-from synthaug.files import write_array
-from synthaug.images import LabelledImages
-from synthaug.metrics.features import class_probabilities
+from synthaug.core import InputError, first_line, write_array
+from synthaug.data import LabelledImages
+from synthaug.metrics import class_probabilities
 
 BATCH = 64  # of both ways, so that the last layer rounds alike
 

@@ -9,12 +9,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from synthaug.checks import expect_count
 from synthaug.classifiers.networks import layout_for
-from synthaug.devices import mixed_precision, resolve_device
-from synthaug.errors import InputError
-from synthaug.images import LabelledImages, expect_images, expect_labelled, to_float
-from synthaug.metrics.features import class_probabilities, device_of, evaluating, expect_columns
+from synthaug.core import (
+    InputError,
+    device_of,
+    evaluating,
+    expect_count,
+    mixed_precision,
+    resolve_device,
+)
+from synthaug.data import LabelledImages, expect_images, expect_labelled, to_float
+from synthaug.metrics import class_probabilities, expect_columns
 
 BALANCED = "balanced accuracy"
 
@@ -172,7 +177,8 @@ def evaluate(network: nn.Module, data: LabelledImages, *, device: str = "auto") 
     Raises `InputError` for what are no labelled images, or none, and for a network of other
     classes.
 
-    >>> from synthaug import evaluate, read_images, train_classifier
+    >>> from synthaug import read_images, train_classifier
+    >>> from synthaug.classifiers import evaluate
     >>> network = train_classifier(read_images("digits"), steps=2, device="cpu")
     >>> scores = evaluate(network, read_images("digits", split="test"), device="cpu")
     >>> len(scores.per_class)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from synthaug.errors import InputError, first_line
+from synthaug.core import InputError, first_line
 
 PRETRAINED = "pretrained"
 

@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import update_bn
 
-from synthaug.checkpoint import until_saved
-from synthaug.checks import as_share, expect_count, expect_labels, expect_progress
 from synthaug.classifiers.batches import Batches
 from synthaug.classifiers.folding import folded
 from synthaug.classifiers.networks import (
@@ -25,13 +23,26 @@ from synthaug.classifiers.networks import (
     is_cramped,
     layout_for,
 )
-from synthaug.classifiers.recipes import Recipe, expect_recipe
-from synthaug.devices import mixed_precision, plain_torch, resolve_device
-from synthaug.errors import InputError
-from synthaug.files import expanded
-from synthaug.images import LabelledImages, Samples, expect_labelled, soft_rows, span_of, to_float
-from synthaug.seeding import torch_stream
-from synthaug.training import Phase, Progress, Run, Schedule, optimize
+from synthaug.classifiers.train_config import TrainConfig, expect_train_config
+from synthaug.core import (
+    InputError,
+    Phase,
+    Progress,
+    Schedule,
+    Session,
+    as_share,
+    expanded,
+    expect_count,
+    expect_labels,
+    expect_progress,
+    mixed_precision,
+    optimize,
+    plain_torch,
+    resolve_device,
+    torch_stream,
+    until_saved,
+)
+from synthaug.data import LabelledImages, Samples, expect_labelled, soft_rows, span_of, to_float
 
 NORM_IMAGES = 256  # at a time, of which mean and deviation are summed up
 NORM_BATCHES = 32  # batches from which the averaged network's batch-norm statistics are taken
@@ -41,7 +52,7 @@ NORM_BATCHES = 32  # batches from which the averaged network's batch-norm statis
 def train_classifier(
     train: LabelledImages,
     *,
-    recipe: Recipe | None = None,
+    config: TrainConfig | None = None,
     synthetic: Samples | None = None,
     ratio: float = 0.5,
     soft_labels: np.ndarray | None = None,
@@ -61,7 +72,7 @@ def train_classifier(
         labels, those are learned.
     classifier: "resnet", "timm:NAME", or a `Backbone` with weights to start from.
     ratio: share of synthetic images in each batch, from 0 to 1.
-    recipe: how to augment and regularise (default `Recipe()`).
+    recipe: how to augment and regularise (default `TrainConfig()`).
     steps: optimiser steps, each on `batch_size` images.
     device: "auto" (a GPU where there is one), "cpu", "cuda:0".
     checkpoint: a file that training resumes from, if it is there, and saves its state to.
@@ -74,15 +85,16 @@ def train_classifier(
     Raises `InputError` for inputs that do not fit together, `TrainingError` for a loss that is not
     a number.
 
-    >>> from synthaug import evaluate, read_images, train_classifier
+    >>> from synthaug import read_images, train_classifier
+    >>> from synthaug.classifiers import evaluate
     >>> network = train_classifier(read_images("digits"), steps=2, device="cpu")
     >>> 0 <= evaluate(network, read_images("digits", split="test")).accuracy <= 1
     True
     """
-    recipe = Recipe() if recipe is None else recipe
+    config = TrainConfig() if config is None else config
     backbone = Backbone.of(classifier)
     pretrained = backbone.pretrained
-    expect_recipe(recipe, pretrained=pretrained)
+    expect_train_config(config, pretrained=pretrained)
     expect_labelled("train", train)
     expect_count("steps", steps)
     expect_count("batch_size", batch_size)
@@ -93,12 +105,12 @@ def train_classifier(
     classes = len(train.classes)
     with torch_stream(seed, "build"):
         span = span_of(train.images)
-        normalization = nn.Identity() if pretrained else _normalization(train, recipe, span)
+        normalization = nn.Identity() if pretrained else _normalization(train, config, span)
         network = backbone.build(train.image_shape, classes, normalization, span=span)
         backbone.try_out(network, train.image_shape)
     learning: nn.Module = network
     asked: nn.Module = network  # what says what the images are
-    if recipe.frozen:
+    if config.frozen:
         learning = head_of(network)
         network.requires_grad_(False)
         learning.requires_grad_(True)
@@ -106,10 +118,10 @@ def train_classifier(
     layout = layout_for(network, where)
     network = network.to(memory_format=layout).to(where)
     asked = asked.to(memory_format=layout).to(where)
-    batches = Batches(train, soft, synthetic, ratio, recipe, batch_size, seed, where)
+    batches = Batches(train, soft, synthetic, ratio, config, batch_size, seed, where)
 
     counts = torch.as_tensor(train.counts, dtype=torch.float32, device=where).clamp(min=1)
-    margins = recipe.logit_adjustment * (counts / counts.sum()).log()
+    margins = config.logit_adjustment * (counts / counts.sum()).log()
 
     # In 16 bits a processor takes three times as long for a depthwise convolution's gradient, and
     # leaves the gradient unset for those weights of a kernel that see nothing but padding.
@@ -119,23 +131,23 @@ def train_classifier(
 
     def loss(batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
-        if recipe.frozen and learning.training:
+        if config.frozen and learning.training:
             asked.eval()  # its statistics are those of the images it was trained on
         with torch.autocast("cpu", enabled=False) if full_precision else nullcontext():
             logits = asked(images.contiguous(memory_format=layout)).float()
-        return F.cross_entropy(logits + margins, labels, label_smoothing=recipe.label_smoothing)
+        return F.cross_entropy(logits + margins, labels, label_smoothing=config.label_smoothing)
 
     optimizer = torch.optim.SGD(
         learning.parameters(),
-        lr=recipe.learning_rate,
+        lr=config.learning_rate,
         momentum=0.9,
         nesterov=True,
-        weight_decay=recipe.weight_decay,
+        weight_decay=config.weight_decay,
     )
     identity, file = "", None
     if checkpoint is not None:  # only then: it takes reading the weights and all images
         made = (None,) * 4 if synthetic is None else tuple(vars(synthetic).values())
-        told = (backbone.identity, recipe, train.fingerprint, seed, ratio, steps, batch_size)
+        told = (backbone.identity, config, train.fingerprint, seed, ratio, steps, batch_size)
         identity, file = f"classifier {_identity(*told, soft, *made)}", expanded(checkpoint)
     with until_saved():  # what comes after the last step may take minutes, too
         averaged = optimize(
@@ -143,10 +155,10 @@ def train_classifier(
             [Phase("classifier", optimizer, loss)],
             batches,
             Schedule(steps, warmup=min(50, steps // 10)),
-            Run(seed, where, identity, file, progress),
+            Session(seed, where, identity, file, progress),
             averaged=learning,
         )
-        if recipe.frozen:
+        if config.frozen:
             learning.load_state_dict(averaged.state_dict())
             return network.requires_grad_(True).eval()  # as any other that is trained further
         # Averaged weights do not belong to averaged statistics of the activations: take those anew.
@@ -209,8 +221,8 @@ def _identity(*parts: object) -> str:
     return digest.hexdigest()
 
 
-def _normalization(train: LabelledImages, recipe: Recipe, span: float) -> nn.Module:
-    if recipe.standardize:
+def _normalization(train: LabelledImages, config: TrainConfig, span: float) -> nn.Module:
+    if config.standardize:
         return Standardize(None if train.images.dtype == np.uint8 else span)
     # Never all as floats, which every process would hold.
     parts = np.array_split(train.images, -(-len(train) // NORM_IMAGES))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
-from synthaug.errors import InputError
+from synthaug.core import InputError
 from synthaug.generators import (
     VAEGAN,
     Blend,

@@ -2,14 +2,14 @@
 
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from synthaug.checks import expect_number
-from synthaug.classifiers import Recipe
+from synthaug.classifiers import TrainConfig
 from synthaug.cli.families import Family, build
 from synthaug.cli.measuring import (
     BATCH,
@@ -28,16 +28,18 @@ from synthaug.cli.measuring import (
     jobs_on,
 )
 from synthaug.cli.options import (
+    CLASSIFIER,
+    COMPARED,
     DATA_FORMS,
     Device,
     ImageSize,
     Json,
+    JsonKind,
     Mode,
     OnError,
     PerClass,
     Quiet,
     Seed,
-    Written,
     at_home,
     check_apart,
     check_device,
@@ -49,22 +51,28 @@ from synthaug.cli.options import (
 )
 from synthaug.cli.output import PAGE, RESULT, errors, progress, results, show_gain
 from synthaug.cli.splits import SplitImages, read_splits
-from synthaug.errors import InputError
-from synthaug.files import expanded
-from synthaug.gain import Gain, Source, measure_gain
-from synthaug.gain.advice import as_read
-from synthaug.gain.arms import default_sources, transfer_sources
-from synthaug.gain.choice import Search
-from synthaug.gain.mixes import given_by
+from synthaug.core import InputError, expanded, expect_number
+from synthaug.gain import (
+    Execution,
+    Gain,
+    Protocol,
+    Search,
+    Source,
+    default_sources,
+    fixed_mix_of,
+    measure_gain,
+    transfer_sources,
+    with_reading_options,
+)
 from synthaug.gain.report import write_report
 from synthaug.generators import TransferVAE
-from synthaug.mixing import MixRecipe
+from synthaug.mixing import MixConfig
 from synthaug.pool import SamplePool
 
-# Few enough steps and arms for a few minutes on two cores. Recipe and steps were settled on the
-# training split of the digits: more steps add less than half a point.
+# Few enough steps and arms for a few minutes on two cores. They were settled on the training split
+# of the digits: more steps add less than half a point.
 DEMO_IMAGES, DEMO_STEPS, DEMO_BATCH, DEMO_FIT = 5, 200, 32, 400
-DEMO_RECIPE = Recipe(policy="rotate-scale", weight_decay=5e-3)
+DEMO_CONFIG = TrainConfig(policy="rotate-scale", weight_decay=5e-3)
 DEMO_NOTE = (
     "Demonstration on scikit-learn's digits, {per_class} images per class, with fixed training "
     "settings."
@@ -73,7 +81,7 @@ DEMO_LEFT_OUT = (
     " Left out to save time: ConditionalVAE, StyleSwap, blends and chains, ratio 0.5, mixed "
     "labels; synthaug gain DATA tries them."
 )
-USUAL = [source.name for source in default_sources()]
+DEFAULT_NAMES = [source.name for source in default_sources()]
 
 
 def gain(
@@ -84,8 +92,17 @@ def gain(
             metavar="DATA", help=f"Labelled images: {DATA_FORMS}. Without it: a demonstration."
         ),
     ] = None,
+    image_size: ImageSize = None,
     test: Test = None,
-    per_class: PerClass = None,
+    generator: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="What to measure, repeatable: a generator with its usual settings, "
+            f"{', '.join(Family)} (transfer is transfer-any and transfer-within); or one of the "
+            f"default: {', '.join(DEFAULT_NAMES)}.",
+        ),
+    ] = None,
     seeds: Annotated[
         int,
         typer.Option(
@@ -95,20 +112,11 @@ def gain(
             "other images; as many before them are for choices.",
         ),
     ] = 5,
-    precision: Annotated[
-        float | None,
+    jobs: Jobs = None,
+    report: Annotated[
+        Path | None,
         typer.Option(
-            metavar="POINTS",
-            help="Add seeds, up to 60, until the interval is at most ± this many points.",
-        ),
-    ] = None,
-    generator: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="What to measure, repeatable: a generator with its usual settings, "
-            f"{', '.join(Family)} (transfer is transfer-any and transfer-within); or one of the "
-            f"default: {', '.join(USUAL)}.",
+            metavar="DIR", callback=at_home, help="Write report.html and result.json there."
         ),
     ] = None,
     pool: Annotated[
@@ -118,21 +126,34 @@ def gain(
             callback=at_home,
             help="Measure these images too; alone unless --generator is given. Not together with "
             "--per-class.",
+            rich_help_panel=COMPARED,
         ),
     ] = None,
-    recipe: Annotated[
+    mix_config: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
             callback=at_home,
-            help="Measure the way of mixing that tune wrote, and the controls beside it.",
+            help="Measure the mix configuration that tune wrote, and the non-learned controls "
+            "beside it.",
+            rich_help_panel=COMPARED,
         ),
     ] = None,
     arms: Annotated[
         Search | None,
         typer.Option(
             help="Which ways of mixing to try: each generator once (quick), then the best at other "
-            "ratios and labels (staged, the default), or all combinations (full)."
+            "ratios and labels (staged, the default), or all combinations (full).",
+            rich_help_panel=COMPARED,
+        ),
+    ] = None,
+    per_class: PerClass = None,
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            metavar="POINTS",
+            help="Add seeds, up to 60, until the interval is at most ± this many points.",
+            rich_help_panel=COMPARED,
         ),
     ] = None,
     classifier: ClassifierName = "resnet",
@@ -141,18 +162,16 @@ def gain(
     policy: Policy = None,
     steps: Steps = None,
     batch_size: Annotated[
-        int | None, typer.Option(metavar="N", min=2, help=f"Images a step. Default: {BATCH}.")
-    ] = None,
-    image_size: ImageSize = None,
-    mode: Mode = None,
-    on_error: OnError = "raise",
-    report: Annotated[
-        Path | None,
+        int | None,
         typer.Option(
-            metavar="DIR", callback=at_home, help="Write report.html and result.json there."
+            metavar="N",
+            min=2,
+            help=f"Images a step. Default: {BATCH}.",
+            rich_help_panel=CLASSIFIER,
         ),
     ] = None,
-    jobs: Jobs = None,
+    mode: Mode = None,
+    on_error: OnError = "raise",
     cache: Cache = CACHE,
     keep: Keep = False,
     seed: Seed = 0,
@@ -166,82 +185,62 @@ def gain(
     best training without synthetic images. Without DATA it runs for a few
     minutes on scikit-learn's digits.
     """
-    demo = data is None
+    is_demo = data is None
     source = "digits" if data is None else data
-    study = expanded(cache)
-    training = _training(policy, demo)
-    mix = _mix(recipe, generator, pool, arms)
+    cache = expanded(cache)
+    check_policy(policy)
+    mix = _mix(mix_config, generator, pool, arms)
     check_device(device)
-    page = None if report is None else report / PAGE
-    check_apart(
-        {"--report": report, "--cache": study, "the page of --report": page, "--json": json}
-    )
-    files = {"--json": json, "--report": None if report is None else report / RESULT}
-    for option, path in files.items():
-        check_json(option, path, Written.RESULT)
-    check_directory("--report", report)
-    if report is not None:
-        check_page("--report", report / PAGE)
-    check_directory("--cache", study)
-    for read in (data, test):
-        check_outside(read, {"--report": report, "--cache": study})
+    results_json = {"--json": json, "--report": None if report is None else report / RESULT}
+    _check_targets(json, report, cache, results_json, (data, test))
     if precision is not None:
         expect_number("--precision", precision)
     sources = _sources(generator, pool)
-    if pool is not None and demo:
-        raise InputError("--pool: expected DATA, too: the images that the pool was made from")
-    if recipe is not None and demo:
-        raise InputError("--recipe: expected DATA, too: the images that it is to help with")
-    if pool is not None and per_class is not None:
-        raise InputError(
-            "--per-class: what made the pool may know more images than a subset that is drawn anew "
-            "for each seed; give the images that it was made from as DATA, without --per-class"
-        )
-    if pool is not None:  # before images are read, which may take long
-        SamplePool(pool)
+    _check_combinations(pool, mix_config, per_class, is_demo=is_demo)
     network = backbone(classifier, classifier_weights, classifier_size)
     splits = read_splits(source, test, image_size, mode, on_error, quiet=quiet)
     _check_origin(pool, splits)
-    for option, path in files.items():
+    for option, path in results_json.items():
         check_result(option, path, splits.train, splits.test)
-    if demo and not quiet:
-        usual = generator is None and arms is None
-        errors.print(DEMO_NOTE.format(per_class=per_class or DEMO_IMAGES) + DEMO_LEFT_OUT * usual)
+    protocol = Protocol(
+        search=arms or "staged",
+        seeds=seeds,
+        seed=seed,
+        precision=precision,
+        per_class=per_class,
+        policy=policy,
+        steps=steps,
+        batch_size=batch_size or BATCH,
+    )
+    if is_demo:
+        protocol = _demo_protocol(protocol, arms, batch_size)
+        if not quiet:
+            is_usual = generator is None and arms is None
+            note = DEMO_NOTE.format(per_class=protocol.per_class)
+            errors.print(note + DEMO_LEFT_OUT * is_usual)
     with progress(quiet, growing=True) as update:
         result = measure_gain(
             splits.train,
             splits.test,
             validation=splits.validation,
-            arms=arms or ("quick" if demo else "staged"),
-            sources=_demo_sources() if demo and sources is None else sources,
+            sources=_demo_sources() if is_demo and sources is None else sources,
             pool=pool,
-            seeds=seeds,
-            seed=seed,
-            precision=precision,
-            per_class=DEMO_IMAGES if demo and per_class is None else per_class,
-            classifier=network,
-            recipe=training,
-            policy=policy,
-            steps=DEMO_STEPS if demo and steps is None else steps,
-            batch_size=batch_size or (DEMO_BATCH if demo else BATCH),
-            device=device,
-            jobs=jobs or jobs_on(device),
-            cache=study,
-            keep=keep,
-            progress=update,
-            name=source,
             mix=mix,
+            classifier=network,
+            protocol=protocol,
+            execution=Execution(device, jobs or jobs_on(device), cache, keep, update),
+            name=source,
         )
-    if splits.set_apart:
-        result.protocol["caveats"].append(splits.set_apart)
-    result.protocol["next_steps"] = as_read(
+    if splits.note:
+        result.protocol["caveats"].append(splits.note)
+    result.protocol["next_steps"] = with_reading_options(
         result.protocol["next_steps"], source, image_size=image_size, mode=mode, on_error=on_error
     )
     result.protocol["command"] = shlex.join(["synthaug", *(context.obj or sys.argv[1:])])
     try:
         _write(result, json, report)
     except OSError:
-        show_gain(result, results())  # what took hours is not to be lost for a full disk
+        show_gain(result, results())  # hours of work are not lost for a full disk
         raise
     if not quiet:
         show_gain(result, results())
@@ -249,46 +248,94 @@ def gain(
             errors.print(f"Report: {report / PAGE}", markup=False, soft_wrap=True)
 
 
+def _check_targets(
+    json: Path | None,
+    report: Path | None,
+    cache: Path,
+    results_json: Mapping[str, Path | None],
+    sources: Sequence[str | None],
+) -> None:
+    """Check that everything can be written, and that nothing of the user's is replaced."""
+    page = None if report is None else report / PAGE
+    check_apart(
+        {"--report": report, "--cache": cache, "the page of --report": page, "--json": json}
+    )
+    for option, path in results_json.items():
+        check_json(option, path, JsonKind.RESULT)
+    check_directory("--report", report)
+    if page is not None:
+        check_page("--report", page)
+    check_directory("--cache", cache)
+    for source in sources:
+        check_outside(source, {"--report": report, "--cache": cache})
+
+
+def _check_combinations(
+    pool: Path | None, mix_config: Path | None, per_class: int | None, *, is_demo: bool
+) -> None:
+    """Refuse options that do not go together, before images are read, which may take long."""
+    if pool is not None and is_demo:
+        raise InputError("--pool: expected DATA, too: the images that the pool was made from")
+    if mix_config is not None and is_demo:
+        raise InputError("--mix-config: expected DATA, too: the images that it is to help with")
+    if pool is not None and per_class is not None:
+        raise InputError(
+            "--per-class: what made the pool may know more images than a subset that is drawn anew "
+            "for each seed; give the images that it was made from as DATA, without --per-class"
+        )
+    if pool is not None:
+        SamplePool(pool)
+
+
 def _mix(
-    recipe: Path | None, generator: list[str] | None, pool: Path | None, arms: Search | None
-) -> MixRecipe | None:
-    """What `--recipe` names, which leaves nothing for the options that search."""
-    if recipe is None:
+    mix_config: Path | None, generator: list[str] | None, pool: Path | None, arms: Search | None
+) -> MixConfig | None:
+    """Read the configuration of `--mix-config`, beside which no option may search."""
+    if mix_config is None:
         return None
     for name, value in (("--generator", generator), ("--pool", pool), ("--arms", arms)):
         if value is not None:
-            raise InputError(f"{name}: --recipe says what is measured; leave one of them out")
-    mix = MixRecipe.load(recipe)
-    given_by(mix, f"--recipe {recipe}")  # for what it refuses, before images are read
+            raise InputError(f"{name}: --mix-config says what is measured; leave one of them out")
+    mix = MixConfig.load(mix_config)
+    fixed_mix_of(mix, f"--mix-config {mix_config}")  # refuses, before images are read
     return mix
 
 
 def _check_origin(pool: Path | None, splits: SplitImages) -> None:
-    """Raise `InputError` for a pool that was made from the test images, too, or may have been: a
-    part of DATA that a command drew (`--validate`, `--per-class`) is not the part that is left."""
+    """Raise `InputError` for a pool that was made from the test images, too, or may have been.
+
+    Images that another command drew from DATA (`--validate`, `--per-class`) are not those that are
+    left to train on here.
+    """
     if pool is None or not splits.whole:
         return
     origins = SamplePool(pool).origins
     if origins <= {splits.train.fingerprint}:
         return
-    made = (
+    origin = (
         "made from all of DATA" if splits.whole in origins else "not made from these images alone"
     )
     raise InputError(
-        f"--pool {pool}: {made}, and {splits.set_apart}; put test images in DATA/test and the "
+        f"--pool {pool}: {origin}, and {splits.note}; put test images in DATA/test and the "
         "others in DATA/train, or give --test, and make the pool again"
     )
 
 
-def _training(policy: str | None, demo: bool) -> Recipe | None:
-    """The fixed recipe of the demonstration; None where it is tuned."""
-    check_policy(policy)
-    if not demo:
-        return None
-    return DEMO_RECIPE if policy is None else replace(DEMO_RECIPE, policy=policy)
+def _demo_protocol(protocol: Protocol, arms: Search | None, batch_size: int | None) -> Protocol:
+    """Return the protocol of the demonstration: fixed settings, fewer arms and steps."""
+    policy = protocol.policy or DEMO_CONFIG.policy
+    return replace(
+        protocol,
+        search=arms or "quick",
+        per_class=DEMO_IMAGES if protocol.per_class is None else protocol.per_class,
+        config=replace(DEMO_CONFIG, policy=policy),
+        steps=DEMO_STEPS if protocol.steps is None else protocol.steps,
+        batch_size=batch_size or DEMO_BATCH,
+    )
 
 
 def _write(result: Gain, json: Path | None, report: Path | None) -> None:
+    """Write the result and its page where they were asked for."""
     if json is not None:
         result.save(json)
     if report is not None:
@@ -297,31 +344,31 @@ def _write(result: Gain, json: Path | None, report: Path | None) -> None:
 
 
 def _sources(names: list[str] | None, pool: Path | None) -> list[Source] | None:
-    """What to measure; None for the default of `measure_gain`."""
+    """Return the sources of `--generator`; None for the default of `measure_gain`."""
     if names is None:
         return None if pool is None else []
-    sources = [source for name in names for source in _named(name)]
-    measured = [source.name for source in sources]
-    for name in measured:
-        if measured.count(name) > 1:
+    sources = [source for name in names for source in _sources_of(name)]
+    source_names = [source.name for source in sources]
+    for name in source_names:
+        if source_names.count(name) > 1:
             raise InputError(f"--generator: expected each once, got {name} twice")
     return sources
 
 
-def _named(name: str) -> list[Source]:
-    """What is measured under a name: one of the default, which finds what that left in the cache,
-    or a generator with its usual settings."""
-    usual = {source.name: source for source in default_sources()}
-    if name in usual:
-        return [usual[name]]
+def _sources_of(name: str) -> list[Source]:
+    """Return a default source, or a generator with its usual settings."""
+    defaults = {source.name: source for source in default_sources()}
+    if name in defaults:
+        return [defaults[name]]
     if name not in set(Family):
-        known = dict.fromkeys([*map(str, Family), *usual])
-        raise InputError(f"--generator: expected one of {', '.join(known)}, got {name!r}")
-    made = build(Family(name), None)
-    return transfer_sources(made) if name == Family.TRANSFER else [Source(name, made)]
+        names = dict.fromkeys([*map(str, Family), *defaults])
+        raise InputError(f"--generator: expected one of {', '.join(names)}, got {name!r}")
+    generator = build(Family(name), None)
+    return transfer_sources(generator) if name == Family.TRANSFER else [Source(name, generator)]
 
 
 def _demo_sources() -> list[Source]:
+    """Return the sources of the demonstration."""
     return [
         *transfer_sources(TransferVAE(steps=DEMO_FIT)),
         Source("random-field", build(Family.RANDOM_FIELD, None)),

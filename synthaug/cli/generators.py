@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from synthaug.checkpoint import until_saved
 from synthaug.cli.families import Family, Scope, build, refuse_for_untrained
 from synthaug.cli.options import (
     FLAG,
@@ -16,12 +15,12 @@ from synthaug.cli.options import (
     Device,
     ImageSize,
     Json,
+    JsonKind,
     Mode,
     OnError,
     PerClass,
     PoolOutput,
     Quiet,
-    Written,
     at_home,
     check_apart,
     check_device,
@@ -30,41 +29,36 @@ from synthaug.cli.options import (
     check_output,
     check_outside,
     check_trace,
-    read,
+    read_data,
 )
-from synthaug.cli.output import finish, pool_summary, progress, results, show_card, spell_seconds
-from synthaug.cli.profiling import LAST_TRACED, traced
-from synthaug.cli.splits import check_left
-from synthaug.directories import MANIFEST, restore
-from synthaug.distributed import team
-from synthaug.errors import InputError
-from synthaug.files import read_json, write_json
-from synthaug.generators import Generator, load_generator
-from synthaug.generators.composite import singles
-from synthaug.generators.inputs import FEWEST_IMAGES
-from synthaug.generators.learning.watching import summary_writer
-from synthaug.generators.saving import KIND as GENERATOR
-from synthaug.mixing import MixRecipe
+from synthaug.cli.output import (
+    finish,
+    pool_summary,
+    progress,
+    results,
+    show_metadata,
+    spell_seconds,
+)
+from synthaug.cli.profiling import LAST_STEP, trace
+from synthaug.cli.splits import check_rest
+from synthaug.core import MANIFEST, InputError, read_json, restore, team, until_saved, write_json
+from synthaug.data import check_groups, draw_subset, split_off, splits_of, with_copies_grouped
+from synthaug.generators import FEWEST_IMAGES, Generator, load_generator, singles, summary_writer
+from synthaug.generators import GENERATOR_KIND as GENERATOR
+from synthaug.mixing import MixConfig
+from synthaug.pool import POOL_KIND as POOL
 from synthaug.pool import SamplePool
-from synthaug.pool.sample_pool import KIND as POOL
-from synthaug.reading import (
-    check_groups,
-    draw_subset,
-    split_off,
-    splits_of,
-    with_copies_grouped,
-)
 
 VALIDATION_SHARE = 1 / 5  # held out where DATA has no validation images
 
 
-def _of_recipe(recipe: Path, others: Mapping[str, object]) -> Generator:
+def _of_recipe(mix_config: Path, others: Mapping[str, object]) -> Generator:
     for name, value in others.items():
         if value is not None:
-            raise InputError(f"--{name}: --recipe says what is fitted; leave one of them out")
-    made = MixRecipe.load(recipe).generator
+            raise InputError(f"--{name}: --mix-config says what is fitted; leave one of them out")
+    made = MixConfig.load(mix_config).generator
     if made is None:
-        raise InputError(f"{recipe}: its search found no way of mixing; there is none to fit")
+        raise InputError(f"{mix_config}: its search found no way of mixing; there is none to fit")
     return made
 
 
@@ -95,7 +89,7 @@ def fit(
         int | None,
         typer.Option(metavar="N", min=1, help="Optimiser steps. Default: the generator's own."),
     ] = None,
-    recipe: Annotated[
+    mix_config: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
@@ -151,25 +145,25 @@ def fit(
     GENERATOR.checkpoint. Started by torchrun or accelerate launch
     (-m synthaug fit ...), all processes train it together.
     """
-    if recipe is None:
+    if mix_config is None:
         made = build(generator or Family.VAE, steps, scope)
     else:
-        made = _of_recipe(recipe, {"generator": generator, "scope": scope, "steps": steps})
+        made = _of_recipe(mix_config, {"generator": generator, "scope": scope, "steps": steps})
     if not made.learns:
         aids = {"start": start, "validate": validate, "log": log, "profile": profile}
         refuse_for_untrained(generator or made.family, aids)
-    elif profile is not None and _steps(made) < LAST_TRACED:
-        raise InputError(f"--profile: expected a run of at least {LAST_TRACED} steps")
+    elif profile is not None and _steps(made) < LAST_STEP:
+        raise InputError(f"--profile: expected a run of at least {LAST_STEP} steps")
     check_device(device)
     checkpoint = output.parent / f"{output.name}.checkpoint"
     _check_targets(output, checkpoint, json=json, profile=profile, log=log)
     check_outside(data, {"--output": output, "--log": log})
     if start is not None:  # before images are read, which may take long
         load_generator(start, device="cpu")
-    images = read(data, image_size, mode, on_error, quiet=quiet)
+    images = read_data(data, image_size, mode, on_error, quiet=quiet)
     validation = None
     if validate and "val" in splits_of(data):
-        validation = read(data, image_size, mode, on_error, "val", quiet=quiet)
+        validation = read_data(data, image_size, mode, on_error, "val", quiet=quiet)
         # All of them: `fit` sees those alone that --per-class draws.
         check_groups({"train": images, "validation": validation})
     elif validate:
@@ -178,7 +172,7 @@ def fit(
         fewest, advice = per_class or FEWEST_IMAGES, "give DATA validation images"
         if per_class is not None:
             advice = f"lower --per-class, or {advice}"
-        check_left(data, images, left, fewest, "held out by --validate", advice)
+        check_rest(data, images, left, fewest, "held out by --validate", advice)
         images, validation = left, images.subset(held)
     if per_class is not None:
         images = images.subset(draw_subset(images, per_class, seed=seed))
@@ -186,7 +180,7 @@ def fit(
         team() as ours,
         until_saved(),
         progress(quiet or not ours.leads) as update,
-        traced(profile if ours.leads else None) as step,
+        trace(profile if ours.leads else None) as step,
     ):
 
         def show(done: int, total: int) -> None:
@@ -208,16 +202,16 @@ def fit(
         ours.tell(None)  # the others' checkpoints are needed until it is on disk
     if not ours.leads:
         return
-    seconds = spell_seconds(made.card["seconds"])
+    seconds = spell_seconds(made.metadata["seconds"])
     summary = f"{output}: {made.family} fitted to {len(images)} images in {seconds} s"
     if made.keeps_images:
         summary += "; it starts from real images and holds them, so treat it like the data"
-    finish(summary, made.card, json, quiet)
+    finish(summary, made.metadata, json, quiet)
 
 
 def _steps(made: Generator) -> int:
     """Optimiser steps in all, those of each part one after another."""
-    return sum(each.settings.get("steps", LAST_TRACED) for each in singles(made) if each.learns)
+    return sum(each.settings.get("steps", LAST_STEP) for each in singles(made) if each.learns)
 
 
 def _check_targets(
@@ -234,7 +228,7 @@ def _check_targets(
             "--log": log,
         }
     )
-    check_json("--json", json, Written.GENERATOR)
+    check_json("--json", json, JsonKind.GENERATOR)
     check_trace("--profile", profile)
     check_directory("--log", log)
     if log is not None:
@@ -258,7 +252,7 @@ def sample(
     check_device(device)
     check_apart({"--output": output, "--json": json})
     check_output(output, POOL)
-    check_json("--json", json, Written.POOL)
+    check_json("--json", json, JsonKind.POOL)
     made = load_generator(generator, device=device)
     with progress(quiet) as update:
         told = partial(update, "sampling")
@@ -276,26 +270,26 @@ def inspect(
     Reads every file and reports damage.
     """
     check_apart({"--json": json})
-    card = _card(directory)
-    check_json("--json", json, Written.POOL if card["kind"] == POOL else Written.GENERATOR)
-    if card["kind"] == POOL:
+    metadata = _metadata(directory)
+    check_json("--json", json, JsonKind.POOL if metadata["kind"] == POOL else JsonKind.GENERATOR)
+    if metadata["kind"] == POOL:
         SamplePool(directory).check()
     else:
         load_generator(directory, device="cpu")
     if not quiet:
-        show_card(card, results())
+        show_metadata(metadata, results())
     if json is not None:
-        write_json(json, card)
+        write_json(json, metadata)
 
 
-def _card(directory: Path) -> dict[str, Any]:
+def _metadata(directory: Path) -> dict[str, Any]:
     if not directory.exists():
         restore(directory.resolve())  # where a replacement was cut short
     path = directory / MANIFEST
-    card = read_json(path) if path.exists() else {}
-    if card.get("kind") not in (GENERATOR, POOL):
+    metadata = read_json(path) if path.exists() else {}
+    if metadata.get("kind") not in (GENERATOR, POOL):
         raise InputError(
             f"{directory}: expected a directory that fit, sample or import wrote, found no "
             f"{MANIFEST} of a {GENERATOR} or a {POOL}"
         )
-    return card
+    return metadata

@@ -1,5 +1,7 @@
-"""`synthaug`: exit status 0 done, 1 failed, 2 wrong usage or bad input, 130 interrupted, 143
-terminated."""
+"""The command line `synthaug`.
+
+Exit status: 0 done, 1 failed, 2 wrong usage or bad input, 130 interrupted, 143 terminated.
+"""
 
 import signal
 import sys
@@ -21,15 +23,14 @@ from synthaug.cli.output import errors, results
 from synthaug.cli.pools import export, import_images
 from synthaug.cli.report import report
 from synthaug.cli.tune import tune
-from synthaug.errors import InputError
-from synthaug.versions import versions
+from synthaug.core import InputError, versions
 
 DONE, FAILED, WRONG, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 STOPPED = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
 DEBUG = "--debug"
-GOING_ON = ("gain", "tune", "fit")
-GOES_ON = "; run the same command again to go on from what was saved, if anything was"
-PLAIN = {  # what typer says, through pydantic, and in plainer words
+RESUMABLE = ("gain", "tune", "fit")
+RESUME_HINT = "; run the same command again to go on from what was saved, if anything was"
+PLAIN_WORDS = {  # typer's words, and plainer ones
     "Value error, ": "",
     "Input should be": "expected",
     "greater than or equal to": "at least",
@@ -63,27 +64,29 @@ for command, name in (
 
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; `--debug` anywhere on it shows the traceback of an error."""
-    given = sys.argv[1:] if arguments is None else arguments
-    words = [each for each in given if each != DEBUG]
+    typed_words = sys.argv[1:] if arguments is None else arguments
+    words = [word for word in typed_words if word != DEBUG]
     if isinstance(sys.stdout, TextIOWrapper):  # a class's name may have letters that it lacks
         sys.stdout.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings(), _ended_by_sigterm():
         warnings.showwarning = partial(_show_warning, set())
-        sys.exit(_run(words, debug=len(words) < len(given)))
+        sys.exit(_run(words, debug=len(words) < len(typed_words)))
 
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM, which SLURM and docker stop send, ends the block as Ctrl-C does: what was being
-    written is cleared away, which by default it is not."""
+    """Let SIGTERM, which SLURM and docker stop send, end the block as Ctrl-C does.
+
+    Half-written files are then cleared away, which by default they are not.
+    """
     if threading.current_thread() is not threading.main_thread():  # others can handle no signals
         yield
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+    handler = signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if handler is None else handler)
 
 
 def _terminate(number: int, _: object) -> None:
@@ -99,12 +102,12 @@ def _run(words: list[str], *, debug: bool) -> int:
         app(["--help"], prog_name="synthaug", standalone_mode=False)
         return WRONG
     try:
-        # What is typed is handed on, since a result says which command made it.
+        # The typed words are passed on, since a result holds the command that made it.
         status = app(words, prog_name="synthaug", standalone_mode=False, obj=words) or DONE
     except KeyboardInterrupt:
         status = INTERRUPTED
-    except SystemExit as ended:
-        if ended.code != TERMINATED:
+    except SystemExit as exit_:
+        if exit_.code != TERMINATED:
             raise
         status = TERMINATED
     except Exception as error:
@@ -113,41 +116,42 @@ def _run(words: list[str], *, debug: bool) -> int:
         message, status = _explain(error)
         errors.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
     if status in STOPPED:
-        errors.print(STOPPED[status] + GOES_ON * (words[0] in GOING_ON), soft_wrap=True)
+        errors.print(STOPPED[status] + RESUME_HINT * (words[0] in RESUMABLE), soft_wrap=True)
     return int(status)
 
 
 def _explain(error: Exception) -> tuple[str, int]:
-    """The message on one line, and the exit status."""
+    """Return the message on one line, and the exit status."""
     text = " ".join(str(error).split())
     if isinstance(error, InputError):
         return text, WRONG
     if hasattr(error, "format_message"):  # typer's usage errors, whose base it does not export
         context = getattr(error, "ctx", None)
-        asked = "synthaug" if context is None else context.command_path
-        said = _plainly(" ".join(error.format_message().split()).rstrip("."), error.__cause__)
-        return f"{said}; {asked} --help shows what there is", WRONG
+        command = "synthaug" if context is None else context.command_path
+        message = _in_plain_words(" ".join(error.format_message().split()), error.__cause__)
+        return f"{message}; {command} --help shows what there is", WRONG
     if isinstance(error, MemoryError):
         return f"memory ran out{text and f' ({text})'}; ask for less at once", FAILED
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}", FAILED
-    known = type(error).__module__.startswith("synthaug.")
-    return text if known else f"{type(error).__name__}: {text} ({DEBUG} shows where)", FAILED
+    is_own = type(error).__module__.startswith("synthaug.")
+    return text if is_own else f"{type(error).__name__}: {text} ({DEBUG} shows where)", FAILED
 
 
-def _plainly(said: str, cause: Any) -> str:
-    """What typer says of a word, with the word where that is left out."""
-    if "Input should be" in said:
-        said += f", got {cause.errors()[0]['input']!r}"
-    for theirs, ours in PLAIN.items():
-        said = said.replace(theirs, ours)
-    return said
+def _in_plain_words(message: str, cause: Any) -> str:
+    """Put typer's message into plain words, and add the typed word where it is left out."""
+    message = message.rstrip(".")
+    if "Input should be" in message:
+        message += f", got {cause.errors()[0]['input']!r}"
+    for theirs, ours in PLAIN_WORDS.items():
+        message = message.replace(theirs, ours)
+    return message
 
 
-def _show_warning(shown: set[str], message: Warning | str, *_: object, **__: object) -> None:
-    """Each once: DATA is opened for its splits, and again for each of them."""
-    if str(message) in shown:
+def _show_warning(earlier: set[str], message: Warning | str, *_: object, **__: object) -> None:
+    """Print each warning once: DATA is opened for its splits, and again for each of them."""
+    if str(message) in earlier:
         return
-    shown.add(str(message))
+    earlier.add(str(message))
     errors.print(f"[yellow]warning:[/] {escape(str(message))}", soft_wrap=True)

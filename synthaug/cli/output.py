@@ -1,4 +1,4 @@
-"""What a person sees: progress, tables, errors."""
+"""Show progress, tables and errors on the terminal."""
 
 import os
 import sys
@@ -24,11 +24,10 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from synthaug.files import write_json
-from synthaug.gain import ArmResult, Gain
-from synthaug.gain.report.caveats import advice, use_of_lines
-from synthaug.gain.result import NO_ARM
-from synthaug.images import form_of
+from synthaug.core import write_json
+from synthaug.data import form_of
+from synthaug.gain import NO_ARM, ArmResult, Gain
+from synthaug.gain.report import advice, use_of_lines
 from synthaug.pool import SamplePool
 
 RESULT, PAGE = "result.json", "report.html"  # in the folder of a report
@@ -40,12 +39,12 @@ errors = Console(stderr=True, highlight=False, emoji=False)
 
 class _Results(Console):
     def on_broken_pipe(self) -> None:
-        """Who reads no further, as `head`, has what was wanted, and nothing failed."""
+        """Go on quietly: a reader such as `head` has all that it wanted."""
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def results() -> Console:
-    """Standard output: wrapped at words on a terminal, whole lines elsewhere."""
+    """Return standard output, wrapped at words on a terminal, whole lines elsewhere."""
     console = _Results(highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = UNBOUNDED
@@ -53,51 +52,58 @@ def results() -> Console:
 
 
 class _Pace(ProgressColumn):
-    """Steps or cells a minute, and the time left, both from what was done under one heading."""
+    """Steps or runs a minute, and the time left, both of the current heading."""
 
     def __init__(self, *, growing: bool) -> None:
         super().__init__(Column(no_wrap=True))
         self._bound = "at least " if growing else ""
-        self._heading, self._when, self._done = "", 0.0, 0
-        self._spent: dict[str, tuple[float, int]] = {}  # seconds and steps or cells by heading
+        self._heading, self._noted_at, self._count = "", 0.0, 0
+        self._totals: dict[str, tuple[float, int]] = {}  # seconds and steps or runs by heading
 
-    def note(self, heading: str, done: int) -> None:
+    def note(self, heading: str, count: int) -> None:
+        """Note that so many steps or runs are done under a heading."""
         now = time.monotonic()
         if heading == self._heading:
-            seconds, count = self._spent.get(heading, (0.0, 0))
-            self._spent[heading] = (seconds + now - self._when, count + done - self._done)
-        self._heading, self._when, self._done = heading, now, done
+            seconds, total = self._totals.get(heading, (0.0, 0))
+            self._totals[heading] = (seconds + now - self._noted_at, total + count - self._count)
+        self._heading, self._noted_at, self._count = heading, now, count
 
     def render(self, task: Task) -> Text:
-        seconds, count = self._spent.get(self._heading, (0.0, 0))
+        """Return the rate and the time left, empty where neither is known yet."""
+        seconds, count = self._totals.get(self._heading, (0.0, 0))
         if not count or not seconds or task.total is None:
             return Text("")
         pace = f"{60 * count / seconds:,.0f}/min"
-        waited = time.monotonic() - self._when
-        left = round((task.total - self._done) * seconds / count - waited)
-        return Text(f"{pace} {self._bound}{timedelta(seconds=left)} left" if left > 0 else pace)
+        waiting = time.monotonic() - self._noted_at
+        rest = round((task.total - self._count) * seconds / count - waiting)
+        return Text(f"{pace} {self._bound}{timedelta(seconds=rest)} left" if rest > 0 else pace)
 
 
 class _Lines:
     """Progress in plain lines: one a minute, and for a run of several stages one at each."""
 
     def __init__(self, *, stages: bool) -> None:
-        self._stages, self._what, self._when = stages, "", time.monotonic()
+        self._stages, self._heading, self._printed_at = stages, "", time.monotonic()
 
-    def say(self, what: str, done: int, total: int) -> None:
-        begins = self._stages and what != self._what
-        if not begins and time.monotonic() - self._when < SECONDS_A_LINE:
+    def update(self, heading: str, count: int, total: int) -> None:
+        """Print a line where one is due."""
+        begins = self._stages and heading != self._heading
+        if not begins and time.monotonic() - self._printed_at < SECONDS_A_LINE:
             return
-        self._what, self._when = what, time.monotonic()
-        errors.print(f"{what}: {done:,} of {total:,}", markup=False, soft_wrap=True)
+        self._heading, self._printed_at = heading, time.monotonic()
+        errors.print(f"{heading}: {count:,} of {total:,}", markup=False, soft_wrap=True)
 
 
 @contextmanager
 def progress(quiet: bool, *, growing: bool = False) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar with rate and time left; call it with (what, done, of how many). Plain lines where
-    there is no terminal.
+    """Show a bar with rate and time left; plain lines where there is no terminal.
 
-    growing: whether "of how many" may still rise, so that the time left is at least what it says.
+    Args:
+        quiet: Show nothing.
+        growing: The total may still rise, so the time left is a lower bound.
+
+    Yields:
+        A function to call with (heading, count, total).
     """
     pace = _Pace(growing=growing)
     columns = (
@@ -107,23 +113,23 @@ def progress(quiet: bool, *, growing: bool = False) -> Iterator[Callable[[str, i
         MofNCompleteColumn(),
         pace,
     )
-    shown = not quiet and errors.is_terminal
-    plain = _Lines(stages=growing) if not quiet and not shown else None
+    has_bar = not quiet and errors.is_terminal
+    lines = _Lines(stages=growing) if not quiet and not has_bar else None
     bar = Progress(*columns, console=errors, transient=True, expand=True)
-    with bar if shown else nullcontext():  # before rich 14.3 one that is disabled printed lines
+    with bar if has_bar else nullcontext():  # before rich 14.3 one that is disabled printed lines
         task = bar.add_task("starting", total=None)
 
-        def update(what: str, done: int, total: int) -> None:
-            if plain is not None:
-                plain.say(what, done, total)
-            pace.note(what, done)
-            bar.update(task, description=what, completed=done, total=total or None)
+        def update(heading: str, count: int, total: int) -> None:
+            if lines is not None:
+                lines.update(heading, count, total)
+            pace.note(heading, count)
+            bar.update(task, description=heading, completed=count, total=total or None)
 
         yield update
 
 
 def show_gain(gain: Gain, console: Console) -> None:
-    """The table of arms, the verdict in a sentence, and what to do next."""
+    """Print the table of arms, the verdict in a sentence, and what to do next."""
     data, protocol = gain.data, gain.protocol
     console.print(
         f"[bold]{escape(str(data['name']))}[/]: {data['classes']} classes, {data['train']:,} "
@@ -139,8 +145,8 @@ def show_gain(gain: Gain, console: Console) -> None:
     control = gain.gain_over_control
     if control is not None:
         console.print(
-            f"The best trained ({escape(str(gain.trained))}) over the best that needs no training "
-            f"({escape(str(gain.control))}): {control.points:+z.1f} points, {control.span}."
+            f"The best trained generator ({escape(str(gain.trained))}) over the best non-learned "
+            f"control ({escape(str(gain.control))}): {control.points:+z.1f} points, {control.span}."
         )
     for caveat in protocol["caveats"]:
         console.print(f"Note: {escape(caveat)}.")
@@ -151,7 +157,7 @@ def show_gain(gain: Gain, console: Console) -> None:
 
 
 def _lead(gain: Gain) -> str:
-    """What to do, in a line: what is recommended, and whether the test images confirm it."""
+    """Write the recommendation in a line, and whether the test images confirm it."""
     if gain.recommendation == NO_ARM:
         return "Recommended: no synthetic images."
     if gain.verdict == "helps":
@@ -160,7 +166,7 @@ def _lead(gain: Gain) -> str:
 
 
 def _arms(gain: Gain, *, framed: bool) -> Table:
-    """The arms; only their names are wrapped where it is narrow, numbers stay whole."""
+    """Return the table of arms; a narrow terminal wraps names, never numbers."""
     table = Table(
         box=box.SIMPLE_HEAD if framed else None,
         show_edge=False,
@@ -168,8 +174,9 @@ def _arms(gain: Gain, *, framed: bool) -> Table:
         padding=(0, 1 if framed else 2, 0, 0),
         caption=f"{gain.protocol['metric']} on test images in %, gain over the baseline on the "
         "same seeds in points, median training time in seconds. Arms marked (baseline), (chosen) "
-        f"and so on{_also_again(gain)} were trained again on fresh seeds, the others on those used "
-        "for choosing, on which the baseline may have been lucky: compare gains, not accuracies.",
+        f"and so on{_other_finalists(gain)} were trained again on fresh seeds, the others on those "
+        "used for choosing, on which the baseline may have been lucky: compare gains, not "
+        "accuracies.",
         caption_justify="left",
     )
     table.add_column("arm", no_wrap=not framed, overflow="fold")
@@ -179,38 +186,39 @@ def _arms(gain: Gain, *, framed: bool) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for arm in gain.arms:
         role = _role(gain, arm)
-        table.add_row(*_cells(gain, arm, role or _given_up(gain, arm)), style="bold" * bool(role))
+        table.add_row(*_cells(gain, arm, role or _few_seeds(gain, arm)), style="bold" * bool(role))
     return table
 
 
-def _also_again(gain: Gain) -> str:
-    """The arms without a mark that were compared for the rival, in words."""
-    again = [arm for arm in gain.arms if arm.seeds == gain.protocol["seeds"]]
-    names = [f"'{arm.name}'" for arm in again if not _role(gain, arm)]
+def _other_finalists(gain: Gain) -> str:
+    """Name the arms without a role that were trained on fresh seeds, too."""
+    finalists = [arm for arm in gain.arms if arm.seeds == gain.protocol["seeds"]]
+    names = [f"'{arm.name}'" for arm in finalists if not _role(gain, arm)]
     return f", and {' and '.join(names)}," if names else ""
 
 
 def _role(gain: Gain, arm: ArmResult) -> str:
-    """What the arm is in this comparison, if anything."""
+    """Return the arm's role in this comparison, empty if it has none."""
     roles = {
-        gain.rival: "rival",
+        gain.rival: "oracle baseline",
         gain.trained: "trained",
-        gain.control: "control",
+        gain.control: "non-learned",
         gain.chosen["arm"]: "chosen",
         gain.baseline: "baseline",
     }
     return roles.get(arm.name, "")
 
 
-def _given_up(gain: Gain, arm: ArmResult) -> str:
-    """On how few seeds, where it was far behind on those."""
+def _few_seeds(gain: Gain, arm: ArmResult) -> str:
+    """Tell on how few seeds an arm was trained that was far behind on those."""
     return f"{len(arm.accuracy)} seeds" if gain.given_up(arm) else ""
 
 
 def _cells(gain: Gain, arm: ArmResult, role: str) -> list[str]:
     scores = gain.scores(arm.name)
     name = f"{arm.name} ({role})" if role else arm.name
-    row = [escape(name), arm.uses, f"{100 * sum(scores) / len(scores):.1f}"]
+    uses = "non-learned" if arm.uses == "control" else arm.uses
+    row = [escape(name), uses, f"{100 * sum(scores) / len(scores):.1f}"]
     if arm.gain is None:
         row += ["", ""]
     else:
@@ -219,20 +227,21 @@ def _cells(gain: Gain, arm: ArmResult, role: str) -> list[str]:
 
 
 def spell_seconds(seconds: float) -> str:
-    """With a decimal where there are few.
+    """Write seconds, with a decimal where there are few.
 
-    >>> spell_seconds(0.31), spell_seconds(1234.5)
-    ('0.3', '1,234')
+    Example:
+        >>> spell_seconds(0.31), spell_seconds(1234.5)
+        ('0.3', '1,234')
     """
     return f"{seconds:.1f}" if seconds < 10 else f"{seconds:,.0f}"
 
 
-def show_card(card: Mapping[str, Any], console: Console) -> None:
-    """A manifest as a table, nested entries under dotted names."""
+def show_metadata(metadata: Mapping[str, Any], console: Console) -> None:
+    """Print a manifest as a table, nested entries under dotted names."""
     table = Table(show_header=False, box=None, pad_edge=False)
-    for key, value in _flat(card):
-        shown = (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
-        table.add_row(f"[bold]{escape(key)}[/]", escape(shown))
+    for key, value in _flat(metadata):
+        text = (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
+        table.add_row(f"[bold]{escape(key)}[/]", escape(text))
     console.print(table)
 
 
@@ -249,7 +258,7 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def pool_summary(pool: SamplePool) -> str:
-    """What a pool holds, on one line."""
+    """Describe a pool on one line."""
     form = form_of(pool.samples.images)
     return (
         f"{pool.directory}: {len(pool)} images of {len(pool.classes)} classes, {form}, from "
@@ -257,9 +266,9 @@ def pool_summary(pool: SamplePool) -> str:
     )
 
 
-def finish(summary: str, card: Mapping[str, Any], json: Path | None, quiet: bool) -> None:
-    """Say what was done, and write its card where JSON was asked for."""
+def finish(summary: str, metadata: Mapping[str, Any], json: Path | None, quiet: bool) -> None:
+    """Print a summary, and write the metadata where JSON was asked for."""
     if json is not None:
-        write_json(json, dict(card))
+        write_json(json, dict(metadata))
     if not quiet:
         results().print(summary, markup=False)

@@ -1,4 +1,4 @@
-"""`import` and `export`: images made elsewhere, and pools used elsewhere."""
+"""`import` and `export`: images from elsewhere into a pool, a pool into other forms."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,27 +11,24 @@ from synthaug.cli.options import (
     ExportFormat,
     ImageSize,
     Json,
+    JsonKind,
     Mode,
     OnError,
     PoolOutput,
     Quiet,
-    Written,
     at_home,
     check_apart,
     check_json,
     check_new,
     check_output,
     check_outside,
-    read,
+    read_data,
 )
 from synthaug.cli.output import finish, pool_summary
-from synthaug.directories import read_manifest
-from synthaug.errors import InputError
-from synthaug.images import Samples
-from synthaug.pool import SamplePool
-from synthaug.pool.export import drawable, export_folder, export_npz, export_tar
-from synthaug.pool.sample_pool import KIND as POOL
-from synthaug.reading import read_classes
+from synthaug.core import InputError, read_manifest
+from synthaug.data import Samples, read_classes
+from synthaug.pool import POOL_KIND as POOL
+from synthaug.pool import SamplePool, drawable, export_folder, export_npz, export_tar
 
 
 def import_images(
@@ -59,17 +56,17 @@ def import_images(
     """
     check_apart({"--output": output, "--json": json})
     check_output(output, POOL)
-    check_json("--json", json, Written.POOL)
+    check_json("--json", json, JsonKind.POOL)
     check_outside(images, {"--output": output})
     _refuse_pool(images)
     classes = None if classes_of is None else read_classes(classes_of)
     try:
-        data = read(images, image_size, mode, on_error, classes=classes, quiet=quiet)
+        data = read_data(images, image_size, mode, on_error, classes=classes, quiet=quiet)
     except InputError as error:
         if classes is not None or len(read_classes(images)) > 1:
             raise
-        more = "where the real images have more classes, name those: --classes-of DATA"
-        raise InputError(f"{error}; {more}") from error
+        hint = "where the real images have more classes, name those: --classes-of DATA"
+        raise InputError(f"{error}; {hint}") from error
     samples = Samples(data.images, data.labels)
     pool = SamplePool.from_samples(
         output, samples, data.classes, source=Path(images).resolve().name
@@ -78,6 +75,7 @@ def import_images(
 
 
 def _refuse_pool(images: str) -> None:
+    """Raise `InputError` where IMAGES is a pool already."""
     try:
         read_manifest(Path(images), kind=POOL)
     except InputError:
@@ -94,7 +92,7 @@ def export(
             "-o",
             metavar="PATH",
             callback=at_home,
-            help="What to write; must not exist.",
+            help="File or folder to write; must not exist.",
         ),
     ],
     format: Annotated[
@@ -107,7 +105,7 @@ def export(
     """Write a pool in a form that other tools read."""
     check_apart({"--output": output, "--json": json})
     check_new("--output", output)
-    check_json("--json", json, Written.EXPORT)
+    check_json("--json", json, JsonKind.EXPORT)
     source = SamplePool(pool)
     source.check()
     write = {
@@ -120,5 +118,7 @@ def export(
     if format != ExportFormat.NPZ:
         labels = labels[drawable(source)]
     counts = np.bincount(labels, minlength=len(source.classes))
-    card = {"output": str(output), "images": len(labels), "per_class": counts.tolist()}
-    finish(f"{output}: {len(labels)} images of {len(source.classes)} classes", card, json, quiet)
+    metadata = {"output": str(output), "images": len(labels), "per_class": counts.tolist()}
+    finish(
+        f"{output}: {len(labels)} images of {len(source.classes)} classes", metadata, json, quiet
+    )

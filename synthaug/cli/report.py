@@ -7,10 +7,9 @@ import typer
 
 from synthaug.cli.options import Quiet, at_home, check_apart, check_page
 from synthaug.cli.output import RESULT, errors
-from synthaug.errors import InputError
+from synthaug.core import InputError
 from synthaug.gain import Gain
-from synthaug.gain.report import write_report
-from synthaug.gain.report.images import EMBEDDED
+from synthaug.gain.report import EMBEDDED, write_report
 
 
 def report(
@@ -34,8 +33,8 @@ def report(
     check_apart({"--output": output})
     check_page("--output", output)
     _check_pictures(output)
-    found = result / RESULT if result.is_dir() else result
-    write_report(Gain.load(found), output)
+    file = result / RESULT if result.is_dir() else result
+    write_report(Gain.load(file), output)
     if not quiet:
         errors.print(f"Report: {output}", markup=False, soft_wrap=True)
 

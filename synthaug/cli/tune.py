@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from synthaug.classifiers import Backbone, Recipe
+from synthaug.classifiers import Backbone, TrainConfig
 from synthaug.cli.families import Family
 from synthaug.cli.measuring import (
     BATCH,
@@ -47,28 +47,33 @@ from synthaug.cli.options import (
 )
 from synthaug.cli.output import errors, progress, results, spell_seconds
 from synthaug.cli.splits import read_splits
-from synthaug.errors import InputError
-from synthaug.files import expanded
-from synthaug.gain import Interval
-from synthaug.gain.advice import as_read, spell_size, training_lines, written
-from synthaug.gain.rounds import Budget
-from synthaug.gain.search import load_optuna, search_mix
-from synthaug.gain.statistics import ALL
-from synthaug.mixing import MixRecipe
+from synthaug.core import InputError, expanded
+from synthaug.gain import (
+    ALL,
+    Execution,
+    Interval,
+    Protocol,
+    as_python,
+    spell_size,
+    training_lines,
+    with_reading_options,
+)
+from synthaug.mixing import MixConfig
+from synthaug.search import Budget, load_optuna, search_mix
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 NEXT = """\
 from synthaug import MixedDataset
 
 # train_set: your Dataset, with images of {size}, as the search had
-train_set = MixedDataset.from_recipe(train_set, {recipe!r}, "pool"{teacher})
+train_set = MixedDataset.from_config(train_set, {config!r}, "pool"{teacher})
 """
 TRAINED = """\
-# it was found with {recipe}{network}
+# it was found with {config}{network}
 # in {steps} steps of {batch_size} images
 """
 KEPT_NOTHING = "nothing was kept for it: a run with --keep can be given more later"
-ALIKE = (  # options that have the same meaning to gain, and on which what it takes over depends
+SHARED_OPTIONS = (  # they mean the same to gain, and its reuse of runs depends on them
     "test",
     "per_class",
     "classifier",
@@ -92,7 +97,11 @@ def tune(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="FILE", callback=at_home, help="The recipe to write."
+            "--output",
+            "-o",
+            metavar="FILE",
+            callback=at_home,
+            help="The mix configuration to write.",
         ),
     ],
     budget: Annotated[
@@ -139,19 +148,19 @@ def tune(
     """Search for the best way of mixing, on validation images.
 
     Generator, scope, sampling, ratio, labels, filter, and what it is put on
-    top of. Test images are not looked at: synthaug gain DATA --recipe FILE
-    measures what was found. The answer may be to mix nothing in.
+    top of. Test images are not looked at: synthaug gain DATA --mix-config FILE
+    measures it. The answer may be to mix nothing in.
     """
-    place = expanded(cache)
-    check_apart({"--output": output, "--json": json, "--cache": place})
+    cache = expanded(cache)
+    check_apart({"--output": output, "--json": json, "--cache": cache})
     _check_target("--output", output)
     _check_target("--json", json)
     check_device(device)
     check_policy(policy)
     load_optuna()
-    check_directory("--cache", place)
+    check_directory("--cache", cache)
     for each in (data, test):
-        check_outside(each, {"--cache": place})
+        check_outside(each, {"--cache": cache})
     limit = Budget(None if budget is None and trials else _seconds(budget or "20m"), trials)
     network = backbone(classifier, classifier_weights, classifier_size)
     splits = read_splits(data, test, image_size, mode, on_error, quiet=quiet)
@@ -161,81 +170,81 @@ def tune(
             limit,
             validation=splits.validation,
             families=[str(each) for each in generator or Family],
-            seeds=seeds,
-            seed=seed,
-            per_class=per_class,
             classifier=network,
-            policy=policy,
-            steps=steps,
-            batch_size=batch_size,
-            device=device,
-            jobs=jobs or jobs_on(device),
-            cache=place,
-            keep=keep,
-            progress=update,
+            protocol=Protocol(
+                seeds=seeds,
+                seed=seed,
+                per_class=per_class,
+                policy=policy,
+                steps=steps,
+                batch_size=batch_size,
+            ),
+            execution=Execution(device, jobs or jobs_on(device), cache, keep, update),
             name=data,
         )
-    read = {"image_size": image_size, "mode": mode, "on_error": on_error}
-    mix.search["best_without"] = as_read(mix.search["best_without"], data, **read)
+    reading = {"image_size": image_size, "mode": mode, "on_error": on_error}
+    mix.search["best_without"] = with_reading_options(mix.search["best_without"], data, **reading)
     lines = _lines(mix, output, data, network, spell_size(splits.train))
-    lines = as_read(lines, data, **read)
-    told = partial(_show, mix, output, [data, *_alike(context)], lines, keep=keep)
+    lines = with_reading_options(lines, data, **reading)
+    show = partial(_show, mix, output, [data, *_shared_options(context)], lines, keep=keep)
     try:
         for path in (output, json):
             if path is not None:
                 mix.save(path)
     except OSError:
-        told()  # what took hours is not to be lost for a full disk
+        show()  # hours of work are not lost for a full disk
         raise
     if not quiet:
-        told()
+        show()
 
 
 def _check_target(option: str, path: Path | None) -> None:
-    """Raise `InputError` unless a recipe can be written there; one that is there is replaced."""
+    """Raise `InputError` unless a mix configuration can be written there; only one is replaced."""
     check_file(option, path)
     if path is not None and path.exists():
         try:
-            MixRecipe.load(path)
+            MixConfig.load(path)
         except InputError:
             raise InputError(
-                f"{option} {path}: is there already, and is no recipe; name another file, or "
-                "remove it"
+                f"{option} {path}: is there already, and is no mix configuration; name another "
+                "file, or remove it"
             ) from None
 
 
 def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
-    if found is None or not float(found[1]):
+    """Return the seconds of a time such as 90s, 20m or 2h."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    if match is None or not float(match[1]):
         raise InputError(f"--budget: expected a time such as 90s, 20m or 2h, got {text!r}")
-    return float(found[1]) * UNITS[found[2]]
+    return float(match[1]) * UNITS[match[2]]
 
 
-def _alike(context: typer.Context) -> list[str]:
-    """The options that were given and that gain should be given, too."""
-    options = [each for each in context.command.params if each.name in ALIKE]
-    given = [each for each in options if context.params[each.name] != each.default]
-    return [word for each in given for word in (each.opts[0], str(context.params[each.name]))]
+def _shared_options(context: typer.Context) -> list[str]:
+    """Return the options that were changed and that gain should have, too."""
+    options = [each for each in context.command.params if each.name in SHARED_OPTIONS]
+    changed = [each for each in options if context.params[each.name] != each.default]
+    return [word for each in changed for word in (each.opts[0], str(context.params[each.name]))]
 
 
-def _lines(mix: MixRecipe, output: Path, data: str, network: Backbone, size: str) -> str:
-    """The lines of Python that use what was found, or train the best without it."""
+def _lines(mix: MixConfig, output: Path, data: str, network: Backbone, size: str) -> str:
+    """Write the lines of Python that use the mix, or train the best without it."""
     if not mix.recommended:
         return str(mix.search["best_without"])
-    training, taught = mix.training, mix.training.get("teacher")
+    training, teacher_config = mix.training, mix.training.get("teacher")
     length = {"steps": training["steps"], "batch_size": training["batch_size"]}
-    teacher = "" if taught is None else ", teacher=network"
-    lines = NEXT.format(recipe=str(output), size=size, teacher=teacher)
-    named = "" if network == Backbone() else f" on {written(network)}"
-    found = written(Recipe(**training["recipe"]))
-    lines += TRAINED.format(recipe=found, network=named, **length)
-    if taught is None:
+    teacher = "" if teacher_config is None else ", teacher=network"
+    lines = NEXT.format(config=str(output), size=size, teacher=teacher)
+    on_network = "" if network == Backbone() else f" on {as_python(network)}"
+    config = as_python(TrainConfig(**training["recipe"]))
+    lines += TRAINED.format(config=config, network=on_network, **length)
+    if teacher_config is None:
         return lines
-    first = training_lines(Recipe(**taught), data=data, classifier=network, **length)
+    first = training_lines(TrainConfig(**teacher_config), data=data, classifier=network, **length)
     return f"{first}\n{lines}"
 
 
-def _show(mix: MixRecipe, output: Path, asked: list[str], lines: str, *, keep: bool) -> None:
+def _show(mix: MixConfig, output: Path, options: list[str], lines: str, *, keep: bool) -> None:
+    """Print the best proposals, the recommendation, and what to do next."""
     console, search = results(), mix.search
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("tried on all seeds, the best first")
@@ -252,39 +261,39 @@ def _show(mix: MixRecipe, output: Path, asked: list[str], lines: str, *, keep: b
     ends = ", ".join(f"{count} {end}" for end, count in search["trials"].items() if count)
     before = search["taken_over"]
     if before["networks"]:
-        networks, taken = f"{before['networks']:,} networks", spell_seconds(before["seconds"])
-        spent += f"; taken over from earlier runs: {networks}, {taken} s of training"
+        networks, seconds = f"{before['networks']:,} networks", spell_seconds(before["seconds"])
+        spent += f"; taken over from earlier runs: {networks}, {seconds} s of training"
     console.print(f"Spent: {spent}. Proposals: {ends or 'none'}. Written: {escape(str(output))}")
     if search["waiting"]:
-        left = (
+        waiting = (
             "1 proposal waits" if search["waiting"] == 1 else f"{search['waiting']} proposals wait"
         )
-        on = "the same command with more goes on from here" if keep else KEPT_NOTHING
-        console.print(f"{left} for more time or trials (--budget, --trials): {on}.")
+        remedy = "the same command with more goes on from here" if keep else KEPT_NOTHING
+        console.print(f"{waiting} for more time or trials (--budget, --trials): {remedy}.")
     for error in search["errors"]:
         console.print(f"Could not be trained: {escape(error)}")
     console.print("[bold]To use it:[/]" if mix.recommended else "[bold]Best without:[/]")
     console.print()
     console.print(lines, markup=False, soft_wrap=True)
     if mix.generator is not None:
-        words = shlex.join(["synthaug", "gain", *asked, "--recipe", str(output)])
+        words = shlex.join(["synthaug", "gain", *options, "--mix-config", str(output)])
         errors.print(f"Not measured on test images yet: {words}", markup=False, soft_wrap=True)
 
 
-def sentence(mix: MixRecipe) -> str:
-    """What was found, and how sure it is, for somebody who knows no statistics."""
+def sentence(mix: MixConfig) -> str:
+    """Say what to use, and how sure that is, for somebody who knows no statistics."""
     search, check = mix.search, mix.search["check"]
     if check is None and search["errors"] and not search["waiting"]:
         return "Use none: none of what was tried could be trained."
     if check is None:
         return "Nothing was trained on all seeds within the budget: use none, or give it more time."
-    checked = Interval(**check)
-    span = f"{checked.points:+z.1f} points ({checked.confidence:.0%} interval {checked.span})"
+    interval = Interval(**check)
+    span = f"{interval.points:+z.1f} points ({interval.confidence:.0%} interval {interval.span})"
     over = search.get("checked_over", search["baseline"])  # the same until 0.5.0
     same = over == search["baseline"]
     least = "" if same else ", the least clearly beaten of what it has to beat"
     beside = (
-        f"on {len(checked.per_seed)} seeds that the search had not seen, {search['best']} has "
+        f"on {len(interval.per_seed)} seeds that the search had not seen, {search['best']} has "
         f"{span} of validation {search['metric']} over {over}, without synthetic images{least}"
     )
     if mix.recommended:

@@ -1,4 +1,4 @@
-"""What to do next, as lines of Python."""
+"""Write what to do next as lines of Python."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -8,20 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from synthaug.classifiers import Backbone, Recipe
+from synthaug.classifiers import Backbone, TrainConfig
+from synthaug.data import GRAY_LOADER, LabelledImages
 from synthaug.gain.arms import Arm, Source
-from synthaug.generators import FAMILIES, Generator
-from synthaug.generators.composite import singles
-from synthaug.images import LabelledImages
-from synthaug.reading import GRAY_LOADER
+from synthaug.generators import Generator, singles
 
 _FITTED = """\
 from synthaug import {names}
-from synthaug.mixing import MixRecipe
+from synthaug.mixing import MixConfig
 
-recipe = MixRecipe({arguments})
+mix = MixConfig({arguments})
 # in place of your_dataset:
-dataset = MixedDataset.from_recipe(your_dataset, recipe, "pool"{teacher})
+dataset = MixedDataset.from_config(your_dataset, mix, "pool"{teacher})
 """
 _POOLED = """\
 from synthaug import MixedDataset, SamplePool
@@ -53,7 +51,7 @@ from synthaug.classifiers import {names}
 _TRAINED = """\
 network = train_classifier(
     {images},
-    recipe={recipe},{more}
+    config={config},{more}
     steps={steps},
     batch_size={batch_size},
 )
@@ -80,54 +78,68 @@ def next_steps(
     batch_size: int,
     size: str,
 ) -> str:
-    """The lines that put the recommended mix into a Dataset; where none is recommended, the lines
-    that train the best classifier without synthetic images. Mixed and distilled labels are those of
-    `teacher`, which is trained first; `size` is in the words of `spell_size`."""
-    use = None if recommended is None else recommended.source
-    taught = baseline.distilled if recommended is None else recommended.labels == "mixed"
-    first = teacher if taught else baseline
+    """Write the lines that put the recommended mix into a Dataset.
+
+    Args:
+        recommended: The arm to use; None writes the lines that train the best classifier without
+            synthetic images.
+        baseline: The best arm without synthetic images.
+        teacher: The arm of mixed and distilled labels, which is trained first.
+        data: Name that `read_images` takes.
+        classifier: The classifier.
+        steps: Optimiser steps.
+        batch_size: Images a step.
+        size: The form of images, as `spell_size` writes it.
+    """
+    source = None if recommended is None else recommended.source
+    needs_teacher = baseline.distilled if recommended is None else recommended.labels == "mixed"
+    first = teacher if needs_teacher else baseline
     training = _Training(data, classifier, steps, batch_size)
-    plain = training.lines(first.recipe)
-    if recommended is None or use is None:
-        return f"{plain}\n{training.again(baseline.recipe)}" if taught else plain
-    measured = _MEASURED.format(
+    first_lines = training.lines(first.config)
+    if recommended is None or source is None:
+        again = f"{first_lines}\n{training.again(baseline.config)}"
+        return again if needs_teacher else first_lines
+    remark = _MEASURED.format(
         description=recommended.description,
-        network=_network(classifier, recommended.recipe),
+        network=_network(classifier, recommended.config),
         steps=steps,
         batch_size=batch_size,
         size=size,
     )
     # Whole words, since a path is to be found again.
-    lines = fill(measured, 76, break_on_hyphens=False, break_long_words=False)
-    measured = indent(lines, "# ") + "\n"
-    mixed = _fitted(recommended, use) if use.pool is None else _pooled(recommended, use.pool)
-    return (f"{plain}\n" if taught else "") + mixed + measured
+    lines = fill(remark, 76, break_on_hyphens=False, break_long_words=False)
+    comment = indent(lines, "# ") + "\n"
+    if source.pool is None:
+        mix_lines = _generator_lines(recommended, source)
+    else:
+        mix_lines = _pool_lines(recommended, source.pool)
+    return (f"{first_lines}\n" if needs_teacher else "") + mix_lines + comment
 
 
 @dataclass(frozen=True)
 class _Training:
-    """What the lines of all trainings on some images have in common."""
+    """The settings that the lines of all trainings share."""
 
     data: str
     classifier: Backbone
     steps: int
     batch_size: int
 
-    def lines(self, recipe: Recipe) -> str:
-        """Those that train a classifier without synthetic images."""
-        names = "Recipe" if self.classifier == Backbone() else "Backbone, Recipe"
-        call = self._call(f"read_images({self.data!r})", recipe)
+    def lines(self, config: TrainConfig) -> str:
+        """Write the lines that train a classifier without synthetic images."""
+        names = "TrainConfig" if self.classifier == Backbone() else "Backbone, TrainConfig"
+        call = self._call(f"read_images({self.data!r})", config)
         return _IMPORTED.format(names=names) + call
 
-    def again(self, recipe: Recipe) -> str:
-        """Those that after it train another, with half of each label from the first."""
-        call = self._call("images", recipe, "\n    soft_labels=soft_labels,")
+    def again(self, config: TrainConfig) -> str:
+        """Write those that train another after it, with half of each label from the first."""
+        call = self._call("images", config, "\n    soft_labels=soft_labels,")
         return _DISTILLED.format(data=self.data) + call
 
-    def _call(self, images: str, recipe: Recipe, soft: str = "") -> str:
+    def _call(self, images: str, config: TrainConfig, soft: str = "") -> str:
         return _TRAINED.format(
             images=images,
-            recipe=_recipe(recipe),
+            config=_config_lines(config),
             more=_classifier(self.classifier) + soft,
             steps=self.steps,
             batch_size=self.batch_size,
@@ -135,24 +147,25 @@ class _Training:
 
 
 def training_lines(
-    recipe: Recipe, *, data: str, classifier: Backbone, steps: int, batch_size: int
+    config: TrainConfig, *, data: str, classifier: Backbone, steps: int, batch_size: int
 ) -> str:
-    """The lines that train a classifier without synthetic images."""
-    return _Training(data, classifier, steps, batch_size).lines(recipe)
+    """Write the lines that train a classifier without synthetic images."""
+    return _Training(data, classifier, steps, batch_size).lines(config)
 
 
-def as_read(lines: str, data: str, **options: object) -> str:
-    """The lines, with what changes how the data are read; None, and "raise", are as usual."""
-    given = {name: value for name, value in options.items() if value not in (None, "raise")}
-    more = "".join(f", {name}={value!r}" for name, value in given.items())
+def with_reading_options(lines: str, data: str, **options: object) -> str:
+    """Add the options that change how data are read; None and "raise" are the defaults."""
+    changed = {name: value for name, value in options.items() if value not in (None, "raise")}
+    more = "".join(f", {name}={value!r}" for name, value in changed.items())
     return lines.replace(f"read_images({data!r})", f"read_images({data!r}{more})")
 
 
 def spell_size(data: LabelledImages) -> str:
-    """The form of images as somebody who writes a Dataset reads it.
+    """Write the form of images for somebody who writes a Dataset.
 
-    >>> spell_size(LabelledImages(np.zeros((2, 3, 32, 48), np.uint16), [0, 0], ["a"]))
-    '32 x 48 pixels (height x width) in RGB of 16 bits'
+    Example:
+        >>> spell_size(LabelledImages(np.zeros((2, 3, 32, 48), np.uint16), [0, 0], ["a"]))
+        '32 x 48 pixels (height x width) in RGB of 16 bits'
     """
     channels, height, width = data.image_shape
     colours = f"gray ({GRAY_LOADER})" if channels == 1 else "RGB"
@@ -160,81 +173,81 @@ def spell_size(data: LabelledImages) -> str:
     return f"{height} x {width} pixels (height x width) in {colours}{deep}"
 
 
-def _pooled(arm: Arm, pool: Path) -> str:
-    opened, soft = _POOLED.format(pool=str(pool)), arm.labels == "mixed"
+def _pool_lines(arm: Arm, pool: Path) -> str:
+    open_lines, soft = _POOLED.format(pool=str(pool)), arm.labels == "mixed"
     labels = f", labels={arm.labels!r}" if soft else ""
     copy = _SOFTENED.format(copy=f"{pool}-soft") if soft else ""
-    return opened + copy + _MIXED_IN.format(ratio=arm.ratio, labels=labels)
+    return open_lines + copy + _MIXED_IN.format(ratio=arm.ratio, labels=labels)
 
 
-def _fitted(arm: Arm, source: Source) -> str:
+def _generator_lines(arm: Arm, source: Source) -> str:
     assert source.generator is not None
     generator = _generator(source.generator, source.sampling)
     kinds = {type(each) for each in (source.generator, *singles(source.generator))}
-    families = {kind.__name__ for kind in kinds if kind in FAMILIES.values()}
+    families = {kind.__name__ for kind in kinds if kind.__module__.startswith("synthaug.")}
     own = [(kind.__module__, kind.__name__) for kind in kinds if kind.__name__ not in families]
     arguments = [generator, f"ratio={arm.ratio:g}"]
     if arm.labels != "hard":
         arguments.append(f"labels={arm.labels!r}")
     if source.filters:
         arguments.append(f"filters={source.filters!r}")
-    return "".join(map(_imported, sorted(own))) + _FITTED.format(
+    return "".join(map(_import_line, sorted(own))) + _FITTED.format(
         names=", ".join(sorted({"MixedDataset", *families})),
         arguments=", ".join(arguments),
         teacher=", teacher=network" if arm.labels == "mixed" else "",
     )
 
 
-def _imported(own: tuple[str, str]) -> str:
-    """The line that brings a family of the user's own, by its module and its name."""
+def _import_line(own: tuple[str, str]) -> str:
+    """Write the line that imports a class of the user's own, by its module and name."""
     module, name = own
     if module == "__main__":
         return f"# {name} is the class that was measured\n"
     return f"from {module} import {name}\n"
 
 
-def _generator(made: Generator, sampling: Mapping[str, Any] | None = None) -> str:
-    """The constructor call that gives it, with what `sampling` changes."""
-    return f"{made.family}({', '.join(_arguments(made, sampling or {}))})"
+def _generator(generator: Generator, sampling: Mapping[str, Any] | None = None) -> str:
+    """Write the constructor call of a generator, with what `sampling` changes."""
+    return f"{type(generator).__name__}({', '.join(_arguments(generator, sampling or {}))})"
 
 
 def _classifier(backbone: Backbone) -> str:
-    """As an argument on a line of its own; nothing for the usual one."""
-    return "" if backbone == Backbone() else f"\n    classifier={written(backbone)},"
+    """Write the classifier as an argument on a line of its own; nothing for the usual one."""
+    return "" if backbone == Backbone() else f"\n    classifier={as_python(backbone)},"
 
 
-def _network(backbone: Backbone, recipe: Recipe) -> str:
-    """What was trained and how, in a comment; nothing for the usual network."""
-    return "" if backbone == Backbone() else f", on {written(backbone)} by {written(recipe)}"
+def _network(backbone: Backbone, config: TrainConfig) -> str:
+    """Write the network and its training for a comment; nothing for the usual network."""
+    return "" if backbone == Backbone() else f", on {as_python(backbone)} by {as_python(config)}"
 
 
-def _recipe(recipe: Recipe) -> str:
-    lines = "".join(f"        {argument},\n" for argument in _arguments(recipe, {}))
-    return f"Recipe(\n{lines}    )" if lines else "Recipe()"
+def _config_lines(config: TrainConfig) -> str:
+    lines = "".join(f"        {argument},\n" for argument in _arguments(config, {}))
+    return f"TrainConfig(\n{lines}    )" if lines else "TrainConfig()"
 
 
-def _arguments(made: Any, changes: Mapping[str, Any]) -> list[str]:
-    """A dataclass's arguments as Python: those changed, and those that are not its defaults."""
+def _arguments(instance: Any, changes: Mapping[str, Any]) -> list[str]:
+    """Write a dataclass's arguments as Python: the changed ones, and those that are no defaults."""
     settings = {
-        field.name: getattr(made, field.name) for field in fields(made) if field.init
+        field.name: getattr(instance, field.name) for field in fields(instance) if field.init
     } | dict(changes)
-    usual = {
+    defaults = {
         field.name: field.default if field.default_factory is MISSING else field.default_factory()
-        for field in fields(made)
+        for field in fields(instance)
     }
     return [
-        f"{name}={written(value)}"
+        f"{name}={as_python(value)}"
         for name, value in settings.items()
-        if name in changes or value != usual[name]
+        if name in changes or value != defaults[name]
     ]
 
 
-def written(value: object) -> str:
-    """A setting as Python; a blend's parts are generators themselves."""
+def as_python(value: object) -> str:
+    """Write a setting as Python; the parts of a blend are generators themselves."""
     if isinstance(value, Generator):
         return _generator(value)
-    if isinstance(value, Recipe | Backbone):
+    if isinstance(value, TrainConfig | Backbone):
         return f"{type(value).__name__}({', '.join(_arguments(value, {}))})"
     if isinstance(value, tuple):
-        return f"({', '.join(map(written, value))}{',' * (len(value) == 1)})"
+        return f"({', '.join(map(as_python, value))}{',' * (len(value) == 1)})"
     return repr(value)

@@ -1,4 +1,4 @@
-"""Arms: the ways of training that are compared."""
+"""Define arms, the ways of training that are compared, and sources of synthetic images."""
 
 import copy
 import dataclasses
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from synthaug.classifiers import Recipe
-from synthaug.errors import InputError
+from synthaug.classifiers import TrainConfig
+from synthaug.core import InputError, plain_values
 from synthaug.generators import (
     Blend,
     Chain,
@@ -20,17 +20,16 @@ from synthaug.generators import (
     RandomField,
     StyleSwap,
     TransferVAE,
+    singles,
 )
-from synthaug.generators.composite import singles
-from synthaug.generators.saving import plain
 from synthaug.pool import limit_filters
 
 Labels = Literal["hard", "mixed"]
 LABELS: tuple[Labels, ...] = get_args(Labels)
 SMOOTHING = 0.1
-KNOWN = {"synthaug", "abc", "builtins"}  # where code is from that a version tells
+VERSIONED_PACKAGES = {"synthaug", "abc", "builtins"}  # their code is told by a version
 _CODE = "_synthaug_code"
-# What the names of such arms end with.
+# Endings of the names of such arms.
 SMOOTHED, SELF_DISTILLED, DISTILLED = ", smoothed", ", self-distilled", ", distilled"
 EXTRAPOLATE = {"sampling": "interpolate", "strength": (1.0, 1.5)}
 """A VAE's sampling beyond the codes of two images of one class."""
@@ -40,18 +39,24 @@ EXTRAPOLATE = {"sampling": "interpolate", "strength": (1.0, 1.5)}
 class Source:
     """Where synthetic images come from: a generator to fit anew for each seed, or a pool.
 
-    sampling: settings to change after fitting, so that several sources share one fit.
-    filters: limits of the pool's filters by their names, as for `limit_filters`.
-    fingerprint: of the images in the pool, which may be made anew under the same name.
+    Args:
+        name: Name of the source, which its arms go by.
+        generator: The generator; None for a pool.
+        sampling: Settings to change after fitting, so that several sources share one fit.
+        filters: Limits of the pool's filters by name, as for `synthaug.pool.limit_filters`:
+            "distance", "memorization", "agreement".
+        pool: Directory of a pool; None for a generator.
+        fingerprint: Of the images in the pool, which may be made anew under the same name.
 
-    Raises `InputError` unless it is one of a generator and a pool, and for settings and filters
-    that there are not, or that do not fit.
+    Raises:
+        InputError: If it has both a generator and a pool or neither, or a setting or filter is
+            unknown or out of range.
 
-    >>> from synthaug import StyleSwap
-    >>> from synthaug.gain import Source
-    >>> source = Source("coarse", StyleSwap(cells=4), filters={"distance": 2.0})
-    >>> source.name, source.trained
-    ('coarse', False)
+    Example:
+        >>> from synthaug import Source, StyleSwap
+        >>> source = Source("coarse", StyleSwap(cells=4), filters={"distance": 2.0})
+        >>> source.name, source.trained
+        ('coarse', False)
     """
 
     name: str
@@ -63,7 +68,7 @@ class Source:
 
     def __post_init__(self) -> None:
         for name in ("sampling", "filters"):  # kept as JSON
-            object.__setattr__(self, name, plain(getattr(self, name)))
+            object.__setattr__(self, name, plain_values(getattr(self, name)))
         if not isinstance(self.name, str):
             raise InputError(f"source: expected a name in text, got {self.name!r}")
         if (self.generator is None) == (self.pool is None):
@@ -73,10 +78,10 @@ class Source:
                 f"source {self.name!r}: expected a generator, as StyleSwap(), got "
                 f"{self.generator!r}"
             )
-        known = {} if self.generator is None else self.generator.settings
-        unknown = [setting for setting in self.sampling if setting not in known]
+        known_settings = {} if self.generator is None else self.generator.settings
+        unknown = [setting for setting in self.sampling if setting not in known_settings]
         if unknown:
-            settings = ", ".join(known) or "nothing"
+            settings = ", ".join(known_settings) or "nothing"
             raise InputError(
                 f"source {self.name!r}: sampling: expected some of {settings}, got {unknown[0]!r}"
             )
@@ -89,44 +94,44 @@ class Source:
             raise InputError(f"source {self.name!r}: {error}") from None
 
     def sampled(self, generator: Generator) -> Generator:
-        """A generator, which stays as it is, with the settings to sample with."""
-        made = copy.copy(generator)
+        """Return a copy of a generator with the settings to sample with."""
+        sampler = copy.copy(generator)
         for name, value in self.sampling.items():
-            setattr(made, name, value)
-        return made
+            setattr(sampler, name, value)
+        return sampler
 
     @property
     def trained(self) -> bool:
-        """Whether something is learned; a source that learns nothing is a control."""
+        """Whether something is learned; a source that learns nothing is a non-learned control."""
         return self.generator is None or self.generator.learns
 
 
 def fit_key(generator: Generator) -> str:
-    """What tells one generator's fit from another; sources with one key share it."""
+    """Return what tells one generator's fit from another; sources with one key share it."""
     return f"{generator.family} {generator.settings}{own_identity(generator)}"
 
 
 def own_identity(generator: Generator) -> str:
-    """The code of families of the user's own that it is made of, and of what these build on, and
-    their settings in full, of which a `repr` may tell less; nothing for what is here, whose code is
-    a version's."""
+    """Return the code and settings of the user's own classes that a generator is made of.
+
+    Empty where all of it is of this package, whose code is told by the version.
+    """
     parts = singles(generator)
-    own = {kind for each in parts for kind in type(each).__mro__ if not _is_ours(kind)}
-    code = sorted(f" {kind.__module__} {_source_of(kind)}" for kind in own)
-    settings = [f" {plain(each.settings)}" for each in parts if not _is_ours(type(each))]
+    own_classes = {kind for each in parts for kind in type(each).__mro__ if not _is_ours(kind)}
+    code = sorted(f" {kind.__module__} {_source_code(kind)}" for kind in own_classes)
+    settings = [f" {plain_values(each.settings)}" for each in parts if not _is_ours(type(each))]
     return "".join([*code, *settings])
 
 
 def _is_ours(kind: type) -> bool:
-    return kind.__module__.partition(".")[0] in KNOWN
+    return kind.__module__.partition(".")[0] in VERSIONED_PACKAGES
 
 
-def _source_of(kind: type) -> str:
-    """Its code, as far as it is known: a family of the user's own may change between two runs. With
-    all of its module, where its networks may be; of a script, which says what is run, too, its own.
+def _source_code(kind: type) -> str:
+    """Return the code of a class, which may change between two runs, and of its module.
 
-    Kept on the class, with which it goes to other processes: these cannot find the code of what a
-    script or a notebook holds.
+    Of a class in a script, its own code alone. It is kept on the class, with which it goes to other
+    processes: these cannot find the code of a script or a notebook.
     """
     if _CODE not in vars(kind):
         try:
@@ -143,44 +148,49 @@ def _source_of(kind: type) -> str:
 class Arm:
     """One way of training.
 
-    source: synthetic images, at `ratio`, with their class as label ("hard") or half of it replaced
-        by the posterior of the best classifier without synthetic images ("mixed").
-    distilled: the real images' labels are mixed in that way; "self-distilled" where that classifier
-        was trained as this one is.
-    partner: the arm without synthetic images that this one builds on.
+    Attributes:
+        name: Name in tables and files.
+        config: The training configuration.
+        source: Where synthetic images come from; None for real images only.
+        ratio: Share of synthetic images in each batch, 0 to 1.
+        labels: "hard" for their class, "mixed" for half of it replaced by the posterior of the best
+            classifier without synthetic images.
+        distilled: Whether labels of real images are mixed in that way.
+        base_arm: Name of the arm without synthetic images that this one builds on.
     """
 
     name: str
-    recipe: Recipe
+    config: TrainConfig
     source: Source | None = None
     ratio: float = 0.0
     labels: Labels = "hard"
     distilled: bool = False
-    partner: str = ""
+    base_arm: str = ""
 
     @property
     def needs_teacher(self) -> bool:
+        """Whether a classifier that gives it labels has to be trained first."""
         return self.distilled or (self.source is not None and self.labels == "mixed")
 
     @property
     def uses(self) -> str:
-        """ "real", "control" or "synthetic"."""
+        """The kind of images beside the real ones: "real" (none), "control" or "synthetic"."""
         if self.source is None:
             return "real"
         return "synthetic" if self.source.trained else "control"
 
     @property
     def description(self) -> str:
-        """What the arm does, in words."""
-        recipe = self.recipe
-        policy = "no" if recipe.policy == "none" else recipe.policy
-        steps = [f"{policy} geometry", recipe.automatic, recipe.mix]
-        if recipe.class_balanced:
+        """The arm in words."""
+        config = self.config
+        policy = "no" if config.policy == "none" else config.policy
+        steps = [f"{policy} geometry", config.automatic, config.mix]
+        if config.class_balanced:
             steps.append("classes drawn equally often")
-        if recipe.logit_adjustment:
+        if config.logit_adjustment:
             steps.append("adjusted logits")
-        if recipe.label_smoothing:
-            steps.append(f"{recipe.label_smoothing:.0%} of each label spread over all classes")
+        if config.label_smoothing:
+            steps.append(f"{config.label_smoothing:.0%} of each label spread over all classes")
         if self.distilled:
             own = self.name.endswith(SELF_DISTILLED)
             steps.append(f"labels half {'self-' if own else ''}distilled")
@@ -213,11 +223,13 @@ def default_sources() -> list[Source]:
     ]
 
 
-def real_arms(base: Recipe, *, balanced: bool) -> list[Arm]:
-    """Arms without synthetic images on a tuned base recipe.
+def real_arms(base: TrainConfig, *, balanced: bool) -> list[Arm]:
+    """Return the arms without synthetic images on a tuned training configuration.
 
-    balanced: whether the classes are of one size; if so, drawing them equally often and adjusted
-        logits are no arms of their own.
+    Args:
+        base: The configuration.
+        balanced: Whether the classes are of one size. If so, drawing them equally often and
+            adjusted logits are no arms of their own.
     """
     change = dataclasses.replace
     arms = [
@@ -236,52 +248,58 @@ def real_arms(base: Recipe, *, balanced: bool) -> list[Arm]:
     return arms
 
 
-def smoothed_arm(partner: Arm) -> Arm:
-    """The partner with smoothed labels (Szegedy et al. 2016), for the same reason as
-    `distilled_arm`."""
-    recipe = dataclasses.replace(partner.recipe, label_smoothing=SMOOTHING)
-    return Arm(partner.name + SMOOTHED, recipe)
+def smoothed_arm(base_arm: Arm) -> Arm:
+    """Return the base arm with smoothed labels (Szegedy et al., arXiv 1512.00567).
 
-
-def distilled_arm(partner: Arm, *, own: bool = True) -> Arm:
-    """The partner with the posterior of the best classifier without synthetic images mixed into the
-    labels: without it, a gain of soft labels would pass for one of synthetic images.
-
-    own: whether that classifier is the partner's.
+    Needed for the same reason as `distilled_arm`.
     """
-    name = partner.name + (SELF_DISTILLED if own else DISTILLED)
-    return Arm(name, partner.recipe, distilled=True)
+    config = dataclasses.replace(base_arm.config, label_smoothing=SMOOTHING)
+    return Arm(base_arm.name + SMOOTHED, config)
 
 
-def real_arm(name: str, base: Recipe) -> Arm:
-    """The arm without synthetic images that `real_arms`, `smoothed_arm` or `distilled_arm` call so.
+def distilled_arm(base_arm: Arm, *, own: bool = True) -> Arm:
+    """Return the base arm with half of its labels from the best classifier without synthetic images.
 
-    Raises `InputError` for a name that none has.
+    Without it, a gain of soft labels would pass for one of synthetic images.
+
+    Args:
+        base_arm: The arm to change.
+        own: Whether that classifier was trained as this arm is.
     """
-    known = {arm.name: arm for arm in real_arms(base, balanced=False)}
-    plain = name.removesuffix(SELF_DISTILLED).removesuffix(DISTILLED)
-    arm = known.get(plain.removesuffix(SMOOTHED))
+    name = base_arm.name + (SELF_DISTILLED if own else DISTILLED)
+    return Arm(name, base_arm.config, distilled=True)
+
+
+def real_arm(name: str, base: TrainConfig) -> Arm:
+    """Return the arm without synthetic images of a name.
+
+    Raises:
+        InputError: If none has it.
+    """
+    arms = {arm.name: arm for arm in real_arms(base, balanced=False)}
+    plain_name = name.removesuffix(SELF_DISTILLED).removesuffix(DISTILLED)
+    arm = arms.get(plain_name.removesuffix(SMOOTHED))
     if arm is None:
-        raise InputError(f"partner: expected one of {', '.join(known)}, got {name!r}")
-    if plain.endswith(SMOOTHED):
+        raise InputError(f"partner: expected one of {', '.join(arms)}, got {name!r}")
+    if plain_name.endswith(SMOOTHED):
         arm = smoothed_arm(arm)
-    return arm if plain == name else distilled_arm(arm, own=name.endswith(SELF_DISTILLED))
+    return arm if plain_name == name else distilled_arm(arm, own=name.endswith(SELF_DISTILLED))
 
 
-def synthetic_arm(source: Source, partner: Arm, ratio: float, labels: Labels) -> Arm:
-    """Synthetic images of `source` on top of an arm without any."""
-    name = f"{source.name} {ratio:g} {labels}, {partner.name}"
-    return Arm(name, partner.recipe, source, ratio, labels, partner=partner.name)
+def synthetic_arm(source: Source, base_arm: Arm, ratio: float, labels: Labels) -> Arm:
+    """Return an arm with synthetic images on top of one without any."""
+    name = f"{source.name} {ratio:g} {labels}, {base_arm.name}"
+    return Arm(name, base_arm.config, source, ratio, labels, base_arm=base_arm.name)
 
 
 def every_arm(
-    sources: Sequence[Source], partners: Sequence[Arm], ratios: Sequence[float]
+    sources: Sequence[Source], base_arms: Sequence[Arm], ratios: Sequence[float]
 ) -> list[Arm]:
-    """All of sources × partners × ratios × hard and mixed labels."""
+    """Return all of sources × base arms × ratios × labels."""
     return [
-        synthetic_arm(source, partner, ratio, rule)
+        synthetic_arm(source, base_arm, ratio, labels)
         for source in sources
-        for partner in partners
+        for base_arm in base_arms
         for ratio in ratios
-        for rule in LABELS
+        for labels in LABELS
     ]

@@ -17,11 +17,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from synthaug.errors import InputError
-from synthaug.images import LabelledImages, Samples
-from synthaug.metrics.features import Features
-from synthaug.metrics.nearest import Compared, nearest_of
-from synthaug.reading import MOST_SHARED, first_alike, found_in
+from synthaug.core import InputError
+from synthaug.data import MOST_SHARED, LabelledImages, Samples, first_alike, found_in
+from synthaug.metrics import Compared, Features, nearest_of
 
 SIDE = 16
 NEAR = 0.25  # of the distance from a held image, or the median one, to the nearest training image

@@ -1,161 +1,118 @@
-"""The protocol: tune without synthetic images, choose on validation, open the test split once."""
+"""What a measurement compares and how often (`Protocol`), and where it runs (`Execution`)."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
-from synthaug.checks import expect_progress
-from synthaug.classifiers import Backbone, Recipe
-from synthaug.errors import InputError
-from synthaug.gain.account import Settled
-from synthaug.gain.arms import Source, default_sources
-from synthaug.gain.choice import RATIOS, Search, choose, choose_given
-from synthaug.gain.inputs import (
-    check_asked,
-    check_parts,
-    check_sources,
-    generators_of,
-    numbered,
-    pool_source,
-)
-from synthaug.gain.mixes import found_elsewhere, found_otherwise, given_by
-from synthaug.gain.opening import open_test
-from synthaug.gain.result import Gain
-from synthaug.gain.trials import Stages, Study, opened
-from synthaug.gain.trials.room import warn_of_room
-from synthaug.gain.tuning import tune
-from synthaug.generators.saving import plain
-from synthaug.images import LabelledImages
-from synthaug.mixing import MixRecipe
-from synthaug.pool import SamplePool
+from synthaug.classifiers import TrainConfig
+from synthaug.core import InputError, as_count, as_seed, expanded, expect_number, expect_progress
+from synthaug.gain.runs.runner import StageProgress
+
+Search = Literal["quick", "staged", "full"]
+SEARCHES: tuple[Search, ...] = get_args(Search)
+FEWEST_SEEDS = 2
 
 
-def measure_gain(
-    train: LabelledImages,
-    test: LabelledImages,
-    *,
-    validation: LabelledImages | None = None,
-    arms: Search = "staged",
-    sources: Sequence[Source] | None = None,
-    pool: SamplePool | str | Path | None = None,
-    seeds: int = 5,
-    seed: int = 0,
-    precision: float | None = None,
-    per_class: int | None = None,
-    classifier: str | Backbone = "resnet",
-    recipe: Recipe | None = None,
-    policy: str | None = None,
-    steps: int | None = None,
-    batch_size: int = 64,
-    device: str = "auto",
-    jobs: int = 1,
-    cache: str | Path | None = None,
-    keep: bool = False,
-    progress: Stages | None = None,
-    name: str = "data",
-    mix: MixRecipe | None = None,
-) -> Gain:
-    """Measure what synthetic images do to a classifier's accuracy on held-out images.
+@dataclass(frozen=True)
+class Protocol:
+    """What is compared, and how often.
 
-    train, test: real images with the same classes; `test` is opened once, after what is
-        compared was chosen.
-    validation: images to make choices on; by default set apart from `train`, never trained on.
-    arms: how widely to search. "quick" tries each source on top of the best arm without synthetic
-        images, at a ratio of 0.25 with hard labels; "staged" then tries the best also on the plain
-        classical arm, at a ratio of 0.5, and with mixed labels; "full" tries all combinations.
-    sources: generators to measure, each under a name of its own (default: TransferVAE,
-        ConditionalVAE, a Blend of both with StyleSwap, a Chain of PatchSwap and ConditionalVAE, and
-        as controls StyleSwap, RandomField and a Chain of PatchSwap and StyleSwap); an empty list
-        with `pool` measures the pool alone.
-    pool: images made elsewhere, or the directory that they are in; the same for all seeds.
-    seeds: paired repetitions, at least 2; each changes the subset, the generator, its pool and the
-        classifier together. Choices are made on so many seeds from `seed` up, the gain is measured
-        on as many after them.
-    precision: add seeds until the interval's half width is at most so many percentage points, by
-        Stein's two-stage rule, up to 60 seeds.
-    per_class: train on so many images per class, drawn anew for each seed.
-    classifier: "resnet", "timm:NAME", or a `Backbone` with weights to start from, which are then
-        fine-tuned, or only its last layer, as validation images favour.
-    recipe, policy, steps: fix the training recipe, its geometry alone, or the number of optimiser
-        steps; what is not fixed is tuned on validation images before any arm is compared. What arms
-        differ in, from RandAugment to adjusted logits, is theirs and not to be fixed.
-    batch_size: images in each step of every arm.
-    device: "auto" (a GPU where there is one), "cpu", "cuda:0".
-    jobs: processes side by side, each on one thread.
-    cache: a directory for finished cells (one arm, one seed), from which an interrupted run
-        continues and which a finished one cleans up; by default a temporary one.
-    keep: leave the cells in `cache`: a later run on the same data, with other sources or more
-        seeds, then trains only what is new. What one run kept, or was interrupted in, stays until
-        one with the same arguments ends that does not keep it, whichever others end.
-    progress: called with (what is running, cells done, cells known so far).
-    name: what the result calls the data, and its lines of Python read; where the images were
-        read with an `image_size`, those need it, too.
-    mix: measure this way of mixing (what `search_mix` or `synthaug tune` found) and no other, in
-        place of `arms` and `sources`, of which the controls stay.
+    Args:
+        search: How widely to search. "quick" tries each source on the best arm without synthetic
+            images, at a ratio of 0.25 with hard labels. "staged" then tries the best also on the
+            plain classical arm, at a ratio of 0.5, and with mixed labels. "full" tries all
+            combinations.
+        seeds: Paired repetitions, at least 2. Each changes the subset, the generator, its pool and
+            the classifier together. Choices are made on so many seeds from `seed` up; the gain is
+            measured on as many after them.
+        seed: The first seed.
+        precision: Add seeds until the interval's half width is at most so many percentage points,
+            by Stein's two-stage rule, up to 60 seeds.
+        per_class: Train on so many images per class, drawn anew for each seed; None for all.
+        config: Fix the training configuration; None tunes it on validation images.
+        policy: Fix its geometry alone.
+        steps: Fix the optimiser steps of each arm; None tunes them.
+        batch_size: Images in each step of every arm.
 
-    Raises `InputError` for inputs that do not fit, among them a pool with copies of test images,
-    `TrainingError` where all trainings of a kind diverge, or one does of those that are measured.
+    Raises:
+        InputError: If a field is out of range or of another type.
 
-    >>> from synthaug import Recipe, StyleSwap, measure_gain, read_images
-    >>> from synthaug.gain import Source
-    >>> gain = measure_gain(
-    ...     read_images("digits"), read_images("digits", split="test"), per_class=5, seeds=2,
-    ...     steps=2, recipe=Recipe(), arms="quick", device="cpu",
-    ...     sources=[Source("style-swap", StyleSwap())])
-    >>> gain.verdict in ("helps", "no evidence", "hurts")
-    True
+    Example:
+        >>> from synthaug.gain import Protocol
+        >>> Protocol(seeds=3, per_class=10).search
+        'staged'
     """
-    parts = {"train": train, "test": test}
-    if validation is not None:
-        parts["validation"] = validation
-    backbone = Backbone.of(classifier)
-    expect_progress(progress)
-    check_asked(name, arms, precision, mix)
-    notes = [*check_parts(parts), *found_elsewhere(mix, train)]
-    numbers, after = numbered(seeds, seed)
-    wanted = default_sources() if sources is None else generators_of(sources)
-    known = False
-    if pool is not None:
-        if mix is not None:
-            raise InputError("pool: expected none beside mix, which says what is measured")
-        found = SamplePool.of(pool)
-        wanted.append(pool_source(found, train, test, per_class))
-        known = found.origins == {train.fingerprint}
-    given = None if mix is None else given_by(mix)
-    controls = [source for source in wanted if not source.trained]
-    measured = wanted if given is None else [given.source, *controls]
-    check_sources(measured)
-    study = Study(
-        train, validation, per_class, backbone, batch_size, device, pool is not None, known
-    )
-    fresh = _fresh_seeds(after, mix)
-    study.check([*numbers, *fresh], RATIOS if given is None else [given.ratio])
-    told = (test.fingerprint, arms, wanted, numbers, precision, recipe, policy, steps, mix)
-    with opened(
-        study, numbers, run=repr(plain(told)), cache=cache, keep=keep, jobs=jobs, progress=progress
-    ) as trials:
-        warn_of_room(trials.study, measured, numbers)
-        for source in measured:
-            if source.pool is not None:  # on fresh seeds it is trained if it cannot but be chosen
-                trials.check_pool(source, [*numbers, *fresh] if len(measured) == 1 else numbers)
-        tuning = tune(trials, recipe, policy, steps)
-        if given is None:
-            choices = choose(trials, tuning.recipe, wanted, arms)
-        else:
-            choices = choose_given(trials, tuning.recipe, given, controls)
-        search = arms if given is None else "recipe"
-        notes += found_otherwise(
-            mix, backbone, batch_size=batch_size, steps=tuning.steps, per_class=per_class
-        )
-        return open_test(
-            Settled(trials, tuning, choices, search, name, notes), test, fresh, precision
-        )
+
+    search: Search = "staged"
+    seeds: int = 5
+    seed: int = 0
+    precision: float | None = None
+    per_class: int | None = None
+    config: TrainConfig | None = None
+    policy: str | None = None
+    steps: int | None = None
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        if self.search not in SEARCHES:
+            raise InputError(f"search: expected one of {', '.join(SEARCHES)}, got {self.search!r}")
+        if self.precision is not None:
+            expect_number("precision", self.precision)
+        if not isinstance(self.config, TrainConfig | None):
+            raise InputError(f"config: expected a TrainConfig, got {self.config!r}")
+        numbers = {
+            "seeds": as_count("seeds", self.seeds, least=FEWEST_SEEDS),
+            "seed": as_seed(self.seed),
+            "batch_size": as_count("batch_size", self.batch_size),
+        }
+        for name in ("per_class", "steps"):
+            if getattr(self, name) is not None:
+                numbers[name] = as_count(name, getattr(self, name))
+        for name, value in numbers.items():  # as integers of Python, which JSON can hold
+            object.__setattr__(self, name, value)
+
+    @property
+    def choice_seeds(self) -> list[int]:
+        """The seeds that choices are made on."""
+        return list(range(self.seed, self.seed + self.seeds))
+
+    @property
+    def fresh_seeds(self) -> list[int]:
+        """The seeds after them, that the gain is measured on."""
+        return list(range(self.seed + self.seeds, self.seed + 2 * self.seeds))
 
 
-def _fresh_seeds(after: list[int], mix: MixRecipe | None) -> list[int]:
-    """As many seeds as come after those of the choices, that no choice was made on in the search
-    for `mix`, either."""
-    searched = (
-        [] if mix is None else mix.search.get("seeds", []) + mix.search.get("check_seeds", [])
-    )
-    first = max([after[0] - 1, *searched]) + 1
-    return list(range(first, first + len(after)))
+@dataclass(frozen=True)
+class Execution:
+    """Where a measurement runs, and what it keeps.
+
+    Args:
+        device: "auto" (a GPU where there is one), "cpu", "cuda:0".
+        jobs: Processes side by side, each on one thread.
+        cache: A directory for finished runs (one arm, one seed), from which an interrupted
+            measurement continues. One that ends well removes what it kept there. None for a
+            temporary one.
+        keep: Leave the finished runs in `cache`. A later measurement on the same data, with other
+            sources or more seeds, then trains only what is new.
+        progress: Called with (stage, runs done, runs known so far).
+
+    Raises:
+        InputError: If a field is out of range or of another type.
+
+    Example:
+        >>> from synthaug.gain import Execution
+        >>> Execution(device="cpu", jobs=2).keep
+        False
+    """
+
+    device: str = "auto"
+    jobs: int = 1
+    cache: str | Path | None = None
+    keep: bool = False
+    progress: StageProgress | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "jobs", as_count("jobs", self.jobs))
+        if self.cache is not None:
+            object.__setattr__(self, "cache", expanded(self.cache))
+        expect_progress(self.progress)

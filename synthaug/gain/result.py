@@ -1,17 +1,21 @@
-"""The result of `measure_gain`, as Python objects and as the JSON that users script against."""
+"""Examples of real and synthetic images for a person to look at.
+
+The result of `measure_gain`, as Python objects and as the JSON that users script against.
+"""
 
 import json
+import math
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Any, Self, get_args
 
-from synthaug.checks import is_number
+import numpy as np
+
 from synthaug.classifiers import BALANCED
-from synthaug.errors import InputError
-from synthaug.files import expanded, read_json, write_json
-from synthaug.gain.pictures import Pictures
+from synthaug.core import InputError, expanded, is_number, plain_values, read_json, write_json
+from synthaug.data import LabelledImages, Samples, span_of
 from synthaug.gain.statistics import (
     ALL,
     Interval,
@@ -20,7 +24,43 @@ from synthaug.gain.statistics import (
     rival_leads,
     smallest_detectable,
 )
-from synthaug.generators.saving import plain
+from synthaug.metrics import nearest
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Images for the page: real ones, and synthetic ones each with its nearest real one.
+
+    real: a few of each class.
+    synthetic: a few of each class, made by the chosen arm.
+    nearest: (M, C, H, W), the nearest training image of each synthetic one.
+    distance: (M,), the root mean square pixel difference to it, 1 for black against white.
+    """
+
+    real: LabelledImages
+    synthetic: Samples
+    nearest: np.ndarray
+    distance: np.ndarray
+
+
+def choose_pictures(
+    train: LabelledImages, samples: Samples, *, per_class: int = 6, classes: int = 12
+) -> Pictures:
+    """The first `per_class` images and samples of each of the first `classes` classes that have
+    any, and the nearest of all training images to each of those samples."""
+    shown = np.unique(train.labels)[:classes]
+    real = train.subset(_first(train.labels, shown, per_class))
+    synthetic = samples.subset(_first(samples.labels, shown, per_class))
+    index, distance = nearest(synthetic.images, train.images)
+    per_pixel = distance / math.sqrt(math.prod(train.image_shape)) / span_of(train.images)
+    return Pictures(real, synthetic, train.images[index], per_pixel)
+
+
+def _first(labels: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
+    """Indices of the first `count` of each class, class by class."""
+    found = [np.flatnonzero(labels == label)[:count] for label in classes]
+    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+
 
 NO_ARM = "none"  # the recommendation to use no synthetic images
 _UNKNOWN = {"image_error", "image_freedom"}  # of an interval, where they may be None
@@ -186,7 +226,7 @@ class Gain:
 
     def to_json(self) -> dict[str, Any]:
         """The contract that users script against; see the reference."""
-        value = plain(asdict(replace(self, pictures=None)))
+        value = plain_values(asdict(replace(self, pictures=None)))
         del value["pictures"]
         # Tuples become lists, so that what is loaded equals what was saved.
         written: dict[str, Any] = json.loads(json.dumps(value))

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from synthaug.errors import InputError
+from synthaug.core import InputError
 
 Verdict = Literal["helps", "no evidence", "hurts"]
 POWER = 0.8

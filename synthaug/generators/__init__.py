@@ -1,29 +1,41 @@
-"""Generators: what learns from labelled images and makes more of them."""
+"""Generators: learn from labelled images, and make more of them.
+
+May import `core`, `data` and `metrics`.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from synthaug.directories import read_unchanged
-from synthaug.errors import InputError
-from synthaug.files import expanded
+from synthaug.core import InputError, expanded, read_unchanged
 from synthaug.generators.base import Generator
-from synthaug.generators.blend import Blend
-from synthaug.generators.chain import Chain
+from synthaug.generators.composite import Blend, Chain, Composite, singles
 from synthaug.generators.composition_gan import CompositionGAN
 from synthaug.generators.conditional_gan import ConditionalGAN
 from synthaug.generators.conditional_vae import ConditionalVAE
-from synthaug.generators.patch_swap import PatchSwap
-from synthaug.generators.random_field import RandomField
-from synthaug.generators.saving import check_files, read_generator_manifest
-from synthaug.generators.single import SINGLE, family_of
-from synthaug.generators.style_swap import StyleSwap
+from synthaug.generators.learning.watching import summary_writer
+from synthaug.generators.non_learned import PatchSwap, RandomField, StyleSwap
+from synthaug.generators.real_images import FEWEST_IMAGES
+from synthaug.generators.registry import SINGLE, family_of
+from synthaug.generators.saving import (
+    GENERATOR_KIND,
+    check_files,
+    origins_of,
+    read_generator_manifest,
+)
 from synthaug.generators.transfer_vae import TransferVAE
 from synthaug.generators.vae_gan import VAEGAN
 
 FAMILIES: dict[str, type[Generator]] = {**SINGLE, "Blend": Blend, "Chain": Chain}
 
 __all__ = [
+    "read_generator_manifest",
+    "origins_of",
+    "singles",
+    "FEWEST_IMAGES",
+    "Composite",
+    "summary_writer",
+    "GENERATOR_KIND",
     "FAMILIES",
     "Blend",
     "Chain",

@@ -18,21 +18,29 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthaug.checkpoint import until_saved
-from synthaug.checks import as_seed, expect_count, expect_labels, expect_progress
-from synthaug.devices import arithmetic, channels_last, plain_torch, resolve_device
-from synthaug.directories import MANIFEST
-from synthaug.errors import InputError
-from synthaug.files import expanded, expect_writable
-from synthaug.generators.inputs import training_images, validation_images
-from synthaug.generators.saving import (
-    plain,
-    read_generator,
-    read_generator_manifest,
-    read_white,
-    write_generator,
+from synthaug.core import (
+    MANIFEST,
+    Draws,
+    InputError,
+    Progress,
+    Session,
+    arithmetic,
+    as_seed,
+    channels_last,
+    expanded,
+    expect_count,
+    expect_labels,
+    expect_progress,
+    expect_writable,
+    plain_torch,
+    plain_values,
+    resolve_device,
+    tensor_bytes,
+    torch_stream,
+    until_saved,
+    versions,
 )
-from synthaug.images import (
+from synthaug.data import (
     LabelledImages,
     Samples,
     holds_integers,
@@ -41,10 +49,13 @@ from synthaug.images import (
     to_stored,
     white_of,
 )
-from synthaug.seeding import Draws, torch_stream
-from synthaug.tensors import tensor_bytes
-from synthaug.training import Progress, Run
-from synthaug.versions import versions
+from synthaug.generators.real_images import training_images, validation_images
+from synthaug.generators.saving import (
+    read_generator,
+    read_generator_manifest,
+    read_white,
+    write_generator,
+)
 
 BLOCK = 64  # images that are rendered together, whatever the batch size
 
@@ -62,8 +73,8 @@ class Aids:
         """What tells a training with these aids from one with others."""
         told = ""
         if self.start is not None:
-            card = self.start.card
-            told += f" start {card['data']['fingerprint']} {card['seed']} {card['settings']}"
+            metadata = self.start.metadata
+            told += f" start {metadata['data']['fingerprint']} {metadata['seed']} {metadata['settings']}"
             # It may have begun where others did, of which these say nothing.
             weights = tensor_bytes(self.start._networks.state_dict())
             told += f" {hashlib.blake2b(weights, digest_size=8).hexdigest()}"
@@ -82,12 +93,12 @@ class Generator(ABC):
     _anchors: LabelledImages
     _device: torch.device
     _white: int  # the stored number that is 1 where images are floats
-    _card: dict[str, Any]
+    _metadata: dict[str, Any]
     _networks: nn.ModuleList
 
     @abstractmethod
     def _train(
-        self, data: LabelledImages, run: Run, aids: "Aids", notes: dict[str, Any]
+        self, data: LabelledImages, run: Session, aids: "Aids", notes: dict[str, Any]
     ) -> list[nn.Module]:
         """The networks to sample from: one for all classes or one for each. What the card should
         say about their training goes into `notes`."""
@@ -169,11 +180,11 @@ class Generator(ABC):
         return self._fitted().images.dtype
 
     @property
-    def card(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """What it was trained on (a fingerprint), settings, seed, versions, seconds."""
         self._fitted()
         # How it samples can be changed after fitting.
-        return {**self._card, "settings": plain(self.settings)}
+        return {**self._metadata, "settings": plain_values(self.settings)}
 
     @property
     def device(self) -> torch.device:
@@ -240,12 +251,12 @@ class Generator(ABC):
         identity += str(dark or "")
         file = None if checkpoint is None else expanded(checkpoint)
         notes: dict[str, Any] = {}
-        run = Run(seed, target, identity, file, progress)
+        run = Session(seed, target, identity, file, progress)
         with until_saved() as resumed:  # what is looked at after a training may fail, too
             learned = self._train(data, run, aids, notes)
             fitted = self._sketch(learned, data, target, white)
             notes |= fitted._notes(data)
-        fitted._card = {
+        fitted._metadata = {
             "family": self.family,
             "settings": self.settings,
             "seed": seed,
@@ -272,7 +283,7 @@ class Generator(ABC):
         Raises `InputError` for those that do not fit.
         """
         for field in fields(self):  # type: ignore[arg-type]
-            setattr(self, field.name, plain(getattr(self, field.name)))
+            setattr(self, field.name, plain_values(getattr(self, field.name)))
         self._check_settings()
 
     def _take(
@@ -394,7 +405,7 @@ class Generator(ABC):
                 "what was changed, or fit it again"
             )
         kept = anchors if self.keeps_images else anchors.subset(np.arange(0))
-        write_generator(expanded(directory), self._networks, kept, self.card)
+        write_generator(expanded(directory), self._networks, kept, self.metadata)
 
     @plain_torch()
     def _empty(self, anchors: LabelledImages) -> nn.ModuleList:
@@ -430,7 +441,7 @@ class Generator(ABC):
         white = read_white(directory, manifest, anchors)
         generator._take(networks.to(target), anchors, target, white)
         extra = {"kind", "classes", "files"}
-        generator._card = {k: v for k, v in manifest.items() if k not in extra}
+        generator._metadata = {k: v for k, v in manifest.items() if k not in extra}
         return generator
 
 

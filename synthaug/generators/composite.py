@@ -1,17 +1,34 @@
-"""What a Blend and a Chain share: several generators that learn, and are kept, as one."""
+"""What a Blend and a Chain share: several generators that learn, and are kept, as one.
+
+Blend: each image is made by one of several generators, drawn at random.
+
+What a generator changes about an image is what a classifier learns to look past. Two that change
+different things, one light and colour, one shape, teach it to look past both, where a single one
+draws on its own kind of change again and again.
+
+Chain: each image goes through several generators, one after another.
+
+Where a Blend teaches a classifier to look past one change at a time, a chain makes images that
+differ from the real ones in all of them at once: far more different images, and each of them
+further from what was photographed.
+"""
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
-from synthaug.errors import InputError
+from synthaug.core import Draws, InputError, Session
+from synthaug.data import LabelledImages, white_of
 from synthaug.generators.base import Aids, Generator
-from synthaug.generators.single import make_single
-from synthaug.images import LabelledImages, white_of
-from synthaug.training import Run
+from synthaug.generators.conditional_vae import ConditionalVAE
+from synthaug.generators.non_learned import PatchSwap, StyleSwap
+from synthaug.generators.registry import make_single
+from synthaug.generators.transfer_vae import TransferVAE
 
 
 @dataclass
@@ -31,19 +48,19 @@ class Composite(Generator):
         """
         made = cls(parts)  # type: ignore[arg-type]
         made._settle()
-        cards = [part.card for part in parts]
-        if any(card["data"] != cards[0]["data"] for card in cards):
+        cards = [part.metadata for part in parts]
+        if any(metadata["data"] != cards[0]["data"] for metadata in cards):
             raise InputError("parts: expected generators fitted to the same images, got others")
         anchors = max((part._fitted() for part in parts), key=len)
         device = parts[0]._device
         # Copies, since those that are moved to the first one's device are still another's there.
         networks = nn.ModuleList(copy.deepcopy(part._networks).to(device) for part in parts)
         made._take([networks], anchors, device, parts[0]._white)
-        made._card = {
+        made._metadata = {
             **{name: cards[0][name] for name in ("seed", "data", "device", "versions")},
             "family": made.family,
             "settings": made.settings,
-            "seconds": sum(card["seconds"] for card in cards),
+            "seconds": sum(metadata["seconds"] for metadata in cards),
             "holds_real_images": made.keeps_images,
             "parts": cards,
         }
@@ -93,7 +110,7 @@ class Composite(Generator):
         return cls(tuple(_part(told) for told in parts))
 
     def _train(
-        self, data: LabelledImages, run: Run, aids: Aids, notes: dict[str, Any]
+        self, data: LabelledImages, run: Session, aids: Aids, notes: dict[str, Any]
     ) -> list[nn.Module]:
         starts = self._starts(aids.start)
         learned, notes["parts"] = [], []
@@ -122,10 +139,10 @@ class Composite(Generator):
             )
         parts = start._sketches()
         for part in parts:
-            part._card = start.card
+            part._metadata = start.metadata
         return [*parts]
 
-    def _share(self, run: Run, index: int) -> Run:
+    def _share(self, run: Session, index: int) -> Session:
         """The run of one part."""
         steps = [part.settings.get("steps", 0) if part.learns else 0 for part in self.parts]
         before, total = sum(steps[:index]), sum(steps)
@@ -169,3 +186,88 @@ def of_part(plan: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
     """What one part planned."""
     start = f"{index} "
     return {k.removeprefix(start): value for k, value in plan.items() if k.startswith(start)}
+
+
+@dataclass
+class Blend(Composite):
+    """Makes each image with one of its parts, all equally often.
+
+    parts: at least two generators, of any other families; by default TransferVAE, ConditionalVAE
+        and StyleSwap. Each learns as it would alone.
+
+    A run that was killed goes on with the part that it was at.
+
+    `fit` and `sample` raise `InputError` for parts that make no sense.
+
+    >>> from synthaug import Blend, RandomField, StyleSwap, read_images
+    >>> generator = Blend((StyleSwap(), RandomField())).fit(read_images("digits"), device="cpu")
+    >>> generator.sample(1, seed=3).labels.tolist()
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    """
+
+    parts: tuple[Generator, ...] = field(
+        default_factory=lambda: (TransferVAE(), ConditionalVAE(), StyleSwap())
+    )
+
+    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        parts = self._sketches()
+        plan = {"label": labels, "part": draws.choice("part", np.full(len(labels), len(parts)))}
+        for index, part in enumerate(parts):
+            plan |= {f"{index} {name}": v for name, v in part._plan(labels, draws).items()}
+        return plan
+
+    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        labels, chosen = plan["label"].cpu().numpy(), plan["part"].cpu().numpy()
+        parts = self._sketches()
+        made = {
+            index: parts[index]._render_labels(of_part(plan, index), labels)
+            for index in np.unique(chosen)
+        }
+        return torch.stack([made[index][i] for i, index in enumerate(chosen)])
+
+
+@dataclass
+class Chain(Composite):
+    """Changes each image by all of its parts, in their order.
+
+    parts: at least two generators; by default PatchSwap and StyleSwap. Each after the first is one
+        that changes images: PatchSwap, StyleSwap, RandomField, TransferVAE, or a ConditionalVAE or
+        VAEGAN that samples from codes of images. Each learns from the real images, as it would
+        alone.
+
+    A run that was killed goes on with the part that it was at.
+
+    `fit` and `sample` raise `InputError` for parts that make no sense, and for one after the first
+    that makes images anew.
+
+    >>> from synthaug import Chain, RandomField, StyleSwap, read_images
+    >>> generator = Chain((StyleSwap(), RandomField())).fit(read_images("digits"), device="cpu")
+    >>> generator.sample(1, seed=3).labels.tolist()
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    """
+
+    parts: tuple[Generator, ...] = field(default_factory=lambda: (PatchSwap(), StyleSwap()))
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        for part in self.parts[1:]:
+            if not part.changes_images:
+                raise InputError(
+                    f"parts: expected after the first only generators that change images, got a "
+                    f"{part.family}, which makes them anew; let it be the first"
+                )
+
+    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        plan = {"label": labels}
+        for index, part in enumerate(self._sketches()):
+            own = part._plan(labels, draws.apart(str(index)) if index else draws)
+            plan |= {f"{index} {name}": value for name, value in own.items()}
+        return plan
+
+    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        labels = plan["label"].cpu().numpy()
+        first, *others = self._sketches()
+        images = first._render_labels(of_part(plan, 0), labels)
+        for index, part in enumerate(others, start=1):
+            images = part._render_labels({**of_part(plan, index), "made": images}, labels)
+        return images

@@ -25,16 +25,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthaug.checks import expect_count, expect_number
-from synthaug.generators.anchors import draw_member
+from synthaug.core import Draws, StepDraws, adam, expect_count, expect_number
 from synthaug.generators.learning.adversary import Adversary, Shown
 from synthaug.generators.learning.diff_augment import check_policies
 from synthaug.generators.learning.losses import structural_dissimilarity
 from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.coders import parts_of, pyramid
-from synthaug.seeding import Draws, StepDraws
-from synthaug.training import adam
+from synthaug.generators.real_images import draw_member
 
 
 class _Batch(NamedTuple):

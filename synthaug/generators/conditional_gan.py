@@ -23,15 +23,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthaug.checks import (
+from synthaug.core import (
+    Draws,
+    InputError,
+    StepDraws,
+    Team,
+    adam,
     expect_choice,
     expect_count,
     expect_flag,
     expect_number,
     expect_range,
 )
-from synthaug.distributed import Team
-from synthaug.errors import InputError
 from synthaug.generators.learning.adversarial_losses import LOSSES, mode_seeking
 from synthaug.generators.learning.adversary import Adversary, Shown
 from synthaug.generators.learning.diff_augment import check_policies
@@ -39,8 +42,6 @@ from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.coders import ConditionalDecoder, ResidualDecoder
 from synthaug.generators.networks.discriminators import BACKBONES, CONDITIONINGS, Discriminator
-from synthaug.seeding import Draws, StepDraws
-from synthaug.training import adam
 
 DECODERS: dict[str, Callable[..., nn.Module]] = {
     "plain": ConditionalDecoder,

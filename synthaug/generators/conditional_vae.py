@@ -22,15 +22,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthaug.checks import (
+from synthaug.core import (
+    Draws,
+    InputError,
+    Phase,
+    Schedule,
+    StepDraws,
+    adam,
     expect_choice,
     expect_count,
     expect_number,
     expect_range,
+    optimize,
 )
-from synthaug.errors import InputError
-from synthaug.generators.anchors import DONORS, donor_labels, draw_member
-from synthaug.generators.codes import class_from_codes, draw_from_mixtures
+from synthaug.data import LabelledImages
+from synthaug.generators.latents import class_from_codes, draw_from_mixtures
 from synthaug.generators.learning.losses import (
     RECONSTRUCTIONS,
     dependence,
@@ -41,9 +47,7 @@ from synthaug.generators.learning.losses import (
 from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.coders import ConditionalDecoder, ConditionalEncoder, parts_of
-from synthaug.images import LabelledImages
-from synthaug.seeding import Draws, StepDraws
-from synthaug.training import Phase, Schedule, adam, optimize
+from synthaug.generators.real_images import DONORS, donor_labels, draw_member
 
 
 class Batch(NamedTuple):

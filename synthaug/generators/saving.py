@@ -9,26 +9,38 @@ import numpy as np
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from synthaug.directories import MANIFEST, new_directory, read_manifest
-from synthaug.errors import InputError
-from synthaug.files import write_array, write_atomically, write_json
-from synthaug.images import LabelledImages
-from synthaug.tensors import read_tensors, tensor_bytes
+from synthaug.core import (
+    MANIFEST,
+    InputError,
+    new_directory,
+    read_manifest,
+    read_tensors,
+    tensor_bytes,
+    write_array,
+    write_atomically,
+    write_json,
+)
+from synthaug.data import LabelledImages
 
-KIND = "generator"
+GENERATOR_KIND = "generator"
 
 
 def write_generator(
-    directory: Path, networks: nn.Module, images: LabelledImages, card: dict[str, Any]
+    directory: Path, networks: nn.Module, images: LabelledImages, metadata: dict[str, Any]
 ) -> None:
     """An older generator there is replaced whole, anything else refused."""
-    with new_directory(directory, kind=KIND) as partial:
+    with new_directory(directory, kind=GENERATOR_KIND) as partial:
         weights = tensor_bytes(networks.state_dict())
         write_atomically(partial / "weights.safetensors", lambda file: file.write(weights))
         write_array(partial / "images.npy", images.images)
         write_array(partial / "labels.npy", images.labels)
         digests = {path.name: _digest(path) for path in sorted(partial.iterdir())}
-        told = {"kind": KIND, "classes": list(images.classes), **card, "files": digests}
+        told = {
+            "kind": GENERATOR_KIND,
+            "classes": list(images.classes),
+            **metadata,
+            "files": digests,
+        }
         write_json(partial / MANIFEST, told)
 
 
@@ -57,7 +69,7 @@ def _digest(path: Path) -> str:
 
 def read_generator_manifest(directory: Path) -> dict[str, Any]:
     """The card; `InputError` if there is no complete generator in `directory`."""
-    return read_manifest(directory, kind=KIND)
+    return read_manifest(directory, kind=GENERATOR_KIND)
 
 
 def read_generator(directory: Path, classes: list[str]) -> tuple[LabelledImages, dict[str, Tensor]]:
@@ -83,24 +95,14 @@ def read_white(directory: Path, manifest: dict[str, Any], images: LabelledImages
     return white
 
 
-def plain(value: Any) -> Any:
-    """Numbers and arrays of numpy and torch as Python's, also within tuples, lists and
-    dictionaries; others unchanged."""
-    if isinstance(value, np.generic | np.ndarray | Tensor):
-        return value.tolist()
-    if type(value) in (tuple, list):
-        return type(value)(map(plain, value))
-    if type(value) is dict:
-        return {key: plain(each) for key, each in value.items()}
-    return value
-
-
-def origins_of(card: Mapping[str, Any]) -> set[str]:
+def origins_of(metadata: Mapping[str, Any]) -> set[str]:
     """Fingerprints of all images that a generator learned from, or was chosen by, and so did those
     that it started from, as far as its card says."""
-    found = {card["data"]["fingerprint"]} if "data" in card else set()  # parts learn from one
-    if "start" in card:  # of versions before 0.5 its own fingerprint alone
-        found |= {*card["start"].get("origins", ()), card["start"]["fingerprint"]}
-    if "validation" in card:
+    found = (
+        {metadata["data"]["fingerprint"]} if "data" in metadata else set()
+    )  # parts learn from one
+    if "start" in metadata:  # of versions before 0.5 its own fingerprint alone
+        found |= {*metadata["start"].get("origins", ()), metadata["start"]["fingerprint"]}
+    if "validation" in metadata:
         found.add("validation images")
-    return found.union(*(origins_of(part) for part in card.get("parts", ())))
+    return found.union(*(origins_of(part) for part in metadata.get("parts", ())))

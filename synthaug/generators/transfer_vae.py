@@ -20,14 +20,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthaug.checks import (
+from synthaug.core import (
+    Draws,
+    Phase,
+    Schedule,
+    StepDraws,
+    adam,
+    deform,
     expect_choice,
     expect_count,
     expect_flag,
     expect_number,
     expect_range,
+    optimize,
+    resize_field,
 )
-from synthaug.generators.anchors import DONORS, donor_labels, draw_member
 from synthaug.generators.learning.losses import (
     kl_to_standard_normal,
     reparametrize,
@@ -37,9 +44,7 @@ from synthaug.generators.learning.losses import (
 from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.coders import parts_of
-from synthaug.seeding import Draws, StepDraws
-from synthaug.training import Phase, Schedule, adam, optimize
-from synthaug.warping import deform, resize_field
+from synthaug.generators.real_images import DONORS, donor_labels, draw_member
 
 SAMPLINGS = ("pairs", "prior")
 FLOW, LOG_GAIN, BIAS = 0.6, 1.5, 0.5  # the largest change that a decoder can ask for

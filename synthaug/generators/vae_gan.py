@@ -16,14 +16,13 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from synthaug.checks import expect_number
+from synthaug.core import adam, expect_number
 from synthaug.generators.conditional_vae import Batch, ConditionalVAE
 from synthaug.generators.learning.adversary import Adversary, Shown
 from synthaug.generators.learning.diff_augment import check_policies
 from synthaug.generators.learning.losses import reparametrize
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.coders import parts_of
-from synthaug.training import adam
 
 
 @dataclass

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from synthaug.checks import expect_count
+from synthaug.core import expect_count, numpy_stream
 from synthaug.metrics.features import as_features
-from synthaug.seeding import numpy_stream
 
 
 def frechet_distance(real: np.ndarray, synthetic: np.ndarray) -> float:

@@ -1,17 +1,21 @@
 """Images as the numbers that they are compared by."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from synthaug.checks import expect_count
-from synthaug.devices import resolve_device
-from synthaug.errors import InputError, first_line
-from synthaug.images import expect_images, to_array, to_float
+from synthaug.core import (
+    InputError,
+    device_of,
+    evaluating,
+    expect_count,
+    first_line,
+    resolve_device,
+)
+from synthaug.data import expect_images, to_array, to_float
 
 Features: TypeAlias = Callable[[Tensor], Tensor]
 """Floats (N, C, H, W) in [0, 1] to (N, D)."""
@@ -20,28 +24,6 @@ Features: TypeAlias = Callable[[Tensor], Tensor]
 def pixels(images: Tensor) -> Tensor:
     """Every pixel is a feature."""
     return images.flatten(1)
-
-
-def device_of(network: object) -> str | torch.device:
-    """Where its weights are; the CPU where it has none."""
-    weights = network.parameters() if isinstance(network, nn.Module) else iter(())
-    first = next(weights, None)
-    return "cpu" if first is None else first.device
-
-
-@contextmanager
-def evaluating(network: object) -> Iterator[None]:
-    """Within the block a network is in evaluation mode, after it each part as it was: in training
-    dropout makes an answer one of many, and batch norm learns from what it is asked."""
-    modules = list(network.modules()) if isinstance(network, nn.Module) else []
-    before = [module.training for module in modules]
-    for module in modules:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module, training in zip(modules, before, strict=True):
-            module.training = training
 
 
 def extract_features(

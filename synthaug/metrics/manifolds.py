@@ -5,8 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from synthaug.checks import expect_count
-from synthaug.errors import InputError
+from synthaug.core import InputError, expect_count
 from synthaug.metrics.features import as_features
 
 

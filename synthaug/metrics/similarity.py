@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from synthaug.checks import expect_count
-from synthaug.errors import InputError
-from synthaug.images import to_float
+from synthaug.core import InputError, expect_count
+from synthaug.data import to_float
 
 CHUNK = 32  # pairs at once: each takes some thirty times the memory of its images
 SMALLEST_SIDE = 6  # half of the window of 11 is less than a side

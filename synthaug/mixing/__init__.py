@@ -1,7 +1,11 @@
-"""Mixing: synthetic images into a training that is already there."""
+"""Mix synthetic images into a training that is there already.
 
+May import `core`, `data`, `metrics`, `generators` and `pool`.
+"""
+
+from synthaug.mixing.bank import mixed_labels
 from synthaug.mixing.batch import MixSynthetic
-from synthaug.mixing.mix_recipe import MixRecipe
+from synthaug.mixing.mix_config import MixConfig
 from synthaug.mixing.mixed import MixedDataset
 from synthaug.mixing.ratio import CosineRatio, LinearRatio, OffForLast
 from synthaug.mixing.samplers import RatioBatchSampler
@@ -10,10 +14,11 @@ from synthaug.mixing.synthetic import SyntheticDataset
 __all__ = [
     "CosineRatio",
     "LinearRatio",
-    "MixRecipe",
+    "MixConfig",
     "MixSynthetic",
     "MixedDataset",
     "OffForLast",
     "RatioBatchSampler",
     "SyntheticDataset",
+    "mixed_labels",
 ]

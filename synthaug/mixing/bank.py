@@ -1,15 +1,54 @@
-"""A pool on a device, to be drawn from without asking the device for anything."""
+"""Labels of synthetic images: their class, or rows of probabilities.
+
+A pool on a device, to be drawn from without asking the device for anything.
+"""
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from synthaug.errors import InputError
-from synthaug.images import take, to_tensor
-from synthaug.mixing.drawing import ClassDrawer
+from synthaug.core import ClassDrawer, InputError, one_hot
+from synthaug.data import Samples, take, to_tensor
 from synthaug.pool import SamplePool
+
+Labels = Literal["hard", "soft", "mixed"]
+SOFT_SHARE = 0.5  # of a mixed label (DM-KD: half one-hot, half posterior)
+
+
+def check_labels(labels: str) -> None:
+    """Raise `InputError` for what is no label rule."""
+    if labels not in get_args(Labels):
+        raise InputError(f"labels: expected one of {', '.join(get_args(Labels))}, got {labels!r}")
+
+
+def mixed_labels(labels: np.ndarray, soft: np.ndarray) -> np.ndarray:
+    """Half of each one-hot label replaced by its soft row, float32 (M, K)."""
+    mixed: np.ndarray = (1 - SOFT_SHARE) * one_hot(labels, soft.shape[1]) + SOFT_SHARE * soft
+    return mixed
+
+
+def label_rows(samples: Samples, classes: int, labels: str) -> np.ndarray:
+    """The samples' labels as rows of probabilities under a rule, float32 (M, K): "hard" is one-hot,
+    "soft" the samples' own soft labels, "mixed" half of each.
+
+    Raises `InputError` where the rule needs soft labels and there are none.
+    """
+    check_labels(labels)
+    if labels == "hard":
+        return one_hot(samples.labels, classes)
+    if samples.soft_labels is None:
+        raise InputError(
+            f"labels={labels!r}: the pool holds no soft labels; make it with "
+            "SamplePool.create(..., teacher=network), of images made elsewhere with "
+            "SamplePool.from_samples(..., Samples(images, labels, soft_labels), ...), or use "
+            "labels='hard'"
+        )
+    soft = np.asarray(samples.soft_labels)
+    return soft if labels == "soft" else mixed_labels(samples.labels, soft)
+
 
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 

@@ -1,4 +1,9 @@
-"""A real Dataset with synthetic images among its own."""
+"""The synthetic items that stand after the real ones: how many, and whose transforms they have.
+
+A real Dataset alone, behind the same methods as a mixed one.
+
+A real Dataset with synthetic images among its own.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,21 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from synthaug.checks import expect_count
-from synthaug.errors import InputError
-from synthaug.mixing.appended import hosts_of, rounded
-from synthaug.mixing.drawing import ClassDrawer
-from synthaug.mixing.epochs import tell_epoch
-from synthaug.mixing.forms import form_of, pair_of
-from synthaug.mixing.labels import Labels, check_labels, label_rows, one_hot
-from synthaug.mixing.mix_recipe import MixRecipe
-from synthaug.mixing.options import Mode, check_options, shared_classes
-from synthaug.mixing.ratio import Ratio, share_per_class
-from synthaug.mixing.synthetic import LabelledDataset, Transform
-from synthaug.mixing.unmixed import Unmixed
-from synthaug.pool import SamplePool
-from synthaug.pool.filters import Network
-from synthaug.reading import (
+from synthaug.core import (
+    ClassDrawer,
+    InputError,
+    Progress,
+    expect_count,
+    numpy_stream,
+    one_hot,
+    stream_seed,
+    uniform_at,
+)
+from synthaug.data import (
     check_label,
     labels_and_classes,
     read_images,
@@ -29,8 +30,63 @@ from synthaug.reading import (
     source_of,
     sources_of,
 )
-from synthaug.seeding import stream_seed, uniform_at
-from synthaug.training import Progress
+from synthaug.mixing.bank import Labels, check_labels, label_rows
+from synthaug.mixing.forms import form_of, pair_of
+from synthaug.mixing.mix_config import MixConfig
+from synthaug.mixing.options import Mode, check_options, shared_classes
+from synthaug.mixing.ratio import Ratio, share_per_class
+from synthaug.mixing.synthetic import LabelledDataset, Transform, tell_epoch
+from synthaug.pool import Network, SamplePool
+
+
+def rounded(quotas: np.ndarray, seed: int) -> np.ndarray:
+    """Whole numbers that add up to the rounded sum: the largest remainders are rounded up."""
+    whole: np.ndarray = np.floor(quotas).astype(np.int64)
+    missing = round(float(quotas.sum())) - int(whole.sum())
+    ties = numpy_stream(seed, "append", "rounding").random(len(quotas))
+    order = np.lexsort((ties, -(quotas - whole)))
+    whole[order[:missing]] += 1
+    return whole
+
+
+def hosts_of(labels: np.ndarray, added: np.ndarray, seed: int) -> np.ndarray:
+    """For each added item a real one whose transforms it goes through, int64 (A,): of its class,
+    each in turn; where the class has none, of any."""
+    order = numpy_stream(seed, "append").permutation(len(labels))
+    hosts: np.ndarray = np.resize(order, len(added))
+    for label in np.intersect1d(added, labels):
+        of_class = added == label
+        hosts[of_class] = np.resize(order[labels[order] == label], of_class.sum())
+    return hosts
+
+
+class Unmixed(LabelledDataset):
+    """`real` as it is, but for a transform: for a recipe that recommends to mix nothing in, so that
+    the lines around it are the same for both answers."""
+
+    ratio = 0.0
+
+    def __init__(self, real: Any, transform: Transform | None) -> None:
+        super().__init__(transform, None, None)
+        self.real = real
+        labels, names = labels_and_classes(real)
+        self.targets, self.classes = labels.tolist(), list(names)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Nothing changes with it but a `MixedDataset` within, which is told."""
+        tell_epoch(self.real, epoch)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> Any:
+        item = self.real[index]
+        return item if self.transform is None else self._transformed(*pair_of(item))
+
+    def extra_repr(self) -> str:
+        """What it is of."""
+        return f"Real: {type(self.real).__name__}, {len(self.real)} items, nothing mixed in"
+
 
 DEFAULT_RATIO = 0.5
 KEPT_EPOCHS = 3  # as many as can be under way at once: workers run ahead of each other
@@ -122,10 +178,10 @@ class MixedDataset(LabelledDataset):
         self._prepare()
 
     @classmethod
-    def from_recipe(
+    def from_config(
         cls,
         real: Any,
-        recipe: MixRecipe | str | Path,
+        config: MixConfig | str | Path,
         pool: str | Path,
         *,
         teacher: Network | None = None,
@@ -153,16 +209,16 @@ class MixedDataset(LabelledDataset):
 
         >>> import tempfile
         >>> from synthaug import MixedDataset, StyleSwap, SyntheticDataset, read_images
-        >>> from synthaug.mixing import MixRecipe
-        >>> recipe = MixRecipe(StyleSwap(), ratio=0.25)
+        >>> from synthaug.mixing import MixConfig
+        >>> recipe = MixConfig(StyleSwap(), ratio=0.25)
         >>> with tempfile.TemporaryDirectory() as directory:
         ...     pool = recipe.make_pool(directory + "/real", read_images("digits"), device="cpu")
         ...     real = SyntheticDataset(pool)  # stands for yours
-        ...     mixed = MixedDataset.from_recipe(real, recipe, directory + "/pool", device="cpu")
+        ...     mixed = MixedDataset.from_config(real, recipe, directory + "/pool", device="cpu")
         ...     len(mixed) == len(real), mixed.ratio
         (True, 0.25)
         """
-        asked = recipe if isinstance(recipe, MixRecipe) else MixRecipe.load(recipe)
+        asked = config if isinstance(config, MixConfig) else MixConfig.load(config)
         if not asked.recommended:
             return Unmixed(real, transform)
         images = read_images(_unmixed(real))

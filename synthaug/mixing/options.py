@@ -5,8 +5,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from synthaug.checks import expect_count
-from synthaug.errors import InputError
+from synthaug.core import InputError, expect_count
 from synthaug.mixing.ratio import Ratio
 from synthaug.pool import SamplePool
 

@@ -7,8 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from synthaug.checks import as_share, expect_count
-from synthaug.errors import InputError
+from synthaug.core import InputError, as_share, expect_count
 
 Share: TypeAlias = float | Mapping[str, float] | Sequence[float]
 """One share from 0 to 1 for all classes, or one for each, by name or in the order of classes."""

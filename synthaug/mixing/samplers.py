@@ -8,15 +8,11 @@ import numpy as np
 from torch import distributed
 from torch.utils.data import ConcatDataset, Sampler, Subset
 
-from synthaug.checks import as_share, expect_count
-from synthaug.errors import InputError
-from synthaug.mixing.drawing import replaced_positions
-from synthaug.mixing.epochs import tell_epoch
+from synthaug.core import InputError, as_share, expect_count, numpy_stream, replaced_positions
+from synthaug.data import is_map_style, named_classes, same_classes, sources_of
 from synthaug.mixing.mixed import MixedDataset
 from synthaug.mixing.options import warn_unnamed
-from synthaug.mixing.synthetic import SyntheticDataset
-from synthaug.reading import is_map_style, named_classes, same_classes, sources_of
-from synthaug.seeding import numpy_stream
+from synthaug.mixing.synthetic import SyntheticDataset, tell_epoch
 
 
 class RatioBatchSampler(Sampler[list[int]]):

@@ -1,4 +1,7 @@
-"""The pool as a Dataset, and what all our Datasets share with torchvision's."""
+"""Which epoch it is, for Datasets that go by it.
+
+The pool as a Dataset, and what all our Datasets share with torchvision's.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +10,17 @@ from typing import Any
 from torchvision.datasets import VisionDataset
 from torchvision.datasets.vision import StandardTransform
 
-from synthaug.images import to_pil
-from synthaug.mixing.depth import DepthGuard
+from synthaug.data import sources_of, to_pil
+from synthaug.mixing.forms import DepthGuard
 from synthaug.pool import SamplePool
+
+
+def tell_epoch(dataset: Any, epoch: int) -> None:
+    """Tell the epoch to each `MixedDataset` that items of `dataset` come from."""
+    for source, _ in sources_of(dataset):
+        if hasattr(source, "set_epoch"):
+            source.set_epoch(epoch)
+
 
 Transform = Callable[[Any], Any]
 

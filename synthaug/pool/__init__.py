@@ -1,20 +1,36 @@
-"""Pool: synthetic images on disk, and which of them are fit for it."""
+"""Synthetic images on disk, and the filters that choose them.
 
-from synthaug.pool.filling import Filter
+May import `core`, `data`, `metrics` and `generators`.
+"""
+
+from synthaug.pool.export import drawable, export_folder, export_npz, export_tar
+from synthaug.pool.filling import Filter, limits_of
 from synthaug.pool.filters import (
     ClassifierAgreement,
     DistanceFilter,
     MemorizationFilter,
+    Network,
+    asked_on,
     limit_filters,
+    posterior_of,
 )
-from synthaug.pool.sample_pool import SamplePool, usual_size
+from synthaug.pool.sample_pool import POOL_KIND, SamplePool, usual_size
 
 __all__ = [
     "ClassifierAgreement",
     "DistanceFilter",
     "Filter",
+    "POOL_KIND",
     "MemorizationFilter",
+    "Network",
     "SamplePool",
+    "asked_on",
+    "drawable",
+    "export_folder",
+    "export_npz",
+    "export_tar",
     "limit_filters",
+    "limits_of",
+    "posterior_of",
     "usual_size",
 ]

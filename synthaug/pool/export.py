@@ -11,10 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from synthaug.directories import partial_directory
-from synthaug.errors import InputError
-from synthaug.files import expanded, expect_place, expect_writable, told_where, write_atomically
-from synthaug.images import to_pil
+from synthaug.core import (
+    InputError,
+    expanded,
+    expect_place,
+    expect_writable,
+    partial_directory,
+    told_where,
+    write_atomically,
+)
+from synthaug.data import to_pil
 from synthaug.pool.sample_pool import SamplePool
 
 SHARD = 10_000  # images in one tar file

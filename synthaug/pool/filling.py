@@ -7,12 +7,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from synthaug.errors import InputError
+from synthaug.core import InputError, Progress, stream_seed
+from synthaug.data import LabelledImages, Samples, expect_alike, expect_labelled, to_array
 from synthaug.generators import Generator
-from synthaug.images import LabelledImages, Samples, expect_alike, expect_labelled, to_array
 from synthaug.pool.filters import compares_pixels
-from synthaug.seeding import stream_seed
-from synthaug.training import Progress
 
 FEWEST_A_ROUND = 32  # sampled of each class that is not full
 MOST_A_ROUND = 4  # sampled of each class, times what it should have

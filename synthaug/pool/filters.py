@@ -11,19 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthaug.checks import as_share, expect_labels, expect_number
-from synthaug.errors import InputError
-from synthaug.images import LabelledImages, Samples, expect_labelled
-from synthaug.metrics.features import (
+from synthaug.core import InputError, as_share, device_of, evaluating, expect_labels, expect_number
+from synthaug.data import LabelledImages, Samples, expect_labelled
+from synthaug.metrics import (
     Features,
     class_probabilities,
-    device_of,
-    evaluating,
     expect_columns,
     extract_features,
+    nearest,
+    nearest_other,
     pixels,
 )
-from synthaug.metrics.nearest import nearest, nearest_other
 
 Network = Callable[[Tensor], Tensor]
 """Any function or `nn.Module` from floats (B, C, H, W) in [0, 1] to logits (B, K)."""

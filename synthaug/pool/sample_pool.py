@@ -11,26 +11,30 @@ from typing import Any, Self
 
 import numpy as np
 
-from synthaug.checks import as_seed, expect_count, expect_labels, expect_progress
-from synthaug.devices import plain_torch
-from synthaug.directories import (
+from synthaug.core import (
     MANIFEST,
+    InputError,
+    Progress,
+    as_seed,
     check_replaceable,
+    expanded,
+    expect_count,
+    expect_labels,
+    expect_progress,
     new_directory,
+    plain_torch,
     read_manifest,
     read_unchanged,
+    versions,
+    write_array,
+    write_json,
 )
-from synthaug.errors import InputError
-from synthaug.files import expanded, write_array, write_json
-from synthaug.generators import Generator
-from synthaug.generators.saving import origins_of
-from synthaug.images import LabelledImages, Samples, distinct_names, form_of
+from synthaug.data import LabelledImages, Samples, distinct_names, form_of
+from synthaug.generators import Generator, origins_of
 from synthaug.pool.filling import Filter, check_filters, chosen_by, fill, limits_of
 from synthaug.pool.filters import Network, asked_on, posterior_of
-from synthaug.training import Progress
-from synthaug.versions import versions
 
-KIND = "sample pool"
+POOL_KIND = "sample pool"
 PER_IMAGE, LARGEST = 20, 20_000
 _CARD = {  # what a manifest must hold
     "classes": list,
@@ -76,7 +80,7 @@ class SamplePool:
         read_unchanged(self.place, self._open)
 
     def _open(self) -> None:
-        self.manifest: dict[str, Any] = read_manifest(self.directory, kind=KIND)
+        self.manifest: dict[str, Any] = read_manifest(self.directory, kind=POOL_KIND)
         for name, kind in _CARD.items():
             if not isinstance(self.manifest.get(name), kind):
                 raise InputError(
@@ -187,7 +191,7 @@ class SamplePool:
         expect_count("per_class", per_class)
         expect_progress(progress)
         seed = as_seed(seed)
-        check_replaceable(expanded(directory), kind=KIND)
+        check_replaceable(expanded(directory), kind=POOL_KIND)
         check_filters(filters, reference, generator)
         samples, drawn = fill(generator, per_class, filters, reference, seed, progress)
         if teacher is not None:
@@ -196,28 +200,28 @@ class SamplePool:
             soft = posterior_of("teacher", teacher, samples.images, where, classes)
             samples = Samples(samples.images, samples.labels, soft, samples.weights)
         passed = [type(each).__name__ for each in filters]
-        card = {
-            "generator": generator.card,
+        metadata = {
+            "generator": generator.metadata,
             "seed": seed,
             "drawn": drawn,
             "filters": passed,
             "limits": [limits_of(each) for each in filters],
             "chosen_by": [] if reference is None else chosen_by(filters, reference),
         }
-        return cls._write(directory, samples, generator.classes, generator.family, card)
+        return cls._write(directory, samples, generator.classes, generator.family, metadata)
 
     @property
     def origins(self) -> set[str]:
         """Fingerprints of all images that its generator learned from, or it or the samples were
         chosen by, as far as its card says; none for images made elsewhere."""
-        card, filters = self.manifest.get("generator"), self.manifest.get("filters", [])
+        metadata, filters = self.manifest.get("generator"), self.manifest.get("filters", [])
         try:  # versions before 0.5 do not say what filters compared with
             chosen = self.manifest.get("chosen_by", filters)
-            return set() if card is None else origins_of(card).union(chosen)
+            return set() if metadata is None else origins_of(metadata).union(chosen)
         except (AttributeError, KeyError, TypeError):
             raise InputError(
                 f"{self.directory}: damaged, expected a generator's card as 'generator' in its "
-                f"{MANIFEST}, got {card!r}; make the pool again"
+                f"{MANIFEST}, got {metadata!r}; make the pool again"
             ) from None
 
     @classmethod
@@ -269,11 +273,11 @@ class SamplePool:
         samples: Samples,
         classes: Sequence[str],
         source: str,
-        card: dict[str, Any],
+        metadata: dict[str, Any],
     ) -> Self:
         classes = distinct_names(classes)
         _check_classes(samples, classes)
-        with new_directory(expanded(directory), kind=KIND) as partial:
+        with new_directory(expanded(directory), kind=POOL_KIND) as partial:
             write_array(partial / "images.npy", samples.images)
             write_array(partial / "labels.npy", samples.labels)
             for name in ("soft_labels", "weights"):
@@ -281,7 +285,7 @@ class SamplePool:
                     write_array(partial / f"{name}.npy", array)
             counts = np.bincount(samples.labels, minlength=len(classes))
             manifest = {
-                "kind": KIND,
+                "kind": POOL_KIND,
                 "source": source,
                 "images": len(samples),
                 "fingerprint": samples.fingerprint,
@@ -290,7 +294,7 @@ class SamplePool:
                 "soft_labels": samples.soft_labels is not None,
                 "weights": samples.weights is not None,
                 "versions": versions(),
-                **card,
+                **metadata,
             }
             write_json(partial / MANIFEST, manifest)
         return cls(directory)

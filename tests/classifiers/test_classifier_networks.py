@@ -13,11 +13,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from synthaug.classifiers import Backbone, Recipe, evaluate, train_classifier
+from synthaug.classifiers import (
+    Backbone,
+    Normalize,
+    Standardize,
+    TrainConfig,
+    evaluate,
+    train_classifier,
+)
 from synthaug.classifiers.folding import folded
-from synthaug.classifiers.networks import Normalize, Standardize, head_of, is_cramped, layout_for
-from synthaug.errors import InputError
-from synthaug.images import LabelledImages, to_float
+from synthaug.classifiers.networks import head_of, is_cramped, layout_for
+from synthaug.core import InputError
+from synthaug.data import LabelledImages, to_float
 
 NAME = "timm:resnet10t"
 
@@ -133,10 +140,10 @@ def test_weights_meet_images_of_few_bits_in_16_as_those_of_8(weights: Path, bits
     seen = []
     for images in (deep, (deep >> (bits - 8)).astype(np.uint8)):
         data = LabelledImages(images, np.repeat([0, 1], 12), ["a", "b"])
-        for recipe in (Recipe(policy="none"), Recipe(policy="none", standardize=False)):
-            backbone = Backbone(NAME, str(weights)) if recipe.standardize else Backbone()
+        for config in (TrainConfig(policy="none"), TrainConfig(policy="none", standardize=False)):
+            backbone = Backbone(NAME, str(weights)) if config.standardize else Backbone()
             network = train_classifier(
-                data, recipe=recipe, classifier=backbone, steps=1, batch_size=8, device="cpu"
+                data, config=config, classifier=backbone, steps=1, batch_size=8, device="cpu"
             )
             seen.append(network[0](to_float(images)))
     for of_deep, of_eight in zip(seen[:2], seen[2:], strict=True):
@@ -163,10 +170,10 @@ def test_a_linear_probe_changes_the_last_layer_alone(weights: Path) -> None:
     images = rng.integers(0, 256, (24, 1, 16, 16), dtype=np.uint8)
     images[12:] //= 3
     data = LabelledImages(images, np.repeat([0, 1], 12), ["a", "b"])
-    recipe = Recipe(policy="none", learning_rate=0.5, frozen=True)
+    config = TrainConfig(policy="none", learning_rate=0.5, frozen=True)
     backbone = Backbone(NAME, str(weights), size=32)
     network = train_classifier(
-        data, recipe=recipe, classifier=backbone, steps=30, batch_size=8, device="cpu"
+        data, config=config, classifier=backbone, steps=30, batch_size=8, device="cpu"
     )
     start = backbone.build(data.image_shape, 2, Standardize()).state_dict()
     for name, tensor in network.state_dict().items():
@@ -182,7 +189,9 @@ def test_a_last_layer_over_random_ones_is_no_probe() -> None:
     data = LabelledImages(np.zeros((4, 1, 16, 16), np.uint8), [0, 0, 1, 1], ["a", "b"])
     for network in ("resnet", NAME):
         with pytest.raises(InputError, match=r"stay random; give a Backbone with weights"):
-            train_classifier(data, recipe=Recipe(frozen=True), classifier=network, device="cpu")
+            train_classifier(
+                data, config=TrainConfig(frozen=True), classifier=network, device="cpu"
+            )
 
 
 def test_a_probe_learns_the_same_without_batch_norms(
@@ -191,7 +200,7 @@ def test_a_probe_learns_the_same_without_batch_norms(
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (24, 3, 16, 16), dtype=np.uint8)
     data = LabelledImages(images, np.repeat([0, 1], 12), ["a", "b"])
-    recipe = Recipe(policy="shift-flip", learning_rate=0.5, frozen=True)
+    config = TrainConfig(policy="shift-flip", learning_rate=0.5, frozen=True)
     asked = []
 
     def trained(fold: Callable[..., nn.Module]) -> Tensor:
@@ -201,7 +210,7 @@ def test_a_probe_learns_the_same_without_batch_norms(
 
         monkeypatch.setattr("synthaug.classifiers.training.folded", kept)
         backbone = Backbone(NAME, str(weights), size=32)
-        options = {"recipe": recipe, "classifier": backbone, "steps": 12, "device": "cpu"}
+        options = {"recipe": config, "classifier": backbone, "steps": 12, "device": "cpu"}
         return head_of(train_classifier(data, batch_size=8, **options)).weight.detach()
 
     plain, fewer = trained(lambda network, *_: network), trained(folded)

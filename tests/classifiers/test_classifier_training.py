@@ -18,16 +18,14 @@ from torch.nn import functional as F
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import synthaug.classifiers.training as training
-import synthaug.training as training_loop
-from synthaug.classifiers import Backbone, Recipe, evaluate, predict, train_classifier
-from synthaug.devices import mixed_precision
-from synthaug.errors import InputError
-from synthaug.images import LabelledImages, Samples
+import synthaug.core.training as training_loop
+from synthaug.classifiers import Backbone, TrainConfig, evaluate, predict, train_classifier
+from synthaug.core import InputError, mixed_precision, torch_stream
+from synthaug.data import LabelledImages, Samples
 from synthaug.pool import SamplePool
-from synthaug.seeding import torch_stream
 
 CLASSES = ["ant", "bee", "cow"]
-PLAIN = Recipe(policy="none")
+PLAIN = TrainConfig(policy="none")
 SOFT_REAL = np.random.default_rng(5).dirichlet(np.ones(3), 30).astype(np.float32)
 SOFT_MADE = np.random.default_rng(6).dirichlet(np.ones(3), 24).astype(np.float32)
 
@@ -52,7 +50,7 @@ class _Stop(Exception):
 
 
 @dataclass
-class Run:
+class Session:
     """What a training was about to do."""
 
     weights: dict[str, Tensor]
@@ -67,7 +65,7 @@ class Run:
         return self.images >= 150
 
 
-Record = Callable[..., Run]
+Record = Callable[..., Session]
 
 
 @pytest.fixture
@@ -75,7 +73,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Record:
     """A function that gives the initial weights and every batch of a training: for each image its
     value (steps, B), and its label (steps, B, K)."""
 
-    def run(train: LabelledImages, **options: Any) -> Run:
+    def run(train: LabelledImages, **options: Any) -> Session:
         runs = []
 
         def stop(
@@ -83,7 +81,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Record:
             phases: Any,
             batches: Any,
             schedule: Any,
-            how: training_loop.Run,
+            how: training_loop.Session,
             *,
             averaged: nn.Module,
         ) -> None:
@@ -97,7 +95,9 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Record:
                 assert torch.equal(images.amin((1, 2, 3)), images.amax((1, 2, 3)))
                 values.append((images[:, 0, 0, 0] * 255).round().int().numpy())
                 labels.append(targets.numpy())
-            run = Run(weights, np.array(values), np.array(labels), how.identity, {}, phases[0].loss)
+            run = Session(
+                weights, np.array(values), np.array(labels), how.identity, {}, phases[0].loss
+            )
             run.options = phases[0].optimizer.defaults
             runs.append(run)
             raise _Stop
@@ -127,10 +127,10 @@ ARMS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("arm", ARMS)
 @pytest.mark.parametrize("balanced", [False, True])
 def test_arms_of_one_seed_are_paired(record: Record, arm: str, balanced: bool) -> None:
-    recipe = Recipe(policy="none", class_balanced=balanced)
+    config = TrainConfig(policy="none", class_balanced=balanced)
     real = make_real()
-    baseline = record(real, recipe=recipe, seed=3)
-    run = record(real, recipe=recipe, seed=3, **ARMS[arm])
+    baseline = record(real, config=config, seed=3)
+    run = record(real, config=config, seed=3, **ARMS[arm])
     assert run.weights.keys() == baseline.weights.keys()
     assert all(torch.equal(run.weights[name], baseline.weights[name]) for name in run.weights)
     assert not baseline.synthetic.any()
@@ -149,7 +149,9 @@ def test_another_seed_is_another_run(record: Record) -> None:
 
 def test_the_recipe_changes_neither_weights_nor_order(record: Record) -> None:
     baseline = record(make_real())
-    run = record(make_real(), recipe=Recipe(policy="none", learning_rate=0.3, label_smoothing=0.1))
+    run = record(
+        make_real(), config=TrainConfig(policy="none", learning_rate=0.3, label_smoothing=0.1)
+    )
     assert np.array_equal(run.images, baseline.images)
     assert all(torch.equal(run.weights[name], baseline.weights[name]) for name in run.weights)
 
@@ -209,8 +211,8 @@ def test_soft_labels_are_used(record: Record) -> None:
 
 def test_class_balance_draws_each_class_equally(record: Record) -> None:
     real = make_real((25, 4, 1))
-    recipe = Recipe(policy="none", class_balanced=True)
-    run = record(real, recipe=recipe, steps=30, batch_size=16)
+    config = TrainConfig(policy="none", class_balanced=True)
+    run = record(real, config=config, steps=30, batch_size=16)
     labels = real.labels[run.images]
     counts = np.stack([np.bincount(row, minlength=3) for row in labels])
     assert counts.max() <= 6 and counts.min() >= 5
@@ -223,20 +225,20 @@ def test_class_balance_draws_each_class_equally(record: Record) -> None:
 
 def test_class_balance_leaves_out_a_class_without_images(record: Record) -> None:
     real = make_real((6, 0, 3))
-    run = record(real, recipe=Recipe(policy="none", class_balanced=True), batch_size=10)
+    run = record(real, config=TrainConfig(policy="none", class_balanced=True), batch_size=10)
     counts = np.bincount(real.labels[run.images].reshape(-1), minlength=3)
     assert counts.tolist() == [60, 0, 60]
 
 
 def test_the_recipe_settles_optimiser_and_loss(record: Record) -> None:
-    recipe = Recipe(
+    config = TrainConfig(
         policy="none",
         learning_rate=0.03,
         weight_decay=0.004,
         label_smoothing=0.2,
         standardize=False,
     )
-    run = record(make_real(), recipe=recipe)
+    run = record(make_real(), config=config)
     options = {name: run.options[name] for name in ("lr", "momentum", "nesterov", "weight_decay")}
     assert options == {"lr": 0.03, "momentum": 0.9, "nesterov": True, "weight_decay": 0.004}
     images = make_real().images / 255
@@ -244,7 +246,7 @@ def test_the_recipe_settles_optimiser_and_loss(record: Record) -> None:
     assert run.weights["0.deviation"].item() == pytest.approx(images.std(), abs=1e-3)
     labels = torch.eye(3)[torch.tensor([0, 1])]
     losses = [
-        record(make_real(), recipe=Recipe(policy="none", label_smoothing=s)).loss(
+        record(make_real(), config=TrainConfig(policy="none", label_smoothing=s)).loss(
             (torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)), labels)
         )
         for s in (0.0, 0.2)
@@ -281,7 +283,7 @@ def test_a_checkpoint_belongs_to_one_run(record: Record, tmp_path: Path) -> None
         {"seed": 1},
         {"steps": 13},
         {"batch_size": 15},
-        {"recipe": Recipe(policy="none", learning_rate=0.2)},
+        {"recipe": TrainConfig(policy="none", learning_rate=0.2)},
         {"soft_labels": SOFT_REAL},
         {"soft_labels": SOFT_REAL[::-1]},
         {"synthetic": made},
@@ -327,12 +329,12 @@ def test_it_learns_from_synthetic_images_alone() -> None:
     """Real images are noise here; with a ratio of 1 none is seen."""
     made, test = stripes(40, 0, np.uint16), stripes(100, 1, np.uint16)
     noise = np.random.default_rng(0).integers(0, 65535, made.images.shape, np.uint16)
-    recipe = Recipe(mix="mixup", standardize=False)
+    config = TrainConfig(mix="mixup", standardize=False)
     network = train_classifier(
         LabelledImages(noise, made.labels, made.classes),
         synthetic=Samples(made.images, made.labels),
         ratio=1.0,
-        recipe=recipe,
+        config=config,
         **{**QUICK, "steps": 60},
     )
     assert evaluate(network, test, device="cpu").accuracy > 0.95
@@ -359,18 +361,18 @@ def test_mean_and_deviation_are_those_of_all_images() -> None:
     images = rng.integers(0, 90, (600, 3, 8, 8), np.uint8)
     data = LabelledImages(images, rng.integers(0, 2, 600), ["a", "b"])
     network: Any = train_classifier(
-        data, recipe=Recipe(standardize=False), steps=1, batch_size=8, device="cpu"
+        data, config=TrainConfig(standardize=False), steps=1, batch_size=8, device="cpu"
     )
     assert float(network[0].mean) == pytest.approx((images / 255).mean(), rel=1e-6)
     assert float(network[0].deviation) == pytest.approx((images / 255).std(ddof=1), rel=1e-6)
 
 
 def test_a_seed_gives_the_same_weights_bit_by_bit() -> None:
-    recipe = Recipe(policy="rotate-scale-flip", automatic="trivialaugment", mix="cutmix")
+    config = TrainConfig(policy="rotate-scale-flip", automatic="trivialaugment", mix="cutmix")
     made = Samples(TEST.images, TEST.labels)
 
     def train(seed: int) -> dict[str, Tensor]:
-        return _weights(train_classifier(TRAIN, recipe=recipe, synthetic=made, seed=seed, **SHORT))
+        return _weights(train_classifier(TRAIN, config=config, synthetic=made, seed=seed, **SHORT))
 
     torch.manual_seed(0)
     first = train(2)
@@ -580,7 +582,7 @@ def test_a_network_goes_back_to_where_it_was() -> None:
         ),
         ({"classifier": "vgg"}, "classifier: expected 'resnet' or 'timm:NAME', got 'vgg'"),
         ({"classifier": 5}, "classifier: expected 'resnet', 'timm:NAME' or a Backbone, got 5"),
-        ({"recipe": {"mix": "mixup"}}, "recipe: expected a Recipe, got {'mix': 'mixup'}"),
+        ({"recipe": {"mix": "mixup"}}, "recipe: expected a TrainConfig, got {'mix': 'mixup'}"),
         ({"device": "tpu9"}, "device: expected auto, cpu, cuda"),
     ],
 )
@@ -617,8 +619,8 @@ def test_adjusted_logits_leave_the_sizes_of_classes_out_of_the_answer() -> None:
     blank = LabelledImages(np.full((32, 1, 8, 8), 100, np.uint8), labels, CLASSES)
     shares = np.array([0.5, 0.25, 0.25])
     for adjustment, expected in [(0.0, shares), (1.0, np.full(3, 1 / 3))]:
-        recipe = Recipe(policy="none", weight_decay=0.0, logit_adjustment=adjustment)
-        network = train_classifier(blank, recipe=recipe, steps=80, batch_size=32, device="cpu")
+        config = TrainConfig(policy="none", weight_decay=0.0, logit_adjustment=adjustment)
+        network = train_classifier(blank, config=config, steps=80, batch_size=32, device="cpu")
         assert predict(network, blank.images[:1], device="cpu")[0] == pytest.approx(
             expected, abs=0.02
         )

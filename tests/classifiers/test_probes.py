@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from synthaug import InputError, LabelledImages
-from synthaug.classifiers import Backbone, predict
-from synthaug.classifiers.networks import Standardize, head_of
-from synthaug.classifiers.probes import predict_probe
+from synthaug.classifiers import Backbone, Standardize, predict, predict_probe
+from synthaug.classifiers.networks import head_of
 
 
 @pytest.fixture

@@ -11,9 +11,8 @@ import pytest
 import torch
 
 from synthaug.cli.options import check_outside, check_result
-from synthaug.errors import InputError
-from synthaug.images import LabelledImages
-from synthaug.reading import draw_subset, read_images
+from synthaug.core import InputError
+from synthaug.data import LabelledImages, draw_subset, read_images
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "accuracy" / "results"
 Words = tuple[str | Path, ...]

@@ -21,28 +21,27 @@ import synthaug.cli.output as output
 from synthaug.cli.families import Family, build
 from synthaug.cli.main import app, run
 from synthaug.cli.options import check_trace
-from synthaug.gain import space
+from synthaug.data import Samples, read_images
 from synthaug.generators import FAMILIES, load_generator
-from synthaug.images import Samples
 from synthaug.pool import SamplePool
-from synthaug.reading import read_images
+from synthaug.search import space
 
 NAMES = ("gain", "fit", "sample", "import", "export", "inspect", "tune", "report")
 
 
 def test_fit_writes_a_generator_and_says_so(call: Callable, data: Path, tmp_path: Path) -> None:
-    output, card = tmp_path / "generator", tmp_path / "made" / "for it" / "card.json"
+    output, metadata = tmp_path / "generator", tmp_path / "made" / "for it" / "card.json"
     options = ("--generator", "vae", "--steps", "3", "--per-class", "5", "--device", "cpu")
-    done = call("fit", data, *options, "-o", output, "--json", card)
+    done = call("fit", data, *options, "-o", output, "--json", metadata)
     assert (done.status, done.err) == (0, "")
     assert re.match(rf"{output}: ConditionalVAE fitted to 10 images in \d.* s;? ?", done.out)
     assert done.out.count("\n") == 1
-    assert json.loads(card.read_text())["settings"]["steps"] == 3
+    assert json.loads(metadata.read_text())["settings"]["steps"] == 3
     assert load_generator(output).classes == ("cat", "dog")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["generator", "made"]
     again = call("fit", data, *options, "-o", output, "--seed", "1")
     assert again.status == 0  # replaced: it is ours
-    assert load_generator(output).card["seed"] == 1
+    assert load_generator(output).metadata["seed"] == 1
 
 
 def test_fit_warns_of_real_images_in_a_generator(
@@ -55,11 +54,13 @@ def test_fit_warns_of_real_images_in_a_generator(
 def test_a_pool_is_sampled_exported_and_imported_again(
     call: Callable, generator: Path, tmp_path: Path
 ) -> None:
-    pool, card = tmp_path / "pool", tmp_path / "card.json"
-    done = call("sample", generator, "--per-class", "3", "-o", pool, "--json", card, "--seed", "7")
+    pool, metadata = tmp_path / "pool", tmp_path / "card.json"
+    done = call(
+        "sample", generator, "--per-class", "3", "-o", pool, "--json", metadata, "--seed", "7"
+    )
     assert (done.status, done.err) == (0, "")
     assert done.out == f"{pool}: 6 images of 2 classes, 1x8x8 uint8, from StyleSwap\n"
-    assert json.loads(card.read_text())["seed"] == 7
+    assert json.loads(metadata.read_text())["seed"] == 7
     images = SamplePool(pool).samples.images
     for name, form in (("folder", "folder"), ("set.npz", "npz")):
         target = tmp_path / name
@@ -115,11 +116,13 @@ def test_inspect_shows_the_card(
         (generator, r"settings\.cells +8"),
         (pool, r"per_class +4, 4", r"filters +none"),
     ):
-        card = tmp_path / f"card of {directory.name}.json"
-        done = call("inspect", directory, "--json", card)
+        metadata = tmp_path / f"card of {directory.name}.json"
+        done = call("inspect", directory, "--json", metadata)
         assert (done.status, done.err) == (0, "")
         assert all(re.search(each, done.out) for each in shown)
-        assert json.loads(card.read_text()) == json.loads((directory / "manifest.json").read_text())
+        assert json.loads(metadata.read_text()) == json.loads(
+            (directory / "manifest.json").read_text()
+        )
 
 
 def test_letters_that_the_output_cannot_show_are_written_out(
@@ -320,7 +323,7 @@ def test_what_goes_wrong_meanwhile(
 def test_a_loss_that_is_no_number_is_a_failure(
     call: Callable, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from synthaug.errors import TrainingError
+    from synthaug.core import TrainingError
     from synthaug.generators import ConditionalVAE
 
     def fail(*_: object, **__: object) -> None:
@@ -334,7 +337,9 @@ def test_a_loss_that_is_no_number_is_a_failure(
 
 
 def test_the_images_of_fit_are_those_of_the_training_split(generator: Path, data: Path) -> None:
-    assert load_generator(generator).card["data"]["fingerprint"] == read_images(data).fingerprint
+    assert (
+        load_generator(generator).metadata["data"]["fingerprint"] == read_images(data).fingerprint
+    )
 
 
 FAST = ("--generator", "vae", "--steps", "3", "--device", "cpu")
@@ -353,8 +358,8 @@ def test_fit_goes_on_from_another_generator(call: Callable, data: Path, tmp_path
     first, second = tmp_path / "first", tmp_path / "second"
     assert call("fit", data, *FAST, "-o", first).status == 0
     assert call("fit", data, *FAST, "--start", first, "-o", second).status == 0
-    told = load_generator(second).card["start"]
-    learned = load_generator(first).card["data"]["fingerprint"]
+    told = load_generator(second).metadata["start"]
+    learned = load_generator(first).metadata["data"]["fingerprint"]
     assert told == {"fingerprint": learned, "origins": [learned], "missing": []}
 
 
@@ -368,10 +373,10 @@ def test_fit_validates_on_a_split_or_on_images_held_out(
         data = tmp_path / "set"
     output = tmp_path / "generator"
     assert call("fit", data, *FAST, "--validate", "-o", output).status == 0
-    card = load_generator(output).card
-    assert 0 <= card["validation"]["accuracy"] <= 1
+    metadata = load_generator(output).metadata
+    assert 0 <= metadata["validation"]["accuracy"] <= 1
     everything = len(read_images(data))
-    assert card["data"]["images"] == (everything if split else everything * 4 // 5)
+    assert metadata["data"]["images"] == (everything if split else everything * 4 // 5)
 
 
 def test_a_log_without_tensorboard_is_refused_before_images_are_read(

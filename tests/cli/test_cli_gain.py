@@ -18,12 +18,11 @@ import synthaug.cli.output as output
 from synthaug.cli.measuring import backbone
 from synthaug.cli.output import show_gain
 from synthaug.cli.splits import read_splits
-from synthaug.errors import InputError
-from synthaug.gain import Gain, Source, default_sources
-from synthaug.gain.advice import as_read
-from synthaug.gain.inputs import check_parts
+from synthaug.core import InputError
+from synthaug.data import read_images
+from synthaug.data.stacking import SkippedImages
+from synthaug.gain import Gain, Source, check_splits, default_sources, with_reading_options
 from synthaug.gain.leaks import shared_images
-from synthaug.reading import SkippedImages, read_images
 
 pytestmark = pytest.mark.usefixtures("tiny_networks")
 LONG = "transfer-within 0.5 mixed, randaugment+cutmix"
@@ -168,7 +167,7 @@ def test_test_images_of_another_place_may_lack_a_class(tree: Callable, tmp_path:
         splits = read_splits(str(source), str(other), None, None, "raise", quiet=True)
         assert splits.test.classes == splits.train.classes
         assert splits.test.counts.tolist() == [2, 0, 3]
-        assert len(check_parts({"train": splits.train, "test": splits.test})) == 1
+        assert len(check_splits({"train": splits.train, "test": splits.test})) == 1
 
 
 def test_results_tell_of_images_that_could_not_be_read(tree: Callable, tmp_path: Path) -> None:
@@ -186,7 +185,7 @@ def test_results_tell_of_images_that_could_not_be_read(tree: Callable, tmp_path:
             name: read_images(part, image_size=8)
             for name, part in (("train", splits.train), ("test", splits.test))
         }
-        said = check_parts(small)
+        said = check_splits(small)
         assert [told[: len(each)] for told, each in zip(said, expected, strict=True)] == expected
 
 
@@ -285,8 +284,8 @@ def test_the_lines_to_use_next_read_the_images_as_they_were_read(
         told = "image_size=12, mode='rgb', on_error='skip'"
         assert f"read_images({str(data)!r}, {told})" in done.out
     lines = "train_classifier(read_images('x'))"
-    assert as_read(lines, "x", image_size=None, mode=None, on_error="raise") == lines
-    assert as_read(lines, "x", image_size=8, mode=None, on_error="raise") == (
+    assert with_reading_options(lines, "x", image_size=None, mode=None, on_error="raise") == lines
+    assert with_reading_options(lines, "x", image_size=8, mode=None, on_error="raise") == (
         "train_classifier(read_images('x', image_size=8))"
     )
 

@@ -34,7 +34,7 @@ run()
 # Checkpoints every few steps, and the command line.
 PROGRAM = """
 import synthaug.training
-synthaug.training.optimize.__kwdefaults__["checkpoint_every"] = 10
+synthaug.core.training.optimize.__kwdefaults__["checkpoint_every"] = 10
 from synthaug.cli.main import run
 run()
 """
@@ -169,7 +169,7 @@ def test_a_fit_whose_result_cannot_be_written_is_not_lost(
     assert (done.status, done.err) == (1, "error: No space left on device\n")
     assert [path.name for path in tmp_path.iterdir()] == ["generator.checkpoint"]
     with monkeypatch.context() as patched:
-        patched.setattr("synthaug.training._update", full)  # nothing is trained again
+        patched.setattr("synthaug.core.training._update", full)  # nothing is trained again
         assert call(*words).status == 0
     assert [path.name for path in tmp_path.iterdir()] == ["generator"]
 

@@ -13,10 +13,10 @@ import torch
 from torch.utils.data import TensorDataset
 
 from synthaug import read_images
-from synthaug.classifiers import Backbone, Recipe
+from synthaug.classifiers import Backbone, TrainConfig
 from synthaug.cli.tune import _lines, sentence
 from synthaug.generators import RandomField, StyleSwap
-from synthaug.mixing import MixedDataset, MixRecipe
+from synthaug.mixing import MixConfig, MixedDataset
 from synthaug.pool import SamplePool
 
 pytestmark = pytest.mark.usefixtures("tiny_networks")
@@ -40,14 +40,14 @@ def tuned(data: Path, call: Callable, tmp_path_factory: pytest.TempPathFactory):
 
 def test_a_search_writes_a_recipe_and_says_how_sure_it_is(tuned: tuple, data: Path) -> None:
     folder, done = tuned
-    mix = MixRecipe.load(folder / "recipe.json")
+    mix = MixConfig.load(folder / "recipe.json")
     assert (folder / "copy.json").read_text() == (folder / "recipe.json").read_text()
     assert sum(mix.search["trials"].values()) == 3
     assert len(mix.search["check"]["per_seed"]) == 2
     assert mix.training["steps"] == 2
     assert sentence(mix) in done.out
     assert all(f"Note: {caveat}." in done.out for caveat in mix.search["caveats"])
-    assert ("from_recipe" in done.out) == mix.recommended
+    assert ("from_config" in done.out) == mix.recommended
     assert ("Best without:" in done.out) != mix.recommended
     if not mix.recommended:  # what was trained without them is then the answer
         assert mix.search["best_without"] in done.out
@@ -59,7 +59,7 @@ def test_a_search_writes_a_recipe_and_says_how_sure_it_is(tuned: tuple, data: Pa
     assert "points" in done.out.splitlines()[0]
     # What gain should do alike is said again; the number of seeds is its own.
     alike = f"--policy shift --steps 2 --batch-size 8 --cache {folder / 'cells'} --device cpu"
-    said = f"synthaug gain {data} {alike} --recipe {folder / 'recipe.json'}"
+    said = f"synthaug gain {data} {alike} --mix-config {folder / 'recipe.json'}"
     assert done.err.splitlines()[-1] == f"Not measured on test images yet: {said}"
     stages = [line.split(":")[0] for line in done.err.splitlines()[:-1]]
     assert stages[0] == "tuning the baseline" or stages[0] == "without synthetic images"
@@ -70,8 +70,8 @@ def test_a_search_writes_a_recipe_and_says_how_sure_it_is(tuned: tuple, data: Pa
 def test_the_next_command_and_lines_say_all_that_was_searched_with(
     tuned: tuple, data: Path, call: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = replace(MixRecipe.load(tuned[0] / "recipe.json"), recommended=True)
-    found.training["teacher"] = asdict(Recipe("none"))
+    found = replace(MixConfig.load(tuned[0] / "recipe.json"), recommended=True)
+    found.training["teacher"] = asdict(TrainConfig("none"))
     monkeypatch.setattr("synthaug.cli.tune.search_mix", lambda *_, **__: found)
     asked = ("--image-size", "12", "--mode", "rgb", "--seed", "7", "--device", "cpu")
     place = ("--cache", tmp_path / "cells")
@@ -80,18 +80,21 @@ def test_the_next_command_and_lines_say_all_that_was_searched_with(
     assert "# train_set: your Dataset, with images of 12 x 12 pixels" in done.out
     read = f"read_images({str(data)!r}, image_size=12, mode='rgb'),"
     assert read in done.out
-    assert read in MixRecipe.load(tmp_path / "recipe.json").search["best_without"]
+    assert read in MixConfig.load(tmp_path / "recipe.json").search["best_without"]
     alike = f"--image-size 12 --mode rgb --cache {tmp_path / 'cells'} --seed 7 --device cpu"
-    said = f"synthaug gain {data} {alike} --recipe {tmp_path / 'recipe.json'}"
+    said = f"synthaug gain {data} {alike} --mix-config {tmp_path / 'recipe.json'}"
     assert done.err.splitlines()[-1] == f"Not measured on test images yet: {said}"
 
 
 def test_the_lines_for_mixed_labels_train_a_teacher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taught = {"teacher": asdict(Recipe("none")), "recipe": asdict(Recipe("none", weight_decay=0.1))}
+    taught = {
+        "teacher": asdict(TrainConfig("none")),
+        "recipe": asdict(TrainConfig("none", weight_decay=0.1)),
+    }
     taught |= {"steps": 1, "batch_size": 8}
-    mix = MixRecipe(RandomField(), 0.25, "mixed", training=taught)
+    mix = MixConfig(RandomField(), 0.25, "mixed", training=taught)
     monkeypatch.chdir(tmp_path)
     mix.save(Path("recipe.json"))
     lines = _lines(mix, Path("recipe.json"), "digits", Backbone(), "16 x 16 pixels in gray")
@@ -102,7 +105,7 @@ def test_the_lines_for_mixed_labels_train_a_teacher(
     assert isinstance(known["train_set"], MixedDataset)
     assert known["train_set"].labels == "mixed"
     assert (
-        "# it was found with Recipe(policy='none', weight_decay=0.1)\n# in 1 steps of 8 images"
+        "# it was found with TrainConfig(policy='none', weight_decay=0.1)\n# in 1 steps of 8 images"
         in lines
     )
 
@@ -110,13 +113,13 @@ def test_the_lines_for_mixed_labels_train_a_teacher(
 def test_what_was_found_is_shown_where_it_cannot_be_written(
     tuned: tuple, data: Path, call: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = MixRecipe.load(tuned[0] / "recipe.json")
+    found = MixConfig.load(tuned[0] / "recipe.json")
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("synthaug.cli.tune.search_mix", lambda *_, **__: found)
-    monkeypatch.setattr(MixRecipe, "save", full)
+    monkeypatch.setattr(MixConfig, "save", full)
     place = ("--cache", tmp_path / "cells", "-q")
     done = call("tune", data, *place, "-o", tmp_path / "recipe.json")
     assert done.status != 0 and "No space left" in done.err
@@ -124,7 +127,7 @@ def test_what_was_found_is_shown_where_it_cannot_be_written(
 
 
 def test_why_proposals_failed_is_said(tuned: tuple) -> None:
-    found = MixRecipe.load(tuned[0] / "recipe.json")
+    found = MixConfig.load(tuned[0] / "recipe.json")
     search = {**found.search, "check": None, "errors": ["the filters left 3 of 400"], "waiting": 0}
     assert "none of what was tried could be trained" in sentence(replace(found, search=search))
 
@@ -132,7 +135,7 @@ def test_why_proposals_failed_is_said(tuned: tuple) -> None:
 def test_what_the_check_was_over_is_said_where_it_is_not_what_the_search_was_over(
     tuned: tuple,
 ) -> None:
-    found = MixRecipe.load(tuned[0] / "recipe.json")
+    found = MixConfig.load(tuned[0] / "recipe.json")
     elsewhere = {**found.search, "checked_over": "another arm"}
     said = sentence(replace(found, search=elsewhere))
     assert "over another arm, without synthetic images, the least clearly beaten" in said
@@ -149,7 +152,7 @@ def test_what_waits_can_be_gone_on_with_where_it_was_kept(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = MixRecipe.load(tuned[0] / "recipe.json")
+    found = MixConfig.load(tuned[0] / "recipe.json")
     short = replace(found, search={**found.search, "waiting": 1})
     monkeypatch.setattr("synthaug.cli.tune.search_mix", lambda *_, **__: short)
     target = tmp_path / "r[v2].json"
@@ -171,19 +174,19 @@ def test_what_was_trained_serves_a_larger_search(
     tuned: tuple, data: Path, call: Callable, tmp_path: Path
 ) -> None:
     folder, _ = tuned
-    cells = set((folder / "cells").glob("*/cells/*"))
-    assert cells
+    runs = set((folder / "cells").glob("*/cells/*"))
+    assert runs
     words = ("tune", data, *LITTLE, *PLACE, *MORE, "--cache", folder / "cells", "--keep")
     done = call(*words, "-o", tmp_path / "recipe.json", "-q")
     assert (done.status, done.out, done.err) == (0, "", "")
-    search = MixRecipe.load(tmp_path / "recipe.json").search
+    search = MixConfig.load(tmp_path / "recipe.json").search
     assert sum(search["trials"].values()) == 9
-    assert cells < set((folder / "cells").glob("*/cells/*"))
+    assert runs < set((folder / "cells").glob("*/cells/*"))
     # Those of the former search are in none of its seconds, and it says so; but for the check of
     # another winner it rests on all of them.
-    told = [json.loads((cell / "manifest.json").read_text()) for cell in cells]
-    of_check = sum("seed2" in cell.name or "seed3" in cell.name for cell in cells)
-    assert len(cells) - of_check <= search["taken_over"]["networks"] <= len(cells)
+    told = [json.loads((cell / "manifest.json").read_text()) for cell in runs]
+    of_check = sum("seed2" in cell.name or "seed3" in cell.name for cell in runs)
+    assert len(runs) - of_check <= search["taken_over"]["networks"] <= len(runs)
     assert 0 < search["taken_over"]["seconds"] <= sum(each["seconds"] for each in told) + 0.05
 
 
@@ -191,25 +194,36 @@ def test_what_is_damaged_of_an_earlier_search_is_named_before_it_goes_on(
     tuned: tuple, data: Path, call: Callable, tmp_path: Path
 ) -> None:
     shutil.copytree(tuned[0] / "cells", tmp_path / "cells")
-    cells = set((tmp_path / "cells").glob("*/cells/*"))
-    damaged = next(cell for cell in sorted(cells) if cell.name.startswith("random-field"))
+    runs = set((tmp_path / "cells").glob("*/cells/*"))
+    damaged = next(cell for cell in sorted(runs) if cell.name.startswith("random-field"))
     (damaged / "manifest.json").write_text("{}")
     words = ("tune", data, *LITTLE, *PLACE, *MORE, "--cache", tmp_path / "cells", "--keep")
     done = call(*words, "-o", tmp_path / "recipe.json")
     assert (done.status, (tmp_path / "recipe.json").exists()) == (2, False)
     assert f"{damaged}: damaged" in done.err
-    assert set((tmp_path / "cells").glob("*/cells/*")) == cells
+    assert set((tmp_path / "cells").glob("*/cells/*")) == runs
 
 
 @pytest.fixture
-def recipe(tmp_path: Path) -> Path:
+def mix_config(tmp_path: Path) -> Path:
     path = tmp_path / "recipe.json"
-    MixRecipe(StyleSwap(cells=4), 0.25, training={"partner": "mixup"}).save(path)
+    MixConfig(StyleSwap(cells=4), 0.25, training={"partner": "mixup"}).save(path)
     return path
 
 
-def test_gain_measures_the_recipe(recipe: Path, data: Path, call: Callable, tmp_path: Path) -> None:
-    words = ("gain", data, *LITTLE, *PLACE, "--cache", tmp_path / "cells", "--recipe", recipe)
+def test_gain_measures_the_recipe(
+    mix_config: Path, data: Path, call: Callable, tmp_path: Path
+) -> None:
+    words = (
+        "gain",
+        data,
+        *LITTLE,
+        *PLACE,
+        "--cache",
+        tmp_path / "cells",
+        "--mix-config",
+        mix_config,
+    )
     done = call(*words, "--json", tmp_path / "gain.json")
     assert done.status == 0, done.err
     value = json.loads((tmp_path / "gain.json").read_text())
@@ -226,16 +240,25 @@ def test_gain_measures_the_recipe(recipe: Path, data: Path, call: Callable, tmp_
     assert (done.status, done.out, done.err) == (0, "", f"Report: {page}\n")
     assert "recipe 0.25 hard, mixup" in page.read_text()
     # No choice was made on what it is measured on, neither here nor in the search.
-    asked = MixRecipe.load(recipe).search
+    asked = MixConfig.load(mix_config).search
     searched = {*asked.get("seeds", []), *asked.get("check_seeds", [])}
     chosen_on = searched | {*value["protocol"]["choice_seeds"]}
     assert not chosen_on & set(value["protocol"]["seeds"])
 
 
 def test_a_report_is_drawn_from_its_folder_and_replaces_pages_only(
-    recipe: Path, data: Path, call: Callable, tmp_path: Path
+    mix_config: Path, data: Path, call: Callable, tmp_path: Path
 ) -> None:
-    words = ("gain", data, *LITTLE, *PLACE, "--cache", tmp_path / "cells", "--recipe", recipe)
+    words = (
+        "gain",
+        data,
+        *LITTLE,
+        *PLACE,
+        "--cache",
+        tmp_path / "cells",
+        "--mix-config",
+        mix_config,
+    )
     assert call(*words, "--report", tmp_path / "out").status == 0
     page, notes = tmp_path / "page.html", tmp_path / "notes.html"
     assert call("report", tmp_path / "out", "-o", page).status == 0
@@ -253,14 +276,14 @@ def test_a_report_is_drawn_from_its_folder_and_replaces_pages_only(
 
 
 def test_json_replaces_nothing_but_earlier_json(
-    recipe: Path, data: Path, call: Callable, tmp_path: Path
+    mix_config: Path, data: Path, call: Callable, tmp_path: Path
 ) -> None:
-    card, notes = tmp_path / "card.json", tmp_path / "notes.json"
+    metadata, notes = tmp_path / "card.json", tmp_path / "notes.json"
     fit = ("fit", data, "--generator", "random-field", "-o", tmp_path / "generator", "--json")
-    assert call(*fit, card).status == 0
-    assert call(*fit, card).status == 0
+    assert call(*fit, metadata).status == 0
+    assert call(*fit, metadata).status == 0
     copy = tmp_path / "recipe.json"
-    copy.write_bytes(recipe.read_bytes())
+    copy.write_bytes(mix_config.read_bytes())
     for path, text in ((notes, "mine"), (notes, '["mine"]'), (copy, copy.read_text())):
         path.write_text(text)
         for words in (fit, ("gain", data, "--json"), ("inspect", tmp_path / "generator", "--json")):
@@ -280,17 +303,17 @@ def test_test_images_from_elsewhere_leave_all_others_to_the_search(
     assert "were set apart to test on" in apart.err.splitlines()[0]
     assert "set apart to test on" not in whole.err
     assert f"--test {data / 'test'} " in whole.err.splitlines()[-1]
-    assert MixRecipe.load(target).search["fingerprint"] == read_images(data / "train").fingerprint
+    assert MixConfig.load(target).search["fingerprint"] == read_images(data / "train").fingerprint
 
 
 def test_fit_and_sample_follow_the_recipe(
-    recipe: Path, data: Path, call: Callable, tmp_path: Path
+    mix_config: Path, data: Path, call: Callable, tmp_path: Path
 ) -> None:
-    done = call("fit", data, "--recipe", recipe, "-o", tmp_path / "generator")
+    done = call("fit", data, "--mix-config", mix_config, "-o", tmp_path / "generator")
     assert done.status == 0, done.err
     assert call("sample", tmp_path / "generator", "-o", tmp_path / "pool").status == 0
-    card = SamplePool(tmp_path / "pool").manifest["generator"]
-    assert (card["family"], card["settings"]["cells"]) == ("StyleSwap", 4)
+    metadata = SamplePool(tmp_path / "pool").manifest["generator"]
+    assert (metadata["family"], metadata["settings"]["cells"]) == ("StyleSwap", 4)
 
 
 @pytest.mark.parametrize(
@@ -302,17 +325,32 @@ def test_fit_and_sample_follow_the_recipe(
         (("tune", "DATA", "-o", "FOLDER"), "FOLDER: expected a file to write"),
         (("tune", "DATA", "-o", "NEW", "--seeds", "1"), "--seeds"),
         (("tune", "NEW", "-o", "RECIPE"), "NEW"),
-        (("gain", "--recipe", "RECIPE"), "--recipe: expected DATA, too"),
-        (("gain", "DATA", "--recipe", "FILE"), "FILE: expected a recipe that synthaug tune"),
-        (("gain", "DATA", "--recipe", "RECIPE", "--generator", "gan"), "--generator: --recipe"),
-        (("gain", "DATA", "--recipe", "RECIPE", "--arms", "full"), "--arms: --recipe"),
-        (("gain", "NEW", "--recipe", "NONE"), "there is nothing to measure"),
-        (("gain", "NEW", "--recipe", "STRANGE"), "STRANGE: training.partner: expected one of clas"),
-        (("gain", "NEW", "--recipe", "BARE"), "BARE: training.partner: expected one of classical"),
-        (("gain", "NEW", "--recipe", "SOFT"), "SOFT: labels: expected hard or mixed, got 'soft'"),
-        (("fit", "DATA", "--recipe", "NONE", "-o", "NEW"), "there is none to fit"),
-        (("fit", "DATA", "--recipe", "RECIPE", "--steps", "3", "-o", "NEW"), "--steps: --recipe"),
-        (("fit", "DATA", "--recipe", "RECIPE", "--validate", "-o", "NEW"), "has no training"),
+        (("gain", "--mix-config", "RECIPE"), "--mix-config: expected DATA, too"),
+        (("gain", "DATA", "--mix-config", "FILE"), "FILE: expected a recipe that synthaug tune"),
+        (
+            ("gain", "DATA", "--mix-config", "RECIPE", "--generator", "gan"),
+            "--generator: --mix-config",
+        ),
+        (("gain", "DATA", "--mix-config", "RECIPE", "--arms", "full"), "--arms: --mix-config"),
+        (("gain", "NEW", "--mix-config", "NONE"), "there is nothing to measure"),
+        (
+            ("gain", "NEW", "--mix-config", "STRANGE"),
+            "STRANGE: training.partner: expected one of clas",
+        ),
+        (
+            ("gain", "NEW", "--mix-config", "BARE"),
+            "BARE: training.partner: expected one of classical",
+        ),
+        (
+            ("gain", "NEW", "--mix-config", "SOFT"),
+            "SOFT: labels: expected hard or mixed, got 'soft'",
+        ),
+        (("fit", "DATA", "--mix-config", "NONE", "-o", "NEW"), "there is none to fit"),
+        (
+            ("fit", "DATA", "--mix-config", "RECIPE", "--steps", "3", "-o", "NEW"),
+            "--steps: --mix-config",
+        ),
+        (("fit", "DATA", "--mix-config", "RECIPE", "--validate", "-o", "NEW"), "has no training"),
         (("report", "FILE", "-o", "NEW"), "FILE: not a result of synthaug gain"),
         (("report", "NEW", "-o", "NEW"), "no such file"),
     ],
@@ -320,19 +358,19 @@ def test_fit_and_sample_follow_the_recipe(
 def test_what_makes_no_sense_is_refused(
     words: tuple[str, ...],
     message: str,
-    recipe: Path,
+    mix_config: Path,
     data: Path,
     call: Callable,
     tmp_path: Path,
 ) -> None:
     (tmp_path / "FILE").write_text("{}")
     (tmp_path / "FOLDER").mkdir()
-    MixRecipe(None, recommended=False).save(tmp_path / "NONE")
-    MixRecipe(StyleSwap(), 0.5).save(tmp_path / "BARE")
-    MixRecipe(StyleSwap(), 0.5, training={"partner": "cutout"}).save(tmp_path / "STRANGE")
-    MixRecipe(StyleSwap(), 0.5, "soft", training={"partner": "mixup"}).save(tmp_path / "SOFT")
+    MixConfig(None, recommended=False).save(tmp_path / "NONE")
+    MixConfig(StyleSwap(), 0.5).save(tmp_path / "BARE")
+    MixConfig(StyleSwap(), 0.5, training={"partner": "cutout"}).save(tmp_path / "STRANGE")
+    MixConfig(StyleSwap(), 0.5, "soft", training={"partner": "mixup"}).save(tmp_path / "SOFT")
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
-    places = {"DATA": data, "RECIPE": recipe}
+    places = {"DATA": data, "RECIPE": mix_config}
     given = [places.get(word, tmp_path / word if word.isupper() else word) for word in words]
     more = (*LITTLE, "--jobs", "1", "--cache", tmp_path / "cells") if words[0] == "gain" else ()
     done = call(*given, *more)

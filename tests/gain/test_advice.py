@@ -10,17 +10,17 @@ import pytest
 import torch
 
 from synthaug import LabelledImages, SamplePool, Samples, SyntheticDataset, read_images
-from synthaug.classifiers import Backbone, Recipe, predict
-from synthaug.gain.advice import next_steps, spell_size
-from synthaug.gain.arms import (
+from synthaug.classifiers import Backbone, TrainConfig, predict
+from synthaug.gain import (
     EXTRAPOLATE,
-    LABELS,
     Arm,
     Source,
-    distilled_arm,
+    next_steps,
+    spell_size,
     synthetic_arm,
     transfer_sources,
 )
+from synthaug.gain.arms import LABELS, distilled_arm
 from synthaug.generators import (
     Blend,
     Chain,
@@ -31,7 +31,7 @@ from synthaug.generators import (
     StyleSwap,
     TransferVAE,
 )
-from synthaug.mixing.labels import mixed_labels
+from synthaug.mixing import mixed_labels
 
 IMAGES = LabelledImages(np.zeros((2, 3, 12, 16), np.uint8), [0, 1], ["a", "b"])
 
@@ -71,26 +71,26 @@ def lines_for(
 
 
 def test_the_generator_is_made_with_the_settings_that_were_measured() -> None:
-    partner = Arm("classical", Recipe())
+    base_arm = Arm("classical", TrainConfig())
     source = transfer_sources(TransferVAE(steps=400, donors="within"))[0]
-    arm = synthetic_arm(source, partner, 0.25, "hard")
-    lines = lines_for(arm, partner, partner, "data")
-    assert "MixRecipe(TransferVAE(steps=400, donors='any'), ratio=0.25)" in lines
+    arm = synthetic_arm(source, base_arm, 0.25, "hard")
+    lines = lines_for(arm, base_arm, base_arm, "data")
+    assert "MixConfig(TransferVAE(steps=400, donors='any'), ratio=0.25)" in lines
 
 
 def test_settings_without_a_default_are_written_out() -> None:
-    partner = Arm("classical", Recipe())
-    arm = synthetic_arm(Source("asking", Asking(cells=2, rounds=3)), partner, 0.25, "hard")
-    lines = lines_for(arm, partner, partner, "data")
+    base_arm = Arm("classical", TrainConfig())
+    arm = synthetic_arm(Source("asking", Asking(cells=2, rounds=3)), base_arm, 0.25, "hard")
+    lines = lines_for(arm, base_arm, base_arm, "data")
     assert "Asking(cells=2, rounds=3)" in lines
 
 
 def test_the_size_that_was_measured_is_said_of_the_dataset() -> None:
-    partner = Arm("classical", Recipe())
+    base_arm = Arm("classical", TrainConfig())
     pool = Source("pool", pool=Path("pool"), fingerprint="f")
     for source in (Source("style-swap", StyleSwap()), pool):
-        arm = synthetic_arm(source, partner, 0.25, "hard")
-        lines = lines_for(arm, partner, partner, "data").splitlines()
+        arm = synthetic_arm(source, base_arm, 0.25, "hard")
+        lines = lines_for(arm, base_arm, base_arm, "data").splitlines()
         assert max(map(len, lines)) <= 88
         said = " ".join(line.removeprefix("# ") for line in lines if line.startswith("# "))
         assert "images of 12 x 16 pixels (height x width) in RGB, so that is what your" in said
@@ -98,19 +98,19 @@ def test_the_size_that_was_measured_is_said_of_the_dataset() -> None:
 
 def test_another_network_than_the_usual_one_is_named_beside_the_mix(tmp_path: Path) -> None:
     """It is what the gain was measured on, and no other network needs to have it."""
-    partner = Arm("classical", Recipe(learning_rate=0.01, frozen=True))
-    arm = synthetic_arm(Source("style-swap", StyleSwap()), partner, 0.25, "hard")
+    base_arm = Arm("classical", TrainConfig(learning_rate=0.01, frozen=True))
+    arm = synthetic_arm(Source("style-swap", StyleSwap()), base_arm, 0.25, "hard")
     weights = tmp_path / f"weights-of-{'a-' * 40}long-name.safetensors"
     weights.touch()
     network = Backbone("timm:resnet10t", weights, size=96)
     usual, other = (
-        " ".join(lines_for(arm, partner, partner, "data", each).replace("\n#", "").split())
+        " ".join(lines_for(arm, base_arm, base_arm, "data", each).replace("\n#", "").split())
         for each in (Backbone(), network)
     )
     assert "Backbone" not in usual
     assert (
         f"on Backbone(name='timm:resnet10t', weights='{weights}', size=96) by "
-        "Recipe(learning_rate=0.01, frozen=True); 10 steps" in other
+        "TrainConfig(learning_rate=0.01, frozen=True); 10 steps" in other
     )
 
 
@@ -130,9 +130,9 @@ def test_another_network_than_the_usual_one_is_named_beside_the_mix(tmp_path: Pa
     ],
 )
 def test_the_lines_run_and_make_the_same_generator(source: Source, expected: Generator) -> None:
-    partner = Arm("classical", Recipe())
-    arm = synthetic_arm(source, partner, 0.25, "hard")
-    lines = lines_for(arm, partner, partner, "data")
+    base_arm = Arm("classical", TrainConfig())
+    arm = synthetic_arm(source, base_arm, 0.25, "hard")
+    lines = lines_for(arm, base_arm, base_arm, "data")
     made: dict[str, Any] = {}
     exec(lines[: lines.index("# in place")], made)
     assert made["recipe"].generator == expected
@@ -141,9 +141,9 @@ def test_the_lines_run_and_make_the_same_generator(source: Source, expected: Gen
 
 @pytest.mark.parametrize("generator", [Mine(), Mine(cells=4), Blend((Mine(), RandomField()))])
 def test_the_lines_bring_a_family_of_the_users_own(tmp_path: Path, generator: Generator) -> None:
-    partner = Arm("classical", Recipe())
-    arm = synthetic_arm(Source("mine", generator), partner, 0.25, "hard")
-    lines = lines_for(arm, partner, partner, "data")
+    base_arm = Arm("classical", TrainConfig())
+    arm = synthetic_arm(Source("mine", generator), base_arm, 0.25, "hard")
+    lines = lines_for(arm, base_arm, base_arm, "data")
     made: dict[str, Any] = {}
     exec(lines[: lines.index("# in place")], made)
     assert made["recipe"].generator == generator
@@ -154,9 +154,9 @@ def test_the_lines_bring_a_family_of_the_users_own(tmp_path: Path, generator: Ge
 
 def test_a_class_of_the_script_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Mine, "__module__", "__main__")
-    partner = Arm("classical", Recipe())
+    base_arm = Arm("classical", TrainConfig())
     lines = lines_for(
-        synthetic_arm(Source("m", Mine()), partner, 0.25, "hard"), partner, partner, "d"
+        synthetic_arm(Source("m", Mine()), base_arm, 0.25, "hard"), base_arm, base_arm, "d"
     )
     assert lines.startswith("# Mine is the class that was measured\nfrom synthaug import MixedData")
 
@@ -164,10 +164,10 @@ def test_a_class_of_the_script_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_lines_mix_as_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Filters and mixed labels too, whose teacher is the best classifier without them."""
     monkeypatch.chdir(tmp_path)
-    partner = Arm("mixup", Recipe(mix="mixup"))
+    base_arm = Arm("mixup", TrainConfig(mix="mixup"))
     source = Source("swap", StyleSwap(), filters={"distance": 0.9})
-    arm = synthetic_arm(source, partner, 0.25, "mixed")
-    lines = lines_for(arm, partner, partner, "digits", steps=2)
+    arm = synthetic_arm(source, base_arm, 0.25, "mixed")
+    lines = lines_for(arm, base_arm, base_arm, "digits", steps=2)
     real = read_images("digits").subset(np.arange(60))
     made: dict[str, Any] = {"your_dataset": SyntheticDataset(stored(tmp_path / "real", real))}
     exec(lines, made)
@@ -185,10 +185,10 @@ def test_a_pool_that_was_measured_is_the_one_that_is_used(tmp_path: Path) -> Non
     data = read_images("digits").subset(np.arange(60))
     pool = stored(tmp_path / "pool", data)
     source = Source("pool", pool=pool.directory, fingerprint="f")
-    partner = Arm("classical", Recipe())
+    base_arm = Arm("classical", TrainConfig())
     for labels in LABELS:
-        arm = synthetic_arm(source, partner, 0.5, labels)
-        lines = lines_for(arm, partner, partner, "digits", steps=2)
+        arm = synthetic_arm(source, base_arm, 0.5, labels)
+        lines = lines_for(arm, base_arm, base_arm, "digits", steps=2)
         made: dict[str, Any] = {"your_dataset": SyntheticDataset(pool)}
         exec(lines, made)
         assert (made["dataset"].ratio, len(made["dataset"].pool)) == (0.5, 60)
@@ -200,17 +200,17 @@ def test_a_pool_that_was_measured_is_the_one_that_is_used(tmp_path: Path) -> Non
 
 
 def test_the_best_recipe_without_synthetic_images_is_written_in_full() -> None:
-    baseline = Arm("best", Recipe("none", "randaugment", weight_decay=0.01))
+    baseline = Arm("best", TrainConfig("none", "randaugment", weight_decay=0.01))
     lines = lines_for(None, baseline, baseline, "data")
     made: dict[str, Any] = {}
-    start = lines.index("recipe=") + len("recipe=")
+    start = lines.index("config=") + len("config=")
     end = lines.index("    steps=")
-    exec(f"from synthaug import Recipe\nrecipe = {lines[start:end].strip().rstrip(',')}", made)
-    assert made["recipe"] == baseline.recipe
+    exec(f"from synthaug import TrainConfig\nrecipe = {lines[start:end].strip().rstrip(',')}", made)
+    assert made["recipe"] == baseline.config
 
 
 def test_the_network_is_the_one_that_was_measured() -> None:
-    baseline, network = Arm("classical", Recipe()), Backbone("timm:resnet10t", size=32)
+    baseline, network = Arm("classical", TrainConfig()), Backbone("timm:resnet10t", size=32)
     lines = lines_for(None, baseline, baseline, "digits", network)
     made: dict[str, Any] = {}
     exec(lines.replace("train_classifier(", "dict(train="), made)
@@ -218,20 +218,20 @@ def test_the_network_is_the_one_that_was_measured() -> None:
 
 
 def test_distilled_labels_are_a_teachers_that_is_trained_first() -> None:
-    teacher = Arm("cutmix, smoothed", Recipe(mix="cutmix", label_smoothing=0.1))
-    plain = Arm("classical", Recipe("none"))
+    teacher = Arm("cutmix, smoothed", TrainConfig(mix="cutmix", label_smoothing=0.1))
+    plain = Arm("classical", TrainConfig("none"))
     other = distilled_arm(plain, own=False)
     mixed = synthetic_arm(Source("style-swap", StyleSwap()), plain, 0.25, "mixed")
     for recommended, baseline in ((None, other), (mixed, other), (mixed, plain)):
         lines = lines_for(recommended, baseline, teacher, "digits", steps=1)
         made: dict[str, Any] = {}
         exec(lines[: lines.index(")\n")].replace("train_classifier(", "dict(train=") + ")", made)
-        assert made["network"]["recipe"] == teacher.recipe
+        assert made["network"]["recipe"] == teacher.config
         assert ("soft_labels=soft_labels" in lines) == (recommended is None)
 
 
 def test_the_lines_run_and_say_how_the_baseline_was_trained() -> None:
-    plain = Arm("mixup", Recipe(mix="mixup"))
+    plain = Arm("mixup", TrainConfig(mix="mixup"))
     for baseline, distilled in ((plain, False), (distilled_arm(plain), True)):
         lines = lines_for(None, baseline, plain, "digits", steps=1)
         assert ("soft_labels=" in lines) == distilled

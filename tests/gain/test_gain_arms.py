@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synthaug import ConditionalGAN, InputError, Recipe, StyleSwap, TransferVAE
-from synthaug.gain.arms import Source, distilled_arm, real_arm, real_arms, smoothed_arm
+from synthaug import ConditionalGAN, InputError, StyleSwap, TrainConfig, TransferVAE
+from synthaug.gain import Source
+from synthaug.gain.arms import distilled_arm, real_arm, real_arms, smoothed_arm
 
-BASE = Recipe(policy="shift-flip", weight_decay=5e-3)
+BASE = TrainConfig(policy="shift-flip", weight_decay=5e-3)
 
 
 def test_an_arm_without_synthetic_images_is_made_again_from_its_name() -> None:
@@ -94,4 +95,4 @@ def test_only_uneven_classes_have_arms_against_that() -> None:
         "oversampled",
         "logit-adjusted",
     }
-    assert smoothed_arm(even[0]).recipe.label_smoothing > 0 == even[0].recipe.label_smoothing
+    assert smoothed_arm(even[0]).config.label_smoothing > 0 == even[0].config.label_smoothing

@@ -7,33 +7,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+from measurement import measure
 
-import synthaug.gain.opening as opening
-import synthaug.gain.trials.cells as cells
-import synthaug.gain.tuning as tuning
-from synthaug import (
-    Blend,
-    ConditionalVAE,
-    LabelledImages,
-    RandomField,
-    Recipe,
-    TrainingError,
-    measure_gain,
-    read_images,
-)
+import synthaug.gain.baselines as tuning
+import synthaug.gain.runs.run as runs
+import synthaug.gain.testing as opening
+from synthaug import Blend, ConditionalVAE, LabelledImages, RandomField, TrainConfig, read_images
 from synthaug.classifiers import Backbone
-from synthaug.gain import Source
-from synthaug.gain.arms import Arm, distilled_arm, synthetic_arm
-from synthaug.gain.trials import Study, Trials, opened
-from synthaug.reading import draw_subset
+from synthaug.core import TrainingError
+from synthaug.data import draw_subset
+from synthaug.gain import Arm, Comparison, Experiment, Source, open_comparison, synthetic_arm
+from synthaug.gain.arms import distilled_arm
 
-PLAIN, STEEP = Arm("plain", Recipe()), Arm("steep", Recipe(learning_rate=1e30))
+PLAIN, STEEP = Arm("plain", TrainConfig()), Arm("steep", TrainConfig(learning_rate=1e30))
 BROKEN = ConditionalVAE(steps=5, learning_rate=1e30)
 QUICK: dict[str, Any] = {
     "seeds": 2,
     "per_class": 6,
     "batch_size": 16,
-    "arms": "quick",
+    "search": "quick",
     "device": "cpu",
     "sources": [Source("random-field", RandomField())],
 }
@@ -51,48 +43,50 @@ def test() -> LabelledImages:
 
 
 @contextmanager
-def trials_of(train: LabelledImages, cache: Path) -> Iterator[Trials]:
-    study = Study(train, None, 6, Backbone(), 16, "cpu")
-    with opened(study, [0, 1], cache=cache, keep=True, jobs=1, progress=None) as trials:
-        trials.steps = 3
-        yield trials
+def trials_of(train: LabelledImages, cache: Path) -> Iterator[Comparison]:
+    experiment = Experiment(train, None, 6, Backbone(), 16, "cpu")
+    with open_comparison(
+        experiment, [0, 1], cache=cache, keep=True, jobs=1, progress=None
+    ) as comparison:
+        comparison.steps = 3
+        yield comparison
 
 
 def test_it_has_nothing_right_and_is_given_up(
     train: LabelledImages, test: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with trials_of(train, tmp_path) as trials:
-        trials.race([STEEP, PLAIN], "racing")
-        assert trials.best([STEEP, PLAIN]) == PLAIN
-        scores = trials.validation([STEEP, PLAIN])
+    with trials_of(train, tmp_path) as comparison:
+        comparison.race([STEEP, PLAIN], "racing")
+        assert comparison.best([STEEP, PLAIN]) == PLAIN
+        scores = comparison.validation([STEEP, PLAIN])
         assert not scores[STEEP].any() and scores[PLAIN].all()
-        assert not trials.diverged(PLAIN, [0, 1])
-        said = trials.diverged(STEEP, [0, 1])
+        assert not comparison.diverged(PLAIN, [0, 1])
+        said = comparison.diverged(STEEP, [0, 1])
         assert set(said) == {0, 1} and all("learning rate" in why for why in said.values())
-        tested = trials.test([(STEEP, 0), (PLAIN, 0)], test, "test images")
+        tested = comparison.test([(STEEP, 0), (PLAIN, 0)], test, "test images")
         assert [bool(each.accuracy) for each in tested] == [False, True]
-    monkeypatch.setattr(cells, "train_classifier", None)  # nothing is trained again
-    with trials_of(train, tmp_path) as trials:
-        trials.train([STEEP, PLAIN], "again")
-        assert trials.diverged(STEEP, [0, 1]) == said
-        assert trials.test([(STEEP, 0)], test, "test images")[0].accuracy == 0
+    monkeypatch.setattr(runs, "train_classifier", None)  # nothing is trained again
+    with trials_of(train, tmp_path) as comparison:
+        comparison.train([STEEP, PLAIN], "again")
+        assert comparison.diverged(STEEP, [0, 1]) == said
+        assert comparison.test([(STEEP, 0)], test, "test images")[0].accuracy == 0
 
 
 def test_where_all_do_there_is_no_best(train: LabelledImages, tmp_path: Path) -> None:
-    with trials_of(train, tmp_path) as trials:
-        trials.train([STEEP], "training")
+    with trials_of(train, tmp_path) as comparison:
+        comparison.train([STEEP], "training")
         with pytest.raises(TrainingError, match=r"^steep, seed 0: .* lower the learning rate"):
-            trials.best([STEEP])
+            comparison.best([STEEP])
 
 
 def test_who_learns_from_it_has_nothing_right_either(train: LabelledImages, tmp_path: Path) -> None:
-    with trials_of(train, tmp_path) as trials:
-        trials.teacher = STEEP
+    with trials_of(train, tmp_path) as comparison:
+        comparison.teacher = STEEP
         pupil = distilled_arm(PLAIN, own=False)
-        trials.train([pupil], "distilled")
-        assert not trials.validation([pupil])[pupil].any()
+        comparison.train([pupil], "distilled")
+        assert not comparison.validation([pupil])[pupil].any()
         assert all(
-            "what it learns labels from: " in w for w in trials.diverged(pupil, [0]).values()
+            "what it learns labels from: " in w for w in comparison.diverged(pupil, [0]).values()
         )
 
 
@@ -102,22 +96,22 @@ def test_a_generator_that_diverges_makes_no_images(
 ) -> None:
     """Nor does one that has it as a part."""
     arm = synthetic_arm(Source("broken", generator), PLAIN, 0.25, "hard")
-    with trials_of(train, tmp_path) as trials:
-        trials.train([arm], "training")
-        said = trials.diverged(arm, [0, 1])
+    with trials_of(train, tmp_path) as comparison:
+        comparison.train([arm], "training")
+        said = comparison.diverged(arm, [0, 1])
         assert set(said) == {0, 1}
         assert all("lower the learning rate" in why for why in said.values())
     monkeypatch.setattr(ConditionalVAE, "fit", None)  # nor is it fitted again for another share
-    with trials_of(train, tmp_path) as trials:
+    with trials_of(train, tmp_path) as comparison:
         other = synthetic_arm(Source("broken", generator), PLAIN, 0.5, "hard")
-        trials.train([other], "training")
-        assert trials.diverged(other, [0, 1]) == said
+        comparison.train([other], "training")
+        assert comparison.diverged(other, [0, 1]) == said
 
 
 def test_a_gain_goes_on_without_what_diverged(train: LabelledImages, test: LabelledImages) -> None:
     sources = [Source("broken", BROKEN), Source("vae", ConditionalVAE(steps=5)), *QUICK["sources"]]
-    options = {**QUICK, "sources": sources, "steps": 3, "recipe": Recipe()}
-    gain = measure_gain(train, test, **options)
+    options = {**QUICK, "sources": sources, "steps": 3, "config": TrainConfig()}
+    gain = measure(train, test, **options)
     broken = gain.arm(next(arm.name for arm in gain.arms if arm.name.startswith("broken")))
     assert not any([*broken.accuracy, *broken.choice_scores])
     assert gain.trained is not None and gain.trained.startswith("vae")
@@ -134,7 +128,7 @@ def test_a_rate_that_is_too_high_is_tuned_away(
     rates = [{"learning_rate": rate} for rate in (0.1, 1e30)]
     monkeypatch.setattr(tuning, "CANDIDATES", (rates, tuning.POLICIES[:1]))
     monkeypatch.setattr(tuning, "_beyond", lambda *_: [])
-    gain = measure_gain(train, test, **QUICK, steps=3)
+    gain = measure(train, test, **QUICK, steps=3)
     assert gain.protocol["recipe"]["learning_rate"] == 0.1
     tried = [row for row in gain.protocol["tuning"] if "learning_rate" in row]
     scores = {row["learning_rate"]: row["validation"] for row in tried}
@@ -146,10 +140,10 @@ def test_what_is_tried_on_top_and_diverges_is_not_chosen(
 ) -> None:
     """A rate beyond the largest, which nobody asked for, and twice the steps: each is trained
     alone, and what was found before stands."""
-    original = cells.train_classifier
+    original = runs.train_classifier
 
     def diverging(*images: Any, **options: Any) -> Any:
-        if options["recipe"].learning_rate > 0.5 or options["steps"] > 6:
+        if options["config"].learning_rate > 0.5 or options["steps"] > 6:
             raise TrainingError("the loss became nan")
         return original(*images, **options)
 
@@ -157,8 +151,8 @@ def test_what_is_tried_on_top_and_diverges_is_not_chosen(
     monkeypatch.setattr(tuning, "CANDIDATES", (rates, tuning.POLICIES[:1]))
     monkeypatch.setattr(tuning, "_beyond", lambda _, tried: [beyond] * (beyond not in tried))
     monkeypatch.setattr(tuning, "TUNING_STEPS", 6)
-    monkeypatch.setattr(cells, "train_classifier", diverging)
-    gain = measure_gain(train, test, **QUICK)
+    monkeypatch.setattr(runs, "train_classifier", diverging)
+    gain = measure(train, test, **QUICK)
     tried = gain.protocol["tuning"]
     assert gain.protocol["steps"] == 6 and gain.protocol["recipe"]["learning_rate"] <= 0.5
     steep = [row["validation"] for row in tried if row.get("learning_rate") == 1.0]
@@ -170,7 +164,7 @@ def test_what_is_tried_on_top_and_diverges_is_not_chosen(
 def test_a_rival_that_diverges_on_the_last_seeds_is_none(
     train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, opened_on = cells.train_classifier, opening._rivals
+    original, opened_on = runs.train_classifier, opening._rivals
     rivals: list[Arm] = []
 
     def noted(*given: Any) -> list[Arm]:
@@ -179,14 +173,14 @@ def test_a_rival_that_diverges_on_the_last_seeds_is_none(
 
     def diverging(*images: Any, **options: Any) -> Any:
         plain = options["synthetic"] is None and options["soft_labels"] is None
-        recipes = [arm.recipe for arm in rivals if not arm.distilled]
-        if plain and options["seed"] == 3 and options["recipe"] in recipes:
+        recipes = [arm.config for arm in rivals if not arm.distilled]
+        if plain and options["seed"] == 3 and options["config"] in recipes:
             raise TrainingError("the loss became nan; lower the learning rate")
         return original(*images, **options)
 
     monkeypatch.setattr(opening, "_rivals", noted)
-    monkeypatch.setattr(cells, "train_classifier", diverging)
-    gain = measure_gain(train, test, **QUICK, steps=3, recipe=Recipe())
+    monkeypatch.setattr(runs, "train_classifier", diverging)
+    gain = measure(train, test, **QUICK, steps=3, config=TrainConfig())
     broken = [arm.name for arm in rivals if not arm.distilled]
     assert broken and gain.rival not in broken
     told = [each for each in gain.protocol["caveats"] if "diverged" in each]
@@ -200,12 +194,12 @@ def test_a_recipe_that_never_converges_ends_it_at_once(
     train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(TrainingError, match=r"^\S.*, seed 0: .* lower the learning rate"):
-        measure_gain(train, test, **QUICK, recipe=STEEP.recipe, steps=3)
+        measure(train, test, **QUICK, config=STEEP.config, steps=3)
     done: list[str] = []
     monkeypatch.setattr(tuning, "TUNING_STEPS", 3)
     with pytest.raises(TrainingError, match=r"^tuning randaugment"):
-        measure_gain(
-            train, test, **QUICK, recipe=STEEP.recipe, progress=lambda what, *_: done.append(what)
+        measure(
+            train, test, **QUICK, config=STEEP.config, progress=lambda what, *_: done.append(what)
         )
     assert set(done) == {"tuning the baseline"}
 
@@ -214,13 +208,13 @@ def test_no_figure_is_made_of_it(
     train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the seeds that a gain is measured on it would be one over nothing."""
-    original = cells.train_classifier
+    original = runs.train_classifier
 
     def diverging(*images: Any, **options: Any) -> Any:
         if options["seed"] == 3 and options["synthetic"] is None:
-            options["recipe"] = STEEP.recipe
+            options["config"] = STEEP.config
         return original(*images, **options)
 
-    monkeypatch.setattr(cells, "train_classifier", diverging)
+    monkeypatch.setattr(runs, "train_classifier", diverging)
     with pytest.raises(TrainingError, match=r", seed 3: .* lower the learning rate"):
-        measure_gain(train, test, **QUICK, steps=3, recipe=Recipe())
+        measure(train, test, **QUICK, steps=3, config=TrainConfig())

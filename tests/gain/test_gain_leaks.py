@@ -6,10 +6,11 @@ import pytest
 from PIL import Image
 
 from synthaug import LabelledImages, RandomField, Samples, StyleSwap, TransferVAE, read_images
-from synthaug.errors import InputError
-from synthaug.gain.inputs import check_parts
+from synthaug.core import InputError
+from synthaug.data import draw_subset, found_in
+from synthaug.data import splits as copies
+from synthaug.gain import check_splits
 from synthaug.gain.leaks import copies_of, refuse_copies, shared_images, without_copies
-from synthaug.reading import copies, draw_subset, found_in
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +177,7 @@ def test_copies_among_training_images_are_told(
     digits: tuple[LabelledImages, LabelledImages],
 ) -> None:
     train, test = digits
-    assert check_parts({"train": train, "test": test}) == []
+    assert check_splits({"train": train, "test": test}) == []
     twice = train.subset(np.concatenate([np.arange(len(train)), [0, 1, 1]]))
-    [told] = check_parts({"train": twice, "test": test})
+    [told] = check_splits({"train": twice, "test": test})
     assert told.startswith(f"3 of the {len(twice):,} train images are copies of others")

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from measurement import measure
 from scipy import stats
 
-import synthaug.gain.opening as opening
-import synthaug.gain.protocol as protocol
-import synthaug.gain.trials.cells as cells
-import synthaug.gain.tuning as tuning
+import synthaug.gain.baselines as tuning
+import synthaug.gain.measure as protocol
+import synthaug.gain.runs.run as runs
+import synthaug.gain.testing as opening
 from synthaug import (
     Blend,
     Chain,
@@ -28,37 +29,32 @@ from synthaug import (
     InputError,
     LabelledImages,
     RandomField,
-    Recipe,
     SamplePool,
     Samples,
     StyleSwap,
+    TrainConfig,
     TransferVAE,
-    measure_gain,
     read_images,
 )
 from synthaug.classifiers import Backbone, Scores
-from synthaug.devices import arithmetic
-from synthaug.gain import Source
-from synthaug.gain.account import data_caveats
-from synthaug.gain.arms import Arm, transfer_sources
-from synthaug.gain.mixes import found_otherwise
-from synthaug.gain.trials import Study, Trials
-from synthaug.gain.trials.parts import plan_parts
-from synthaug.generators import Generator
-from synthaug.generators.composite import Composite
-from synthaug.mixing import MixRecipe
-from synthaug.reading import draw_subset
+from synthaug.core import arithmetic
+from synthaug.data import draw_subset
+from synthaug.gain import Arm, Comparison, Experiment, Source, data_caveats, transfer_sources
+from synthaug.gain.runs.folds import plan_folds
+from synthaug.gain.selection import setting_notes
+from synthaug.generators import Composite, Generator
+from synthaug.mixing import MixConfig
 
 Measure = Callable[..., Gain]
-Way = tuple[Recipe, str | None]  # a recipe and the mix that it is tried with
+Way = tuple[TrainConfig, str | None]  # a recipe and the mix that it is tried with
 SELF = ", self-distilled"
 QUICK: dict[str, Any] = {
     "seeds": 2,
     "per_class": 6,
     "steps": 3,
     "batch_size": 16,
-    "recipe": Recipe(),
-    "arms": "quick",
+    "config": TrainConfig(),
+    "search": "quick",
     "device": "cpu",
 }
 
@@ -90,13 +86,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def staged(train: LabelledImages, test: LabelledImages, cache: dict[str, Any]) -> Gain:
-    return measure_gain(train, test, **{**QUICK, "arms": "staged"}, **cache, sources=sources())
+    return measure(train, test, **{**QUICK, "search": "staged"}, **cache, sources=sources())
 
 
 @pytest.fixture(scope="module")
 def quick(train: LabelledImages, test: LabelledImages) -> Gain:
     """In one go, with nothing from another run."""
-    return measure_gain(train, test, **QUICK, sources=sources())
+    return measure(train, test, **QUICK, sources=sources())
 
 
 def finalists(gain: Gain) -> set[str]:
@@ -204,7 +200,7 @@ def test_what_was_chosen_on_some_seeds_is_measured_on_others(
     train: LabelledImages, test: LabelledImages, cache: dict[str, Any]
 ) -> None:
     """A network that a seed made lucky on validation images is lucky on test images, too."""
-    gain = measure_gain(train, test, **{**QUICK, "seeds": 3}, **cache, sources=sources())
+    gain = measure(train, test, **{**QUICK, "seeds": 3}, **cache, sources=sources())
     assert gain.protocol["choice_seeds"] == [0, 1, 2]
     assert gain.protocol["seeds"] == [3, 4, 5]
     for arm in gain.arms:
@@ -232,17 +228,19 @@ def test_a_gain_has_to_hold_over_what_does_best_on_the_test_images(
         right = made.get(arm.name, 0.7 if arm.source is not None else 0.5)
         return Scores(right + 0.001 * seed, right + 0.001 * seed, np.full(10, right))
 
-    really = Trials.test
+    really = Comparison.test
 
-    def scores(self: Trials, tested: Any, images: LabelledImages, what: str) -> list[Scores]:
+    def scores(self: Comparison, tested: Any, images: LabelledImages, what: str) -> list[Scores]:
         really(self, tested, images, what)
         return [score(*each) for each in tested]
 
-    monkeypatch.setattr(Trials, "test", scores)
-    monkeypatch.setattr(Trials, "best", lambda self, arms: arms[0])  # not the two
-    monkeypatch.setattr(Trials, "differences", lambda self, arm, other, seeds: [5.0] * len(seeds))
+    monkeypatch.setattr(Comparison, "test", scores)
+    monkeypatch.setattr(Comparison, "best", lambda self, arms: arms[0])  # not the two
+    monkeypatch.setattr(
+        Comparison, "differences", lambda self, arm, other, seeds: [5.0] * len(seeds)
+    )
     options: dict[str, Any] = {**QUICK, **cache, "sources": sources()}
-    gain = measure_gain(train, test, **options)
+    gain = measure(train, test, **options)
     assert gain.rival == "cutmix"
     assert gain.arm("cutmix").seeds == gain.protocol["seeds"] == [2, 3]
     assert gain.gain.points == pytest.approx(20) and gain.gain.low > 0
@@ -257,7 +255,7 @@ def test_a_gain_has_to_hold_over_what_does_best_on_the_test_images(
     assert "MixedDataset" not in gain.protocol["next_steps"]
 
     made["cutmix"] = 0.6
-    gain = measure_gain(train, test, **options)
+    gain = measure(train, test, **options)
     assert "MixedDataset" in gain.protocol["next_steps"]
     assert gain.rival in made
     assert gain.gain_over_rival is not None and gain.gain_over_rival.points == pytest.approx(10)
@@ -265,7 +263,7 @@ def test_a_gain_has_to_hold_over_what_does_best_on_the_test_images(
 
     for right in (0.4, 0.5 + 1e-15):  # as good as the baseline, but for rounding, is not ahead
         made |= {"cutmix": right, "mixup": right}
-        gain = measure_gain(train, test, **options)
+        gain = measure(train, test, **options)
         assert (gain.rival, gain.gain_over_rival, gain.verdict) == (None, None, "helps")
     assert "also without them" not in gain.sentence()
 
@@ -286,8 +284,8 @@ def test_a_recipe_with_mixed_labels_is_measured_beside_its_partner_with_such_lab
     train: LabelledImages, test: LabelledImages, cache: dict[str, Any]
 ) -> None:
     training = {"partner": "none, smoothed"}
-    mix = MixRecipe(StyleSwap(cells=2), 0.25, "mixed", training=training)
-    gain = measure_gain(train, test, **QUICK, **cache, sources=sources()[2:], mix=mix)
+    mix = MixConfig(StyleSwap(cells=2), 0.25, "mixed", training=training)
+    gain = measure(train, test, **QUICK, **cache, sources=sources()[2:], mix=mix)
     assert {arm.uses for arm in gain.arms if arm.name.endswith("none, smoothed, distilled")} == {
         "real"
     }
@@ -301,24 +299,24 @@ def test_a_recipe_with_mixed_labels_is_measured_beside_its_partner_with_such_lab
 def test_a_recipe_that_was_found_with_another_training_is_told() -> None:
     found = {"classifier": "timm:resnet10t", "classifier_size": 64, "batch_size": 64, "steps": 9}
     alike = {"batch_size": 64, "steps": 9, "per_class": 10}
-    mix = MixRecipe(StyleSwap(), training=found, search={"per_class": 10})
-    notes = found_otherwise(mix, Backbone(), **alike)
+    mix = MixConfig(StyleSwap(), training=found, search={"per_class": 10})
+    notes = setting_notes(mix, Backbone(), **alike)
     assert notes == [
         "the recipe was found with classifier timm:resnet10t, and is measured with resnet",
         "the recipe was found with classifier size 64, and is measured with none",
     ]
     unlike = {"batch_size": 64, "steps": 18, "per_class": None}
-    notes = found_otherwise(mix, Backbone("timm:resnet10t", size=64), **unlike)
+    notes = setting_notes(mix, Backbone("timm:resnet10t", size=64), **unlike)
     assert notes == [
         "the recipe was found with steps 9, and is measured with 18",
         "the recipe was found with per class 10, and is measured with none",
     ]
     # It does not say: none, where it says which classifier.
-    plain = MixRecipe(StyleSwap(), training={"classifier": "resnet"})
-    (said,) = found_otherwise(plain, Backbone(size=224), **alike)
+    plain = MixConfig(StyleSwap(), training={"classifier": "resnet"})
+    (said,) = setting_notes(plain, Backbone(size=224), **alike)
     assert said == "the recipe was found with classifier size none, and is measured with 224"
-    assert found_otherwise(MixRecipe(StyleSwap()), Backbone(), **alike) == []
-    assert found_otherwise(None, Backbone(), **alike) == []
+    assert setting_notes(MixConfig(StyleSwap()), Backbone(), **alike) == []
+    assert setting_notes(None, Backbone(), **alike) == []
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -326,13 +324,13 @@ def test_a_recipe_that_may_know_the_test_images_is_told(
     train: LabelledImages, test: LabelledImages, known: bool, cache: dict[str, Any]
 ) -> None:
     found_on = train.fingerprint if known else test.fingerprint
-    mix = MixRecipe(
+    mix = MixConfig(
         StyleSwap(cells=2),
         0.25,
         training={"partner": "classical"},
         search={"fingerprint": found_on},
     )
-    gain = measure_gain(train, test, **QUICK, **cache, sources=sources()[2:], mix=mix)
+    gain = measure(train, test, **QUICK, **cache, sources=sources()[2:], mix=mix)
     said = [caveat for caveat in gain.protocol["caveats"] if "its choice knew them" in caveat]
     assert len(said) == (not known)
 
@@ -340,12 +338,12 @@ def test_a_recipe_that_may_know_the_test_images_is_told(
 def test_the_full_search_tries_every_combination(
     train: LabelledImages, test: LabelledImages, cache: dict[str, Any]
 ) -> None:
-    gain = measure_gain(train, test, **{**QUICK, "arms": "full"}, **cache, sources=sources())
-    partners = 1 if teacher_of(gain) == "classical" else 2
+    gain = measure(train, test, **{**QUICK, "search": "full"}, **cache, sources=sources())
+    base_arms = 1 if teacher_of(gain) == "classical" else 2
     synthetic = [arm.name for arm in gain.arms if arm.uses == "synthetic"]
     controls = [arm.name for arm in gain.arms if arm.uses == "control"]
-    assert len(set(synthetic)) == 2 * 2 * 2 * partners
-    assert len(set(controls)) == 2 * 2 * 2 * partners
+    assert len(set(synthetic)) == 2 * 2 * 2 * base_arms
+    assert len(set(controls)) == 2 * 2 * 2 * base_arms
 
 
 def test_no_arm_sees_a_test_image_and_all_take_the_same_steps(
@@ -354,7 +352,7 @@ def test_no_arm_sees_a_test_image_and_all_take_the_same_steps(
     seen: set[bytes] = set()
     lengths: list[tuple[int, int]] = []
     shown: list[int] = []
-    train_classifier, fit = cells.train_classifier, Generator.fit
+    train_classifier, fit = runs.train_classifier, Generator.fit
 
     def recorded(data: LabelledImages, **options: Any) -> Any:
         seen.update(pixels(data.images))
@@ -368,9 +366,9 @@ def test_no_arm_sees_a_test_image_and_all_take_the_same_steps(
         seen.update(pixels(data.images))
         return fit(self, data, **options)
 
-    monkeypatch.setattr(cells, "train_classifier", recorded)
+    monkeypatch.setattr(runs, "train_classifier", recorded)
     monkeypatch.setattr(Generator, "fit", recorded_fit)
-    gain = measure_gain(train, test, **QUICK, sources=sources())
+    gain = measure(train, test, **QUICK, sources=sources())
     assert len(lengths) == trainings(gain)
     assert set(lengths) == {(QUICK["steps"], QUICK["batch_size"])}
     assert set(shown) == {60}
@@ -382,7 +380,7 @@ def test_a_choice_never_depends_on_the_test_images(
 ) -> None:
     """With the test labels shuffled every choice is the same."""
     shuffled = LabelledImages(test.images, np.roll(test.labels, 1), test.classes)
-    first, second = quick, measure_gain(train, shuffled, **QUICK, sources=sources())
+    first, second = quick, measure(train, shuffled, **QUICK, sources=sources())
     assert (first.baseline, first.control, first.chosen, first.recommendation) == (
         second.baseline,
         second.control,
@@ -404,10 +402,10 @@ def without_times(gain: Gain) -> dict[str, Any]:
 def test_same_seed_same_result_side_by_side_or_not(
     train: LabelledImages, test: LabelledImages
 ) -> None:
-    alone = measure_gain(train, test, **QUICK, sources=sources()[1:3])
-    beside = measure_gain(train, test, **QUICK, sources=sources()[1:3], jobs=2)
+    alone = measure(train, test, **QUICK, sources=sources()[1:3])
+    beside = measure(train, test, **QUICK, sources=sources()[1:3], jobs=2)
     assert without_times(alone) == without_times(beside)
-    other = measure_gain(train, test, **{**QUICK, "seed": 7}, sources=sources()[2:])
+    other = measure(train, test, **{**QUICK, "seed": 7}, sources=sources()[2:])
     assert (other.protocol["choice_seeds"], other.protocol["seeds"]) == ([7, 8], [9, 10])
     assert other.arms[0].accuracy != alone.arms[0].accuracy
 
@@ -419,7 +417,7 @@ def test_an_interrupted_run_goes_on_from_its_finished_cells(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    original, trained = cells.train_classifier, []
+    original, trained = runs.train_classifier, []
 
     def counted(*arguments: Any, **options: Any) -> Any:
         if len(trained) == 5:
@@ -427,17 +425,17 @@ def test_an_interrupted_run_goes_on_from_its_finished_cells(
         trained.append(options["seed"])
         return original(*arguments, **options)
 
-    monkeypatch.setattr(cells, "train_classifier", counted)
+    monkeypatch.setattr(runs, "train_classifier", counted)
     with pytest.raises(KeyboardInterrupt):
-        measure_gain(train, test, **QUICK, sources=sources(), cache=tmp_path)
+        measure(train, test, **QUICK, sources=sources(), cache=tmp_path)
     rest: list[int] = []
 
     def rest_counted(*arguments: Any, **options: Any) -> Any:
         rest.append(options["seed"])
         return original(*arguments, **options)
 
-    monkeypatch.setattr(cells, "train_classifier", rest_counted)
-    resumed = measure_gain(train, test, **QUICK, sources=sources(), cache=tmp_path)
+    monkeypatch.setattr(runs, "train_classifier", rest_counted)
+    resumed = measure(train, test, **QUICK, sources=sources(), cache=tmp_path)
     assert without_times(resumed) == without_times(quick)
     assert len(rest) == trainings(resumed) - 5
 
@@ -450,15 +448,15 @@ def test_kept_cells_serve_a_later_run_with_other_sources(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     controls = sources()[2:]
-    kept = measure_gain(train, test, **QUICK, sources=controls, cache=tmp_path, keep=True)
-    original, trained = cells.train_classifier, []
+    kept = measure(train, test, **QUICK, sources=controls, cache=tmp_path, keep=True)
+    original, trained = runs.train_classifier, []
 
     def counted(*arguments: Any, **options: Any) -> Any:
         trained.append(options["seed"])
         return original(*arguments, **options)
 
-    monkeypatch.setattr(cells, "train_classifier", counted)
-    later = measure_gain(train, test, **QUICK, sources=sources(), cache=tmp_path)
+    monkeypatch.setattr(runs, "train_classifier", counted)
+    later = measure(train, test, **QUICK, sources=sources(), cache=tmp_path)
     assert without_times(later) == without_times(quick)
     # Two sources of the generator that was not measured before, and the better one once more.
     assert trained == [0, 0, 1, 1, 2, 3]
@@ -466,7 +464,7 @@ def test_kept_cells_serve_a_later_run_with_other_sources(
     before = len(trained)
     [pools] = tmp_path.glob("*/pools")
     shutil.rmtree(pools)  # as where cells were brought from elsewhere; the page shows some images
-    again = measure_gain(train, test, **QUICK, sources=controls, cache=tmp_path)
+    again = measure(train, test, **QUICK, sources=controls, cache=tmp_path)
     assert without_times(again) == without_times(kept)
     assert len(trained) == before
     assert list(tmp_path.iterdir()) == []
@@ -490,14 +488,14 @@ def test_a_composite_takes_the_generators_that_others_learned(
     transfer, style = TransferVAE(steps=5), StyleSwap(cells=2)
     several = [Source("both", composite((transfer, style))), *transfer_sources(transfer)]
     settings = {**QUICK, "cache": tmp_path, "keep": True}
-    gain = measure_gain(train, test, **settings, sources=several)
+    gain = measure(train, test, **settings, sources=several)
     assert len(fitted) == len(set(fitted))
     assert QUICK["seeds"] * 2 <= len(fitted) <= QUICK["seeds"] * 4
     made = [arm.name.split()[0] for arm in gain.arms if arm.uses == "synthetic"]
     assert made == ["both", "transfer-any", "transfer-within"]
     # What the cells hold is what a fit of the whole makes.
     (pool,) = (SamplePool(path) for path in tmp_path.glob("*/pools/both-seed0-*"))
-    part = plan_parts(train, None, QUICK["per_class"], 0)[0][0].train
+    part = plan_folds(train, None, QUICK["per_class"], 0)[0][0].train
     alone = composite((transfer, style)).fit(part, seed=pool.manifest["generator"]["seed"])
     wanted = alone.sample(len(pool) // len(part.classes), seed=pool.manifest["seed"])
     np.testing.assert_array_equal(pool.samples.images, wanted.images)
@@ -516,7 +514,7 @@ def test_few_images_are_cross_validated_without_leaking_into_generators(
 
     monkeypatch.setattr(Generator, "fit", recorded)
     settings = {**QUICK, "per_class": None, "steps": 2}
-    gain = measure_gain(few, test, **settings, sources=[Source("random-field", RandomField())])
+    gain = measure(few, test, **settings, sources=[Source("random-field", RandomField())])
     # Each of four folds and the whole, for all four seeds; a fold's generator knows three quarters.
     assert sorted(len(each) for each in fitted) == [30] * 16 + [40] * 4
     assert gain.data["train"] == gain.data["validation"] == 40
@@ -536,8 +534,8 @@ def uneven(train: LabelledImages) -> LabelledImages:
 def test_uneven_classes_are_measured_by_balanced_accuracy(
     train: LabelledImages, test: LabelledImages
 ) -> None:
-    settings = {**QUICK, "per_class": None, "steps": 2, "arms": "staged"}
-    gain = measure_gain(
+    settings = {**QUICK, "per_class": None, "steps": 2, "search": "staged"}
+    gain = measure(
         uneven(train),
         test,
         **settings,
@@ -553,9 +551,9 @@ def test_uneven_classes_are_measured_by_balanced_accuracy(
 def test_a_subset_of_uneven_classes_is_even_and_needs_no_arms_against_that(
     train: LabelledImages, test: LabelledImages
 ) -> None:
-    settings = {**QUICK, "per_class": 5, "steps": 2, "arms": "staged"}
+    settings = {**QUICK, "per_class": 5, "steps": 2, "search": "staged"}
     source = Source("style-swap", StyleSwap())
-    gain = measure_gain(uneven(train), test, **settings, sources=[source])
+    gain = measure(uneven(train), test, **settings, sources=[source])
     assert gain.protocol["metric"] == "balanced accuracy"
     assert not {"oversampled", "logit-adjusted"} & {arm.name for arm in gain.arms}
 
@@ -564,11 +562,11 @@ def test_precision_adds_seeds_for_the_arms_that_matter(
     train: LabelledImages, test: LabelledImages
 ) -> None:
     settings = {**QUICK, "steps": 3}
-    first = measure_gain(train, test, **settings, sources=sources()[2:])
+    first = measure(train, test, **settings, sources=sources()[2:])
     half = (first.gain.high - first.gain.low) / 2
     if half == 0:
         pytest.fail("the seeds do not differ; the test needs a scatter")
-    more = measure_gain(train, test, **settings, sources=sources()[2:], precision=half * 0.75)
+    more = measure(train, test, **settings, sources=sources()[2:], precision=half * 0.75)
     assert len(more.gain.per_seed) > 2
     assert more.gain.per_seed[:2] == first.gain.per_seed
     assert (more.gain.high - more.gain.low) / 2 <= half * 0.75 + 1e-9
@@ -584,9 +582,9 @@ def test_a_precision_that_is_out_of_reach_is_told(
     monkeypatch: pytest.MonkeyPatch,
     cache: dict[str, Any],
 ) -> None:
-    monkeypatch.setattr("synthaug.gain.opening.MOST_SEEDS", 3)
+    monkeypatch.setattr("synthaug.gain.testing.MOST_SEEDS", 3)
     settings = {**QUICK, **cache, "precision": 0.01}
-    gain = measure_gain(train, test, **settings, sources=sources()[2:])
+    gain = measure(train, test, **settings, sources=sources()[2:])
     assert len(gain.gain.per_seed) == 3
     *_, said = gain.protocol["caveats"]
     assert re.fullmatch(
@@ -620,8 +618,8 @@ def test_tuning_settles_recipe_and_steps_before_any_arm(
     monkeypatch.setattr(tuning, "MOST_STEPS", 16)
     normalisations = [{"standardize": True}, {"standardize": False}]
     monkeypatch.setattr(tuning, "CANDIDATES", (normalisations, tuning.POLICIES[:2]))
-    settings = {k: v for k, v in QUICK.items() if k not in ("recipe", "steps")}
-    gain = measure_gain(train, test, **settings, sources=sources()[2:])
+    settings = {k: v for k, v in QUICK.items() if k not in ("config", "steps")}
+    gain = measure(train, test, **settings, sources=sources()[2:])
     tried = gain.protocol["tuning"]
     # The steps come first, then the recipe at those steps, then the steps again from there on.
     groups = [
@@ -645,17 +643,15 @@ def test_tuning_settles_recipe_and_steps_before_any_arm(
     assert gain.protocol["steps"] == length
     told = [each for each in gain.protocol["caveats"] if each.startswith("tuning ends at 16 steps")]
     assert bool(told) == (length == 16)
-    fixed = measure_gain(
-        train, test, **settings, steps=1, policy="rotate-scale", sources=sources()[2:]
-    )
+    fixed = measure(train, test, **settings, steps=1, policy="rotate-scale", sources=sources()[2:])
     assert fixed.protocol["recipe"]["policy"] == "rotate-scale"
     with pytest.raises(InputError, match="policy: expected one of"):
-        measure_gain(train, test, **settings, policy="mirror", sources=sources()[2:])
+        measure(train, test, **settings, policy="mirror", sources=sources()[2:])
 
 
 def fake_trials(seeds: int) -> Any:
-    study = SimpleNamespace(classifier=Backbone())
-    return SimpleNamespace(study=study, seeds=list(range(seeds)))
+    experiment = SimpleNamespace(classifier=Backbone())
+    return SimpleNamespace(experiment=experiment, seeds=list(range(seeds)))
 
 
 def test_two_unlucky_seeds_do_not_end_the_training_early(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -685,23 +681,23 @@ def test_two_unlucky_seeds_do_not_end_the_training_early(monkeypatch: pytest.Mon
 
 def test_a_linear_probe_is_tried_at_rates_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the rates of fine-tuning it looks worse than it is."""
-    asked: list[Recipe] = []
+    asked: list[TrainConfig] = []
 
     def score(_: object, ways: list[Way], *_more: Any, **_seeds: Any) -> list[float]:
-        recipes = [recipe for recipe, _ in ways]
+        recipes = [config for config, _ in ways]
         asked.extend(recipes)
         return [0.6 if r.frozen and r.learning_rate == 0.3 else 0.5 for r in recipes]
 
     monkeypatch.setattr(tuning, "_score", score)
-    trials = fake_trials(2)
-    trials.study.classifier = SimpleNamespace(pretrained=True)
-    found = tuning.tune(trials, None, "shift", None)
-    assert (found.recipe.frozen, found.recipe.learning_rate) == (True, 0.3)
-    probes = {recipe.learning_rate for recipe in asked if recipe.frozen}
-    others = {recipe.learning_rate for recipe in asked if not recipe.frozen}
+    comparison = fake_trials(2)
+    comparison.experiment.classifier = SimpleNamespace(pretrained=True)
+    found = tuning.tune(comparison, None, "shift", None)
+    assert (found.config.frozen, found.config.learning_rate) == (True, 0.3)
+    probes = {config.learning_rate for config in asked if config.frozen}
+    others = {config.learning_rate for config in asked if not config.frozen}
     assert probes == {0.03, 0.1, 0.3, 0.9}  # those on both sides of the best are tried, too
     assert others == {0.01, 0.03, 0.1}
-    assert {recipe.policy for recipe in asked} == {"shift"}
+    assert {config.policy for config in asked} == {"shift"}
     rows = [row for row in found.tried if "frozen" in row]
     assert len(rows) == 7 and all("learning_rate" in row for row in rows)
 
@@ -712,10 +708,10 @@ def test_tuning_goes_on_where_the_best_is_at_an_end(
     monkeypatch: pytest.MonkeyPatch, rate: float, decay: float
 ) -> None:
     """Whatever the best is, it was tried, and so was what lies on both sides of it."""
-    asked: list[Recipe] = []
+    asked: list[TrainConfig] = []
 
     def score(_: object, ways: list[Way], *_more: Any, **_seeds: Any) -> list[float]:
-        recipes = [recipe for recipe, _ in ways]
+        recipes = [config for config, _ in ways]
         asked.extend(recipes)
         return [
             0.9
@@ -726,11 +722,11 @@ def test_tuning_goes_on_where_the_best_is_at_an_end(
 
     monkeypatch.setattr(tuning, "_score", score)
     found = tuning.tune(fake_trials(2), None, "shift", 600)
-    assert found.recipe.learning_rate == pytest.approx(rate, rel=0.1)
-    assert found.recipe.weight_decay == pytest.approx(decay, rel=0.1)
+    assert found.config.learning_rate == pytest.approx(rate, rel=0.1)
+    assert found.config.weight_decay == pytest.approx(decay, rel=0.1)
     for name in ("learning_rate", "weight_decay"):
         numbers = [row[name] for row in found.tried if name in row]
-        assert min(numbers) < getattr(found.recipe, name) < max(numbers)
+        assert min(numbers) < getattr(found.config, name) < max(numbers)
         assert len(numbers) == len(set(numbers))  # none is trained twice
 
 
@@ -751,21 +747,23 @@ def test_recipe_is_tuned_for_trainings_of_the_length_that_is_chosen(
         ]
 
     monkeypatch.setattr(tuning, "_score", score)
-    trials = fake_trials(2)
-    found = tuning.tune(trials, None, None, None)
-    assert (found.steps, found.recipe.weight_decay) == (tuning.MOST_STEPS, 2e-3)
-    assert found.recipe.policy == "shift-flip"
+    comparison = fake_trials(2)
+    found = tuning.tune(comparison, None, None, None)
+    assert (found.steps, found.config.weight_decay) == (tuning.MOST_STEPS, 2e-3)
+    assert found.config.policy == "shift-flip"
     assert found.at_limit and found.chose_steps
     assert all(trial["mix"] == "mixup" for trial in found.tried if "policy" in trial)
-    short = tuning.tune(trials, None, "rotate-scale", 600)
-    assert (short.steps, short.recipe.weight_decay, short.recipe.policy) == (
+    short = tuning.tune(comparison, None, "rotate-scale", 600)
+    assert (short.steps, short.config.weight_decay, short.config.policy) == (
         600,
         1e-2,
         "rotate-scale",
     )
     assert not short.chose_steps
-    assert tuning.tune(trials, Recipe(), None, 600) == tuning.Tuning(Recipe(), 600, [])
-    assert tuning.tune(trials, Recipe(), None, None).steps == tuning.MOST_STEPS
+    assert tuning.tune(comparison, TrainConfig(), None, 600) == tuning.Tuning(
+        TrainConfig(), 600, []
+    )
+    assert tuning.tune(comparison, TrainConfig(), None, None).steps == tuning.MOST_STEPS
 
 
 def test_a_recipe_is_tuned_again_where_it_makes_longer_trainings_worth_it(
@@ -801,7 +799,7 @@ def test_a_pool_is_measured_alone_and_beside(
     train: LabelledImages, test: LabelledImages, tmp_path: Path, cache: dict[str, Any]
 ) -> None:
     pool = make_pool(tmp_path / "copies", train.images, train.labels, train)
-    alone = measure_gain(train, test, **POOLED, **cache, sources=[], pool=pool)
+    alone = measure(train, test, **POOLED, **cache, sources=[], pool=pool)
     assert [arm.name for arm in alone.arms if arm.synthetic] == [
         f"pool copies 0.25 hard, {alone.baseline.removesuffix(SELF)}"
     ]
@@ -813,7 +811,7 @@ def test_a_pool_is_measured_alone_and_beside(
     assert same == "pool copies is the same pool for all seeds"
     assert seen.startswith("what made pool copies may have seen the images that choices were made")
     assert "not known to be these training images alone" in unknown
-    beside = measure_gain(train, test, **POOLED, **cache, sources=sources()[2:], pool=pool)
+    beside = measure(train, test, **POOLED, **cache, sources=sources()[2:], pool=pool)
     assert {arm.uses for arm in beside.arms} == {"real", "control", "synthetic"}
 
 
@@ -823,20 +821,20 @@ def test_a_pool_has_no_real_images_before_the_arms_without_it(
     """It may be made from all training images: then all arms learn from all, before the test."""
     made = StyleSwap(cells=2).fit(train, seed=0, device="cpu")
     SamplePool.create(tmp_path / "pool", made, 12)
-    original, shown = cells.train_classifier, []
+    original, shown = runs.train_classifier, []
 
     def recorded(data: LabelledImages, **options: Any) -> Any:
         shown.append(len(data))
         return original(data, **options)
 
-    monkeypatch.setattr(cells, "train_classifier", recorded)
-    gain = measure_gain(train, test, **POOLED, sources=[], pool=tmp_path / "pool")
+    monkeypatch.setattr(runs, "train_classifier", recorded)
+    gain = measure(train, test, **POOLED, sources=[], pool=tmp_path / "pool")
     assert not any("not known to be" in caveat for caveat in gain.protocol["caveats"])
     assert set(shown) == {240, 300}
     assert shown.count(240) == shown.count(300)
     assert (gain.data["train"], gain.data["validation"]) == (300, 60)
     with pytest.raises(InputError, match="per_class: what made the pool may know more images"):
-        measure_gain(train, test, **QUICK, sources=[], pool=tmp_path / "pool")
+        measure(train, test, **QUICK, sources=[], pool=tmp_path / "pool")
 
 
 def test_a_pool_is_where_it_was_opened(
@@ -847,7 +845,7 @@ def test_a_pool_is_where_it_was_opened(
     pool = SamplePool("pool")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    gain = measure_gain(train, test, **POOLED, sources=[], pool=pool)
+    gain = measure(train, test, **POOLED, sources=[], pool=pool)
     assert [arm.name.split(" 0.25")[0] for arm in gain.arms if arm.synthetic] == ["pool pool"]
 
 
@@ -858,7 +856,7 @@ def test_a_pool_is_not_recommended_for_images_that_its_maker_may_have_seen(
     SamplePool.create(tmp_path / "ours", StyleSwap(cells=2).fit(train, device="cpu"), 20)
     validation = test.subset(np.arange(100, 200))
     options: dict[str, Any] = {**POOLED, "sources": [], "cache": tmp_path / "cells", "keep": True}
-    monkeypatch.setattr(Trials, "differences", lambda *_: [5.0, 5.1])
+    monkeypatch.setattr(Comparison, "differences", lambda *_: [5.0, 5.1])
     for pool, said, given, recommended in (
         (unknown, "no evidence", None, False),
         (unknown, "helps", None, True),
@@ -867,9 +865,7 @@ def test_a_pool_is_not_recommended_for_images_that_its_maker_may_have_seen(
         (tmp_path / "ours", "no evidence", validation, True),
     ):
         monkeypatch.setattr(opening, "verdict", lambda *_, said=said: said)
-        gain = measure_gain(
-            train, test.subset(np.arange(100)), **options, pool=pool, validation=given
-        )
+        gain = measure(train, test.subset(np.arange(100)), **options, pool=pool, validation=given)
         assert (gain.recommendation != "none") == recommended
         caveats = " ".join(gain.protocol["caveats"])
         assert ("give a val split" in caveats) == (not given)
@@ -879,45 +875,43 @@ def test_a_pool_is_not_recommended_for_images_that_its_maker_may_have_seen(
         assert ("is not known to be these training images" in caveats) == (pool == unknown)
     # A generator beside it was fitted to what each seed trains on, and nothing else.
     monkeypatch.setattr(
-        Trials, "best", lambda _, arms: max(arms, key=lambda arm: arm.name.startswith("style"))
+        Comparison, "best", lambda _, arms: max(arms, key=lambda arm: arm.name.startswith("style"))
     )
     both = {**options, "sources": sources()[2:3], "pool": unknown}
-    gain = measure_gain(train, test.subset(np.arange(100)), **both, validation=validation)
+    gain = measure(train, test.subset(np.arange(100)), **both, validation=validation)
     assert gain.recommendation.startswith("style-swap")
 
 
 def test_a_result_says_what_was_trained_on(train: LabelledImages, test: LabelledImages) -> None:
     """Thirty images per class, of which a fifth is held out: 24 are trained on."""
-    gain = measure_gain(
-        train, test, **{**QUICK, "per_class": 30, "steps": 1}, sources=sources()[2:]
-    )
+    gain = measure(train, test, **{**QUICK, "per_class": 30, "steps": 1}, sources=sources()[2:])
     assert gain.data["train"] == 240
     shared, asked, _ = gain.protocol["caveats"]
     both = [draw_parts(train, seed) for seed in gain.protocol["choice_seeds"]]
     share = len(both[0] & both[1]) / 240
     assert shared.startswith(f"two seeds share {share:.0%} of the real images") and share > 0.7
     assert asked.startswith("30 images per class were asked for, and 240 in all are trained on")
-    assert [shared, asked] == caveats_of(Study(train, None, 30, Backbone(), 16, "cpu"))
-    study = Study(train, test.subset(np.arange(100)), None, Backbone(), 16, "cpu")
-    same, judged = caveats_of(study)
+    assert [shared, asked] == caveats_of(Experiment(train, None, 30, Backbone(), 16, "cpu"))
+    experiment = Experiment(train, test.subset(np.arange(100)), None, Backbone(), 16, "cpu")
+    same, judged = caveats_of(experiment)
     assert same.startswith("all seeds train on the same real images")
     assert judged.startswith("all seeds are judged by the same validation images")
     # So they are under cross-validation, and all of some classes are held out from a few.
     rows = np.concatenate([np.flatnonzero(train.labels == k)[:5] for k in range(10)])
-    study = Study(train.subset(rows), None, None, Backbone(), 16, "cpu")
-    assert "cross-validation" in study.plan(0)[1]
-    same, judged = caveats_of(study)
+    experiment = Experiment(train.subset(rows), None, None, Backbone(), 16, "cpu")
+    assert "cross-validation" in experiment.plan(0)[1]
+    same, judged = caveats_of(experiment)
     assert same.startswith("all seeds train on the same real images")
     assert judged.startswith("all seeds are judged by the same validation images")
 
 
-def caveats_of(study: Study) -> list[str]:
+def caveats_of(experiment: Experiment) -> list[str]:
     """Of the images of two seeds, as a result has them."""
-    return data_caveats(study, [0, 1], [])
+    return data_caveats(experiment, [0, 1], [])
 
 
 def draw_parts(train: LabelledImages, seed: int) -> set[bytes]:
-    (part,), _ = plan_parts(train, None, 30, seed)
+    (part,), _ = plan_folds(train, None, 30, seed)
     return pixels(part.train.images)
 
 
@@ -925,9 +919,9 @@ def test_groups_that_leave_seeds_unlike_numbers_of_images_are_told() -> None:
     images = np.random.default_rng(0).integers(0, 255, (112, 1, 8, 8), np.uint8)
     patients = np.arange(112) // 8
     data = LabelledImages(images, np.arange(112) // 56, ["a", "b"], patients)
-    study = Study(data, None, 44, Backbone(), 16, "cpu")
-    sizes = {len(study.tested(seed).train) for seed in range(5)}
-    said = data_caveats(study, list(range(5)), [])
+    experiment = Experiment(data, None, 44, Backbone(), 16, "cpu")
+    sizes = {len(experiment.tested(seed).train) for seed in range(5)}
+    said = data_caveats(experiment, list(range(5)), [])
     assert f"seeds train on {min(sizes)} to {max(sizes)} real images, as their groups allow" in said
     assert len(sizes) > 1
 
@@ -936,7 +930,7 @@ def test_a_class_without_test_images_is_told(
     train: LabelledImages, test: LabelledImages, cache: dict[str, Any]
 ) -> None:
     without = test.subset(np.flatnonzero(test.labels > 1))
-    gain = measure_gain(train, without, **QUICK, **cache, sources=sources()[2:])
+    gain = measure(train, without, **QUICK, **cache, sources=sources()[2:])
     unseen, length = gain.protocol["caveats"]
     assert unseen == "there is no test image of '0', '1': nothing is known of it there"
     assert length.startswith("the number of steps was given, not tuned")
@@ -951,7 +945,7 @@ def test_hard_labels_are_hard_whatever_the_pool_has(
     for name, samples in (("a", plain), ("b", Samples(train.images, train.labels, wrong))):
         SamplePool.from_samples(tmp_path / name / "pool", samples, train.classes)
     first, second = (
-        measure_gain(train, test, **POOLED, **cache, sources=[], pool=tmp_path / name / "pool")
+        measure(train, test, **POOLED, **cache, sources=[], pool=tmp_path / name / "pool")
         for name in ("a", "b")
     )
     assert first.gain == second.gain
@@ -964,11 +958,11 @@ def test_a_pool_made_anew_between_interruption_and_resumption_is_measured_anew(
     make_pool(tmp_path / "pool", train.images, train.labels, train)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(protocol, "open_test", interrupt)
-        measure_gain(train, test, **settings, cache=tmp_path / "cache")
+        measure(train, test, **settings, cache=tmp_path / "cache")
     shifted = np.roll(train.images, 2, axis=3)
     make_pool(tmp_path / "pool", shifted, train.labels, train)
-    resumed = measure_gain(train, test, **settings, cache=tmp_path / "cache")
-    afresh = measure_gain(train, test, **settings)
+    resumed = measure(train, test, **settings, cache=tmp_path / "cache")
+    afresh = measure(train, test, **settings)
     assert [arm.accuracy for arm in resumed.arms] == [arm.accuracy for arm in afresh.arms]
     assert resumed.gain == afresh.gain
 
@@ -984,7 +978,7 @@ def test_a_pool_with_test_images_is_refused(
     labels = np.concatenate([train.labels, test.labels[:3]])
     pool = make_pool(tmp_path / "leak", images, labels, train)
     with pytest.raises(InputError, match="near-copies of test images"):
-        measure_gain(train, test, **POOLED, sources=[], pool=pool)
+        measure(train, test, **POOLED, sources=[], pool=pool)
 
 
 def test_a_pool_made_from_test_images_is_refused(
@@ -994,7 +988,7 @@ def test_a_pool_made_from_test_images_is_refused(
     generator = RandomField().fit(test, device="cpu")
     pool = SamplePool.create(tmp_path / "pool", generator, per_class=4).directory
     with pytest.raises(InputError, match="made from the test images, or chosen by them"):
-        measure_gain(train, test, **POOLED, sources=[], pool=pool)
+        measure(train, test, **POOLED, sources=[], pool=pool)
 
 
 def test_a_pool_on_a_larger_scale_than_the_real_images_is_refused(
@@ -1006,7 +1000,7 @@ def test_a_pool_on_a_larger_scale_than_the_real_images_is_refused(
     )
     pool = make_pool(tmp_path / "stretched", deep.images * 16, deep.labels, deep)
     with pytest.raises(InputError, match=r"expected values up to 4095, .* goes up to 65280"):
-        measure_gain(deep, seen, **POOLED, sources=[], pool=pool)
+        measure(deep, seen, **POOLED, sources=[], pool=pool)
 
 
 def test_a_pool_never_shows_the_images_that_score_it(
@@ -1014,15 +1008,15 @@ def test_a_pool_never_shows_the_images_that_score_it(
 ) -> None:
     """A pool made from all training images holds copies of those held out for choices."""
     pool = make_pool(tmp_path / "copies", train.images, train.labels, train)
-    original, shown = cells.train_classifier, []
+    original, shown = runs.train_classifier, []
 
     def recorded(data: LabelledImages, **options: Any) -> Any:
         if options["synthetic"] is not None:
             shown.append((pixels(data.images), pixels(np.asarray(options["synthetic"].images))))
         return original(data, **options)
 
-    monkeypatch.setattr(cells, "train_classifier", recorded)
-    measure_gain(train, test, **POOLED, sources=[], pool=pool)
+    monkeypatch.setattr(runs, "train_classifier", recorded)
+    measure(train, test, **POOLED, sources=[], pool=pool)
     assert len(shown) == 2 * 4  # for choices on a part, for the test on all; four seeds
     assert {len(real) >= 290 for real, _ in shown} == {False, True}
     for real, synthetic in shown:
@@ -1036,10 +1030,10 @@ def test_noise_with_random_labels_never_helps(
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (400, 1, 8, 8), dtype=np.uint8)
     pool = make_pool(tmp_path / "noise", noise, rng.permutation(np.arange(400) % 10), train)
-    gain = measure_gain(train, test, **{**POOLED, "steps": 20}, sources=[], pool=pool)
+    gain = measure(train, test, **{**POOLED, "steps": 20}, sources=[], pool=pool)
     assert gain.verdict != "helps"
     assert gain.recommendation == "none"
-    assert "recipe=Recipe(" in gain.protocol["next_steps"]
+    assert "config=TrainConfig(" in gain.protocol["next_steps"]
 
 
 @pytest.mark.parametrize(
@@ -1052,12 +1046,12 @@ def test_noise_with_random_labels_never_helps(
         ("steps", "9", "steps: expected an integer"),
         ("batch_size", 0, "batch_size: expected an integer of at least 1, got 0"),
         ("jobs", 0, "jobs: expected an integer of at least 1, got 0"),
-        ("recipe", "randaugment", "recipe: expected a Recipe, got 'randaugment'"),
+        ("config", "randaugment", "config: expected a TrainConfig, got 'randaugment'"),
         ("policy", "shift-flip", "policy: got 'shift-flip' beside a recipe that has 'shift'"),
         ("classifier", 5, "classifier: expected 'resnet', 'timm:NAME' or a Backbone, got 5"),
         ("sources", StyleSwap(), r"sources: expected a list of sources, as \[Source\('style-swap'"),
         ("sources", [StyleSwap()], "sources: expected a list of sources"),
-        ("mix", "recipe.json", "mix: expected a MixRecipe, as MixRecipe.load reads it"),
+        ("mix", "recipe.json", "mix: expected a MixConfig, as MixConfig.load reads it"),
         ("cache", 5, "expected the path of a file or directory, got int"),
     ],
 )
@@ -1065,7 +1059,7 @@ def test_what_is_asked_in_other_types_is_refused(
     name: str, value: Any, message: str, train: LabelledImages, test: LabelledImages
 ) -> None:
     with pytest.raises(InputError, match=message):
-        measure_gain(train, test, **{**QUICK, "sources": sources()[2:], name: value})
+        measure(train, test, **{**QUICK, "sources": sources()[2:], name: value})
 
 
 def test_numbers_of_numpy_are_those_of_python(
@@ -1076,7 +1070,7 @@ def test_numbers_of_numpy_are_those_of_python(
     given = {name: np.int64(value) for name, value in asked.items()}
     kept: dict[str, Any] = {"cache": tmp_path / "cells", "keep": True}
     found = [
-        measure_gain(
+        measure(
             train,
             test,
             **{**QUICK, **numbers, **kept},
@@ -1109,43 +1103,43 @@ def test_mismatches_are_refused_before_anything_is_trained(
         (tuple(grouped), "groups"),
     ):
         with pytest.raises(InputError, match=message):
-            measure_gain(*wrong, **QUICK)
+            measure(*wrong, **QUICK)
     for precision in (0, -1.0, math.nan, math.inf):
         with pytest.raises(InputError, match="precision: expected a number above 0, got"):
-            measure_gain(train, test, **QUICK, precision=precision)
+            measure(train, test, **QUICK, precision=precision)
     twice = [*sources()[2:], *sources()[2:]]
     with pytest.raises(InputError, match=r"sources: expected names that differ, got '.*' twice"):
-        measure_gain(train, test, **QUICK, sources=twice)
+        measure(train, test, **QUICK, sources=twice)
     with pytest.raises(InputError, match="sources: expected at least one"):
-        measure_gain(train, test, **QUICK, sources=[])
+        measure(train, test, **QUICK, sources=[])
     elsewhere = Source("elsewhere", pool=tmp_path)
     with pytest.raises(InputError, match="give a pool as `pool`"):
-        measure_gain(train, test, **QUICK, sources=[elsewhere])
-    mix = MixRecipe(StyleSwap(), 0.25, training={"partner": "mixup"})
+        measure(train, test, **QUICK, sources=[elsewhere])
+    mix = MixConfig(StyleSwap(), 0.25, training={"partner": "mixup"})
     with pytest.raises(InputError, match="pool: expected none beside mix"):
-        measure_gain(train, test, **POOLED, pool=tmp_path, mix=mix)
+        measure(train, test, **POOLED, pool=tmp_path, mix=mix)
     for name, value in (("automatic", "randaugment"), ("label_smoothing", 0.1)):
-        fixed = {**QUICK, "recipe": replace(Recipe(), **{name: value})}
+        fixed = {**QUICK, "config": replace(TrainConfig(), **{name: value})}
         with pytest.raises(InputError, match=f"recipe: expected the usual {name}"):
-            measure_gain(train, test, **fixed)
+            measure(train, test, **fixed)
     with pytest.raises(InputError, match="recipe: frozen=True trains the last layer alone"):
-        measure_gain(train, test, **{**QUICK, "recipe": Recipe(frozen=True)})
+        measure(train, test, **{**QUICK, "config": TrainConfig(frozen=True)})
     with pytest.raises(InputError, match="arms: expected one of quick, staged, full"):
-        measure_gain(train, test, **{**QUICK, "arms": "some"})
+        measure(train, test, **{**QUICK, "search": "some"})
     anything: Any = "data/xray"
     nothing: Any = None
     with pytest.raises(InputError, match="test: expected LabelledImages"):
-        measure_gain(train, nothing, **QUICK)
+        measure(train, nothing, **QUICK)
     with pytest.raises(InputError, match="train: expected LabelledImages"):
-        measure_gain(anything, test, **QUICK)
+        measure(anything, test, **QUICK)
     partial = train.subset(np.flatnonzero(train.labels > 0))
     pool = make_pool(tmp_path / "partial", partial.images, partial.labels, train)
     with pytest.raises(InputError, match="no image of class '0' that may be drawn"):
-        measure_gain(train, test, **POOLED, sources=[], pool=pool)
+        measure(train, test, **POOLED, sources=[], pool=pool)
     weighted = Samples(train.images, train.labels, weights=train.labels > 0)
     SamplePool.from_samples(tmp_path / "weighted", weighted, train.classes)
     with pytest.raises(InputError, match="no image of class '0' that may be drawn"):
-        measure_gain(train, test, **POOLED, sources=[], pool=tmp_path / "weighted")
+        measure(train, test, **POOLED, sources=[], pool=tmp_path / "weighted")
     validation = test.subset(np.arange(100, 200))
     zeros = validation.subset(np.flatnonzero(validation.labels == 0))
     copied = np.concatenate([zeros.images, partial.images])
@@ -1154,12 +1148,12 @@ def test_mismatches_are_refused_before_anything_is_trained(
     few = {**POOLED, "sources": [], "pool": pool, "validation": validation}
     said: list[str] = []
     with pytest.raises(InputError, match=r"copied: all images that .* '0' are near-copies .*see"):
-        measure_gain(
+        measure(
             train, test.subset(np.arange(100)), **few, progress=lambda what, *_: said.append(what)
         )
     assert set(said) == {"copies in the pool"}
     with pytest.raises(InputError, match=r"sources: .* differ, got 'recipe' twice"):
-        measure_gain(train, test, **QUICK, sources=[Source("recipe", StyleSwap())], mix=mix)
+        measure(train, test, **QUICK, sources=[Source("recipe", StyleSwap())], mix=mix)
     path: Any = tmp_path
     with pytest.raises(InputError, match="name: expected text, got "):
-        measure_gain(train, test, **QUICK, name=path)
+        measure(train, test, **QUICK, name=path)

@@ -9,35 +9,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+from measurement import measure
 from rich.console import Console
 
-import synthaug.gain.trials.trials as trials_module
-from synthaug import (
-    ConditionalVAE,
-    RandomField,
-    Recipe,
-    StyleSwap,
-    measure_gain,
-    read_images,
-)
+import synthaug.gain.runs.comparison as trials_module
+from synthaug import ConditionalVAE, RandomField, StyleSwap, TrainConfig, read_images
 from synthaug.cli.output import show_gain
-from synthaug.gain import Source
-from synthaug.gain.arms import Arm
+from synthaug.data import draw_subset
+from synthaug.gain import Arm, Comparison, Source
 from synthaug.gain.report import write_report
-from synthaug.gain.trials import Trials
-from synthaug.reading import draw_subset
 
-ARMS = {name: Arm(name, Recipe()) for name in ("best", "near", "far", "other")}
+ARMS = {name: Arm(name, TrainConfig()) for name in ("best", "near", "far", "other")}
 
 
-class Raced(Trials):
+class Raced(Comparison):
     """Trials with scores that are given, one for each arm and seed; who gets fewer images right,
     gets none right that the others do not."""
 
     def __init__(self, scores: dict[str, Sequence[float]], held: list[int]) -> None:
-        study: Any = SimpleNamespace(train=SimpleNamespace(classes="abcdef"[: len(held)]))
+        experiment: Any = SimpleNamespace(train=SimpleNamespace(classes="abcdef"[: len(held)]))
         runner: Any = None
-        super().__init__(study, runner, "accuracy", list(range(5)))
+        super().__init__(experiment, runner, "accuracy", list(range(5)))
         self.trained: dict[str, set[int]] = {}
         self.asked: list[list[int]] = []
         self._made, self._held = scores, held
@@ -113,7 +105,8 @@ def test_an_arm_is_raced_against_its_like() -> None:
     """The best control is wanted, too, however far it is behind trained generators."""
     generators = {"style-swap": StyleSwap(), "random-field": RandomField(), "vae": ConditionalVAE()}
     arms = [
-        Arm(name, Recipe(), Source(name, generator), 0.5) for name, generator in generators.items()
+        Arm(name, TrainConfig(), Source(name, generator), 0.5)
+        for name, generator in generators.items()
     ]
     scores = {"best": 0.95, "vae": 0.9, "style-swap": 0.8, "random-field": 0.7}
     raced = Raced({name: [score] * 5 for name, score in scores.items()}, [5000, 5000])
@@ -132,7 +125,7 @@ def test_a_result_says_on_how_few_seeds_an_arm_was_given_up(
 ) -> None:
     monkeypatch.setattr(trials_module, "ERRORS", 0.0)
     data = read_images("digits", image_size=8)
-    gain = measure_gain(
+    gain = measure(
         data.subset(draw_subset(data, 20, seed=0)),
         read_images("digits", split="test", image_size=8).subset(np.arange(100)),
         sources=[Source("style-swap", StyleSwap(cells=2))],
@@ -140,8 +133,8 @@ def test_a_result_says_on_how_few_seeds_an_arm_was_given_up(
         seeds=3,
         steps=8,
         batch_size=16,
-        recipe=Recipe(),
-        arms="quick",
+        config=TrainConfig(),
+        search="quick",
         device="cpu",
         cache=tmp_path / "cells",
         keep=True,

@@ -9,16 +9,15 @@ from scipy import stats
 from scipy.special import stdtrit
 
 from synthaug.classifiers import BALANCED, error_of_images
-from synthaug.errors import InputError
+from synthaug.core import InputError
+from synthaug.gain import paired_interval, smallest_detectable
 from synthaug.gain.statistics import (
     clearly_better,
     contradicts,
     holm,
     p_value,
-    paired_interval,
     rival_leads,
     seeds_for_precision,
-    smallest_detectable,
     verdict,
 )
 

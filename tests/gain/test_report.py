@@ -18,19 +18,17 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from synthaug.classifiers import Recipe
-from synthaug.errors import InputError
-from synthaug.files import write_json
-from synthaug.gain.arms import Arm
-from synthaug.gain.pictures import Pictures, choose_pictures
-from synthaug.gain.report import images as report_images
-from synthaug.gain.report import write_report
-from synthaug.gain.report.caveats import advice, caveats
+from synthaug.classifiers import TrainConfig
+from synthaug.core import InputError, write_json
+from synthaug.data import LabelledImages, Samples
+from synthaug.gain import NO_ARM, Arm, ArmResult, Gain, paired_interval, smallest_detectable
+from synthaug.gain.report import advice, write_report
+from synthaug.gain.report import pictures as report_images
+from synthaug.gain.report.caveats import caveats
 from synthaug.gain.report.seed_plot import _in_lines
-from synthaug.gain.result import NO_ARM, ArmResult, Gain
-from synthaug.gain.statistics import paired_interval, smallest_detectable, verdict
-from synthaug.images import LabelledImages, Samples
-from synthaug.metrics import nearest as nearest_module
+from synthaug.gain.result import Pictures, choose_pictures
+from synthaug.gain.statistics import verdict
+from synthaug.metrics import neighbours as nearest_module
 
 SECTIONS = [
     "recommendation",
@@ -221,7 +219,7 @@ def test_page_is_complete_and_self_contained(
         assert part in page.text
     for value in ("synthaug gain toy --seeds 4", "0.1, 0.01", "deep", "200 of them", "kind 1"):
         assert value in page.text
-    assert ("Trained generator over control" in page.text) == control
+    assert ("Trained generator over non-learned control" in page.text) == control
 
 
 def test_page_without_pictures_is_made_from_the_json_alone(tmp_path: Path) -> None:
@@ -302,7 +300,7 @@ def test_what_is_called_none_is_explained_and_notes_are_sentences(tmp_path: Path
     text = Page(write(changed, None, tmp_path)).text
     assert "Train without synthetic images: none (no augmentation)." in text
     assert "Note: all seeds share something." in text
-    assert Arm("none", Recipe(policy="none")).description == "no geometry"
+    assert Arm("none", TrainConfig(policy="none")).description == "no geometry"
 
 
 def test_a_verdict_on_these_images_alone_is_said(tmp_path: Path) -> None:
@@ -364,7 +362,7 @@ def test_an_arm_that_does_better_on_the_test_images_is_named(tmp_path: Path) -> 
     write_report(rival, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "On the test images plain, also without them, does better" in page
-    assert "Gain over plain, best without on test images" in page
+    assert "Gain over the oracle baseline, plain" in page
     assert "best without, on test images" in page
     assert "over best" in page and "on test" in page
     assert "choose badly" not in page  # it is behind the baseline on the seeds that are shown

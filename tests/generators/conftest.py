@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from synthaug.data import LabelledImages
 from synthaug.generators import FAMILIES
 from synthaug.generators.learning.trained import Trained
-from synthaug.images import LabelledImages
 
 TINY = {
     "TransferVAE": {"steps": 2, "batch_size": 4, "latent": 3},

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from synthaug.core import Session, StepDraws
 from synthaug.generators.learning.adversarial_losses import LOSSES
 from synthaug.generators.learning.adversary import (
     MEMORY,
@@ -16,8 +17,6 @@ from synthaug.generators.learning.adversary import (
 from synthaug.generators.learning.diff_augment import diff_augment
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.discriminators import Discriminator
-from synthaug.seeding import StepDraws
-from synthaug.training import Run
 
 CPU = torch.device("cpu")
 POLICIES = ["colour", "translation", "cutout"]
@@ -57,7 +56,7 @@ class Spy(nn.Module):
 @pytest.fixture
 def make(data):
     def make(judge, scope="shared", **options):
-        lessons = TrainingSet(data, scope, Run(0, CPU), {})
+        lessons = TrainingSet(data, scope, Session(0, CPU), {})
         settings = {"rate": 1e-3, "steps": 10, "augment": ()} | options
         return Adversary(judge, lessons, **settings)
 

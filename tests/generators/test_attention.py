@@ -5,9 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from synthaug.generators.networks.attention import SelfAttention, attention_level
 from synthaug.generators.networks.coders import pyramid
-from synthaug.generators.networks.spectral_norm import spectral_norm
+from synthaug.generators.networks.layers import SelfAttention, attention_level, spectral_norm
 
 SHAPES = [(2, 16, 8, 8), (3, 12, 5, 9), (1, 4, 4, 16), (2, 1, 7, 4)]
 

@@ -16,9 +16,9 @@ from synthaug import (
     StyleSwap,
     TransferVAE,
 )
+from synthaug.core import optimize
+from synthaug.data import LabelledImages
 from synthaug.generators import load_generator, make_generator
-from synthaug.images import LabelledImages
-from synthaug.training import optimize
 
 LABELS = np.arange(300) % 3
 TRANSFER = TransferVAE(steps=3, batch_size=4, latent=3)
@@ -45,8 +45,8 @@ def test_parts_learn_in_a_blend_what_they_learn_alone(parts, data):
     blend = Blend((TRANSFER, RandomField(), StyleSwap(cells=1))).fit(data, seed=4, device="cpu")
     expected = Blend.of(parts).sample(LABELS, seed=1).images
     np.testing.assert_array_equal(blend.sample(LABELS, seed=1).images, expected)
-    assert [part["family"] for part in blend.card["parts"]] == [part.family for part in parts]
-    assert blend.card["parts"][0]["diversity"] == parts[0].card["diversity"]
+    assert [part["family"] for part in blend.metadata["parts"]] == [part.family for part in parts]
+    assert blend.metadata["parts"][0]["diversity"] == parts[0].metadata["diversity"]
 
 
 def test_a_blend_of_fitted_parts_is_saved_and_loaded(parts, tmp_path):
@@ -55,21 +55,21 @@ def test_a_blend_of_fitted_parts_is_saved_and_loaded(parts, tmp_path):
     loaded = load_generator(tmp_path / "blend", device="cpu")
     expected = blend.sample(LABELS, seed=2).images
     np.testing.assert_array_equal(loaded.sample(LABELS, seed=2).images, expected)
-    assert loaded.card["seed"] == 4
-    assert "diversity" not in loaded.card  # that is one part's
+    assert loaded.metadata["seed"] == 4
+    assert "diversity" not in loaded.metadata  # that is one part's
 
 
 def test_a_blend_of_what_needs_no_real_images_holds_none(parts, data, tmp_path):
     small = ConditionalGAN(steps=1, batch_size=4, width=4)
     gans = [copy.copy(small).fit(data, seed=4, device="cpu") for _ in range(2)]
     for blend, held in ((Blend.of(gans), 0), (Blend.of([*gans, parts[1]]), len(data))):
-        assert blend.card["holds_real_images"] is (held > 0)
+        assert blend.metadata["holds_real_images"] is (held > 0)
         expected = blend.sample(LABELS).images
         blend.save(tmp_path / "blend")
         assert len(np.load(tmp_path / "blend" / "images.npy")) == held
         loaded = load_generator(tmp_path / "blend", device="cpu")
         np.testing.assert_array_equal(loaded.sample(LABELS).images, expected)
-        assert loaded.card["holds_real_images"] is (held > 0)
+        assert loaded.metadata["holds_real_images"] is (held > 0)
 
 
 def test_a_blend_of_fitted_parts_fills_the_bits_that_they_know(data):
@@ -205,7 +205,7 @@ def test_parts_are_the_blends_own(parts, tmp_path):
     before = blend.sample(LABELS, seed=3).images
     style.strength = (0.0, 0.0)
     np.testing.assert_array_equal(blend.sample(LABELS, seed=3).images, before)
-    assert blend.card["settings"]["parts"][0]["settings"]["strength"] != (0.0, 0.0)
+    assert blend.metadata["settings"]["parts"][0]["settings"]["strength"] != (0.0, 0.0)
 
 
 def test_settings_of_numpy_are_those_that_are_kept(data, tmp_path):

@@ -13,7 +13,7 @@ from synthaug import (
     StyleSwap,
     TransferVAE,
 )
-from synthaug.seeding import Draws
+from synthaug.core import Draws
 
 LABELS = np.arange(60) % 3
 SHIFT = RandomField(cells=1, flow=0.0, gain=0.0, bias=0.05)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-import synthaug.generators.codes as codes_module
-from synthaug.generators.codes import EACH, PROBED, class_from_codes, draw_from_mixtures
-from synthaug.seeding import Draws
+import synthaug.generators.latents as codes_module
+from synthaug.core import Draws
+from synthaug.generators.latents import EACH, PROBED, class_from_codes, draw_from_mixtures
 
 CENTRES = np.array([[-3.0, 0.0], [3.0, 4.0]])
 

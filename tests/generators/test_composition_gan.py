@@ -5,11 +5,10 @@ import pytest
 import torch
 
 from synthaug import read_images
-from synthaug.errors import InputError
+from synthaug.core import Draws, InputError
+from synthaug.data import to_float
 from synthaug.generators import CompositionGAN
 from synthaug.generators.composition_gan import compose, regions
-from synthaug.images import to_float
-from synthaug.seeding import Draws
 
 LABELS = np.arange(30) % 3
 SMALL = {"steps": 6, "width": 8, "batch_size": 8}

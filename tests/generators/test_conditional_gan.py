@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from synthaug.errors import InputError
+from synthaug.core import InputError, optimize
+from synthaug.data import LabelledImages
 from synthaug.generators import ConditionalGAN, conditional_gan, load_generator
 from synthaug.generators.learning import adversary
-from synthaug.generators.networks.attention import SelfAttention
 from synthaug.generators.networks.discriminators import BACKBONES
-from synthaug.images import LabelledImages
-from synthaug.training import optimize
+from synthaug.generators.networks.layers import SelfAttention
 
 # All images augmented from the first step on: adaptive augmentation begins with none.
 TINY = {"steps": 3, "latent": 3, "width": 4, "batch_size": 6, "certainty": None}
@@ -145,7 +144,7 @@ def test_no_image_is_kept(data, tmp_path):
     ConditionalGAN(**TINY).fit(data, device="cpu").save(tmp_path / "generator")
     assert np.load(tmp_path / "generator" / "images.npy").shape == (0, 1, 8, 8)
     loaded = load_generator(tmp_path / "generator", device="cpu")
-    assert loaded.card["holds_real_images"] is False
+    assert loaded.metadata["holds_real_images"] is False
     assert loaded.sample(2).images.shape == (6, 1, 8, 8)
 
 
@@ -178,7 +177,7 @@ def test_the_weight_of_codes_matters(data):
 @pytest.mark.parametrize("scope", ["shared", "per-class"])
 def test_the_card_says_how_certain_the_discriminator_was(data, loss, scope):
     generator = ConditionalGAN(**TINY, loss=loss, scope=scope).fit(data, device="cpu")
-    certainty = json.loads(json.dumps(generator.card))["certainty"]
+    certainty = json.loads(json.dumps(generator.metadata))["certainty"]
     if loss == "wasserstein":
         assert certainty is None
     else:

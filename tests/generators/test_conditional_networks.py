@@ -7,7 +7,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from synthaug.generators.networks.attention import SelfAttention
 from synthaug.generators.networks.coders import (
     ConditionalDecoder,
     ConditionalEncoder,
@@ -15,6 +14,7 @@ from synthaug.generators.networks.coders import (
     pyramid,
 )
 from synthaug.generators.networks.discriminators import BACKBONES, CONDITIONINGS, Discriminator
+from synthaug.generators.networks.layers import SelfAttention
 
 SHAPES = [(1, 8, 8), (3, 28, 28), (1, 9, 31), (3, 20, 36), (1, 8, 128), (3, 128, 100)]
 LABELS = torch.tensor([0, 1, 2, 0])

@@ -8,15 +8,13 @@ import torch
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
-from synthaug.errors import InputError
+from synthaug.core import Draws, InputError, Session, StepDraws
+from synthaug.data import LabelledImages, to_float
 from synthaug.generators import ConditionalVAE, load_generator
-from synthaug.generators.codes import class_from_codes, draw_from_mixtures
+from synthaug.generators.latents import class_from_codes, draw_from_mixtures
 from synthaug.generators.learning.losses import dependence, structural_dissimilarity
 from synthaug.generators.learning.stacked import stack
 from synthaug.generators.learning.training_set import TrainingSet
-from synthaug.images import LabelledImages, to_float
-from synthaug.seeding import Draws, StepDraws
-from synthaug.training import Run
 
 LABELS = np.arange(20) % 3
 TINY = {"steps": 3, "latent": 3, "width": 4, "batch_size": 8}
@@ -290,7 +288,7 @@ def test_the_prior_of_a_class_is_drawn_from(of_class_priors):
 
 
 def lessons_of(data, scope="shared"):
-    return TrainingSet(data, scope, Run(0, torch.device("cpu")), {})
+    return TrainingSet(data, scope, Session(0, torch.device("cpu")), {})
 
 
 @pytest.mark.parametrize(
@@ -417,9 +415,9 @@ def test_it_learns(data, loss):
 
 def test_card_says_how_well_the_class_is_read_from_codes(trained, per_class, data):
     codes = encode(trained, data, np.arange(len(data))).numpy()
-    assert trained.card["class_from_code"] == class_from_codes(codes, data.labels)
+    assert trained.metadata["class_from_code"] == class_from_codes(codes, data.labels)
     # A network that knows one class has nothing to tell apart.
-    assert "class_from_code" not in per_class.card
+    assert "class_from_code" not in per_class.metadata
 
 
 def test_codes_that_the_card_speaks_of_are_relative_to_the_prior(of_class_priors, data):
@@ -457,7 +455,7 @@ def test_independence_hides_the_class():
             independence=independence,
         )
         generator.fit(data, seed=3, device="cpu")
-        read[independence] = generator.card["class_from_code"]
+        read[independence] = generator.metadata["class_from_code"]
     # So for each of ten seeds; for this one 1.0 and 0.5.
     assert read[3.0] < read[0.0] - 0.2
 

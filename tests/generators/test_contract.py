@@ -11,12 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from synthaug import Blend, RandomField, SamplePool, StyleSwap
-from synthaug.directories import MANIFEST
-from synthaug.errors import InputError, TrainingError
+from synthaug.core import MANIFEST, InputError, TrainingError, optimize, read_tensors, tensor_bytes
+from synthaug.data import LabelledImages, Samples
 from synthaug.generators import load_generator
-from synthaug.images import LabelledImages, Samples
-from synthaug.tensors import read_tensors, tensor_bytes
-from synthaug.training import optimize
 
 LABELS = np.arange(150) % 3
 
@@ -182,15 +179,15 @@ def test_every_setting_is_explained(family, tiny):
 
 
 def test_card_is_json_and_says_what_it_was_trained_on(fitted, data):
-    card = json.loads(json.dumps(fitted.card, allow_nan=False))
-    assert card["family"] == type(fitted).__name__
-    assert card["data"]["fingerprint"] == data.fingerprint
-    assert card["data"]["per_class"] == [4, 4, 4]
-    assert card["seed"] == 0
-    assert card["seconds"] >= 0
-    assert {"torch", "synthaug"} <= set(card["versions"])
-    assert card["holds_real_images"] is fitted.keeps_images
-    assert set(card["settings"]) == set(fitted.settings)
+    metadata = json.loads(json.dumps(fitted.metadata, allow_nan=False))
+    assert metadata["family"] == type(fitted).__name__
+    assert metadata["data"]["fingerprint"] == data.fingerprint
+    assert metadata["data"]["per_class"] == [4, 4, 4]
+    assert metadata["seed"] == 0
+    assert metadata["seconds"] >= 0
+    assert {"torch", "synthaug"} <= set(metadata["versions"])
+    assert metadata["holds_real_images"] is fitted.keeps_images
+    assert set(metadata["settings"]) == set(fitted.settings)
 
 
 def as_numpy(value):
@@ -206,7 +203,7 @@ def test_numbers_of_numpy_are_those_of_python(family, data, tiny, tmp_path):
     made = tiny(family, **{name: as_numpy(value) for name, value in settings.items()})
     made.fit(data, seed=np.int64(3), device="cpu").save(tmp_path / "generator")
     loaded = load_generator(tmp_path / "generator", device="cpu")
-    assert loaded.card["seed"] == 3
+    assert loaded.metadata["seed"] == 3
     wanted = made.sample(np.uint8(2), seed=np.int64(4), batch_size=np.int32(9))
     np.testing.assert_array_equal(loaded.sample(2, seed=4).images, wanted.images)
 
@@ -225,7 +222,7 @@ def test_save_and_load(fitted, tmp_path):
     assert type(loaded) is type(fitted)
     assert loaded.settings == fitted.settings
     assert loaded.classes == fitted.classes
-    assert json.dumps(loaded.card) == json.dumps(fitted.card)
+    assert json.dumps(loaded.metadata) == json.dumps(fitted.metadata)
     wanted = fitted.sample(LABELS, seed=4)
     np.testing.assert_array_equal(loaded.sample(LABELS, seed=4).images, wanted.images)
     loaded.save(tmp_path / "again")
@@ -247,15 +244,15 @@ def test_12_of_16_bits_are_learned_changed_and_made_as_8(fitted, family, data, t
     deep.save(tmp_path / "generator")
     loaded = load_generator(tmp_path / "generator", device="cpu")
     np.testing.assert_array_equal(loaded.sample(LABELS, seed=4).images, made)
-    assert loaded.card["data"]["white"] == 4095
-    assert "white" not in fitted.card["data"]  # as earlier versions wrote it
+    assert loaded.metadata["data"]["white"] == 4095
+    assert "white" not in fitted.metadata["data"]  # as earlier versions wrote it
 
 
 def test_what_was_saved_before_bits_were_counted_samples_as_it_did(data, tiny, tmp_path):
     """Its networks know dark images as dark ones."""
     generator = tiny("ConditionalVAE").fit(twelve_bits(data), device="cpu")
     generator.save(tmp_path / "generator")
-    told = {name: value for name, value in generator.card["data"].items() if name != "white"}
+    told = {name: value for name, value in generator.metadata["data"].items() if name != "white"}
     change_manifest(tmp_path / "generator", data=told)
     loaded = load_generator(tmp_path / "generator", device="cpu")
     now = generator.sample(LABELS).images
@@ -308,7 +305,7 @@ def test_what_is_changed_after_fitting_is_saved(data, tiny, tmp_path):
     generator.sampling = "prior"
     generator.save(tmp_path / "generator")
     loaded = load_generator(tmp_path / "generator", device="cpu")
-    assert loaded.sampling == loaded.card["settings"]["sampling"] == "prior"
+    assert loaded.sampling == loaded.metadata["settings"]["sampling"] == "prior"
     np.testing.assert_array_equal(loaded.sample(2).images, generator.sample(2).images)
 
 
@@ -451,7 +448,7 @@ def test_resumed_training_ends_with_the_same_weights(
     )
     assert seen == [5, 6, 7]
     assert not list(tmp_path.iterdir())
-    assert 1000 < resumed.card["seconds"] < 2000
+    assert 1000 < resumed.metadata["seconds"] < 2000
     expected, got = whole._networks.state_dict(), resumed._networks.state_dict()
     assert expected.keys() == got.keys()
     for name, value in expected.items():
@@ -531,7 +528,7 @@ def test_loss_that_is_no_number_stops_training(trained_family, data, tiny, monke
 def test_an_interruption_after_training_changes_nothing(family, tiny, data, tmp_path, monkeypatch):
     """Neither the checkpoint nor what was learned before is lost."""
     made = tiny(family).fit(data.subset(np.arange(0, len(data), 2)), device="cpu")
-    card, samples = made.card, made.sample(LABELS).images
+    metadata, samples = made.metadata, made.sample(LABELS).images
 
     def interrupted(*_):
         raise Interrupted
@@ -539,7 +536,7 @@ def test_an_interruption_after_training_changes_nothing(family, tiny, data, tmp_
     monkeypatch.setattr(type(made), "_notes", interrupted)
     with pytest.raises(Interrupted):
         made.fit(data, device="cpu", checkpoint=tmp_path / "checkpoint")
-    assert made.card == card
+    assert made.metadata == metadata
     np.testing.assert_array_equal(made.sample(LABELS).images, samples)
     assert not made.learns or any(tmp_path.iterdir())
 

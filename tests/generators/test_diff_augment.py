@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from synthaug.core import StepDraws
 from synthaug.generators.learning.diff_augment import (
     POLICIES,
     colour,
@@ -11,7 +12,6 @@ from synthaug.generators.learning.diff_augment import (
     diff_augment,
     translation,
 )
-from synthaug.seeding import StepDraws
 
 SHAPES = [(64, 3, 16, 24), (64, 1, 9, 31), (8, 1, 8, 8)]
 

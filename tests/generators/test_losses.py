@@ -7,13 +7,13 @@ from scipy.ndimage import uniform_filter
 from torch.distributions import Normal, kl_divergence
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from synthaug.core import StepDraws
 from synthaug.generators.learning.losses import (
     kl_to_standard_normal,
     reparametrize,
     squared_variation,
     structural_dissimilarity,
 )
-from synthaug.seeding import StepDraws
 
 
 @pytest.fixture

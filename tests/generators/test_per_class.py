@@ -8,20 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-import synthaug.training
-from synthaug.errors import InputError
-from synthaug.generators import (
-    VAEGAN,
-    CompositionGAN,
-    ConditionalGAN,
-    ConditionalVAE,
-    TransferVAE,
-)
+import synthaug.core.training
+from synthaug.core import Draws, InputError, Phase, Schedule, Session, optimize
+from synthaug.core.training import clip_each
+from synthaug.data import LabelledImages
+from synthaug.generators import VAEGAN, CompositionGAN, ConditionalGAN, ConditionalVAE, TransferVAE
 from synthaug.generators.learning.stacked import stack, unstack
 from synthaug.generators.learning.training_set import TrainingSet
-from synthaug.images import LabelledImages
-from synthaug.seeding import Draws
-from synthaug.training import Phase, Run, Schedule, clip_each, optimize
 
 CPU = torch.device("cpu")
 SIZES = (2, 5, 30)
@@ -63,7 +56,7 @@ LABELS = np.arange(40) % 3
 def exact():
     """bfloat16, where a processor has it, would hide more than rounding does."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(synthaug.training, "mixed_precision", lambda _: contextlib.nullcontext())
+        patch.setattr(synthaug.core.training, "mixed_precision", lambda _: contextlib.nullcontext())
         yield
 
 
@@ -173,13 +166,13 @@ def test_each_network_is_shown_its_own_images_and_as_many(data, fit, monkeypatch
         assert (some.labels[block] == np.arange(3)[:, None]).all()
     samples = generator.sample(3)
     assert samples.images.shape == (9, 1, 8, 8)
-    assert generator.card["data"]["per_class"] == list(SIZES)
+    assert generator.metadata["data"]["per_class"] == list(SIZES)
 
 
 @pytest.mark.parametrize("method", ["any", "balanced"])
 def test_images_of_classes_of_unequal_size_are_drawn_evenly(data, method):
     some = unequal(data)
-    lessons = TrainingSet(some, "per-class", Run(0, CPU), {})
+    lessons = TrainingSet(some, "per-class", Session(0, CPU), {})
     drawn = torch.cat(
         [getattr(lessons, method)(lessons.draws(step), 8).view(3, 8) for step in range(300)], 1
     )
@@ -314,7 +307,7 @@ def test_networks_optimised_together_learn_as_if_alone(make, clip):
             phases,
             lambda step: step,
             Schedule(6),
-            Run(0, CPU),
+            Session(0, CPU),
             clip=clip,
             networks=networks,
         )

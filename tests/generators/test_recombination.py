@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from synthaug.errors import InputError
+from synthaug.core import Draws, InputError
+from synthaug.data import LabelledImages
 from synthaug.generators import PatchSwap, RandomField, StyleSwap, TransferVAE
-from synthaug.generators.style_swap import low_frequencies
+from synthaug.generators.non_learned import low_frequencies
 from synthaug.generators.transfer_vae import apply_difference
-from synthaug.images import LabelledImages
-from synthaug.seeding import Draws
 
 LABELS = np.arange(30) % 3
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from synthaug.generators.networks.spectral_norm import spectral_norm
+from synthaug.generators.networks.layers import spectral_norm
 
 LAYERS = {
     "linear": lambda: nn.Linear(7, 5),

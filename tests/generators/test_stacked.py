@@ -10,13 +10,13 @@ from torch.utils._pytree import tree_flatten
 
 from synthaug.generators.learning.adversarial_losses import r1_penalty
 from synthaug.generators.learning.stacked import Stacked, stack, unstack
-from synthaug.generators.networks.attention import SelfAttention
 from synthaug.generators.networks.coders import (
     ConditionalDecoder,
     ConditionalEncoder,
     ResidualDecoder,
 )
 from synthaug.generators.networks.discriminators import Discriminator
+from synthaug.generators.networks.layers import SelfAttention
 
 SHAPE, CLASSES, LATENT, WIDTH = (1, 9, 12), 3, 5, 4
 COUNT, EACH = 3, 4

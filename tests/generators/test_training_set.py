@@ -8,13 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from synthaug.core import Session, StepDraws, jitter, torch_stream
+from synthaug.data import LabelledImages, to_float
 from synthaug.generators.learning import trained, training_set
 from synthaug.generators.learning.stacked import unstack
 from synthaug.generators.learning.training_set import TrainingSet
-from synthaug.images import LabelledImages, to_float
-from synthaug.seeding import StepDraws, torch_stream
-from synthaug.training import Run
-from synthaug.warping import jitter
 
 LABELS = np.array([2, 0, 1, 0, 2, 2, 0, 3])  # classes 1 and 3 have one image each
 NAMES = ["a", "b", "c", "d"]
@@ -24,7 +22,7 @@ CPU = torch.device("cpu")
 def lessons(scope, labels=LABELS, classes=NAMES, seed=0):
     """Images that are all one value, their index."""
     images = np.arange(len(labels), dtype=np.uint8)[:, None, None, None].repeat(8, 2).repeat(8, 3)
-    return TrainingSet(LabelledImages(images, labels, classes), scope, Run(seed, CPU), {})
+    return TrainingSet(LabelledImages(images, labels, classes), scope, Session(seed, CPU), {})
 
 
 @pytest.fixture
@@ -120,7 +118,7 @@ def test_shown_are_to_the_last_bit_those_of_the_whole_set_as_floats(dtype, chann
     stored = rng.integers(0, np.iinfo(dtype).max, (8, 3, 9, 11), dtype, endpoint=True)
     if channels_last:
         stored = np.ascontiguousarray(stored.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-    some = TrainingSet(LabelledImages(stored, LABELS, NAMES), "shared", Run(0, CPU), {})
+    some = TrainingSet(LabelledImages(stored, LABELS, NAMES), "shared", Session(0, CPU), {})
     rows = torch.tensor([7, 0, 0, 3])
     shown, expected = some.shown(rows), to_float(stored)[rows]
     assert torch.equal(shown, expected) and shown.dtype == torch.float32
@@ -131,16 +129,16 @@ def test_shown_are_to_the_last_bit_those_of_the_whole_set_as_floats(dtype, chann
 def test_shown_are_shares_of_white(white, shown):
     """Of the bits that images use, or that those of all classes do."""
     stored = np.full((8, 1, 8, 8), 4095, np.uint16)
-    some = TrainingSet(LabelledImages(stored, LABELS, NAMES), "shared", Run(0, CPU), {}, white)
+    some = TrainingSet(LabelledImages(stored, LABELS, NAMES), "shared", Session(0, CPU), {}, white)
     assert some.shown(torch.tensor([7])).unique().item() == pytest.approx(shown)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_set_takes_no_more_room_than_it_does_stored(dtype):
     stored = np.zeros((8, 1, 8, 8), dtype)
-    some = TrainingSet(LabelledImages(stored, LABELS, NAMES), "shared", Run(0, CPU), {})
+    some = TrainingSet(LabelledImages(stored, LABELS, NAMES), "shared", Session(0, CPU), {})
     assert some._images.nbytes == stored.nbytes
-    elsewhere = Run(0, torch.device("meta"))  # as on a GPU
+    elsewhere = Session(0, torch.device("meta"))  # as on a GPU
     some = TrainingSet(LabelledImages(stored, LABELS, NAMES), "shared", elsewhere, {})
     assert some._images.nbytes == stored.nbytes and some._images.device.type == "meta"
     shown = some.shown(torch.zeros(2, dtype=torch.int64))
@@ -173,7 +171,7 @@ def test_jittered_keep_their_order(scope):
 
 
 def test_a_jittered_block_is_the_same_alone(data):
-    whole = TrainingSet(data, "per-class", Run(0, CPU), {})
+    whole = TrainingSet(data, "per-class", Session(0, CPU), {})
     some = torch.arange(12)
     (moved,) = whole.jittered(seeded(4, 5, 6), some)
     again = jitter(whole.shown(some[4:8]), seeded(5), angle=0.09, zoom=0.05, shift=0.1)

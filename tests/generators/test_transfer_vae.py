@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from synthaug.errors import InputError
+from synthaug.core import Draws, InputError
+from synthaug.data import to_float
 from synthaug.generators import TransferVAE, load_generator
 from synthaug.generators.transfer_vae import apply_difference
-from synthaug.images import to_float
-from synthaug.seeding import Draws
 
 LABELS = np.arange(20) % 3
 TINY = {"steps": 2, "batch_size": 4, "latent": 3}

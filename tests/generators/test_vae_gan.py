@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from synthaug.errors import InputError
+from synthaug.core import InputError
 from synthaug.generators import VAEGAN
 from synthaug.generators.networks.discriminators import Discriminator
 

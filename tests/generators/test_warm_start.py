@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from synthaug.errors import InputError
+from synthaug.core import InputError
+from synthaug.data import LabelledImages
 from synthaug.generators import ConditionalGAN, ConditionalVAE
-from synthaug.images import LabelledImages
 
 SIZES = {"batch_size": 4, "latent": 3, "width": 4}
 
@@ -52,8 +52,8 @@ def test_the_same_classes_go_on_from_the_same_weights(data, saved, tmp_path, req
 
     (expected,), (got,) = weights(load_generator(start, device="cpu")), weights(again)
     assert all(torch.equal(expected[name], got[name]) for name in expected)
-    assert again.card["start"]["missing"] == []
-    assert again.card["start"]["fingerprint"] == data.fingerprint
+    assert again.metadata["start"]["missing"] == []
+    assert again.metadata["start"]["fingerprint"] == data.fingerprint
 
 
 def test_classes_are_matched_by_name_and_others_begin_as_the_mean(data, saved, request):
@@ -68,7 +68,7 @@ def test_classes_are_matched_by_name_and_others_begin_as_the_mean(data, saved, r
     rows = weights(load_generator(start, device="cpu"))[0][name]
     got = weights(again)[0][name]
     assert torch.equal(got, torch.stack([rows[2], rows.mean(0), rows[0]]))
-    assert again.card["start"]["missing"] == ["new"]
+    assert again.metadata["start"]["missing"] == ["new"]
 
 
 @pytest.mark.parametrize("of", ["shared", "per-class"])
@@ -137,7 +137,7 @@ def test_a_network_of_the_only_class_starts_that_of_no_other(data, tmp_path, req
         all(torch.equal(each[name], expected[name]) for name in each) for each in weights(again)
     ]
     assert same == [True] + [False] * (len(data.classes) - 1)
-    assert again.card["start"]["missing"] == list(data.classes[1:])
+    assert again.metadata["start"]["missing"] == list(data.classes[1:])
 
 
 def test_images_of_other_bits_can_go_on_from_the_same_weights(data, saved, request):
@@ -160,7 +160,7 @@ def test_a_start_that_is_not_there(data, tmp_path):
 
 
 def test_a_checkpoint_of_a_run_without_the_start_is_refused(data, saved, tmp_path, monkeypatch):
-    from synthaug.training import optimize
+    from synthaug.core import optimize
 
     monkeypatch.setitem(optimize.__kwdefaults__, "checkpoint_every", 1)
     path = tmp_path / "checkpoint"
@@ -176,7 +176,7 @@ def test_a_checkpoint_of_a_run_without_the_start_is_refused(data, saved, tmp_pat
 
 def test_a_checkpoint_of_a_run_with_another_start_is_refused(data, tmp_path, monkeypatch):
     """Of the same images, seed and settings, but itself begun from a third."""
-    from synthaug.training import optimize
+    from synthaug.core import optimize
 
     monkeypatch.setitem(optimize.__kwdefaults__, "checkpoint_every", 1)
     make().fit(data, device="cpu").save(tmp_path / "one")

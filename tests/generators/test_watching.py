@@ -11,8 +11,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from synthaug import training
-from synthaug.errors import InputError
+from synthaug.core import InputError, training
+from synthaug.data import LabelledImages, Samples, draw_subset, read_images
 from synthaug.generators import ConditionalGAN, ConditionalVAE, StyleSwap
 from synthaug.generators.learning import watching as module
 from synthaug.generators.learning.watching import (
@@ -23,8 +23,6 @@ from synthaug.generators.learning.watching import (
     usefulness,
     variety,
 )
-from synthaug.images import LabelledImages, Samples
-from synthaug.reading import draw_subset, read_images
 
 
 def images_of(levels, labels, noise=0, seed=0):
@@ -165,7 +163,7 @@ def test_a_generator_that_collapses_says_so(data, monkeypatch, tiny):
 def test_the_card_says_how_varied_samples_are(data, tiny, scope):
     generator = tiny("ConditionalVAE", scope=scope).fit(data, device="cpu")
     expected = diversity(generator.sample(16), data)
-    assert generator.card["diversity"] == pytest.approx(expected, abs=1e-4)
+    assert generator.metadata["diversity"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_card_says_how_often_a_class_was_seen():
@@ -173,8 +171,8 @@ def test_the_card_says_how_often_a_class_was_seen():
     labels = np.repeat([0, 1], [2, 10])
     data = labelled(rng.integers(0, 256, (12, 1, 8, 8), dtype=np.uint8), labels)
     made = ConditionalVAE(steps=5, batch_size=4, width=4, scope="per-class").fit(data, device="cpu")
-    assert made.card["passes"] == [10.0, 2.0]  # 5 steps of 4 images, of 2 and of 10
-    assert made.card["steps"] == 5
+    assert made.metadata["passes"] == [10.0, 2.0]  # 5 steps of 4 images, of 2 and of 10
+    assert made.metadata["steps"] == 5
 
 
 @pytest.fixture
@@ -211,8 +209,8 @@ def test_training_ends_when_three_looks_found_nothing_better(data, scores):
 def test_the_card_says_of_how_many_steps_a_run_was(data, scores):
     scores += [0.5, 0.7, 0.6, 0.7, 0.1]
     made = fit(data, [], scope="per-class")
-    assert made.card["steps"] == 10
-    assert made.card["passes"] == [5.0] * 3  # 10 steps of 2 images, of 4
+    assert made.metadata["steps"] == 10
+    assert made.metadata["passes"] == [5.0] * 3  # 10 steps of 2 images, of 4
 
 
 def test_the_end_of_a_run_is_judged(data, scores):
@@ -283,7 +281,7 @@ def test_looks_change_nothing_where_there_is_no_validation(data, monkeypatch):
 
 def test_the_card_says_how_useful_the_kept_one_is(data):
     generator = fit(data, [])
-    assert set(generator.card["validation"]) == {"accuracy", "coverage"}
+    assert set(generator.metadata["validation"]) == {"accuracy", "coverage"}
 
 
 def test_a_stopped_training_resumes_to_the_same_end(data, tmp_path, scores, monkeypatch):
@@ -320,7 +318,7 @@ def test_one_class_is_watched_too(data, tiny):
         LabelledImages(each.images, np.zeros_like(each.labels), ["a"]) for each in (data, others())
     )
     generator = tiny("ConditionalVAE").fit(one, device="cpu", validation=other)
-    assert generator.card["validation"]["accuracy"] == 1.0
+    assert generator.metadata["validation"]["accuracy"] == 1.0
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
@@ -339,7 +337,7 @@ def test_validation_is_given_as_data_are(data, tiny, tmp_path, split):
         tiny("ConditionalVAE").fit(named, device="cpu", validation=given)
         for given in (path, replace(held, classes=named.classes))
     ]
-    assert fitted[0].card["validation"] == fitted[1].card["validation"]
+    assert fitted[0].metadata["validation"] == fitted[1].metadata["validation"]
 
 
 def test_images_that_are_trained_on_are_not_judged_by(data, tiny):
@@ -362,7 +360,7 @@ def test_a_dataset_to_judge_by_may_lack_a_class(data, tiny):
         tiny("ConditionalVAE").fit(data, device="cpu", validation=given)
         for given in (named, held.subset(rows))
     ]
-    assert fitted[0].card["validation"] == fitted[1].card["validation"]
+    assert fitted[0].metadata["validation"] == fitted[1].metadata["validation"]
 
 
 def test_validation_of_other_classes_or_sizes_is_refused(data, tiny):
@@ -429,4 +427,4 @@ def test_the_few_that_are_trained_on_are_left_out(data, tiny):
     assert warned[0].filename == __file__  # where it can be mended
     fewer = held.subset(np.arange(98))
     alone = tiny("ConditionalVAE").fit(train, device="cpu", validation=fewer)
-    assert made.card["validation"] == alone.card["validation"]
+    assert made.metadata["validation"] == alone.metadata["validation"]

@@ -13,18 +13,21 @@ from sklearn.neighbors import NearestNeighbors
 from torchmetrics.image.fid import _compute_fid
 from torchmetrics.image.kid import poly_mmd
 
-from synthaug.errors import InputError
+from synthaug.core import InputError
 from synthaug.metrics import (
+    Compared,
     extract_features,
     frechet_distance,
     kernel_distance,
+    nearest,
+    nearest_of,
+    nearest_other,
+    pixels,
     prdc,
     psnr,
     ssim,
 )
-from synthaug.metrics.features import pixels
 from synthaug.metrics.manifolds import radii
-from synthaug.metrics.nearest import Compared, nearest, nearest_of, nearest_other
 from synthaug.metrics.similarity import CHUNK
 
 RNG = np.random.default_rng(0)
@@ -239,7 +242,7 @@ def test_a_network_that_cannot_take_the_images_is_named() -> None:
 
 
 def test_nearest_finds_copies_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("synthaug.metrics.nearest.CHUNK", 4)
+    monkeypatch.setattr("synthaug.metrics.neighbours.CHUNK", 4)
     data = images(20)
     index, distance = nearest(data[[3, 17, 3]], data, pixels)
     assert index.tolist() == [3, 17, 3] and distance.tolist() == [0, 0, 0]
@@ -249,7 +252,7 @@ def test_nearest_finds_copies_across_chunks(monkeypatch: pytest.MonkeyPatch) -> 
 def test_nearest_other_is_the_first_radius_across_chunks(
     monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr("synthaug.metrics.nearest.CHUNK", size)
+    monkeypatch.setattr("synthaug.metrics.neighbours.CHUNK", size)
     data = images(20)
     data[7] = data[3]
     found = nearest_other(data)
@@ -258,7 +261,7 @@ def test_nearest_other_is_the_first_radius_across_chunks(
 
 
 def test_few_large_images_are_compared_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("synthaug.metrics.nearest.AT_ONCE", 5 * 768 * 8)
+    monkeypatch.setattr("synthaug.metrics.neighbours.AT_ONCE", 5 * 768 * 8)
     seen = []
 
     def counted(batch: torch.Tensor) -> torch.Tensor:
@@ -274,8 +277,8 @@ def test_few_large_images_are_compared_at_once(monkeypatch: pytest.MonkeyPatch) 
 def test_features_are_worked_out_once_where_there_is_room(
     monkeypatch: pytest.MonkeyPatch, room: int, again: int
 ) -> None:
-    monkeypatch.setattr("synthaug.metrics.nearest.CHUNK", 4)
-    monkeypatch.setattr("synthaug.metrics.nearest.KEPT", room)
+    monkeypatch.setattr("synthaug.metrics.neighbours.CHUNK", 4)
+    monkeypatch.setattr("synthaug.metrics.neighbours.KEPT", room)
     data, seen = images(24), []
 
     def counted(batch: torch.Tensor) -> torch.Tensor:

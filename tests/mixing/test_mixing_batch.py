@@ -17,8 +17,8 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2._utils import _find_labels_default_heuristic
 
-from synthaug.errors import InputError
-from synthaug.images import Samples
+from synthaug.core import InputError
+from synthaug.data import Samples
 from synthaug.mixing import MixSynthetic
 from synthaug.pool import SamplePool
 

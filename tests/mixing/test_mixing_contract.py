@@ -15,9 +15,9 @@ from mixing_images import CLASSES, MADE, REAL, MixingCollate, Vision, make_pool,
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision.transforms import v2
 
-import synthaug.albumentations
-from synthaug.errors import InputError
-from synthaug.images import Samples
+import synthaug.integrations.albumentations
+from synthaug.core import InputError
+from synthaug.data import Samples
 from synthaug.mixing import MixedDataset, MixSynthetic, RatioBatchSampler, SyntheticDataset
 from synthaug.pool import SamplePool
 
@@ -94,7 +94,7 @@ def _collated(pool: SamplePool, seed: int, epochs: int, **options: Any) -> list[
 
 
 def _albumentations(pool: SamplePool, seed: int, epochs: int, **options: Any) -> list[Batches]:
-    mix = synthaug.albumentations.MixSynthetic(pool, p=RATIO)
+    mix = synthaug.integrations.albumentations.MixSynthetic(pool, p=RATIO)
     return load(Arrays(A.Compose([mix], seed=seed)), seed, epochs, options)
 
 
@@ -148,7 +148,7 @@ WRAPPERS = {
     "collate": Wrapper(_collated, lambda pool: MixSynthetic(pool, RATIO), any_workers=False),
     "albumentations": Wrapper(
         _albumentations,
-        lambda pool: synthaug.albumentations.MixSynthetic(pool, p=RATIO),
+        lambda pool: synthaug.integrations.albumentations.MixSynthetic(pool, p=RATIO),
         any_workers=False,
     ),
 }

@@ -43,19 +43,12 @@ from torchvision import transforms, tv_tensors
 from torchvision.datasets import ImageFolder, VisionDataset, wrap_dataset_for_transforms_v2
 from torchvision.transforms import v2
 
-from synthaug.errors import InputError
+from synthaug.core import InputError
+from synthaug.data import Samples, read_images, to_pil
 from synthaug.generators import StyleSwap
-from synthaug.images import Samples, to_pil
-from synthaug.mixing import (
-    CosineRatio,
-    LinearRatio,
-    MixedDataset,
-    OffForLast,
-    RatioBatchSampler,
-    SyntheticDataset,
-)
+from synthaug.mixing import MixedDataset, RatioBatchSampler, SyntheticDataset
+from synthaug.mixing.ratio import CosineRatio, LinearRatio, OffForLast
 from synthaug.pool import SamplePool
-from synthaug.reading import read_images
 
 # Of the many forms of real images here, most have none; see the test of that.
 pytestmark = pytest.mark.filterwarnings("ignore:labels of .* have no names")

@@ -12,7 +12,7 @@ from mixing_images import MADE, REAL, Vision, make_pool, stored
 from torch.utils.data import ConcatDataset, DataLoader, DistributedSampler, Subset, TensorDataset
 from torchvision.transforms import v2
 
-from synthaug.errors import InputError
+from synthaug.core import InputError
 from synthaug.mixing import MixedDataset, RatioBatchSampler, SyntheticDataset
 from synthaug.pool import SamplePool
 

@@ -13,11 +13,10 @@ from timm.data import FastCollateMixup, ImageDataset, Mixup, create_dataset, cre
 from timm.data.loader import fast_collate
 from torch.utils.data import Subset
 
-from synthaug.errors import InputError
-from synthaug.images import Samples
+from synthaug.core import InputError
+from synthaug.data import Samples
 from synthaug.mixing import MixedDataset, MixSynthetic
-from synthaug.pool import SamplePool
-from synthaug.pool.export import export_folder
+from synthaug.pool import SamplePool, export_folder
 
 SIZE = (3, 8, 9)
 CPU = torch.device("cpu")

@@ -8,17 +8,10 @@ import pytest
 import torch
 
 from synthaug import LabelledImages, RandomField, SamplePool, Samples, StyleSwap, read_images
-from synthaug.errors import InputError
-from synthaug.images import to_float
-from synthaug.metrics import features
-from synthaug.metrics.nearest import nearest_other
-from synthaug.pool import (
-    ClassifierAgreement,
-    DistanceFilter,
-    MemorizationFilter,
-    limit_filters,
-)
-from synthaug.reading import draw_subset
+from synthaug.core import InputError
+from synthaug.data import draw_subset, to_float
+from synthaug.metrics import features, nearest_other
+from synthaug.pool import ClassifierAgreement, DistanceFilter, MemorizationFilter, limit_filters
 
 
 @pytest.fixture(scope="module")

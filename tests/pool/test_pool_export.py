@@ -14,11 +14,9 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 
 import synthaug.pool.export as export
-from synthaug.errors import InputError
-from synthaug.images import Samples
-from synthaug.pool import SamplePool
-from synthaug.pool.export import export_folder, export_npz, export_tar
-from synthaug.reading import read_images
+from synthaug.core import InputError
+from synthaug.data import Samples, read_images
+from synthaug.pool import SamplePool, export_folder, export_npz, export_tar
 
 CLASSES = ["ant", "bee", "cow"]
 

@@ -14,16 +14,9 @@ import torch
 
 import synthaug.pool.sample_pool as sample_pool
 from synthaug.classifiers import train_classifier
-from synthaug.directories import MANIFEST
-from synthaug.errors import InputError
-from synthaug.generators import (
-    Blend,
-    ConditionalVAE,
-    RandomField,
-    StyleSwap,
-    load_generator,
-)
-from synthaug.images import LabelledImages, Samples, to_float
+from synthaug.core import MANIFEST, InputError
+from synthaug.data import LabelledImages, Samples, to_float
+from synthaug.generators import Blend, ConditionalVAE, RandomField, StyleSwap, load_generator
 from synthaug.pool import ClassifierAgreement, DistanceFilter, SamplePool
 
 CLASSES = ["ant", "bee", "cow"]
@@ -125,7 +118,7 @@ def test_a_pool_of_a_generator(tmp_path: Path) -> None:
     assert pool.manifest["seed"] == 3
     assert pool.manifest["drawn"] == 15
     assert pool.manifest["source"] == generator.family
-    assert pool.manifest["generator"] == json.loads(json.dumps(generator.card))
+    assert pool.manifest["generator"] == json.loads(json.dumps(generator.metadata))
     assert np.array_equal(pool.samples.images, generator.sample(5, seed=3).images)
     other = SamplePool.create(tmp_path / "other", generator, 5, seed=4)
     assert not np.array_equal(other.samples.images, pool.samples.images)
@@ -279,11 +272,11 @@ def test_a_teacher_is_asked_where_the_generator_is_now(tmp_path: Path) -> None:
     """Not where it was fitted, which may be a machine with another device."""
     StyleSwap().fit(make_data(), device="cpu").save(tmp_path / "generator")
     manifest = tmp_path / "generator" / MANIFEST
-    card = json.loads(manifest.read_text())
-    assert card["device"] == "cpu"
-    manifest.write_text(json.dumps({**card, "device": "cuda"}))
+    metadata = json.loads(manifest.read_text())
+    assert metadata["device"] == "cpu"
+    manifest.write_text(json.dumps({**metadata, "device": "cuda"}))
     generator = load_generator(tmp_path / "generator", device="cpu")
-    assert (generator.card["device"], generator.device.type) == ("cuda", "cpu")
+    assert (generator.metadata["device"], generator.device.type) == ("cuda", "cpu")
 
     def teacher(images: torch.Tensor) -> torch.Tensor:
         return images.new_tensor([[0.0, 0.0, np.log(2)]]).repeat(len(images), 1)
@@ -481,7 +474,7 @@ def _cut(name: str, keep: int) -> Callable[[Path], object]:
     return lambda pool: (pool / name).write_bytes((pool / name).read_bytes()[:keep])
 
 
-def _card(**changes: Any) -> Callable[[Path], object]:
+def _metadata(**changes: Any) -> Callable[[Path], object]:
     def change(pool: Path) -> None:
         manifest = {**json.loads((pool / MANIFEST).read_text()), **changes}
         kept = {key: value for key, value in manifest.items() if value is not ...}
@@ -500,15 +493,21 @@ def _save(name: str, array: np.ndarray) -> Callable[[Path], object]:
         (shutil.rmtree, "pool: no such directory; expected a sample pool"),
         (lambda pool: (pool / MANIFEST).unlink(), "not a complete sample pool"),
         (_cut(MANIFEST, 30), r"manifest\.json: expected JSON"),
-        (_card(classes=...), r"pool: damaged, expected a list as 'classes' in its manifest.*None"),
-        (_card(classes=5), r"pool: damaged, expected a list as 'classes' in its manifest.*got 5"),
-        (_card(weights=...), r"pool: damaged, expected a bool as 'weights' in its manifest"),
-        (_card(images=7), "its manifest says 7 images and images.npy holds 6"),
         (
-            _card(classes=["a", "b"]),
+            _metadata(classes=...),
+            r"pool: damaged, expected a list as 'classes' in its manifest.*None",
+        ),
+        (
+            _metadata(classes=5),
+            r"pool: damaged, expected a list as 'classes' in its manifest.*got 5",
+        ),
+        (_metadata(weights=...), r"pool: damaged, expected a bool as 'weights' in its manifest"),
+        (_metadata(images=7), "its manifest says 7 images and images.npy holds 6"),
+        (
+            _metadata(classes=["a", "b"]),
             r"pool: damaged \(labels: expected 0 to 1 for 2 classes, got 2",
         ),
-        (_card(soft_labels=True), r"soft_labels\.npy: damaged or missing"),
+        (_metadata(soft_labels=True), r"soft_labels\.npy: damaged or missing"),
         (lambda pool: (pool / "labels.npy").unlink(), r"labels\.npy: damaged or missing"),
         (_cut("images.npy", 200), r"images\.npy: damaged or missing"),
         (_cut("images.npy", 20), r"images\.npy: damaged or missing"),
@@ -527,10 +526,10 @@ def test_a_damaged_pool_is_an_input_error(
         SamplePool(tmp_path / "pool")
 
 
-@pytest.mark.parametrize("card", ["x", {"data": 3}, {"parts": [{"start": {}}]}, {"parts": 1}])
-def test_a_damaged_card_of_the_generator_is_an_input_error(tmp_path: Path, card: Any) -> None:
+@pytest.mark.parametrize("metadata", ["x", {"data": 3}, {"parts": [{"start": {}}]}, {"parts": 1}])
+def test_a_damaged_card_of_the_generator_is_an_input_error(tmp_path: Path, metadata: Any) -> None:
     SamplePool.from_samples(tmp_path / "pool", make_samples(), CLASSES)
-    _card(generator=card)(tmp_path / "pool")
+    _metadata(generator=metadata)(tmp_path / "pool")
     with pytest.raises(InputError, match=r"pool: damaged, expected a generator's card.*make the"):
         _ = SamplePool(tmp_path / "pool").origins
 

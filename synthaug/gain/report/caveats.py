@@ -1,9 +1,9 @@
-"""The recommendation in words, and what the numbers do not say."""
+"""Put the recommendation into words, and list what the numbers do not say."""
 
 import math
 
 from synthaug.classifiers import BALANCED
-from synthaug.gain.report.words import mean, number
+from synthaug.gain.report.numbers import mean, number
 from synthaug.gain.result import NO_ARM, Gain
 from synthaug.gain.statistics import MOST_SEEDS, rival_leads
 
@@ -11,32 +11,34 @@ NORMAL = 1.96  # standard errors of a mean of many images on either side of it, 
 
 
 def advice(gain: Gain) -> str:
-    """The recommendation in words. It was made on validation images, so that the test images
-    may disagree; where they do, that is said."""
-    return " ".join(filter(None, (_of_synthetic(gain), _of_rival(gain))))
+    """Put the recommendation into words.
+
+    It was made on validation images, so the test images may disagree; then the text says so.
+    """
+    return " ".join(filter(None, (_of_synthetic_images(gain), _of_oracle_baseline(gain))))
 
 
 def use_of_lines(gain: Gain) -> str:
-    """What the lines of Python are for."""
+    """Return the heading of the lines of Python."""
     if gain.to_use == gain.without:
         return "Best without"
     return "To use it" if gain.verdict == "helps" else "To try it all the same"
 
 
-def _of_synthetic(gain: Gain) -> str:
+def _of_synthetic_images(gain: Gain) -> str:
     if gain.recommendation == NO_ARM:
         if gain.verdict == "helps":
             return (
                 "The validation images do not clearly favour synthetic images, though the test "
                 "images do. Repeat with more seeds before you rely on it."
             )
-        said = "Synthetic images did not earn a place in your training."
+        sentence = "Synthetic images did not earn a place in your training."
         if gain.contradicted:
-            return said
+            return sentence
         if gain.blind:
-            return f"{said} Nothing could have, with so few seeds: repeat with more."
+            return f"{sentence} Nothing could have, with so few seeds: repeat with more."
         least = f"{gain.smallest_detectable:.1f} points"
-        return f"{said} If a gain below {least} would matter to you, repeat with more seeds."
+        return f"{sentence} If a gain below {least} would matter to you, repeat with more seeds."
     if gain.contradicted:
         return f"The test images speak against it: train without synthetic images ({gain.without})."
     if gain.verdict == "helps" and gain.on_these_images_alone:
@@ -52,8 +54,8 @@ def _of_synthetic(gain: Gain) -> str:
     )
 
 
-def _of_rival(gain: Gain) -> str:
-    """That the test images clearly favour another training without synthetic images."""
+def _of_oracle_baseline(gain: Gain) -> str:
+    """Tell where the test images clearly favour another arm without synthetic images."""
     over = None if gain.rival is None else gain.arm(gain.rival).gain
     if over is None or not rival_leads(over):
         return ""
@@ -65,26 +67,26 @@ def _of_rival(gain: Gain) -> str:
 
 
 def caveats(gain: Gain) -> list[str]:
-    """What the numbers do not say."""
+    """List what the numbers do not say, one paragraph each."""
     interval, seeds = gain.gain, len(gain.gain.per_seed)
-    said = [
+    paragraphs = [
         f"{_about_seeds(gain)} No evidence of a gain is not evidence of none.",
         _about_test(gain),
         _about_validation(gain),
         _about_choice(gain),
     ]
     if interval.stage_one < seeds:
-        said.append(
+        paragraphs.append(
             f"Seeds were added. The scatter of the first {interval.stage_one} seeds set their "
             f"number, up to {MOST_SEEDS}, and the interval's width, never the gain itself, so the "
             "confidence holds (Stein 1945)."
         )
-    return [*said, *(f"Note: {each.rstrip('.')}." for each in gain.protocol["caveats"])]
+    return [*paragraphs, *(f"Note: {each.rstrip('.')}." for each in gain.protocol["caveats"])]
 
 
 def _about_seeds(gain: Gain) -> str:
     seeds = len(gain.gain.per_seed)
-    over_both = "" if gain.rival is None else " over baseline and rival"
+    over_both = "" if gain.rival is None else " over both baselines"
     if gain.blind:
         return (
             f"All gains stay unseen. With {seeds} seeds that differ as much as these, none"
@@ -114,7 +116,7 @@ def _about_choice(gain: Gain) -> str:
 
 
 def _about_test(gain: Gain) -> str:
-    said = (
+    beginning = (
         "One test set. The interval holds the scatter between seeds, not that of collecting other "
         f"test images. There are {number(gain.data['test'])} of them: "
     )
@@ -136,35 +138,35 @@ def _about_test(gain: Gain) -> str:
         low, high = gain.gain.of_other_images
         both = f" With the scatter of images, too, the gain is {low:+.1f} to {high:+.1f} points."
     return (
-        f"{said}{image} points of {metric}, and the {metric} of a single classifier is known to "
-        f"about ±{100 * error:.1f} points{alone}.{both}"
+        f"{beginning}{image} points of {metric}, and the {metric} of a single classifier is known "
+        f"to about ±{100 * error:.1f} points{alone}.{both}"
     )
 
 
 def _of_classes(gain: Gain, part: str) -> list[int]:
-    """How many images there are of each class that has some; nothing in results of old versions."""
+    """Return the image counts of the classes that have some (older results have none)."""
     return [each for each in gain.data.get(f"{part}_counts", []) if each]
 
 
 def _of_smallest(counts: list[int]) -> str:
-    """What one image is worth in points of balanced accuracy."""
+    """Return what one image is worth in points of balanced accuracy."""
     return f"one of the smallest class is {100 / (len(counts) * min(counts)):.2g}"
 
 
 def _half_width(share: float, count: int) -> float:
-    """Of the 95 % interval of a share of `count` (Wilson 1927)."""
+    """Return half the width of the 95 % interval of a share of `count` (Wilson 1927)."""
     squared = NORMAL**2 / count
     spread = math.sqrt(squared * share * (1 - share) + squared**2 / 4)
     return spread / (1 + squared)
 
 
 def _about_validation(gain: Gain) -> str:
-    """How the images were set apart on which the choices were made."""
-    how, counts = gain.protocol["validation"], _of_classes(gain, "validation")
+    """Tell how the validation images were set apart."""
+    split, counts = gain.protocol["validation"], _of_classes(gain, "validation")
     worth = ""
     if gain.protocol["metric"] == BALANCED and counts:
         worth = f"; {_of_smallest(counts)} points of {BALANCED}"
     return (
         f"Choices were made on validation images alone ({number(gain.data['validation'])} of "
-        f"them{worth}), set apart as follows: {how.rstrip('.')}."
+        f"them{worth}), set apart as follows: {split.rstrip('.')}."
     )

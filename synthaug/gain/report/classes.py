@@ -1,4 +1,4 @@
-"""What the chosen arm did to each class."""
+"""Show what the chosen arm changed for each class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ MOST_CLASSES = 50  # rows in the plot of classes; of more, those that changed mo
 
 @dataclass(frozen=True)
 class Change:
-    """What the chosen arm did to one class; accuracies in per cent."""
+    """What the chosen arm changed for one class; accuracies in per cent."""
 
     name: str
     before: float
@@ -24,13 +24,14 @@ class Change:
 
     @property
     def kind(self) -> str:
+        """Return "better", "worse" or "unclear"."""
         if self.interval.low > 0:
             return "better"
         return "worse" if self.interval.high < 0 else "unclear"
 
 
 def class_changes(gain: Gain, names: Sequence[str]) -> list[Change]:
-    """The classes by change, largest loss last; those without test images are left out."""
+    """Sort the classes by change, largest loss last; leave out those without test images."""
     before = 100 * np.array(gain.arm(gain.baseline).per_class, dtype=float)
     after = 100 * np.array(gain.arm(gain.chosen["arm"]).per_class, dtype=float)
     counts = gain.data.get("test_counts") or [gain.data["test"] / len(names)] * len(names)
@@ -53,13 +54,14 @@ def class_changes(gain: Gain, names: Sequence[str]) -> list[Change]:
 
 
 def classes_plot(changes: list[Change], gain: Gain) -> Markup | None:
+    """Draw the change of each class; None where no class has test images."""
     if not changes:
         return None
     half = MOST_CLASSES // 2
     rows = [_class_row(change) for change in changes]
     if len(changes) > MOST_CLASSES:
-        left_out = Row(f"… {len(changes) - 2 * half} classes that changed less …")
-        rows = [*rows[:half], left_out, *rows[-half:]]
+        ellipsis = Row(f"… {len(changes) - 2 * half} classes that changed less …")
+        rows = [*rows[:half], ellipsis, *rows[-half:]]
     return intervals(
         rows,
         axis="change of the class's accuracy, percentage points",
@@ -74,6 +76,7 @@ def _class_row(change: Change) -> Row:
 
 
 def classes_text(changes: list[Change], gain: Gain) -> str:
+    """Count the classes that changed for sure, and how many would by chance."""
     kinds = [change.kind for change in changes]
     better, worse = kinds.count("better"), kinds.count("worse")
     chance = len(changes) * (1 - gain.gain.confidence)

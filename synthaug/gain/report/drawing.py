@@ -1,4 +1,4 @@
-"""The plots of the report: matplotlib drawings as inline SVG, whose text takes the page's font.
+"""Draw the plots of the report: matplotlib figures as inline SVG, in the page's font.
 
 Sizes are in points; the page scales a drawing to its column. matplotlib is imported late, since
 `import synthaug` must not import it.
@@ -56,7 +56,7 @@ _SETTINGS: dict[Any, Any] = {
 
 @contextmanager
 def drawing(height: float) -> Iterator["Figure"]:
-    """A figure under fixed settings, whatever the user's matplotlibrc says."""
+    """Yield a figure under fixed settings, whatever the user's matplotlibrc says."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -70,7 +70,7 @@ def drawing(height: float) -> Iterator["Figure"]:
 
 
 def svg(figure: "Figure", alt: str) -> Markup:
-    """The figure as an element to put into HTML: no prolog, no metadata, no fixed size."""
+    """Return the figure as an element for HTML: no prolog, no metadata, no fixed size."""
     import matplotlib
 
     buffer = io.StringIO()
@@ -78,8 +78,8 @@ def svg(figure: "Figure", alt: str) -> Markup:
     # The identifiers inside, and so the page, are the same each time, and each figure has its own.
     with matplotlib.rc_context({"svg.hashsalt": alt}):
         figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    drawn = buffer.getvalue()
-    body = drawn[drawn.index(">", drawn.index("<svg")) + 1 :]
+    text = buffer.getvalue()
+    body = text[text.index(">", text.index("<svg")) + 1 :]
     # Nothing refers to the names of groups, and they would repeat from one plot to the next.
     body = re.sub(r'<g id="[^"]*"', "<g", body)
     width, height = figure.get_size_inches() * 72
@@ -91,6 +91,7 @@ def svg(figure: "Figure", alt: str) -> Markup:
 
 
 def draw_point(axes: "Axes", x: float, y: float, kind: str) -> None:
+    """Draw the mark of one mean, in the shape and colour of its kind."""
     colour = COLOURS[kind]
     axes.plot(
         [x],
@@ -106,10 +107,11 @@ def draw_point(axes: "Axes", x: float, y: float, kind: str) -> None:
 
 
 def ems(text: str, *, bold: bool = False) -> float:
-    """About how wide a text is, in units of the font size; a little more than most fonts need."""
+    """Estimate the width of a text in units of the font size; most fonts need a little less."""
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     return (0.56 * (len(text) - wide) + 1.05 * wide) * (1.06 if bold else 1)
 
 
 def tick(value: float, _: object = None) -> str:
+    """Write the number beside a tick, with its sign."""
     return "0" if abs(value) < 1e-9 else f"{value:+g}".replace("-", "−")

@@ -1,4 +1,4 @@
-"""Points with their intervals against a zero line, one a row."""
+"""Draw means with their intervals against a zero line, one a row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,10 +32,13 @@ LABELS_WIDEST = 300.0
 class Row:
     """A line of an interval plot; without `interval` and `kind`, a heading.
 
-    kind: a key of `COLOURS`.
-    figures: the numbers in words, to the right.
-    strong: set in bold on a band, to be found first.
-    aside: whether it may lie beyond the axis, where an arrow stands for it.
+    Attributes:
+        label: Text at the left edge.
+        kind: A key of `COLOURS`.
+        interval: Mean and ends to draw.
+        figures: The numbers in words, to the right.
+        strong: Whether it is set in bold on a band.
+        aside: Whether it may lie beyond the axis, where an arrow stands for it.
     """
 
     label: str
@@ -47,7 +50,7 @@ class Row:
 
 
 def intervals(rows: Sequence[Row], *, axis: str, alt: str, row_height: float = 22.0) -> Markup:
-    """Rows of a point with its interval against a zero line: label, interval, numbers."""
+    """Draw rows of label, mean with interval against a zero line, and numbers."""
     left = min(LABELS_WIDEST, max(ems(r.label, bold=r.strong) * 10.5 for r in rows)) + 16
     right = max(ems(r.figures, bold=r.strong) * 10 for r in rows) + 12
     top, bottom = 4.0, 54.0
@@ -65,23 +68,25 @@ def intervals(rows: Sequence[Row], *, axis: str, alt: str, row_height: float = 2
 
 
 def _reach(rows: Sequence[Row]) -> tuple[float, float]:
-    """Limits of the axis: all points, and all intervals but those many times wider than most.
+    """Return the limits of the axis: all means, and all intervals but the very widest.
 
     Two seeds make an interval of 13 standard errors a side; one such would flatten the rest.
     """
-    found = [row.interval for row in rows if row.interval is not None and not row.aside]
-    if not found:
+    drawn_intervals = [row.interval for row in rows if row.interval is not None and not row.aside]
+    if not drawn_intervals:
         return -1.0, 1.0
-    halves = sorted((i.high - i.low) / 2 for i in found)
-    farthest = max(4 * halves[len(halves) // 2], 1.5 * max(abs(i.points) for i in found), 0.5)
-    low = min(0.0, max(-farthest, min(i.low for i in found)))
-    high = max(0.0, min(farthest, max(i.high for i in found)))
+    halves = sorted((i.high - i.low) / 2 for i in drawn_intervals)
+    farthest = max(
+        4 * halves[len(halves) // 2], 1.5 * max(abs(i.points) for i in drawn_intervals), 0.5
+    )
+    low = min(0.0, max(-farthest, min(i.low for i in drawn_intervals)))
+    high = max(0.0, min(farthest, max(i.high for i in drawn_intervals)))
     room = 0.06 * (high - low) or 0.5
     return low - room, high + room
 
 
 def _prepare(axes: "Axes", rows: int, reach: tuple[float, float], label: str) -> None:
-    """An empty plot with a zero line, `rows` lines from the top, an axis below."""
+    """Prepare an empty plot with a zero line, `rows` lines from the top, an axis below."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.set_xlim(*reach)
@@ -97,7 +102,7 @@ def _prepare(axes: "Axes", rows: int, reach: tuple[float, float], label: str) ->
 
 
 def _caption(axes: "Axes", label: str) -> None:
-    """What the axis measures, and which way is better."""
+    """Write what the axis measures, and which way is better."""
     for text, x, side, below in (
         ("← worse", 0.0, "left", -33),
         ("better →", 1.0, "right", -33),
@@ -108,7 +113,7 @@ def _caption(axes: "Axes", label: str) -> None:
 
 
 def _write(figure: "Figure", axes: "Axes", line: int, row: Row, left: float) -> None:
-    """The label at the left edge and the numbers at the right one."""
+    """Write the label at the left edge and the numbers at the right one."""
     from matplotlib.patches import Rectangle
     from matplotlib.transforms import blended_transform_factory
 
@@ -131,7 +136,7 @@ def _write(figure: "Figure", axes: "Axes", line: int, row: Row, left: float) -> 
 
 
 def _shorten(text: str, room: float) -> str:
-    """`text` cut to `room` ems, with an ellipsis where something is gone."""
+    """Cut `text` to `room` ems, with an ellipsis where something is gone."""
     if ems(text) <= room:
         return text
     while text and ems(text + "…") > room:

@@ -1,4 +1,4 @@
-"""The result of `measure_gain` as one HTML page that needs nothing else to be read.
+"""Write the result of `measure_gain` as one HTML page that needs no other file.
 
 The page holds its style, plots and images; it asks no server for anything and runs no script.
 """
@@ -10,22 +10,38 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from synthaug.files import expanded, write_text
-from synthaug.gain.report.arms import arms_plot, arms_table, seeds_plot
+from synthaug.core import expanded, write_text
+from synthaug.gain.report.arm_tables import arms_plot, arms_table, seeds_plot
 from synthaug.gain.report.caveats import advice, caveats, use_of_lines
 from synthaug.gain.report.classes import class_changes, classes_plot, classes_text
-from synthaug.gain.report.images import picture_pairs, picture_rows, range_text
-from synthaug.gain.report.words import breakable, mean, number, percent, printable, signed, span
+from synthaug.gain.report.numbers import breakable, mean, number, percent, printable, signed, span
+from synthaug.gain.report.pictures import picture_pairs, picture_rows, range_text
 from synthaug.gain.result import Gain
 from synthaug.gain.statistics import TIE
 
 VERDICTS = {"helps": ("▲", "Helps"), "no evidence": ("≈", "No evidence"), "hurts": ("▼", "Hurts")}
-# What no page may hold; a folder's name can, and a class is named after it.
+# Characters that no page may hold; a folder's name can, and a class is named after it.
 _NO_TEXT = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write_report(gain: Gain, path: str | Path) -> None:
-    """Write the page, atomically; a gain that was read from JSON has no pictures to show."""
+    """Write a result as one HTML page.
+
+    The file is written beside its final name and renamed, so that it is whole or absent. A gain
+    that was read from JSON has no pictures to show.
+
+    Args:
+        gain: What `measure_gain` returned, or `Gain.load` read.
+        path: The file to write.
+
+    Raises:
+        InputError: If the page cannot be written there.
+
+    Example:
+        >>> from synthaug.gain.report import write_report
+        >>> write_report.__name__
+        'write_report'
+    """
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -37,7 +53,7 @@ def write_report(gain: Gain, path: str | Path) -> None:
 
 
 def _contents(gain: Gain) -> dict[str, Any]:
-    """All that the template shows."""
+    """Return the values that the template shows."""
     pictures = gain.pictures
     symbol, word = VERDICTS[gain.verdict]
     names = [printable(name) for name in gain.data["class_names"]]
@@ -73,7 +89,7 @@ def _contents(gain: Gain) -> dict[str, Any]:
 
 
 def _facts(gain: Gain) -> list[str]:
-    """The line below the title."""
+    """Return the parts of the line below the title."""
     data = gain.data
     each = round(data["train"] / data["classes"])  # fewer than asked for, where some were held out
     evenly = f" ({number(each)} per class)" if gain.protocol["per_class"] else ""
@@ -84,7 +100,7 @@ def _facts(gain: Gain) -> list[str]:
 
 
 def _key_figures(gain: Gain) -> list[tuple[str, str, str]]:
-    """The few numbers to remember: what, how much, remark."""
+    """Return the few numbers to remember: label, value, remark."""
     before, after = mean(gain.scores(gain.baseline)), mean(gain.scores(gain.chosen["arm"]))
     metric = gain.protocol["metric"]
     figures = [
@@ -93,13 +109,17 @@ def _key_figures(gain: Gain) -> list[tuple[str, str, str]]:
     ]
     if gain.gain_over_rival is not None:
         over = gain.gain_over_rival
-        told = f"Gain over {printable(gain.rival or '')}, best without on test images"
-        figures.append((told, f"{signed(over.points)} points", span(over)))
+        label = f"Gain over the oracle baseline, {printable(gain.rival or '')}"
+        figures.append((label, f"{signed(over.points)} points", span(over)))
     if gain.gain_over_control is not None:
         over = gain.gain_over_control
         figures.append(
-            ("Trained generator over control", f"{signed(over.points)} points", span(over))
+            (
+                "Trained generator over non-learned control",
+                f"{signed(over.points)} points",
+                span(over),
+            )
         )
-    seen = "none" if gain.blind else f"{gain.smallest_detectable:.1f} points"
+    detectable = "none" if gain.blind else f"{gain.smallest_detectable:.1f} points"
     over_both = "over both, " if gain.gain_over_rival is not None else ""
-    return [*figures, ("Smallest detectable gain", seen, f"{over_both}80% power")]
+    return [*figures, ("Smallest detectable gain", detectable, f"{over_both}80% power")]

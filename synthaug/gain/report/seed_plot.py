@@ -1,4 +1,4 @@
-"""Scores of each arm, seed by seed, and their paired differences."""
+"""Draw the scores of each arm, seed by seed, and their paired differences."""
 
 import math
 import textwrap
@@ -18,7 +18,7 @@ from synthaug.gain.report.drawing import (
     svg,
     tick,
 )
-from synthaug.gain.report.words import signed
+from synthaug.gain.report.numbers import signed
 from synthaug.gain.statistics import Interval
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Column:
 
 
 def seeds(columns: Sequence[Column], gaps: Sequence[tuple[str, Interval]], *, alt: str) -> Markup:
-    """Left the scores of each arm, one line a seed; right the paired differences, with interval."""
+    """Draw the scores of each arm at the left, the paired differences at the right."""
     height = 284.0
     with drawing(height) as figure:
         share = 0.56 if len(columns) > 2 else 0.5
@@ -60,7 +60,7 @@ def _draw_scores(axes: "Axes", columns: Sequence[Column]) -> None:
     axes.margins(y=0.08)
     _name_columns(axes, [f"{c.role}\n{_in_lines(c.name, len(columns))}" for c in columns])
     axes.set_title("Score on test images, %", loc="left", fontsize=10.5, color=INK, pad=10)
-    _quiet(axes)
+    _simplify(axes)
 
 
 def _draw_differences(axes: "Axes", gaps: Sequence[tuple[str, Interval]], kind: str) -> None:
@@ -79,19 +79,21 @@ def _draw_differences(axes: "Axes", gaps: Sequence[tuple[str, Interval]], kind: 
     axes.yaxis.set_major_formatter(FuncFormatter(tick))
     _name_columns(axes, [name for name, _ in gaps], INK)
     axes.set_title("Difference, points", loc="left", fontsize=10.5, color=INK, pad=10)
-    _quiet(axes)
+    _simplify(axes)
 
 
 def _in_lines(name: str, columns: int) -> str:
-    """An arm's name in as many letters a line as there is room for; it may break after a plus."""
+    """Break an arm's name into lines; it may break after a plus."""
     width = 19 if columns < 4 else 14
     lines = textwrap.wrap(name.replace("+", "+ "), width, max_lines=3, placeholder=" …")
     return "\n".join(lines).replace("+ ", "+") or name[:width]
 
 
 def _name_columns(axes: "Axes", names: Sequence[str], further: str = MUTED) -> None:
-    """Names below the columns, lines after the first in the colour `further`. Each line is a text
-    of its own, for the browser to centre."""
+    """Write names below the columns, lines after the first in the colour `further`.
+
+    Each line is a text of its own, for the browser to centre.
+    """
     axes.set_xticks(range(len(names)), [""] * len(names))
     axes.tick_params(axis="x", length=0)
     below = axes.get_xaxis_transform()
@@ -104,8 +106,8 @@ def _name_columns(axes: "Axes", names: Sequence[str], further: str = MUTED) -> N
             )
 
 
-def _quiet(axes: "Axes") -> None:
-    """Few ticks, light grid, no frame."""
+def _simplify(axes: "Axes") -> None:
+    """Leave few ticks, a light grid and no frame."""
     from matplotlib.ticker import MaxNLocator
 
     low, high = axes.get_ylim()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthaug.distributed import ALONE, Team
+from synthaug.core import ALONE, Phase, Schedule, StepDraws, Team, adam, optimize
 from synthaug.generators.learning.adversarial_losses import (
     LOSSES,
     AdversarialLoss,
@@ -17,8 +17,6 @@ from synthaug.generators.learning.adversarial_losses import (
 from synthaug.generators.learning.diff_augment import diff_augment
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.discriminators import Discriminator
-from synthaug.seeding import StepDraws
-from synthaug.training import Phase, Schedule, adam, optimize
 
 MEMORY = 0.99  # of the running mean of what it makes of real images
 RISE = 0.25  # share of a run in which adaptive augmentation can go from never to always

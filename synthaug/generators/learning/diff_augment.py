@@ -15,9 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthaug.checks import expect_choice
-from synthaug.errors import InputError
-from synthaug.seeding import StepDraws
+from synthaug.core import InputError, StepDraws, expect_choice
 
 SHIFT, CUT = 1 / 8, 1 / 2  # of the height and width
 

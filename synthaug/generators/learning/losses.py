@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthaug.seeding import StepDraws
+from synthaug.core import StepDraws
 
 
 def structural_dissimilarity(x: Tensor, y: Tensor, window: int = 7) -> Tensor:

@@ -1,4 +1,7 @@
-"""A generator that learns by gradient, one network for all classes or one for each."""
+"""The weights of a fitted generator as the start of another one.
+
+A generator that learns by gradient, one network for all classes or one for each.
+"""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -7,21 +10,83 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from synthaug.checks import expect_choice
-from synthaug.distributed import Team, current
-from synthaug.errors import InputError
+from synthaug.core import InputError, Session, Team, current, expect_choice, torch_stream
+from synthaug.data import LabelledImages, Samples, white_of
 from synthaug.generators.base import Aids, Generator
-from synthaug.generators.inputs import FEWEST_IMAGES
 from synthaug.generators.learning.stacked import unstack
 from synthaug.generators.learning.training_set import SCOPES, TrainingSet
-from synthaug.generators.learning.warm_start import WarmStart
 from synthaug.generators.learning.watching import PROBED, VARIETY, Watcher, diversity, usefulness
+from synthaug.generators.real_images import FEWEST_IMAGES
 from synthaug.generators.saving import origins_of
-from synthaug.images import LabelledImages, Samples, white_of
-from synthaug.seeding import torch_stream
-from synthaug.training import Run
+
+
+class WarmStart:
+    """Networks to begin from, and what each knows.
+
+    networks: one of all `classes` where it is `shared`, or one of each.
+    """
+
+    def __init__(
+        self, networks: Sequence[nn.Module], classes: Sequence[str], *, shared: bool
+    ) -> None:
+        self._networks, self._classes, self._shared = networks, list(classes), shared
+
+    def give(self, network: nn.Module, known: Sequence[str]) -> None:
+        """Put the weights into `network`, which is told the classes `known` apart.
+
+        What belongs to a class goes to the class of that name; a class that the start did not know
+        begins as the mean of those that it knew, or, where each has a network, from scratch.
+
+        Raises `InputError` for a network of other sizes, or of all classes from networks of one.
+        """
+        if self._shared:
+            self._copy(network, self._networks[0], known)
+        elif len(known) > 1:
+            raise InputError(
+                "start: it has a network for each class and cannot start one that is shared by "
+                "all; expected scope='per-class', or a start with scope='shared'"
+            )
+        elif known[0] in self._classes:
+            self._copy(network, self._networks[self._classes.index(known[0])], known)
+
+    def missing_of(self, classes: Sequence[str]) -> list[str]:
+        """Those of `classes` that the start does not know."""
+        return [name for name in classes if name not in self._classes]
+
+    def _copy(self, network: nn.Module, source: nn.Module, known: Sequence[str]) -> None:
+        parts = network.named_modules()
+        by_class = {f"{name}.weight" for name, part in parts if isinstance(part, nn.Embedding)}
+        target, given = network.state_dict(), source.state_dict()
+        if target.keys() != given.keys():
+            different = sorted(target.keys() ^ given.keys())[0]
+            raise self._refuse(f"one of them has {different!r}, the other has not")
+        for name, value in given.items():
+            if name in by_class:
+                value = self._rows(value, known)
+            if value.shape != target[name].shape:
+                raise self._refuse(
+                    f"{name!r}: expected {tuple(target[name].shape)}, got {tuple(value.shape)}"
+                )
+            target[name] = value
+        network.load_state_dict(target)
+
+    def _rows(self, rows: Tensor, known: Sequence[str]) -> Tensor:
+        """The rows of `known`, of a table that has one for each class of the start."""
+        if len(rows) == 1:  # of a network that knows a single class, whatever its name
+            return rows.expand(len(known), -1)
+        mean = rows.mean(0)
+        places = {name: index for index, name in enumerate(self._classes)}
+        return torch.stack([rows[places[name]] if name in places else mean for name in known])
+
+    @staticmethod
+    def _refuse(why: str) -> InputError:
+        return InputError(
+            f"start: its networks are built otherwise ({why}); expected the same settings and "
+            "image size"
+        )
 
 
 @dataclass
@@ -52,7 +117,7 @@ class Trained(Generator):
         expect_choice("scope", self.scope, SCOPES)
 
     def _train(
-        self, data: LabelledImages, run: Run, aids: Aids, notes: dict[str, Any]
+        self, data: LabelledImages, run: Session, aids: Aids, notes: dict[str, Any]
     ) -> list[nn.Module]:
         start = None
         if aids.start is not None:
@@ -60,8 +125,8 @@ class Trained(Generator):
             shared = aids.start.settings["scope"] == "shared"
             start = WarmStart(networks, aids.start.classes, shared=shared)
             notes["start"] = {
-                "fingerprint": aids.start.card["data"]["fingerprint"],
-                "origins": sorted(origins_of(aids.start.card)),
+                "fingerprint": aids.start.metadata["data"]["fingerprint"],
+                "origins": sorted(origins_of(aids.start.metadata)),
                 "missing": start.missing_of(data.classes),
             }
         ours, white = current(), white_of(data.images)
@@ -83,7 +148,7 @@ class Trained(Generator):
     def _run(
         self,
         data: LabelledImages,
-        run: Run,
+        run: Session,
         aids: Aids,
         start: WarmStart | None,
         notes: dict[str, Any],
@@ -129,7 +194,7 @@ class Trained(Generator):
     def _deal(
         self,
         data: LabelledImages,
-        run: Run,
+        run: Session,
         aids: Aids,
         start: WarmStart | None,
         notes: dict[str, Any],

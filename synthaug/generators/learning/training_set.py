@@ -6,13 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from synthaug.devices import channels_last
-from synthaug.generators.anchors import members
+from synthaug.core import Session, StepDraws, channels_last, jitter, stream_seed, torch_stream
+from synthaug.data import LabelledImages, take, to_float, to_tensor, white_of
 from synthaug.generators.learning.stacked import stack
-from synthaug.images import LabelledImages, take, to_float, to_tensor, white_of
-from synthaug.seeding import StepDraws, stream_seed, torch_stream
-from synthaug.training import Run
-from synthaug.warping import jitter
+from synthaug.generators.real_images import members
 
 SCOPES = ("shared", "per-class")
 
@@ -32,7 +29,7 @@ class TrainingSet:
         self,
         data: LabelledImages,
         scope: str,
-        run: Run,
+        run: Session,
         notes: dict[str, Any],
         white: int | None = None,
     ) -> None:

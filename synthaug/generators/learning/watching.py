@@ -10,8 +10,8 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthaug.errors import InputError
-from synthaug.images import LabelledImages, Samples, white_of
+from synthaug.core import InputError
+from synthaug.data import LabelledImages, Samples, white_of
 from synthaug.metrics import extract_features, prdc
 
 FLOOR = 0.3  # of the variety of real images; below it a class counts as collapsed

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthaug.generators.networks.attention import SelfAttention, attention_level
+from synthaug.generators.networks.layers import SelfAttention, attention_level
 
 LARGEST_START = 7
 EMBEDDING = 32  # numbers that a class is embedded in

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthaug.generators.networks.attention import SelfAttention, attention_level
 from synthaug.generators.networks.coders import EMBEDDING, level_width, pyramid
-from synthaug.generators.networks.spectral_norm import spectral_norm
+from synthaug.generators.networks.layers import SelfAttention, attention_level, spectral_norm
 
 FEATURES = 128  # numbers that a discriminator judges
 

@@ -1,0 +1,128 @@
+"""Processes that train one generator together, as `torchrun` or `accelerate launch` start them.
+
+    torchrun --nproc-per-node 4 -m synthaug fit DATA -o GENERATOR
+    accelerate launch -m synthaug fit DATA -o GENERATOR
+
+A generator of all classes is trained on a share of each batch in every process, whose gradients
+are averaged; generators of one class each are dealt out to the processes, and each learns what it
+would have learned alone, but for rounding, unless validation images choose the moment to keep.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import NamedTuple, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from synthaug.core.errors import InputError
+
+Value = TypeVar("Value")
+
+
+class Team(NamedTuple):
+    """This process, 0 to `size` - 1, among `size`; `local` is its number on its machine."""
+
+    rank: int = 0
+    size: int = 1
+    local: int = 0
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes and speaks for all."""
+        return self.rank == 0
+
+    def tell(self, value: Value) -> Value:
+        """The first process's `value`, in every process."""
+        if self.size == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def gather(self, value: Value) -> list[Value]:
+        """Every process's `value`, in every process."""
+        if self.size == 1:
+            return [value]
+        values: list[Value] = [value] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each by its mean over the processes."""
+        if self.size == 1:
+            return
+        several = list(tensors)
+        together = torch.cat([tensor.flatten() for tensor in several])
+        dist.all_reduce(together)
+        together /= self.size
+        start = 0
+        for tensor in several:
+            stop = start + tensor.numel()
+            tensor.copy_(together[start:stop].view_as(tensor))
+            start = stop
+
+
+ALONE = Team()
+_current: ContextVar[Team] = ContextVar("team", default=ALONE)
+
+
+def current() -> Team:
+    """The team that this process works in; `ALONE` outside `team`."""
+    return _current.get()
+
+
+def leads() -> bool:
+    """Whether this process speaks for all that the launcher started, also before they meet."""
+    return _told("WORLD_SIZE", 1) == 1 or _told("RANK", 0) == 0
+
+
+def _told(name: str, default: int) -> int:
+    """A number that a launcher sets in the environment."""
+    given = os.environ.get(name) or str(default)
+    if not given.isdecimal():
+        raise InputError(f"{name}: expected a number, as torchrun sets it, got {given!r}; unset it")
+    return int(given)
+
+
+@contextmanager
+def team() -> Iterator[Team]:
+    """Within the block generators are fitted by all processes that the launcher started, each of
+    which runs the same code; alone where it started one or none was used.
+
+    >>> with team() as ours:
+    ...     ours.size
+    1
+    """
+    size = _told("WORLD_SIZE", 1)
+    if size == 1:
+        yield ALONE
+        return
+    if not os.environ.get("RANK"):
+        raise InputError(
+            f"WORLD_SIZE: is {size}, so several processes are expected, but RANK, the number of "
+            "this one, is not set; start them with torchrun or accelerate launch, or unset "
+            "WORLD_SIZE to fit in this process alone"
+        )
+    ours = Team(_told("RANK", 0), size, _told("LOCAL_RANK", 0))
+    if ours.local < torch.cuda.device_count():
+        torch.cuda.set_device(ours.local)
+    started = not dist.is_initialized()
+    if started:
+        # Both, since a machine with GPUs may be asked to train on its processors. Where there is no
+        # NCCL, as on Windows, gloo serves GPUs too.
+        fast = torch.cuda.is_available() and dist.is_nccl_available()
+        # Of networks of a class each, processes hear nothing of each other until all are trained.
+        backend = "cpu:gloo,cuda:nccl" if fast else "gloo"
+        dist.init_process_group(backend, timeout=timedelta(days=7))
+    token = _current.set(ours)
+    try:
+        yield ours
+    finally:
+        _current.reset(token)
+        if started:
+            dist.destroy_process_group()

@@ -1,0 +1,206 @@
+"""Files that are either as they were or complete, whenever the process dies.
+
+A file is written beside its final name, synced and renamed.
+"""
+
+import glob
+import json
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from itertools import chain
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from synthaug.core.errors import InputError
+
+LEFT = 24 * 3600  # seconds without a change after which what is being written is a dead process's
+
+_mark = ContextVar("_mark", default="0" * 8)  # in the names of what is being written
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then rename it to `path`; a link stays, what
+    it points to is replaced."""
+    _expect_regular(str(path), path)
+    path = path.resolve() if path.is_symlink() else path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = partial_name(path)
+    try:
+        with told_where(path):
+            with temporary.open("xb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def told_where(path: Path) -> Iterator[None]:
+    """What fails within it names `path`, if it names nothing: of a full disk a system says no more
+    than that it is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            error.filename = error.filename or str(path)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, value: object) -> None:
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    def write(file: BinaryIO) -> None:
+        # Through Python: of a full disk NumPy's own writing does not say that it is full.
+        through: Any = SimpleNamespace(write=file.write)
+        np.save(through, array, allow_pickle=False)
+
+    write_atomically(path, write)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in `path`; `InputError` if it is missing, cut short or not an object."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except OverflowError as error:
+        raise InputError(f"{path}: expected numbers, got {error}") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InputError(f"{path}: expected JSON, which ends or breaks at {where}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: expected JSON, got a file that is no text") from None
+    except RecursionError:
+        raise InputError(f"{path}: expected JSON, but it is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: expected a JSON object, got {type(value).__name__}")
+    return value
+
+
+def _no_number(name: str) -> None:
+    """NaN and the infinities, which are no JSON."""
+    raise OverflowError(name)
+
+
+def partial_name(path: Path) -> Path:
+    """A name beside `path` that no other process has, for what is being written there; what dead
+    processes left under such names goes.
+
+    These are known by their age: processes on two machines, or in two containers, that write to one
+    volume may have the same number.
+    """
+    for other in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        with suppress(OSError):  # another process was faster
+            if time.time() - other.stat().st_mtime > LEFT:
+                shutil.rmtree(other) if other.is_dir() else other.unlink()
+    return path.with_name(f".{path.name}.{_mark.get()}{secrets.token_hex(4)}.partial")
+
+
+@contextmanager
+def swept(directory: Path) -> Iterator[str]:
+    """The mark of what other processes write in `directory` in a block `marked` with it: where the
+    block of this one does not end well, they are killed, and what they were writing goes."""
+    mark = secrets.token_hex(4)
+    try:
+        yield mark
+    except BaseException:
+        # Not rglob, which fails where others that share the directory rename what is in it.
+        known = [Path(at, name) for at, *names in os.walk(directory) for name in chain(*names)]
+        for left in known:
+            if f".{mark}" in left.name and left.suffix == ".partial":
+                with suppress(OSError):  # of one within another that is gone
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+        raise
+
+
+@contextmanager
+def marked(mark: str) -> Iterator[None]:
+    """The block writes under names by which `swept` knows what it was at."""
+    before = _mark.set(mark)
+    try:
+        yield
+    finally:
+        _mark.reset(before)
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with ~ as the home folder; `InputError` for what is no path."""
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"expected the path of a file or directory, got {type(path).__name__}")
+    if not os.fspath(path):
+        raise InputError("expected the path of a file or directory, got an empty one")
+    if "\0" in str(path):
+        raise InputError(f"{path!r}: no file can have this path (a zero byte); name another")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(
+            f"{path}: no home folder is known that ~ could stand for; set HOME, write the path in "
+            f"full, or ./{path} for a file of that name"
+        ) from None
+
+
+def expect_writable(name: str, directory: Path) -> None:
+    """Raise `InputError` that begins with `name` unless files can be written in `directory`, be it
+    there or not; nothing is left there."""
+    try:
+        while not directory.exists() and directory != directory.parent:
+            directory = directory.parent
+        with tempfile.TemporaryFile(dir=directory, prefix=".", suffix=".partial"):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{name}: cannot write in {directory} ({error.strerror}); name another place"
+        ) from None
+
+
+def expect_place(name: str, path: Path) -> None:
+    """Raise `InputError` that begins with `name` unless there can be something at `path`: not for a
+    name that is too long, with what it is called while it is written, or links in a circle."""
+    # "." and "/" have no name, and nothing is written beside them.
+    written = [path.with_name(f".{path.name}.{'0' * 16}.partial")] if path.name else []
+    for each in (*path.parents, path, *written):
+        try:
+            with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                each.stat()
+        except OSError as error:
+            raise InputError(
+                f"{name}: no file can have this path ({error.strerror}); name another"
+            ) from None
+
+
+def expect_file(name: str, path: Path) -> None:
+    """Raise `InputError` that begins with `name` unless a file can be written at `path`."""
+    expect_place(name, path)
+    if path.is_dir():
+        raise InputError(f"{name}: expected a file to write, this is a directory")
+    _expect_regular(name, path)
+    expect_writable(name, path.resolve().parent)
+
+
+def _expect_regular(name: str, path: Path) -> None:
+    """Raise `InputError` that begins with `name` where there is a pipe or a device at `path`, which
+    a file that is written would take the place of."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(
+            f"{name}: expected a file to write, this is a pipe or a device; name a file"
+        )

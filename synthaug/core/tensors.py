@@ -1,0 +1,46 @@
+"""Weights as safetensors files."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.torch import load, save
+from torch import Tensor
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
+    """What is to be written to a file, from tensors of any device and layout."""
+    plain_values = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    return save(plain_values, None if metadata is None else dict(metadata))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a file. It is read, not mapped: some network shares cannot map files,
+    and Windows neither replaces nor removes one that is.
+
+    Raises `OSError`, `ValueError` or `SafetensorError` for a file that is none.
+    """
+    content = path.read_bytes()
+    tensors = load(content)
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return tensors, header.get("__metadata__", {})
+
+
+def plain_values(value: Any) -> Any:
+    """Numbers and arrays of numpy and torch as Python's, also within tuples, lists and
+    dictionaries; others unchanged."""
+    if isinstance(value, np.generic | np.ndarray | Tensor):
+        return value.tolist()
+    if type(value) in (tuple, list):
+        return type(value)(map(plain_values, value))
+    if type(value) is dict:
+        return {key: plain_values(each) for key, each in value.items()}
+    return value
+
+
+def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Rows with a one in the column of the label, float32 (M, K)."""
+    rows: np.ndarray = np.eye(classes, dtype=np.float32)[labels]
+    return rows

@@ -1,0 +1,310 @@
+"""The one training loop: everything in the package that learns by gradient runs through it.
+
+A step is one optimiser update of every phase (a VAE or a classifier has one phase, a GAN two).
+All randomness of step *t* follows the stream (seed, "step", t), so a run that was killed and
+resumed from its checkpoint ends with the same weights as one that was not.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from synthaug.core.checkpoint import Checkpoint, done_with
+from synthaug.core.devices import as_native, mixed_precision
+from synthaug.core.distributed import ALONE, Team
+from synthaug.core.errors import InputError, TrainingError
+from synthaug.core.files import expect_file
+from synthaug.core.seeding import torch_stream
+
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps in all)."""
+
+Watch = Callable[[int, nn.Module], float | None]
+"""Called now and then with (steps done, the moving average, in evaluation mode); it may say how
+useful that is, more being better."""
+
+LOOKS, APART = 10, 100  # how often a run is watched; not sooner than so many steps apart
+PATIENCE = 3  # looks without a better one, after which a run is over
+LOG_EVERY = 10  # steps
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One optimiser and the loss that it lowers.
+
+    loss: maps the step's batch to a scalar tensor.
+    """
+
+    name: str
+    optimizer: torch.optim.Optimizer
+    loss: Callable[[Any], Tensor]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Length of a run and the shape of its learning rate: linear warm-up, then half a cosine."""
+
+    steps: int
+    warmup: int = 0
+
+    def factor(self, step: int) -> float:
+        """What the base learning rate is multiplied with at `step`.
+
+        >>> schedule = Schedule(100, warmup=10)
+        >>> [round(schedule.factor(t), 3) for t in (0, 9, 10, 55, 99)]
+        [0.1, 1.0, 1.0, 0.5, 0.0]
+        """
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return 0.5 * (1 + math.cos(math.pi * done))
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where and under which seed a training runs, and how it is watched and resumed.
+
+    checkpoint: a file to resume from and to save to, at the end too; then it is `done_with`.
+        `identity` says which training it belongs to, and the file of another one is refused, as is
+        what is no file.
+    progress: called with (steps done, steps in all).
+    watch: looks at the moving average up to ten times a run, the last time at its end. Where it
+        says how useful that is, the best one is kept, and the run ends when three looks found no
+        better one.
+    log: called with (steps done, losses by phase) every ten steps.
+    ended: called at the end with the steps that were done, those before it was resumed included.
+    team: the processes that share the run, each with a part of every batch.
+    """
+
+    seed: int
+    device: torch.device
+    identity: str = ""
+    checkpoint: Path | None = None
+    progress: Progress | None = None
+    watch: Watch | None = None
+    log: Callable[[int, dict[str, float]], None] | None = None
+    ended: Callable[[int], None] | None = None
+    team: Team = ALONE
+
+    def __post_init__(self) -> None:
+        if self.checkpoint:
+            expect_file(f"checkpoint {self.checkpoint}", self.checkpoint)
+
+
+def adam(
+    parameters: Iterable[nn.Parameter], rate: float, betas: tuple[float, float] = (0.9, 0.999)
+) -> torch.optim.Optimizer:
+    """Adam in one pass over each parameter, in a quarter of the time of torch's default."""
+    return torch.optim.Adam(parameters, rate, betas=betas, fused=True)
+
+
+def optimize(
+    module: nn.Module,
+    phases: Sequence[Phase],
+    batches: Callable[[int], Any],
+    schedule: Schedule,
+    run: Session,
+    *,
+    averaged: nn.Module | None = None,
+    ema_decay: float = 0.99,
+    clip: float = 5.0,
+    networks: int = 1,
+    checkpoint_every: int = 200,
+) -> nn.Module:
+    """Train `module` and return the exponential moving average of `averaged` (default: all of it),
+    the best one where `run.watch` says which that is.
+
+    batches: maps a step to its batch; must depend on the step alone.
+    clip: largest norm of a phase's gradient.
+    networks: of how many networks, stacked along each parameter's first axis, the loss is the mean.
+        Each then learns as if it were alone.
+
+    Raises `TrainingError` when a loss is not finite, `InputError` for a foreign checkpoint.
+    """
+    source = module if averaged is None else averaged
+    decay = min(ema_decay, 1 - 10 / (schedule.steps + 10))
+    average = _Average(source, decay)
+    best = _Best(average.module.eval()) if run.watch else None
+    kept = {"module": module, "average": average} | ({"best": best} if best else {})
+    optimizers = {phase.name: phase.optimizer for phase in phases}
+    state = Checkpoint(kept, optimizers, run.identity)
+    apart = max(APART, -(-schedule.steps // LOOKS))
+    checkpoint = run.checkpoint
+    start = state.load(checkpoint) if checkpoint and checkpoint.exists() else 0
+    starts = run.team.gather(start)
+    if len(set(starts)) > 1:  # they would average gradients of other steps
+        raise InputError(
+            f"checkpoint {checkpoint}: the processes found it after {starts} steps; name a file "
+            "that all of them share"
+        )
+    base_rates = [[group["lr"] for group in phase.optimizer.param_groups] for phase in phases]
+    losses: dict[str, Tensor] = {}
+    member = () if run.team.size == 1 else ("process", run.team.rank)
+    module.train()
+    settled = False  # what has settled is kept as a whole run: none goes on from there
+    for step in range(start, schedule.steps):
+        with torch_stream(run.seed, "step", step, *member, device=run.device):
+            batch = batches(step)
+            for phase, rates in zip(phases, base_rates, strict=True):
+                for group, rate in zip(phase.optimizer.param_groups, rates, strict=True):
+                    group["lr"] = rate * schedule.factor(step)
+                losses[phase.name] = _update(phase, batch, step, clip, networks, run)
+        average.follow()
+        done = step + 1
+        if run.log and done % LOG_EVERY == 0:
+            run.log(done, {name: loss.item() for name, loss in losses.items()})
+        if run.watch and best and (done % apart == 0 or apart < done == schedule.steps):
+            score = run.watch(done, average.module) if run.team.leads else None
+            best.heed(run.team.tell(score), average.module)
+            settled = best.settled
+        over = done == schedule.steps or settled
+        if checkpoint and run.team.leads and (over or done % checkpoint_every == 0):
+            _expect_finite(losses, step)  # a state that is broken would break every resumed run
+            state.save(checkpoint, schedule.steps if over else done)
+        if run.progress:
+            run.progress(done, schedule.steps)
+        if settled:
+            break
+    learned = best.kept if best and best.judged else average.module.eval()
+    # Statistics of batch norm are each process's own. What is told arrives where it was: on a CPU
+    # all processes have the same.
+    own = {name: value.cpu() for name, value in learned.state_dict().items()}
+    learned.load_state_dict(run.team.tell(own))
+    if not all(bool(torch.isfinite(values).all()) for values in learned.state_dict().values()):
+        if checkpoint and run.team.leads:
+            checkpoint.unlink(missing_ok=True)
+        raise TrainingError(
+            "training ended with weights or statistics that are not finite; lower the learning "
+            "rate, or look for images that are all one value"
+        )
+    if checkpoint and run.team.leads:
+        done_with(checkpoint)
+    if run.ended:
+        run.ended(int(average.steps))
+    return learned
+
+
+class _Average(nn.Module):
+    """The exponential moving average of a module's weights and statistics, from those after its
+    first step on; what it counts is as the module has it.
+
+    torch's `AveragedModel` looks for all tensors anew in each step, which takes as long as half a
+    step of a small network, and on a GPU averages each count by itself.
+    """
+
+    steps: Tensor
+
+    def __init__(self, source: nn.Module, decay: float) -> None:
+        super().__init__()
+        self.module = copy.deepcopy(source)
+        self.register_buffer("steps", torch.tensor(0))
+        self._approach = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        self._held = [_held_by(self.module), _held_by(source)]
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Take up the state of the module after one more step."""
+        started = bool(self.steps)
+        ours: dict[bool, list[Tensor]] = {True: [], False: []}  # by whether it is averaged
+        theirs: dict[bool, list[Tensor]] = {True: [], False: []}
+        for mine, given in zip(*map(_tensors, self._held), strict=True):
+            averaged = started and mine.is_floating_point()
+            ours[averaged].append(mine)
+            theirs[averaged].append(given)
+        if ours[True]:
+            self._approach(ours[True], theirs[True], None)
+        if ours[False]:
+            torch._foreach_copy_(ours[False], theirs[False])
+        self.steps += 1
+
+
+Held = Sequence[Mapping[str, Tensor | None]]
+
+
+def _held_by(module: nn.Module) -> Held:
+    """Where all parts of a module keep their weights and statistics."""
+    return [held for part in module.modules() for held in (part._parameters, part._buffers)]
+
+
+def _tensors(held: Held) -> list[Tensor]:
+    """What is there now, each tensor once: some may have been put in another's place."""
+    present = [value for each in held for value in each.values() if value is not None]
+    return list({id(value): value for value in present}.values())
+
+
+class _Best(nn.Module):
+    """The most useful moving average so far, and for how many looks it has been that."""
+
+    score: Tensor
+    stale: Tensor
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.kept = copy.deepcopy(module)
+        self.register_buffer("score", torch.tensor(-math.inf, dtype=torch.float64))
+        self.register_buffer("stale", torch.tensor(0))
+
+    @property
+    def judged(self) -> bool:
+        return math.isfinite(self.score.item())
+
+    @property
+    def settled(self) -> bool:
+        return self.stale.item() >= PATIENCE
+
+    def heed(self, score: float | None, module: nn.Module) -> None:
+        if score is None:
+            return
+        self.stale += 1
+        if score > self.score.item():
+            self.score.fill_(score)
+            self.stale.zero_()
+            self.kept.load_state_dict(module.state_dict())
+
+
+def _update(
+    phase: Phase, batch: Any, step: int, clip: float, networks: int, run: Session
+) -> Tensor:
+    with mixed_precision(run.device):
+        loss = phase.loss(batch)
+    # On a GPU reading the loss waits for the device, so it is read now and then only.
+    if run.device.type == "cpu" or step % 50 == 0:
+        _expect_finite({phase.name: loss}, step)
+    # Not before the forward pass, and the loss is given back with its graph: where nothing of the
+    # last step is left, the allocator returns its memory to the system and asks for it anew.
+    phase.optimizer.zero_grad(set_to_none=True)
+    with as_native(run.device):
+        (loss * networks).backward()  # type: ignore[no-untyped-call]
+    parameters = [p for group in phase.optimizer.param_groups for p in group["params"]]
+    run.team.average(p.grad for p in parameters if p.grad is not None)
+    if networks == 1:
+        nn.utils.clip_grad_norm_(parameters, clip)
+    else:
+        clip_each(parameters, clip)
+    phase.optimizer.step()
+    return loss
+
+
+def _expect_finite(losses: Mapping[str, Tensor], step: int) -> None:
+    for name, loss in losses.items():
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                f"the {name} loss became {loss.item()} at step {step}; lower the learning rate, or "
+                "look for images that are all one value"
+            )
+
+
+def clip_each(parameters: Sequence[Tensor], clip: float) -> None:
+    """Limit the gradient's norm of each of G networks by itself; parameters are (G, ...)."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norms = torch.stack([torch.linalg.vector_norm(g.reshape(len(g), -1), dim=1) for g in gradients])
+    factors = (clip / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp(max=1)
+    for gradient in gradients:
+        gradient.mul_(factors.view(-1, *[1] * (gradient.ndim - 1)))

@@ -1,0 +1,413 @@
+"""The two things that flow through the package: labelled images, and samples of a generator.
+
+Images are stored as integers, `(N, C, H, W)`, uint8 or uint16; networks see float32 in [0, 1].
+The conversion between the two, where networks are trained and sampled, is here.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+import torch
+from PIL import Image
+
+from synthaug.core import InputError, expect_labels
+
+SMALLEST, LARGEST = 8, 256
+RESIZING = (
+    "read_images(data, image_size=64) brings images to one size, as --image-size 64 does on the "
+    "command line"
+)
+
+
+def to_array(values: Any) -> np.ndarray:
+    """What a user gives as an array: tensors may lie on a GPU, or be part of a training, or be of
+    bfloat16, which NumPy has not."""
+    if isinstance(values, torch.Tensor):
+        here = values.detach().cpu()
+        return (here.float() if here.dtype == torch.bfloat16 else here).numpy()
+    return np.asanyarray(values)
+
+
+def to_tensor(images: np.ndarray | torch.Tensor) -> torch.Tensor:
+    """Stored integers as a tensor; a read-only array (a memory map) is copied, since torch would
+    write through it, and so is a mirrored one, whose strides torch does not know."""
+    if isinstance(images, torch.Tensor):
+        return images
+    images = np.asarray(images)
+    if not images.flags.writeable or min(images.strides, default=0) < 0:
+        images = np.array(images, order="C")
+    return torch.from_numpy(images)  # `as_tensor` would take it to torch's default device
+
+
+def take(images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """The stored images at `rows`, int64 (B,), laid out as they are (`index_select` lays them out
+    anew, and the last bits of a training depend on it). Not every device can index uint16."""
+    if images.dtype == torch.uint16:
+        return images.view(torch.int16)[rows].view(torch.uint16)
+    return images[rows]
+
+
+def white_of(images: np.ndarray) -> int:
+    """The number that stands for white in stored images: 255 of 8 bits, and of 16 the largest of
+    as many bits as they use, since most instruments fill only 10 or 12 of them.
+
+    Bits rather than the brightest pixel: it is then the same for any few images of an instrument.
+
+    >>> white_of(np.array([0, 3000], dtype=np.uint16))  # 12 bits
+    4095
+    """
+    if images.dtype == np.uint8:
+        return 255
+    return max(1, (1 << int(images.max(initial=0)).bit_length()) - 1)
+
+
+def span_of(images: np.ndarray) -> float:
+    """The share of the range of their type that images use: 1, or less of 12 bits in 16."""
+    return white_of(images) / int(np.iinfo(images.dtype).max)
+
+
+def form_of(images: np.ndarray) -> str:
+    """The shape of each image and their type, for a reader.
+
+    >>> form_of(np.zeros((4, 1, 8, 9), np.uint8))
+    '1x8x9 uint8'
+    """
+    return f"{'x'.join(str(side) for side in images.shape[1:])} {images.dtype}"
+
+
+def to_float(
+    images: np.ndarray | torch.Tensor,
+    device: str | torch.device = "cpu",
+    white: int | None = None,
+) -> torch.Tensor:
+    """Stored integers as float32 in [0, 1] on `device`, the shape unchanged.
+
+    white: the integer that becomes 1; by default the largest of the type.
+
+    >>> to_float(np.array([0, 51, 255], dtype=np.uint8))
+    tensor([0.0000, 0.2000, 1.0000])
+    """
+    tensor = to_tensor(images)
+    if tensor.dtype not in (torch.uint8, torch.uint16):
+        raise InputError(f"expected uint8 or uint16 images, got {tensor.dtype}")
+    moved = tensor.to(device)
+    top = white or (255 if moved.dtype == torch.uint8 else 65535)
+    # One pass over uint8; torch cannot divide uint16.
+    if moved.dtype == torch.uint8 and torch.get_default_dtype() == torch.float32:
+        return moved / top
+    return moved.float() / top
+
+
+def to_stored(floats: torch.Tensor, dtype: Any, white: int | None = None) -> np.ndarray:
+    """Floats in [0, 1] as integers of `dtype`, rounded; values outside are clipped.
+
+    white: what 1 becomes; by default the largest integer of the type.
+
+    >>> to_stored(torch.tensor([-0.1, 0.2, 1.0]), np.uint8)
+    array([  0,  51, 255], dtype=uint8)
+    """
+    top = white or int(np.iinfo(dtype).max)
+    scaled = (floats.detach().float().clamp(0, 1) * top).round()
+    return scaled.cpu().numpy().astype(dtype)
+
+
+def to_pil(image: np.ndarray) -> Image.Image:
+    """A stored image (C, H, W) as PIL: modes L and RGB, or I;16 for 16-bit gray.
+
+    Raises `InputError` for 16-bit colour, which PIL does not know.
+    """
+    if image.dtype == np.uint16 and len(image) == 3:
+        raise InputError("PIL has no 16-bit colour images; use tensors, arrays or the format npz")
+    size = image.shape[2], image.shape[1]
+    # A training does this for every image that it draws, and Image.fromarray takes twice as long.
+    if image.dtype == np.uint16:
+        return Image.frombytes("I;16", size, image[0].astype("<u2", copy=False).tobytes())
+    if len(image) == 1:
+        return Image.frombytes("L", size, image.tobytes())
+    # Line by line, each in red, then in green, then in blue: cheaper than pixel by pixel.
+    return Image.frombytes("RGB", size, image.transpose(1, 0, 2).tobytes(), "raw", "RGB;L")
+
+
+def expect_images(images: Any) -> np.ndarray:
+    """Stored images as an array; `InputError` where they are none."""
+    array = to_array(images)
+    if array.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"images: expected uint8 or uint16, got {array.dtype}")
+    if array.ndim != 4 or array.shape[1] not in (1, 3):
+        raise InputError(f"images: expected shape (N, 1 or 3, H, W), got {array.shape}")
+    if not all(SMALLEST <= side <= LARGEST for side in array.shape[2:]):
+        raise InputError(
+            f"images: expected a height and width from {SMALLEST} to {LARGEST} pixels, got "
+            f"{array.shape[2]}x{array.shape[3]}; {RESIZING}"
+        )
+    return array
+
+
+def holds_integers(array: np.ndarray) -> bool:
+    """Whether nothing else is in it: an empty list is one of floats for NumPy."""
+    return array.dtype.kind in "iu" or not array.size
+
+
+def _check_labels(labels: Any, count: int) -> np.ndarray:
+    array = to_array(labels)
+    if array.shape != (count,):
+        raise InputError(f"labels: expected shape ({count},), one per image, got {array.shape}")
+    if not holds_integers(array):
+        raise InputError(f"labels: expected integers, got {array.dtype}")
+    return array.astype(np.int64)
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(to_array(values), dtype=np.float32)
+    except (TypeError, ValueError):
+        raise InputError(f"{name}: expected numbers, got {values!r:.60}") from None
+
+
+def _fingerprint(arrays: Iterable[np.ndarray], names: Iterable[str]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    # Names of folders may hold bytes that are no UTF-8.
+    digest.update("\x1f".join(names).encode(errors="surrogatepass"))
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """Real images with their labels.
+
+    images: uint8 or uint16 (N, C, H, W), C 1 or 3, height and width 8 to 256.
+    labels: int64 (N,), each in [0, K).
+    classes: the K class names.
+    groups: (N,) or None, numbers or text; images of one group (a patient, a track) belong together.
+    left_out: names of those of their source that could not be read, which results speak of.
+
+    Raises `InputError` naming the first value that does not fit.
+
+    >>> data = LabelledImages(np.zeros((4, 1, 8, 8), np.uint8), [0, 0, 1, 1], ["cat", "dog"])
+    >>> len(data), data.counts.tolist(), data.image_shape
+    (4, [2, 2], (1, 8, 8))
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: Sequence[str]
+    groups: np.ndarray | None = None
+    left_out: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        images = expect_images(self.images)
+        labels = _check_labels(self.labels, len(images))
+        classes = tuple(distinct_names(self.classes))
+        expect_labels("labels", labels, len(classes))
+        groups = None if self.groups is None else _check_groups(self.groups, len(images))
+        for name, value in (("images", images), ("labels", labels), ("groups", groups)):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "classes", classes)
+        object.__setattr__(self, "left_out", tuple(self.left_out))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        form = form_of(self.images)
+        return f"LabelledImages({len(self)} images of {len(self.classes)} classes, {form})"
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Images per class, int64 (K,)."""
+        return np.bincount(self.labels, minlength=len(self.classes))
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    def subset(self, indices: np.ndarray) -> Self:
+        """The images at `indices`, in that order, with the same classes."""
+        groups = None if self.groups is None else self.groups[indices]
+        return replace(
+            self, images=self.images[indices], labels=self.labels[indices], groups=groups
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change when an image, a label, a class name or a group
+        does."""
+        groups = [] if self.groups is None else ["groups", *map(str, self.groups)]
+        return _fingerprint((self.images, self.labels), [*self.classes, *groups])
+
+
+def _check_groups(values: Any, count: int) -> np.ndarray:
+    groups = to_array(values)
+    if groups.shape != (count,):
+        raise InputError(f"groups: expected shape ({count},), one per image, got {groups.shape}")
+    # Only of objects each has to be looked at by itself, which takes a while for many.
+    each = groups.tolist() if groups.dtype.kind == "O" else []
+    missing = [_is_missing(group) for group in each] if each else groups != groups
+    unknown = np.flatnonzero(missing)
+    if len(unknown):
+        raise InputError(
+            f"groups: expected one for each image, got {groups[unknown[0]]} at index {unknown[0]}; "
+            "give each image of an unknown group one of its own"
+        )
+    kinds = {Real if isinstance(group, Real) else type(group) for group in each}
+    if len(kinds) > 1:
+        raise InputError(
+            "groups: expected all of one type, got "
+            f"{' and '.join(sorted(each.__name__ for each in kinds))}; make all of them text"
+        )
+    return groups
+
+
+def _is_missing(value: Any) -> bool:
+    """None, NaN, and what pandas has for them, which is not even equal to itself."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:
+        return True
+
+
+def distinct_names(classes: Any) -> list[str]:
+    """Names of classes as text; `InputError` for what are none, or not all different."""
+    if not isinstance(classes, Iterable):
+        raise InputError(f"classes: expected their names, got {classes!r}")
+    if isinstance(classes, set | frozenset):
+        raise InputError(
+            "classes: expected their names as a list, by whose order labels count, got a "
+            f"{type(classes).__name__}"
+        )
+    names = [str(name) for name in classes]
+    if len(set(names)) != len(names):
+        raise InputError(f"classes: expected distinct names, got {names}")
+    return names
+
+
+def expect_labelled(name: str, given: object) -> None:
+    """Raise `InputError` for what is no `LabelledImages`: a path, a Dataset."""
+    if not isinstance(given, LabelledImages):
+        raise InputError(
+            f"{name}: expected LabelledImages, as read_images gives them, got "
+            f"{type(given).__name__}"
+        )
+
+
+def expect_alike(
+    name: str,
+    given: LabelledImages,
+    classes: Sequence[str],
+    image_shape: tuple[int, int, int],
+    dtype: np.dtype[Any],
+) -> None:
+    """Raise `InputError` for images of another shape or type, or of other classes or another
+    order."""
+    found = (tuple(given.classes), given.image_shape, given.images.dtype)
+    if found != (tuple(classes), image_shape, dtype):
+        raise InputError(
+            f"{name}: expected {dtype} images {image_shape} of the classes {', '.join(classes)}, "
+            f"got {given.images.dtype} {given.image_shape} and classes {', '.join(given.classes)}"
+        )
+
+
+def expect_scale(name: str, largest: float, stored: np.ndarray) -> None:
+    """Raise `InputError` where floats up to `largest` cannot be the stored images divided by the
+    largest integer of their type: 12 bits in 16 come to 0.06, and others scale those to 1."""
+    top = 0.0
+    for part in (stored[:64], stored):  # to read all of a large pool takes long
+        top = span_of(part)
+        if largest <= 2 * top:
+            return
+    raise InputError(
+        f"{name}: floats up to {largest:.2f}, while the pool's {stored.dtype} images divided by "
+        f"{np.iinfo(stored.dtype).max} come to {top:.2g} at most, which would be far too dark "
+        "beside them; hand out integers, and scale real and synthetic ones alike in a transform "
+        f"that follows (for MixSynthetic: mean=0.0, std={top:.4g})"
+    )
+
+
+def soft_rows(given: Any, count: int, classes: int | None = None) -> np.ndarray:
+    """Soft labels of so many images as float32 (count, classes), of any number of classes where
+    none is told; `InputError` for what are none."""
+    soft = _numbers("soft_labels", given)
+    if soft.ndim != 2 or soft.shape != (count, classes or soft.shape[1]):
+        raise InputError(
+            f"soft_labels: expected shape ({count}, {classes or 'K'}), got {soft.shape}"
+        )
+    if not np.allclose(soft.sum(1), 1, atol=1e-3) or (soft < 0).any():
+        raise InputError("soft_labels: expected rows of probabilities that sum to 1")
+    return soft
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Synthetic images, as a generator or anything else made them.
+
+    images: uint8 or uint16 (M, C, H, W).
+    labels: int64 (M,).
+    soft_labels: float32 (M, K), rows that sum to 1, or None.
+    weights: float32 (M,), how often each is drawn relative to others of its class, or None.
+
+    Raises `InputError` naming the first value that does not fit.
+
+    >>> made = Samples(np.zeros((4, 1, 8, 8), np.uint8), [0, 0, 1, 1])
+    >>> made.subset(made.labels == 1)
+    Samples(2 images, 1x8x8 uint8)
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    soft_labels: np.ndarray | None = None
+    weights: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        images = expect_images(self.images)
+        labels = _check_labels(self.labels, len(images))
+        object.__setattr__(self, "images", images)
+        object.__setattr__(self, "labels", labels)
+        if self.soft_labels is not None:
+            object.__setattr__(self, "soft_labels", soft_rows(self.soft_labels, len(images)))
+        if self.weights is not None:
+            weights = _numbers("weights", self.weights)
+            if weights.shape != labels.shape:
+                raise InputError(
+                    f"weights: expected shape ({len(images)},), one per image, got {weights.shape}"
+                )
+            wrong = np.flatnonzero(~((weights >= 0) & np.isfinite(weights)))
+            if len(wrong):
+                raise InputError(
+                    f"weights: expected finite numbers of at least 0, got {weights[wrong[0]]} at "
+                    f"index {wrong[0]}"
+                )
+            object.__setattr__(self, "weights", weights)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        soft = ", soft labels" if self.soft_labels is not None else ""
+        weights = ", weights" if self.weights is not None else ""
+        return f"Samples({len(self)} images, {form_of(self.images)}{soft}{weights})"
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change with any image, label, soft label or weight."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        present = {name: array for name, array in given.items() if array is not None}
+        return _fingerprint(present.values(), present)
+
+    def subset(self, indices: np.ndarray) -> Self:
+        """The samples at `indices` (integers or a boolean mask)."""
+        return replace(
+            self,
+            images=self.images[indices],
+            labels=self.labels[indices],
+            soft_labels=None if self.soft_labels is None else self.soft_labels[indices],
+            weights=None if self.weights is None else self.weights[indices],
+        )

@@ -1,0 +1,288 @@
+"""A Dataset's items as they are before its own transforms."""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from copy import copy
+from functools import cached_property, partial
+from types import new_class
+from typing import Any
+
+import numpy as np
+from torch.utils.data import ConcatDataset, Dataset, Subset
+from torchvision.datasets.vision import StandardTransform
+
+from synthaug.core import InputError
+
+
+def source_of(dataset: Any, index: int) -> tuple[Any, int]:
+    """The Dataset, within Subset and ConcatDataset, that item `index` comes from, whose transforms
+    are those of the item; and the item's index in it."""
+    while True:
+        if _hands_on(dataset, Subset):
+            dataset, index = dataset.dataset, int(dataset.indices[index])
+        elif _hands_on(dataset, ConcatDataset):
+            index += len(dataset) if index < 0 else 0
+            part = bisect_right(dataset.cumulative_sizes, index)
+            index -= dataset.cumulative_sizes[part - 1] if part else 0
+            dataset = dataset.datasets[part]
+        else:
+            return dataset, index
+
+
+def _hands_on(dataset: Any, kind: Any) -> bool:
+    """Whether items are those of the Datasets within: `kind`'s own, in a subclass too."""
+    return isinstance(dataset, kind) and type(dataset).__getitem__ is kind.__getitem__
+
+
+def sources_of(dataset: Any) -> list[tuple[Any, int]]:
+    """Every Dataset that `source_of` finds for an item, once, and the index in it of the first such
+    item: others may be left out because they are broken."""
+    found: dict[int, tuple[Any, int]] = {}
+    for source, indices in _parts(dataset, np.arange(len(dataset))):
+        found.setdefault(id(source), (source, int(indices[0])))
+    return list(found.values())
+
+
+def _parts(dataset: Any, indices: np.ndarray) -> Iterator[tuple[Any, np.ndarray]]:
+    """The Datasets that items `indices` (M,) come from, each with the items' indices in it."""
+    if not len(indices):
+        return
+    if _hands_on(dataset, Subset):
+        yield from _parts(dataset.dataset, np.asarray(dataset.indices, np.int64)[indices])
+    elif _hands_on(dataset, ConcatDataset):
+        indices = np.where(indices < 0, indices + len(dataset), indices)
+        numbers = np.searchsorted(dataset.cumulative_sizes, indices, "right")
+        starts = [0, *dataset.cumulative_sizes]
+        for number, part in enumerate(dataset.datasets):
+            yield from _parts(part, indices[numbers == number] - starts[number])
+    else:
+        yield dataset, indices
+
+
+class Apart:
+    """The items of a Dataset, from a copy of it, or from itself where it has nothing to copy.
+
+    A Dataset may open a file when it is first asked for an item, so that each worker process has
+    its own. If it was asked before there are workers, all of them would share one file, and its
+    position: images come out wrong. What the copy opens is closed with it.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+        try:
+            self.items = _shallow_copy(dataset)
+        except (AttributeError, TypeError):
+            self.items = dataset
+
+    def __getitem__(self, index: int) -> Any:
+        return self.items[index]
+
+    def close(self) -> None:
+        """Close what the copy has opened."""
+        _close_opened(self.items, self._dataset)
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # at the end of the process modules may be gone
+            self.close()
+
+
+class Untransformed:
+    """The items of one Dataset as they are before its `transform`, or its joint `transforms`, with
+    the labels that it gives out.
+
+    Which of the two a Dataset uses cannot be told from its attributes: torchvision keeps both forms
+    side by side, and `wrap_dataset_for_transforms_v2` goes by another one than what it wraps. So
+    each is replaced by one that changes nothing and notes how it was called: on the image, on image
+    and label, or by keyword, as those of albumentations are: `transform(image=image)["image"]`.
+
+    first: the index of the item that tells how.
+
+    Raises `InputError` for a Dataset whose transforms cannot be replaced, and for an item on which
+    it does more after them that fails without.
+    """
+
+    def __init__(self, dataset: Any, first: int = 0) -> None:
+        self._dataset, self._first = dataset, first
+        self._names = [name for name in ("transforms", "transform") if hasattr(dataset, name)]
+        self._calls = _Calls(getattr(dataset, "transforms", None))
+        self._plain = self._copy(self._names)
+
+    def __getitem__(self, index: int) -> Any:
+        self._calls.passed = None
+        try:
+            return self._plain[index]
+        except (AttributeError, KeyError, TypeError) as error:
+            if self._calls.passed is None:
+                raise
+            raise InputError(
+                "the image cannot be taken apart from its transform: what "
+                f"{type(self._dataset).__name__} does after it fails on the image before it "
+                f"({type(error).__name__}: {error}); make the transform the last step of "
+                "__getitem__, or give the Dataset before it"
+            ) from error
+
+    @cached_property
+    def first(self) -> Any:
+        """The item that tells how transforms are called."""
+        return self[self._first]
+
+    def goes_on(self, image: Any) -> bool:
+        """Whether the Dataset does more to `image`, that of the item that was asked for last, after
+        its transform."""
+        passed = self._calls.passed
+        return self._has_transform and passed is not None and passed is not image
+
+    @property
+    def _has_transform(self) -> bool:
+        return any(getattr(self._dataset, name) is not None for name in self._names)
+
+    def hint(self, image: Any) -> str:
+        """What a message about `image`, that of the item that was asked for last, adds where it is
+        not what stands before the transform."""
+        if self._calls.passed is image:
+            return ""
+        if not self._has_transform:
+            return _elsewhere(self._dataset)
+        if self.goes_on(image):
+            return (
+                "; the Dataset does more to images after its transform: make that the last step of "
+                "__getitem__, or give the Dataset before it"
+            )
+        return (
+            "; its transform was not called for this item: the Dataset seems to keep transformed "
+            "items, so give the one beneath"
+        )
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether image and label are transformed together, or would be by joint `transforms`."""
+        return "both" in self._uses.values()
+
+    @property
+    def own(self) -> tuple[Any, str]:
+        """The transform that the Dataset has now, or None, and what it is called on: "image",
+        "both" or "keyword"."""
+        joint = getattr(self._dataset, "transforms", None)
+        plain = joint is None or isinstance(joint, StandardTransform)
+        if "transforms" not in self._uses or (plain and "transform" in self._uses):
+            own = getattr(self._dataset, "transform", None)
+            return own, self._uses.get("transform", "image")
+        if isinstance(joint, StandardTransform):  # what it does to labels is done already
+            return joint.transform, "image"
+        return joint, self._uses["transforms"]
+
+    @cached_property
+    def _uses(self) -> dict[str, str]:
+        """What may be called, on what: `transforms` or `transform`, or both where the one stands in
+        for the other, as in our own Datasets."""
+        known = self._calls.on
+        if self.first is not None and "transforms" in known and "transform" in self._names:
+            plain = self._copy(["transform"])
+            plain.items.transforms = None
+            with suppress(TypeError):  # of those that call it without asking
+                plain[self._first]
+        return known
+
+    def transform(self, image: Any, label: Any) -> tuple[Any, Any]:
+        """`image` and `label` through the Dataset's own transforms, which can be set at any
+        time."""
+        own, on = self.own
+        if own is None:
+            return image, label
+        if on == "both":
+            return own(image, label)  # type: ignore[no-any-return]
+        return (own(image=image)["image"] if on == "keyword" else own(image)), label
+
+    def close(self) -> None:
+        """Close what was opened for the items that were asked for; how a transform is called, once
+        known, stays known."""
+        self._plain.close()
+
+    def _copy(self, names: list[str]) -> Apart:
+        plain = Apart(self._dataset)
+        try:
+            if names and plain.items is self._dataset:
+                raise TypeError("it has no attributes to copy")
+            for name in names:  # where it is None, too: some call it without asking
+                if isinstance(getattr(self._dataset, name), list | tuple | Mapping):
+                    raise TypeError(f"{name} holds several")
+                setattr(plain.items, name, partial(self._calls.unchanged, name))
+        except (AttributeError, TypeError) as error:
+            raise InputError(
+                f"{type(self._dataset).__name__}: its {' or '.join(names)} cannot be taken off to "
+                f"see the images before it ({error}); build the Dataset without, and give it to "
+                "MixedDataset as transform="
+            ) from error
+        return plain
+
+
+class _Calls:
+    """How transforms are called, noted by what stands in their places.
+
+    joint: what stands in the place of `transforms` otherwise.
+    """
+
+    def __init__(self, joint: Any) -> None:
+        self._joint = joint
+        self.on: dict[str, str] = {}  # "image", "both" or "keyword", by name
+        self.passed: Any = None  # the image on which one was called last
+
+    def unchanged(self, name: str, *values: Any, **named: Any) -> Any:
+        """What the transform `name` is given, but for what torchvision's does to labels."""
+        self.passed = values[0] if values else named.get("image")
+        self.on[name] = "keyword" if named else "image" if len(values) == 1 else "both"
+        if named:
+            return named
+        if name == "transforms" and isinstance(self._joint, StandardTransform):
+            return StandardTransform(None, self._joint.target_transform)(*values)
+        return values[0] if len(values) == 1 else values
+
+
+def _elsewhere(dataset: Any) -> str:
+    """A hint at attributes of a Dataset without a transform that may be one by another name."""
+    held = vars(dataset) if hasattr(dataset, "__dict__") else {}
+    names = [name for name, value in held.items() if callable(value) and "transform" not in name]
+    if not names:
+        return ""
+    return (
+        f"; if {' or '.join(names)} of {type(dataset).__name__} changes images, keep it as "
+        "self.transform, by which name it is known and left out"
+    )
+
+
+def _shallow_copy(dataset: Any) -> Any:
+    """By hand, since a Dataset may say itself how it is copied, and forget what it was given. Lists
+    and dicts are copied too: one may be a cache, and what the copy adds is not transformed."""
+    made: Any = object.__new__(_endless(type(dataset)))
+    for name, value in vars(dataset).items():
+        vars(made)[name] = _copied(value)
+    return made
+
+
+def _close_opened(made: Any, dataset: Any) -> None:
+    known = getattr(dataset, "__dict__", {})
+    for name, value in getattr(made, "__dict__", {}).items():
+        own = known.get(name)
+        if isinstance(value, Dataset):  # a copy, which may share what it could close
+            _close_opened(value, own)
+        elif value is not own and callable(getattr(value, "close", None)):
+            value.close()
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Dataset):
+        with suppress(AttributeError, TypeError):
+            return _shallow_copy(value)
+    if isinstance(value, list) and value and isinstance(value[0], Dataset):
+        return [_copied(each) for each in value]
+    return copy(value) if isinstance(value, dict | list) else value
+
+
+def _endless(kind: type) -> type:
+    """The same class, but that nothing is done when one of it ends: a copy would close files that
+    it has from what it was copied from."""
+    if not hasattr(kind, "__del__"):
+        return kind
+    nothing = {"__del__": lambda self: None, "__module__": kind.__module__}
+    return new_class(kind.__name__, (kind,), exec_body=lambda body: body.update(nothing))

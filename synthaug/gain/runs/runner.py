@@ -1,0 +1,214 @@
+"""Cells trained side by side, each as soon as the pool that it needs is there."""
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import torch
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from synthaug.classifiers import Scores
+from synthaug.core import (
+    TrainingError,
+    as_count,
+    computing_in,
+    marked,
+    plain_torch,
+    swept,
+    with_variable,
+)
+from synthaug.data import LabelledImages
+from synthaug.gain.arms import Source, fit_key
+from synthaug.gain.runs.experiment import Experiment
+from synthaug.gain.runs.pools import has_pool, load_pool, make_pools, pool_directory
+from synthaug.gain.runs.run import Run, left_of_pool, score_run, train_run
+from synthaug.generators import Generator, singles
+from synthaug.pool import SamplePool
+
+PAUSE = 0.2  # seconds until a process that found nothing ready looks again
+TRACKED = "ignore:resource_tracker"  # how those warnings begin, as filters of PYTHONWARNINGS do
+
+StageProgress = Callable[[str, int, int], None]
+"""Called with (what is running, cells done, cells known so far)."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one process does at a time: `function`, called with the study and `arguments`.
+
+    what: what is running, as it is said to the user.
+    makes: what other tasks may need; none of them begins before all that it needs is made.
+    """
+
+    what: str
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    makes: tuple[object, ...] = ()
+    needs: tuple[object, ...] = ()
+
+
+class Runner:
+    """Runs cells side by side, each process on one thread, and says how far it is."""
+
+    def __init__(self, experiment: Experiment, jobs: int, progress: StageProgress | None) -> None:
+        self._experiment, self._jobs, self._progress = experiment, as_count("jobs", jobs), progress
+        self._done = self._known = 0
+
+    def run(self, runs: Sequence[Run], what: str) -> None:
+        """Train the cells, and make the pools that they need and that are not on disk yet."""
+        self._known += len(runs)
+        trained = [Task(what, train_run, (run,), needs=self._needs(run)) for run in runs]
+        self._do([*self._fits(runs, what), *trained])
+
+    def score(
+        self, runs: Sequence[Run], missing: Sequence[Run], images: LabelledImages, what: str
+    ) -> list[Scores]:
+        """How the networks of cells do on these images, one a cell. Those that are `missing`,
+        neither kept nor scored before, are trained."""
+        self._known += len(runs)
+        fits, told = self._fits(missing, what), images.fingerprint
+        scored = [
+            Task(what, score_run, (run, images, told), needs=self._needs(run)) for run in runs
+        ]
+        return self._do([*fits, *scored])[len(fits) :]
+
+    def check(self, folds: Sequence[tuple[Source, int, str]], what: str) -> None:
+        """Raise `InputError` where a pool has nothing left of a class for one of the parts."""
+        self._known += len(folds)
+        self._do([Task(what, left_of_pool, fold) for fold in folds])
+
+    def pool(self, run: Run, what: str) -> SamplePool:
+        """The pool of a cell with synthetic images."""
+        assert run.arm.source is not None
+        self._do(self._fits([run], what))
+        return load_pool(self._experiment, run.arm.source, run.seed, run.fold)
+
+    def _needs(self, run: Run) -> tuple[Path, ...]:
+        """The pool that a cell learns from, where a generator makes it."""
+        source = run.arm.source
+        if source is None or source.generator is None:
+            return ()
+        return (pool_directory(self._experiment, source, run.seed, run.fold),)
+
+    def _fits(self, runs: Sequence[Run], what: str) -> list[Task]:
+        """Those that make the pools that the cells need and that are not on disk yet."""
+        fits: dict[tuple[str, int, str], tuple[Generator, dict[Path, Source]]] = {}
+        for run in runs:
+            source = run.arm.source
+            if source is None or source.generator is None:
+                continue
+            if has_pool(self._experiment, source, run.seed, run.fold):
+                continue
+            made = source.generator
+            directory = pool_directory(self._experiment, source, run.seed, run.fold)
+            for each in (*singles(made), made):
+                fits.setdefault((fit_key(each), run.seed, run.fold), (each, {}))
+            fits[fit_key(made), run.seed, run.fold][1][directory] = source
+        self._known += len(fits)
+        tasks = []
+        for named, (made, pools) in fits.items():
+            _, *place = named
+            # What a composite is made of is fitted once, for all that need it.
+            folds = tuple((fit_key(each), *place) for each in singles(made) if each is not made)
+            given = (made, list(pools.values()), *place)
+            makes = (named, *pools)
+            tasks.append(Task(f"{what}: generators", make_pools, given, makes, folds))
+        return tasks
+
+    def _do(self, tasks: Sequence[Task]) -> list[Any]:
+        """The results, one a task; warnings are shown in the order of the tasks, too."""
+        if not tasks:
+            return []
+        self._say(tasks[0].what)
+        try:
+            return self._results(tasks)
+        except TerminatedWorkerError as error:
+            raise TrainingError(
+                "one of the processes was ended from outside, perhaps because memory ran out; what "
+                "the others finished is kept: run the same again to go on, with fewer jobs if so"
+            ) from error
+
+    def _results(self, tasks: Sequence[Task]) -> list[Any]:
+        results: dict[int, Any] = {}
+        asked = os.environ.get("PYTHONWARNINGS")
+        awaited = {each for task in tasks for each in task.makes}
+        # One at a time: joblib hands out several where the first ones were quick, as those are that
+        # were trained before, and a process then trains those while another has nothing to do.
+        pool = joblib.Parallel(
+            n_jobs=self._jobs,
+            return_as="generator_unordered",
+            batch_size=1,
+            pre_dispatch="n_jobs",  # what comes next is known when a process is free
+        )
+        with (
+            warnings.catch_warnings(),
+            # Of joblib's process that outlives the others: after an interruption it tells of what
+            # it clears away, or finds cleared away, and a user can do nothing about that.
+            with_variable("PYTHONWARNINGS", ",".join(filter(None, [asked, TRACKED]))),
+            # An interruption kills processes, wherever they are.
+            swept(self._experiment.directory) as mark,
+            closing(pool(_calls(mark, self._experiment, tasks, awaited))) as outcomes,
+        ):
+            # Of tasks that an interruption cancels: they are the next run's.
+            warnings.filterwarnings("ignore", message=r"\d+ tasks (have been|which were)")
+            # Of a process that joblib replaces, since it has grown by 300 MB since its first task.
+            warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+            warned: dict[int, list[tuple[str, type[Warning]]]] = {}
+            shown = 0
+            for number, *ended in filter(None, outcomes):
+                results[number], warned[number] = ended
+                awaited.difference_update(tasks[number].makes)
+                self._done += 1
+                left = (task for other, task in enumerate(tasks) if other not in results)
+                self._say(next(left, tasks[-1]).what)
+                while shown in warned:
+                    for text, category in warned.pop(shown):
+                        warnings.warn(text, category, stacklevel=2)
+                    shown += 1
+        return [results[number] for number in range(len(tasks))]
+
+    def _say(self, what: str) -> None:
+        if self._progress:
+            self._progress(what, self._done, self._known)
+
+
+def _calls(
+    mark: str, experiment: Experiment, tasks: Sequence[Task], awaited: set[object]
+) -> Iterator[Any]:
+    """The tasks, of those that are ready the first one first; a pause while none is."""
+    waiting = dict(enumerate(tasks))
+    while waiting:
+        ready = (number for number, task in waiting.items() if awaited.isdisjoint(task.needs))
+        number = next(ready, None)
+        if number is None:
+            yield joblib.delayed(time.sleep)(PAUSE)
+        else:
+            yield joblib.delayed(_on_one_thread)(mark, experiment, number, waiting.pop(number))
+
+
+def _on_one_thread(
+    mark: str, experiment: Experiment, number: int, task: Task
+) -> tuple[int, Any, list[tuple[str, type[Warning]]]]:
+    """The task's number, its result and its warnings, to be shown by the calling process, which
+    alone knows the user's filters."""
+    # Two thread pools side by side on few cores make everything many times slower; and with one
+    # thread a figure does not depend on how many processes or cores there were.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with (
+            marked(mark),
+            computing_in(experiment.arithmetic),  # of a process that an earlier run may have left
+            plain_torch(),  # in this process, too, whatever it has set
+            warnings.catch_warnings(record=True) as warned,
+        ):
+            result = task.function(experiment, *task.arguments)
+        return number, result, [(str(each.message), each.category) for each in warned]
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,155 @@
+"""A directory that lasts until the work in it is done, and that several processes may share."""
+
+import glob
+import os
+import secrets
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from synthaug.core import InputError
+
+LOCK = ".lock"
+MARK = ".run"  # what the names of marks end with
+OLD = ".old"  # and those of directories that are being removed
+
+
+@contextmanager
+def kept_until_done(directory: Path, run: str = "all", *, keep: bool = False) -> Iterator[None]:
+    """Make `directory`; remove it when the block ends well, keep it to go on from otherwise (and
+    where that is asked for).
+
+    run: a name that tells one piece of work from others in `directory`. It leaves a mark there
+        until it ends well and keeps nothing, and `directory` stays while there are marks: what
+        another one was interrupted in, or kept, is not lost when this one ends.
+
+    Of several processes that share it, the last one to end removes it. What cannot be removed is
+    warned of, since the work is done; for that reason nothing that interrupts the removal is handed
+    on. What is left then is removed when the directory is next used.
+    """
+    made = [path for path in (directory, *directory.parents) if not path.exists()]
+    lock, mark = _hold(directory), directory / f"{run}{MARK}"
+    for left in directory.parent.glob(f".{glob.escape(directory.name)}.*{OLD}"):
+        shutil.rmtree(left, ignore_errors=True)
+    mark.touch()
+    done = False
+    try:
+        yield
+        done = not keep
+    finally:
+        with lock:
+            gone = _set_aside(directory, mark, lock) if done or _is_bare(directory, mark) else None
+        if gone is not None:  # its lock is closed: some file systems keep open files
+            _remove(gone)
+        for path in made:  # those that nothing was put into
+            with suppress(OSError):
+                path.rmdir()
+
+
+@contextmanager
+def alone(file: Path, what: str) -> Iterator[None]:
+    """Hold `file`, which is made, for as long as the block lasts.
+
+    Raises `InputError` where another process does, which is at `what`; where the system has no
+    locks, nobody knows.
+    """
+    with file.open("a+b") as lock:
+        free = True
+        with suppress(OSError):
+            free = _is_alone(lock)
+        if not free:
+            raise InputError(
+                f"{file.parent}: another process is at {what} there; wait for it, or name another "
+                "place (--cache)"
+            )
+        yield
+
+
+def _hold(directory: Path) -> BinaryIO:
+    """The lock in `directory`, opened and shared with other processes, which the operating system
+    drops with the process."""
+    while True:
+        directory.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # another process has just set it aside
+            # For reading and writing: NFS locks no file otherwise.
+            lock = (directory / LOCK).open("a+b")
+            _share(lock)
+            if _is_at(directory / LOCK, lock):
+                return lock
+            lock.close()
+
+
+def _is_at(path: Path, file: BinaryIO) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _is_bare(directory: Path, mark: Path) -> bool:
+    """Whether nothing was put into it."""
+    try:
+        return {path.name for path in directory.iterdir()} <= {LOCK, mark.name}
+    except OSError:  # the user removed it
+        return False
+
+
+def _set_aside(directory: Path, mark: Path, lock: BinaryIO) -> Path | None:
+    """Rename `directory`, so that no other process finds it while it is being removed; None where
+    there is other work in it, or that fails."""
+    aside = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}{OLD}")
+    try:
+        mark.unlink(missing_ok=True)
+        if any(directory.glob(f"*{MARK}")) or not _is_alone(lock):
+            return None
+        return directory.rename(aside)
+    except OSError as error:
+        _warn(directory, error.strerror or str(error))
+        return None
+
+
+def _remove(directory: Path) -> None:
+    try:
+        shutil.rmtree(directory)
+    except FileNotFoundError:  # another process is at it, too
+        shutil.rmtree(directory, ignore_errors=True)
+    except OSError as error:
+        _warn(directory, error.strerror or str(error))
+    except (KeyboardInterrupt, SystemExit):  # the result is there, and would be lost
+        _warn(directory, "interrupted")
+
+
+def _warn(directory: Path, why: str) -> None:
+    warnings.warn(
+        f"{directory}: cannot remove what is not needed any more ({why}); remove it by hand once "
+        "no run uses it",
+        stacklevel=2,
+    )
+
+
+if sys.platform == "win32":  # where a directory is not renamed while a file in it is open
+
+    def _share(lock: BinaryIO) -> None:
+        pass
+
+    def _is_alone(lock: BinaryIO) -> bool:
+        lock.close()
+        return True
+
+else:
+    import fcntl
+
+    def _share(lock: BinaryIO) -> None:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_SH)
+
+    def _is_alone(lock: BinaryIO) -> bool:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

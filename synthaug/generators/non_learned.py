@@ -1,0 +1,227 @@
+"""What generators with nothing to learn share.
+
+PatchSwap: an image of a class takes a soft-edged part of another image of that class.
+
+What stands beside what is chance in a few images: a part that was only ever seen beside another is
+seen beside others, and the class stays what it is. It needs no training. Relatives: CutMix (Yun et
+al., ICCV 2019), whose images are of two classes, as are their labels; ChimeraMix (Reinders et al.,
+IJCAI 2022), which puts parts of one class together by a trained network.
+
+StyleSwap: an image keeps its detail and takes the low frequencies of another image.
+
+The colour cast, light and background gradient of an image of any class replace those of an image
+of the wanted class, which breaks chance correlations between them and the class. It needs no
+training, so it is the control that a trained generator has to beat. Relative: Fourier domain
+adaptation (Yang and Soatto, CVPR 2020), here in pixel space.
+
+RandomField: an image under a mild random smooth deformation, gain and bias.
+
+It needs no training and knows nothing of the data: what a TransferVAE gains over it is what was
+learned about how the images of this data set vary. Relative: elastic distortion (Simard 2003).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from synthaug.core import (
+    Draws,
+    InputError,
+    Session,
+    deform,
+    expect_choice,
+    expect_count,
+    expect_number,
+    expect_range,
+    resize_field,
+)
+from synthaug.data import LabelledImages
+from synthaug.generators.base import Aids, Generator
+from synthaug.generators.real_images import DONORS, draw_donor, draw_member
+
+
+class Untrained(Generator):
+    """A generator with nothing to learn: it only recombines the images it was given."""
+
+    @property
+    def learns(self) -> bool:
+        return False
+
+    @property
+    def changes_images(self) -> bool:
+        return True
+
+    def _train(
+        self, data: LabelledImages, run: Session, aids: Aids, notes: dict[str, Any]
+    ) -> list[nn.Module]:
+        if aids != Aids():
+            raise InputError(
+                f"start, validation, log: {self.family} has no training that they could serve; "
+                "leave them out"
+            )
+        return [nn.Module()]
+
+    def _untrained(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
+        return [nn.Module()]
+
+
+ASPECT = 0.5  # largest logarithm of a part's height over its width
+
+
+@dataclass
+class PatchSwap(Untrained):
+    """Replace a rectangle of an image by what another image of its class has there; once in as many
+    as the class has, that is the image itself, which stays as it is.
+
+    area: the rectangle's share of the image, drawn uniformly from this range; less where a
+        large one, not being of the image's shape, would reach beyond it.
+    softness: the width of its edges, in shares of the image's side.
+
+    `fit` and `sample` raise `InputError` for settings that make no sense.
+
+    >>> from synthaug import PatchSwap, read_images
+    >>> samples = PatchSwap().fit(read_images("digits"), device="cpu").sample(2)
+    >>> samples.images.shape
+    (20, 1, 16, 16)
+    """
+
+    area: tuple[float, float] = (0.3, 0.7)
+    softness: float = 0.05
+
+    def _check_settings(self) -> None:
+        expect_range("area", self.area)
+        if self.area[1] > 1:
+            raise InputError(f"area: expected shares of the image, at most 1, got {self.area}")
+        expect_number("softness", self.softness)
+
+    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        data = self._fitted()
+        return {
+            "image": draw_member(data, labels, draws, "image"),
+            "donor": draw_member(data, labels, draws, "donor"),
+            "area": draws.uniform("area", low=self.area[0], high=self.area[1]),
+            "aspect": draws.uniform("aspect", low=-ASPECT, high=ASPECT),
+            "place": draws.uniform("place", 2),
+        }
+
+    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        image, donor = self._start(plan), self._real(plan["donor"])
+        height, width = image.shape[2:]
+        stretch = plan["aspect"].exp()
+        sides = (plan["area"] * stretch).sqrt(), (plan["area"] / stretch).sqrt()
+        within = [
+            _within(length, side, place)
+            for length, side, place in zip(
+                (height, width), sides, plan["place"].unbind(1), strict=True
+            )
+        ]
+        inside = torch.minimum(within[0][:, :, None], within[1][:, None, :])
+        mask = (2 * inside / self.softness).sigmoid()[:, None]
+        return image + mask * (donor - image)
+
+
+def _within(length: int, side: Tensor, place: Tensor) -> Tensor:
+    """How far each of `length` pixels lies within a span, negative outside of it, (B, length), in
+    shares of the length; `side` (B,) is the span's, `place` (B,) where it lies, from 0 to 1."""
+    side = side.clamp(max=1)[:, None]
+    start = place[:, None] * (1 - side)
+    centres = (torch.arange(length, device=side.device) + 0.5) / length
+    return torch.minimum(centres - start, start + side - centres)
+
+
+@dataclass
+class StyleSwap(Untrained):
+    """Swap everything coarser than a `cells` × `cells` grid between images.
+
+    cells: side of the grid that holds what is swapped, at most a quarter of the image's; 1 is the
+        mean alone.
+    strength: how much of the difference is applied, drawn uniformly from this range.
+    donors: "any" takes the style of an image of any class, "within" of the same class.
+
+    `fit` and `sample` raise `InputError` for settings that make no sense.
+
+    >>> from synthaug import StyleSwap, read_images
+    >>> samples = StyleSwap().fit(read_images("digits"), device="cpu").sample(2)
+    >>> samples.images.shape
+    (20, 1, 16, 16)
+    """
+
+    cells: int = 8
+    strength: tuple[float, float] = (0.5, 1.0)
+    donors: str = "any"
+
+    def _check_settings(self) -> None:
+        expect_count("cells", self.cells)
+        expect_range("strength", self.strength)
+        expect_choice("donors", self.donors, DONORS)
+
+    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        data = self._fitted()
+        return {
+            "image": draw_member(data, labels, draws, "image"),
+            "donor": draw_donor(data, labels, draws, self.donors),
+            "strength": draws.uniform("strength", low=self.strength[0], high=self.strength[1]),
+        }
+
+    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        image, donor = self._start(plan), self._real(plan["donor"])
+        step = low_frequencies(donor, self.cells) - low_frequencies(image, self.cells)
+        return (image + plan["strength"][:, None, None, None] * step).clamp(0, 1)
+
+
+def low_frequencies(images: Tensor, cells: int) -> Tensor:
+    """(B, C, H, W) averaged over a grid of cells and interpolated back, the shape unchanged.
+
+    A cell is never smaller than 4 pixels: on tiny images the coarse part would be all there is.
+    """
+    height, width = images.shape[2:]
+    grid = F.adaptive_avg_pool2d(images, (min(cells, height // 4), min(cells, width // 4)))
+    return F.interpolate(grid, (height, width), mode="bicubic", align_corners=False)
+
+
+@dataclass
+class RandomField(Untrained):
+    """Smooth random flow, multiplicative and additive change of a real image.
+
+    cells: side of the grid of random numbers that is interpolated to the image's size.
+    flow: standard deviation of the displacement, in shares of half the image.
+    gain: standard deviation of the logarithm of the brightness factor.
+    bias: standard deviation of the added brightness, images being in [0, 1].
+
+    `fit` and `sample` raise `InputError` for settings that make no sense.
+
+    >>> from synthaug import RandomField, read_images
+    >>> samples = RandomField().fit(read_images("digits"), device="cpu").sample(2)
+    >>> samples.images.dtype
+    dtype('uint8')
+    """
+
+    cells: int = 4
+    flow: float = 0.04
+    gain: float = 0.15
+    bias: float = 0.05
+
+    def _check_settings(self) -> None:
+        expect_count("cells", self.cells)
+        for name in ("flow", "gain", "bias"):
+            expect_number(name, getattr(self, name), zero=True)
+
+    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        data = self._fitted()
+        grid = (self.cells, self.cells)
+        return {
+            "image": draw_member(data, labels, draws, "image"),
+            "flow": self.flow * draws.normal("flow", 2, *grid),
+            "gain": self.gain * draws.normal("gain", 1, *grid),
+            "bias": self.bias * draws.normal("bias", 1, *grid),
+        }
+
+    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        image = deform(self._start(plan), plan["flow"])
+        height, width = image.shape[2:]
+        gain = resize_field(plan["gain"], height, width).exp()
+        return (image * gain + resize_field(plan["bias"], height, width)).clamp(0, 1)

@@ -1,0 +1,173 @@
+"""An albumentations transform that puts a synthetic image in the place of a real one.
+
+`import synthaug` leaves this module alone, since importing albumentations takes a while.
+"""
+
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import cv2
+import numpy as np
+import torch
+from albumentations import ImageOnlyTransform
+from albumentations.core.transforms_interface import BaseTransformInitSchema
+
+from synthaug.core import ClassDrawer, InputError, stream_seed
+from synthaug.data import expect_scale, to_float
+from synthaug.pool import SamplePool
+
+_SLACK = 0.05  # by which interpolation may leave the range of values
+# What belongs to the real image and to no other, and what is several images.
+_BELONGING = ("mask", "masks", "mask3d", "masks3d", "bboxes", "keypoints")
+_SEVERAL = ("images", "volume", "volumes")
+
+
+class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
+    """Replaces an image by a synthetic one of its class, which the caller passes with it.
+
+    pool: the directory of a `SamplePool`.
+    p: probability that an image is replaced.
+    label_key: the keyword that the label comes under, a class number or the class's name;
+        declared to the pipeline, so that `A.Compose(strict=True)` knows it.
+    interpolation: OpenCV's flag for resizing where the image is of another size than the pool's.
+
+    Images are uint8 or uint16 as in the pool, or float32 in [0, 1]; (H, W) or (H, W, C). Random
+    numbers follow the pipeline's seed, `A.Compose(seed=...)`, and in a worker of a DataLoader that
+    of the worker, which torch draws anew each epoch, or one set there; they have nothing to do with
+    those of other transforms. A replay, as of `A.ReplayCompose`, puts the same synthetic image in,
+    so it is for images of the same class.
+
+    Raises `InputError` naming both sides where pool and image do not match, and for what else
+    belongs to an image: masks, boxes, keypoints, further images.
+
+    >>> import albumentations as A, numpy as np, tempfile
+    >>> from synthaug import SamplePool, StyleSwap, read_images
+    >>> from synthaug.integrations.albumentations import MixSynthetic
+    >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     SamplePool.create(directory + "/pool", generator, 2)  # doctest: +ELLIPSIS
+    ...     pipeline = A.Compose([MixSynthetic(directory + "/pool", p=1.0)], seed=0)
+    ...     made = pipeline(image=np.zeros((32, 32), np.uint8), label=7)
+    SamplePool(...)
+    >>> made["image"].shape, bool(made["image"].any()), made["label"]
+    ((32, 32), True, 7)
+    """
+
+    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
+        """What albumentations checks arguments against."""
+
+        pool: str | Path | SamplePool
+        label_key: str
+        interpolation: int
+
+    def __init__(
+        self,
+        pool: str | Path | SamplePool,
+        p: float = 0.5,
+        label_key: str = "label",
+        interpolation: int = cv2.INTER_LINEAR,
+    ) -> None:
+        self._kinds: dict[str, str] = {}
+        self._pool = SamplePool.of(pool)
+        self._worker_seed: int | None = None
+        super().__init__(p=p)
+        self.pool = str(self._pool.directory)  # under the argument's name, for A.to_dict
+        self.label_key, self.interpolation = label_key, interpolation
+        samples = self._pool.samples
+        self._drawer = ClassDrawer(samples.labels, len(self._pool.classes), samples.weights)
+
+    def set_random_seed(self, seed: int | None) -> None:
+        """Follow a pipeline's seed, with random numbers of its own: albumentations gives the same
+        to each of its transforms, which would flip all synthetic images, or none."""
+        super().set_random_seed(None if seed is None else stream_seed(seed, *self._stream()))
+        self.seed = seed  # as it was given
+        worker = torch.utils.data.get_worker_info()
+        if worker is not None and seed is not None:  # set there, it goes before the worker's own
+            self._worker_seed = worker.seed
+
+    def should_apply(self, force_apply: bool = False) -> bool:
+        """Whether the image is replaced; called first for each image."""
+        worker = torch.utils.data.get_worker_info()
+        # albumentations copies its random state to the workers of every epoch, and to all alike.
+        if worker is not None and self._worker_seed != worker.seed:
+            seed = self.seed
+            super().set_random_seed(stream_seed(worker.seed, *self._stream(), seed))
+            self.seed, self._worker_seed = seed, worker.seed
+        return bool(super().should_apply(force_apply))
+
+    def _stream(self) -> tuple[object, ...]:
+        """What random numbers are for. Two pools in a pipeline are drawn from apart, wherever they
+        lie."""
+        return "albumentations", crc32(self._pool.samples.images[0].tobytes())
+
+    def add_targets(self, additional_targets: dict[str, str]) -> None:
+        """Take note of all: albumentations keeps only those that the transform is applied to."""
+        super().add_targets(additional_targets)
+        self._kinds.update(additional_targets)
+
+    @property
+    def targets_as_params(self) -> list[str]:
+        """The label is needed."""
+        return [self.label_key]
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Which of the pool's images takes the place."""
+        for key in (key for key, value in data.items() if value is not None):
+            self._check_target(key)
+        label = self._class_of(data[self.label_key])
+        return {"index": int(self._drawer.draw(np.array([label]), self.random_generator)[0])}
+
+    def apply(self, img: np.ndarray, index: int = 0, **params: Any) -> np.ndarray:
+        """The pool's image `index` in the form of `img`."""
+        stored = self._pool.samples.images[index]
+        self._check_form(img, stored)
+        made = np.array(stored.transpose(1, 2, 0))  # a copy: the pool is read-only
+        if img.dtype == np.float32:
+            made = to_float(made).numpy()
+        if made.shape[:2] != img.shape[:2]:
+            size = (img.shape[1], img.shape[0])
+            made = cv2.resize(made, size, interpolation=self.interpolation)
+        return made.reshape(img.shape)
+
+    def _check_target(self, key: str) -> None:
+        kind = self._kinds.get(key, key)
+        if kind in _BELONGING:
+            raise InputError(
+                f"{key}: belongs to the real image and does not fit a synthetic one; MixSynthetic "
+                "is for classification"
+            )
+        if kind in _SEVERAL or (kind == "image" and key != "image"):
+            raise InputError(
+                f"{key}: expected one image with its label, and several would all become the same "
+                "synthetic one; give each to the pipeline by itself"
+            )
+
+    def _class_of(self, label: Any) -> int:
+        classes = self._pool.classes
+        if isinstance(label, str) and label in classes:
+            return classes.index(label)
+        value = np.asarray(label)
+        whole = value.size == 1 and value.dtype.kind in "iu"
+        if not whole or not 0 <= int(value.reshape(-1)[0]) < len(classes):
+            raise InputError(
+                f"{self.label_key}: the pool holds the classes 0 to {len(classes) - 1}, "
+                f"{classes}, got {label!r}"
+            )
+        return int(value.reshape(-1)[0])
+
+    def _check_form(self, image: np.ndarray, stored: np.ndarray) -> None:
+        channels = 1 if image.ndim == 2 else image.shape[2]
+        if channels != len(stored):
+            raise InputError(f"channels: the pool holds {len(stored)}, the image has {channels}")
+        if image.dtype not in (stored.dtype, np.float32):
+            raise InputError(f"dtype: the pool holds {stored.dtype}, the image is {image.dtype}")
+        if image.dtype == np.float32 and not -_SLACK <= image.min() <= image.max() <= 1 + _SLACK:
+            raise InputError(
+                f"the pool's images are in [0, 1], the image has floats from {image.min():.2f} to "
+                f"{image.max():.2f}; place MixSynthetic before Normalize"
+            )
+        if image.dtype == np.float32:
+            expect_scale("image", float(image.max()), self._pool.samples.images)

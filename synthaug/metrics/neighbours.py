@@ -1,0 +1,84 @@
+"""The nearest of one set of images to each of another, by Euclidean distance of features."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synthaug.core import evaluating
+from synthaug.metrics.features import Features, describe, pixels
+
+CHUNK = 512  # images compared at once, fewer where they are large
+AT_ONCE = 2**26  # bytes that they take at most, in double precision
+KEPT = 2**28  # bytes of features, at most, that are kept to compare others with
+
+
+class Compared:
+    """Images that others are compared with by features, which are kept where they take little
+    room."""
+
+    def __init__(self, images: np.ndarray, features: Features = pixels) -> None:
+        self.images, self.features = images, features
+        self._kept: list[Tensor] = []
+
+    def chunks(self) -> Iterator[tuple[int, Tensor]]:
+        """The features of some images at a time, float64 (B, D), and the index of the first."""
+        taken, size = 0, _chunk(self.images)
+        for number, start in enumerate(range(0, len(self.images), size)):
+            if number < len(self._kept):
+                part = self._kept[number]
+            else:
+                part = describe(self.images[start : start + size], self.features)
+            taken += part.nbytes
+            if number == len(self._kept) and taken <= KEPT:
+                self._kept.append(part)
+            yield start, part
+
+
+def nearest(
+    images: np.ndarray, among: np.ndarray, features: Features = pixels
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each of `images` (M, C, H, W) the index of the nearest one in `among`, one of them where
+    there are equals, int64 (M,), and the distance to it, float64 (M,)."""
+    return nearest_of(images, Compared(among, features))
+
+
+def nearest_of(images: np.ndarray, among: Compared) -> tuple[np.ndarray, np.ndarray]:
+    """As `nearest`, where several sets of images are compared with the same ones."""
+    return _nearest(images, among, others=False)
+
+
+def nearest_other(images: np.ndarray, features: Features = pixels) -> np.ndarray:
+    """For each of `images` (N, C, H, W), two at least, the distance to the nearest other one,
+    float64 (N,)."""
+    return _nearest(images, Compared(images, features), others=True)[1]
+
+
+def _nearest(images: np.ndarray, among: Compared, *, others: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Where `others`, those compared with are the images themselves, and none is its own."""
+    index = np.zeros(len(images), dtype=np.int64)
+    distance = np.full(len(images), np.inf)
+    size = _chunk(images)
+    with torch.inference_mode(), evaluating(among.features):
+        for start in range(0, len(images), size):
+            # In double precision the shortcut finds the right one even among near-copies.
+            wanted = describe(images[start : start + size], among.features)
+            rows = slice(start, start + len(wanted))
+            for offset, part in among.chunks():
+                about = torch.cdist(wanted, part)
+                if others:
+                    about.diagonal(start - offset).fill_(math.inf)
+                least, at = about.min(1)
+                # By differences: the shortcut over products is too coarse to tell 0 from little.
+                apart = (wanted - part[at]).norm(dim=1).where(least.isfinite(), least).numpy()
+                closer = apart < distance[rows]
+                distance[rows][closer] = apart[closer]
+                index[rows][closer] = offset + at.numpy()[closer]
+    return index, distance
+
+
+def _chunk(images: np.ndarray) -> int:
+    """How many such images are compared at once."""
+    return max(1, min(CHUNK, AT_ONCE // (8 * math.prod(images.shape[1:]))))

@@ -1,0 +1,306 @@
+"""Which synthetic images to mix into a training, and how: the file that `synthaug tune` writes."""
+
+import copy
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from synthaug.core import (
+    MANIFEST,
+    InputError,
+    Progress,
+    as_share,
+    check_replaceable,
+    expanded,
+    expect_choice,
+    expect_number,
+    plain_values,
+    read_json,
+    resolve_device,
+    until_saved,
+    versions,
+    write_json,
+)
+from synthaug.data import GRAY_LOADER, LabelledImages, expect_labelled
+from synthaug.generators import FAMILIES, Generator, make_generator
+from synthaug.mixing.bank import Labels, check_labels
+from synthaug.pool import POOL_KIND as POOL
+from synthaug.pool import (
+    Network,
+    SamplePool,
+    asked_on,
+    limit_filters,
+    limits_of,
+    posterior_of,
+    usual_size,
+)
+
+KIND = "mix recipe"
+
+IS: dict[str, Callable[[Any], bool]] = {  # of what JSON holds, where true and false are no numbers
+    "a number": lambda value: type(value) in (int, float),
+    "an integer": lambda value: type(value) is int,
+    "a string": lambda value: type(value) is str,
+    "true or false": lambda value: type(value) is bool,
+    "an integer or null": lambda value: value is None or type(value) is int,
+    "an object": lambda value: type(value) is dict,
+    "an object or null": lambda value: value is None or type(value) is dict,
+    "a list of integers": lambda value: type(value) is list and all(type(n) is int for n in value),
+}
+FILE = {
+    "kind": "a string",
+    "synthaug": "a string",
+    "generator": "an object or null",
+    "ratio": "a number",
+    "labels": "a string",
+    "filters": "an object",
+    "training": "an object",
+    "search": "an object",
+    "recommended": "true or false",
+}
+GENERATOR = {"family": "a string", "settings": "an object"}
+TRAINING = {
+    "classifier": "a string",
+    "classifier_weights": "a string",
+    "classifier_size": "an integer",
+    "recipe": "an object",
+    "teacher": "an object",
+    "partner": "a string",
+    "steps": "an integer",
+    "batch_size": "an integer",
+}
+SEARCH = {  # of what it says, that others read
+    "seeds": "a list of integers",
+    "check_seeds": "a list of integers",
+    "image_shape": "a list of integers",
+    "classes": "an integer",
+    "per_class": "an integer or null",
+}
+
+
+@dataclass(frozen=True)
+class MixConfig:
+    """A way of mixing.
+
+    generator: not fitted; None where the search found none.
+    ratio: synthetic share of each batch. labels: the rule for the synthetic images' labels.
+    filters: limits of the pool's filters by their names, as for `limit_filters`.
+    training: how the classifier was trained that this was found with: `classifier`,
+        `classifier_weights` and `classifier_size`, `recipe` and `teacher` (each of `TrainConfig`),
+        `partner` (the arm's name), `steps`, `batch_size`; any of them.
+    search: on which images it was found, what was tried, what it cost, how sure it is.
+    recommended: whether it is better than to mix nothing in; it never is without a generator.
+
+    Raises `InputError` for what is not such a value.
+
+    >>> import tempfile
+    >>> from synthaug import TransferVAE
+    >>> from synthaug.mixing import MixConfig
+    >>> recipe = MixConfig(TransferVAE(donors="within"), ratio=0.25, filters={"distance": 2.0})
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     recipe.save(directory + "/recipe.json")
+    ...     MixConfig.load(directory + "/recipe.json") == recipe
+    True
+    """
+
+    generator: Generator | None
+    ratio: float = 0.0
+    labels: Labels = "hard"
+    filters: dict[str, float] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    search: dict[str, Any] = field(default_factory=dict)
+    recommended: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.generator, Generator | None):
+            raise InputError(f"generator: expected one, or None, got {self.generator!r}")
+        check_labels(self.labels)
+        _check_types("", vars(self), {"recommended": "true or false"})
+        _check_types("", vars(self), dict.fromkeys(("filters", "training", "search"), "an object"))
+        for name, limit in self.filters.items():
+            expect_number(f"filters.{name}", limit)
+        limit_filters(self.filters)
+        _check_known("training.", self.training, TRAINING)
+        _check_types("training.", self.training, TRAINING)
+        _check_types("search.", self.search, SEARCH)
+        if self.recommended and self.generator is None:
+            raise InputError("recommended: expected a generator to recommend, got none")
+        as_share("ratio", self.ratio)
+
+    def save(self, path: str | Path) -> None:
+        """Write the recipe as JSON, atomically."""
+        made = self.generator
+        value = {
+            "kind": KIND,
+            "synthaug": versions()["synthaug"],
+            "generator": made and {"family": made.family, "settings": plain_values(made.settings)},
+            "ratio": float(self.ratio),
+            "labels": self.labels,
+            "filters": {name: float(limit) for name, limit in self.filters.items()},
+            "training": self.training,
+            "search": self.search,
+            "recommended": self.recommended,
+        }
+        write_json(expanded(path), value)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote; `InputError` if the file is not such a recipe."""
+        value = read_json(expanded(path))
+        if value.get("kind") != KIND:
+            raise InputError(f"{path}: expected a recipe that synthaug tune wrote")
+        try:
+            _check_complete("", value, FILE)
+            return cls(
+                _generator(value["generator"]),
+                float(value["ratio"]),
+                value["labels"],
+                value["filters"],
+                value["training"],
+                value["search"],
+                value["recommended"],
+            )
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+
+    def make_pool(
+        self,
+        directory: str | Path,
+        data: LabelledImages,
+        *,
+        teacher: Network | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        progress: Progress | None = None,
+    ) -> SamplePool:
+        """The pool that the recipe asks for, made from `data`: the one in `directory`, where it is
+        that already, by generator, settings, seed, images, filters, size and kind of labels.
+
+        teacher: a classifier, from floats (B, C, H, W) in [0, 1] to logits (B, K) on `device`,
+            whose posterior mixed labels take; needed where `labels` is not "hard".
+        progress: called with (steps done, of how many) of the fit, then with images of the pool.
+
+        Warns where `data` are not like the images that the recipe was found on. Raises `InputError`
+        where `directory` holds another pool, or anything else, which is left as it is, and for a
+        teacher that does not fit. What is interrupted goes on from the checkpoint beside it.
+        """
+        expect_labelled("data", data)
+        if self.generator is None:
+            raise InputError("this recipe has no generator, so there is nothing to make a pool of")
+        path = expanded(directory)
+        self._warn_of_other(data)
+        if (path / MANIFEST).exists():
+            return self._known_pool(path, data, seed)
+        check_replaceable(path, kind=POOL)
+        self._check_teacher(teacher, data, device)
+        generator = copy.deepcopy(self.generator)
+        checkpoint = path.with_name(f"{path.name}.checkpoint")
+        with until_saved():
+            generator.fit(data, seed=seed, device=device, checkpoint=checkpoint, progress=progress)
+            return SamplePool.create(
+                path,
+                generator,
+                usual_size(data.counts),
+                filters=limit_filters(self.filters),
+                reference=data,
+                teacher=None if self.labels == "hard" else teacher,
+                seed=seed,
+                progress=progress,
+            )
+
+    def _check_teacher(self, teacher: Network | None, data: LabelledImages, device: str) -> None:
+        """Ask it about two images, before a generator is trained for hours."""
+        if self.labels == "hard":
+            return
+        if teacher is None:
+            raise InputError(
+                f"teacher: the recipe's labels are {self.labels!r}, so a classifier trained on the "
+                "real images is needed; give teacher=, for example what train_classifier returns"
+            )
+        where = asked_on(teacher, resolve_device(device))
+        posterior_of("teacher", teacher, data.images[:2], where, len(data.classes))
+
+    def _warn_of_other(self, data: LabelledImages) -> None:
+        """Warn of images that are not like those that the recipe was found on."""
+        here = {"image_shape": list(data.image_shape), "classes": len(data.classes)}
+        for name, found in here.items():
+            told = self.search.get(name, found)
+            if told != found:
+                warnings.warn(
+                    f"the recipe was found on images with {name} {told}, these have {found}; what "
+                    "helped there need not help here: search on these (synthaug tune), or bring "
+                    "them to that form, their size by a Resize in the Dataset's transform, their "
+                    f"mode as they are opened (for gray, {GRAY_LOADER})",
+                    stacklevel=4,
+                )
+
+    def _known_pool(self, directory: Path, data: LabelledImages, seed: int) -> SamplePool:
+        """The pool that is there, if this recipe made it, of these images."""
+        assert self.generator is not None
+        pool = SamplePool(directory)
+        metadata = pool.manifest.get("generator", {})
+        filters = limit_filters(self.filters)
+        wanted = {
+            "family": self.generator.family,
+            "settings": json.loads(json.dumps(plain_values(self.generator.settings))),
+            "seed": seed,
+            "fingerprint": data.fingerprint,
+            "filters": [type(each).__name__ for each in filters],
+            "limits": [limits_of(each) for each in filters],
+            "images per class": [usual_size(data.counts)] * len(data.classes),
+        }
+        found = {
+            **metadata,
+            "fingerprint": metadata.get("data", {}).get("fingerprint"),
+            "filters": pool.manifest.get("filters"),
+            "limits": pool.manifest.get("limits", []),
+            "images per class": pool.manifest.get("per_class"),
+        }
+        if self.labels != "hard":  # under hard labels soft ones that are there are not looked at
+            wanted["soft labels"], found["soft labels"] = True, pool.manifest["soft_labels"]
+        for name, value in wanted.items():
+            if found.get(name) != value:
+                other = "of other images" if name == "fingerprint" else "with another recipe"
+                raise InputError(
+                    f"{directory}: a pool made {other} ({name}: expected {value}, got "
+                    f"{found.get(name)}); name another directory, or remove it"
+                )
+        return pool
+
+
+def _generator(told: Mapping[str, Any] | None) -> Generator | None:
+    """What the file says of the generator, with its settings checked."""
+    if told is None:
+        return None
+    _check_complete("generator.", told, GENERATOR)
+    expect_choice("generator.family", told["family"], FAMILIES)
+    try:
+        made = make_generator(told["family"], told["settings"])
+        made._check_settings()
+    except InputError as error:
+        raise InputError(f"generator.settings: {error}") from None
+    return made
+
+
+def _check_complete(of: str, value: Mapping[str, Any], known: Mapping[str, str]) -> None:
+    """`value` has these keys, each with what it should be, and no others."""
+    _check_known(of, value, known)
+    for key, wanted in known.items():
+        if key not in value:
+            raise InputError(f"{of}{key}: expected {wanted}, got nothing")
+    _check_types(of, value, known)
+
+
+def _check_known(of: str, value: Mapping[str, Any], known: Mapping[str, str]) -> None:
+    for key in value:
+        if key not in known:
+            raise InputError(f"{of}{key}: unknown; expected only {', '.join(known)}")
+
+
+def _check_types(of: str, value: Mapping[str, Any], known: Mapping[str, str]) -> None:
+    for key, wanted in known.items():
+        if key in value and not IS[wanted](value[key]):
+            raise InputError(f"{of}{key}: expected {wanted}, got {value[key]!r}")

@@ -1,0 +1,304 @@
+"""Proposals for a way of mixing, and how many of them: each is trained seed after seed, and given
+up early where others do better (successive halving).
+"""
+
+import sqlite3
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthaug.core import InputError, TrainingError, expect_count, expect_number, stream_seed
+from synthaug.gain import Arm, Comparison, alone, short_digest, warn_of_room
+from synthaug.search.space import FIRST, propose
+
+ROUND = 8  # proposals side by side, however many processes there are: these change no choice
+SAME = 3  # proposals in a row that were tried before; the next ones are drawn more varied
+REPEATS = 100  # proposals in a row that were tried before; the space is taken as searched then
+BEGUN = "begun"  # a search all of whose usual ways are there
+WORST = -100.0  # points: what a proposal counts that cannot be trained
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long the search goes on: seconds or proposals, whichever ends first.
+
+    Raises `InputError` where neither is given, or one of them is not above 0.
+
+    >>> from synthaug.gain import Budget
+    >>> Budget(seconds=1200), Budget(trials=30)
+    (Budget(seconds=1200, trials=None), Budget(seconds=None, trials=30))
+    """
+
+    seconds: float | None = None
+    trials: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.seconds is None and self.trials is None:
+            raise InputError("budget: expected seconds or a number of trials")
+        if self.seconds is not None:
+            expect_number("budget: seconds", self.seconds)
+        if self.trials is not None:
+            expect_count("budget: trials", self.trials)
+
+
+@contextmanager
+def storage_in(optuna: Any, path: Path) -> Iterator[Any]:
+    """Optuna's, in a file that is closed in the end. Its path is no part of a URL, in which some
+    characters mean others.
+
+    Raises `InputError` for one that is damaged.
+    """
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(path, timeout=20, check_same_thread=False)
+
+    storage = None
+    try:
+        storage = optuna.storages.RDBStorage(
+            f"sqlite:///{path.name}", engine_kwargs={"creator": connect}
+        )
+        yield storage
+    except Exception as error:
+        if not any(said in str(error) for said in ("malformed", "not a database")):
+            raise
+        raise InputError(
+            f"{path}: damaged; remove it, and the search begins anew, with what is trained kept"
+        ) from error
+    finally:
+        if storage is not None:
+            storage.remove_session()
+            storage.engine.dispose()
+
+
+class Rounds:
+    """Proposals of Optuna, trained in rounds of `ROUND`; kept beside the cells, so that a search
+    goes on later as if it had never ended."""
+
+    def __init__(
+        self,
+        comparison: Comparison,
+        optuna: Any,
+        baseline: Arm,
+        base_arms: list[Arm],
+        families: Sequence[str],
+        seed: int,
+    ) -> None:
+        self._comparison, self._baseline, self._seed = comparison, baseline, seed
+        self._optuna, self._families = optuna, list(families)
+        self._state = optuna.trial.TrialState
+        self._base_arms = {arm.name: arm for arm in base_arms}
+        self._arms: dict[str, Arm] = {}
+        settings = (comparison.teacher, comparison.steps, comparison.seeds)
+        self._name = short_digest(repr((self._families, base_arms, baseline, *settings)))
+
+    @contextmanager
+    def opened(self) -> Iterator["Rounds"]:
+        """With the file that they are kept in, which one process at a time writes to."""
+        directory = self._comparison.experiment.directory
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = alone(directory / f"search-{self._name}.lock", "the same search")
+        with storage_in(self._optuna, directory / "search.db") as storage, lock:
+            self._open(storage)
+            yield self
+
+    def _open(self, storage: Any) -> None:
+        self._study = self._optuna.create_study(
+            study_name=self._name,
+            storage=storage,
+            load_if_exists=True,
+            direction="maximize",
+            pruner=self._optuna.pruners.NopPruner(),  # a round is halved when all of it is trained
+        )
+        if BEGUN not in self._study.user_attrs:
+            usual = {
+                "ratio": 0.25,
+                "soft labels": False,
+                "filter": "none",
+                "partner": next(iter(self._base_arms)),
+            }
+            for first in FIRST:
+                if first["generator"] in self._families:
+                    asked = {**usual, "scope": "shared", **first}
+                    self._study.enqueue_trial(asked, skip_if_exists=True)
+            self._study.set_user_attr(BEGUN, True)
+        for trial in self._all(self._state.RUNNING):  # of a process that was stopped
+            # It may have been stopped before all that was asked for was taken up.
+            asked = trial.system_attrs.get("fixed_params", {})
+            self._put_off(trial.number, {**asked, **trial.params})
+        for trial in self._ended():
+            if "error" not in trial.user_attrs:
+                seeds = self._comparison.seeds[: len(trial.intermediate_values)]
+                self._comparison.recall(self._arm(trial), seeds)
+
+    def run(self, budget: Budget) -> None:
+        """Try proposals until the budget is spent, or there are no others."""
+        began = time.monotonic()
+
+        def late() -> bool:
+            return budget.seconds is not None and time.monotonic() - began >= budget.seconds
+
+        while not late():
+            tried = len(self._tried())
+            room = ROUND if budget.trials is None else min(ROUND, budget.trials - tried)
+            asked = self._ask(room)
+            if not asked:
+                return
+            self._round(asked, late)
+
+    def best(self) -> list[Arm]:
+        """What was trained on every seed, the best first."""
+        return [self._arm(trial) for trial in self._done()]
+
+    def _done(self) -> list[Any]:
+        return sorted(self._all(self._state.COMPLETE), key=lambda trial: -trial.value)
+
+    def _all(self, *states: Any) -> list[Any]:
+        # Not `trials`, which copies all of them each time.
+        known: list[Any] = self._study.get_trials(deepcopy=False, states=states)
+        return known
+
+    def _ended(self) -> list[Any]:
+        return self._all(self._state.COMPLETE, self._state.PRUNED)
+
+    def _tried(self) -> set[str]:
+        """The names of all that was tried, however it ended."""
+        return {trial.user_attrs["arm"] for trial in self._ended()}
+
+    def _ask(self, count: int) -> dict[Arm, Any]:
+        """Up to so many proposals that were not tried yet, by the arms that they stand for."""
+        tried = self._tried()
+        # Anew in each round: a search that goes on proposes what it would have, uninterrupted.
+        best, varied = self._sampler(len(tried)), self._sampler(len(tried), candidates=1)
+        asked: dict[Arm, Any] = {}
+        repeats = 0
+        while len(asked) < count and repeats < REPEATS:
+            self._study.sampler = best if repeats < SAME else varied
+            trial = self._study.ask()
+            arm = self._arm(trial)
+            if arm in asked or arm.name in tried:
+                self._study.tell(trial, state=self._state.FAIL)  # nothing to learn from
+                repeats += 1
+            else:
+                trial.set_user_attr("arm", arm.name)
+                asked[arm], repeats = trial, 0
+        return asked
+
+    def _sampler(self, tried: int, candidates: int = 24) -> Any:
+        """Proposes the best of so many candidates that are drawn near what was good."""
+        with warnings.catch_warnings():
+            # Until 5, Optuna called a constant liar experimental.
+            warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
+            return self._optuna.samplers.TPESampler(
+                seed=stream_seed(self._seed, "proposals", tried) % 2**32,
+                n_startup_trials=len(FIRST),
+                multivariate=False,
+                constant_liar=True,  # of a round, each is proposed knowing those before it
+                n_ei_candidates=candidates,
+            )
+
+    def _round(self, asked: Mapping[Arm, Any], late: Callable[[], bool]) -> None:
+        """Train them seed after seed, fewer each time. Optuna is told at the end, so that a round
+        that is interrupted is taken up as a whole."""
+        points: dict[Arm, list[float]] = {arm: [] for arm in asked}
+        means: dict[Arm, float] = {}
+        living = list(asked)
+        put_off: list[Arm] = []
+        for rung, seed in enumerate(self._comparison.seeds, start=1):
+            living = self._trained(living, asked, seed)
+            for arm in living:
+                points[arm] += self._comparison.differences(arm, self._baseline, [seed])
+                means[arm] = float(np.mean(points[arm]))
+                asked[arm].report(means[arm], step=rung)
+            if rung == len(self._comparison.seeds):
+                break
+            living = self._better_half({arm: means[arm] for arm in living}, rung)
+            if late():  # the best of them is still taken to the end, so that there is one
+                living, put_off = living[:1], [*put_off, *living[1:]]
+        for arm, trial in asked.items():
+            if arm in living:
+                self._study.tell(trial, means[arm])
+            elif arm in put_off:
+                self._put_off(trial, trial.params)
+            else:
+                self._study.tell(trial, state=self._state.PRUNED)
+
+    def _better_half(self, means: Mapping[Arm, float], rung: int) -> list[Arm]:
+        """Those that are among the better half of all that came so far, the best first; of equals
+        those that came first."""
+        entered: list[tuple[float, Arm | None]] = [
+            (trial.intermediate_values[rung], None)
+            for trial in self._ended()
+            if rung in trial.intermediate_values and "error" not in trial.user_attrs
+        ]
+        entered += [(mean, arm) for arm, mean in means.items()]
+        ranked = sorted(entered, key=lambda each: -each[0])
+        return [arm for _, arm in ranked[: (len(ranked) + 1) // 2] if arm is not None]
+
+    def _put_off(self, trial: Any, params: Mapping[str, Any]) -> None:
+        """It is asked for again, before any that is new."""
+        self._study.tell(trial, state=self._state.FAIL)
+        self._study.enqueue_trial(dict(params))
+
+    def _trained(self, living: list[Arm], asked: Mapping[Arm, Any], seed: int) -> list[Arm]:
+        """Those that could be trained: filters may leave too little, a training may diverge."""
+        sources = [arm.source for arm in living if arm.source is not None]
+        warn_of_room(self._comparison.experiment, sources, [seed])
+        try:
+            self._train(living, seed)
+            return living
+        except (InputError, TrainingError):
+            pass
+        kept = []
+        for arm in living:
+            try:
+                self._train([arm], seed)
+                kept.append(arm)
+            except (InputError, TrainingError) as error:
+                # Optuna learns nothing from what has failed, and would propose it again.
+                asked[arm].set_user_attr("error", str(error))
+                asked[arm].report(WORST, step=len(self._comparison.seeds))
+        return kept
+
+    def _train(self, arms: list[Arm], seed: int) -> None:
+        self._comparison.train(arms, "searching", seeds=[seed], to_test=False)
+        self._comparison.expect_trained(arms, [seed])
+
+    def _arm(self, trial: Any) -> Arm:
+        """The arm that a proposal stands for; the same object for the same proposal."""
+        if not hasattr(trial, "suggest_categorical"):
+            trial = self._optuna.trial.FixedTrial(trial.params)
+        classes = len(self._comparison.experiment.train.classes)
+        proposed = propose(trial, self._families, self._base_arms, classes)
+        return self._arms.setdefault(proposed.name, proposed)
+
+    def checked(self, winner: str) -> int:
+        """Note that it was the winner, and which one it is of all that the search ended with."""
+        before = self._study.user_attrs.get("checked", [])
+        names = list(dict.fromkeys([*before, winner]))
+        self._study.set_user_attr("checked", names)
+        return names.index(winner) + 1
+
+    def facts(self, shown: int) -> dict[str, Any]:
+        """What was tried: the best `shown` and their points over the baseline, how many proposals
+        ended how, how many wait for a larger budget, and why some could not be trained."""
+        ended, done = self._ended(), self._done()
+        errors = [trial.user_attrs["error"] for trial in ended if "error" in trial.user_attrs]
+        counts = {
+            "complete": len(done),
+            "pruned": len(ended) - len(done) - len(errors),
+            "fail": len(errors),
+        }
+        return {
+            "tried": [
+                {"arm": t.user_attrs["arm"], "points": round(t.value, 2)} for t in done[:shown]
+            ],
+            "trials": counts,
+            "waiting": len(self._all(self._state.WAITING)),
+            "errors": list(dict.fromkeys(errors)),
+        }
