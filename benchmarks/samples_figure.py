@@ -11,9 +11,14 @@ from matplotlib.figure import Figure
 
 from synthaug import LabelledImages, TransferVAE, read_images
 from synthaug.data import draw_subset
-from synthaug.generators.registry import SINGLE
+from synthaug.generators import Composite, registrations
 
 CLASSES, EACH = 10, 2
+SINGLE = {  # by class name, as the files of results have them
+    each.family.__name__: each.family
+    for each in registrations().values()
+    if not issubclass(each.family, Composite)
+}
 
 
 def rows(data: LabelledImages) -> dict[str, np.ndarray]:

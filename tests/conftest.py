@@ -20,7 +20,7 @@ torch.set_num_threads(1)
 # which takes seconds; they are sent what those of "spawn" are.
 multiprocessing.set_forkserver_preload(["synthaug"])
 
-collect_ignore = ["conftest.py"]  # for doctests, under a name that those in folders have, too
+collect_ignore_glob = ["*conftest.py"]  # for doctests, under a name that several folders have
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`measure_gain` and `search_mix` with the fields of `Protocol` and `Execution` as plain options."""
+"""`measure_gain` and `search_mix`, with the fields of their two objects as plain options."""
 
 from dataclasses import fields
 from typing import Any

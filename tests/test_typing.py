@@ -26,7 +26,10 @@ pool: SamplePool = SamplePool.create(Path("pool"), generator, per_class=20)
 mixed: MixedDataset = MixedDataset(train, pool, ratio=0.25)
 network = train_classifier(train, config=TrainConfig(policy="shift"), steps=10)
 gain: Gain = measure_gain(
-    train, read_images("digits", split="test"), protocol=Protocol(seeds=3), execution=Execution("cpu")
+    train,
+    read_images("digits", split="test"),
+    protocol=Protocol(seeds=3),
+    execution=Execution("cpu"),
 )
 points: float = gain.gain.points
 """

@@ -1,16 +1,13 @@
-"""What each family makes of few real images, beside those images: one file a data set and size.
+"""Measure what each generator makes of few real images: one JSON file a data set and size.
 
     python benchmarks/generators/measure.py DATA --per-class 10 50 --steps 800
-    python benchmarks/generators/page.py
 
 Each generator learns from N images per class of the training split. A classifier is then trained on
 what it makes alone, 100 images per class, and scored on the test split, beside one that is trained
-on the N real images alone, with the same recipe and steps. Precision to coverage compare the
+on the N real images alone, with the same configuration and steps. Precision to coverage compare the
 synthetic images with as many other real ones of the training split, in the features of a classifier
 that was trained on the whole of it; so does its agreement with the synthetic labels. Seconds are
-those of the processor, so that what else the machine does is not among them. A family that is
-measured again (`--families`) takes the place of its older row; the others stay. Strips of samples
-are kept beside the figures, for the page.
+those of the processor. Files go to `--output`.
 """
 
 import argparse
@@ -21,25 +18,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from synthaug import LabelledImages, TrainConfig, read_images, train_classifier
-from synthaug.classifiers import evaluate
-from synthaug.metrics import prdc
-from synthaug.classifiers import predict
+from synthaug.classifiers import evaluate, predict
 from synthaug.core import resolve_device, versions
 from synthaug.data import draw_subset
-from synthaug.generators import Generator
+from synthaug.generators import Composite, Generator, registrations
 from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import SCOPES
 from synthaug.generators.learning.watching import VARIETY, diversity
-from synthaug.generators.registry import SINGLE
-from synthaug.metrics import extract_features
+from synthaug.metrics import extract_features, prdc
 
-RESULTS = Path(__file__).parent / "results"
+FAMILIES = {  # by class name, as the files have them
+    each.family.__name__: each.family
+    for each in registrations().values()
+    if not issubclass(each.family, Composite)
+}
 EACH = 100  # synthetic images per class
-SHOWN = 10, 2  # classes, and samples of each, on a strip
-RECIPE = TrainConfig(automatic="randaugment", weight_decay=0.01)
+CONFIG = TrainConfig(automatic="randaugment", weight_decay=0.01)
 
 
 def main() -> None:
@@ -48,21 +44,18 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, nargs="+", default=[10, 50])
     parser.add_argument("--steps", type=int, default=800, help="of each classifier")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--families", nargs="+", choices=SINGLE, default=list(SINGLE))
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
     parser.add_argument("--scope", choices=SCOPES, default="shared")
     parser.add_argument("--fit-steps", type=int, help="of each generator, not its default")
     parser.add_argument("--batch-size", type=int, help="of each generator, not its default")
+    parser.add_argument("--output", type=Path, default=Path("generator_figures"))
     options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
     train, test = read_images(options.data), read_images(options.data, split="test")
-    judge = train_classifier(train, config=RECIPE, steps=2 * options.steps, seed=options.seed)
+    judge = train_classifier(train, config=CONFIG, steps=2 * options.steps, seed=options.seed)
     for count in options.per_class:
         few, others = divide(train, count, options.seed)
-        stem = RESULTS / f"{Path(options.data).stem}-{count}-seed{options.seed}"
-        expect_steps(stem.with_suffix(".json"), options.steps)
-        stem.mkdir(parents=True, exist_ok=True)
-        write_strip(stem / "real.png", few)
-        network = train_classifier(few, config=RECIPE, steps=options.steps, seed=options.seed)
-        result = {
+        result: dict[str, Any] = {
             "data": options.data,
             "per_class": count,
             "seed": options.seed,
@@ -71,111 +64,71 @@ def main() -> None:
             "threads": torch.get_num_threads(),
             "versions": versions(),
             "judge": score(judge, test),
-            "train_on_real": score(network, test),
+            "train_on_real": score_trained_on(few, test, options),
+            "rows": [],
         }
         for name in options.families:
-            start = time.process_time()
-            settings = asked(name, options)
-            generator = SINGLE[name](**settings).fit(few, seed=options.seed)
-            fitted = time.process_time()
-            samples = generator.sample(EACH, seed=options.seed)
-            sampled = time.process_time()
-            made = LabelledImages(samples.images, samples.labels, train.classes)
-            write_strip(stem / f"{name}{'-per-class' if 'scope' in settings else ''}.png", made)
-            row = {
-                "family": name,
-                "settings": settings,
-                "synthaug": versions()["synthaug"],
-                "fit_seconds": round(fitted - start, 1),
-                "images_a_second": round(len(made) / (sampled - fitted)),
-                "diversity": least_diversity(generator, few),
-                **judged(made, test, others, judge, options.steps, options.seed),
-            }
+            row = measure(name, few, others, test, judge, options)
             print(count, row, flush=True)
-            keep(stem.with_suffix(".json"), result, row)
+            result["rows"].append(row)
+            target = options.output / f"{Path(options.data).stem}-{count}-seed{options.seed}.json"
+            target.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def divide(train: LabelledImages, count: int, seed: int) -> tuple[LabelledImages, LabelledImages]:
-    """`count` images per class to learn from, and others to compare with."""
+    """Return `count` images per class to learn from, and others to compare with."""
     chosen = draw_subset(train, count, seed=seed)
     rest = train.subset(np.setdiff1d(np.arange(len(train)), chosen))
-    return train.subset(chosen), rest.subset(
-        draw_subset(rest, min(EACH, int(rest.counts.min())), seed=seed)
-    )
+    size = min(EACH, int(rest.counts.min()))
+    return train.subset(chosen), rest.subset(draw_subset(rest, size, seed=seed))
 
 
-def judged(
-    made: LabelledImages,
-    test: LabelledImages,
+def measure(
+    name: str,
+    few: LabelledImages,
     others: LabelledImages,
+    test: LabelledImages,
     judge: torch.nn.Module,
-    steps: int,
-    seed: int,
-) -> dict[str, float]:
-    """What the synthetic images are worth by themselves."""
-    agreed = predict(judge, made.images).argmax(1) == made.labels
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    """Return the figures of one generator."""
+    settings = settings_of(name, options)
+    start = time.process_time()
+    generator: Generator = FAMILIES[name](**settings).fit(few, seed=options.seed)
+    fitted = time.process_time()
+    samples = generator.sample(EACH, seed=options.seed)
+    sampled = time.process_time()
+    made = LabelledImages(samples.images, samples.labels, few.classes)
     features = torch.nn.Sequential(judge[0], judge[1].features)
     found = prdc(extract_features(others.images, features), extract_features(made.images, features))
+    agreed = predict(judge, made.images).argmax(1) == made.labels
     return {
-        "accuracy": judged_alone(made, test, steps, seed),
+        "family": name,
+        "settings": settings,
+        "synthaug": versions()["synthaug"],
+        "fit_seconds": round(fitted - start, 1),
+        "images_a_second": round(len(made) / (sampled - fitted)),
+        "diversity": round(float(diversity(generator.sample(VARIETY), few).min()), 4),
+        "accuracy": score_trained_on(made, test, options),
         "agreement": round(float(agreed.mean()), 4),
         **{name: round(value, 4) for name, value in found._asdict().items()},
     }
 
 
-def least_diversity(generator: Generator, few: LabelledImages) -> float:
-    """Of the class where it is least: how far apart two samples are, beside two real images."""
-    return round(float(diversity(generator.sample(VARIETY), few).min()), 4)
-
-
-def judged_alone(made: LabelledImages, test: LabelledImages, steps: int, seed: int) -> float:
-    """The test accuracy of a classifier that learned from synthetic images alone."""
-    return score(train_classifier(made, config=RECIPE, steps=steps, seed=seed), test)
-
-
-def keep(path: Path, result: dict[str, Any], row: dict[str, Any]) -> None:
-    """Write `row` in its place among those of the families."""
-    older = json.loads(path.read_text()) if path.exists() else {"rows": []}
-    if older["rows"] and older["versions"] != result["versions"]:
-        beside = {name: older[name] for name in ("judge", "train_on_real")}
-        beside["synthaug"] = older["versions"]["synthaug"]
-        older["rows"] = [beside | kept for kept in older["rows"]]
-    rows = {
-        (kept["family"], kept["settings"].get("scope", "shared")): kept
-        for kept in [*older["rows"], row]
-    }
-    ordered = [rows[name, scope] for name in SINGLE for scope in SCOPES if (name, scope) in rows]
-    path.write_text(json.dumps({**result, "rows": ordered}, indent=1) + "\n")
-
-
-def expect_steps(path: Path, steps: int) -> None:
-    """End the program where rows that are there are of classifiers of another length."""
-    known = json.loads(path.read_text())["steps"] if path.exists() else steps
-    if known != steps:
-        raise SystemExit(
-            f"{path}: expected rows at {steps} steps, got those at {known}; ask for as many, or "
-            "move the file away to measure anew"
-        )
-
-
-def asked(family: str, options: argparse.Namespace) -> dict[str, Any]:
-    """What the command line asks for, where it is not the family's default."""
-    if not issubclass(SINGLE[family], Trained):
+def settings_of(family: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the command line asks for, where it is not the default."""
+    if not issubclass(FAMILIES[family], Trained):
         return {}
     scope = None if options.scope == "shared" else options.scope
-    wanted = {"scope": scope, "steps": options.fit_steps, "batch_size": options.batch_size}
-    return {name: value for name, value in wanted.items() if value is not None}
+    values = {"scope": scope, "steps": options.fit_steps, "batch_size": options.batch_size}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def write_strip(path: Path, images: LabelledImages) -> None:
-    """The first images of some classes, one class a column."""
-    columns, rows = SHOWN
-    classes = len(images.classes)
-    shown = np.unique(np.linspace(0, classes - 1, min(columns, classes)).round().astype(int))
-    tiles = np.stack([images.images[images.labels == label][:rows] for label in shown])
-    sheet = tiles.transpose(1, 3, 0, 4, 2)  # rows, height, columns, width, channels
-    sheet = sheet.reshape(rows * tiles.shape[3], -1, tiles.shape[2])
-    Image.fromarray(sheet.squeeze(-1) if sheet.shape[-1] == 1 else sheet).save(path)
+def score_trained_on(
+    images: LabelledImages, test: LabelledImages, options: argparse.Namespace
+) -> float:
+    network = train_classifier(images, config=CONFIG, steps=options.steps, seed=options.seed)
+    return score(network, test)
 
 
 def score(network: torch.nn.Module, test: LabelledImages) -> float:

@@ -101,7 +101,7 @@ def median_and_quartiles(ratios: np.ndarray) -> dict[str, object]:
 
 
 def name_of(device: str) -> str:
-    """The device as the page names it."""
+    """Return the name of the device."""
     return "CPU" if device == "cpu" else torch.cuda.get_device_name()
 
 

@@ -2,7 +2,6 @@
 
     pip install -e ".[test]"
     pytest -n 0 benchmarks/speed --benchmark-json benchmarks/speed/mixing.json
-    python benchmarks/speed/page.py
 
 Each round times both sides one after the other, so that whatever else the machine does meets both.
 """

@@ -3,10 +3,9 @@
     pip install -e ".[test]"
     OMP_NUM_THREADS=1 pytest -n 0 benchmarks/speed/test_training_speed.py \
         --benchmark-json benchmarks/speed/training.json
-    python benchmarks/speed/page.py
 
 All sides of a comparison train at the same time, some steps in turn, and each round's seconds give
-one ratio; the page has their medians. On a processor seconds are those of the process, so that
+one ratio; the JSON has their medians. On a processor seconds are those of the process, so that
 other work on the machine is not among them; on a GPU they are those of the clock. What comes before
 the first step and after the last is not counted.
 """

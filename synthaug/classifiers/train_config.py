@@ -120,12 +120,12 @@ class TrainConfig:
 
 
 def expect_train_config(given: object, *, pretrained: bool) -> None:
-    """Raise `InputError` for no `TrainConfig`, and for one that leaves random layers as they are."""
+    """Raise `InputError` for no `TrainConfig`, or for one that leaves random layers as they are."""
     if not isinstance(given, TrainConfig):
-        raise InputError(f"recipe: expected a TrainConfig, got {given!r}")
+        raise InputError(f"config: expected a TrainConfig, got {given!r}")
     if given.frozen and not pretrained:
         raise InputError(
-            "recipe: frozen=True trains the last layer alone, and all before it would stay random; "
+            "config: frozen=True trains the last layer alone, and all before it would stay random; "
             "give a Backbone with weights as classifier, or leave frozen out"
         )
 

@@ -1,53 +1,17 @@
-"""The generators, by the names of the command line."""
+"""The generators by the names of the command line, which are those of the registry."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from synthaug.core import InputError
-from synthaug.generators import (
-    VAEGAN,
-    Blend,
-    Chain,
-    CompositionGAN,
-    ConditionalGAN,
-    ConditionalVAE,
-    Generator,
-    PatchSwap,
-    RandomField,
-    StyleSwap,
-    TransferVAE,
-)
+from synthaug.generators import Generator, generator_class, registrations
 
-
-class Family(StrEnum):
-    """The generators, by the names of the command line."""
-
-    TRANSFER = "transfer"
-    VAE = "vae"
-    VAEGAN = "vaegan"
-    COMPOSITION = "composition"
-    GAN = "gan"
-    BLEND = "blend"
-    STYLE_SWAP = "style-swap"
-    PATCH_SWAP = "patch-swap"
-    RANDOM_FIELD = "random-field"
-    CHAIN = "chain"
-
-
-GENERATORS: dict[Family, Callable[..., Generator]] = {
-    Family.TRANSFER: TransferVAE,
-    Family.VAE: ConditionalVAE,
-    Family.VAEGAN: VAEGAN,
-    Family.COMPOSITION: CompositionGAN,
-    Family.GAN: ConditionalGAN,
-    Family.BLEND: lambda **chosen: Blend(
-        (TransferVAE(**chosen), ConditionalVAE(**chosen), StyleSwap())
-    ),
-    Family.STYLE_SWAP: StyleSwap,
-    Family.PATCH_SWAP: PatchSwap,
-    Family.RANDOM_FIELD: RandomField,
-    Family.CHAIN: Chain,
-}
+NAMES = list(registrations())
+if TYPE_CHECKING:
+    Family = str
+else:  # of a type that the command line takes no other names for
+    Family = StrEnum("Family", {name: name for name in NAMES})
 
 
 class Scope(StrEnum):
@@ -57,17 +21,18 @@ class Scope(StrEnum):
     PER_CLASS = "per-class"
 
 
-def build(family: Family, steps: int | None, scope: Scope | None = None) -> Generator:
-    """An unfitted generator; None leaves the family's own."""
-    given = {"steps": steps, "scope": None if scope is None else str(scope)}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    if not GENERATORS[family]().learns:
-        refuse_for_untrained(family, chosen)
-    return GENERATORS[family](**chosen)
+def build(family: str, steps: int | None, scope: Scope | None = None) -> Generator:
+    """Return an unfitted generator; None leaves the family's own setting."""
+    options = {"steps": steps, "scope": None if scope is None else str(scope)}
+    settings = {name: value for name, value in options.items() if value is not None}
+    generator = generator_class(family)()
+    if not generator.learns:
+        refuse_for_non_learned(family, settings)
+    return generator.with_settings(settings)
 
 
-def refuse_for_untrained(family: str, given: Mapping[str, object]) -> None:
-    """Raise `InputError` for what only a training can be given."""
-    for name, value in given.items():
+def refuse_for_non_learned(family: str, options: Mapping[str, object]) -> None:
+    """Raise `InputError` for an option that only a training has a use for."""
+    for name, value in options.items():
         if value:
             raise InputError(f"--{name}: {family} has no training; leave it out")

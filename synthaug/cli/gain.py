@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from synthaug.classifiers import TrainConfig
-from synthaug.cli.families import Family, build
+from synthaug.cli.families import NAMES, build
 from synthaug.cli.measuring import (
     BATCH,
     CACHE,
@@ -61,11 +61,11 @@ from synthaug.gain import (
     default_sources,
     fixed_mix_of,
     measure_gain,
-    transfer_sources,
+    sources_of,
     with_reading_options,
 )
 from synthaug.gain.report import write_report
-from synthaug.generators import TransferVAE
+from synthaug.generators import RandomField, TransferVAE
 from synthaug.mixing import MixConfig
 from synthaug.pool import SamplePool
 
@@ -99,7 +99,7 @@ def gain(
         typer.Option(
             metavar="NAME",
             help="What to measure, repeatable: a generator with its usual settings, "
-            f"{', '.join(Family)} (transfer is transfer-any and transfer-within); or one of the "
+            f"{', '.join(NAMES)} (transfer is transfer-any and transfer-within); or one of the "
             f"default: {', '.join(DEFAULT_NAMES)}.",
         ),
     ] = None,
@@ -347,7 +347,7 @@ def _sources(names: list[str] | None, pool: Path | None) -> list[Source] | None:
     """Return the sources of `--generator`; None for the default of `measure_gain`."""
     if names is None:
         return None if pool is None else []
-    sources = [source for name in names for source in _sources_of(name)]
+    sources = [source for name in names for source in _named_sources(name)]
     source_names = [source.name for source in sources]
     for name in source_names:
         if source_names.count(name) > 1:
@@ -355,21 +355,22 @@ def _sources(names: list[str] | None, pool: Path | None) -> list[Source] | None:
     return sources
 
 
-def _sources_of(name: str) -> list[Source]:
+def _named_sources(name: str) -> list[Source]:
     """Return a default source, or a generator with its usual settings."""
     defaults = {source.name: source for source in default_sources()}
     if name in defaults:
         return [defaults[name]]
-    if name not in set(Family):
-        names = dict.fromkeys([*map(str, Family), *defaults])
+    if name not in NAMES:
+        names = dict.fromkeys([*NAMES, *defaults])
         raise InputError(f"--generator: expected one of {', '.join(names)}, got {name!r}")
-    generator = build(Family(name), None)
-    return transfer_sources(generator) if name == Family.TRANSFER else [Source(name, generator)]
+    # Several of the default are named after one generator, as transfer-any and transfer-within.
+    variants = [source for each, source in defaults.items() if each.startswith(f"{name}-")]
+    return variants or [Source(name, build(name, None))]
 
 
 def _demo_sources() -> list[Source]:
     """Return the sources of the demonstration."""
     return [
-        *transfer_sources(TransferVAE(steps=DEMO_FIT)),
-        Source("random-field", build(Family.RANDOM_FIELD, None)),
+        *sources_of(TransferVAE(steps=DEMO_FIT)),
+        Source("random-field", RandomField()),
     ]

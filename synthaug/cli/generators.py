@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from synthaug.cli.families import Family, Scope, build, refuse_for_untrained
+from synthaug.cli.families import NAMES, Family, Scope, build, refuse_for_non_learned
 from synthaug.cli.options import (
     FLAG,
     AnySeed,
@@ -76,7 +76,10 @@ def fit(
     ],
     generator: Annotated[
         Family | None,
-        typer.Option(metavar="NAME", help=f"Kind of generator: {', '.join(Family)}. Default: vae."),
+        typer.Option(
+            metavar="NAME",
+            help=f"Kind of generator: {', '.join(NAMES)}. Default: vae.",
+        ),
     ] = None,
     scope: Annotated[
         Scope | None,
@@ -146,12 +149,12 @@ def fit(
     (-m synthaug fit ...), all processes train it together.
     """
     if mix_config is None:
-        made = build(generator or Family.VAE, steps, scope)
+        made = build(generator or "vae", steps, scope)
     else:
         made = _of_recipe(mix_config, {"generator": generator, "scope": scope, "steps": steps})
     if not made.learns:
         aids = {"start": start, "validate": validate, "log": log, "profile": profile}
-        refuse_for_untrained(generator or made.family, aids)
+        refuse_for_non_learned(generator or made.name, aids)
     elif profile is not None and _steps(made) < LAST_STEP:
         raise InputError(f"--profile: expected a run of at least {LAST_STEP} steps")
     check_device(device)
@@ -184,7 +187,7 @@ def fit(
     ):
 
         def show(done: int, total: int) -> None:
-            update(f"fitting {made.family}", done, total)
+            update(f"fitting {made.name}", done, total)
             step()
 
         made.fit(
@@ -203,7 +206,7 @@ def fit(
     if not ours.leads:
         return
     seconds = spell_seconds(made.metadata["seconds"])
-    summary = f"{output}: {made.family} fitted to {len(images)} images in {seconds} s"
+    summary = f"{output}: {made.name} fitted to {len(images)} images in {seconds} s"
     if made.keeps_images:
         summary += "; it starts from real images and holds them, so treat it like the data"
     finish(summary, made.metadata, json, quiet)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from synthaug.classifiers import Backbone, TrainConfig
-from synthaug.cli.families import Family
+from synthaug.cli.families import NAMES, Family
 from synthaug.cli.measuring import (
     BATCH,
     CACHE,
@@ -169,7 +169,7 @@ def tune(
             splits.train,
             limit,
             validation=splits.validation,
-            families=[str(each) for each in generator or Family],
+            families=[str(each) for each in generator or NAMES],
             classifier=network,
             protocol=Protocol(
                 seeds=seeds,

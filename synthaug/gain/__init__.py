@@ -12,13 +12,12 @@ from synthaug.gain.advice import (
     with_reading_options,
 )
 from synthaug.gain.arms import (
-    EXTRAPOLATE,
     Arm,
     Labels,
     Source,
     default_sources,
+    sources_of,
     synthetic_arm,
-    transfer_sources,
 )
 from synthaug.gain.baselines import Tuning, expect_base, tune
 from synthaug.gain.inputs import check_name, check_splits
@@ -49,7 +48,6 @@ __all__ = [
     "ALL",
     "Arm",
     "ArmResult",
-    "EXTRAPOLATE",
     "FEWEST_TO_FOLD",
     "Gain",
     "Interval",
@@ -81,7 +79,7 @@ __all__ = [
     "spell_size",
     "synthetic_arm",
     "training_lines",
-    "transfer_sources",
+    "sources_of",
     "tune",
     "warn_of_room",
     "without_synthetic",

@@ -12,14 +12,9 @@ from typing import Any, Literal, get_args
 from synthaug.classifiers import TrainConfig
 from synthaug.core import InputError, plain_values
 from synthaug.generators import (
-    Blend,
-    Chain,
-    ConditionalVAE,
+    Composite,
     Generator,
-    PatchSwap,
-    RandomField,
-    StyleSwap,
-    TransferVAE,
+    registrations,
     singles,
 )
 from synthaug.pool import limit_filters
@@ -31,8 +26,6 @@ VERSIONED_PACKAGES = {"synthaug", "abc", "builtins"}  # their code is told by a 
 _CODE = "_synthaug_code"
 # Endings of the names of such arms.
 SMOOTHED, SELF_DISTILLED, DISTILLED = ", smoothed", ", self-distilled", ", distilled"
-EXTRAPOLATE = {"sampling": "interpolate", "strength": (1.0, 1.5)}
-"""A VAE's sampling beyond the codes of two images of one class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +81,8 @@ class Source:
         try:
             limit_filters(self.filters)
             if self.generator is not None:
-                copy.copy(self.generator)._settle()
-                self.sampled(self.generator)._settle()
+                copy.copy(self.generator).normalise_settings()
+                self.sampled(self.generator).normalise_settings()
         except InputError as error:
             raise InputError(f"source {self.name!r}: {error}") from None
 
@@ -108,7 +101,12 @@ class Source:
 
 def fit_key(generator: Generator) -> str:
     """Return what tells one generator's fit from another; sources with one key share it."""
-    return f"{generator.family} {generator.settings}{own_identity(generator)}"
+    settings = generator.settings
+    if isinstance(generator, Composite):
+        parts = generator.parts
+        settings = {"parts": [{"family": type(p).__name__, "settings": p.settings} for p in parts]}
+    # By class names: what versions up to 0.5.0 kept is found by them.
+    return f"{type(generator).__name__} {settings}{own_identity(generator)}"
 
 
 def own_identity(generator: Generator) -> str:
@@ -200,27 +198,28 @@ class Arm:
         return ", ".join(step for step in steps if step)
 
 
-def transfer_sources(generator: Generator) -> list[Source]:
-    """Two sources of one fit of a generator with donors: differences of any class, and of the
-    same."""
+def sources_of(generator: Generator) -> list[Source]:
+    """Return the default sources of a generator's family, with this generator in them.
+
+    Example:
+        >>> from synthaug import TransferVAE
+        >>> from synthaug.gain import sources_of
+        >>> [source.name for source in sources_of(TransferVAE(steps=100))]
+        ['transfer-any', 'transfer-within']
+    """
+    registration = registrations().get(generator.name)
+    variants = {} if registration is None else registration.sources
     return [
-        Source("transfer-any", generator, {"donors": "any"}),
-        Source("transfer-within", generator, {"donors": "within"}),
+        Source(name, dataclasses.replace(generator, **each.settings), dict(each.sampling))  # type: ignore[type-var]
+        for name, each in variants.items()
     ]
 
 
 def default_sources() -> list[Source]:
-    """Trained generators, and the controls that learn nothing."""
-    return [
-        *transfer_sources(TransferVAE()),
-        Source("nuisance-swap", ConditionalVAE()),
-        Source("extrapolate", ConditionalVAE(), EXTRAPOLATE),
-        Source("blend", Blend()),
-        Source("patch-nuisance", Chain((PatchSwap(), ConditionalVAE()))),
-        Source("patch-style", Chain()),
-        Source("style-swap", StyleSwap()),
-        Source("random-field", RandomField()),
-    ]
+    """Return the sources that are measured where none are given: those of all registered families,
+    trained generators and non-learned controls."""
+    families = [each.family for each in registrations().values() if each.sources]
+    return [source for family in families for source in sources_of(family())]
 
 
 def real_arms(base: TrainConfig, *, balanced: bool) -> list[Arm]:
@@ -258,7 +257,7 @@ def smoothed_arm(base_arm: Arm) -> Arm:
 
 
 def distilled_arm(base_arm: Arm, *, own: bool = True) -> Arm:
-    """Return the base arm with half of its labels from the best classifier without synthetic images.
+    """Return the base arm with half of its labels from the best arm without synthetic images.
 
     Without it, a gain of soft labels would pass for one of synthetic images.
 

@@ -142,8 +142,8 @@ def data_caveats(experiment: Experiment, seeds: Sequence[int], notes: Sequence[s
     ):
         caveats.append(
             f"{experiment.per_class} images per class were asked for, and {len(first):,} in all "
-            "are trained on: there are too few others to make choices by, so some of them are held out "
-            "for that"
+            "are trained on: there are too few others to make choices by, so some of them are "
+            "held out for that"
         )
     return caveats
 

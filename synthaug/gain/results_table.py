@@ -96,7 +96,7 @@ def arm_facts(arm: Arm) -> dict[str, Any]:
     settings = source.generator.settings if source.generator else {}
     return {
         "arm": arm.name,
-        "generator": source.generator.family if source.generator else source.name,
+        "generator": source.generator.name if source.generator else source.name,
         "settings": {**settings, **source.sampling},
         "filters": dict(source.filters),
         "ratio": arm.ratio,

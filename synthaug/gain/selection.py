@@ -20,7 +20,6 @@ from synthaug.gain.arms import (
 )
 from synthaug.gain.protocol import Search
 from synthaug.gain.runs.comparison import Comparison
-from synthaug.generators import make_generator
 from synthaug.mixing import MixConfig
 
 RATIOS = (0.25, 0.5)
@@ -310,7 +309,7 @@ def mix_config_of(
         return MixConfig(None, training={**base, **training}, search=search, recommended=False)
     source, source_generator = arm.source, arm.source.generator
     settings = {**source_generator.settings, **source.sampling}
-    generator = make_generator(source_generator.name, settings)
+    generator = type(source_generator).from_settings(settings)
     base = {"partner": arm.base_arm, "recipe": asdict(arm.config)}
     if arm.needs_teacher and teacher is not None:
         base["teacher"] = asdict(teacher.config)

@@ -1,16 +1,15 @@
 """What every generator shares: fitting, sampling, saving, loading.
 
-A family says which random choices an item needs (`_plan`) and how planned items become images
-(`_render`). Plan and render are apart so that item *i* depends on (seed, *i*) alone: all choices
+A family says which random choices an item needs (`plan`) and how planned items become images
+(`render`). Plan and render are apart so that item *i* depends on (seed, *i*) alone: all choices
 are drawn before any batch is cut.
 """
 
 import copy
-import hashlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -23,7 +22,6 @@ from synthaug.core import (
     Draws,
     InputError,
     Progress,
-    Session,
     arithmetic,
     as_seed,
     channels_last,
@@ -35,7 +33,6 @@ from synthaug.core import (
     plain_torch,
     plain_values,
     resolve_device,
-    tensor_bytes,
     torch_stream,
     until_saved,
     versions,
@@ -56,31 +53,9 @@ from synthaug.generators.saving import (
     read_white,
     write_generator,
 )
+from synthaug.generators.session import FitSession, identity_of_aids
 
 BLOCK = 64  # images that are rendered together, whatever the batch size
-
-
-@dataclass(frozen=True)
-class Aids:
-    """What a training may be given beside its images: see `Generator.fit`."""
-
-    start: "Generator | None" = None
-    validation: LabelledImages | None = None
-    log: Path | None = None
-
-    @property
-    def identity(self) -> str:
-        """What tells a training with these aids from one with others."""
-        told = ""
-        if self.start is not None:
-            metadata = self.start.metadata
-            told += f" start {metadata['data']['fingerprint']} {metadata['seed']} {metadata['settings']}"
-            # It may have begun where others did, of which these say nothing.
-            weights = tensor_bytes(self.start._networks.state_dict())
-            told += f" {hashlib.blake2b(weights, digest_size=8).hexdigest()}"
-        if self.validation is not None:
-            told += f" validation {self.validation.fingerprint}"
-        return told
 
 
 class Generator(ABC):
@@ -89,66 +64,90 @@ class Generator(ABC):
     _starts_from_images: whether samples start from real images.
     """
 
-    _starts_from_images: ClassVar[bool] = True
-    _anchors: LabelledImages
+    name: ClassVar[str]
+
+    _training_data: LabelledImages
     _device: torch.device
     _white: int  # the stored number that is 1 where images are floats
     _metadata: dict[str, Any]
-    _networks: nn.ModuleList
+    networks: nn.ModuleList
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        cls.name = cls.__name__  # until it is registered; never that of the class it derives from
 
     @abstractmethod
-    def _train(
-        self, data: LabelledImages, run: Session, aids: "Aids", notes: dict[str, Any]
-    ) -> list[nn.Module]:
-        """The networks to sample from: one for all classes or one for each. What the card should
-        say about their training goes into `notes`."""
+    def train(self, data: LabelledImages, session: FitSession) -> list[nn.Module]:
+        """Train the networks to sample from: one for all classes, or one for each.
+
+        Args:
+            data: Real images, of at least two images a class.
+            session: Seed, device, checkpoint and what else a fit is given. What the generator's
+                metadata should say about the training goes into `session.notes`.
+
+        Returns:
+            The networks on `session.device`, as `build` has them.
+        """
 
     @abstractmethod
-    def _untrained(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
-        """The same networks as they are built, to load weights into."""
+    def build(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
+        """Build the same networks untrained, to load weights into.
+
+        Args:
+            image_shape: (C, H, W) of the images.
+            classes: How many classes there are.
+        """
 
     @abstractmethod
-    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
-        """The random choices of each item, arrays (M, ...)."""
+    def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        """Draw all that is random about the images to make.
+
+        Args:
+            labels: Class of each image, int64 (M,).
+            draws: Random numbers of which row *i* depends on the seed and *i* alone.
+
+        Returns:
+            Arrays (M, ...) by names of the family's own.
+        """
 
     @abstractmethod
-    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
-        """Planned items as images, float32 (B, C, H, W) in [0, 1]."""
+    def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        """Make images of planned items.
 
-    def _notes(self, data: LabelledImages) -> dict[str, Any]:
-        """What the card should say of the fitted generator."""
-        return {}
+        Args:
+            network: One of those that `train` returned: the only one, or that of the class of all
+                items that are used of the result.
+            plan: Rows of the arrays of `plan` as tensors (B, ...) on the generator's device.
+
+        Returns:
+            Images float32 (B, C, H, W) in [0, 1].
+        """
+
+    def check_settings(self) -> None:  # noqa: B027 - nothing to check is a valid answer
+        """Raise `InputError` for a setting that makes no sense; called by `fit` and `sample`."""
 
     @classmethod
     def _read_start(cls, directory: Path, device: str) -> Self:
         manifest = read_generator_manifest(directory)
-        if manifest.get("family") != cls.__name__:
+        if manifest.get("family") not in (cls.name, cls.__name__):
             raise InputError(
-                f"{directory}: expected a {cls.__name__} to start from, got a "
-                f"{manifest.get('family')}"
+                f"{directory}: expected a {cls.name} to start from, got a {manifest.get('family')}"
             )
         return cls.load(directory, manifest, device)
 
-    def _check_settings(self) -> None:  # noqa: B027 - nothing to check is a valid answer
-        """Raise `InputError` for a setting that makes no sense; called by `fit` and `sample`."""
-
-    @property
-    def family(self) -> str:
-        return type(self).__name__
-
     @property
     def learns(self) -> bool:
-        """Whether anything is trained; what only recombines real images is a control."""
+        """Tell whether anything is trained; one that does not is a non-learned control."""
         return True
 
     @property
     def keeps_images(self) -> bool:
-        """Whether samples start from real images, so that a saved generator holds them."""
-        return self._starts_from_images
+        """Tell whether samples start from real images, so that a saved generator holds them."""
+        return True
 
     @property
     def changes_images(self) -> bool:
-        """Whether each sample is a changed image, so that it can change what others made."""
+        """Tell whether each sample is a changed image, so that it can change what others made."""
         return False
 
     @property
@@ -165,37 +164,46 @@ class Generator(ABC):
             raise InputError(f"unknown settings {foreign} of {cls.__name__}")
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
 
+    def with_settings(self, settings: Mapping[str, Any]) -> Self:
+        """Return an unfitted generator with these settings in place of its own."""
+        return self.from_settings({**self.settings, **settings})
+
     @property
     def classes(self) -> tuple[str, ...]:
-        return tuple(self._fitted().classes)
+        return tuple(self.training_data.classes)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of the images it was fitted to, and of its samples."""
-        return self._fitted().image_shape
+        return self.training_data.image_shape
 
     @property
     def image_dtype(self) -> np.dtype[Any]:
         """uint8 or uint16, that of the images it was fitted to, and of its samples."""
-        return self._fitted().images.dtype
+        return self.training_data.images.dtype
 
     @property
     def metadata(self) -> dict[str, Any]:
         """What it was trained on (a fingerprint), settings, seed, versions, seconds."""
-        self._fitted()
+        self._expect_fitted()
         # How it samples can be changed after fitting.
         return {**self._metadata, "settings": plain_values(self.settings)}
 
     @property
     def device(self) -> torch.device:
         """Where it samples: where it was fitted, or where it was loaded to."""
-        self._fitted()
+        self._expect_fitted()
         return self._device
 
-    def _fitted(self) -> LabelledImages:
-        if not hasattr(self, "_anchors"):
-            raise InputError(f"this {self.family} is not fitted; call fit(data) first")
-        return self._anchors
+    @property
+    def training_data(self) -> LabelledImages:
+        """The real images that it was fitted to; none of them where a loaded one keeps none."""
+        self._expect_fitted()
+        return self._training_data
+
+    def _expect_fitted(self) -> None:
+        if not hasattr(self, "_training_data"):
+            raise InputError(f"this {self.name} is not fitted; call fit(data) first")
 
     @plain_torch()
     def fit(
@@ -230,7 +238,7 @@ class Generator(ABC):
         more than 5 % are trained on and for a `log` that is no directory, `TrainingError` when a
         loss is no longer a number.
         """
-        self._settle()
+        self.normalise_settings()
         seed = as_seed(seed)
         expect_progress(progress)
         data = training_images(data)
@@ -243,21 +251,18 @@ class Generator(ABC):
             log = expanded(log)
             expect_writable(f"log {log}", log)
         warm = None if start is None else self._read_start(expanded(start), device)
-        aids = Aids(warm, judged_by, log)
         white = white_of(data.images)
         # Told only where images leave bits empty: all others are kept as they always were.
         dark = {} if white == np.iinfo(data.images.dtype).max else {"white": white}
-        identity = f"{self.family} {self.settings} {data.fingerprint} seed {seed}{aids.identity}"
-        identity += str(dark or "")
+        identity = f"{self.name} {self.settings} {data.fingerprint} seed {seed}"
+        identity += identity_of_aids(warm, judged_by) + str(dark or "")
         file = None if checkpoint is None else expanded(checkpoint)
-        notes: dict[str, Any] = {}
-        run = Session(seed, target, identity, file, progress)
+        session = FitSession(seed, target, identity, file, progress, warm, judged_by, log)
         with until_saved() as resumed:  # what is looked at after a training may fail, too
-            learned = self._train(data, run, aids, notes)
-            fitted = self._sketch(learned, data, target, white)
-            notes |= fitted._notes(data)
+            networks = self.train(data, session)
+        fitted = self._with_networks(networks, data, target, white)
         fitted._metadata = {
-            "family": self.family,
+            "family": self.name,
             "settings": self.settings,
             "seed": seed,
             "data": {
@@ -271,22 +276,22 @@ class Generator(ABC):
             "versions": versions(),
             "seconds": round(resumed.seconds + time.perf_counter() - began, 2),
             "holds_real_images": self.keeps_images,
-            **notes,
+            **session.notes,
         }
         # Only now, and all at once: a run that breaks off leaves the generator as it was.
         vars(self).update(vars(fitted))
         return self
 
-    def _settle(self) -> None:
+    def normalise_settings(self) -> None:
         """Settings as JSON has them, so that what is loaded samples as what was fitted does.
 
         Raises `InputError` for those that do not fit.
         """
         for field in fields(self):  # type: ignore[arg-type]
             setattr(self, field.name, plain_values(getattr(self, field.name)))
-        self._check_settings()
+        self.check_settings()
 
-    def _take(
+    def _set_networks(
         self,
         networks: Iterable[nn.Module],
         anchors: LabelledImages,
@@ -296,10 +301,10 @@ class Generator(ABC):
         """Sample from these networks and images from now on; `white` is that of the images which
         the networks learned from."""
         # Of one layout, whether they were trained or read: kernels differ in the last bits.
-        self._networks = channels_last(nn.ModuleList(networks).eval())
-        self._anchors, self._device, self._white = anchors, device, white
+        self.networks = channels_last(nn.ModuleList(networks).eval())
+        self._training_data, self._device, self._white = anchors, device, white
 
-    def _sketch(
+    def _with_networks(
         self,
         networks: Iterable[nn.Module],
         anchors: LabelledImages,
@@ -308,7 +313,7 @@ class Generator(ABC):
     ) -> Self:
         """This generator as it would be with these networks and images."""
         sketch = copy.copy(self)
-        sketch._take(networks, anchors, device, white)
+        sketch._set_networks(networks, anchors, device, white)
         return sketch
 
     @plain_torch()
@@ -331,12 +336,12 @@ class Generator(ABC):
         of the training images, and of 16 bits use as many as those do. Raises `InputError` for
         labels out of range.
         """
-        anchors = self._fitted()
-        self._check_settings()
+        anchors = self.training_data
+        self.check_settings()
         expect_count("batch_size", batch_size)
         expect_progress(progress)
         wanted = self._labels(labels, len(anchors.classes))
-        plan = self._plan(wanted, Draws(seed, len(wanted)))
+        plan = self.plan(wanted, Draws(seed, len(wanted)))
         images = np.empty((len(wanted), *anchors.image_shape), dtype=anchors.images.dtype)
         with torch.inference_mode():
             at_once = -(-batch_size // BLOCK) * BLOCK
@@ -364,9 +369,9 @@ class Generator(ABC):
 
     def _render_labels(self, plan: dict[str, Tensor], labels: np.ndarray) -> Tensor:
         """Planned items of these classes, each by the network that knows its class."""
-        if len(self._networks) == 1:
-            return self._render(self._networks[0], plan)
-        rendered = {label: self._render(self._networks[label], plan) for label in np.unique(labels)}
+        if len(self.networks) == 1:
+            return self.render(self.networks[0], plan)
+        rendered = {label: self.render(self.networks[label], plan) for label in np.unique(labels)}
         return torch.stack([rendered[label][i] for i, label in enumerate(labels)])
 
     @staticmethod
@@ -381,13 +386,13 @@ class Generator(ABC):
         expect_labels("labels", wanted, classes)
         return wanted.astype(np.int64)
 
-    def _real(self, indices: Tensor) -> Tensor:
+    def real_images(self, indices: Tensor) -> Tensor:
         """Training images as floats on the generator's device."""
-        return to_float(self._fitted().images[indices.cpu().numpy()], self._device, self._white)
+        return to_float(self.training_data.images[indices.cpu().numpy()], self._device, self._white)
 
-    def _start(self, plan: dict[str, Tensor]) -> Tensor:
+    def base_images(self, plan: dict[str, Tensor]) -> Tensor:
         """The images that planned items change: real ones, or what a chain has made of them."""
-        return plan["made"] if "made" in plan else self._real(plan["image"])
+        return plan["made"] if "made" in plan else self.real_images(plan["image"])
 
     def save(self, directory: str | Path) -> None:
         """Write the generator; an older generator there is replaced whole, anything else refused.
@@ -397,21 +402,21 @@ class Generator(ABC):
 
         Raises `InputError` for settings that were changed to what it cannot sample with.
         """
-        anchors = self._fitted()
-        self._settle()
-        if _shapes(self._empty(anchors)) != _shapes(self._networks):
+        anchors = self.training_data
+        self.normalise_settings()
+        if _shapes(self._empty(anchors)) != _shapes(self.networks):
             raise InputError(
-                f"this {self.family} has the weights of other settings than it has now; set back "
+                f"this {self.name} has the weights of other settings than it has now; set back "
                 "what was changed, or fit it again"
             )
         kept = anchors if self.keeps_images else anchors.subset(np.arange(0))
-        write_generator(expanded(directory), self._networks, kept, self.metadata)
+        write_generator(expanded(directory), self.networks, kept, self.metadata)
 
     @plain_torch()
     def _empty(self, anchors: LabelledImages) -> nn.ModuleList:
         """Networks of these settings for such images that have learned nothing."""
         with torch_stream(0, "load"):  # the user's own stays where it was
-            return nn.ModuleList(self._untrained(anchors.image_shape, len(anchors.classes)))
+            return nn.ModuleList(self.build(anchors.image_shape, len(anchors.classes)))
 
     @classmethod
     @plain_torch()
@@ -422,7 +427,7 @@ class Generator(ABC):
             raise InputError(f"{directory}: damaged ({MANIFEST} lacks settings or classes)")
         try:
             generator = cls.from_settings(settings)
-            generator._check_settings()
+            generator.check_settings()
         except InputError as error:
             written = manifest.get("versions", {}).get("synthaug")
             other = f"; it was written by another version ({written})"
@@ -439,7 +444,7 @@ class Generator(ABC):
                 "fit it again"
             ) from None
         white = read_white(directory, manifest, anchors)
-        generator._take(networks.to(target), anchors, target, white)
+        generator._set_networks(networks.to(target), anchors, target, white)
         extra = {"kind", "classes", "files"}
         generator._metadata = {k: v for k, v in manifest.items() if k not in extra}
         return generator

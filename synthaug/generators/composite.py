@@ -22,12 +22,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthaug.core import Draws, InputError, Session
-from synthaug.data import LabelledImages, white_of
-from synthaug.generators.base import Aids, Generator
+from synthaug.core import Draws, InputError
+from synthaug.data import LabelledImages
+from synthaug.generators.base import Generator
 from synthaug.generators.conditional_vae import ConditionalVAE
 from synthaug.generators.non_learned import PatchSwap, StyleSwap
-from synthaug.generators.registry import make_single
+from synthaug.generators.registry import Variant, generator_class, register
+from synthaug.generators.session import FitSession
 from synthaug.generators.transfer_vae import TransferVAE
 
 
@@ -47,18 +48,18 @@ class Composite(Generator):
         Raises `InputError` for parts that learned from different images.
         """
         made = cls(parts)  # type: ignore[arg-type]
-        made._settle()
+        made.normalise_settings()
         cards = [part.metadata for part in parts]
         if any(metadata["data"] != cards[0]["data"] for metadata in cards):
             raise InputError("parts: expected generators fitted to the same images, got others")
-        anchors = max((part._fitted() for part in parts), key=len)
+        anchors = max((part.training_data for part in parts), key=len)
         device = parts[0]._device
         # Copies, since those that are moved to the first one's device are still another's there.
-        networks = nn.ModuleList(copy.deepcopy(part._networks).to(device) for part in parts)
-        made._take([networks], anchors, device, parts[0]._white)
+        networks = nn.ModuleList(copy.deepcopy(part.networks).to(device) for part in parts)
+        made._set_networks([networks], anchors, device, parts[0]._white)
         made._metadata = {
             **{name: cards[0][name] for name in ("seed", "data", "device", "versions")},
-            "family": made.family,
+            "family": made.name,
             "settings": made.settings,
             "seconds": sum(metadata["seconds"] for metadata in cards),
             "holds_real_images": made.keeps_images,
@@ -66,26 +67,26 @@ class Composite(Generator):
         }
         return made
 
-    def _settle(self) -> None:
-        self._check_settings()
+    def normalise_settings(self) -> None:
+        self.check_settings()
         # Its own: what becomes of those that were given is another matter.
         self.parts = tuple(copy.copy(part) for part in self.parts)
         for part in self.parts:
-            part._settle()
+            part.normalise_settings()
 
-    def _check_settings(self) -> None:
+    def check_settings(self) -> None:
         given = self.parts
         if not isinstance(given, (tuple, list)) or not all(
             isinstance(part, Generator) for part in given
         ):
             raise InputError(f"parts: expected a tuple of generators, got {given!r}")
         if len(self.parts) < 2 or any(isinstance(part, Composite) for part in self.parts):
-            told = ", ".join(part.family for part in self.parts)
+            told = ", ".join(part.name for part in self.parts)
             raise InputError(
                 f"parts: expected two generators or more, none a Blend or Chain, got {told}"
             )
         for part in self.parts:
-            part._check_settings()
+            part.check_settings()
 
     @property
     def keeps_images(self) -> bool:
@@ -97,7 +98,7 @@ class Composite(Generator):
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"parts": [{"family": p.family, "settings": p.settings} for p in self.parts]}
+        return {"parts": [{"family": p.name, "settings": p.settings} for p in self.parts]}
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
@@ -109,22 +110,20 @@ class Composite(Generator):
             raise InputError(f"parts: expected a list of families and settings, got {parts!r}")
         return cls(tuple(_part(told) for told in parts))
 
-    def _train(
-        self, data: LabelledImages, run: Session, aids: Aids, notes: dict[str, Any]
-    ) -> list[nn.Module]:
-        starts = self._starts(aids.start)
-        learned, notes["parts"] = [], []
+    def with_settings(self, settings: Mapping[str, Any]) -> Self:
+        """Return the same with these settings in each part that learns."""
+        parts = self.parts
+        return type(self)(tuple(p.with_settings(settings) if p.learns else p for p in parts))
+
+    def train(self, data: LabelledImages, session: FitSession) -> list[nn.Module]:
+        """Train each of the parts, and return one module of the networks of each."""
+        starts = self._starts(session.start)
+        learned: list[nn.Module] = []
+        notes = session.notes["parts"] = []
         for index, (part, start) in enumerate(zip(self.parts, starts, strict=True)):
-            own: dict[str, Any] = {}
-            log = aids.log and aids.log / f"{index}-{part.family}"
-            given = replace(aids, start=start, log=log)
-            if self.learns and not part.learns:
-                given = Aids()  # for those that learn; without any, the first part refuses it
-            networks = part._train(data, self._share(run, index), given, own)
-            white = white_of(data.images)
-            own |= part._sketch(networks, data, run.device, white)._notes(data)
-            learned.append(nn.ModuleList(networks))
-            notes["parts"].append({"family": part.family, **own})
+            own = self._share(session, index, start)
+            learned.append(nn.ModuleList(part.train(data, own)))
+            notes.append({"family": part.name, **own.notes})
         return [nn.ModuleList(learned)]
 
     def _starts(self, start: Generator | None) -> list[Generator | None]:
@@ -132,40 +131,46 @@ class Composite(Generator):
         if start is None:
             return [None] * len(self.parts)
         assert isinstance(start, Composite)
-        families = [[part.family for part in each.parts] for each in (self, start)]
+        families = [[part.name for part in each.parts] for each in (self, start)]
         if families[0] != families[1]:
             raise InputError(
-                f"start: expected a {self.family} of {families[0]}, got one of {families[1]}"
+                f"start: expected a {self.name} of {families[0]}, got one of {families[1]}"
             )
-        parts = start._sketches()
+        parts = start._fitted_parts()
         for part in parts:
             part._metadata = start.metadata
         return [*parts]
 
-    def _share(self, run: Session, index: int) -> Session:
-        """The run of one part."""
+    def _share(self, session: FitSession, index: int, start: Generator | None) -> FitSession:
+        """Return the session of one part."""
+        part = self.parts[index]
         steps = [part.settings.get("steps", 0) if part.learns else 0 for part in self.parts]
         before, total = sum(steps[:index]), sum(steps)
-        place = run.checkpoint and run.checkpoint.with_name(f"{run.checkpoint.name}.{index}")
-        said = run.progress
-        return replace(
-            run,
-            identity=f"{run.identity} part {index}",
-            checkpoint=place,
-            progress=said and (lambda done, _: said(before + done, total)),
+        checkpoint, report = session.checkpoint, session.progress
+        own = replace(
+            session,
+            identity=f"{session.identity} part {index}",
+            checkpoint=checkpoint and checkpoint.with_name(f"{checkpoint.name}.{index}"),
+            progress=report and (lambda done, _: report(before + done, total)),
+            start=start,
+            log=session.log and session.log / f"{index}-{part.name}",
+            notes={},
         )
+        if self.learns and not part.learns:  # where none learns, the first part refuses the aids
+            return replace(own, start=None, validation=None, log=None)
+        return own
 
-    def _untrained(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
-        parts = (nn.ModuleList(part._untrained(image_shape, classes)) for part in self.parts)
+    def build(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
+        parts = (nn.ModuleList(part.build(image_shape, classes)) for part in self.parts)
         return [nn.ModuleList(parts)]
 
-    def _sketches(self) -> list[Generator]:
+    def _fitted_parts(self) -> list[Generator]:
         """The parts as they learned."""
-        anchors = self._fitted()
-        networks = self._networks[0]
+        anchors = self.training_data
+        networks = self.networks[0]
         assert isinstance(networks, nn.ModuleList)
         return [
-            part._sketch(own.children(), anchors, self._device, self._white)
+            part._with_networks(own.children(), anchors, self._device, self._white)
             for part, own in zip(self.parts, networks, strict=True)
         ]
 
@@ -179,7 +184,10 @@ def _part(told: object) -> Generator:
     """A part from what `settings` says of it."""
     if not isinstance(told, Mapping) or not isinstance(told.get("settings"), Mapping):
         raise InputError(f"parts: expected a family and its settings for each, got {told!r}")
-    return make_single(told.get("family"), told["settings"])
+    family = generator_class(told.get("family"))
+    if issubclass(family, Composite):
+        raise InputError(f"parts: expected families that are no Blend or Chain, got {family.name}")
+    return family.from_settings(told["settings"])
 
 
 def of_part(plan: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
@@ -188,6 +196,18 @@ def of_part(plan: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
     return {k.removeprefix(start): value for k, value in plan.items() if k.startswith(start)}
 
 
+@register(
+    "blend",
+    order=60,
+    sources={"blend": Variant()},
+    choices={
+        "blend of": {
+            "transfer and style": Variant({"parts": (TransferVAE(), StyleSwap())}),
+            "vae and style": Variant({"parts": (ConditionalVAE(), StyleSwap())}),
+            "transfer, vae and style": Variant(),
+        }
+    },
+)
 @dataclass
 class Blend(Composite):
     """Makes each image with one of its parts, all equally often.
@@ -209,16 +229,16 @@ class Blend(Composite):
         default_factory=lambda: (TransferVAE(), ConditionalVAE(), StyleSwap())
     )
 
-    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
-        parts = self._sketches()
+    def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        parts = self._fitted_parts()
         plan = {"label": labels, "part": draws.choice("part", np.full(len(labels), len(parts)))}
         for index, part in enumerate(parts):
-            plan |= {f"{index} {name}": v for name, v in part._plan(labels, draws).items()}
+            plan |= {f"{index} {name}": v for name, v in part.plan(labels, draws).items()}
         return plan
 
-    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+    def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
         labels, chosen = plan["label"].cpu().numpy(), plan["part"].cpu().numpy()
-        parts = self._sketches()
+        parts = self._fitted_parts()
         made = {
             index: parts[index]._render_labels(of_part(plan, index), labels)
             for index in np.unique(chosen)
@@ -226,6 +246,24 @@ class Blend(Composite):
         return torch.stack([made[index][i] for i, index in enumerate(chosen)])
 
 
+@register(
+    "chain",
+    order=70,
+    sources={
+        "patch-nuisance": Variant({"parts": (PatchSwap(), ConditionalVAE())}),
+        "patch-style": Variant(),
+    },
+    choices={
+        "chain of": {
+            "patch and vae": Variant({"parts": (PatchSwap(), ConditionalVAE())}),
+            "patch and transfer": Variant({"parts": (PatchSwap(), TransferVAE())}),
+            "patch and style": Variant(),
+            "patch, style and vae": Variant(
+                {"parts": (PatchSwap(), StyleSwap(), ConditionalVAE())}
+            ),
+        }
+    },
+)
 @dataclass
 class Chain(Composite):
     """Changes each image by all of its parts, in their order.
@@ -248,25 +286,25 @@ class Chain(Composite):
 
     parts: tuple[Generator, ...] = field(default_factory=lambda: (PatchSwap(), StyleSwap()))
 
-    def _check_settings(self) -> None:
-        super()._check_settings()
+    def check_settings(self) -> None:
+        super().check_settings()
         for part in self.parts[1:]:
             if not part.changes_images:
                 raise InputError(
                     f"parts: expected after the first only generators that change images, got a "
-                    f"{part.family}, which makes them anew; let it be the first"
+                    f"{part.name}, which makes them anew; let it be the first"
                 )
 
-    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+    def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
         plan = {"label": labels}
-        for index, part in enumerate(self._sketches()):
-            own = part._plan(labels, draws.apart(str(index)) if index else draws)
+        for index, part in enumerate(self._fitted_parts()):
+            own = part.plan(labels, draws.apart(str(index)) if index else draws)
             plan |= {f"{index} {name}": value for name, value in own.items()}
         return plan
 
-    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+    def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
         labels = plan["label"].cpu().numpy()
-        first, *others = self._sketches()
+        first, *others = self._fitted_parts()
         images = first._render_labels(of_part(plan, 0), labels)
         for index, part in enumerate(others, start=1):
             images = part._render_labels({**of_part(plan, index), "made": images}, labels)

@@ -33,6 +33,7 @@ from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.coders import parts_of, pyramid
 from synthaug.generators.real_images import draw_member
+from synthaug.generators.registry import register
 
 
 class _Batch(NamedTuple):
@@ -45,6 +46,7 @@ class _Batch(NamedTuple):
     draws: StepDraws
 
 
+@register("composition", order=40)
 @dataclass
 class CompositionGAN(Trained):
     """Puts together parts of real images of one class.
@@ -81,8 +83,8 @@ class CompositionGAN(Trained):
     learning_rate: float = 2e-3
     discriminator_rate: float = 1e-3
 
-    def _check_settings(self) -> None:
-        super()._check_settings()
+    def check_settings(self) -> None:
+        super().check_settings()
         for name in ("steps", "cells", "width"):
             expect_count(name, getattr(self, name))
         for name in ("sources", "batch_size"):  # a batch of one has no batch norm
@@ -93,7 +95,7 @@ class CompositionGAN(Trained):
             expect_number(name, getattr(self, name))
         check_policies("augment", self.augment)
 
-    def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+    def _network(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
         return nn.ModuleDict(
             {
                 "encoder": _Encoder(image_shape, self.width),
@@ -101,10 +103,10 @@ class CompositionGAN(Trained):
             }
         )
 
-    def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
+    def _learn(self, module: nn.Module, training_set: TrainingSet) -> nn.Module:
         encoder, decoder = parts_of(module)
         adversary = Adversary.plain(
-            lessons,
+            training_set,
             width=self.width,
             rate=self.discriminator_rate,
             steps=self.steps,
@@ -112,13 +114,13 @@ class CompositionGAN(Trained):
         )
 
         def batches(step: int) -> _Batch:
-            draws = lessons.draws(step)
-            chosen = [lessons.any(draws, self.batch_size)]
+            draws = training_set.draws(step)
+            chosen = [training_set.any(draws, self.batch_size)]
             for _ in range(self.sources - 1):
-                chosen.append(lessons.another(draws, chosen[-1]))
-            images = torch.stack(lessons.jittered(draws, *chosen), 1)
+                chosen.append(training_set.another(draws, chosen[-1]))
+            images = torch.stack(training_set.jittered(draws, *chosen), 1)
             noise = draws.normal(len(images), self.sources, self.cells, self.cells)
-            labels = lessons.labels(chosen[0])
+            labels = training_set.labels(chosen[0])
             return _Batch(images, labels, noise.to(images.device), draws)
 
         def show(batch: _Batch) -> tuple[Shown, Shown]:
@@ -141,18 +143,18 @@ class CompositionGAN(Trained):
         optimizer = adam(module.parameters(), self.learning_rate)
         return adversary.train(module, optimizer, batches, show=show, loss=loss)
 
-    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
-        data = self._fitted()
+    def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        data = self.training_data
         drawn = [
             draw_member(data, labels, draws, f"source {index}") for index in range(self.sources)
         ]
         noise = draws.normal("regions", self.sources, self.cells, self.cells)
         return {"images": np.stack(drawn, axis=1), "noise": noise}
 
-    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
-        data, (encoder, decoder) = self._fitted(), parts_of(network)
+    def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        data, (encoder, decoder) = self.training_data, parts_of(network)
         chosen = plan["images"]
-        images = self._real(chosen.flatten()).view(*chosen.shape, *data.image_shape)
+        images = self.real_images(chosen.flatten()).view(*chosen.shape, *data.image_shape)
         made: Tensor = decoder(compose(encoder, images, plan["noise"]))
         return made
 

@@ -17,7 +17,7 @@ fixed. A saved one holds no images.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -42,6 +42,7 @@ from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.coders import ConditionalDecoder, ResidualDecoder
 from synthaug.generators.networks.discriminators import BACKBONES, CONDITIONINGS, Discriminator
+from synthaug.generators.registry import register
 
 DECODERS: dict[str, Callable[..., nn.Module]] = {
     "plain": ConditionalDecoder,
@@ -59,6 +60,7 @@ class _Batch(NamedTuple):
     draws: StepDraws
 
 
+@register("gan", order=50)
 @dataclass
 class ConditionalGAN(Trained):
     """Makes images of a class from noise.
@@ -102,7 +104,7 @@ class ConditionalGAN(Trained):
     dtype('uint8')
     """
 
-    _starts_from_images: ClassVar[bool] = False
+    keeps_images = False
 
     steps: int = 1500
     latent: int = 64
@@ -125,8 +127,8 @@ class ConditionalGAN(Trained):
     clip: float = 5.0
     ema: float = 0.998
 
-    def _check_settings(self) -> None:
-        super()._check_settings()
+    def check_settings(self) -> None:
+        super().check_settings()
         for name in ("steps", "latent", "width"):
             expect_count(name, getattr(self, name))
         expect_count("batch_size", self.batch_size)
@@ -175,7 +177,7 @@ class ConditionalGAN(Trained):
                 f"processes, got {self.batch_size}"
             )
 
-    def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+    def _network(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
         return DECODERS[self.backbone](
             image_shape, classes, self.latent, self.width, self.attention
         )
@@ -192,11 +194,11 @@ class ConditionalGAN(Trained):
             codes=self.codes * self.pack,
         )
 
-    def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
-        shape = lessons.image_shape
+    def _learn(self, module: nn.Module, training_set: TrainingSet) -> nn.Module:
+        shape = training_set.image_shape
         adversary = Adversary(
-            lessons.build("discriminator", lambda known: self._judge(shape, len(known))),
-            lessons,
+            training_set.build("discriminator", lambda known: self._judge(shape, len(known))),
+            training_set,
             rate=self.discriminator_rate,
             steps=self.steps,
             augment=self.augment,
@@ -209,11 +211,13 @@ class ConditionalGAN(Trained):
         )
 
         def batches(step: int) -> _Batch:
-            draws = lessons.draws(step)
-            first = lessons.balanced(draws, self.batch_size // 2)
-            chosen = torch.stack([first, lessons.another(draws, first)], 1).flatten()
-            strength = torch.full((len(chosen),), self._strength(step), device=lessons.run.device)
-            return _Batch(lessons.shown(chosen), lessons.labels(chosen), strength, draws)
+            draws = training_set.draws(step)
+            first = training_set.balanced(draws, self.batch_size // 2)
+            chosen = torch.stack([first, training_set.another(draws, first)], 1).flatten()
+            strength = torch.full(
+                (len(chosen),), self._strength(step), device=training_set.session.device
+            )
+            return _Batch(training_set.shown(chosen), training_set.labels(chosen), strength, draws)
 
         def generate(batch: _Batch) -> Shown:
             noise = batch.draws.normal(len(batch.labels), self.latent).to(batch.real.device)
@@ -240,11 +244,11 @@ class ConditionalGAN(Trained):
             ema_decay=self.ema,
             clip=self.clip,
         )
-        lessons.notes["certainty"] = adversary.certainty
+        training_set.notes["certainty"] = adversary.certainty
         return learned
 
     @property
-    def _told_after(self) -> float:
+    def _judged_after(self) -> float:
         return self.late[1]
 
     def _strength(self, step: int) -> float:
@@ -254,9 +258,9 @@ class ConditionalGAN(Trained):
             return 1.0
         return 0.0 if step <= start else (step - start) / (end - start)
 
-    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
-        return {"label": self._known_as(labels), "z": draws.normal("z", self.latent)}
+    def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        return {"label": self._network_labels(labels), "z": draws.normal("z", self.latent)}
 
-    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+    def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
         made: Tensor = network(plan["z"], plan["label"])
         return made

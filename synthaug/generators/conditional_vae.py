@@ -48,6 +48,7 @@ from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.coders import ConditionalDecoder, ConditionalEncoder, parts_of
 from synthaug.generators.real_images import DONORS, donor_labels, draw_member
+from synthaug.generators.registry import Variant, register
 
 
 class Batch(NamedTuple):
@@ -62,8 +63,27 @@ class Batch(NamedTuple):
 
 SAMPLINGS = ("nuisance-swap", "interpolate", "jitter", "mixture", "prior")
 PRIORS = ("standard", "class")
+EXTRAPOLATE: dict[str, Any] = {"sampling": "interpolate", "strength": (1.0, 1.5)}
+"""Sampling beyond the codes of two images of one class."""
 
 
+SAMPLING_VARIANTS: dict[str, Variant] = {
+    "nuisance-swap": Variant(sampling={"sampling": "nuisance-swap"}),
+    "interpolate": Variant(sampling={"sampling": "interpolate"}),
+    "extrapolate": Variant(sampling=EXTRAPOLATE),
+    "mixture": Variant(sampling={"sampling": "mixture"}),
+}
+
+
+@register(
+    "vae",
+    order=20,
+    sources={"nuisance-swap": Variant(), "extrapolate": Variant(sampling=EXTRAPOLATE)},
+    choices={
+        "kl_weight": {weight: Variant({"kl_weight": weight}) for weight in (2e-3, 8e-3)},
+        "vae sampling": SAMPLING_VARIANTS,
+    },
+)
 @dataclass
 class ConditionalVAE(Trained):
     """Codes what the label leaves open, and gives real images the codes of others.
@@ -119,8 +139,8 @@ class ConditionalVAE(Trained):
     batch_size: int = 64
     learning_rate: float = 2e-3
 
-    def _check_settings(self) -> None:
-        super()._check_settings()
+    def check_settings(self) -> None:
+        super().check_settings()
         for name in ("steps", "latent", "width"):
             expect_count(name, getattr(self, name))
         expect_count("batch_size", self.batch_size, least=2)  # batch norm needs two
@@ -141,36 +161,36 @@ class ConditionalVAE(Trained):
                 "expected 0 with scope='per-class'"
             )
 
-    def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+    def _network(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
         sizes = (image_shape, classes, self.latent, self.width)
         parts = {"encoder": ConditionalEncoder(*sizes), "decoder": ConditionalDecoder(*sizes)}
         if self.prior == "class":
             parts["prior"] = _ClassPrior(classes, self.latent)
         return nn.ModuleDict(parts)
 
-    def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
+    def _learn(self, module: nn.Module, training_set: TrainingSet) -> nn.Module:
         def loss(batch: Batch) -> Tensor:
-            return self._reconstruct(module, batch, lessons.networks)[1]
+            return self._reconstruct(module, batch, training_set.networks)[1]
 
         optimizer = adam(module.parameters(), self.learning_rate)
         return optimize(
             module,
-            [Phase("ConditionalVAE", optimizer, loss)],
-            self._batches(lessons),
+            [Phase(self.name, optimizer, loss)],
+            self._batches(training_set),
             Schedule(self.steps),
-            lessons.run,
-            networks=lessons.networks,
+            training_set.session,
+            networks=training_set.networks,
         )
 
-    def _batches(self, lessons: TrainingSet) -> Callable[[int], Batch]:
+    def _batches(self, training_set: TrainingSet) -> Callable[[int], Batch]:
         warmup = self.kl_warmup * self.steps
 
         def batches(step: int) -> Batch:
-            draws = lessons.draws(step)
-            chosen = lessons.any(draws, self.batch_size)
-            (shown,) = lessons.jittered(draws, chosen)
+            draws = training_set.draws(step)
+            chosen = training_set.any(draws, self.batch_size)
+            (shown,) = training_set.jittered(draws, chosen)
             risen = min(1.0, (step + 1) / warmup) if warmup else 1.0
-            return Batch(shown, lessons.labels(chosen), draws, risen * self.kl_weight)
+            return Batch(shown, training_set.labels(chosen), draws, risen * self.kl_weight)
 
         return batches
 
@@ -194,9 +214,9 @@ class ConditionalVAE(Trained):
     def changes_images(self) -> bool:
         return self.sampling not in ("prior", "mixture")
 
-    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
-        data = self._fitted()
-        plan = {"label": self._known_as(labels)}
+    def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        data = self.training_data
+        plan = {"label": self._network_labels(labels)}
         if self.sampling == "prior":
             return {**plan, "z": draws.normal("z", self.latent)}
         if self.sampling == "mixture":
@@ -212,17 +232,17 @@ class ConditionalVAE(Trained):
         shared = swap and self.scope == "shared"
         lending = donor_labels(data, labels, draws, self.donors if shared else "within")
         donor = draw_member(data, lending, draws, "donor")
-        return {**plan, "donor": donor, "donor label": self._known_as(lending)}
+        return {**plan, "donor": donor, "donor label": self._network_labels(lending)}
 
-    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+    def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
         label = plan["label"]
         if "z" in plan:
             return self._decode(network, plan["z"], label)
-        image, strength = self._start(plan), plan["strength"][:, None]
+        image, strength = self.base_images(plan), plan["strength"][:, None]
         code = self._encode(network, image, label)
         if "noise" in plan:
             return self._decode(network, code + strength * plan["noise"], label)
-        other = self._encode(network, self._real(plan["donor"]), plan["donor label"])
+        other = self._encode(network, self.real_images(plan["donor"]), plan["donor label"])
         made = self._decode(network, code + strength * (other - code), label)
         if self.sampling == "interpolate":
             return made
@@ -250,19 +270,19 @@ class ConditionalVAE(Trained):
     def _codes(self, data: LabelledImages) -> np.ndarray:
         """The codes (N, Z) of all real images."""
         codes = np.empty((len(data), self.latent), np.float32)
-        known = self._known_as(data.labels)
+        known = self._network_labels(data.labels)
         # As in `sample`: they do not depend on an autocast that this is called within.
         with torch.inference_mode(), torch.autocast(self._device.type, enabled=False):
-            for index, network in enumerate(self._networks):
-                shared = len(self._networks) == 1
+            for index, network in enumerate(self.networks):
+                shared = len(self.networks) == 1
                 rows = np.arange(len(data)) if shared else np.flatnonzero(data.labels == index)
                 for part in np.array_split(rows, -(-len(rows) // 256)):
                     labels = torch.as_tensor(known[part]).to(self._device)
-                    images = self._real(torch.as_tensor(part))
+                    images = self.real_images(torch.as_tensor(part))
                     codes[part] = self._encode(network, images, labels).cpu().numpy()
         return codes
 
-    def _notes(self, data: LabelledImages) -> dict[str, Any]:
+    def _describe(self, data: LabelledImages) -> dict[str, Any]:
         if self.scope == "per-class":
             return {}
         return {"class_from_code": class_from_codes(self._codes(data), data.labels)}

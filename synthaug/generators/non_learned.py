@@ -21,7 +21,6 @@ learned about how the images of this data set vary. Relative: elastic distortion
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +30,6 @@ from torch.nn import functional as F
 from synthaug.core import (
     Draws,
     InputError,
-    Session,
     deform,
     expect_choice,
     expect_count,
@@ -40,40 +38,34 @@ from synthaug.core import (
     resize_field,
 )
 from synthaug.data import LabelledImages
-from synthaug.generators.base import Aids, Generator
+from synthaug.generators.base import Generator
 from synthaug.generators.real_images import DONORS, draw_donor, draw_member
+from synthaug.generators.registry import Variant, register
+from synthaug.generators.session import FitSession
 
 
-class Untrained(Generator):
-    """A generator with nothing to learn: it only recombines the images it was given."""
+class NonLearned(Generator):
+    """A generator with nothing to learn: it changes or recombines real images."""
 
-    @property
-    def learns(self) -> bool:
-        return False
+    learns = False
+    changes_images = True
 
-    @property
-    def changes_images(self) -> bool:
-        return True
-
-    def _train(
-        self, data: LabelledImages, run: Session, aids: Aids, notes: dict[str, Any]
-    ) -> list[nn.Module]:
-        if aids != Aids():
-            raise InputError(
-                f"start, validation, log: {self.family} has no training that they could serve; "
-                "leave them out"
-            )
+    def train(self, data: LabelledImages, session: FitSession) -> list[nn.Module]:
+        """Return an empty network; refuse what only a training has a use for."""
+        session.refuse_aids(self.name)
         return [nn.Module()]
 
-    def _untrained(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
+    def build(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
+        """Return an empty network."""
         return [nn.Module()]
 
 
 ASPECT = 0.5  # largest logarithm of a part's height over its width
 
 
+@register("patch-swap", order=90)
 @dataclass
-class PatchSwap(Untrained):
+class PatchSwap(NonLearned):
     """Replace a rectangle of an image by what another image of its class has there; once in as many
     as the class has, that is the image itself, which stays as it is.
 
@@ -92,14 +84,14 @@ class PatchSwap(Untrained):
     area: tuple[float, float] = (0.3, 0.7)
     softness: float = 0.05
 
-    def _check_settings(self) -> None:
+    def check_settings(self) -> None:
         expect_range("area", self.area)
         if self.area[1] > 1:
             raise InputError(f"area: expected shares of the image, at most 1, got {self.area}")
         expect_number("softness", self.softness)
 
-    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
-        data = self._fitted()
+    def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        data = self.training_data
         return {
             "image": draw_member(data, labels, draws, "image"),
             "donor": draw_member(data, labels, draws, "donor"),
@@ -108,8 +100,8 @@ class PatchSwap(Untrained):
             "place": draws.uniform("place", 2),
         }
 
-    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
-        image, donor = self._start(plan), self._real(plan["donor"])
+    def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        image, donor = self.base_images(plan), self.real_images(plan["donor"])
         height, width = image.shape[2:]
         stretch = plan["aspect"].exp()
         sides = (plan["area"] * stretch).sqrt(), (plan["area"] / stretch).sqrt()
@@ -133,8 +125,14 @@ def _within(length: int, side: Tensor, place: Tensor) -> Tensor:
     return torch.minimum(centres - start, start + side - centres)
 
 
+@register(
+    "style-swap",
+    order=80,
+    sources={"style-swap": Variant()},
+    choices={"cells": {cells: Variant({"cells": cells}) for cells in (4, 8)}},
+)
 @dataclass
-class StyleSwap(Untrained):
+class StyleSwap(NonLearned):
     """Swap everything coarser than a `cells` × `cells` grid between images.
 
     cells: side of the grid that holds what is swapped, at most a quarter of the image's; 1 is the
@@ -154,21 +152,21 @@ class StyleSwap(Untrained):
     strength: tuple[float, float] = (0.5, 1.0)
     donors: str = "any"
 
-    def _check_settings(self) -> None:
+    def check_settings(self) -> None:
         expect_count("cells", self.cells)
         expect_range("strength", self.strength)
         expect_choice("donors", self.donors, DONORS)
 
-    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
-        data = self._fitted()
+    def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        data = self.training_data
         return {
             "image": draw_member(data, labels, draws, "image"),
             "donor": draw_donor(data, labels, draws, self.donors),
             "strength": draws.uniform("strength", low=self.strength[0], high=self.strength[1]),
         }
 
-    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
-        image, donor = self._start(plan), self._real(plan["donor"])
+    def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        image, donor = self.base_images(plan), self.real_images(plan["donor"])
         step = low_frequencies(donor, self.cells) - low_frequencies(image, self.cells)
         return (image + plan["strength"][:, None, None, None] * step).clamp(0, 1)
 
@@ -183,8 +181,9 @@ def low_frequencies(images: Tensor, cells: int) -> Tensor:
     return F.interpolate(grid, (height, width), mode="bicubic", align_corners=False)
 
 
+@register("random-field", order=100, sources={"random-field": Variant()})
 @dataclass
-class RandomField(Untrained):
+class RandomField(NonLearned):
     """Smooth random flow, multiplicative and additive change of a real image.
 
     cells: side of the grid of random numbers that is interpolated to the image's size.
@@ -205,13 +204,13 @@ class RandomField(Untrained):
     gain: float = 0.15
     bias: float = 0.05
 
-    def _check_settings(self) -> None:
+    def check_settings(self) -> None:
         expect_count("cells", self.cells)
         for name in ("flow", "gain", "bias"):
             expect_number(name, getattr(self, name), zero=True)
 
-    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
-        data = self._fitted()
+    def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        data = self.training_data
         grid = (self.cells, self.cells)
         return {
             "image": draw_member(data, labels, draws, "image"),
@@ -220,8 +219,8 @@ class RandomField(Untrained):
             "bias": self.bias * draws.normal("bias", 1, *grid),
         }
 
-    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
-        image = deform(self._start(plan), plan["flow"])
+    def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        image = deform(self.base_images(plan), plan["flow"])
         height, width = image.shape[2:]
         gain = resize_field(plan["gain"], height, width).exp()
         return (image * gain + resize_field(plan["bias"], height, width)).clamp(0, 1)

@@ -45,11 +45,25 @@ from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.coders import parts_of
 from synthaug.generators.real_images import DONORS, donor_labels, draw_member
+from synthaug.generators.registry import Variant, register
 
 SAMPLINGS = ("pairs", "prior")
 FLOW, LOG_GAIN, BIAS = 0.6, 1.5, 0.5  # the largest change that a decoder can ask for
 
 
+@register(
+    "transfer",
+    order=10,
+    sources={
+        "transfer-any": Variant(sampling={"donors": "any"}),
+        "transfer-within": Variant(sampling={"donors": "within"}),
+    },
+    choices={
+        "transfer donors": {
+            donors: Variant(sampling={"donors": donors}) for donors in ("any", "within")
+        }
+    },
+)
 @dataclass
 class TransferVAE(Trained):
     """Learns how images of one class differ, and applies such differences to real images.
@@ -77,6 +91,8 @@ class TransferVAE(Trained):
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
 
+    changes_images = True
+
     steps: int = 1200
     latent: int = 16
     sampling: str = "pairs"
@@ -89,8 +105,8 @@ class TransferVAE(Trained):
     kl_weight: float = 2e-4
     smoothness: float = 5.0
 
-    def _check_settings(self) -> None:
-        super()._check_settings()
+    def check_settings(self) -> None:
+        super().check_settings()
         expect_count("batch_size", self.batch_size, least=2)  # batch norm needs two
         for name in ("steps", "latent", "chain"):
             expect_count(name, getattr(self, name))
@@ -102,20 +118,20 @@ class TransferVAE(Trained):
         for name in ("kl_weight", "smoothness"):
             expect_number(name, getattr(self, name), zero=True)
 
-    def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+    def _network(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
         shape = _Shape.of(image_shape)
         return nn.ModuleDict(
             {"encoder": _Encoder(shape, self.latent), "decoder": _Decoder(shape, self.latent)}
         )
 
-    def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
+    def _learn(self, module: nn.Module, training_set: TrainingSet) -> nn.Module:
         encoder, decoder = parts_of(module)
 
         def pairs(step: int) -> _Pairs:
-            draws = lessons.draws(step)
-            first = lessons.any(draws, self.batch_size)
-            second = lessons.another(draws, first)
-            a, b = lessons.jittered(draws, first, second)
+            draws = training_set.draws(step)
+            first = training_set.any(draws, self.batch_size)
+            second = training_set.another(draws, first)
+            a, b = training_set.jittered(draws, first, second)
             return _Pairs(a, b, draws)
 
         def loss(batch: _Pairs) -> Tensor:
@@ -133,19 +149,15 @@ class TransferVAE(Trained):
         optimizer = adam(module.parameters(), self.learning_rate)
         return optimize(
             module,
-            [Phase("TransferVAE", optimizer, loss)],
+            [Phase(self.name, optimizer, loss)],
             pairs,
             Schedule(self.steps),
-            lessons.run,
-            networks=lessons.networks,
+            training_set.session,
+            networks=training_set.networks,
         )
 
-    @property
-    def changes_images(self) -> bool:
-        return True
-
-    def _plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
-        data, (low, high) = self._fitted(), self.strength
+    def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        data, (low, high) = self.training_data, self.strength
         plan = {"image": draw_member(data, labels, draws, "image")}
         lending = donor_labels(
             data, labels, draws, self.donors if self.scope == "shared" else "within"
@@ -161,12 +173,14 @@ class TransferVAE(Trained):
             plan["strength" + link] = strength
         return plan
 
-    def _render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+    def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
         encoder, decoder = parts_of(network)
-        image = self._start(plan)
+        image = self.base_images(plan)
         for link in _links(self.chain):
             if self.sampling == "pairs":
-                z, _ = encoder(self._real(plan["from" + link]), self._real(plan["to" + link]))
+                z, _ = encoder(
+                    self.real_images(plan["from" + link]), self.real_images(plan["to" + link])
+                )
             else:
                 z = plan["z" + link]
             strengths = plan["strength" + link].view(len(image), -1).expand(-1, 3)

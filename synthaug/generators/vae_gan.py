@@ -17,14 +17,16 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from synthaug.core import adam, expect_number
-from synthaug.generators.conditional_vae import Batch, ConditionalVAE
+from synthaug.generators.conditional_vae import SAMPLING_VARIANTS, Batch, ConditionalVAE
 from synthaug.generators.learning.adversary import Adversary, Shown
 from synthaug.generators.learning.diff_augment import check_policies
 from synthaug.generators.learning.losses import reparametrize
 from synthaug.generators.learning.training_set import TrainingSet
 from synthaug.generators.networks.coders import parts_of
+from synthaug.generators.registry import register
 
 
+@register("vaegan", order=30, choices={"vaegan sampling": SAMPLING_VARIANTS})
 @dataclass
 class VAEGAN(ConditionalVAE):
     """A `ConditionalVAE`, with all its settings, sharpened by a discriminator.
@@ -51,17 +53,17 @@ class VAEGAN(ConditionalVAE):
     augment: tuple[str, ...] = ("colour", "translation")
     discriminator_rate: float = 1e-3
 
-    def _check_settings(self) -> None:
-        super()._check_settings()
+    def check_settings(self) -> None:
+        super().check_settings()
         check_policies("augment", self.augment)
         for name in ("feature_weight", "adversarial_weight"):
             expect_number(name, getattr(self, name), zero=True)
         expect_number("discriminator_rate", self.discriminator_rate)
 
-    def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
+    def _learn(self, module: nn.Module, training_set: TrainingSet) -> nn.Module:
         encoder, _ = parts_of(module)
         adversary = Adversary.plain(
-            lessons,
+            training_set,
             width=self.width,
             rate=self.discriminator_rate,
             steps=self.steps,
@@ -77,7 +79,7 @@ class VAEGAN(ConditionalVAE):
             return Shown(self._decode(module, relative, labels), labels)
 
         def loss(batch: Batch) -> Tensor:
-            made, reconstruction = self._reconstruct(module, batch, lessons.networks)
+            made, reconstruction = self._reconstruct(module, batch, training_set.networks)
             seen = adversary.features(made, batch.labels)
             wanted = adversary.features(batch.images, batch.labels).detach()
             total: Tensor = (
@@ -91,4 +93,4 @@ class VAEGAN(ConditionalVAE):
             return Shown(batch.images, batch.labels), swapped(batch)
 
         optimizer = adam(module.parameters(), self.learning_rate)
-        return adversary.train(module, optimizer, self._batches(lessons), show=show, loss=loss)
+        return adversary.train(module, optimizer, self._batches(training_set), show=show, loss=loss)

@@ -15,7 +15,6 @@ from synthaug.core import (
     as_share,
     check_replaceable,
     expanded,
-    expect_choice,
     expect_number,
     plain_values,
     read_json,
@@ -25,7 +24,7 @@ from synthaug.core import (
     write_json,
 )
 from synthaug.data import GRAY_LOADER, LabelledImages, expect_labelled
-from synthaug.generators import FAMILIES, Generator, make_generator
+from synthaug.generators import Generator, generator_class, with_current_names
 from synthaug.mixing.bank import Labels, check_labels
 from synthaug.pool import POOL_KIND as POOL
 from synthaug.pool import (
@@ -136,7 +135,7 @@ class MixConfig:
         value = {
             "kind": KIND,
             "synthaug": versions()["synthaug"],
-            "generator": made and {"family": made.family, "settings": plain_values(made.settings)},
+            "generator": made and {"family": made.name, "settings": plain_values(made.settings)},
             "ratio": float(self.ratio),
             "labels": self.labels,
             "filters": {name: float(limit) for name, limit in self.filters.items()},
@@ -241,10 +240,10 @@ class MixConfig:
         """The pool that is there, if this recipe made it, of these images."""
         assert self.generator is not None
         pool = SamplePool(directory)
-        metadata = pool.manifest.get("generator", {})
+        metadata = with_current_names(pool.manifest.get("generator", {}))
         filters = limit_filters(self.filters)
         wanted = {
-            "family": self.generator.family,
+            "family": self.generator.name,
             "settings": json.loads(json.dumps(plain_values(self.generator.settings))),
             "seed": seed,
             "fingerprint": data.fingerprint,
@@ -276,10 +275,13 @@ def _generator(told: Mapping[str, Any] | None) -> Generator | None:
     if told is None:
         return None
     _check_complete("generator.", told, GENERATOR)
-    expect_choice("generator.family", told["family"], FAMILIES)
     try:
-        made = make_generator(told["family"], told["settings"])
-        made._check_settings()
+        family = generator_class(told["family"])
+    except InputError as error:
+        raise InputError(f"generator.family: {error}") from None
+    try:
+        made = family.from_settings(told["settings"])
+        made.check_settings()
     except InputError as error:
         raise InputError(f"generator.settings: {error}") from None
     return made

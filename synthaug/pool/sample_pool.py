@@ -208,7 +208,7 @@ class SamplePool:
             "limits": [limits_of(each) for each in filters],
             "chosen_by": [] if reference is None else chosen_by(filters, reference),
         }
-        return cls._write(directory, samples, generator.classes, generator.family, metadata)
+        return cls._write(directory, samples, generator.classes, generator.name, metadata)
 
     @property
     def origins(self) -> set[str]:

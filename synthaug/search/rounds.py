@@ -30,7 +30,7 @@ class Budget:
 
     Raises `InputError` where neither is given, or one of them is not above 0.
 
-    >>> from synthaug.gain import Budget
+    >>> from synthaug.search import Budget
     >>> Budget(seconds=1200), Budget(trials=30)
     (Budget(seconds=1200, trials=None), Budget(seconds=None, trials=30))
     """

@@ -41,9 +41,10 @@ from synthaug.gain import (
     tune,
     without_synthetic,
 )
+from synthaug.generators import registrations
 from synthaug.mixing import MixConfig
 from synthaug.search.rounds import Budget, Rounds
-from synthaug.search.space import PROPOSALS, RATIOS
+from synthaug.search.space import RATIOS
 
 BASE_ARMS = 3  # the best arms without synthetic images, offered to build on
 LISTED = 5  # trials that the configuration lists
@@ -59,7 +60,7 @@ def search_mix(
     budget: Budget,
     *,
     validation: LabelledImages | None = None,
-    families: Sequence[str] = tuple(PROPOSALS),
+    families: Sequence[str] | None = None,
     classifier: str | Backbone = "resnet",
     protocol: Protocol | None = None,
     execution: Execution | None = None,
@@ -75,7 +76,7 @@ def search_mix(
         budget: Of the search alone. The training without synthetic images before it, and the check
             of the winner after it, come on top.
         validation: Images to make choices on; by default some are set apart from `train`.
-        families: The generators to try, by name.
+        families: The generators to try, by name; default all that are registered.
         classifier: "resnet", "timm:NAME", or a `Backbone`.
         protocol: As for `measure_gain`, default `Protocol(seeds=3)`. Each proposal is trained on so
             many seeds at most, and the winner is checked on as many others. `search` and
@@ -111,6 +112,7 @@ def search_mix(
     optuna = load_optuna()
     protocol, execution = protocol or Protocol(seeds=3), execution or Execution()
     backbone = Backbone.of(classifier)
+    families = list(registrations()) if families is None else families
     notes = _check(train, budget, validation, families, backbone, protocol, name)
     experiment = Experiment(
         train, validation, protocol.per_class, backbone, protocol.batch_size, execution.device
@@ -142,17 +144,19 @@ def search_mix(
                 check.notes.append(CHECKED_BEFORE.format(turn=turn))
         times.append(time.monotonic())
         facts = {
-            **_search_facts(comparison, baseline, name),
+            **_search_facts(comparison, experiment, baseline, name),
             **facts,
             **check.facts(protocol.fresh_seeds),
             "caveats": [
-                *data_caveats(comparison.experiment, seeds, notes),
+                *data_caveats(experiment, seeds, notes),
                 *length_caveats(tuning),
                 *check.notes,
             ],
             "seconds": _seconds(times),
             "taken_over": _reused_runs(comparison),
-            "best_without": _lines_without(comparison, baseline, tuning, name),
+            "best_without": _lines_without(
+                experiment, baseline, comparison.teacher or baseline, tuning, name
+            ),
             "optuna": optuna.__version__,
         }
         training = {
@@ -193,9 +197,10 @@ def _check(
     if protocol.config is not None:
         expect_train_config(protocol.config, pretrained=backbone.pretrained)
         expect_base(protocol.config, protocol.policy)
-    unknown = [family for family in families if family not in PROPOSALS]
+    names = list(registrations())
+    unknown = [family for family in families if family not in names]
     if unknown or not families:
-        raise InputError(f"families: expected some of {', '.join(PROPOSALS)}, got {unknown}")
+        raise InputError(f"families: expected some of {', '.join(names)}, got {unknown}")
     splits = {"train": train} | ({} if validation is None else {"validation": validation})
     return check_splits(splits)
 
@@ -267,9 +272,10 @@ def _check_best(
     return check
 
 
-def _search_facts(comparison: Comparison, baseline: Arm, name: str) -> dict[str, Any]:
+def _search_facts(
+    comparison: Comparison, experiment: Experiment, baseline: Arm, name: str
+) -> dict[str, Any]:
     """Describe the data and how they were split."""
-    experiment = comparison.experiment
     train = experiment.train
     return {
         "data": name,
@@ -284,13 +290,14 @@ def _search_facts(comparison: Comparison, baseline: Arm, name: str) -> dict[str,
     }
 
 
-def _lines_without(comparison: Comparison, baseline: Arm, tuning: Tuning, name: str) -> str:
+def _lines_without(
+    experiment: Experiment, baseline: Arm, teacher: Arm, tuning: Tuning, name: str
+) -> str:
     """Write the lines of Python that train the best without synthetic images."""
-    experiment = comparison.experiment
     return next_steps(
         None,
         baseline,
-        comparison.teacher or baseline,
+        teacher,
         data=name,
         classifier=experiment.classifier,
         steps=tuning.steps,

@@ -33,7 +33,7 @@ run()
 """
 # Checkpoints every few steps, and the command line.
 PROGRAM = """
-import synthaug.training
+import synthaug.core.training
 synthaug.core.training.optimize.__kwdefaults__["checkpoint_every"] = 10
 from synthaug.cli.main import run
 run()

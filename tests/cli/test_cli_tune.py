@@ -313,7 +313,7 @@ def test_fit_and_sample_follow_the_recipe(
     assert done.status == 0, done.err
     assert call("sample", tmp_path / "generator", "-o", tmp_path / "pool").status == 0
     metadata = SamplePool(tmp_path / "pool").manifest["generator"]
-    assert (metadata["family"], metadata["settings"]["cells"]) == ("StyleSwap", 4)
+    assert (metadata["family"], metadata["settings"]["cells"]) == ("style-swap", 4)
 
 
 @pytest.mark.parametrize(

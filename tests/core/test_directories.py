@@ -264,11 +264,12 @@ KILLED_AT_EVERY_CALL = """
 import json, os, signal, shutil, sys, types
 from pathlib import Path
 
-package = types.ModuleType("synthaug")  # its __init__ imports torch, which takes seconds
-package.__path__ = [sys.argv[1]]
-sys.modules["synthaug"] = package
-from synthaug.directories import MANIFEST, new_directory
-from synthaug.files import write_json, write_text
+for name, folder in (("synthaug", ""), ("synthaug.core", "/core")):
+    package = types.ModuleType(name)  # its __init__ imports torch, which takes seconds
+    package.__path__ = [sys.argv[1] + folder]
+    sys.modules[name] = package
+from synthaug.core.directories import MANIFEST, new_directory
+from synthaug.core.files import write_json, write_text
 
 base = Path(sys.argv[2])
 
@@ -302,7 +303,12 @@ print(call)
 
 
 def test_a_kill_at_any_moment_leaves_the_old_or_the_new(tmp_path: Path) -> None:
-    script = [sys.executable, "-c", KILLED_AT_EVERY_CALL, str(Path(directories.__file__).parent)]
+    script = [
+        sys.executable,
+        "-c",
+        KILLED_AT_EVERY_CALL,
+        str(Path(directories.__file__).parents[1]),
+    ]
     done = subprocess.run([*script, str(tmp_path)], capture_output=True, text=True, check=True)
     calls = int(done.stdout)
     assert 10 < calls < 199

@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 from synthaug.core import ALONE, InputError, Team, current, leads, optimize, team
 from synthaug.data import LabelledImages
 from synthaug.generators import (
-    FAMILIES,
     ConditionalGAN,
     ConditionalVAE,
     TransferVAE,
+    generator_class,
     load_generator,
 )
 from synthaug.generators.learning.adversary import DiscriminatorAugmentation
@@ -40,7 +40,7 @@ def fit(output: Path, family: str, settings: dict, data: LabelledImages, checkpo
     Team.tell = noted  # type: ignore[method-assign]
     with team() as ours:
         assert current() == ours and ours.size == 2
-        made = FAMILIES[family](**settings).fit(data, device="cpu", checkpoint=checkpoint)
+        made = generator_class(family)(**settings).fit(data, device="cpu", checkpoint=checkpoint)
         made.save(f"{output}-{ours.rank}")
 
 
@@ -58,7 +58,7 @@ def launch(
     run_twice(fit, folder / "made", family, settings, data, folder / "checkpoint")
     assert not list(folder.glob("checkpoint*"))
     made = (load_generator(folder / f"made-{rank}", device="cpu") for rank in range(2))
-    return [generator._networks.state_dict() for generator in made]
+    return [generator.networks.state_dict() for generator in made]
 
 
 def run_twice(work: Callable[..., None], *arguments: object) -> None:
@@ -122,7 +122,7 @@ def test_networks_of_one_class_are_dealt_out_and_learn_what_they_would_alone(tmp
     alone = ConditionalVAE(**settings).fit(data, device="cpu")
     assert equal(first, second)
     begun = ConditionalVAE(**{**settings, "steps": 1}).fit(data, device="cpu")
-    learned, before = (each._networks.state_dict() for each in (alone, begun))
+    learned, before = (each.networks.state_dict() for each in (alone, begun))
     # But for rounding, of which Adam makes whole steps where a gradient is nearly zero.
     assert _apart(first, learned) < 0.01 * _apart(before, learned)
 
@@ -140,11 +140,11 @@ def test_a_shared_network_learns_from_both_halves_of_a_batch(tmp_path) -> None:
     first, second = launch(tmp_path, "TransferVAE", settings, data)
     assert equal(first, second)
     half = TransferVAE(**{**settings, "batch_size": 4}).fit(data, device="cpu")
-    alone = half._networks.state_dict()
+    alone = half.networks.state_dict()
     assert not equal(first, alone)  # one process's half by itself leads elsewhere
     # Each learned from both halves by itself, not by what the first one told it at the end.
     before, other = (load_file(tmp_path / f"made-{rank}-before") for rank in range(2))
-    learned = [name for name, _ in half._networks[0].named_parameters()]
+    learned = [name for name, _ in half.networks[0].named_parameters()]
     assert learned and all(torch.equal(before[name], other[name]) for name in learned)
 
 

@@ -12,16 +12,16 @@ import torch
 from synthaug import LabelledImages, SamplePool, Samples, SyntheticDataset, read_images
 from synthaug.classifiers import Backbone, TrainConfig, predict
 from synthaug.gain import (
-    EXTRAPOLATE,
     Arm,
     Source,
     next_steps,
+    sources_of,
     spell_size,
     synthetic_arm,
-    transfer_sources,
 )
 from synthaug.gain.arms import LABELS, distilled_arm
 from synthaug.generators import (
+    EXTRAPOLATE,
     Blend,
     Chain,
     ConditionalVAE,
@@ -72,7 +72,7 @@ def lines_for(
 
 def test_the_generator_is_made_with_the_settings_that_were_measured() -> None:
     base_arm = Arm("classical", TrainConfig())
-    source = transfer_sources(TransferVAE(steps=400, donors="within"))[0]
+    source = sources_of(TransferVAE(steps=400, donors="within"))[0]
     arm = synthetic_arm(source, base_arm, 0.25, "hard")
     lines = lines_for(arm, base_arm, base_arm, "data")
     assert "MixConfig(TransferVAE(steps=400, donors='any'), ratio=0.25)" in lines
@@ -135,8 +135,8 @@ def test_the_lines_run_and_make_the_same_generator(source: Source, expected: Gen
     lines = lines_for(arm, base_arm, base_arm, "data")
     made: dict[str, Any] = {}
     exec(lines[: lines.index("# in place")], made)
-    assert made["recipe"].generator == expected
-    assert made["recipe"].generator.settings == expected.settings
+    assert made["mix"].generator == expected
+    assert made["mix"].generator.settings == expected.settings
 
 
 @pytest.mark.parametrize("generator", [Mine(), Mine(cells=4), Blend((Mine(), RandomField()))])
@@ -146,9 +146,9 @@ def test_the_lines_bring_a_family_of_the_users_own(tmp_path: Path, generator: Ge
     lines = lines_for(arm, base_arm, base_arm, "data")
     made: dict[str, Any] = {}
     exec(lines[: lines.index("# in place")], made)
-    assert made["recipe"].generator == generator
+    assert made["mix"].generator == generator
     data = read_images("digits").subset(np.arange(60))
-    pool = made["recipe"].make_pool(tmp_path / "pool", data, device="cpu")
+    pool = made["mix"].make_pool(tmp_path / "pool", data, device="cpu")
     assert pool.manifest["generator"]["settings"] == json.loads(json.dumps(generator.settings))
 
 
@@ -205,8 +205,8 @@ def test_the_best_recipe_without_synthetic_images_is_written_in_full() -> None:
     made: dict[str, Any] = {}
     start = lines.index("config=") + len("config=")
     end = lines.index("    steps=")
-    exec(f"from synthaug import TrainConfig\nrecipe = {lines[start:end].strip().rstrip(',')}", made)
-    assert made["recipe"] == baseline.config
+    exec(f"from synthaug import TrainConfig\nconfig = {lines[start:end].strip().rstrip(',')}", made)
+    assert made["config"] == baseline.config
 
 
 def test_the_network_is_the_one_that_was_measured() -> None:
@@ -226,7 +226,7 @@ def test_distilled_labels_are_a_teachers_that_is_trained_first() -> None:
         lines = lines_for(recommended, baseline, teacher, "digits", steps=1)
         made: dict[str, Any] = {}
         exec(lines[: lines.index(")\n")].replace("train_classifier(", "dict(train=") + ")", made)
-        assert made["network"]["recipe"] == teacher.config
+        assert made["network"]["config"] == teacher.config
         assert ("soft_labels=soft_labels" in lines) == (recommended is None)
 
 

@@ -164,7 +164,7 @@ def test_what_is_tried_on_top_and_diverges_is_not_chosen(
 def test_a_rival_that_diverges_on_the_last_seeds_is_none(
     train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, opened_on = runs.train_classifier, opening._rivals
+    original, opened_on = runs.train_classifier, opening._oracle_candidates
     rivals: list[Arm] = []
 
     def noted(*given: Any) -> list[Arm]:
@@ -178,7 +178,7 @@ def test_a_rival_that_diverges_on_the_last_seeds_is_none(
             raise TrainingError("the loss became nan; lower the learning rate")
         return original(*images, **options)
 
-    monkeypatch.setattr(opening, "_rivals", noted)
+    monkeypatch.setattr(opening, "_oracle_candidates", noted)
     monkeypatch.setattr(runs, "train_classifier", diverging)
     gain = measure(train, test, **QUICK, steps=3, config=TrainConfig())
     broken = [arm.name for arm in rivals if not arm.distilled]

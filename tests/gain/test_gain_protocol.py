@@ -39,7 +39,7 @@ from synthaug import (
 from synthaug.classifiers import Backbone, Scores
 from synthaug.core import arithmetic
 from synthaug.data import draw_subset
-from synthaug.gain import Arm, Comparison, Experiment, Source, data_caveats, transfer_sources
+from synthaug.gain import Arm, Comparison, Experiment, Source, data_caveats, sources_of
 from synthaug.gain.runs.folds import plan_folds
 from synthaug.gain.selection import setting_notes
 from synthaug.generators import Composite, Generator
@@ -72,7 +72,7 @@ def test() -> LabelledImages:
 
 def sources() -> list[Source]:
     return [
-        *transfer_sources(TransferVAE(steps=5)),
+        *sources_of(TransferVAE(steps=5)),
         Source("style-swap", StyleSwap(cells=2)),
         Source("random-field", RandomField()),
     ]
@@ -302,19 +302,23 @@ def test_a_recipe_that_was_found_with_another_training_is_told() -> None:
     mix = MixConfig(StyleSwap(), training=found, search={"per_class": 10})
     notes = setting_notes(mix, Backbone(), **alike)
     assert notes == [
-        "the recipe was found with classifier timm:resnet10t, and is measured with resnet",
-        "the recipe was found with classifier size 64, and is measured with none",
+        "the mix configuration was found with classifier timm:resnet10t, and is measured with "
+        "resnet",
+        "the mix configuration was found with classifier size 64, and is measured with none",
     ]
     unlike = {"batch_size": 64, "steps": 18, "per_class": None}
     notes = setting_notes(mix, Backbone("timm:resnet10t", size=64), **unlike)
     assert notes == [
-        "the recipe was found with steps 9, and is measured with 18",
-        "the recipe was found with per class 10, and is measured with none",
+        "the mix configuration was found with steps 9, and is measured with 18",
+        "the mix configuration was found with per class 10, and is measured with none",
     ]
     # It does not say: none, where it says which classifier.
     plain = MixConfig(StyleSwap(), training={"classifier": "resnet"})
     (said,) = setting_notes(plain, Backbone(size=224), **alike)
-    assert said == "the recipe was found with classifier size none, and is measured with 224"
+    assert (
+        said
+        == "the mix configuration was found with classifier size none, and is measured with 224"
+    )
     assert setting_notes(MixConfig(StyleSwap()), Backbone(), **alike) == []
     assert setting_notes(None, Backbone(), **alike) == []
 
@@ -481,12 +485,12 @@ def test_a_composite_takes_the_generators_that_others_learned(
     fit, fitted = Generator.fit, []
 
     def noting(self: Generator, data: LabelledImages, **options: object) -> Generator:
-        fitted.append((self.family, options["seed"]))
+        fitted.append((self.name, options["seed"]))
         return fit(self, data, **options)
 
     monkeypatch.setattr(Generator, "fit", noting)
     transfer, style = TransferVAE(steps=5), StyleSwap(cells=2)
-    several = [Source("both", composite((transfer, style))), *transfer_sources(transfer)]
+    several = [Source("both", composite((transfer, style))), *sources_of(transfer)]
     settings = {**QUICK, "cache": tmp_path, "keep": True}
     gain = measure(train, test, **settings, sources=several)
     assert len(fitted) == len(set(fitted))
@@ -1047,10 +1051,10 @@ def test_noise_with_random_labels_never_helps(
         ("batch_size", 0, "batch_size: expected an integer of at least 1, got 0"),
         ("jobs", 0, "jobs: expected an integer of at least 1, got 0"),
         ("config", "randaugment", "config: expected a TrainConfig, got 'randaugment'"),
-        ("policy", "shift-flip", "policy: got 'shift-flip' beside a recipe that has 'shift'"),
+        ("policy", "shift-flip", "policy: got 'shift-flip' beside a config that has 'shift'"),
         ("classifier", 5, "classifier: expected 'resnet', 'timm:NAME' or a Backbone, got 5"),
-        ("sources", StyleSwap(), r"sources: expected a list of sources, as \[Source\('style-swap'"),
-        ("sources", [StyleSwap()], "sources: expected a list of sources"),
+        ("sources", StyleSwap(), "sources: expected a list of generators or sources"),
+        ("sources", ["style-swap"], "sources: expected a list of generators or sources"),
         ("mix", "recipe.json", "mix: expected a MixConfig, as MixConfig.load reads it"),
         ("cache", 5, "expected the path of a file or directory, got int"),
     ],
@@ -1120,7 +1124,7 @@ def test_mismatches_are_refused_before_anything_is_trained(
         measure(train, test, **POOLED, pool=tmp_path, mix=mix)
     for name, value in (("automatic", "randaugment"), ("label_smoothing", 0.1)):
         fixed = {**QUICK, "config": replace(TrainConfig(), **{name: value})}
-        with pytest.raises(InputError, match=f"recipe: expected the usual {name}"):
+        with pytest.raises(InputError, match=f"config: expected the usual {name}"):
             measure(train, test, **fixed)
     with pytest.raises(InputError, match="recipe: frozen=True trains the last layer alone"):
         measure(train, test, **{**QUICK, "config": TrainConfig(frozen=True)})

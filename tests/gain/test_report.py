@@ -363,8 +363,8 @@ def test_an_arm_that_does_better_on_the_test_images_is_named(tmp_path: Path) -> 
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "On the test images plain, also without them, does better" in page
     assert "Gain over the oracle baseline, plain" in page
-    assert "best without, on test images" in page
-    assert "over best" in page and "on test" in page
+    assert "oracle baseline" in page
+    assert "over oracle" in page
     assert "choose badly" not in page  # it is behind the baseline on the seeds that are shown
 
     ahead = replace(gain.gain, points=5.4, low=1.6, high=9.2)
@@ -381,7 +381,7 @@ def test_an_arm_that_does_better_on_the_test_images_is_named(tmp_path: Path) -> 
     assert Gain.load(tmp_path / "gain.json").to_json() == rival.to_json()
     write_report(gain, tmp_path / "page.html")
     without = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "over best" not in without and "best without, on test" not in without
+    assert "oracle" not in without
 
 
 def test_a_result_of_before_says_that_it_was_chosen_on_what_it_is_measured_on(

@@ -1,16 +1,20 @@
+import importlib.util
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from synthaug.data import LabelledImages
-from synthaug.generators import FAMILIES
+from synthaug.generators import generator_class, registrations
 from synthaug.generators.learning.trained import Trained
 
 TINY = {
-    "TransferVAE": {"steps": 2, "batch_size": 4, "latent": 3},
-    "ConditionalVAE": {"steps": 2, "batch_size": 4, "latent": 3, "width": 4},
-    "VAEGAN": {"steps": 2, "batch_size": 4, "latent": 3, "width": 4},
-    "CompositionGAN": {"steps": 2, "batch_size": 4, "width": 4},
-    "ConditionalGAN": {"steps": 2, "batch_size": 4, "latent": 3, "width": 4},
+    "transfer": {"steps": 2, "batch_size": 4, "latent": 3},
+    "vae": {"steps": 2, "batch_size": 4, "latent": 3, "width": 4},
+    "vaegan": {"steps": 2, "batch_size": 4, "latent": 3, "width": 4},
+    "composition": {"steps": 2, "batch_size": 4, "width": 4},
+    "gan": {"steps": 2, "batch_size": 4, "latent": 3, "width": 4},
 }
 
 
@@ -27,32 +31,38 @@ def make_images(shape=(1, 8, 8), dtype=np.uint8, classes=3, per_class=4, seed=0)
     return LabelledImages(stored, labels, [f"class {k}" for k in range(classes)])
 
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "new_generator.py"
+if "new_generator" not in sys.modules:  # a family of a user's own, "pca"
+    spec = importlib.util.spec_from_file_location("new_generator", EXAMPLE)
+    sys.modules["new_generator"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["new_generator"])
+
 PARTS = {
-    "Blend": ("TransferVAE", "ConditionalVAE per-class", "StyleSwap"),
-    "Chain": ("CompositionGAN", "TransferVAE", "PatchSwap", "ConditionalVAE per-class"),
+    "blend": ("transfer", "vae per-class", "style-swap"),
+    "chain": ("composition", "transfer", "patch-swap", "vae per-class"),
 }
 
 
 def kind(family):
     """The class of a family, and the settings that its scope is asked for by."""
     name, _, scope = family.partition(" ")
-    return FAMILIES[name], {"scope": scope} if scope else {}
+    return generator_class(name), {"scope": scope} if scope else {}
 
 
 def make_generator(family, **settings):
     cls, scope = kind(family)
-    if family in PARTS and not settings:
-        return cls(tuple(make_generator(part) for part in PARTS[family]))
-    return cls(**{**TINY.get(cls.__name__, {}), **scope, **settings})
+    if cls.name in PARTS and not settings:
+        return cls(tuple(make_generator(part) for part in PARTS[cls.name]))
+    return cls(**{**TINY.get(cls.name, {}), **scope, **settings})
 
 
 TRAINED = [
     f"{name}{scope}"
-    for name, cls in FAMILIES.items()
-    if issubclass(cls, Trained)
+    for name, each in registrations().items()
+    if issubclass(each.family, Trained)
     for scope in ("", " per-class")
 ]
-UNTRAINED = [name for name, cls in FAMILIES.items() if not issubclass(cls, Trained)]
+OTHERS = [name for name, each in registrations().items() if not issubclass(each.family, Trained)]
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +70,7 @@ def data():
     return make_images()
 
 
-@pytest.fixture(scope="session", params=TRAINED + UNTRAINED)
+@pytest.fixture(scope="session", params=TRAINED + OTHERS)
 def family(request):
     return request.param
 

@@ -18,7 +18,7 @@ from synthaug import (
 )
 from synthaug.core import optimize
 from synthaug.data import LabelledImages
-from synthaug.generators import load_generator, make_generator
+from synthaug.generators import generator_class, load_generator
 
 LABELS = np.arange(300) % 3
 TRANSFER = TransferVAE(steps=3, batch_size=4, latent=3)
@@ -45,7 +45,7 @@ def test_parts_learn_in_a_blend_what_they_learn_alone(parts, data):
     blend = Blend((TRANSFER, RandomField(), StyleSwap(cells=1))).fit(data, seed=4, device="cpu")
     expected = Blend.of(parts).sample(LABELS, seed=1).images
     np.testing.assert_array_equal(blend.sample(LABELS, seed=1).images, expected)
-    assert [part["family"] for part in blend.metadata["parts"]] == [part.family for part in parts]
+    assert [part["family"] for part in blend.metadata["parts"]] == [part.name for part in parts]
     assert blend.metadata["parts"][0]["diversity"] == parts[0].metadata["diversity"]
 
 
@@ -93,11 +93,11 @@ def test_parts_may_share_weights_and_have_settings_of_numpy(data, tmp_path):
 
 def test_parts_from_several_devices_come_to_that_of_the_first(parts):
     first = copy.deepcopy(parts[0])  # as on a GPU
-    first._networks, first._device = first._networks.to("meta"), torch.device("meta")
+    first.networks, first._device = first.networks.to("meta"), torch.device("meta")
     blend = Blend.of([first, parts[0]])
     assert blend.device.type == "meta"
-    assert {weights.device.type for weights in blend._networks.parameters()} == {"meta"}
-    assert {weights.device.type for weights in parts[0]._networks.parameters()} == {"cpu"}
+    assert {weights.device.type for weights in blend.networks.parameters()} == {"meta"}
+    assert {weights.device.type for weights in parts[0].networks.parameters()} == {"cpu"}
 
 
 @pytest.mark.parametrize(
@@ -137,13 +137,16 @@ def test_settings_of_parts_are_checked(data):
         ({"parts": [{"family": "StyleSwap"}]}, "expected a family and its settings"),
         ({"parts": [{"family": "Cubist", "settings": {}}]}, "unknown generator family 'Cubist'"),
         ({"parts": [{"family": [], "settings": {}}]}, r"unknown generator family \[\]"),
-        ({"parts": [{"family": "Blend", "settings": {}}]}, "unknown generator family 'Blend'"),
+        (
+            {"parts": [{"family": "Blend", "settings": {}}]},
+            "that are no Blend or Chain, got",
+        ),
     ],
     ids=str,
 )
 def test_settings_of_no_blend(settings, message):
     with pytest.raises(InputError, match=message):
-        make_generator("Blend", settings)
+        generator_class("blend").from_settings(settings)
 
 
 def test_parts_that_learned_from_other_images(parts, data):
@@ -176,8 +179,8 @@ def test_a_killed_run_goes_on_with_the_part_it_was_at(data, tmp_path, monkeypatc
     )
     assert seen == [5]  # of the part that was done nothing is trained again
     assert not list(tmp_path.iterdir())
-    for name, value in whole._networks.state_dict().items():
-        assert torch.equal(value, resumed._networks.state_dict()[name]), name
+    for name, value in whole.networks.state_dict().items():
+        assert torch.equal(value, resumed.networks.state_dict()[name]), name
 
 
 def test_warm_start_part_by_part(data, tmp_path):
@@ -186,10 +189,10 @@ def test_warm_start_part_by_part(data, tmp_path):
     alone.save(tmp_path / "alone")
     blend = Blend((TRANSFER, StyleSwap())).fit(data, device="cpu", start=tmp_path / "blend")
     expected = TransferVAE(**TRANSFER.settings).fit(data, device="cpu", start=tmp_path / "alone")
-    got = blend._networks[0][0].state_dict()
-    for name, value in expected._networks.state_dict().items():
+    got = blend.networks[0][0].state_dict()
+    for name, value in expected.networks.state_dict().items():
         assert torch.equal(value, got[name]), name
-    with pytest.raises(InputError, match=re.escape("expected a Blend of ['StyleSwap', ")):
+    with pytest.raises(InputError, match=re.escape("expected a blend of ['style-swap', ")):
         Blend((StyleSwap(), TRANSFER)).fit(data, device="cpu", start=tmp_path / "blend")
 
 
@@ -200,7 +203,7 @@ def test_a_blend_of_what_learns_nothing_has_no_use_for_aids(data, tmp_path):
 
 def test_parts_are_the_blends_own(parts, tmp_path):
     """What becomes of those that were given, or that others share, is another matter."""
-    style = StyleSwap(cells=1).fit(parts[2]._fitted(), device="cpu")
+    style = StyleSwap(cells=1).fit(parts[2].training_data, device="cpu")
     blend = Blend.of([style, parts[1]])
     before = blend.sample(LABELS, seed=3).images
     style.strength = (0.0, 0.0)

@@ -23,7 +23,7 @@ TINY = {"steps": 2, "batch_size": 4, "latent": 3}
 
 def test_every_part_changes_what_those_before_it_made(data):
     chain = Chain((SHIFT, SHIFT, SHIFT)).fit(data, device="cpu")
-    plan = chain._plan(LABELS, Draws(0, 60))
+    plan = chain.plan(LABELS, Draws(0, 60))
     expected = data.images[plan["0 image"]] / 255
     for index in range(3):
         expected = (expected + plan[f"{index} bias"]).clip(0, 1)
@@ -32,7 +32,7 @@ def test_every_part_changes_what_those_before_it_made(data):
 
 
 def test_parts_of_one_kind_draw_apart(data):
-    plan = Chain((SHIFT, SHIFT)).fit(data, device="cpu")._plan(LABELS, Draws(0, 60))
+    plan = Chain((SHIFT, SHIFT)).fit(data, device="cpu").plan(LABELS, Draws(0, 60))
     correlation = np.corrcoef(plan["0 bias"].ravel(), plan["1 bias"].ravel())[0, 1]
     assert abs(correlation) < 0.5
 
@@ -40,7 +40,7 @@ def test_parts_of_one_kind_draw_apart(data):
 @pytest.mark.parametrize(
     "part",
     [StyleSwap(cells=1), PatchSwap(), TransferVAE(**TINY), ConditionalVAE(**TINY, width=4)],
-    ids=lambda part: part.family,
+    ids=lambda part: part.name,
 )
 def test_a_part_makes_first_in_a_chain_what_it_makes_alone(part, data):
     chain = Chain((part, STILL)).fit(data, seed=3, device="cpu")
@@ -52,11 +52,11 @@ def test_a_part_makes_first_in_a_chain_what_it_makes_alone(part, data):
 
 def test_a_part_that_makes_images_anew_comes_first(data):
     gan = ConditionalGAN(steps=1, batch_size=4, width=4)
-    message = "expected after the first only generators that change images, got a ConditionalGAN"
+    message = "expected after the first only generators that change images, got a gan"
     with pytest.raises(InputError, match=message):
         Chain((StyleSwap(), gan)).fit(data, device="cpu")
     assert len(Chain((gan, StyleSwap())).fit(data, device="cpu").sample(2)) == 6
-    with pytest.raises(InputError, match="got a ConditionalVAE, which makes them anew"):
+    with pytest.raises(InputError, match="got a vae, which makes them anew"):
         Chain((StyleSwap(), ConditionalVAE(sampling="prior"))).fit(data, device="cpu")
 
 

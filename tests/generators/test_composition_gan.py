@@ -50,7 +50,7 @@ def test_each_place_holds_the_features_of_the_image_that_has_it():
 
 def test_sources_are_of_the_wanted_class_and_differ(trained, data):
     labels = np.repeat(np.arange(3), 100)
-    chosen = trained._plan(labels, Draws(0, 300))["images"]
+    chosen = trained.plan(labels, Draws(0, 300))["images"]
     assert chosen.shape == (300, 2)
     assert (data.labels[chosen] == labels[:, None]).all()
     assert (chosen[:, 0] != chosen[:, 1]).mean() > 0.5
@@ -60,11 +60,11 @@ def test_sources_are_of_the_wanted_class_and_differ(trained, data):
 
 
 def test_samples_are_the_decoded_composition(trained, data):
-    plan = trained._plan(LABELS, Draws(0, 30))
+    plan = trained.plan(LABELS, Draws(0, 30))
     images = torch.stack([to_float(data.images[plan["images"][:, k]]) for k in range(2)], 1)
     with torch.no_grad():
-        composed = compose(trained._networks[0]["encoder"], images, torch.as_tensor(plan["noise"]))
-        expected = trained._networks[0]["decoder"](composed)
+        composed = compose(trained.networks[0]["encoder"], images, torch.as_tensor(plan["noise"]))
+        expected = trained.networks[0]["decoder"](composed)
     assert (to_float(trained.sample(LABELS).images) - expected).abs().max() < 0.6 / 255
 
 
@@ -74,7 +74,7 @@ def test_it_learns_to_decode_what_it_encodes():
 
     def error(steps):
         settings = {"steps": steps, "width": 8, "batch_size": 8, "learning_rate": 1e-2}
-        network = CompositionGAN(**settings).fit(digits, device="cpu")._networks[0]
+        network = CompositionGAN(**settings).fit(digits, device="cpu").networks[0]
         with torch.no_grad():
             return float((network["decoder"](network["encoder"](images)) - images).abs().mean())
 

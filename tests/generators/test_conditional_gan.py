@@ -60,7 +60,7 @@ def plain(data):
 
 
 def weights(generator):
-    return generator._networks.state_dict()
+    return generator.networks.state_dict()
 
 
 def differ(first, second):
@@ -232,7 +232,7 @@ def test_both_networks_are_told_the_class_late(caught, data):
 def test_a_class_that_is_never_told_is_never_learned(data):
     def embedding(steps, late):
         generator = ConditionalGAN(**{**TINY, "steps": steps}, late=late).fit(data, device="cpu")
-        return generator._networks[0].start.embed.weight
+        return generator.networks[0].start.embed.weight
 
     assert torch.equal(embedding(1, (1.0, 1.0)), embedding(3, (1.0, 1.0)))
     assert not torch.equal(embedding(1, (0.0, 0.0)), embedding(3, (0.0, 0.0)))
@@ -245,7 +245,7 @@ def test_networks_for_all_sizes(size, backbone):
     shape, labels = (3, *size), torch.tensor([0, 1])
     settings = {"latent": 3, "width": 2, "backbone": backbone, "attention": True, "codes": 1}
     generator = ConditionalGAN(**settings)
-    network, judge = generator._build(shape, 2), generator._judge(shape, 2)
+    network, judge = generator._network(shape, 2), generator._judge(shape, 2)
     with torch.no_grad():
         made = network(torch.randn(2, 3), labels)
         judged = judge(torch.rand(2, 2 * 3, *size), labels, torch.ones(2))

@@ -36,7 +36,7 @@ def trained(trained_once):
 def of_class_priors_once(data):
     """Trained a little, and then given priors that are far apart."""
     generator = ConditionalVAE(prior="class", **SMALL).fit(data, device="cpu")
-    weight = generator._networks[0]["prior"].embed.weight
+    weight = generator.networks[0]["prior"].embed.weight
     values = torch.randn(weight.shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         weight.copy_(values)
@@ -59,19 +59,19 @@ def per_class(per_class_once):
 
 
 def plan_of(generator, labels=LABELS, seed=0):
-    return generator._plan(labels, Draws(seed, len(labels)))
+    return generator.plan(labels, Draws(seed, len(labels)))
 
 
 @torch.no_grad()
 def encode(generator, data, which):
     """The codes of some images."""
     images, labels = to_float(data.images[which]), torch.as_tensor(data.labels[which])
-    return generator._networks[0]["encoder"](images, labels)[0]
+    return generator.networks[0]["encoder"](images, labels)[0]
 
 
 @torch.no_grad()
 def decode(generator, codes, labels=LABELS):
-    return generator._networks[0]["decoder"](torch.as_tensor(codes), torch.as_tensor(labels))
+    return generator.networks[0]["decoder"](torch.as_tensor(codes), torch.as_tensor(labels))
 
 
 def nearly(samples, floats):
@@ -80,7 +80,7 @@ def nearly(samples, floats):
 
 
 def weights(generator):
-    return torch.cat([value.flatten() for value in generator._networks.parameters()])
+    return torch.cat([value.flatten() for value in generator.networks.parameters()])
 
 
 # Ways of sampling.
@@ -203,7 +203,7 @@ def test_a_class_is_rendered_by_its_own_network(per_class, data, sampling):
     per_class.sampling, per_class.strength = sampling, (1.0, 1.0)
     plan, drawn = plan_of(per_class), Draws(0, len(LABELS))
     samples = per_class.sample(LABELS)
-    for label, network in enumerate(per_class._networks):
+    for label, network in enumerate(per_class.networks):
         own, rows = data.labels == label, label == LABELS
         with torch.inference_mode():
             codes, _ = network["encoder"](
@@ -231,8 +231,8 @@ def test_priors_start_at_the_standard_one(data):
         generator = ConditionalVAE(prior=prior, **TINY).fit(data, device="cpu")
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            untrained = generator._untrained((1, 8, 8), 3)
-        generator._networks = torch.nn.ModuleList(untrained).eval()
+            untrained = generator.build((1, 8, 8), 3)
+        generator.networks = torch.nn.ModuleList(untrained).eval()
         for sampling in ("nuisance-swap", "jitter", "mixture", "prior"):
             generator.sampling = sampling
             made[prior, sampling] = generator.sample(LABELS).images
@@ -243,7 +243,7 @@ def test_priors_start_at_the_standard_one(data):
 @pytest.mark.parametrize("scope", ["shared", "per-class"])
 def test_priors_learn(data, scope):
     generator = ConditionalVAE(prior="class", scope=scope, **TINY).fit(data, device="cpu")
-    learned = torch.cat([network["prior"].embed.weight for network in generator._networks])
+    learned = torch.cat([network["prior"].embed.weight for network in generator.networks])
     assert learned.shape == (3, 6)
     assert (learned != 0).all()
     assert (learned[0] != learned[1]).all()
@@ -251,7 +251,7 @@ def test_priors_learn(data, scope):
 
 def priors(generator, labels):
     """Mean and standard deviation of the prior of each of `labels`, (M, Z)."""
-    weight = generator._networks[0]["prior"].embed.weight.detach()[torch.as_tensor(labels)]
+    weight = generator.networks[0]["prior"].embed.weight.detach()[torch.as_tensor(labels)]
     return weight[:, :4], torch.exp(0.5 * weight[:, 4:])
 
 
@@ -315,7 +315,7 @@ def test_loss_against_its_parts(data, prior, scope, networks):
         **TINY, prior=prior, scope=scope, independence=independence, l1=0.3, mse=5, bce=0.7, ssim=2
     )
     torch.manual_seed(0)
-    built = [generator._build((1, 8, 8), 3 // networks) for _ in range(networks)]
+    built = [generator._network((1, 8, 8), 3 // networks) for _ in range(networks)]
     module = stack(built).eval()
     if prior == "class":
         for value in module["prior"].parameters():
@@ -432,8 +432,8 @@ def test_many_codes_are_those_of_each_image(per_class, trained, data):
     which = np.random.default_rng(0).integers(0, len(data), 600)
     for generator in (per_class, trained):
         few = generator._codes(data)
-        generator._anchors = data.subset(which)
-        many = generator._codes(generator._anchors)
+        generator._training_data = data.subset(which)
+        many = generator._codes(generator._training_data)
         np.testing.assert_allclose(many, few[which], rtol=1e-4, atol=1e-5)
 
 

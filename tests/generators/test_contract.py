@@ -74,7 +74,7 @@ def test_fitting_again_gives_the_same_generator(fitted, data, family, tiny):
 
 def test_other_fit_seed_other_weights(trained_family, data, tiny):
     first, second = (tiny(trained_family).fit(data, seed=s, device="cpu") for s in (0, 1))
-    weights = [dict(generator._networks.named_parameters()) for generator in (first, second)]
+    weights = [dict(generator.networks.named_parameters()) for generator in (first, second)]
     assert any((value != weights[1][name]).any() for name, value in weights[0].items())
 
 
@@ -139,10 +139,10 @@ def test_wrong_batch_size(fitted):
         fitted.sample(1, batch_size=0)
 
 
-@pytest.mark.parametrize("use", ["sample", "save", "card", "classes"])
+@pytest.mark.parametrize("use", ["sample", "save", "metadata", "classes"])
 def test_use_before_fit(family, use, tiny, tmp_path):
     generator = tiny(family)
-    with pytest.raises(InputError, match=rf"{generator.family} is not fitted; call fit"):
+    with pytest.raises(InputError, match=rf"{generator.name} is not fitted; call fit"):
         if use == "sample":
             generator.sample(1)
         elif use == "save":
@@ -173,14 +173,14 @@ def test_settings_are_the_constructor_arguments(family, tiny):
 
 
 def test_every_setting_is_explained(family, tiny):
-    said = re.findall(r"^(\w[\w, \n]*): ", inspect.getdoc(type(tiny(family))), re.MULTILINE)
+    said = re.findall(r"^ *(\w[\w, \n]*): ", inspect.getdoc(type(tiny(family))), re.MULTILINE)
     explained = {name for names in said for name in re.split(r",\s+", names)}
     assert set(tiny(family).settings) <= explained
 
 
 def test_card_is_json_and_says_what_it_was_trained_on(fitted, data):
     metadata = json.loads(json.dumps(fitted.metadata, allow_nan=False))
-    assert metadata["family"] == type(fitted).__name__
+    assert metadata["family"] == fitted.name
     assert metadata["data"]["fingerprint"] == data.fingerprint
     assert metadata["data"]["per_class"] == [4, 4, 4]
     assert metadata["seed"] == 0
@@ -355,7 +355,7 @@ def test_saving_over_a_users_directory_is_refused(fitted, tmp_path, foreign):
 def test_an_empty_directory_may_be_filled(fitted, tmp_path):
     (tmp_path / "new").mkdir()
     fitted.save(tmp_path / "new")
-    assert load_generator(tmp_path / "new", device="cpu").family == fitted.family
+    assert load_generator(tmp_path / "new", device="cpu").name == fitted.name
 
 
 def test_loading_what_is_not_there(tmp_path):
@@ -449,14 +449,14 @@ def test_resumed_training_ends_with_the_same_weights(
     assert seen == [5, 6, 7]
     assert not list(tmp_path.iterdir())
     assert 1000 < resumed.metadata["seconds"] < 2000
-    expected, got = whole._networks.state_dict(), resumed._networks.state_dict()
+    expected, got = whole.networks.state_dict(), resumed.networks.state_dict()
     assert expected.keys() == got.keys()
     for name, value in expected.items():
         assert torch.equal(value, got[name]), name
 
 
 @pytest.mark.parametrize("scope", ["", " per-class"])
-@pytest.mark.parametrize("name", ["ConditionalVAE", "VAEGAN", "ConditionalGAN"])
+@pytest.mark.parametrize("name", ["vae", "vaegan", "gan"])
 def test_a_scope_that_is_not_that_of_the_networks_never_mixes_up_classes(name, scope, data, tiny):
     generator = tiny(f"{name}{scope}").fit(data, device="cpu")
     before, fitted = generator.sample(2).images, generator.scope
@@ -512,7 +512,7 @@ def test_checkpoint_of_another_run_is_refused(
 
 def test_loss_that_is_no_number_stops_training(trained_family, data, tiny, monkeypatch):
     cls = type(tiny(trained_family))
-    build = cls._build
+    build = cls._network
 
     def broken(self, *args):
         module = build(self, *args)
@@ -520,7 +520,7 @@ def test_loss_that_is_no_number_stops_training(trained_family, data, tiny, monke
             torch.nn.init.constant_(parameter, float("nan"))
         return module
 
-    monkeypatch.setattr(cls, "_build", broken)
+    monkeypatch.setattr(cls, "_network", broken)
     with pytest.raises(TrainingError, match=r"loss became nan at step 0; lower the learning rate"):
         tiny(trained_family).fit(data, device="cpu")
 
@@ -530,22 +530,25 @@ def test_an_interruption_after_training_changes_nothing(family, tiny, data, tmp_
     made = tiny(family).fit(data.subset(np.arange(0, len(data), 2)), device="cpu")
     metadata, samples = made.metadata, made.sample(LABELS).images
 
-    def interrupted(*_):
+    train = type(made).train
+
+    def interrupted(self, *args):
+        train(self, *args)
         raise Interrupted
 
-    monkeypatch.setattr(type(made), "_notes", interrupted)
+    monkeypatch.setattr(type(made), "train", interrupted)
     with pytest.raises(Interrupted):
         made.fit(data, device="cpu", checkpoint=tmp_path / "checkpoint")
     assert made.metadata == metadata
     np.testing.assert_array_equal(made.sample(LABELS).images, samples)
-    assert not made.learns or any(tmp_path.iterdir())
+    assert family == "pca" or not made.learns or any(tmp_path.iterdir())
 
 
 class OfTheUser(StyleSwap):
     """A family of one's own."""
 
 
-def test_a_family_of_the_user_is_loaded_where_it_is_known(data, tmp_path):
+def test_a_family_of_the_user_is_loaded_where_it_is_known(data, tmp_path, monkeypatch):
     own = OfTheUser(cells=1).fit(data, device="cpu")
     own.save(tmp_path / "own")
     Blend.of([own, RandomField().fit(data, device="cpu")]).save(tmp_path / "blend")
@@ -553,13 +556,11 @@ def test_a_family_of_the_user_is_loaded_where_it_is_known(data, tmp_path):
     assert type(loaded) is OfTheUser
     np.testing.assert_array_equal(loaded.sample(LABELS).images, own.sample(LABELS).images)
     assert type(load_generator(tmp_path / "blend", device="cpu").parts[0]) is OfTheUser
-    OfTheUser.__name__ = "Another"
-    try:
-        for name in ("own", "blend"):
-            with pytest.raises(InputError, match=r"unknown .* 'OfTheUser'.*has to be imported"):
-                load_generator(tmp_path / name, device="cpu")
-    finally:
-        OfTheUser.__name__ = "OfTheUser"
+    monkeypatch.setattr(OfTheUser, "__name__", "Another")
+    monkeypatch.setattr(OfTheUser, "name", "another")
+    for name in ("own", "blend"):
+        with pytest.raises(InputError, match=r"unknown .* 'OfTheUser'.*has to be imported"):
+            load_generator(tmp_path / name, device="cpu")
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "circle", "a\0b"])

@@ -113,11 +113,11 @@ def apart(images, others):
 @pytest.mark.usefixtures("plain_descent")
 def test_a_network_learns_the_same_whichever_others_learn_beside_it(data, fit):
     together, turned, alone = fit(data), fit(only(data, 2, 0)), fit(only(data, 1))
-    close(together._networks[2], turned._networks[0])
-    close(together._networks[0], turned._networks[1])
-    close(together._networks[1], alone._networks[0])
-    before = fit(only(data, 1), steps=1)._networks[0].parameters()
-    after = alone._networks[0].parameters()
+    close(together.networks[2], turned.networks[0])
+    close(together.networks[0], turned.networks[1])
+    close(together.networks[1], alone.networks[0])
+    before = fit(only(data, 1), steps=1).networks[0].parameters()
+    after = alone.networks[0].parameters()
     changes = [(old - new).abs().max() for old, new in zip(before, after, strict=True)]
     assert max(changes) > 1e-3
 
@@ -133,7 +133,7 @@ def test_the_images_of_other_classes_change_nothing(data, fit, fitted):
     images[data.labels != 1] = 255 - images[data.labels != 1]
     other = fit(LabelledImages(images, data.labels, data.classes))
     for label in range(3):
-        old, new = (generator._networks[label].state_dict() for generator in (fitted, other))
+        old, new = (generator.networks[label].state_dict() for generator in (fitted, other))
         same = all(torch.equal(value, new[name]) for name, value in old.items())
         assert same is (label == 1)
 
@@ -142,7 +142,7 @@ def test_the_images_of_other_classes_change_nothing(data, fit, fitted):
 def test_networks_of_equal_images_differ_by_the_name_of_their_class(data, tiny, family):
     images = data.images[data.labels == 0]
     twins = LabelledImages(np.concatenate([images, images]), np.repeat([0, 1], 4), ["a", "b"])
-    first, second = tiny(f"{family} per-class").fit(twins, device="cpu")._networks
+    first, second = tiny(f"{family} per-class").fit(twins, device="cpu").networks
     assert not any(
         torch.equal(a, b)
         for a, b in zip(first.parameters(), second.parameters(), strict=True)
@@ -188,7 +188,7 @@ def test_images_of_classes_of_unequal_size_are_drawn_evenly(data, method):
 def test_what_is_borrowed_is_the_classes_own(data, tiny, family, donors):
     generator = tiny(f"{family} per-class", donors=donors).fit(data, device="cpu")
     labels = np.arange(300) % 3
-    plan = generator._plan(labels, Draws(0, 300))
+    plan = generator.plan(labels, Draws(0, 300))
     borrowed = [plan[name] for name in ("image", "donor", "from", "to") if name in plan]
     assert len(borrowed) >= 2
     for chosen in borrowed:
@@ -220,10 +220,10 @@ def test_a_sample_depends_on_its_own_label_alone(fitted):
 
 def test_each_class_is_rendered_by_its_own_network(fitted, monkeypatch):
     def render(self, network, plan):
-        number = [own is network for own in self._networks].index(True)
+        number = [own is network for own in self.networks].index(True)
         return torch.full((len(next(iter(plan.values()))), 1, 8, 8), number / 255)
 
-    monkeypatch.setattr(type(fitted), "_render", render)
+    monkeypatch.setattr(type(fitted), "render", render)
     for labels in (LABELS, np.full(70, 2), np.repeat([1, 0], 64)):
         numbers = fitted.sample(labels).images[:, 0, 0, 0]
         np.testing.assert_array_equal(numbers, labels)
@@ -233,13 +233,13 @@ def test_each_class_is_rendered_by_its_own_network(fitted, monkeypatch):
 def test_a_network_knows_its_classes(data, tiny, scope, monkeypatch):
     known = []
     cls = type(tiny("ConditionalGAN"))
-    build = cls._build
+    build = cls._network
 
     def noted(self, image_shape, classes):
         known.append(classes)
         return build(self, image_shape, classes)
 
-    monkeypatch.setattr(cls, "_build", noted)
+    monkeypatch.setattr(cls, "_network", noted)
     tiny("ConditionalGAN", scope=scope).fit(data, device="cpu")
     assert known == ([3] if scope == "shared" else [1, 1, 1])
 

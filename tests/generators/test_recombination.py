@@ -15,14 +15,14 @@ LABELS = np.arange(30) % 3
 
 def test_random_field_without_amplitude_returns_the_image(data):
     generator = RandomField(flow=0.0, gain=0.0, bias=0.0).fit(data, device="cpu")
-    image = generator._plan(LABELS, Draws(0, 30))["image"]
+    image = generator.plan(LABELS, Draws(0, 30))["image"]
     assert (data.labels[image] == LABELS).all()
     np.testing.assert_array_equal(generator.sample(LABELS).images, data.images[image])
 
 
 def test_random_field_bias_alone_is_added(data):
     generator = RandomField(cells=1, flow=0.0, gain=0.0, bias=0.05).fit(data, device="cpu")
-    plan = generator._plan(LABELS, Draws(0, 30))
+    plan = generator.plan(LABELS, Draws(0, 30))
     expected = data.images[plan["image"]] / 255 + plan["bias"]
     got = generator.sample(LABELS).images
     assert np.abs(got / 255 - expected.clip(0, 1)).max() < 0.51 / 255 + 1e-5
@@ -37,7 +37,7 @@ def test_style_swap_with_itself_returns_the_image():
 
 def test_style_swap_of_the_mean_against_numpy(data):
     generator = StyleSwap(cells=1).fit(data, device="cpu")
-    plan = generator._plan(LABELS, Draws(0, 30))
+    plan = generator.plan(LABELS, Draws(0, 30))
     image, donor = data.images[plan["image"]] / 255, data.images[plan["donor"]] / 255
     step = donor.mean((2, 3), keepdims=True) - image.mean((2, 3), keepdims=True)
     expected = (image + plan["strength"][:, None, None, None] * step).clip(0, 1)
@@ -46,7 +46,7 @@ def test_style_swap_of_the_mean_against_numpy(data):
 
 def test_a_patch_is_a_rectangle_of_its_area_from_an_image_of_the_class(data):
     generator = PatchSwap(softness=1e-6).fit(data, device="cpu")
-    plan = generator._plan(LABELS, Draws(1, 30))
+    plan = generator.plan(LABELS, Draws(1, 30))
     assert (data.labels[plan["image"]] == LABELS).all()
     assert (data.labels[plan["donor"]] == LABELS).all()
     image, donor = data.images[plan["image"]], data.images[plan["donor"]]
@@ -73,7 +73,7 @@ def test_a_soft_patch_lies_between_both_images_and_covers_its_share():
     images[1] = 255
     data = LabelledImages(images, [0, 0], ["a"])
     generator = PatchSwap(area=(0.4, 0.41)).fit(data, device="cpu")
-    plan = generator._plan(np.zeros(200, int), Draws(0, 200))
+    plan = generator.plan(np.zeros(200, int), Draws(0, 200))
     shares = generator.sample(200).images.mean((1, 2, 3)) / 255
     different = plan["image"] != plan["donor"]
     expected = np.where(plan["image"] == 0, plan["area"], 1 - plan["area"])
@@ -115,7 +115,7 @@ def test_unknown_donors(family, data):
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 20, 36)], ids=str)
 def test_untrained_transfer_changes_nothing(shape):
     torch.manual_seed(0)
-    network = TransferVAE(latent=3)._build(shape, 2).eval()
+    network = TransferVAE(latent=3)._network(shape, 2).eval()
     images = torch.rand(4, *shape)
     with torch.no_grad():
         flow, gain, bias = network["decoder"](images, torch.randn(4, 3))
@@ -126,11 +126,11 @@ def test_untrained_transfer_changes_nothing(shape):
 
 def test_transfer_pairs_come_from_the_class_that_lends(data, fit_tiny):
     generator = fit_tiny("TransferVAE")
-    plan = generator._plan(LABELS, Draws(0, 30))
+    plan = generator.plan(LABELS, Draws(0, 30))
     assert (data.labels[plan["from"]] == data.labels[plan["to"]]).all()
     assert (data.labels[plan["from"]] != LABELS).any()
     generator.donors = "within"
-    assert (data.labels[generator._plan(LABELS, Draws(0, 30))["from"]] == LABELS).all()
+    assert (data.labels[generator.plan(LABELS, Draws(0, 30))["from"]] == LABELS).all()
 
 
 def test_gain_and_bias_of_a_difference():

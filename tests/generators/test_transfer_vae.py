@@ -18,7 +18,7 @@ TINY = {"steps": 2, "batch_size": 4, "latent": 3}
 def changing(generator):
     """With decoders that change much, as those that have learned do and new ones do not."""
     torch.manual_seed(0)
-    for network in generator._networks:
+    for network in generator.networks:
         torch.nn.init.normal_(network["decoder"].head.weight, std=0.5)
     return generator
 
@@ -43,13 +43,13 @@ def per_class(fitted_once):
 
 
 def plan_of(generator, labels=LABELS, seed=0):
-    return generator._plan(labels, Draws(seed, len(labels)))
+    return generator.plan(labels, Draws(seed, len(labels)))
 
 
 def change(generator, image, z, strength, label=0):
     """Images (B, C, H, W) after a difference of code `z`, each field scaled by its column of
     `strength` (B, 3)."""
-    network = generator._networks[label]
+    network = generator.networks[label]
     with torch.no_grad():
         fields = network["decoder"](image, torch.as_tensor(z))
     scales = torch.as_tensor(strength).T[..., None, None, None]
@@ -57,7 +57,7 @@ def change(generator, image, z, strength, label=0):
 
 
 def code(generator, data, first, second, label=0):
-    network = generator._networks[label]
+    network = generator.networks[label]
     with torch.no_grad():
         return network["encoder"](to_float(data.images[first]), to_float(data.images[second]))[0]
 
@@ -138,9 +138,9 @@ def test_each_strength_scales_its_own_field(trained, data, field):
     plan = {name: torch.as_tensor(value) for name, value in plan_of(trained).items()}
     plan["strength"] = torch.eye(3)[[field] * 20]
     image = to_float(data.images[plan["image"]])
-    network = trained._networks[0]
+    network = trained.networks[0]
     with torch.no_grad():
-        rendered = trained._render(network, plan)
+        rendered = trained.render(network, plan)
         z, _ = network["encoder"](
             to_float(data.images[plan["from"]]), to_float(data.images[plan["to"]])
         )

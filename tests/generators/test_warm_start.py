@@ -41,7 +41,7 @@ def saved(data, tmp_path):
 
 
 def weights(generator):
-    return [network.state_dict() for network in generator._networks]
+    return [network.state_dict() for network in generator.networks]
 
 
 def test_the_same_classes_go_on_from_the_same_weights(data, saved, tmp_path, request):
@@ -115,7 +115,7 @@ def test_other_sizes_are_refused(data, saved, settings, message):
 
 
 def test_another_family_is_refused(data, saved):
-    with pytest.raises(InputError, match="expected a ConditionalGAN to start from, got a Cond"):
+    with pytest.raises(InputError, match="expected a gan to start from, got a vae"):
         make(ConditionalGAN).fit(data, device="cpu", start=saved())
 
 

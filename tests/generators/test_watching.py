@@ -155,7 +155,7 @@ def test_what_is_varied_enough_is_no_collapse():
 def test_a_generator_that_collapses_says_so(data, monkeypatch, tiny):
     monkeypatch.setattr(module, "FLOOR", 1e9)
     monkeypatch.setattr(training, "APART", 2)
-    with pytest.warns(CollapseWarning, match="ConditionalGAN, step 2: images of 3 of 3 classes"):
+    with pytest.warns(CollapseWarning, match="gan, step 2: images of 3 of 3 classes"):
         tiny("ConditionalGAN", steps=4).fit(data, device="cpu")
 
 
@@ -218,7 +218,7 @@ def test_the_end_of_a_run_is_judged(data, scores):
     at_end = fit(data, [], steps=5)  # after the second step, the fourth, and the last
     assert not scores
     unjudged = ConditionalVAE(**{**SMALL, "steps": 5}).fit(data, device="cpu")
-    (one,), (other,) = at_end._networks, unjudged._networks
+    (one,), (other,) = at_end.networks, unjudged.networks
     pairs = zip(one.parameters(), other.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
 
@@ -261,7 +261,7 @@ def test_the_most_useful_moment_is_kept(data, scores):
         scores += [0.5, 0.7]
         with pytest.raises(KeyboardInterrupt):
             ConditionalVAE(**SMALL).fit(data, device="cpu", validation=others(), progress=remember)
-    got = stopped._networks[0].state_dict()
+    got = stopped.networks[0].state_dict()
     assert kept.keys() == got.keys()
     assert all(torch.equal(kept[name], got[name]) for name in kept)
 
@@ -275,7 +275,7 @@ def test_looks_change_nothing_where_there_is_no_validation(data, monkeypatch):
     assert seen[-1] == 20
     monkeypatch.setattr(training, "APART", 100)
     alone = ConditionalVAE(**SMALL).fit(data, device="cpu")
-    pairs = zip(looked._networks.parameters(), alone._networks.parameters(), strict=True)
+    pairs = zip(looked.networks.parameters(), alone.networks.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
@@ -309,7 +309,7 @@ def test_a_stopped_training_resumes_to_the_same_end(data, tmp_path, scores, monk
         progress=lambda done, _: seen.append(done),
     )
     assert (seen[0], seen[-1]) == (9, 10)
-    expected, got = whole._networks.state_dict(), resumed._networks.state_dict()
+    expected, got = whole.networks.state_dict(), resumed.networks.state_dict()
     assert all(torch.equal(expected[name], got[name]) for name in expected)
 
 
@@ -414,7 +414,7 @@ def test_a_log_that_is_no_directory_is_named_before_anything_is_learned(data, ti
 
 def test_a_generator_without_training_takes_none_of_it(data, tmp_path):
     for aid in ({"validation": others()}, {"log": tmp_path}):
-        with pytest.raises(InputError, match="StyleSwap has no training"):
+        with pytest.raises(InputError, match="style-swap has no training"):
             StyleSwap().fit(data, device="cpu", **aid)
 
 

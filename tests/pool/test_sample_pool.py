@@ -117,7 +117,7 @@ def test_a_pool_of_a_generator(tmp_path: Path) -> None:
     assert pool.classes == CLASSES
     assert pool.manifest["seed"] == 3
     assert pool.manifest["drawn"] == 15
-    assert pool.manifest["source"] == generator.family
+    assert pool.manifest["source"] == generator.name
     assert pool.manifest["generator"] == json.loads(json.dumps(generator.metadata))
     assert np.array_equal(pool.samples.images, generator.sample(5, seed=3).images)
     other = SamplePool.create(tmp_path / "other", generator, 5, seed=4)

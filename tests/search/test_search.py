@@ -22,7 +22,7 @@ from synthaug.core import InputError, TrainingError
 from synthaug.data import LabelledImages
 from synthaug.gain import Arm
 from synthaug.gain.baselines import Tuning
-from synthaug.generators import Composite, StyleSwap, TransferVAE
+from synthaug.generators import Composite, StyleSwap, TransferVAE, registrations
 from synthaug.mixing import MixConfig
 from synthaug.search import Budget
 
@@ -40,7 +40,7 @@ class Made:
             directory=directory,
             train=train,
             plan=lambda _: plan,
-            parts=lambda _: [SimpleNamespace(name="all", trained=train)],
+            folds=lambda _: [SimpleNamespace(name="all", trained=train)],
         )
         self.metric, self.steps = "accuracy", 0
         self.seeds: list[int] = []
@@ -133,7 +133,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[
             yield made
             made.left_open = open_files("search.db")
 
-        monkeypatch.setattr(search, "opened", opened)
+        monkeypatch.setattr(search, "open_comparison", opened)
         monkeypatch.setattr(search, "tune", lambda *_: Tuning(TrainConfig(), 100, []))
         monkeypatch.setattr(search, "without_synthetic", lambda *_, **__: (REAL, REAL[0]))
         return search_for_mix(train, **{"budget": Budget(trials=40), "jobs": 2, **options}), made
@@ -275,7 +275,7 @@ def test_a_search_that_was_stopped_as_it_began_tries_the_usual_ways(
 ) -> None:
     import optuna
 
-    left, plain = writes, getattr(optuna.Experiment, step)
+    left, plain = writes, getattr(optuna.Study, step)
 
     def stopped(self: Any, *given: Any, **options: Any) -> Any:
         nonlocal left
@@ -286,9 +286,9 @@ def test_a_search_that_was_stopped_as_it_began_tries_the_usual_ways(
         return made
 
     _, whole = run(good, budget=Budget(trials=8))
-    other = {"budget": Budget(trials=8), "families": [*space.PROPOSALS][::-1]}  # another search
+    other = {"budget": Budget(trials=8), "families": [*registrations()][::-1]}  # another search
     with monkeypatch.context() as patch:
-        patch.setattr(optuna.Experiment, step, stopped)
+        patch.setattr(optuna.Study, step, stopped)
         with pytest.raises(KeyboardInterrupt):
             run(good, **other)
     mix, again = run(good, **other)
@@ -341,10 +341,10 @@ def test_two_processes_do_not_search_alike_in_one_place(
             inner.append("")
             with pytest.raises(InputError, match="another process is at the same search"):
                 run(good, budget=Budget(trials=1))
-            monkeypatch.setattr(search, "opened", outer)
+            monkeypatch.setattr(search, "open_comparison", outer)
         train(self, *others, **options)
 
-    outer = search.opened
+    outer = search.open_comparison
     monkeypatch.setattr(Made, "train", beside)
     run(good, budget=Budget(trials=1))
     assert inner
@@ -637,7 +637,7 @@ def test_sampling_settings_are_in_the_recipe(run: Callable) -> None:
 
 @pytest.mark.parametrize(
     ("family", "parts", "kinds"),
-    [("blend", ["ConditionalVAE", "StyleSwap"], 3), ("chain", ["PatchSwap", "StyleSwap"], 4)],
+    [("blend", ["vae", "style-swap"], 3), ("chain", ["patch-swap", "style-swap"], 4)],
 )
 def test_a_composite_is_proposed_kept_and_read_again(
     run: Callable, tmp_path: Path, family: str, parts: list[str], kinds: int
@@ -649,9 +649,9 @@ def test_a_composite_is_proposed_kept_and_read_again(
     mix.save(tmp_path / "recipe.json")
     assert MixConfig.load(tmp_path / "recipe.json").generator == mix.generator
     assert isinstance(mix.generator, Composite)
-    assert [part.family for part in mix.generator.parts] == parts
+    assert [part.name for part in mix.generator.parts] == parts
     proposed = {name.split(" 0.")[0] for name, _ in made.trained if name.startswith(family)}
     ways = {re.sub(" (per-class|distance filter|memorization filter)", "", n) for n in proposed}
     assert len(ways) == kinds
     # A scope says nothing about what does not learn.
-    assert all("VAE" in name for name in proposed if "per-class" in name)
+    assert all("vae" in name or "transfer" in name for name in proposed if "per-class" in name)

@@ -1,4 +1,4 @@
-"""Which images a seed trains on, and which it makes its choices on.
+"""Plan the images that a seed trains on, and those that it makes its choices on.
 
 Every choice is made on images that no arm of that seed has trained on:
 
@@ -45,7 +45,9 @@ ADVICE = "add images, or give validation images"
 class ImageSubset:
     """Some of the images, which are copied only when they are asked for.
 
-    rows: their indices in `whole`; None where it is all of them.
+    Attributes:
+        whole: All images.
+        rows: Indices in `whole`, int64 (N,); None for all of it.
     """
 
     whole: LabelledImages
@@ -56,24 +58,28 @@ class ImageSubset:
 
     @property
     def labels(self) -> np.ndarray:
-        """int64 (N,)."""
+        """Their labels, int64 (N,)."""
         return self.whole.labels if self.rows is None else self.whole.labels[self.rows]
 
     @property
     def places(self) -> np.ndarray:
-        """The indices in `whole`, int64 (N,)."""
+        """Their indices in `whole`, int64 (N,)."""
         return np.arange(len(self.whole)) if self.rows is None else self.rows
 
     def images(self) -> LabelledImages:
-        """The images themselves."""
+        """Copy the images."""
         return self.whole if self.rows is None else self.whole.subset(self.rows)
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One training of an arm: what it trains on, and the images that score it for choices.
+    """One training of an arm: the images that it trains on, and those that score it for choices.
 
-    scored: None where the model is only tested. tested: whether the model meets the test images.
+    Attributes:
+        name: Name in files.
+        trained: Images to train on.
+        scored: Images to score on; None where the model is only tested.
+        tested: Whether the model meets the test images.
     """
 
     name: str
@@ -101,67 +107,84 @@ def plan_folds(
     pooled: bool = False,
     known: LabelledImages | None = None,
 ) -> tuple[list[Fold], str]:
-    """The parts of one seed, and in words how validation images were set apart.
+    """Plan the folds of one seed.
 
-    known: `without_images` of `train`, which is the same for all seeds.
-    pooled: whether a pool from elsewhere is among what is measured.
+    Args:
+        train: The training images.
+        validation: Images to make choices on; None sets some apart.
+        per_class: Images per class to train on; None for all.
+        seed: The seed.
+        pooled: Whether a pool from elsewhere is among what is measured.
+        known: `without_images(train)`, which is the same for all seeds.
+
+    Returns:
+        The folds, and in words how validation images were set apart.
+
+    Raises:
+        InputError: If a class has too few images.
     """
     if per_class is not None and per_class < FEWEST_IMAGES:
         raise InputError(
             f"per_class: expected at least {FEWEST_IMAGES} images, that a generator can learn "
             f"from, got {per_class}"
         )
-    known, among = without_images(train) if known is None else known, None
+    labels, subset = without_images(train) if known is None else known, None
     if validation is not None:
-        _expect_each(known, FEWEST_IMAGES, "that a generator can learn from", "add images")
-        rows = None if per_class is None else draw_subset(known, per_class, seed=seed)
+        _expect_each(labels, FEWEST_IMAGES, "that a generator can learn from", "add images")
+        rows = None if per_class is None else draw_subset(labels, per_class, seed=seed)
         fold = Fold("all", ImageSubset(train, rows), ImageSubset(validation), tested=True)
         return [fold], "a validation set that was given"
     if per_class is not None:
-        beside = _beside(known, per_class, seed)
-        if beside is not None:
-            chosen, held = (ImageSubset(train, rows) for rows in beside)
-            text = f"{len(held)} further images of the training split"
-            return [Fold("all", chosen, held, tested=True)], text
-        among = draw_subset(known, per_class, seed=seed)
-        known = known.subset(among)
-    if known.counts.min() >= FEWEST_TO_HOLD_OUT and _enough_groups(known, 2):
-        kept, out = split_off(known, HELD_SHARE, seed=stream_seed(seed, "held out"))
-        _expect_each(known.subset(kept), FEWEST_IMAGES, LEFT, ADVICE)
-        fewer, held = (ImageSubset(train, _places(among, rows)) for rows in (kept, out))
+        split = _split_beside(labels, per_class, seed)
+        if split is not None:
+            trained, scored = (ImageSubset(train, rows) for rows in split)
+            text = f"{len(scored)} further images of the training split"
+            return [Fold("all", trained, scored, tested=True)], text
+        subset = draw_subset(labels, per_class, seed=seed)
+        labels = labels.subset(subset)
+    whole = ImageSubset(train, subset)
+    if labels.counts.min() >= FEWEST_TO_HOLD_OUT and _enough_groups(labels, 2):
+        train_rows, held_rows = split_off(labels, HELD_SHARE, seed=stream_seed(seed, "held out"))
+        _expect_each(labels.subset(train_rows), FEWEST_IMAGES, LEFT, ADVICE)
+        trained, scored = (
+            ImageSubset(train, _places(subset, rows)) for rows in (train_rows, held_rows)
+        )
+        count = len(held_rows)
         if not pooled:
-            text = f"{len(out)} further images of the training split, held out of every training"
-            return [Fold("all", fewer, held, tested=True)], text
-        text = f"{len(out)} of the training images, held out of every training that choices go by"
-        whole = Fold("whole", ImageSubset(train, among), None, tested=True)
-        return [Fold("fewer", fewer, held, tested=False), whole], text
-    folds = _folds(known, seed)
+            text = f"{count} further images of the training split, held out of every training"
+            return [Fold("all", trained, scored, tested=True)], text
+        text = f"{count} of the training images, held out of every training that choices go by"
+        return [
+            Fold("fewer", trained, scored, tested=False),
+            Fold("whole", whole, None, tested=True),
+        ], text
     folds = []
-    for index, fold in enumerate(folds):
-        fewer, held = (ImageSubset(train, _places(among, rows)) for rows in fold)
-        folds.append(Fold(f"fold{index}", fewer, held, tested=False))
+    for index, split in enumerate(_split_folds(labels, seed)):
+        trained, scored = (ImageSubset(train, _places(subset, rows)) for rows in split)
+        folds.append(Fold(f"fold{index}", trained, scored, tested=False))
     text = f"{len(folds)}-fold cross-validation within the training images"
-    return [*folds, Fold("all", ImageSubset(train, among), None, tested=True)], text
+    return [*folds, Fold("all", whole, None, tested=True)], text
 
 
 def without_images(data: LabelledImages) -> LabelledImages:
-    """Its labels and groups, by which alone parts are drawn, and images that take no room. Copies
-    of an image are of one group."""
+    """Return labels and groups, by which folds are drawn, with images that take no room.
+
+    Copies of an image are of one group.
+    """
     shape = (1, SMALLEST, SMALLEST)
-    bare = np.broadcast_to(np.zeros(shape, np.uint8), (len(data), *shape))
-    return replace(with_copies_grouped(data), images=bare)
+    empty = np.broadcast_to(np.zeros(shape, np.uint8), (len(data), *shape))
+    return replace(with_copies_grouped(data), images=empty)
 
 
-def _places(among: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
-    """Indices in the whole of `rows`, which index `among`; where that is None, they are that."""
-    return rows if among is None else among[rows]
+def _places(subset: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
+    """Return the indices in all images of `rows` of a subset; None is all of them."""
+    return rows if subset is None else subset[rows]
 
 
-def _beside(
+def _split_beside(
     train: LabelledImages, per_class: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Where `per_class` images per class to train on and others to score on are, if there are
-    enough."""
+    """Draw `per_class` images per class to train on and others to score on, if there are enough."""
     fewest = int(train.counts.min())
     if fewest - per_class < max(1, HELD_SHARE * per_class) or not _enough_groups(train, 2):
         return None
@@ -169,17 +192,17 @@ def _beside(
     if FEWEST_TO_FOLD <= per_class < FEWEST_TO_HOLD_OUT and UNUSED_SHARE * fewest < per_class:
         return None
     share = min(UNUSED_SHARE, 1 - per_class / fewest)
-    kept, unused = split_off(train, share, seed=stream_seed(seed, "unused"))
-    rest = train.subset(kept)
+    rest_rows, unused = split_off(train, share, seed=stream_seed(seed, "unused"))
+    rest = train.subset(rest_rows)
     if rest.counts.min() < per_class:
         return None
     rank = _rank_in_class(train.labels[unused], seed)
     scoring = max(per_class, FEWEST_TO_SCORE)
-    return kept[draw_subset(rest, per_class, seed=seed)], unused[rank < scoring]
+    return rest_rows[draw_subset(rest, per_class, seed=seed)], unused[rank < scoring]
 
 
 def _rank_in_class(labels: np.ndarray, seed: int) -> np.ndarray:
-    """A random rank of each item among those of its class."""
+    """Return a random rank of each item among those of its class."""
     order = np.random.default_rng(stream_seed(seed, "validation")).permutation(len(labels))
     ranks = np.empty(len(labels), dtype=np.int64)
     for label in np.unique(labels):
@@ -189,7 +212,7 @@ def _rank_in_class(labels: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _enough_groups(train: LabelledImages, needed: int) -> bool:
-    """Whether each class has images of at least `needed` groups."""
+    """Tell whether each class has images of at least `needed` groups."""
     if train.groups is None:
         return True
     pairs = {
@@ -199,22 +222,22 @@ def _enough_groups(train: LabelledImages, needed: int) -> bool:
     return bool(groups.min() >= needed)
 
 
-def _folds(train: LabelledImages, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """What each fold trains on and what scores it."""
+def _split_folds(train: LabelledImages, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the rows that each fold trains on, and those that score it."""
     _expect_each(train, FEWEST_TO_FOLD, "of which some can be held out", ADVICE)
     groups = len(train) if train.groups is None else len(np.unique(train.groups))
-    folds = int(min(FOLDS, train.counts.min(), groups))
-    drawn = draw_folds(train, folds, seed=stream_seed(seed, "folds"))
-    for kept, _ in drawn:
-        _expect_each(train.subset(kept), FEWEST_IMAGES, LEFT, ADVICE)
-    return drawn
+    count = int(min(FOLDS, train.counts.min(), groups))
+    splits = draw_folds(train, count, seed=stream_seed(seed, "folds"))
+    for train_rows, _ in splits:
+        _expect_each(train.subset(train_rows), FEWEST_IMAGES, LEFT, ADVICE)
+    return splits
 
 
-def _expect_each(train: LabelledImages, fewest: int, why: str, advice: str) -> None:
-    """Refuse a class that has fewer images."""
+def _expect_each(train: LabelledImages, fewest: int, need: str, advice: str) -> None:
+    """Raise `InputError` for a class that has fewer images."""
     scarce = int(train.counts.argmin())
     if train.counts[scarce] < fewest:
         raise InputError(
-            f"class {train.classes[scarce]!r}: expected at least {fewest} training images, {why}, "
+            f"class {train.classes[scarce]!r}: expected at least {fewest} training images, {need}, "
             f"got {train.counts[scarce]}; {advice}"
         )

@@ -90,7 +90,7 @@ class Adversary:
     def __init__(
         self,
         judge: nn.Module,
-        lessons: TrainingSet,
+        training_set: TrainingSet,
         *,
         rate: float,
         steps: int,
@@ -103,19 +103,19 @@ class Adversary:
         code_weight: float = 0.0,
     ) -> None:
         self._judge, self._pack = judge, pack
-        augmentation = DiscriminatorAugmentation(augment, target, lessons.networks)
-        self._augmentation = augmentation.to(lessons.run.device)
+        augmentation = DiscriminatorAugmentation(augment, target, training_set.networks)
+        self._augmentation = augmentation.to(training_set.session.device)
         self.networks = nn.ModuleDict({"judge": judge, "augmentation": self._augmentation})
         self._optimizer = adam(judge.parameters(), rate, betas=(0.0, 0.99))
         self._loss: AdversarialLoss = LOSSES[loss]
         self._r1, self._interpolation, self._code_weight = r1, interpolation, code_weight
         self._step_size = 1 / max(1, RISE * steps)
-        self._lessons, self._steps = lessons, steps
+        self._training_set, self._steps = training_set, steps
 
     @classmethod
     def plain(
         cls,
-        lessons: TrainingSet,
+        training_set: TrainingSet,
         *,
         width: int,
         rate: float,
@@ -123,11 +123,11 @@ class Adversary:
         augment: Sequence[str],
     ) -> "Adversary":
         """A discriminator of the usual kind, of so many channels at full size."""
-        judge = lessons.build(
+        judge = training_set.build(
             "discriminator",
-            lambda known: Discriminator(lessons.image_shape, len(known), width),
+            lambda known: Discriminator(training_set.image_shape, len(known), width),
         )
-        return cls(judge, lessons, rate=rate, steps=steps, augment=augment)
+        return cls(judge, training_set, rate=rate, steps=steps, augment=augment)
 
     def train(
         self,
@@ -150,11 +150,11 @@ class Adversary:
             [self.discriminator_phase(show), self.generator_phase(optimizer, loss)],
             batches,
             Schedule(self._steps),
-            self._lessons.run,
+            self._training_set.session,
             averaged=generator,
             ema_decay=ema_decay,
             clip=clip,
-            networks=self._lessons.networks,
+            networks=self._training_set.networks,
         )
 
     def generator_phase(
@@ -181,7 +181,10 @@ class Adversary:
             total = total + self._told(of_real, real) + self._told(of_made, made)
             if self._loss.even is not None:
                 self._augmentation.heed(
-                    of_real["logits"], self._loss.even, self._step_size, self._lessons.run.team
+                    of_real["logits"],
+                    self._loss.even,
+                    self._step_size,
+                    self._training_set.session.team,
                 )
             return total + self._penalties(real, made, batch.draws)
 

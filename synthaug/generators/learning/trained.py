@@ -13,14 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthaug.core import InputError, Session, Team, current, expect_choice, torch_stream
+from synthaug.core import ALONE, InputError, Team, current, expect_choice, torch_stream
 from synthaug.data import LabelledImages, Samples, white_of
-from synthaug.generators.base import Aids, Generator
+from synthaug.generators.base import Generator
 from synthaug.generators.learning.stacked import unstack
 from synthaug.generators.learning.training_set import SCOPES, TrainingSet
 from synthaug.generators.learning.watching import PROBED, VARIETY, Watcher, diversity, usefulness
 from synthaug.generators.real_images import FEWEST_IMAGES
 from synthaug.generators.saving import origins_of
+from synthaug.generators.session import FitSession
 
 
 class WarmStart:
@@ -32,7 +33,7 @@ class WarmStart:
     def __init__(
         self, networks: Sequence[nn.Module], classes: Sequence[str], *, shared: bool
     ) -> None:
-        self._networks, self._classes, self._shared = networks, list(classes), shared
+        self.networks, self._classes, self._shared = networks, list(classes), shared
 
     def give(self, network: nn.Module, known: Sequence[str]) -> None:
         """Put the weights into `network`, which is told the classes `known` apart.
@@ -43,14 +44,14 @@ class WarmStart:
         Raises `InputError` for a network of other sizes, or of all classes from networks of one.
         """
         if self._shared:
-            self._copy(network, self._networks[0], known)
+            self._copy(network, self.networks[0], known)
         elif len(known) > 1:
             raise InputError(
                 "start: it has a network for each class and cannot start one that is shared by "
                 "all; expected scope='per-class', or a start with scope='shared'"
             )
         elif known[0] in self._classes:
-            self._copy(network, self._networks[self._classes.index(known[0])], known)
+            self._copy(network, self.networks[self._classes.index(known[0])], known)
 
     def missing_of(self, classes: Sequence[str]) -> list[str]:
         """Those of `classes` that the start does not know."""
@@ -93,171 +94,186 @@ class WarmStart:
 class Trained(Generator):
     """A generator that learns by gradient.
 
-    scope: "shared", one network for all classes; or "per-class", one for each, all trained at once,
-        where a network learns the same, but for rounding, whichever others learn beside it, unless
-        `validation` chooses the moment to keep, which is one for all of a process.
+    Args:
+        scope: "shared", one network for all classes; or "per-class", one for each, all trained at
+            once, where a network learns the same, but for rounding, whichever others learn beside
+            it, unless `validation` chooses the moment to keep, which is one for all of a process.
     """
 
     scope: str = field(default="shared", kw_only=True)
 
     @abstractmethod
-    def _build(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
-        """The untrained network for so many classes."""
+    def _network(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+        """Build the untrained network for so many classes."""
 
     @abstractmethod
-    def _learn(self, module: nn.Module, lessons: TrainingSet) -> nn.Module:
+    def _learn(self, module: nn.Module, training_set: TrainingSet) -> nn.Module:
         """Train `module`, one network or several side by side, and return what to sample from."""
 
+    def _describe(self, data: LabelledImages) -> dict[str, Any]:
+        """Return what the metadata should say of the fitted generator."""
+        return {}
+
     @property
-    def _told_after(self) -> float:
-        """The share of a run after which the network is told the class in full, as samples are."""
+    def _judged_after(self) -> float:
+        """The share of a run before which samples are not yet what training aims at."""
         return 0.0
 
-    def _check_settings(self) -> None:
+    def check_settings(self) -> None:
         expect_choice("scope", self.scope, SCOPES)
 
-    def _train(
-        self, data: LabelledImages, run: Session, aids: Aids, notes: dict[str, Any]
-    ) -> list[nn.Module]:
-        start = None
-        if aids.start is not None:
-            networks = list(aids.start._networks)
-            shared = aids.start.settings["scope"] == "shared"
-            start = WarmStart(networks, aids.start.classes, shared=shared)
+    def train(self, data: LabelledImages, session: FitSession) -> list[nn.Module]:
+        """Train one network for all classes or one for each, in all processes of the team."""
+        start, notes = session.start, session.notes
+        warm_start = None
+        if start is not None:
+            shared = start.settings["scope"] == "shared"
+            warm_start = WarmStart(list(start.networks), start.classes, shared=shared)
             notes["start"] = {
-                "fingerprint": aids.start.metadata["data"]["fingerprint"],
-                "origins": sorted(origins_of(aids.start.metadata)),
-                "missing": start.missing_of(data.classes),
+                "fingerprint": start.metadata["data"]["fingerprint"],
+                "origins": sorted(origins_of(start.metadata)),
+                "missing": warm_start.missing_of(data.classes),
             }
-        ours, white = current(), white_of(data.images)
-        if ours.size > 1:
-            run = replace(run, identity=f"{run.identity} processes {ours.size}")
-        if self.scope == "shared" or ours.size == 1:
-            self._check_share(ours)
-            learned = self._run(data, replace(run, team=ours), aids, start, notes, white)
+        team, white = current(), white_of(data.images)
+        if team.size > 1:
+            session = replace(session, identity=f"{session.identity} processes {team.size}")
+        if self.scope == "shared" or team.size == 1:
+            self._check_share(team)
+            networks = self._train_here(data, session, warm_start, white, team)
         else:
-            learned = self._deal(data, run, aids, start, notes, ours)
-        sketch = self._sketch(learned, data, run.device, white)
-        varied = diversity(sketch.sample(VARIETY, seed=run.seed), data)
-        notes["diversity"] = varied.round(4).tolist()
-        if aids.validation is not None:
-            taught = sketch.sample(PROBED, seed=run.seed)
-            notes["validation"] = usefulness(taught, aids.validation)._asdict()
-        return learned
+            networks = self._train_classes_apart(data, session, warm_start, white, team)
+        fitted = self._with_networks(networks, data, session.device, white)
+        ratios = diversity(fitted.sample(VARIETY, seed=session.seed), data)
+        notes["diversity"] = ratios.round(4).tolist()
+        if session.validation is not None:
+            samples = fitted.sample(PROBED, seed=session.seed)
+            notes["validation"] = usefulness(samples, session.validation)._asdict()
+        notes |= fitted._describe(data)
+        return networks
 
-    def _run(
+    def _train_here(
         self,
         data: LabelledImages,
-        run: Session,
-        aids: Aids,
-        start: WarmStart | None,
-        notes: dict[str, Any],
+        session: FitSession,
+        warm_start: WarmStart | None,
         white: int,
+        team: Team = ALONE,
     ) -> list[nn.Module]:
         """Train the networks of these classes in this process; `white` is that of all classes."""
 
-        def make(known: Sequence[str]) -> nn.Module:
-            network = self._build(data.image_shape, len(known))
-            if start is not None:
-                start.give(network, known)
+        def make(classes: Sequence[str]) -> nn.Module:
+            network = self._network(data.image_shape, len(classes))
+            if warm_start is not None:
+                warm_start.give(network, classes)
             return network
 
-        # Not of `lessons`, which would hold itself by what it is watched by, and so the images on
-        # the device until the collector comes by.
+        # Not of `training_set`, which would hold itself by what it is watched by, and so the images
+        # on the device until the collector comes by.
         count = 1 if self.scope == "shared" else len(data.classes)
 
         def sample(average: nn.Module, each: int) -> Samples:
-            networks = unstack(average, count)
-            return self._sketch(networks, data, run.device, white).sample(each, seed=run.seed)
+            fitted = self._with_networks(unstack(average, count), data, session.device, white)
+            return fitted.sample(each, seed=session.seed)
 
-        log = aids.log if run.team.leads else None
+        log = session.log if team.leads else None
         steps = int(self.settings["steps"])
-        judged_from = self._told_after * steps
-        watcher = Watcher(self.family, steps, data, sample, aids.validation, log, judged_from)
-        logged = watcher.log if log else None
-        told = partial(self._note_steps, data, notes)
-        watched = replace(run, watch=watcher.look, log=logged, ended=told)
-        lessons = TrainingSet(data, self.scope, watched, notes, white)
+        judged_from = self._judged_after * steps
+        watcher = Watcher(self.name, steps, data, sample, session.validation, log, judged_from)
+        watched = replace(
+            session.core(),
+            watch=watcher.look,
+            log=watcher.log if log else None,
+            ended=partial(self._note_steps, data, session.notes),
+            team=team,
+        )
+        training_set = TrainingSet(data, self.scope, watched, session.notes, white)
         try:
-            learned = self._learn(lessons.build("build", make), lessons)
+            module = self._learn(training_set.build("build", make), training_set)
         finally:
             watcher.close()
-        return unstack(learned, count)
+        return unstack(module, count)
 
     def _note_steps(self, data: LabelledImages, notes: dict[str, Any], steps: int) -> None:
-        """Of a run that has ended, perhaps before all of its steps."""
+        """Note the steps of a run that has ended, perhaps before all of them."""
         notes["steps"] = steps
         if self.scope == "per-class":
-            shown = steps * self.settings["batch_size"]
-            notes["passes"] = (shown / data.counts).round(1).tolist()
+            images = steps * self.settings["batch_size"]
+            notes["passes"] = (images / data.counts).round(1).tolist()
 
-    def _deal(
+    def _train_classes_apart(
         self,
         data: LabelledImages,
-        run: Session,
-        aids: Aids,
-        start: WarmStart | None,
-        notes: dict[str, Any],
-        ours: Team,
+        session: FitSession,
+        warm_start: WarmStart | None,
+        white: int,
+        team: Team,
     ) -> list[nn.Module]:
         """Train the classes rank, rank + size, ... in this process, and gather those of all."""
-        own = data.classes[ours.rank :: ours.size]
-        learned: list[nn.Module] = []
-        if own:
-            if run.checkpoint is not None:
-                place = run.checkpoint.with_name(f"{run.checkpoint.name}.{ours.rank}")
-                run = replace(run, checkpoint=place)
-            validation = aids.validation and only(aids.validation, own)
-            if validation is not None and len(validation) < FEWEST_IMAGES:
-                validation = None  # as where none are given: nothing can be judged by so few
-            log = aids.log and aids.log / str(ours.rank)
-            part = replace(aids, validation=validation, log=log)
-            white = white_of(data.images)
-            learned = self._run(only(data, own), run, part, start, notes, white)
-        states = ours.gather([network.cpu().state_dict() for network in learned])
-        ran = ours.gather((notes.get("steps", 0), notes.get("passes", [])))
-        notes["steps"] = max(steps for steps, _ in ran)
-        notes["passes"] = [
-            ran[index % ours.size][1][index // ours.size] for index in range(len(data.classes))
-        ]
-        sure = [each for each in ours.gather(notes.get("certainty")) if each is not None]
-        if sure:  # the most of several, as where one process trains them all
-            notes["certainty"] = max(sure)
+        classes = data.classes[team.rank :: team.size]
+        networks: list[nn.Module] = []
+        if classes:
+            checkpoint, validation = session.checkpoint, session.validation
+            if checkpoint is not None:
+                checkpoint = checkpoint.with_name(f"{checkpoint.name}.{team.rank}")
+            if validation is not None:
+                validation = select_classes(validation, classes)
+                if len(validation) < FEWEST_IMAGES:
+                    validation = None  # as without any: nothing can be judged by so few
+            log = session.log and session.log / str(team.rank)
+            own = replace(session, checkpoint=checkpoint, validation=validation, log=log)
+            networks = self._train_here(select_classes(data, classes), own, warm_start, white)
+        states = team.gather([network.cpu().state_dict() for network in networks])
+        self._gather_notes(session.notes, len(data.classes), team)
         with torch_stream(0, "load"):  # the user's own stays where it was
-            networks = self._untrained(data.image_shape, len(data.classes))
+            networks = self.build(data.image_shape, len(data.classes))
         for index, network in enumerate(networks):
-            network.load_state_dict(states[index % ours.size][index // ours.size])
-        return [network.to(run.device).eval() for network in networks]
+            network.load_state_dict(states[index % team.size][index // team.size])
+        return [network.to(session.device).eval() for network in networks]
 
-    def _check_share(self, ours: Team) -> None:
+    @staticmethod
+    def _gather_notes(notes: dict[str, Any], classes: int, team: Team) -> None:
+        """Bring together what each process noted of its own classes."""
+        progress = team.gather((notes.get("steps", 0), notes.get("passes", [])))
+        notes["steps"] = max(steps for steps, _ in progress)
+        notes["passes"] = [
+            progress[index % team.size][1][index // team.size] for index in range(classes)
+        ]
+        certainties = [each for each in team.gather(notes.get("certainty")) if each is not None]
+        if certainties:  # the most of several, as where one process trains them all
+            notes["certainty"] = max(certainties)
+
+    def _check_share(self, team: Team) -> None:
+        """Raise `InputError` for a batch that the processes of a team cannot share."""
         batch = self.settings["batch_size"]
-        if batch % ours.size or batch // ours.size < 2:
+        if batch % team.size or batch // team.size < 2:
             raise InputError(
-                f"batch_size: expected a multiple of the {ours.size} processes, two images for "
+                f"batch_size: expected a multiple of the {team.size} processes, two images for "
                 f"each at least, got {batch}"
             )
 
-    def _untrained(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
+    def build(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
+        """Build the networks untrained: one for all classes, or one for each."""
         if self.scope == "shared":
-            return [self._build(image_shape, classes)]
-        return [self._build(image_shape, 1) for _ in range(classes)]
+            return [self._network(image_shape, classes)]
+        return [self._network(image_shape, 1) for _ in range(classes)]
 
-    def _known_as(self, labels: np.ndarray) -> np.ndarray:
-        """`labels` as the networks know them: one that knows a single class calls it 0.
+    def _network_labels(self, labels: np.ndarray) -> np.ndarray:
+        """Return `labels` as the networks have them: one of a single class has it as 0.
 
-        Raises `InputError` where the scope is no more that of these networks.
+        Raises:
+            InputError: If the scope is no more that of these networks.
         """
-        if len(self.classes) > 1 and (self.scope == "shared") != (len(self._networks) == 1):
+        if len(self.classes) > 1 and (self.scope == "shared") != (len(self.networks) == 1):
             raise InputError(
-                f"scope: this {self.family} was fitted with another than {self.scope!r}; set it "
+                f"scope: this {self.name} was fitted with another than {self.scope!r}; set it "
                 "back, or fit it again"
             )
         return labels if self.scope == "shared" else np.zeros_like(labels)
 
 
-def only(data: LabelledImages, classes: Sequence[str]) -> LabelledImages:
-    """The images of some of the classes, which are counted anew."""
+def select_classes(data: LabelledImages, classes: Sequence[str]) -> LabelledImages:
+    """Return the images of some of the classes, which are counted anew."""
     places = np.array([list(data.classes).index(name) for name in classes])
-    kept = data.subset(np.flatnonzero(np.isin(data.labels, places)))
-    labels = np.searchsorted(places, kept.labels)
-    return LabelledImages(kept.images, labels, list(classes), kept.groups)
+    images = data.subset(np.flatnonzero(np.isin(data.labels, places)))
+    labels = np.searchsorted(places, images.labels)
+    return LabelledImages(images.images, labels, list(classes), images.groups)

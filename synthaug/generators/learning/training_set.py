@@ -29,16 +29,18 @@ class TrainingSet:
         self,
         data: LabelledImages,
         scope: str,
-        run: Session,
+        session: Session,
         notes: dict[str, Any],
         white: int | None = None,
     ) -> None:
         self.image_shape = data.image_shape
-        self.run, self.notes = run, notes
+        self.session, self.notes = session, notes
         apart = scope == "per-class"
         self.networks = len(data.classes) if apart else 1
         self._white = white_of(data.images) if white is None else white
-        self._images = to_tensor(data.images).to(run.device)  # as floats they take four times more
+        self._images = to_tensor(data.images).to(
+            session.device
+        )  # as floats they take four times more
         self._labels = torch.from_numpy(data.labels)
         self._streams = [("class", name) for name in data.classes] if apart else [()]
         self._known = [(name,) for name in data.classes] if apart else [data.classes]
@@ -57,10 +59,10 @@ class TrainingSet:
         the classes of each, `name` names the stream of initial weights."""
         made = []
         for stream, known in zip(self._streams, self._known, strict=True):
-            with torch_stream(self.run.seed, name, *stream):
+            with torch_stream(self.session.seed, name, *stream):
                 made.append(channels_last(make(known)))
         shared = not self._streams[0]
-        return (made[0] if shared else stack(made)).to(self.run.device)
+        return (made[0] if shared else stack(made)).to(self.session.device)
 
     def draws(self, step: int) -> StepDraws:
         """Random numbers of a step."""
@@ -68,7 +70,7 @@ class TrainingSet:
             return StepDraws([None])  # `optimize` seeds the global generator by the step
         return StepDraws(
             [
-                torch.Generator().manual_seed(stream_seed(self.run.seed, *stream, "step", step))
+                torch.Generator().manual_seed(stream_seed(self.session.seed, *stream, "step", step))
                 for stream in self._streams
             ]
         )
@@ -76,13 +78,13 @@ class TrainingSet:
     def any(self, draws: StepDraws, count: int) -> Tensor:
         """Random images, int64 (G * count,): `count` for each network, of which each process that
         trains it draws its share."""
-        count = count // self.run.team.size
+        count = count // self.session.team.size
         places = draws.integers(count * self.networks, self._counts)
         return self._seen[self._first.repeat_interleave(count) + places]
 
     def balanced(self, draws: StepDraws, count: int) -> Tensor:
         """The same, each class of a network equally often."""
-        count = count // self.run.team.size
+        count = count // self.session.team.size
         label = self._first_class.repeat_interleave(count) + draws.integers(
             count * self.networks, self.classes
         )
@@ -100,8 +102,8 @@ class TrainingSet:
 
     def shown(self, images: Tensor) -> Tensor:
         """Those images, float32 (B, C, H, W) in [0, 1], on the device."""
-        stored = take(self._images, images.to(self.run.device))
-        return to_float(stored, self.run.device, self._white)
+        stored = take(self._images, images.to(self.session.device))
+        return to_float(stored, self.session.device, self._white)
 
     def jittered(self, draws: StepDraws, *images: Tensor) -> list[Tensor]:
         """The same for each of several (B,), rotated, zoomed and moved by half of what is usual for
@@ -116,4 +118,4 @@ class TrainingSet:
         """Their classes as the networks know them, int64 (B,), on the device: a network of one
         class knows it as 0."""
         label = self._labels[images]
-        return (label if self.classes > 1 else label * 0).to(self.run.device)
+        return (label if self.classes > 1 else label * 0).to(self.session.device)

@@ -50,7 +50,7 @@ def test_what_was_interrupted_or_kept_outlives_another_run(shared: Path) -> None
 KILLED = """
 import os, sys
 from pathlib import Path
-from synthaug.gain.trials.sharing import kept_until_done
+from synthaug.gain.runs.workspace import kept_until_done
 
 with kept_until_done(Path(sys.argv[1]), "long"):
     (Path(sys.argv[1]) / "cell").mkdir()

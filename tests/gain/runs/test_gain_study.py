@@ -66,7 +66,7 @@ def test_a_seed_is_planned_once(monkeypatch: pytest.MonkeyPatch, tmp_path) -> No
         planned.append(given[3])
         return plan_folds(*given, **options)
 
-    monkeypatch.setattr(study_module, "plan_parts", counted)
+    monkeypatch.setattr(study_module, "plan_folds", counted)
     some = experiment(images(20))
     some.check([0, 1], [0.5])
     place_experiment = some.below(tmp_path)
@@ -125,7 +125,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "source": {"arm": MADE},
     "recipe": {"arm": replace(ARM, config=TrainConfig(mix="mixup"))},
     "seed": {"seed": 1},
-    "part": {"part": "fold0"},
+    "fold": {"fold": "fold0"},
     "steps": {"steps": 200},
     "teacher": {"teacher": replace(ARM, name="teacher")},
     "teacher's recipe": {"teacher": replace(ARM, name="teacher", config=TrainConfig(mix="mixup"))},
@@ -214,8 +214,8 @@ def test_a_pool_that_is_replaced_while_it_is_measured_is_refused(tmp_path: Path)
 class Dark(StyleSwap):
     """A family of the user's own."""
 
-    def _render(self, network: Any, plan: dict[str, Any]) -> Any:
-        return super()._render(network, plan) * 0
+    def render(self, network: Any, plan: dict[str, Any]) -> Any:
+        return super().render(network, plan) * 0
 
 
 def test_a_family_of_ones_own_is_fitted_once_and_found_again(tmp_path: Path) -> None:

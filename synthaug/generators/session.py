@@ -1,0 +1,74 @@
+"""What a fit is asked for beside its images, as `Generator.train` gets it."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from synthaug.core import InputError, Progress, Session, expect_file, tensor_bytes
+from synthaug.data import LabelledImages
+
+if TYPE_CHECKING:
+    from synthaug.generators.base import Generator
+
+
+@dataclass(frozen=True)
+class FitSession:
+    """Seed, device and aids of one fit.
+
+    Attributes:
+        seed: Seed of weights and of the order of images; see `synthaug.core.torch_stream`.
+        device: Device to train on.
+        identity: Text that tells this training from others, for its checkpoint.
+        checkpoint: File that training resumes from, if it is there, and saves its state to.
+        progress: Called with (steps done, steps in all).
+        start: Fitted generator of the same family to go on from.
+        validation: Other real images of the same classes, to judge samples by.
+        log: Directory for TensorBoard.
+        notes: Entries that `train` adds to the generator's metadata; JSON values.
+    """
+
+    seed: int
+    device: torch.device
+    identity: str = ""
+    checkpoint: Path | None = None
+    progress: Progress | None = None
+    start: "Generator | None" = None
+    validation: LabelledImages | None = None
+    log: Path | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.checkpoint:
+            expect_file(f"checkpoint {self.checkpoint}", self.checkpoint)
+
+    def refuse_aids(self, name: str) -> None:
+        """Raise `InputError` for `start`, `validation` or `log`, of a generator that has no use for
+        them."""
+        if any(aid is not None for aid in (self.start, self.validation, self.log)):
+            raise InputError(
+                f"start, validation, log: {name} has no training that they could serve; leave them "
+                "out"
+            )
+
+    def core(self) -> Session:
+        """Return the part that `synthaug.core.optimize` needs."""
+        return Session(self.seed, self.device, self.identity, self.checkpoint, self.progress)
+
+
+def identity_of_aids(start: "Generator | None", validation: LabelledImages | None) -> str:
+    """Return what tells a training with these aids from one with others."""
+    identity = ""
+    if start is not None:
+        metadata = start.metadata
+        identity += (
+            f" start {metadata['data']['fingerprint']} {metadata['seed']} {metadata['settings']}"
+        )
+        # It may have begun where others did, of which these say nothing.
+        weights = tensor_bytes(start.networks.state_dict())
+        identity += f" {hashlib.blake2b(weights, digest_size=8).hexdigest()}"
+    if validation is not None:
+        identity += f" validation {validation.fingerprint}"
+    return identity
