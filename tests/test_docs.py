@@ -163,7 +163,7 @@ def test_the_instrument_is_calibrated() -> None:
 
 def _short(protocol: Protocol) -> Protocol:
     config = protocol.config or TrainConfig()
-    return replace(protocol, search="quick", seeds=2, steps=2, batch_size=8, config=config)
+    return replace(protocol, seeds=2, steps=2, batch_size=8, config=config)
 
 
 def _small_measure_gain(
@@ -171,7 +171,8 @@ def _small_measure_gain(
 ) -> Gain:
     """The real measurement with all that the page asks for, but few arms and seeds."""
     options["sources"] = [Source("style-swap", StyleSwap())]
-    return measure_gain(train, test, protocol=_short(protocol or Protocol()), **options)
+    short = replace(_short(protocol or Protocol()), search="quick")
+    return measure_gain(train, test, protocol=short, **options)
 
 
 def _small_search_mix(
