@@ -1,6 +1,5 @@
 """What the documentation says works: its code runs, its links lead somewhere."""
 
-import importlib.util
 import json
 import re
 import shlex
@@ -35,6 +34,7 @@ from synthaug.cli.main import run
 from synthaug.core import Schedule
 from synthaug.data import split_off
 from synthaug.gain import Execution, Protocol
+from synthaug.generators import registry
 from synthaug.search import Budget
 
 pytestmark = pytest.mark.usefixtures("tiny_networks")
@@ -100,6 +100,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) ->
         original(self, min(steps, 2), warmup)
 
     monkeypatch.setattr(Schedule, "__init__", short)
+    # What a page registers is forgotten at its end.
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
     monkeypatch.setattr(joblib, "cpu_count", lambda: 1)
     for module in (synthaug, synthaug.cli.gain):
         monkeypatch.setattr(module, "measure_gain", _small_measure_gain)
@@ -110,55 +112,6 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) ->
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def load(script: str) -> Any:
-    """A script of the benchmarks as a module; those beside it are found as when it is run."""
-    path = ROOT / "benchmarks" / script
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(path.parent)
-        spec.loader.exec_module(module)
-    return module
-
-
-def test_results_are_those_of_the_files() -> None:
-    module = load("accuracy/page.py")
-    results = module.read_results()
-    assert results
-    assert (ROOT / "docs" / "results.md").read_text() == module.page(results)
-    text = module.README.read_text()
-    assert text == module.renewed(text, module.in_readme(results))
-
-
-def test_families_are_those_of_the_files() -> None:
-    module = load("generators/page.py")
-    results = module.read_results()
-    assert results
-    assert module.PAGE.read_text() == module.page(results, module.read_ablations())
-
-
-def test_the_instrument_is_calibrated() -> None:
-    module = load("accuracy/calibration.py")
-    result = json.loads(module.RESULT.read_text())
-    for kind in module.EQUALS:
-        ends = module.verdicts(module.points_of(result, kind))
-        assert ends["comparisons"] == 200
-        assert ends["helps"] <= 0.05
-        assert 0.93 <= ends["no evidence"] <= 0.97
-        assert module.row_of_equals(result, kind) in module.PAGE.read_text()
-    for unlike in module.UNLIKE:
-        *_, two = module.said_to_help(unlike)
-        assert two <= 0.026  # the level of the interval, of which one end counts
-        assert module.row_of_rivals(unlike) in module.PAGE.read_text()
-    chosen = module.of_chosen(result)
-    for where, gains in chosen.items():
-        assert module.row_of_chosen(where, gains) in module.PAGE.read_text()
-    # The best of equals gains where it was chosen, and nowhere else.
-    same, other = (gains.mean() for gains in chosen.values())
-    assert same > 0.1 > abs(other)
 
 
 def _short(protocol: Protocol) -> Protocol:
@@ -254,11 +207,6 @@ def test_the_notebook_stores_what_a_clean_run_printed() -> None:
     assert not re.search(r"/(tmp|home|root|Users)/", stored)
     assert '"error"' not in stored
     assert len(stored) < 100_000
-
-
-def test_the_speeds_are_those_of_the_files() -> None:
-    module = load("speed/page.py")
-    assert module.PAGE.read_text() == module.page(module.read_results())
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=name_of)
