@@ -1,9 +1,9 @@
 """What the documentation says works: its code runs, its links lead somewhere."""
 
-import importlib.util
 import json
 import re
 import shlex
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,21 +18,49 @@ from safetensors.torch import save_file
 import synthaug
 import synthaug.cli.gain
 import synthaug.cli.tune
-from synthaug import Gain, LabelledImages, SamplePool, StyleSwap, TrainConfig, measure_gain
+from synthaug import (
+    Gain,
+    LabelledImages,
+    MixConfig,
+    SamplePool,
+    Source,
+    StyleSwap,
+    TrainConfig,
+    measure_gain,
+    search_mix,
+)
+from synthaug.classifiers import evaluate
 from synthaug.cli.main import run
 from synthaug.core import Schedule
 from synthaug.data import split_off
-from synthaug.gain import Source
-from synthaug.mixing import MixConfig
-from synthaug.search import Budget, search_mix
+from synthaug.gain import Execution, Protocol
+from synthaug.generators import registry
+from synthaug.search import Budget
 
 pytestmark = pytest.mark.usefixtures("tiny_networks")
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
-LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
+README = ROOT / "README.md"
+DOCS = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*DOCS, ROOT / "CONTRIBUTING.md"]
+NOTEBOOK = ROOT / "examples" / "gain.ipynb"
+MOST_WORDS, MOST_IN_README = 16_000, 600  # of all docs; of the README before its results
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]*)#?([^)\s]*)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+OURS = re.compile(r"https://github\.com/synthaug/synthaug/(?:blob|tree)/main/")
 ALONE = "num_workers=0, persistent_workers=False"  # of none, which older timm is to be told
 LARGE, SMALL = "timm:resnet18", "timm:test_resnet"  # which takes a tenth of the time
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link to a heading of the page may end with."""
+    headings = HEADING.findall(BLOCK.sub("", page.read_text()))
+    words = [re.sub(r"[^\w\s-]", "", heading).strip().lower() for heading in headings]
+    return {re.sub(r"[-\s]+", "-", each) for each in words}
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -72,134 +100,116 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) ->
         original(self, min(steps, 2), warmup)
 
     monkeypatch.setattr(Schedule, "__init__", short)
+    # What a page registers is forgotten at its end.
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
     monkeypatch.setattr(joblib, "cpu_count", lambda: 1)
     for module in (synthaug, synthaug.cli.gain):
         monkeypatch.setattr(module, "measure_gain", _small_measure_gain)
-    monkeypatch.setattr(synthaug.cli.tune, "search_mix", _small_search_mix)
-    MixConfig(StyleSwap(), 0.25, training={"partner": "mixup"}).save(tmp_path / "recipe.json")
+    for module in (synthaug, synthaug.cli.tune):
+        monkeypatch.setattr(module, "search_mix", _small_search_mix)
+    MixConfig(StyleSwap(), 0.25, training={"partner": "mixup"}).save(tmp_path / "mix.json")
     (tmp_path / "model.safetensors").symlink_to(weights)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def load(script: str) -> Any:
-    """A script of the benchmarks as a module; those beside it are found as when it is run."""
-    path = ROOT / "benchmarks" / script
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(path.parent)
-        spec.loader.exec_module(module)
-    return module
+def _short(protocol: Protocol) -> Protocol:
+    config = protocol.config or TrainConfig()
+    return replace(protocol, seeds=2, steps=2, batch_size=8, config=config)
 
 
-def test_results_are_those_of_the_files() -> None:
-    module = load("accuracy/page.py")
-    results = module.read_results()
-    assert results
-    assert (ROOT / "docs" / "results.md").read_text() == module.page(results)
-    text = module.README.read_text()
-    assert text == module.renewed(text, module.in_readme(results))
-
-
-def test_families_are_those_of_the_files() -> None:
-    module = load("generators/page.py")
-    results = module.read_results()
-    assert results
-    assert module.PAGE.read_text() == module.page(results, module.read_ablations())
-
-
-def test_what_was_tried_is_that_of_the_files() -> None:
-    module = load("accuracy/tries.py")
-    assert module.read("gtsrb32")
-    text = module.PAGE.read_text()
-    assert text == module.page(text)
-
-
-def test_the_instrument_is_calibrated() -> None:
-    module = load("accuracy/calibration.py")
-    result = json.loads(module.RESULT.read_text())
-    for kind in module.EQUALS:
-        ends = module.verdicts(module.points_of(result, kind))
-        assert ends["comparisons"] == 200
-        assert ends["helps"] <= 0.05
-        assert 0.93 <= ends["no evidence"] <= 0.97
-        assert module.row_of_equals(result, kind) in module.PAGE.read_text()
-    for unlike in module.UNLIKE:
-        *_, two = module.said_to_help(unlike)
-        assert two <= 0.026  # the level of the interval, of which one end counts
-        assert module.row_of_rivals(unlike) in module.PAGE.read_text()
-    chosen = module.of_chosen(result)
-    for where, gains in chosen.items():
-        assert module.row_of_chosen(where, gains) in module.PAGE.read_text()
-    # The best of equals gains where it was chosen, and nowhere else.
-    same, other = (gains.mean() for gains in chosen.values())
-    assert same > 0.1 > abs(other)
-
-
-def _small_measure_gain(train: LabelledImages, test: LabelledImages, **options: Any) -> Gain:
+def _small_measure_gain(
+    train: LabelledImages, test: LabelledImages, *, protocol: Protocol | None = None, **options: Any
+) -> Gain:
     """The real measurement with all that the page asks for, but few arms and seeds."""
-    few = {"seeds": 2, "arms": "quick", "steps": 2, "recipe": TrainConfig(), "batch_size": 8}
-    few["sources"] = [Source("style-swap", StyleSwap())]
-    return measure_gain(train, test, **{**options, **few})
+    options["sources"] = [Source("style-swap", StyleSwap())]
+    short = replace(_short(protocol or Protocol()), search="quick")
+    return measure_gain(train, test, protocol=short, **options)
 
 
-def _small_search_mix(train: LabelledImages, budget: Budget, **options: Any) -> MixConfig:
+def _small_search_mix(
+    train: LabelledImages, budget: Budget, *, protocol: Protocol | None = None, **options: Any
+) -> MixConfig:
     """The real search, of one proposal."""
-    few = {"seeds": 2, "steps": 2, "recipe": TrainConfig(), "families": ["style-swap"]}
-    return search_mix(train, Budget(trials=1), **{**options, **few})
+    options["families"] = ["style-swap"]
+    return search_mix(train, Budget(trials=1), protocol=_short(protocol or Protocol()), **options)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_docs_are_short() -> None:
+    texts = {name_of(page): page.read_text() for page in DOCS}
+    words = {name: len(text.split()) for name, text in texts.items()}
+    assert sum(words.values()) <= MOST_WORDS, words
+    before = texts["README.md"].partition("<!-- results -->")[0]
+    assert len(before.split()) <= MOST_IN_README
+
+
+def test_words_are_those_of_the_glossary() -> None:
+    glossary = (ROOT / "docs" / "reference" / "glossary.md").read_text()
+    assert len(re.findall(r"^\| \*\*", glossary, re.MULTILINE)) <= 20
+    for page in PAGES:
+        prose = re.sub(r"`[^`]*`", "", BLOCK.sub("", page.read_text()))
+        former = re.findall(r"\b(?:recipe|partner|rival|nuisance swap)s?\b", prose, re.IGNORECASE)
+        assert not former, f"{name_of(page)}: {former[0]}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target, _ in LINK.findall(page.read_text()):
-        if not target.startswith("http"):
-            assert (page.parent / target).exists(), f"{page.name}: no {target}"
+    for link, anchor in LINK.findall(page.read_text()):
+        target = OURS.sub(f"{ROOT}/", link)
+        if target.startswith("http"):
+            continue
+        place = page.parent / target if target else page
+        assert place.exists(), f"{name_of(page)}: no {link}"
+        if anchor and place.suffix == ".md":
+            assert anchor in anchors(place), f"{name_of(page)}: no {link}#{anchor}"
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=name_of)
 def test_python_runs(page: Path, workplace: Path) -> None:
-    scope: dict[str, object] = {"__name__": "docs"}
+    _run_python(page)
+
+
+def _run_python(page: Path) -> dict[str, Any]:
+    """Run the blocks of a page one after another; return the names that they leave."""
+    scope: dict[str, Any] = {"__name__": "docs"}
     for block in blocks(page, "python"):
-        ran = block.replace("num_workers=2", ALONE).replace(LARGE, SMALL)
-        exec(compile(ran, page.name, "exec"), scope)
+        code = block.replace("num_workers=2", ALONE).replace(LARGE, SMALL)
+        exec(compile(code, page.name, "exec"), scope)
+    return scope
 
 
-def test_recipes_for_large_packages_run(workplace: Path) -> None:
+def test_code_for_large_packages_runs(workplace: Path) -> None:
     """Blocks in `py` need Hugging Face datasets, which is too large for a test extra."""
     pytest.importorskip("datasets", reason="needs Hugging Face datasets")
-    page = ROOT / "docs" / "recipes.md"
-    scope: dict[str, Any] = {"__name__": "docs"}
-    exec(blocks(page, "python")[0], scope)
+    page = ROOT / "docs" / "how-to" / "libraries.md"
+    scope = _run_python(page)
     [block] = blocks(page, "py")
     exec(block, scope)
     batch = scope["photos"][:8]
     assert len(batch["pixel_values"]) == len(batch["labels"]) == 8
 
 
-def test_each_convention_has_a_test() -> None:
-    text = (ROOT / "docs" / "dropin.md").read_text()
-    rows = [line for line in text.splitlines() if line.startswith("| ") and "| test |" not in line]
-    assert len(rows) > 40
-    for row in rows:
-        named = re.findall(r"`([\w/]+\.py)::(\w+)`", row)
-        assert named, f"no test beside: {row}"
-        for file, name in named:
-            assert f"def {name}(" in (ROOT / "tests" / file).read_text(), f"{file}: no {name}"
+def test_the_notebook_runs(workplace: Path) -> None:
+    """Its cells are plain Python, so that no Jupyter is needed here."""
+    notebook = json.loads(NOTEBOOK.read_text())
+    scope: dict[str, Any] = {"__name__": "notebook"}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), NOTEBOOK.name, "exec"), scope)
+    assert scope["gain"].verdict in ("helps", "no evidence", "hurts")
 
 
-def test_the_speeds_are_those_of_the_files() -> None:
-    module = load("speed/page.py")
-    assert module.PAGE.read_text() == module.page(module.read_results())
+def test_the_notebook_stores_what_a_clean_run_printed() -> None:
+    cells = [cell for cell in json.loads(NOTEBOOK.read_text())["cells"] if "outputs" in cell]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    stored = json.dumps([cell["outputs"] for cell in cells])
+    assert not re.search(r"/(tmp|home|root|Users)/", stored)
+    assert '"error"' not in stored
+    assert len(stored) < 100_000
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if commands(page)], ids=lambda page: page.name
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=name_of)
 def test_commands_run(page: Path, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in commands(page):
         arguments = shlex.split(command.replace(LARGE, SMALL))[1:]
@@ -212,7 +222,7 @@ def test_commands_run(page: Path, workplace: Path, capsys: pytest.CaptureFixture
 
 def test_every_public_name_has_an_example() -> None:
     without = [name for name in synthaug.__all__ if ">>>" not in getattr(synthaug, name).__doc__]
-    elsewhere = [split_off, MixConfig, Budget, Source, search_mix, SamplePool.from_samples]
+    elsewhere = [split_off, Budget, Protocol, Execution, evaluate, SamplePool.from_samples]
     without += [each.__qualname__ for each in elsewhere if ">>>" not in (each.__doc__ or "")]
     assert not without
     assert synthaug.__version__ == version("synthaug")
