@@ -157,7 +157,7 @@ class Backbone:
         Deep Residual Learning for Image Recognition, arXiv 1512.03385. PyTorch Image Models,
         doi 10.5281/zenodo.4414861.
 
-    Example:
+    Examples:
         >>> from synthaug import Backbone
         >>> Backbone("timm:resnet10t", size=64)
         Backbone(name='timm:resnet10t', weights=None, size=64)

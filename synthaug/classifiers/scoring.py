@@ -62,7 +62,7 @@ def resolution(labels: np.ndarray, metric: str) -> float:
         labels: Integers (N,).
         metric: "accuracy" or "balanced accuracy".
 
-    Example:
+    Examples:
         >>> resolution(np.array([0] * 90 + [1] * 10), "accuracy")
         1.0
         >>> round(resolution(np.array([0] * 90 + [1] * 10), BALANCED), 2)
@@ -109,7 +109,7 @@ def error_of_images(
         Särndal et al., Model Assisted Survey Sampling (1992). Cochran, Sampling Techniques (1977).
         Satterthwaite, An Approximate Distribution of Estimates of Variance Components (1946).
 
-    Example:
+    Examples:
         >>> half = np.array([0, 1] * 50)
         >>> error = error_of_images(half, np.zeros(100, int), "accuracy")
         >>> round(error.points, 2), error.freedom  # 100 sqrt(1/4 / 99)
@@ -155,7 +155,7 @@ def predict(
     Raises:
         InputError: If the network cannot take the images.
 
-    Example:
+    Examples:
         >>> from synthaug import read_images, train_classifier
         >>> images = read_images("digits")
         >>> network = train_classifier(images, steps=2, device="cpu")
@@ -205,7 +205,7 @@ def evaluate(network: nn.Module, data: LabelledImages, *, device: str = "auto") 
     Raises:
         InputError: If there are no images, or the network has other classes.
 
-    Example:
+    Examples:
         >>> from synthaug import read_images, train_classifier
         >>> from synthaug.classifiers import evaluate
         >>> network = train_classifier(read_images("digits"), steps=2, device="cpu")

@@ -99,7 +99,7 @@ class TrainConfig:
         RandAugment, arXiv 1909.13719. TrivialAugment, arXiv 2103.10158. mixup, arXiv 1710.09412.
         CutMix, arXiv 1905.04899. Long-tail Learning via Logit Adjustment, arXiv 2007.07314.
 
-    Example:
+    Examples:
         >>> TrainConfig("shift-flip", automatic="randaugment", mix="cutmix").weight_decay
         0.002
     """

@@ -95,7 +95,7 @@ def train_classifier(
     References:
         Averaging Weights Leads to Wider Optima and Better Generalization, arXiv 1803.05407.
 
-    Example:
+    Examples:
         >>> from synthaug import TrainConfig, read_images, train_classifier
         >>> from synthaug.classifiers import evaluate
         >>> network = train_classifier(

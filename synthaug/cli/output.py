@@ -229,7 +229,7 @@ def _cells(gain: Gain, arm: ArmResult, role: str) -> list[str]:
 def spell_seconds(seconds: float) -> str:
     """Write seconds, with a decimal where there are few.
 
-    Example:
+    Examples:
         >>> spell_seconds(0.31), spell_seconds(1234.5)
         ('0.3', '1,234')
     """

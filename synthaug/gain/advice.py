@@ -163,7 +163,7 @@ def with_reading_options(lines: str, data: str, **options: object) -> str:
 def spell_size(data: LabelledImages) -> str:
     """Write the form of images for somebody who writes a Dataset.
 
-    Example:
+    Examples:
         >>> spell_size(LabelledImages(np.zeros((2, 3, 32, 48), np.uint16), [0, 0], ["a"]))
         '32 x 48 pixels (height x width) in RGB of 16 bits'
     """

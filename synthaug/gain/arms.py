@@ -45,7 +45,7 @@ class Source:
         InputError: If it has both a generator and a pool or neither, or a setting or filter is
             unknown or out of range.
 
-    Example:
+    Examples:
         >>> from synthaug import Source, StyleSwap
         >>> source = Source("coarse", StyleSwap(cells=4), filters={"distance": 2.0})
         >>> source.name, source.trained
@@ -201,7 +201,7 @@ class Arm:
 def sources_of(generator: Generator) -> list[Source]:
     """Return the default sources of a generator's family, with this generator in them.
 
-    Example:
+    Examples:
         >>> from synthaug import TransferVAE
         >>> from synthaug.gain import sources_of
         >>> [source.name for source in sources_of(TransferVAE(steps=100))]

@@ -70,7 +70,7 @@ def measure_gain(
         Stein, A Two-Sample Test for a Linear Hypothesis Whose Power is Independent of the Variance
         (1945). Holm, A Simple Sequentially Rejective Multiple Test Procedure (1979).
 
-    Example:
+    Examples:
         >>> from synthaug import StyleSwap, TrainConfig, measure_gain, read_images
         >>> from synthaug.gain import Execution, Protocol
         >>> gain = measure_gain(

@@ -37,7 +37,7 @@ class Protocol:
     Raises:
         InputError: If a field is out of range or of another type.
 
-    Example:
+    Examples:
         >>> from synthaug.gain import Protocol
         >>> Protocol(seeds=3, per_class=10).search
         'staged'
@@ -99,7 +99,7 @@ class Execution:
     Raises:
         InputError: If a field is out of range or of another type.
 
-    Example:
+    Examples:
         >>> from synthaug.gain import Execution
         >>> Execution(device="cpu", jobs=2).keep
         False

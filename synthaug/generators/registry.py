@@ -73,7 +73,7 @@ def register(
     Raises:
         InputError: If another class has that name already.
 
-    Example:
+    Examples:
         >>> from synthaug.generators import StyleSwap  # under @register("style-swap", ...)
         >>> StyleSwap.name
         'style-swap'
@@ -101,7 +101,7 @@ def _place(family: type[Generator]) -> str:
 def registrations() -> dict[str, Registration]:
     """Return all families by their names, in their order.
 
-    Example:
+    Examples:
         >>> from synthaug.generators import registrations
         >>> list(registrations())[:3]
         ['transfer', 'vae', 'vaegan']
@@ -119,7 +119,7 @@ def generator_class(name: object) -> type[Generator]:
     Raises:
         InputError: If there is none of that name.
 
-    Example:
+    Examples:
         >>> from synthaug.generators import generator_class
         >>> generator_class("vae") is generator_class("ConditionalVAE")
         True
@@ -180,7 +180,7 @@ def load_generator(directory: str | Path, *, device: str = "auto") -> Generator:
         InputError: If the directory is not there, not complete or damaged, or of a class of your
             own that has not been imported.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from synthaug import StyleSwap, load_generator, read_images
         >>> with tempfile.TemporaryDirectory() as directory:

@@ -43,7 +43,7 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
         InputError: If pool and image do not match, or masks, boxes, keypoints or further images
             come with the image.
 
-    Example:
+    Examples:
         >>> import albumentations as A, numpy as np, tempfile
         >>> from synthaug import SamplePool, StyleSwap, read_images
         >>> from synthaug.integrations.albumentations import MixSynthetic

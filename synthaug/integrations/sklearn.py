@@ -38,7 +38,7 @@ class SyntheticResampler(BaseEstimator):  # type: ignore[misc]
     References:
         Lemaître, Nogueira and Aridas, Imbalanced-learn, arXiv 1609.06570.
 
-    Example:
+    Examples:
         >>> from sklearn.datasets import load_digits
         >>> from synthaug import StyleSwap
         >>> from synthaug.integrations.sklearn import SyntheticResampler

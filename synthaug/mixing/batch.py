@@ -130,7 +130,7 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
             images alone: masks, boxes, keypoints, second views. Values are looked at in the first
             batch only, labels on the CPU in each.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from synthaug import MixSynthetic, SamplePool, StyleSwap, read_images
         >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")

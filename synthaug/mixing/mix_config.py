@@ -98,7 +98,7 @@ class MixConfig:
     Raises:
         InputError: If a value is out of range or of another type.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from synthaug import MixConfig, TransferVAE
         >>> config = MixConfig(TransferVAE(donors="within"), 0.25, filters={"distance": 2.0})

@@ -125,7 +125,7 @@ class MixedDataset(LabelledDataset):
     Raises:
         InputError: If pool and real images do not match, or options do not go together.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from synthaug import MixedDataset, SamplePool, StyleSwap, SyntheticDataset, read_images
         >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")
@@ -221,7 +221,7 @@ class MixedDataset(LabelledDataset):
             InputError: If the configuration, the pool or the teacher does not fit, before anything
                 is trained.
 
-        Example:
+        Examples:
             >>> import tempfile
             >>> from synthaug import MixConfig, MixedDataset, StyleSwap, SyntheticDataset
             >>> from synthaug import read_images

@@ -27,7 +27,7 @@ class LinearRatio:
     Raises:
         InputError: If one is out of range.
 
-    Example:
+    Examples:
         >>> [LinearRatio(0.5, 0.0, epochs=3)(epoch) for epoch in range(4)]
         [0.5, 0.25, 0.0, 0.0]
     """
@@ -56,7 +56,7 @@ class CosineRatio:
     Raises:
         InputError: If one is out of range.
 
-    Example:
+    Examples:
         >>> [round(CosineRatio(0.5, 0.0, epochs=5)(epoch), 3) for epoch in range(5)]
         [0.5, 0.427, 0.25, 0.073, 0.0]
     """
@@ -92,7 +92,7 @@ class OffForLast:
     Raises:
         InputError: If one is out of range.
 
-    Example:
+    Examples:
         >>> [OffForLast(0.5, last=2, epochs=4)(epoch) for epoch in range(5)]
         [0.5, 0.5, 0.0, 0.0, 0.0]
     """

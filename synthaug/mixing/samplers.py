@@ -42,7 +42,7 @@ class RatioBatchSampler(Sampler[list[int]]):
         InputError: If it cannot tell which items are synthetic, or the parts of `dataset` name
             other classes, or the same in another order.
 
-    Example:
+    Examples:
         >>> import tempfile, torch
         >>> from synthaug import RatioBatchSampler, SamplePool, StyleSwap, SyntheticDataset
         >>> from synthaug import read_images

@@ -72,7 +72,7 @@ class SyntheticDataset(LabelledDataset):
         InputError: If the directory holds no pool, or a pool of 16-bit colour images, which PIL
             does not know.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from synthaug import SamplePool, StyleSwap, SyntheticDataset, read_images
         >>> generator = StyleSwap().fit(read_images("digits"), device="cpu")

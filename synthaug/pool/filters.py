@@ -75,7 +75,7 @@ class ClassifierAgreement:
     Raises:
         InputError: If the confidence is out of range, or on use the network has other classes.
 
-    Example:
+    Examples:
         >>> samples = Samples(np.zeros((2, 1, 8, 8), np.uint8), [0, 1])
         >>> always_zero = lambda images: torch.tensor([[4.0, 0.0]]).repeat(len(images), 1)
         >>> ClassifierAgreement(always_zero).keep(samples, None).tolist()
@@ -116,7 +116,7 @@ class DistanceFilter:
     Raises:
         InputError: If the limit is not above 0, or on use a class has fewer than two real images.
 
-    Example:
+    Examples:
         >>> steps = np.arange(4, dtype=np.uint8)[:, None, None, None]
         >>> images = np.full((4, 1, 8, 8), 9, np.uint8) + steps
         >>> real = LabelledImages(images, [0, 0, 1, 1], ["a", "b"])
@@ -149,7 +149,7 @@ class MemorizationFilter:
     Raises:
         InputError: If the limit is not above 0, or on use a class has fewer than two real images.
 
-    Example:
+    Examples:
         >>> steps = np.arange(4, dtype=np.uint8)[:, None, None, None]
         >>> images = np.full((4, 1, 8, 8), 9, np.uint8) + steps
         >>> real = LabelledImages(images, [0, 0, 1, 1], ["a", "b"])
@@ -186,7 +186,7 @@ def limit_filters(limits: Mapping[str, float]) -> "list[DistanceFilter | Memoriz
     Raises:
         InputError: If a name is unknown, or a limit out of range.
 
-    Example:
+    Examples:
         >>> limit_filters({"distance": 2.0})[0].at_most
         2.0
     """

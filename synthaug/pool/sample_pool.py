@@ -54,7 +54,7 @@ def usual_size(counts: np.ndarray) -> int:
     Args:
         counts: Real images of each class, int64 (K,).
 
-    Example:
+    Examples:
         >>> usual_size(np.array([10, 50]))
         1000
     """
@@ -79,7 +79,7 @@ class SamplePool:
     Raises:
         InputError: If the directory is missing, incomplete or damaged.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from synthaug import SamplePool, StyleSwap, read_images
         >>> with tempfile.TemporaryDirectory() as directory:
@@ -290,7 +290,7 @@ class SamplePool:
         Raises:
             InputError: If samples and classes do not fit.
 
-        Example:
+        Examples:
             >>> import tempfile
             >>> import numpy as np
             >>> from synthaug import SamplePool, Samples

@@ -95,7 +95,7 @@ def search_mix(
         Jamieson and Talwalkar, Non-stochastic Best Arm Identification and Hyperparameter
         Optimization, arXiv 1502.07943. Akiba et al., Optuna, arXiv 1907.10902.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from synthaug import TrainConfig, read_images, search_mix
         >>> from synthaug.gain import Execution, Protocol

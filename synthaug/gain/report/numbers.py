@@ -12,7 +12,7 @@ from synthaug.gain.statistics import Interval
 def signed(points: float) -> str:
     """Write percentage points with a sign, to one decimal.
 
-    Example:
+    Examples:
         >>> signed(1.94), signed(-0.31), signed(-0.01)
         ('+1.9', '−0.3', '+0.0')
     """
@@ -27,7 +27,7 @@ def span(interval: Interval) -> str:
 def printable(text: str) -> str:
     r"""Return `text` in one line of characters that a page and an XML parser accept.
 
-    Example:
+    Examples:
         >>> printable("a\nb\x00c")
         'a b c'
     """
@@ -54,7 +54,7 @@ def breakable(text: str) -> Markup:
 def number(value: float | bool) -> str:
     """Write a number of the protocol.
 
-    Example:
+    Examples:
         >>> number(12500), number(0.0003), number(True)
         ('12,500', '0.0003', 'yes')
     """

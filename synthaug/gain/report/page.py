@@ -37,7 +37,7 @@ def write_report(gain: Gain, path: str | Path) -> None:
     Raises:
         InputError: If the page cannot be written there.
 
-    Example:
+    Examples:
         >>> from synthaug.gain.report import write_report
         >>> write_report.__name__
         'write_report'
