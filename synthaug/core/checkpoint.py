@@ -17,9 +17,10 @@ from synthaug.core.tensors import read_tensors, tensor_bytes
 
 @dataclass
 class Resumed:
-    """What trainings leave to the block that they run in.
+    """The checkpoints that trainings of a block resumed from.
 
-    seconds: how long those that were resumed had taken before.
+    Attributes:
+        seconds: Time that those trainings had taken before.
     """
 
     seconds: float = 0.0
@@ -31,8 +32,10 @@ _around: ContextVar[Resumed | None] = ContextVar("around", default=None)
 
 @contextmanager
 def until_saved() -> Iterator[Resumed]:
-    """Checkpoints that are done with within the block go when it ends well: until what was learned
-    is on disk, a training of hours is to be found in them."""
+    """Remove finished checkpoints when the block ends well.
+
+    Until the result is on disk, an interrupted training of hours can go on from them.
+    """
     outer, own = _around.get(), Resumed()
     token = _around.set(own)
     try:
@@ -56,15 +59,17 @@ def done_with(path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """The file, and a link to it."""
+    """Remove a file, and a link to it."""
     path.resolve().unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
 
 class Checkpoint:
-    """All that a training needs to go on, as one flat safetensors file.
+    """The state of a training, as one flat safetensors file.
 
-    identity: says which training it belongs to; the file of another one is refused.
+    Args:
+        path: The file.
+        identity: Tells the training; the file of another one is refused.
     """
 
     def __init__(
@@ -96,8 +101,10 @@ class Checkpoint:
         write_atomically(path, lambda file: file.write(tensor_bytes(tensors, metadata)))
 
     def load(self, path: Path) -> int:
-        """Go back to what `save` wrote; the steps that were done then. How long they took is told
-        to `until_saved`."""
+        """Load a saved state, and return the steps that were done then.
+
+        The seconds that they took are passed to `until_saved`.
+        """
         try:
             tensors, metadata = read_tensors(path)
         except Exception as error:

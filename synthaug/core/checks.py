@@ -10,9 +10,10 @@ from synthaug.core.errors import InputError
 
 
 def expect_choice(name: str, value: str, choices: Iterable[str]) -> None:
-    """`value` is one of `choices`.
+    """Check that `value` is one of `choices`.
 
-    >>> expect_choice("donors", "any", ("any", "within"))
+    Examples:
+        >>> expect_choice("donors", "any", ("any", "within"))
     """
     known = list(choices)
     if value not in known:
@@ -20,26 +21,28 @@ def expect_choice(name: str, value: str, choices: Iterable[str]) -> None:
 
 
 def expect_count(name: str, value: Any, least: int = 1) -> None:
-    """`value` is an integer of at least `least`."""
+    """Check that `value` is an integer of at least `least`."""
     if not _is_integer(value) or value < least:
         raise InputError(f"{name}: expected an integer of at least {least}, got {value!r}")
 
 
 def as_count(name: str, value: Any, least: int = 1) -> int:
-    """`value`, an integer of at least `least`, as one of Python, which JSON can hold.
+    """Return an integer of at least `least` as one of Python, which JSON can hold.
 
-    >>> as_count("steps", np.int64(600))
-    600
+    Examples:
+        >>> as_count("steps", np.int64(600))
+        600
     """
     expect_count(name, value, least)
     return int(value)
 
 
 def as_seed(seed: Any) -> int:
-    """`seed` as an integer of Python, which JSON can hold.
+    """Return a seed as an integer of Python, which JSON can hold.
 
-    >>> as_seed(np.int64(3))
-    3
+    Examples:
+        >>> as_seed(np.int64(3))
+        3
     """
     if not _is_integer(seed):
         raise InputError(f"seed: expected an integer, got {seed!r}")
@@ -47,32 +50,34 @@ def as_seed(seed: Any) -> int:
 
 
 def expect_flag(name: str, value: Any) -> None:
-    """`value` is True or False."""
+    """Check that `value` is True or False."""
     if not isinstance(value, bool):
         raise InputError(f"{name}: expected True or False, got {value!r}")
 
 
 def expect_progress(value: Any) -> None:
-    """`value` is None, or a function to tell how far something is.
+    """Check that `value` is None or a function.
 
-    >>> expect_progress(print)
+    Examples:
+        >>> expect_progress(print)
     """
     if value is not None and not callable(value):
         raise InputError(f"progress: expected a function, as print, or None, got {value!r}")
 
 
 def expect_number(name: str, value: Any, *, zero: bool = False) -> None:
-    """`value` is a finite number above zero, or zero where `zero` says so."""
+    """Check that `value` is a finite number above zero, or also zero where `zero` is set."""
     if not is_number(value) or not 0 <= value < float("inf") or (value == 0 and not zero):
         bound = "of at least 0" if zero else "above 0"
         raise InputError(f"{name}: expected a number {bound}, got {value!r}")
 
 
 def as_share(name: str, value: Any) -> float:
-    """`value`, a number from 0 to 1, as one of Python.
+    """Return a number from 0 to 1 as one of Python.
 
-    >>> as_share("ratio", np.float32(0.25))
-    0.25
+    Examples:
+        >>> as_share("ratio", np.float32(0.25))
+        0.25
     """
     number = np.asarray(value)
     if number.ndim or number.dtype.kind not in "iuf" or not 0 <= number <= 1:
@@ -81,7 +86,7 @@ def as_share(name: str, value: Any) -> float:
 
 
 def expect_range(name: str, value: Any) -> None:
-    """`value` is a pair (low, high) of numbers with 0 <= low <= high."""
+    """Check that `value` is a pair (low, high) of numbers with 0 <= low <= high."""
     try:
         low, high = value
         fits = is_number(low) and is_number(high) and 0 <= low <= high < float("inf")
@@ -92,7 +97,7 @@ def expect_range(name: str, value: Any) -> None:
 
 
 def expect_labels(name: str, labels: np.ndarray, classes: int) -> None:
-    """Each of `labels`, integers (N,), is the number of one of so many classes."""
+    """Check that each of `labels`, integers (N,), is the number of one of so many classes."""
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
         raise InputError(
@@ -106,5 +111,5 @@ def _is_integer(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is one of Python or numpy; true and false are none."""
+    """Tell whether an object is a number of Python or numpy; true and false are none."""
     return _is_integer(value) or isinstance(value, (float, np.floating))

@@ -51,10 +51,11 @@ def resolve_device(device: str) -> torch.device:
 
 @contextmanager
 def plain_torch() -> Iterator[None]:
-    """torch as it starts, whatever it is called within: gradients, no autocast, floats of 32 bits
-    and exact products of them, and what names no device on the processor; on a GPU one way to
-    convolve, and always the same. What is learned and made then follows from the seed. One thread
-    at a time: all of it holds for the whole process.
+    """Run the block with torch's default settings, one thread at a time.
+
+    Gradients, no autocast, exact products of 32-bit floats, tensors on the processor unless a
+    device is named, and on a GPU one deterministic way to convolve. Results then follow from the
+    seed. All of it holds for the whole process.
     """
     with _ONE_THREAD, _plain():
         yield
@@ -62,7 +63,7 @@ def plain_torch() -> Iterator[None]:
 
 @contextmanager
 def _plain() -> Iterator[None]:
-    """All of it, for whoever has the process to itself."""
+    """Apply all default settings, for the thread that has the process to itself."""
     floats = torch.get_default_dtype()
     cast = {kind: torch.is_autocast_enabled(kind) for kind in ("cpu", "cuda")}
     convolving = torch.backends.cudnn
@@ -105,10 +106,10 @@ def _exact_products() -> Iterator[None]:
 
 
 def arithmetic(device: torch.device) -> str:
-    """What networks multiply in: "bfloat16" where the hardware does so natively, else "float32".
+    """Return the arithmetic of networks: "bfloat16" where the hardware has it, else "float32".
 
-    The variable SYNTHAUG_ARITHMETIC of the environment names one, in place of that: what was begun
-    on one machine goes on alike on another, which emulates bfloat16 if it has to (`as_native`).
+    The environment variable SYNTHAUG_ARITHMETIC names one in place of that: work that was begun on
+    one machine goes on alike on another, which emulates bfloat16 if it has to (`as_native`).
     """
     if asked := os.environ.get(ASKED):
         if asked not in KINDS:
@@ -123,14 +124,16 @@ def arithmetic(device: torch.device) -> str:
 
 
 def computing_in(kind: str) -> AbstractContextManager[None]:
-    """Within the block networks multiply in this arithmetic, whatever the environment of the
-    process says: it may have been started before that was changed."""
+    """Compute in this arithmetic within the block, whatever the environment of the process says.
+
+    The process may have been started before the variable was changed.
+    """
     return with_variable(ASKED, kind)
 
 
 @contextmanager
 def with_variable(name: str, value: str) -> Iterator[None]:
-    """Within the block the environment has the variable, also for processes started there."""
+    """Set a variable of the environment within the block, also for processes started there."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:
@@ -157,8 +160,10 @@ def mixed_precision(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def as_native(device: torch.device) -> Iterator[None]:
-    """Within the block a processor that has no instructions for bfloat16, but was asked to multiply
-    in it, does as those would: in a seventh of the time that torch takes for it."""
+    """Emulate bfloat16 within the block on a processor without instructions for it.
+
+    It takes a seventh of the time of torch's own emulation.
+    """
     asked = device.type == "cpu" and arithmetic(device) == "bfloat16"
     if asked and not _processor_multiplies_bfloat16():
         with _Widened():  # type: ignore[no-untyped-call]
@@ -168,8 +173,10 @@ def as_native(device: torch.device) -> Iterator[None]:
 
 
 class _Widened(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Products of bfloat16 as of float32, rounded in the end: two numbers of 8 bits have an exact
-    product in 24, and the instructions, too, add in float32."""
+    """Compute products of bfloat16 as float32, and round in the end.
+
+    Two numbers of 8 bits have an exact product in 24, and the instructions add in float32, too.
+    """
 
     PRODUCTS = (
         torch.ops.aten.convolution.default,
@@ -210,15 +217,19 @@ def _processor_multiplies_bfloat16() -> bool:
 
 
 def channels_last(network: Network) -> Network:
-    """The network with the weights of its convolutions laid out channels last, which makes their
-    activations so, too: up to a third faster on a processor, and on a GPU in 16 bits."""
+    """Lay out the weights of convolutions channels last, and so their activations.
+
+    Up to a third faster on a processor, and on a GPU in 16 bits.
+    """
     return network.to(memory_format=torch.channels_last)
 
 
 @contextmanager
 def evaluating(network: object) -> Iterator[None]:
-    """Within the block a network is in evaluation mode, after it each part as it was: in training
-    dropout makes an answer one of many, and batch norm learns from what it is asked."""
+    """Put a network into evaluation mode within the block; afterwards each part is as it was.
+
+    In training mode dropout would make outputs random, and batch norm would learn from them.
+    """
     modules = list(network.modules()) if isinstance(network, nn.Module) else []
     before = [module.training for module in modules]
     for module in modules:
@@ -231,7 +242,7 @@ def evaluating(network: object) -> Iterator[None]:
 
 
 def device_of(network: object) -> str | torch.device:
-    """Where its weights are; the CPU where it has none."""
+    """Return the device of a network's weights; the CPU where it has none."""
     weights = network.parameters() if isinstance(network, nn.Module) else iter(())
     first = next(weights, None)
     return "cpu" if first is None else first.device

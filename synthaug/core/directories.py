@@ -38,10 +38,10 @@ Read = TypeVar("Read")
 
 @contextmanager
 def new_directory(directory: Path, *, kind: str) -> Iterator[Path]:
-    """A directory to fill, which takes the place of `directory` when the block ends well.
+    """Yield a directory to fill, which replaces `directory` when the block ends well.
 
     An existing `directory` is replaced only if it is empty, or holds a manifest of the same `kind`
-    and nothing that is not written here; anything else there is the user's, and refused.
+    and no file that is not written here. Any other content is the user's, and refused.
     """
     expect_place(str(directory), directory)
     directory = directory.resolve()  # a link stays, what it points to is replaced
@@ -64,7 +64,7 @@ def new_directory(directory: Path, *, kind: str) -> Iterator[Path]:
 
 @contextmanager
 def partial_directory(directory: Path) -> Iterator[Path]:
-    """A directory beside `directory` to fill, and rename within the block; else it goes."""
+    """Yield a directory beside `directory`, to fill and rename within the block."""
     partial = partial_name(directory)
     try:
         partial.mkdir(parents=True)  # within, since a signal may come between any two steps
@@ -74,8 +74,7 @@ def partial_directory(directory: Path) -> Iterator[Path]:
 
 
 def check_replaceable(directory: Path, *, kind: str) -> None:
-    """Raise `InputError` unless a directory of this `kind` can be written at `directory`, or
-    another one of it replaced there."""
+    """Raise `InputError` unless a directory of this `kind` can be written or replaced there."""
     expect_place(str(directory), directory)
     if os.path.ismount(directory.resolve()):
         raise InputError(
@@ -133,7 +132,7 @@ def _replace(directory: Path, partial: Path) -> None:
 
 
 def _aside(directory: Path) -> Path:
-    """Where the old directory stands while the new one takes its place."""
+    """Return where the old directory stands while the new one replaces it."""
     return directory.with_name(f".{directory.name}.old")
 
 
@@ -150,7 +149,7 @@ def _discard(directory: Path) -> None:
 
 
 def read_manifest(directory: Path, *, kind: str, doing: str = "read") -> dict[str, Any]:
-    """The manifest of a directory that synthaug wrote, checked to be of `kind`."""
+    """Read the manifest of a directory that synthaug wrote, and check its `kind`."""
     expect_place(str(directory), directory)
     try:
         if not directory.is_dir():
@@ -172,8 +171,10 @@ def read_manifest(directory: Path, *, kind: str, doing: str = "read") -> dict[st
 
 
 def read_unchanged(directory: Path, read: Callable[[], Read]) -> Read:
-    """What `read` makes of the files in `directory`; again if another process replaced it
-    meanwhile, so that they are never files of two."""
+    """Read files in `directory`, again if another process replaced it meanwhile.
+
+    So they are never files of two directories.
+    """
     while True:
         with _unchanged(directory / MANIFEST) as unchanged:
             try:
@@ -188,7 +189,7 @@ def read_unchanged(directory: Path, read: Callable[[], Read]) -> Read:
 
 @contextmanager
 def _unchanged(path: Path) -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether `path` is still the same file, or still missing."""
+    """Yield a function that tells whether `path` is still the same file, or still missing."""
     try:
         file = path.open("rb")
     except FileNotFoundError:

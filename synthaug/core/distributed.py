@@ -33,11 +33,11 @@ class Team(NamedTuple):
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes and speaks for all."""
+        """Whether this process writes for all."""
         return self.rank == 0
 
     def tell(self, value: Value) -> Value:
-        """The first process's `value`, in every process."""
+        """Return the first process's `value` in every process."""
         if self.size == 1:
             return value
         box = [value]
@@ -45,7 +45,7 @@ class Team(NamedTuple):
         return box[0]
 
     def gather(self, value: Value) -> list[Value]:
-        """Every process's `value`, in every process."""
+        """Return every process's `value`, in every process."""
         if self.size == 1:
             return [value]
         values: list[Value] = [value] * self.size
@@ -72,17 +72,17 @@ _current: ContextVar[Team] = ContextVar("team", default=ALONE)
 
 
 def current() -> Team:
-    """The team that this process works in; `ALONE` outside `team`."""
+    """Return the team that this process works in; `ALONE` outside `team`."""
     return _current.get()
 
 
 def leads() -> bool:
-    """Whether this process speaks for all that the launcher started, also before they meet."""
+    """Tell whether this process writes for all that the launcher started, also before they meet."""
     return _told("WORLD_SIZE", 1) == 1 or _told("RANK", 0) == 0
 
 
 def _told(name: str, default: int) -> int:
-    """A number that a launcher sets in the environment."""
+    """Read a number that a launcher sets in the environment."""
     given = os.environ.get(name) or str(default)
     if not given.isdecimal():
         raise InputError(f"{name}: expected a number, as torchrun sets it, got {given!r}; unset it")
@@ -91,12 +91,15 @@ def _told(name: str, default: int) -> int:
 
 @contextmanager
 def team() -> Iterator[Team]:
-    """Within the block generators are fitted by all processes that the launcher started, each of
-    which runs the same code; alone where it started one or none was used.
+    """Fit generators by all processes that a launcher started, within the block.
 
-    >>> with team() as ours:
-    ...     ours.size
-    1
+    Each process runs the same code. It works alone where the launcher started one, or none was
+    used.
+
+    Examples:
+        >>> with team() as ours:
+        ...     ours.size
+        1
     """
     size = _told("WORLD_SIZE", 1)
     if size == 1:

@@ -8,14 +8,17 @@ from synthaug.core.errors import InputError
 
 
 class ClassDrawer:
-    """Draws indices of items of asked classes, within a class evenly or by weight.
+    """Draw indices of items of given classes, within a class evenly or by weight.
 
-    labels: int64 (M,), the class of each item. weights: (M,) or None, how often an item is drawn
-    relative to others of its class.
+    Args:
+        labels: Class of each item, int64 (M,).
+        classes: Number of classes.
+        weights: How often each item is drawn relative to others of its class, (M,), or None.
 
-    >>> drawer = ClassDrawer(np.array([0, 1, 1]), classes=2)
-    >>> drawer.draw(np.array([0, 0]), np.random.default_rng(0)).tolist()
-    [0, 0]
+    Examples:
+        >>> drawer = ClassDrawer(np.array([0, 1, 1]), classes=2)
+        >>> drawer.draw(np.array([0, 0]), np.random.default_rng(0)).tolist()
+        [0, 0]
     """
 
     def __init__(self, labels: np.ndarray, classes: int, weights: np.ndarray | None = None) -> None:
@@ -31,21 +34,22 @@ class ClassDrawer:
 
     @property
     def tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What a draw goes by: the items in order of class, where in it each class ends, and the
-        weights of all before each."""
+        """Items in order of class, the end of each class, and the weights of all before each."""
         return self._order, self._ends, self._cumulative
 
     def draw(self, classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """For each of `classes` (B,) the index of an item of that class, int64 (B,).
+        """Draw the index of an item for each of `classes` (B,), int64 (B,).
 
-        Raises `InputError` for a class without items.
+        Raises:
+            InputError: If a class has no items.
         """
         return self.at(classes, rng.random(len(classes)))
 
     def at(self, classes: np.ndarray, unit: np.ndarray) -> np.ndarray:
-        """The items that numbers in [0, 1), `unit` (B,), draw of `classes` (B,), int64 (B,).
+        """Return the items that numbers `unit` in [0, 1), (B,), draw of `classes` (B,), int64 (B,).
 
-        Raises `InputError` for a class without items.
+        Raises:
+            InputError: If a class has no items.
         """
         absent = np.setdiff1d(classes, self.present)
         if len(absent):
@@ -59,12 +63,14 @@ class ClassDrawer:
 
 
 def absent_of(labels: np.ndarray, weights: np.ndarray | None, classes: Sequence[str]) -> list[str]:
-    """The classes of which no item can be drawn; labels and weights are as for `ClassDrawer`."""
+    """Return the classes of which no item can be drawn; arguments as for `ClassDrawer`."""
     present = ClassDrawer(labels, len(classes), weights).present
     return [name for label, name in enumerate(classes) if label not in present]
 
 
 def replaced_positions(batch_size: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`count` distinct places in a batch, at random: MixUp and CutMix pair neighbours, so synthetic
-    images must never stand in a block."""
+    """Draw `count` distinct places in a batch.
+
+    MixUp and CutMix pair neighbours, so synthetic images must never stand in a block.
+    """
     return rng.permutation(batch_size)[:count]

@@ -28,8 +28,10 @@ _mark = ContextVar("_mark", default="0" * 8)  # in the names of what is being wr
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it to `path`; a link stays, what
-    it points to is replaced."""
+    """Let `write` fill a temporary file beside `path`, then rename it to `path`.
+
+    A link stays; the file that it points to is replaced.
+    """
     _expect_regular(str(path), path)
     path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,8 +49,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 @contextmanager
 def told_where(path: Path) -> Iterator[None]:
-    """What fails within it names `path`, if it names nothing: of a full disk a system says no more
-    than that it is full."""
+    """Add `path` to system errors in the block that name no path, such as those of a full disk."""
     try:
         yield
     except OSError as error:
@@ -58,14 +59,18 @@ def told_where(path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a text file, atomically."""
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def write_json(path: Path, value: object) -> None:
+    """Write an object as JSON, atomically."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
+    """Write an array as `.npy`, atomically."""
+
     def write(file: BinaryIO) -> None:
         # Through Python: of a full disk NumPy's own writing does not say that it is full.
         through: Any = SimpleNamespace(write=file.write)
@@ -75,7 +80,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in `path`; `InputError` if it is missing, cut short or not an object."""
+    """Read the object in a JSON file; `InputError` if it is missing, cut short or no object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except FileNotFoundError:
@@ -102,10 +107,9 @@ def _no_number(name: str) -> None:
 
 
 def partial_name(path: Path) -> Path:
-    """A name beside `path` that no other process has, for what is being written there; what dead
-    processes left under such names goes.
+    """Return an unused name beside `path` for a partial file; remove those of dead processes.
 
-    These are known by their age: processes on two machines, or in two containers, that write to one
+    They are known by their age: processes on two machines, or in two containers, that write to one
     volume may have the same number.
     """
     for other in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
@@ -117,8 +121,10 @@ def partial_name(path: Path) -> Path:
 
 @contextmanager
 def swept(directory: Path) -> Iterator[str]:
-    """The mark of what other processes write in `directory` in a block `marked` with it: where the
-    block of this one does not end well, they are killed, and what they were writing goes."""
+    """Yield a mark for processes that write in `directory`, within blocks `marked` with it.
+
+    Where the block does not end well, they are killed, and their partial files removed.
+    """
     mark = secrets.token_hex(4)
     try:
         yield mark
@@ -134,7 +140,7 @@ def swept(directory: Path) -> Iterator[str]:
 
 @contextmanager
 def marked(mark: str) -> Iterator[None]:
-    """The block writes under names by which `swept` knows what it was at."""
+    """Write partial files within the block under names that carry a mark for `swept`."""
     before = _mark.set(mark)
     try:
         yield
@@ -143,7 +149,7 @@ def marked(mark: str) -> Iterator[None]:
 
 
 def expanded(path: str | Path) -> Path:
-    """The path with ~ as the home folder; `InputError` for what is no path."""
+    """Return the path with ~ as the home folder; `InputError` for objects that are no path."""
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"expected the path of a file or directory, got {type(path).__name__}")
     if not os.fspath(path):
@@ -160,8 +166,10 @@ def expanded(path: str | Path) -> Path:
 
 
 def expect_writable(name: str, directory: Path) -> None:
-    """Raise `InputError` that begins with `name` unless files can be written in `directory`, be it
-    there or not; nothing is left there."""
+    """Raise `InputError` that begins with `name` unless files can be written in `directory`.
+
+    It may exist or not; nothing is left there.
+    """
     try:
         while not directory.exists() and directory != directory.parent:
             directory = directory.parent
@@ -174,8 +182,10 @@ def expect_writable(name: str, directory: Path) -> None:
 
 
 def expect_place(name: str, path: Path) -> None:
-    """Raise `InputError` that begins with `name` unless there can be something at `path`: not for a
-    name that is too long, with what it is called while it is written, or links in a circle."""
+    """Raise `InputError` that begins with `name` unless a file can exist at `path`.
+
+    Names may be too long, with the suffix while it is written, and links may form a circle.
+    """
     # "." and "/" have no name, and nothing is written beside them.
     written = [path.with_name(f".{path.name}.{'0' * 16}.partial")] if path.name else []
     for each in (*path.parents, path, *written):
@@ -198,8 +208,7 @@ def expect_file(name: str, path: Path) -> None:
 
 
 def _expect_regular(name: str, path: Path) -> None:
-    """Raise `InputError` that begins with `name` where there is a pipe or a device at `path`, which
-    a file that is written would take the place of."""
+    """Raise `InputError` that begins with `name` for a pipe or a device."""
     if path.exists() and not path.is_file() and not path.is_dir():
         raise InputError(
             f"{name}: expected a file to write, this is a pipe or a device; name a file"

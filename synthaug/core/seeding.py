@@ -18,12 +18,13 @@ from synthaug.core.checks import as_seed
 
 
 def stream_seed(seed: int, *names: object) -> int:
-    """A 63-bit seed for the stream that `names` name.
+    """Return a 63-bit seed for the stream that `names` name.
 
-    >>> stream_seed(0, "pool", 3) == stream_seed(0, "pool", 3)
-    True
-    >>> stream_seed(0, "pool", 3) == stream_seed(0, "pool", 4)
-    False
+    Examples:
+        >>> stream_seed(0, "pool", 3) == stream_seed(0, "pool", 3)
+        True
+        >>> stream_seed(0, "pool", 3) == stream_seed(0, "pool", 4)
+        False
     """
     text = "\x1f".join(str(part) for part in (as_seed(seed), *names))
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
@@ -31,16 +32,21 @@ def stream_seed(seed: int, *names: object) -> int:
 
 
 def numpy_stream(seed: int, *names: object) -> np.random.Generator:
-    """A numpy generator for the stream that `names` name."""
+    """Return a numpy generator for the stream that `names` name."""
     return np.random.default_rng(stream_seed(seed, *names))
 
 
 def uniform_at(stream: int, indices: np.ndarray) -> np.ndarray:
-    """Numbers `indices` (M,) of the stream of SplitMix64 that starts at `stream`, float64 (M,) in
-    [0, 1): each alone, without those before it. (Steele, Lea and Flood 2014)
+    """Return numbers `indices` (M,) of a SplitMix64 stream, float64 (M,) in [0, 1).
 
-    >>> uniform_at(stream_seed(0, "items"), np.array([41, 7])).round(6).tolist()
-    [0.116021, 0.515811]
+    Each is computed alone, without those before it.
+
+    References:
+        Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators (2014).
+
+    Examples:
+        >>> uniform_at(stream_seed(0, "items"), np.array([41, 7])).round(6).tolist()
+        [0.116021, 0.515811]
     """
     with np.errstate(over="ignore"):  # 64 bits are meant to wrap around
         bits: np.ndarray = np.uint64(stream) + (indices.astype(np.uint64) + 1) * np.uint64(
@@ -54,19 +60,19 @@ def uniform_at(stream: int, indices: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def torch_stream(seed: int, *names: object, device: str | torch.device = "cpu") -> Iterator[None]:
-    """Within the block torch's global generators follow the named stream; after it they go on
-    as if the block had not been.
+    """Let torch's global generators follow the named stream within the block.
 
-    Libraries (torchvision transforms, dropout) draw from the global generators, so seeding those
-    is the only way to make a step depend on (seed, step) alone. What names no device is made on the
-    processor, whatever `torch.set_default_device` says, so that numbers are those of the stream.
+    Afterwards they go on as if the block had not been. Libraries (torchvision transforms, dropout)
+    draw from the global generators, so seeding those is the only way to make a step depend on
+    (seed, step) alone. Tensors without a named device are made on the processor, whatever
+    `torch.set_default_device` says, so that numbers are those of the stream.
     """
     with _following(seed, *names, device=device), on_processor():
         yield
 
 
 def on_processor() -> AbstractContextManager[Any]:
-    """Within it what names no device is made on the processor, whatever the default device is."""
+    """Make tensors without a named device on the processor within the block."""
     # Not get_default_device, which before torch 2.7 does not know of `with torch.device(...)`.
     elsewhere = torch.empty(0).device.type != "cpu"
     return torch.device("cpu") if elsewhere else nullcontext()
@@ -86,8 +92,10 @@ def _following(seed: int, *names: object, device: str | torch.device = "cpu") ->
 
 @contextmanager
 def global_stream(seed: int, *names: object) -> Iterator[None]:
-    """As `torch_stream`, for Python's `random` and numpy's global generator, too: what a Dataset's
-    own transforms draw from any of them."""
+    """Seed Python's `random` and numpy's global generator, too, as `torch_stream` does torch's.
+
+    A Dataset's own transforms may draw from any of them.
+    """
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - others draw from it
     number = stream_seed(seed, *names)
     try:
@@ -103,9 +111,10 @@ def global_stream(seed: int, *names: object) -> Iterator[None]:
 class Draws:
     """Random numbers for `count` items of a sampling call, one named stream per quantity.
 
-    >>> few, many = Draws(7, 3), Draws(7, 1000)
-    >>> bool((few.normal("z", 16) == many.normal("z", 16)[:3]).all())
-    True
+    Examples:
+        >>> few, many = Draws(7, 3), Draws(7, 1000)
+        >>> bool((few.normal("z", 16) == many.normal("z", 16)[:3]).all())
+        True
     """
 
     def __init__(self, seed: int, count: int, *scope: str) -> None:
@@ -119,7 +128,7 @@ class Draws:
         return numpy_stream(self._seed, "draws", *self._scope, name)
 
     def normal(self, name: str, *shape: int) -> np.ndarray:
-        """Standard normal numbers, float32 (count, *shape)."""
+        """Draw standard normal numbers, float32 (count, *shape)."""
         rng = self._stream(name)
         numbers: np.ndarray = rng.standard_normal((self._count, *shape)).astype(np.float32)
         return numbers
@@ -133,7 +142,7 @@ class Draws:
         return numbers
 
     def choice(self, name: str, sizes: np.ndarray) -> np.ndarray:
-        """For each item an integer in [0, sizes[i]), int64 (count,)."""
+        """Draw an integer in [0, sizes[i]) for each item, int64 (count,)."""
         unit = self._stream(name).random(self._count)
         numbers: np.ndarray = np.minimum((unit * sizes).astype(np.int64), sizes - 1)
         return numbers
@@ -142,22 +151,24 @@ class Draws:
 class StepDraws:
     """Random numbers of one training step, for one network or for several side by side.
 
-    generators: one for each network; None is torch's global one. Rows come in blocks of equal
-        length, one a network, each from that network's own generator: what a network learns does
-        not depend on which others learn beside it. Numbers are made on the processor, so that they
-        are the same on every device.
+    Args:
+        generators: One for each network; None is torch's global one. Rows come in blocks of equal
+            length, one a network, each from that network's own generator: a network learns the same
+            whichever others learn beside it. Numbers are made on the processor, so that they are
+            the same on every device.
 
-    >>> a, b = torch.Generator().manual_seed(1), torch.Generator().manual_seed(2)
-    >>> both = StepDraws([a, b]).normal(6, 2)
-    >>> bool((both[3:] == StepDraws([b.manual_seed(2)]).normal(3, 2)).all())
-    True
+    Examples:
+        >>> a, b = torch.Generator().manual_seed(1), torch.Generator().manual_seed(2)
+        >>> both = StepDraws([a, b]).normal(6, 2)
+        >>> bool((both[3:] == StepDraws([b.manual_seed(2)]).normal(3, 2)).all())
+        True
     """
 
     def __init__(self, generators: Sequence[torch.Generator | None]) -> None:
         self._generators = generators
 
     def normal(self, count: int, *shape: int) -> torch.Tensor:
-        """Standard normal numbers, float32 (count, *shape)."""
+        """Draw standard normal numbers, float32 (count, *shape)."""
         each = count // len(self._generators)
         return torch.cat([torch.randn(each, *shape, generator=own) for own in self._generators])
 

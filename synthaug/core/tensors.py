@@ -11,16 +11,21 @@ from torch import Tensor
 
 
 def tensor_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
-    """What is to be written to a file, from tensors of any device and layout."""
+    """Return the content of a file of tensors, of any device and layout."""
     plain_values = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     return save(plain_values, None if metadata is None else dict(metadata))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a file. It is read, not mapped: some network shares cannot map files,
-    and Windows neither replaces nor removes one that is.
+    """Read tensors and metadata of a file.
 
-    Raises `OSError`, `ValueError` or `SafetensorError` for a file that is none.
+    It is read, not mapped: some network shares cannot map files, and Windows neither replaces nor
+    removes a mapped one.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it holds something else.
+        SafetensorError: If it is damaged.
     """
     content = path.read_bytes()
     tensors = load(content)
@@ -29,8 +34,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def plain_values(value: Any) -> Any:
-    """Numbers and arrays of numpy and torch as Python's, also within tuples, lists and
-    dictionaries; others unchanged."""
+    """Return numbers and arrays of numpy and torch as Python's; other objects unchanged.
+
+    Also within tuples, lists and dictionaries.
+    """
     if isinstance(value, np.generic | np.ndarray | Tensor):
         return value.tolist()
     if type(value) in (tuple, list):

@@ -39,7 +39,10 @@ LOG_EVERY = 10  # steps
 class Phase:
     """One optimiser and the loss that it lowers.
 
-    loss: maps the step's batch to a scalar tensor.
+    Attributes:
+        name: Name in logs.
+        optimizer: The optimiser.
+        loss: Maps the step's batch to a scalar tensor.
     """
 
     name: str
@@ -55,11 +58,12 @@ class Schedule:
     warmup: int = 0
 
     def factor(self, step: int) -> float:
-        """What the base learning rate is multiplied with at `step`.
+        """Return the factor of the base learning rate at `step`.
 
-        >>> schedule = Schedule(100, warmup=10)
-        >>> [round(schedule.factor(t), 3) for t in (0, 9, 10, 55, 99)]
-        [0.1, 1.0, 1.0, 0.5, 0.0]
+        Examples:
+            >>> schedule = Schedule(100, warmup=10)
+            >>> [round(schedule.factor(t), 3) for t in (0, 9, 10, 55, 99)]
+            [0.1, 1.0, 1.0, 0.5, 0.0]
         """
         if step < self.warmup:
             return (step + 1) / self.warmup
@@ -69,18 +73,19 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Session:
-    """Where and under which seed a training runs, and how it is watched and resumed.
+    """The seed and device of a training, and how it is watched and resumed.
 
-    checkpoint: a file to resume from and to save to, at the end too; then it is `done_with`.
-        `identity` says which training it belongs to, and the file of another one is refused, as is
-        what is no file.
-    progress: called with (steps done, steps in all).
-    watch: looks at the moving average up to ten times a run, the last time at its end. Where it
-        says how useful that is, the best one is kept, and the run ends when three looks found no
-        better one.
-    log: called with (steps done, losses by phase) every ten steps.
-    ended: called at the end with the steps that were done, those before it was resumed included.
-    team: the processes that share the run, each with a part of every batch.
+    Attributes: seed: The seed. device: The device. identity: Tells the training that a checkpoint
+        belongs to. checkpoint: A file to resume from and to save to, also at the end; then it is
+        `done_with`. The
+            file of another training is refused.
+        progress: Called with (steps done, steps in all). watch: Judges the moving average up to ten
+        times a training, the last time at its end. Where it
+            returns how useful that is, the best one is kept, and the training ends when three looks
+            found no better one.
+        log: Called with (steps done, losses by phase) every ten steps.
+        ended: Called at the end with the steps that were done, also before it was resumed.
+        team: The processes that share the training, each with a share of every batch.
     """
 
     seed: int
@@ -118,15 +123,22 @@ def optimize(
     networks: int = 1,
     checkpoint_every: int = 200,
 ) -> nn.Module:
-    """Train `module` and return the exponential moving average of `averaged` (default: all of it),
-    the best one where `run.watch` says which that is.
+    """Train `module`, and return the exponential moving average of its weights.
 
-    batches: maps a step to its batch; must depend on the step alone.
-    clip: largest norm of a phase's gradient.
-    networks: of how many networks, stacked along each parameter's first axis, the loss is the mean.
-        Each then learns as if it were alone.
+    Where `session.watch` judges averages, the best one is returned.
 
-    Raises `TrainingError` when a loss is not finite, `InputError` for a foreign checkpoint.
+    Args: module: The networks to train. phases: The losses and optimisers of a step. batches: Maps
+        a step to its batch, which depends on the step alone. schedule: Number of steps and learning
+        rate. run: Seed, device, checkpoint and progress. averaged: The part of `module` to average;
+        default all of it. ema_decay: Of the moving average. clip: Largest norm of a phase's
+        gradient. networks: Number of networks, stacked along each parameter's first axis, that the
+        loss is the
+            mean of. Each then learns as if it were alone.
+        checkpoint_every: Seconds between checkpoints.
+
+    Raises:
+        TrainingError: If a loss is not finite.
+        InputError: If the checkpoint is of another training.
     """
     source = module if averaged is None else averaged
     decay = min(ema_decay, 1 - 10 / (schedule.steps + 10))
@@ -192,11 +204,10 @@ def optimize(
 
 
 class _Average(nn.Module):
-    """The exponential moving average of a module's weights and statistics, from those after its
-    first step on; what it counts is as the module has it.
+    """The exponential moving average of a module's weights and statistics, from its first step on.
 
-    torch's `AveragedModel` looks for all tensors anew in each step, which takes as long as half a
-    step of a small network, and on a GPU averages each count by itself.
+    Counters are copied. torch's `AveragedModel` looks for all tensors anew in each step, which
+    takes as long as half a step of a small network, and on a GPU averages each counter by itself.
     """
 
     steps: Tensor
@@ -229,12 +240,12 @@ Held = Sequence[Mapping[str, Tensor | None]]
 
 
 def _held_by(module: nn.Module) -> Held:
-    """Where all parts of a module keep their weights and statistics."""
+    """Return where all parts of a module keep their weights and statistics."""
     return [held for part in module.modules() for held in (part._parameters, part._buffers)]
 
 
 def _tensors(held: Held) -> list[Tensor]:
-    """What is there now, each tensor once: some may have been put in another's place."""
+    """Return the present tensors, each once: some may have been replaced."""
     present = [value for each in held for value in each.values() if value is not None]
     return list({id(value): value for value in present}.values())
 

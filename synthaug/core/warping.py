@@ -16,9 +16,12 @@ def affine(images: Tensor, matrices: Tensor) -> Tensor:
 
 
 def similarity_matrices(images: Tensor, angle: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """(B, 2, 3) matrices that rotate (B, C, H, W) by `angle` (B,) radians, zoom by `scale` (B,) and
-    move by `shift` (B, 2) in coordinates from -1 to 1, of which one is longer than the other where
-    images are not square."""
+    """Return matrices (B, 2, 3) that rotate, zoom and move images (B, C, H, W).
+
+    Args: images: The images. angle: Radians, (B,). scale: Zoom, (B,). shift: Moves, (B, 2), in
+        coordinates from -1 to 1, of which one is longer than the other where
+            images are not square.
+    """
     height, width = images.shape[2:]
     cos, sin = angle.cos() * scale, angle.sin() * scale
     first = [cos, -sin * (height / width), shift[:, 0]]
@@ -27,16 +30,20 @@ def similarity_matrices(images: Tensor, angle: Tensor, scale: Tensor, shift: Ten
 
 
 def jitter(images: Tensor, draws: StepDraws, *, angle: float, zoom: float, shift: float) -> Tensor:
-    """Each image rotated, zoomed and moved by uniform draws within plus or minus the given amounts
-    (radians, share, share of half the image)."""
+    """Rotate, zoom and move each image by uniform draws within plus or minus the given amounts.
+
+    Amounts are radians, a share, and a share of half the image.
+    """
     unit = (draws.uniform(len(images), 4) * 2 - 1).to(images.device)
     changes = unit[:, 0] * angle, 1 + unit[:, 1] * zoom, unit[:, 2:] * shift
     return affine(images, similarity_matrices(images, *changes))
 
 
 def deform(images: Tensor, flow: Tensor) -> Tensor:
-    """Move each pixel of (B, C, H, W) by `flow` (B, 2, h, w), a coarse grid of displacements in
-    coordinates from -1 to 1, interpolated bicubically to the image's size."""
+    """Move each pixel of (B, C, H, W) by a coarse grid of displacements (B, 2, h, w).
+
+    Displacements are in coordinates from -1 to 1, interpolated bicubically to the image's size.
+    """
     height, width = images.shape[2:]
     fine = resize_field(flow, height, width).permute(0, 2, 3, 1)
     identity = torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
@@ -47,7 +54,7 @@ def deform(images: Tensor, flow: Tensor) -> Tensor:
 
 
 def resize_field(field: Tensor, height: int, width: int) -> Tensor:
-    """A coarse field (B, D, h, w) interpolated bicubically to (B, D, height, width)."""
+    """Interpolate a coarse field (B, D, h, w) bicubically to (B, D, height, width)."""
     rows = _bicubic(field.shape[2], height, field.device)
     columns = _bicubic(field.shape[3], width, field.device).T
     with torch.autocast(field.device.type, enabled=False):

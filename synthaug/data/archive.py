@@ -21,7 +21,7 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, ValueErr
 
 
 def open_archive(path: Path) -> Splits:
-    """The splits of an `.npz`: `images` and `labels` are "train", or `<split>_images` each."""
+    """List the splits of an `.npz`: `images` and `labels` are "train", or `<split>_images` each."""
     keys = _keys(path)
     prefixes = _prefixes(path, keys)
     if "images" in keys and prefixes:
@@ -42,7 +42,7 @@ def open_archive(path: Path) -> Splits:
 
 
 def _prefixes(path: Path, keys: list[str]) -> dict[str, str]:
-    """How the keys of each split begin: a name of the split and an underscore."""
+    """Return how the keys of each split begin: a name of the split and an underscore."""
     found: dict[str, str] = {}
     for key in keys:
         if not key.endswith("_images"):
@@ -85,7 +85,7 @@ def _list_archive(path: Path, keys: list[str], prefixes: dict[str, str], split: 
 
 
 def _classes(path: Path, keys: list[str], labels: list[np.ndarray]) -> tuple[str, ...]:
-    """The names that the file gives, or those that the labels of all splits imply together."""
+    """Return the class names of the file, or those that the labels of all splits imply together."""
     given = next((key for key in _CLASS_KEYS if key in keys), None)
     if given is not None:
         names = decoded(_read(path, given), f"{path}: {given}")
@@ -120,7 +120,7 @@ def _check_images(images: np.ndarray, where: str) -> None:
 
 
 def _groups(path: Path, keys: list[str], prefix: str, count: int) -> np.ndarray | None:
-    """What the key of the split says that is called `<prefix>group` or by another usual name."""
+    """Return the groups of a split, under `<prefix>group` or another usual name."""
     known = (f"{prefix}images", f"{prefix}labels", *_CLASS_KEYS)
     others = [name for name in keys if name.startswith(prefix) and name not in known]
     key = group_key(others, str(path), prefix)
@@ -138,14 +138,17 @@ def _groups(path: Path, keys: list[str], prefix: str, count: int) -> np.ndarray 
 
 
 def _warn_of_others(path: Path, keys: list[str], prefix: str, count: int) -> None:
-    """A key that has a value for each image may say by another name which ones belong together."""
+    """Warn of keys with a value for each image that may group images under another name."""
     found = [key for key in keys if _is_per_image(path, key, count)]
     warn_of_unused(str(path), found, f"{prefix}group", stacklevel=5)  # whoever called read_images
 
 
 def _is_per_image(path: Path, key: str, count: int) -> bool:
-    """Whether `key` has a value for each image. Its header says so, also where Python objects
-    could not be loaded: those that describe the whole file must not stop it from being read."""
+    """Tell whether `key` has a value for each image, by its header.
+
+    The header can be read where Python objects cannot be loaded: objects that describe the whole
+    file must not stop it from being read.
+    """
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as member:
             if np.lib.format.read_magic(member) != (1, 0):  # a table with columns

@@ -39,15 +39,15 @@ def open_labelled(data: LabelledImages) -> Splits:
 
 
 def open_dataset(dataset: Any) -> Splits:
-    """A Dataset of (image, label) as the one split "train", whatever it was made from."""
+    """List a Dataset of (image, label) as the one split "train"."""
     return {"train": partial(list_dataset, dataset, where=type(dataset).__name__)}
 
 
 def list_dataset(dataset: Any, *, where: str) -> Listing:
-    """The listing of a Dataset whose images are PIL images, arrays or tensors of 8 or 16 bits.
+    """List a Dataset whose images are PIL images, arrays or tensors of 8 or 16 bits.
 
-    Its own transforms are left out: they are for training, and what trains on the images, or on
-    what is made of them, goes through them later.
+    Its own transforms are left out: they are for training, which applies them to real and synthetic
+    images later.
     """
     try:
         labels, classes = labels_and_classes(dataset)
@@ -107,10 +107,12 @@ def _stored(image: Any) -> np.ndarray:
 
 
 def _smaller_size(dataset: Any, plain: Mapping[int, Untransformed]) -> tuple[int, int] | None:
-    """(H, W) of what the Dataset's transforms make of the first image, of `LOOKED_AT`, that they
-    make smaller: photos of many sizes are brought to the size that a classifier sees. Not where
-    they are cropped alone: images made of smaller ones would show things at another scale, and be
-    cropped again."""
+    """Return (H, W) after the Dataset's transforms, where they make an image smaller.
+
+    Of `LOOKED_AT` images the first such one counts: photos of many sizes are brought to the size
+    that a classifier sees. Not where they are only cropped: synthetic images made of smaller ones
+    would show things at another scale, and be cropped again.
+    """
     for index in range(min(len(dataset), LOOKED_AT)):
         source, place = source_of(dataset, index)
         if _crops_alone(source):
@@ -136,17 +138,18 @@ def _smaller_size(dataset: Any, plain: Mapping[int, Untransformed]) -> tuple[int
 
 
 def _crops_alone(source: Any) -> bool:
-    """Whether the Dataset's transforms, as far as they can be looked into, cut images to their size
-    and scale none."""
+    """Tell whether the Dataset's transforms, as far as can be seen, only crop and never scale."""
     names = [type(step).__name__ for step in _own_steps(source)]
     scales = any(word in name for name in names for word in ("Resize", "Size", "Scale"))
     return any("Crop" in name for name in names) and not scales
 
 
 def _crops(dataset: Any) -> bool:
-    """Whether the transforms of the first image, as far as they can be looked into, keep its
-    proportions and cut off what is too much. Reading does as they do: real images that are cut and
-    synthetic ones made of squashed images would show things in other shapes."""
+    """Tell whether the transforms of the first image keep its proportions and crop the rest.
+
+    Reading does as they do: synthetic images made of squashed images would show things in other
+    shapes than real images that are cropped.
+    """
     for step in _own_steps(source_of(dataset, 0)[0]) if len(dataset) else ():
         # torchvision's presets for pretrained networks have no steps, but a crop_size.
         if "Crop" in type(step).__name__ or hasattr(step, "crop_size"):
@@ -157,7 +160,7 @@ def _crops(dataset: Any) -> bool:
 
 
 def _has_two_sides(step: Any) -> bool:
-    """Whether it brings height and width to a length each: torchvision's or albumentations'."""
+    """Tell whether it resizes height and width each, as torchvision's and albumentations' do."""
     size = getattr(step, "size", None)
     return hasattr(step, "height") or (isinstance(size, list | tuple) and len(size) == 2)
 
@@ -168,14 +171,14 @@ def _own_steps(source: Any) -> Iterator[Any]:
 
 
 def _steps(transform: Any) -> Iterator[Any]:
-    """A transform and those that it is composed of."""
+    """Yield a transform and those that it is composed of."""
     yield transform
     for step in inner_of(transform):
         yield from _steps(step)
 
 
 def inner_of(transform: Any) -> list[Any]:
-    """The transforms that one is composed of, one after the other; none of a single one."""
+    """Return the transforms that one is composed of, in order; none for a single one."""
     if isinstance(transform, torch.nn.Sequential):
         return list(transform)
     inner = getattr(transform, "transforms", None)

@@ -29,8 +29,12 @@ GRAY_LOADER = "ImageFolder: loader=lambda path: Image.open(path).convert('L')"
 
 
 def expect_depth_kept(dataset: Any, index: int, image: Any) -> None:
-    """Raise `InputError` where `image`, item `index` of an ImageFolder, or of what lists its files
-    as that does, is one of gray values above 255 that were cut off there, to white.
+    """Raise `InputError` for gray values above 255 that an ImageFolder cut off to white.
+
+    Args:
+        dataset: The ImageFolder, or a Dataset that lists its files as that does.
+        index: Index of the item.
+        image: Its image.
     """
     samples = getattr(dataset, "samples", None)
     if not isinstance(samples, list) or not isinstance(image, Image.Image) or image.mode != "RGB":
@@ -113,12 +117,15 @@ def in_mode(pixels: np.ndarray, mode: str | None) -> np.ndarray:
 
 
 def resize(pixels: np.ndarray, size: tuple[int, int] | None, *, crop: bool = False) -> np.ndarray:
-    """(C, H, W) at height and width `size`, bilinear, antialiased; None leaves it as it is.
-
-    crop: cut off what proportions other than those of `size` have on two sides, where each side is
-        otherwise brought to its own length.
+    """Resize (C, H, W) to height and width `size`, bilinear, antialiased; None leaves it.
 
     One path for both depths: each channel is resized as float32, which holds 16 bits exactly.
+
+    Args:
+        pixels: uint8 or uint16 (C, H, W).
+        size: (H, W), or None.
+        crop: Whether to cut off what other proportions have too much of; otherwise each side is
+            brought to its own length.
     """
     if size is None or pixels.shape[1:] == size:
         return pixels
@@ -195,16 +202,18 @@ _ADVICE = 'replace or remove it, or leave such images out: on_error="skip" (--on
 
 
 def unreadable(reason: object) -> UnreadableImage:
-    """The error for an image that cannot be decoded because of `reason`."""
+    """Return the error for an image that cannot be decoded because of `reason`."""
     return UnreadableImage(f"expected an image that Pillow can read, but {reason}; {_ADVICE}")
 
 
 def from_file(path: Path) -> np.ndarray:
-    """The image in `path`, turned upright as its EXIF data say, which torchvision's ImageFolder
-    does not do. Alpha is dropped, palettes become RGB and CMYK too, as there; gray stays gray, and
-    16 bits stay 16.
+    """Read an image file, upright as its EXIF data say.
 
-    Raises `UnreadableImage` when it is missing, not an image, cut short or has several frames.
+    torchvision's ImageFolder does not turn images. As there, alpha is dropped, and palettes and
+    CMYK become RGB; gray stays gray, and 16 bits stay 16.
+
+    Raises:
+        UnreadableImage: If it is missing, not an image, cut short or has several frames.
     """
     if path.suffix.lower() not in SUFFIXES:
         known = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
@@ -233,8 +242,10 @@ def from_file(path: Path) -> np.ndarray:
 
 
 def from_pil(image: Image.Image) -> np.ndarray:
-    """A Pillow image of any mode as uint8 or uint16 (1 or 3, H, W), as it lies: the classifier that
-    a Dataset was made for does not turn what that hands out."""
+    """Return a Pillow image of any mode as uint8 or uint16 (1 or 3, H, W), without turning it.
+
+    The classifier that a Dataset was made for does not turn its images, either.
+    """
     if image.mode.startswith("I"):
         return _as_16_bit(np.asarray(image))[None]
     if image.mode == "F":
@@ -261,8 +272,10 @@ def _upright(pixels: np.ndarray, image: Image.Image) -> np.ndarray:
 
 
 def _white_is_zero(image: Image.Image) -> bool:
-    """Whether it is a 16-bit gray TIFF whose white is 0, as X-rays are stored, which Pillow turns
-    to white at 8 bits alone. Raises for what no decoder here reads as it is meant."""
+    """Tell whether it is a 16-bit gray TIFF whose white is 0, as X-rays are stored.
+
+    Pillow only inverts those of 8 bits. Raises for files that no decoder here reads right.
+    """
     if image.format != "TIFF":
         return False
     tags: Any = getattr(image, "tag_v2", {})
@@ -293,14 +306,14 @@ def _decoder_arguments(image: Image.Image) -> tuple[object, ...]:
 
 
 def _white(image: Image.Image) -> int:
-    """The value that a colour PPM calls white; 255 for other files."""
+    """Return the value that a colour PPM calls white; 255 for other files."""
     arguments = _decoder_arguments(image)
     white = arguments[1] if image.format == "PPM" and len(arguments) > 1 else 255
     return white if isinstance(white, int) else 255
 
 
 def _deep_colour(image: Image.Image) -> Callable[[bytes], np.ndarray] | None:
-    """The decoder of a 16-bit colour file, which Pillow would cut to 8 bits without a word."""
+    """Return the decoder of a 16-bit colour file, which Pillow would cut to 8 bits silently."""
     if image.mode not in ("RGB", "RGBA", "LA"):
         return None
     white = _white(image)

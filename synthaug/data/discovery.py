@@ -20,9 +20,10 @@ from synthaug.data.untransformed import Apart, source_of, sources_of
 
 
 def flat_labels(values: Any, where: str) -> np.ndarray:
-    """Labels (N,) or (N, 1) as an int64 or string array (N,).
+    """Return labels (N,) or (N, 1) as an int64 or string array (N,).
 
-    Raises `InputError`, beginning with `where`, for other shapes and types.
+    Raises:
+        InputError: If they have another shape or type. It begins with `where`.
     """
     labels = np.asarray(values)
     if labels.ndim == 2 and labels.shape[1] == 1:
@@ -50,9 +51,10 @@ def flat_labels(values: Any, where: str) -> np.ndarray:
 
 
 def decoded(values: np.ndarray, where: str) -> np.ndarray:
-    """Bytes as strings, other types as they are.
+    """Return bytes as strings, other types as they are.
 
-    Raises `InputError`, beginning with `where`, for bytes that are not UTF-8.
+    Raises:
+        InputError: If bytes are not UTF-8. It begins with `where`.
     """
     if values.dtype.kind != "S":
         return values
@@ -67,10 +69,11 @@ def decoded(values: np.ndarray, where: str) -> np.ndarray:
 def class_names(
     labels: np.ndarray, where: str, advice: str = "give the names of all classes as class_names"
 ) -> tuple[str, ...]:
-    """The class names that labels (N,) imply: sorted strings, or "0" to "K-1".
+    """Return the class names that labels (N,) imply: sorted strings, or "0" to "K-1".
 
-    Raises `InputError`, ending with `advice`, when integers leave a number out: it would be a class
-    without images.
+    Raises: InputError: If integers leave a number out, which would be a class without images. It
+        ends with
+            `advice`.
     """
     if labels.dtype.kind == "U":
         return class_order(labels.tolist())
@@ -89,9 +92,10 @@ def class_names(
 
 
 def label_indices(labels: np.ndarray, classes: Sequence[str], where: str) -> np.ndarray:
-    """Labels (N,) of either kind as int64 indices into `classes`.
+    """Return labels (N,) of either kind as int64 indices into `classes`.
 
-    Raises `InputError`, naming the index, for a label that is not among them.
+    Raises:
+        InputError: If a label is not among them.
     """
     if labels.dtype.kind == "U":
         index_of = {name: index for index, name in enumerate(classes)}
@@ -111,7 +115,7 @@ LABEL_ATTRIBUTES = ("targets", "labels", "_labels")
 
 
 def is_map_style(given: object) -> bool:
-    """Whether it has items and a length, as map-style Datasets do."""
+    """Tell whether an object has items and a length, as map-style Datasets do."""
     # Every torch Dataset has __getitem__, and those that are only iterated may have a length.
     return (
         hasattr(given, "__getitem__")
@@ -121,16 +125,19 @@ def is_map_style(given: object) -> bool:
 
 
 def labels_and_classes(dataset: Any) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The labels of `dataset`, int64 (N,), and the names of the classes that they are indices of.
+    """Find the labels of a Dataset, and the names of its classes.
 
     Labels come from `.targets`, `.labels`, `._labels`, through Subset and ConcatDataset, and at
-    last from every item, each read once. A dataset with a `target_transform` is scanned, since its
-    attributes bypass it. Names come from `.classes` or `.class_to_idx`, of the dataset's reader, as
-    timm has it, from `.features`, as Hugging Face's datasets have them, and of the dataset within a
-    Subset or ConcatDataset too; else the labels imply them.
+    last from every item, each read once. A Dataset with a `target_transform` is scanned, since its
+    attributes bypass it. Names come from `.classes` or `.class_to_idx`, of the Dataset's reader, as
+    timm has it, from `.features`, as Hugging Face's datasets have them, and of the Dataset within a
+    Subset or ConcatDataset; otherwise the labels imply them.
 
-    Raises `InputError` for what is no map-style Dataset, and where no label, or more than one for
-    an image, is found.
+    Returns:
+        Labels, int64 (N,), and the class names that they index.
+
+    Raises:
+        InputError: If it is no map-style Dataset, or an image has no label or several.
     """
     if isinstance(dataset, str) or not is_map_style(dataset):
         raise InputError(
@@ -182,9 +189,12 @@ def _label_key(keys: Sequence[str]) -> str | None:
 
 
 def check_label(label: Any, found: int, classes: Sequence[str]) -> None:
-    """Attributes can be stale (items shuffled or filtered later); the item itself is the truth.
+    """Check an item's own label against the one from the Dataset's attributes.
 
-    Raises `InputError` where an item's `label` is not the one that was `found` for it.
+    Attributes can be stale: items may be shuffled or filtered later.
+
+    Raises:
+        InputError: If the two differ.
     """
     value = to_array(label)
     known = {"i": found, "u": found, "U": classes[found], "S": classes[found].encode()}
@@ -197,9 +207,10 @@ def check_label(label: Any, found: int, classes: Sequence[str]) -> None:
 
 
 def same_classes(parts: Sequence[tuple[str, ...] | None]) -> tuple[str, ...] | None:
-    """The class names that all parts of a Dataset have; None of none.
+    """Return the class names that all parts of a Dataset share; None for no parts.
 
-    Raises `InputError` where two differ, in their order too.
+    Raises:
+        InputError: If two differ, in their order, too.
     """
     if any(part != parts[0] for part in parts):
         raise InputError(
@@ -211,8 +222,7 @@ def same_classes(parts: Sequence[tuple[str, ...] | None]) -> tuple[str, ...] | N
 
 
 def relabelling(dataset: Any) -> str:
-    """What a message about classes adds where the Dataset's labels are not those that its classes
-    name."""
+    """Return a hint for messages where labels are not those that the Dataset's classes name."""
     if not is_map_style(dataset) or named_classes(dataset) is None:
         return ""
     if not any(getattr(part, "target_transform", None) for part, _ in sources_of(dataset)):
@@ -221,8 +231,7 @@ def relabelling(dataset: Any) -> str:
 
 
 def _merges_classes(dataset: Any, count: int) -> bool:
-    """Whether a `target_transform` makes one class of several, and the `count` classes are still
-    those before: their names would be those of other labels."""
+    """Tell whether a `target_transform` merges classes, and `classes` still names the old ones."""
     for part, _ in sources_of(dataset):
         change: Any = getattr(part, "target_transform", None)
         listed = None if change is None else _listed_labels(part)
@@ -242,7 +251,7 @@ def _labels(dataset: Any) -> np.ndarray:
 
 
 def _scan(dataset: Any) -> np.ndarray:
-    """The labels of all items, each read once."""
+    """Return the labels of all items, each read once."""
     parts = {id(part): Apart(part) for part, _ in sources_of(dataset)}
     found = []
     with global_stream(0, "scan labels"):
@@ -296,12 +305,12 @@ def _listed_labels(dataset: Any) -> np.ndarray | None:
 
 
 def _filled_parts(dataset: Any) -> list[Any]:
-    """The parts of a ConcatDataset that have items."""
+    """Return the parts of a ConcatDataset that have items."""
     return [part for part in dataset.datasets if len(part)]
 
 
 def _item_label(item: Any, index: int, place: int) -> Any:
-    """The label of item `index` of a Dataset, which has it from another one at `place`."""
+    """Return the label of item `index`, which comes from item `place` of an inner Dataset."""
     _, label = split_item(item)
     value = to_array(label)
     if label is None or value.size != 1 or value.dtype.kind not in "iubUS":
@@ -328,9 +337,10 @@ def _is_integer(value: Any) -> bool:
 
 
 def named_classes(dataset: Any) -> tuple[str, ...] | None:
-    """The class names that `dataset` brings, or None.
+    """Return the class names that a Dataset brings, or None.
 
-    Raises `InputError` where parts of a ConcatDataset bring different ones.
+    Raises:
+        InputError: If parts of a ConcatDataset bring different ones.
     """
     for attribute, find in (
         ("classes", _listed),
@@ -350,8 +360,10 @@ def named_classes(dataset: Any) -> tuple[str, ...] | None:
 
 
 def _as_they_come_out(dataset: Any, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names in the order of the labels that come out of a `target_transform` which only
-    numbers classes anew, where they are still those that the Dataset's reader found."""
+    """Return the names in the order of labels after a `target_transform` that renumbers classes.
+
+    Only where they are still those that the Dataset's reader set.
+    """
     change: Any = getattr(dataset, "target_transform", None)
     if change is None or names != _names_before(dataset):
         return names
@@ -363,14 +375,16 @@ def _as_they_come_out(dataset: Any, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _names_before(dataset: Any) -> tuple[str, ...] | None:
-    """The names that the Dataset's reader found, as far as it kept them: who sets `.classes` to
-    those that come out leaves its `.class_to_idx` as it was."""
+    """Return the names that the Dataset's reader set, as far as it kept them.
+
+    Users who set `.classes` to the new ones leave `.class_to_idx` as it was.
+    """
     follows = isinstance(getattr(type(dataset), "class_to_idx", None), property)
     return None if follows else _in_index_order(getattr(dataset, "class_to_idx", None))
 
 
 def _listed(classes: Any) -> tuple[str, ...] | None:
-    """The names in a list, an array, an Index of pandas, or a dict, of names or of numbers."""
+    """Return the names in a list, an array, a pandas Index, or a dict, of names or of numbers."""
     if isinstance(classes, Mapping):
         named = all(isinstance(key, str) for key in classes)
         return _in_index_order(classes if named else {_text(n): k for k, n in classes.items()})
@@ -404,7 +418,7 @@ def _of_medmnist(info: Any) -> tuple[str, ...] | None:
 
 
 def _of_features(features: Any) -> tuple[str, ...] | None:
-    """Those of Hugging Face's ClassLabel, under the key that labels have."""
+    """Return the class names of Hugging Face's ClassLabel, under the key that labels have."""
     if not isinstance(features, Mapping):
         return None
     key = _label_key([str(key) for key in features])
@@ -412,7 +426,7 @@ def _of_features(features: Any) -> tuple[str, ...] | None:
 
 
 def _in_index_order(indices: Any) -> tuple[str, ...] | None:
-    """The names, where each has its own of the numbers from 0."""
+    """Return the names in order of their numbers, where each has its own from 0."""
     if not isinstance(indices, Mapping):
         return None
     numbers = {_text(name): number for name, number in indices.items()}

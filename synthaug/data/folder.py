@@ -34,9 +34,9 @@ _MASKS = frozenset({"mask", "masks"})
 
 
 def open_folder(directory: Path) -> Splits:
-    """The splits of a tree. Without split folders there is one, "train".
+    """List the splits of a tree of folders; without split folders there is one, "train".
 
-    Classes are the class folders of all splits, sorted by name; a class folder may hold folders.
+    Classes are the class folders of all splits, sorted by name. A class folder may hold folders.
     """
     folders = _visible(directory, Path.is_dir)
     roots = _split_folders(directory, folders)
@@ -64,7 +64,7 @@ def open_folder(directory: Path) -> Splits:
 
 
 def would_read(directory: Path, place: Path) -> bool:
-    """Whether what is written in the directory `place` would be read as images of a tree."""
+    """Tell whether files in the directory `place` would be read as images of a tree."""
     folders = _visible(directory, Path.is_dir)
     roots = [root.resolve() for root in _split_folders(directory, folders).values() or [directory]]
     path = place.resolve()
@@ -73,7 +73,7 @@ def would_read(directory: Path, place: Path) -> bool:
 
 
 def _split_folders(directory: Path, folders: list[Path]) -> dict[str, Path]:
-    """Those of the folders in `directory` that are splits, by the splits' names."""
+    """Return those of the folders in `directory` that are splits, by the splits' names."""
     roots: dict[str, Path] = {}
     for folder in folders:
         split = split_named(folder.name)
@@ -90,8 +90,10 @@ def _split_folders(directory: Path, folders: list[Path]) -> dict[str, Path]:
 
 
 def _refuse_other_names(directory: Path, folders: list[Path]) -> None:
-    """Raise `InputError` where the folders are splits under names such as training_set and
-    test_set: as classes they would be told apart well, and mean nothing."""
+    """Raise `InputError` where folders are splits under names such as training_set and test_set.
+
+    As classes they would be told apart well, and mean nothing.
+    """
     found = {_split_within(folder.name): folder for folder in folders if _is_outer(folder)}
     splits = [split for split in SPLIT_NAMES if split in found]
     if len(splits) > 1:
@@ -103,19 +105,18 @@ def _refuse_other_names(directory: Path, folders: list[Path]) -> None:
 
 
 def _split_within(name: str) -> str | None:
-    """The split that a word of a folder's name means: of training_set, or GTSRB-Test."""
+    """Return the split that a word of a folder's name means, as in training_set or GTSRB-Test."""
     words = re.split("[^a-z]+", name.casefold())
     return next(filter(None, (split_named(word.removesuffix("set")) for word in words)), None)
 
 
 def _is_outer(folder: Path) -> bool:
-    """Whether it holds folders, and no images beside them."""
+    """Tell whether a folder holds folders, and no images beside them."""
     return bool(_visible(folder, Path.is_dir)) and not _visible(folder, _is_image)
 
 
 def _warn_of_others(directory: Path, folders: list[Path], roots: dict[str, Path]) -> None:
-    """Beside split folders, others may be splits under a name that is not known, or without class
-    folders."""
+    """Warn of folders beside split folders that may be splits under an unknown name."""
     read = ", ".join(root.name for root in roots.values())
     left = [each for each in folders if each not in roots.values() and _holds_images(each)]
     for others, why in (
@@ -157,8 +158,10 @@ def _warn_of_masks(masks: list[Path]) -> None:
 
 
 def _masks(folder: Path) -> list[Path]:
-    """What says where something is on the images beside it, as in the COVID-19 Radiography
-    Database; read as images they would double each class."""
+    """Return folders of masks of the images beside them, as in the COVID-19 Radiography Database.
+
+    Read as images they would double each class.
+    """
     below = _visible(folder, Path.is_dir) if folder.is_dir() else []
     beside = any(each.name.casefold() in _IMAGES for each in below)
     if not beside and not (below and _visible(folder, _is_image)):
@@ -211,8 +214,7 @@ def _list_folder(root: Path, classes: tuple[str, ...]) -> Listing:
 
 
 def _files_below(folder: Path, visited: set[Path]) -> list[Path]:
-    """All files in `folder` and its folders that are not hidden or `visited`; none where it is
-    missing."""
+    """Return all files in `folder` and its folders that are not hidden or `visited`."""
     # A link may lead back to a folder above it, and images would count many times.
     if not folder.is_dir() or folder.resolve() in visited:
         return []
@@ -228,7 +230,7 @@ def _is_listed(path: Path) -> bool:
 
 
 def _visible(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
-    """What `folder` holds and is not hidden, in natural order."""
+    """Return the entries of `folder` that are not hidden, in natural order."""
     try:
         paths = [
             path

@@ -24,8 +24,10 @@ RESIZING = (
 
 
 def to_array(values: Any) -> np.ndarray:
-    """What a user gives as an array: tensors may lie on a GPU, or be part of a training, or be of
-    bfloat16, which NumPy has not."""
+    """Return a user's values as an array.
+
+    Tensors may lie on a GPU, be part of a training, or be of bfloat16, which NumPy lacks.
+    """
     if isinstance(values, torch.Tensor):
         here = values.detach().cpu()
         return (here.float() if here.dtype == torch.bfloat16 else here).numpy()
@@ -33,8 +35,11 @@ def to_array(values: Any) -> np.ndarray:
 
 
 def to_tensor(images: np.ndarray | torch.Tensor) -> torch.Tensor:
-    """Stored integers as a tensor; a read-only array (a memory map) is copied, since torch would
-    write through it, and so is a mirrored one, whose strides torch does not know."""
+    """Return stored integers as a tensor.
+
+    A read-only array (a memory map) is copied, since torch would write to it, and so is a mirrored
+    one, whose strides torch does not support.
+    """
     if isinstance(images, torch.Tensor):
         return images
     images = np.asarray(images)
@@ -44,21 +49,26 @@ def to_tensor(images: np.ndarray | torch.Tensor) -> torch.Tensor:
 
 
 def take(images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """The stored images at `rows`, int64 (B,), laid out as they are (`index_select` lays them out
-    anew, and the last bits of a training depend on it). Not every device can index uint16."""
+    """Return the stored images at `rows`, int64 (B,), in their layout.
+
+    `index_select` would change the layout, and so the last bits of a training. Not every device can
+    index uint16.
+    """
     if images.dtype == torch.uint16:
         return images.view(torch.int16)[rows].view(torch.uint16)
     return images[rows]
 
 
 def white_of(images: np.ndarray) -> int:
-    """The number that stands for white in stored images: 255 of 8 bits, and of 16 the largest of
-    as many bits as they use, since most instruments fill only 10 or 12 of them.
+    """Return the number that stands for white in stored images.
 
-    Bits rather than the brightest pixel: it is then the same for any few images of an instrument.
+    It is 255 for 8 bits, and for 16 the largest of as many bits as they use, since most instruments
+    fill only 10 or 12. Bits rather than the brightest pixel: it is then the same for any few images
+    of an instrument.
 
-    >>> white_of(np.array([0, 3000], dtype=np.uint16))  # 12 bits
-    4095
+    Examples:
+        >>> white_of(np.array([0, 3000], dtype=np.uint16))  # 12 bits
+        4095
     """
     if images.dtype == np.uint8:
         return 255
@@ -66,15 +76,16 @@ def white_of(images: np.ndarray) -> int:
 
 
 def span_of(images: np.ndarray) -> float:
-    """The share of the range of their type that images use: 1, or less of 12 bits in 16."""
+    """Return the share of the range of their type that images use: 1, or less for 12 bits in 16."""
     return white_of(images) / int(np.iinfo(images.dtype).max)
 
 
 def form_of(images: np.ndarray) -> str:
-    """The shape of each image and their type, for a reader.
+    """Describe the shape and type of images.
 
-    >>> form_of(np.zeros((4, 1, 8, 9), np.uint8))
-    '1x8x9 uint8'
+    Examples:
+        >>> form_of(np.zeros((4, 1, 8, 9), np.uint8))
+        '1x8x9 uint8'
     """
     return f"{'x'.join(str(side) for side in images.shape[1:])} {images.dtype}"
 
@@ -84,12 +95,16 @@ def to_float(
     device: str | torch.device = "cpu",
     white: int | None = None,
 ) -> torch.Tensor:
-    """Stored integers as float32 in [0, 1] on `device`, the shape unchanged.
+    """Return stored integers as float32 in [0, 1], of the same shape.
 
-    white: the integer that becomes 1; by default the largest of the type.
+    Args:
+        images: uint8 or uint16.
+        device: Where the floats are.
+        white: The integer that becomes 1; default the largest of the type.
 
-    >>> to_float(np.array([0, 51, 255], dtype=np.uint8))
-    tensor([0.0000, 0.2000, 1.0000])
+    Examples:
+        >>> to_float(np.array([0, 51, 255], dtype=np.uint8))
+        tensor([0.0000, 0.2000, 1.0000])
     """
     tensor = to_tensor(images)
     if tensor.dtype not in (torch.uint8, torch.uint16):
@@ -103,12 +118,16 @@ def to_float(
 
 
 def to_stored(floats: torch.Tensor, dtype: Any, white: int | None = None) -> np.ndarray:
-    """Floats in [0, 1] as integers of `dtype`, rounded; values outside are clipped.
+    """Return floats in [0, 1] as integers of `dtype`, rounded; values outside are clipped.
 
-    white: what 1 becomes; by default the largest integer of the type.
+    Args:
+        floats: The floats.
+        dtype: uint8 or uint16.
+        white: The integer for 1; default the largest of the type.
 
-    >>> to_stored(torch.tensor([-0.1, 0.2, 1.0]), np.uint8)
-    array([  0,  51, 255], dtype=uint8)
+    Examples:
+        >>> to_stored(torch.tensor([-0.1, 0.2, 1.0]), np.uint8)
+        array([  0,  51, 255], dtype=uint8)
     """
     top = white or int(np.iinfo(dtype).max)
     scaled = (floats.detach().float().clamp(0, 1) * top).round()
@@ -116,9 +135,10 @@ def to_stored(floats: torch.Tensor, dtype: Any, white: int | None = None) -> np.
 
 
 def to_pil(image: np.ndarray) -> Image.Image:
-    """A stored image (C, H, W) as PIL: modes L and RGB, or I;16 for 16-bit gray.
+    """Return a stored image (C, H, W) as PIL: modes L and RGB, or I;16 for 16-bit gray.
 
-    Raises `InputError` for 16-bit colour, which PIL does not know.
+    Raises:
+        InputError: If it is 16-bit colour, which PIL lacks.
     """
     if image.dtype == np.uint16 and len(image) == 3:
         raise InputError("PIL has no 16-bit colour images; use tensors, arrays or the format npz")
@@ -133,7 +153,7 @@ def to_pil(image: np.ndarray) -> Image.Image:
 
 
 def expect_images(images: Any) -> np.ndarray:
-    """Stored images as an array; `InputError` where they are none."""
+    """Return stored images as an array; `InputError` for other objects."""
     array = to_array(images)
     if array.dtype not in (np.uint8, np.uint16):
         raise InputError(f"images: expected uint8 or uint16, got {array.dtype}")
@@ -148,7 +168,7 @@ def expect_images(images: Any) -> np.ndarray:
 
 
 def holds_integers(array: np.ndarray) -> bool:
-    """Whether nothing else is in it: an empty list is one of floats for NumPy."""
+    """Tell whether an array holds integers alone; an empty list is one of floats for NumPy."""
     return array.dtype.kind in "iu" or not array.size
 
 
@@ -182,17 +202,20 @@ def _fingerprint(arrays: Iterable[np.ndarray], names: Iterable[str]) -> str:
 class LabelledImages:
     """Real images with their labels.
 
-    images: uint8 or uint16 (N, C, H, W), C 1 or 3, height and width 8 to 256.
-    labels: int64 (N,), each in [0, K).
-    classes: the K class names.
-    groups: (N,) or None, numbers or text; images of one group (a patient, a track) belong together.
-    left_out: names of those of their source that could not be read, which results speak of.
+    Args: images: uint8 or uint16 (N, C, H, W), C 1 or 3, height and width 8 to 256. labels: int64
+        (N,), each in [0, K). classes: The K class names. groups: (N,) or None, numbers or text.
+        Images of one group (a patient, a track) stay together. left_out: Names of images of their
+        source that could not be read, which results mention.
 
-    Raises `InputError` naming the first value that does not fit.
+    Raises:
+        InputError: Naming the first value that does not fit.
 
-    >>> data = LabelledImages(np.zeros((4, 1, 8, 8), np.uint8), [0, 0, 1, 1], ["cat", "dog"])
-    >>> len(data), data.counts.tolist(), data.image_shape
-    (4, [2, 2], (1, 8, 8))
+    Examples:
+        >>> import numpy as np
+        >>> from synthaug import LabelledImages
+        >>> data = LabelledImages(np.zeros((4, 1, 8, 8), np.uint8), [0, 0, 1, 1], ["cat", "dog"])
+        >>> len(data), data.counts.tolist(), data.image_shape
+        (4, [2, 2], (1, 8, 8))
     """
 
     images: np.ndarray
@@ -231,7 +254,11 @@ class LabelledImages:
         return channels, height, width
 
     def subset(self, indices: np.ndarray) -> Self:
-        """The images at `indices`, in that order, with the same classes."""
+        """Return the images at `indices`, in that order, with the same classes.
+
+        Args:
+            indices: Integers (M,), or a boolean mask (N,).
+        """
         groups = None if self.groups is None else self.groups[indices]
         return replace(
             self, images=self.images[indices], labels=self.labels[indices], groups=groups
@@ -239,8 +266,7 @@ class LabelledImages:
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change when an image, a label, a class name or a group
-        does."""
+        """A text of 16 hexadecimal digits that changes with any image, label, class or group."""
         groups = [] if self.groups is None else ["groups", *map(str, self.groups)]
         return _fingerprint((self.images, self.labels), [*self.classes, *groups])
 
@@ -306,8 +332,7 @@ def expect_alike(
     image_shape: tuple[int, int, int],
     dtype: np.dtype[Any],
 ) -> None:
-    """Raise `InputError` for images of another shape or type, or of other classes or another
-    order."""
+    """Raise `InputError` for images of another shape, dtype, classes or order of classes."""
     found = (tuple(given.classes), given.image_shape, given.images.dtype)
     if found != (tuple(classes), image_shape, dtype):
         raise InputError(
@@ -317,8 +342,11 @@ def expect_alike(
 
 
 def expect_scale(name: str, largest: float, stored: np.ndarray) -> None:
-    """Raise `InputError` where floats up to `largest` cannot be the stored images divided by the
-    largest integer of their type: 12 bits in 16 come to 0.06, and others scale those to 1."""
+    """Raise `InputError` where floats up to `largest` are on another scale than stored images.
+
+    Stored images are divided by the largest integer of their type: 12 bits in 16 come to 0.06,
+    where others scale them to 1.
+    """
     top = 0.0
     for part in (stored[:64], stored):  # to read all of a large pool takes long
         top = span_of(part)
@@ -333,8 +361,11 @@ def expect_scale(name: str, largest: float, stored: np.ndarray) -> None:
 
 
 def soft_rows(given: Any, count: int, classes: int | None = None) -> np.ndarray:
-    """Soft labels of so many images as float32 (count, classes), of any number of classes where
-    none is told; `InputError` for what are none."""
+    """Return soft labels as float32 (count, classes); any number of classes where None is given.
+
+    Raises:
+        InputError: If they are no soft labels.
+    """
     soft = _numbers("soft_labels", given)
     if soft.ndim != 2 or soft.shape != (count, classes or soft.shape[1]):
         raise InputError(
@@ -347,18 +378,23 @@ def soft_rows(given: Any, count: int, classes: int | None = None) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Synthetic images, as a generator or anything else made them.
+    """Synthetic images with their labels.
 
-    images: uint8 or uint16 (M, C, H, W).
-    labels: int64 (M,).
-    soft_labels: float32 (M, K), rows that sum to 1, or None.
-    weights: float32 (M,), how often each is drawn relative to others of its class, or None.
+    Args:
+        images: uint8 or uint16 (M, C, H, W).
+        labels: int64 (M,).
+        soft_labels: float32 (M, K), rows that sum to 1, or None.
+        weights: float32 (M,), how often each is drawn relative to others of its class, or None.
 
-    Raises `InputError` naming the first value that does not fit.
+    Raises:
+        InputError: Naming the first value that does not fit.
 
-    >>> made = Samples(np.zeros((4, 1, 8, 8), np.uint8), [0, 0, 1, 1])
-    >>> made.subset(made.labels == 1)
-    Samples(2 images, 1x8x8 uint8)
+    Examples:
+        >>> import numpy as np
+        >>> from synthaug import Samples
+        >>> samples = Samples(np.zeros((4, 1, 8, 8), np.uint8), [0, 0, 1, 1])
+        >>> samples.subset(samples.labels == 1)
+        Samples(2 images, 1x8x8 uint8)
     """
 
     images: np.ndarray
@@ -403,7 +439,11 @@ class Samples:
         return _fingerprint(present.values(), present)
 
     def subset(self, indices: np.ndarray) -> Self:
-        """The samples at `indices` (integers or a boolean mask)."""
+        """Return the samples at `indices`.
+
+        Args:
+            indices: Integers (M,), or a boolean mask (N,).
+        """
         return replace(
             self,
             images=self.images[indices],

@@ -28,14 +28,15 @@ class UnreadableImage(InputError):
 class Listing:
     """One split of a source, before its pixels are decoded.
 
-    name: what a message calls image i: its file, or its place in an array.
-    load: image i, uint8 or uint16 (C, H, W); raises `UnreadableImage` or another `InputError`,
-        both without the name, which whoever calls it puts in front.
-    labels: int64 (N,), each in [0, K).
-    classes: the K class names, the same for every split of the source.
-    groups: (N,) or None.
-    size: the (H, W) to bring images to where the caller gives none; None leaves them as they are.
-    crop: whether an image of other proportions is cut to those of the size, not squashed to it.
+    Attributes:
+        name: Returns the name of image i in messages: its file, or its place in an array.
+        load: Returns image i, uint8 or uint16 (C, H, W). It raises `UnreadableImage` or another
+            `InputError` without the name, which the caller adds.
+        labels: int64 (N,), each in [0, K).
+        classes: The K class names, the same for every split of the source.
+        groups: (N,) or None.
+        size: (H, W) to bring images to where the caller gives none; None leaves them.
+        crop: Whether an image of other proportions is cut to those of the size, not squashed.
     """
 
     name: Callable[[int], str]
@@ -51,20 +52,22 @@ Splits = Mapping[str, Callable[[], Listing]]
 
 
 def split_named(text: str) -> str | None:
-    """The split that `text` names, whatever its case, or None.
+    """Return the split that `text` names, whatever its case, or None.
 
-    >>> split_named("Validation"), split_named("cats")
-    ('val', None)
+    Examples:
+        >>> split_named("Validation"), split_named("cats")
+        ('val', None)
     """
     names = (split for split, synonyms in SPLIT_NAMES.items() if text.casefold() in synonyms)
     return next(names, None)
 
 
 def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
-    """A key that sorts numbers within names by value; equal only for equal names.
+    """Return a key that sorts numbers within names by value; equal only for equal names.
 
-    >>> sorted(["img10", "img9", "Img1"], key=natural_key)
-    ['Img1', 'img9', 'img10']
+    Examples:
+        >>> sorted(["img10", "img9", "Img1"], key=natural_key)
+        ['Img1', 'img9', 'img10']
     """
     runs = re.findall(r"[0-9]+|[^0-9]+", text)
     key = [(0, int(run), "") if run[0] in "0123456789" else (1, 0, run.casefold()) for run in runs]
@@ -72,6 +75,8 @@ def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
 
 
 def class_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Distinct class names in the order that numbers them, for sources that bring no order: plain
-    sorted text, as torchvision's ImageFolder has it, so that labels agree with a user's own."""
+    """Sort distinct class names, for sources that bring no order.
+
+    Plain sorted text, as torchvision's ImageFolder has it, so that labels agree with a user's own.
+    """
     return tuple(sorted(set(names)))

@@ -1,5 +1,6 @@
-"""CSV manifests: a table with the columns path, label and, if wanted, split and group, which may
-also be called patient and the like.
+"""Read CSV manifests: tables with the columns path, label and, if wanted, split and group.
+
+The group may also be called patient and the like.
 """
 
 import csv
@@ -33,11 +34,11 @@ class _Row:
 
 
 def open_manifest(path: Path) -> Splits:
-    """The splits of a manifest; paths are relative to it. Without a column split, "train" only.
+    """List the splits of a manifest; without a column split, "train" only.
 
-    Labels are class names; where they are the numbers 0 to K-1, classes stand in their order. An
-    image without a group is one of its own. Other columns are not used; a warning names those that
-    may say by another name which images belong together.
+    Paths are relative to it. Labels are class names; where they are the numbers 0 to K-1, classes
+    stand in their order. An image without a group is one of its own. Other columns are not used; a
+    warning names those that may group images under another name.
     """
     rows = _rows(path)
     classes = _classes({row.label for row in rows})
@@ -52,8 +53,11 @@ def open_manifest(path: Path) -> Splits:
 
 
 def _classes(labels: set[str]) -> tuple[str, ...]:
-    """Class names in the order that numbers them. As text 10 would come before 2, and the class
-    numbers of a Dataset that reads the same column would mean other classes."""
+    """Return class names in the order that numbers them.
+
+    As text 10 would come before 2, and class numbers of a Dataset that reads the same column would
+    mean other classes.
+    """
     numbers = tuple(str(number) for number in range(len(labels)))
     return numbers if labels == set(numbers) else class_order(labels)
 
@@ -112,8 +116,10 @@ def _rows(path: Path) -> list[_Row]:
 
 
 def _may_group(texts: list[str | None], classes: int) -> bool:
-    """Whether several images share a value, as those of a patient do, and there are more values
-    than classes; what is left empty ties nothing."""
+    """Tell whether several images share a value, as those of a patient do.
+
+    There must be more values than classes. Empty cells group nothing.
+    """
     values = [text for text in texts if text]
     return classes < len(set(values)) < len(values)
 
@@ -142,8 +148,7 @@ def _row(path: Path, line: int, fields: dict[Any, Any], group: str | None) -> _R
 
 
 def _holds_rows(column: str | None, text: str | None) -> bool:
-    """Whether a cell of several lines took up rows: no path or label has them, and a text beside
-    those may have them, but names no image files."""
+    """Tell whether a cell of several lines swallowed rows of the table."""
     lines = (text or "").splitlines()
     if len(lines) < 2:
         return False
@@ -152,7 +157,7 @@ def _holds_rows(column: str | None, text: str | None) -> bool:
 
 
 def _refuse_repeats(path: Path, rows: list[_Row]) -> None:
-    """An image listed twice would be in two splits or have two labels, or count double."""
+    """Raise `InputError` for an image listed twice: it would be in two splits, or count double."""
     lines: dict[str, int] = {}
     for row in rows:
         # One file has many spellings: a.png, ./a.png, b/../a.png and its full path.

@@ -22,9 +22,9 @@ TRAIN = 1000
 
 
 def open_digits() -> Splits:
-    """Splits "train" (1,000) and "test" (797), stratified and always the same.
+    """List the digits: splits "train" (1,000) and "test" (797), stratified and always the same.
 
-    Values 0 to 16 become 0 to 255; images are brought to 16x16 unless the caller says otherwise.
+    Values 0 to 16 become 0 to 255; images are brought to 16x16 unless the caller asks otherwise.
     """
     return {"train": partial(_list_digits, train=True), "test": partial(_list_digits, train=False)}
 
@@ -46,7 +46,7 @@ def _list_digits(*, train: bool) -> Listing:
 
 
 def _is_train(labels: np.ndarray) -> np.ndarray:
-    """bool (N,), `TRAIN` of them true, each class in proportion: largest remainders go up."""
+    """Choose `TRAIN` images, bool (N,), each class in proportion: largest remainders go up."""
     exact = np.bincount(labels) * TRAIN / len(labels)
     quota = exact.astype(np.int64)
     quota[np.argsort(quota - exact, kind="stable")[: TRAIN - quota.sum()]] += 1
@@ -63,12 +63,12 @@ _NOT_A_SET = ("VisionDataset", "ImageFolder", "DatasetFolder", "FakeData")
 
 
 def data_root() -> Path:
-    """Where downloaded data sets are kept: SYNTHAUG_DATA, or else ~/.cache/synthaug."""
+    """Return where downloaded data sets are kept: SYNTHAUG_DATA, or else ~/.cache/synthaug."""
     return expanded(os.environ.get("SYNTHAUG_DATA") or "~/.cache/synthaug")
 
 
 def open_torchvision(name: str) -> Splits:
-    """The splits of the torchvision data set class `name`; downloads when a split is listed."""
+    """List the splits of a torchvision data set class; it downloads when a split is listed."""
     from torchvision import datasets
 
     known = [
@@ -92,7 +92,7 @@ def open_torchvision(name: str) -> Splits:
 
 
 def open_medmnist(name: str) -> Splits:
-    """Splits train, val and test of the MedMNIST set `name`; downloads when one is listed."""
+    """List the splits of the MedMNIST set `name`; it downloads when one is listed."""
     try:
         import medmnist
     except ImportError:
@@ -177,8 +177,11 @@ def _split_arguments(
 
 
 def _accepts(make: Callable[[], Any]) -> bool:
-    """Whether a class knows the split, without downloading: in an empty root, torchvision raises
-    ValueError for a split that does not exist, and something else for data that is not there."""
+    """Tell whether a class knows the split, without downloading.
+
+    In an empty root torchvision raises ValueError for a split that does not exist, and other errors
+    for missing data.
+    """
     try:
         make()
     except ValueError:

@@ -47,33 +47,39 @@ def read_images(
     classes: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> LabelledImages:
-    """The images of one split of `source`, uint8 or uint16 (N, C, H, W), with labels and classes.
+    """Read the images of one split.
 
-    source: a folder of class folders, or of train, val and test folders that hold those; an
-        `.npz` with images and labels, or train_images and so on; a `.csv` with the columns
-        path,label[,split][,group] (in both, group may also be called patient, track and so on);
-        "digits" (scikit-learn's; a folder of that name is "./digits");
-        "torchvision:CIFAR10"; "medmnist:pneumoniamnist"; any map-style Dataset, without its own
-        `transform` or `transforms` (but where they scale images down, at that size); or
-        `LabelledImages`, returned as they are unless they must change.
-        Class order is that of sorted names, as in torchvision's ImageFolder, unless the source
-        brings its own, or a `.csv` labels images by the numbers 0 to K-1.
-    split: "train", "val" or "test"; see `splits_of`.
-    image_size: a side or (H, W) from 8 to 256 to resize to, antialiased; None keeps the size,
-        which must then be the same for all. Proportions are not kept, but those of a Dataset
-        whose transforms crop images: of them, the middle is read.
-    mode: "gray" or "rgb" to convert to, None to keep the channels.
-    on_error: "raise", or "skip" to leave out images that cannot be read, with one
-        `SkippedImages` warning.
-    classes: the class names in the order that numbers them, those of the training images, for test
-        images from another place. Those may lack a class, but have no other.
-    progress: called with (images read, of how many): thousands of large photos take minutes.
+    Args:
+        source: A folder of class folders, or of train, val and test folders that hold those; an
+            `.npz` with images and labels, or train_images and so on; a `.csv` with the columns
+            path,label[,split][,group] (the group may also be called patient, track and so on, as in
+            an `.npz`); "digits" (scikit-learn's; a folder of that name is "./digits");
+            "torchvision:CIFAR10"; "medmnist:pneumoniamnist"; any map-style Dataset, without its own
+            `transform` or `transforms` (but where they scale images down, at that size); or
+            `LabelledImages`, returned as they are unless they must change. Class order is that of
+            sorted names, as in torchvision's ImageFolder, unless the source brings its own, or a
+            `.csv` labels images by the numbers 0 to K-1.
+        split: "train", "val" or "test".
+        image_size: A side or (H, W) from 8 to 256 to resize to, antialiased. None keeps the size,
+            which must then be the same for all. Proportions are not kept, except those of a Dataset
+            whose transforms crop images: the middle of them is read.
+        mode: "gray" or "rgb" to convert to; None keeps the channels.
+        on_error: "raise", or "skip" to leave out images that cannot be read, with one
+            `SkippedImages` warning.
+        classes: Class names in the order that numbers them, those of the training images, for test
+            images from another place. Those may lack a class, but have no other.
+        progress: Called with (images read, total): thousands of large photos take minutes.
 
-    Raises `InputError` naming the file or index, what was expected and what to do.
+    Returns:
+        Images, uint8 or uint16 (N, C, H, W), with labels and class names.
 
-    >>> from synthaug import read_images
-    >>> read_images("digits", split="test", image_size=8)
-    LabelledImages(797 images of 10 classes, 1x8x8 uint8)
+    Raises:
+        InputError: Naming the file or index, what was expected and what to do.
+
+    Examples:
+        >>> from synthaug import read_images
+        >>> read_images("digits", split="test", image_size=8)
+        LabelledImages(797 images of 10 classes, 1x8x8 uint8)
     """
     size = checked_size(image_size)
     if mode is not None and mode not in CHANNELS:
@@ -115,14 +121,16 @@ def read_images(
 
 
 def read_classes(source: ImageSource) -> tuple[str, ...]:
-    """The classes that `read_images` has for the training images of the source, none of which is
-    read for it."""
+    """Return the classes of the training images of a source, none of which is read for it."""
     splits = _open(source)
     return tuple(splits[_wanted("train", splits, _name(source))]().classes)
 
 
 def splits_of(source: ImageSource) -> tuple[str, ...]:
-    """Which of "train", "val" and "test" the source holds, in this order; downloads nothing."""
+    """Return which of "train", "val" and "test" the source holds, in this order.
+
+    Downloads nothing.
+    """
     return tuple(_open(source))
 
 
@@ -166,7 +174,7 @@ def _open_text(source: str | os.PathLike[str]) -> Splits:
 
 
 def folder_of(source: str) -> Path | None:
-    """The folder that a source is, if it is one."""
+    """Return the folder that a source is, if it is one."""
     path = None if source == "digits" or not source.strip() else expanded(source)
     return path if path is not None and path.is_dir() else None
 
@@ -181,7 +189,7 @@ def _fits(data: LabelledImages, size: tuple[int, int] | None, mode: str | None) 
 
 
 def _numbered(data: LabelledImages, classes: Sequence[str], where: str) -> LabelledImages:
-    """The same images with labels that are indices of `classes`."""
+    """Return the same images with labels that index `classes`."""
     classes = distinct_names(classes)
     known = {name: label for label, name in enumerate(classes)}
     for label in np.flatnonzero(data.counts).tolist():
@@ -216,7 +224,7 @@ def _check_classes(
 
 
 def _further_in(source: object, name: str) -> str:
-    """A hint at the folder that class folders, or those of splits, may be in, or ""."""
+    """Return a hint at the folder that class or split folders may be in, or ""."""
     if not isinstance(source, str | os.PathLike):
         return ""
     inner = expanded(os.fspath(source)) / name
@@ -226,7 +234,7 @@ def _further_in(source: object, name: str) -> str:
 
 
 def _similar(name: str, classes: Sequence[str]) -> str:
-    """A hint at another class that differs in case or in Unicode form alone, or ""."""
+    """Return a hint at another class that differs in case or Unicode form alone, or ""."""
     for other in classes:
         if other == name or _composed(other).lower() != _composed(name).lower():
             continue

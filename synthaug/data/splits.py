@@ -23,15 +23,16 @@ MOST_SHARED = 0.05  # of the images of a split: more is no accident of collectin
 
 
 def digest_of(image: np.ndarray) -> bytes:
-    """Of its pixels, which take more room."""
+    """Return a digest of an image's pixels, which is smaller than these."""
     return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
 
 
 def first_alike(images: np.ndarray) -> np.ndarray:
-    """For each of images (N, C, H, W) the index of the first that is equal to it, int64 (N,).
+    """Return the index of the first equal image for each of images (N, C, H, W), int64 (N,).
 
-    >>> first_alike(np.array([3, 1, 3, 3, 1], np.uint8).reshape(5, 1, 1, 1))
-    array([0, 1, 0, 0, 1])
+    Examples:
+        >>> first_alike(np.array([3, 1, 3, 3, 1], np.uint8).reshape(5, 1, 1, 1))
+        array([0, 1, 0, 0, 1])
     """
     known: dict[bytes, int] = {}
     found = [known.setdefault(digest_of(image), index) for index, image in enumerate(images)]
@@ -39,7 +40,7 @@ def first_alike(images: np.ndarray) -> np.ndarray:
 
 
 def found_in(one: LabelledImages, other: LabelledImages) -> dict[int, int]:
-    """The indices of images in `other` that are in `one`, too, and where they are there."""
+    """Return the indices of images in `other` that are in `one`, too, and where they are there."""
     places = {digest_of(image): index for index, image in enumerate(one.images)}
     found = ((index, places.get(digest_of(image))) for index, image in enumerate(other.images))
     return {
@@ -50,8 +51,10 @@ def found_in(one: LabelledImages, other: LabelledImages) -> dict[int, int]:
 
 
 def with_copies_grouped(data: LabelledImages) -> LabelledImages:
-    """The same images, of which equal ones are of one group, so that no split parts them: one that
-    is trained on would tell nothing of itself. Groups that share an image become one."""
+    """Return the same images, with equal ones in one group, so that no split parts them.
+
+    A copy of a training image would say nothing in a test. Groups that share an image become one.
+    """
     first = first_alike(data.images)
     if (first == np.arange(len(data))).all():
         return data
@@ -64,8 +67,7 @@ def with_copies_grouped(data: LabelledImages) -> LabelledImages:
 
 
 def _joined(group_of: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """For each image the first of the groups that images of its own group lead to, by being equal
-    to images of these."""
+    """Return for each image the first of the groups that are joined to its own by equal images."""
     from scipy.sparse import coo_array  # slow to import
     from scipy.sparse.csgraph import connected_components
 
@@ -95,13 +97,16 @@ _MISSING = {"", "nan", "na", "n/a", "<na>", "none", "null"}
 
 
 def group_key(keys: Sequence[str], where: str, prefix: str = "") -> str | None:
-    """The one of `keys`, which all begin with `prefix`, that groups images by its name, or None.
+    """Return the one of `keys`, which all begin with `prefix`, that groups images, or None.
 
-    One that is called group or groups goes before all others. Raises `InputError`, beginning with
-    `where`, for several that could be meant.
+    A key called group or groups goes before all others.
 
-    >>> group_key(["age", "Patient ID"], "scans.csv")
-    'Patient ID'
+    Raises:
+        InputError: If several could be meant. It begins with `where`.
+
+    Examples:
+        >>> group_key(["age", "Patient ID"], "scans.csv")
+        'Patient ID'
     """
     names = {key: _plain(key.removeprefix(prefix)) for key in keys}
     found = [key for key in keys if names[key] in GROUP_NAMES]
@@ -117,8 +122,10 @@ def group_key(keys: Sequence[str], where: str, prefix: str = "") -> str | None:
 
 
 def warn_of_unused(where: str, names: Sequence[str], own: str, stacklevel: int) -> None:
-    """Say which columns or keys may be groups by another name than those that are known; one is
-    taken as that if it is called `own`."""
+    """Warn of columns or keys that may be groups under an unknown name.
+
+    One that is called `own` is used as the group.
+    """
     if names:
         warnings.warn(
             f"{where}: {', '.join(names)}: not used; where one says which images belong together "
@@ -128,8 +135,10 @@ def warn_of_unused(where: str, names: Sequence[str], own: str, stacklevel: int) 
 
 
 def known_groups(groups: np.ndarray, split: str) -> np.ndarray:
-    """Groups (N,) in which each image of unknown group is a group of its own: one of empty text, or
-    of what programs write for a missing value."""
+    """Return groups (N,) in which each image of unknown group is a group of its own.
+
+    A group is unknown where its text is empty, or what programs write for a missing value.
+    """
     if groups.dtype.kind != "U":
         return groups
     known = [name.casefold() not in _MISSING for name in groups.tolist()]
@@ -140,8 +149,10 @@ def known_groups(groups: np.ndarray, split: str) -> np.ndarray:
 
 
 def is_own(group: str) -> bool:
-    """Whether it is the name that `known_groups` gave to an image of unknown group, which stands
-    for other images in other files."""
+    """Tell whether `known_groups` gave this name to an image of unknown group.
+
+    In other files it stands for other images.
+    """
     split, _, index = group.partition(_OWN)
     return split in SPLIT_NAMES and index.isdecimal()
 
@@ -155,10 +166,12 @@ _SIZE_WEIGHT = 1e-3
 
 
 def draw_subset(data: LabelledImages, per_class: int, *, seed: int) -> np.ndarray:
-    """Indices of exactly `per_class` images of each class, int64, ascending.
+    """Draw exactly `per_class` images of each class; return their indices, int64, ascending.
 
-    A smaller subset of a seed is contained in a larger one. Groups may be picked in part.
-    Raises `InputError` for a class that has fewer.
+    A smaller subset of a seed is contained in a larger one. Groups may be drawn in part.
+
+    Raises:
+        InputError: If a class has fewer.
     """
     if per_class < 1:
         raise InputError(f"per_class: expected at least 1, got {per_class}")
@@ -176,17 +189,28 @@ def draw_subset(data: LabelledImages, per_class: int, *, seed: int) -> np.ndarra
 
 
 def split_off(data: LabelledImages, share: float, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (kept, held), int64, ascending; `held` is about `share` of each class.
+    """Split images in two, each class in both parts, and groups whole.
 
-    Each class is in both parts, and groups are whole: with few large groups the share is coarse.
-    Raises `InputError` where a class cannot be in both parts.
+    With few large groups the share is coarse.
 
-    >>> from synthaug import read_images
-    >>> from synthaug.data import split_off
-    >>> images = read_images("digits")
-    >>> kept, held = split_off(images, 1 / 5, seed=0)
-    >>> len(images), len(images.subset(kept)), len(images.subset(held))
-    (1000, 801, 199)
+    Args:
+        data: The images.
+        share: About the share of each class that is held out, 0 to 1.
+        seed: Settles the split.
+
+    Returns:
+        Indices to train on and those held out, int64, ascending.
+
+    Raises:
+        InputError: If a class cannot be in both parts.
+
+    Examples:
+        >>> from synthaug import read_images
+        >>> from synthaug.data import split_off
+        >>> images = read_images("digits")
+        >>> train_rows, held_rows = split_off(images, 1 / 5, seed=0)
+        >>> len(images), len(images.subset(train_rows)), len(images.subset(held_rows))
+        (1000, 801, 199)
     """
     if not 0 < share < 1:
         raise InputError(f"share: expected a number between 0 and 1, got {share}")
@@ -197,10 +221,13 @@ def split_off(data: LabelledImages, share: float, *, seed: int) -> tuple[np.ndar
 def draw_folds(
     data: LabelledImages, folds: int, *, seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each fold the indices (train, held), int64, ascending; each image is held once.
+    """Return the indices (train, held) of each fold, int64, ascending; each image is held once.
 
-    Every class is in every `train`; one with fewer images or groups than folds is missing from
-    some `held`. Groups are whole. Raises `InputError` for a class that is one image or group.
+    Every class is in every `train`. A class with fewer images or groups than folds is missing from
+    some `held`. Groups are whole.
+
+    Raises:
+        InputError: If a class is one image or group.
     """
     kind, units = "images", len(data)
     if data.groups is not None:
@@ -246,11 +273,17 @@ def _written(group: str) -> str:
 
 
 class _Tally(NamedTuple):
-    """How many images of each class are in each group: only of those that are there, since a table
-    of all groups and classes can take gigabytes.
+    """Counts of images by group and class, of the pairs that occur.
 
-    groups, labels, counts: (M,) each, ordered by group, then by label. starts: (G + 1,), where each
-    group begins. sizes: (G,), images in each. classes: how many there are.
+    A table of all groups and classes could take gigabytes.
+
+    Attributes:
+        groups: Group of each pair, (M,), ordered by group, then by label.
+        labels: Label of each pair, (M,).
+        counts: Images of each pair, (M,).
+        starts: Where each group begins, (G + 1,).
+        sizes: Images in each group, (G,).
+        classes: Number of classes.
     """
 
     groups: np.ndarray
@@ -270,11 +303,11 @@ def _tally(group_of: np.ndarray, labels: np.ndarray, classes: int) -> _Tally:
 
 
 def _deal(data: LabelledImages, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The part, int64 (N,), of each image, with about `shares` (P,) of each class in each part.
+    """Assign each image to a part, int64 (N,), with about `shares` (P,) of each class in each part.
 
-    No class present lies in one part alone. Large groups are dealt first, each to the part where
-    it brings class counts closest to their targets; images without groups are groups of one, for
-    which this leaves each count within one of its target.
+    No class present lies in one part alone. Large groups are dealt first, each to the part where it
+    brings class counts closest to their targets. Images without groups are groups of one, for which
+    each count ends within one of its target.
     """
     names, group_of = _ordered(np.arange(len(data)) if data.groups is None else data.groups)
     tally = _tally(group_of, data.labels, len(data.classes))
@@ -294,8 +327,10 @@ def _deal(data: LabelledImages, shares: np.ndarray, rng: np.random.Generator) ->
 
 
 def _ordered(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The groups in an order that depends on their text alone, and the place in it of each image's:
-    an archive may have numbers where a CSV has text. Numbers are ordered as such."""
+    """Order groups by their text alone, numbers as such; return the place of each image's group.
+
+    An archive may have numbers where a CSV has text.
+    """
     is_number = groups.dtype.kind in "iu"
     texts = groups if is_number else np.array([str(group) for group in groups.tolist()])
     names, group_of = np.unique(texts, return_inverse=True)
@@ -327,7 +362,7 @@ def _deal_in_order(tally: _Tally, shares: np.ndarray, order: np.ndarray) -> np.n
 
 
 def _alone(tally: _Tally, part: np.ndarray, parts: int) -> np.ndarray:
-    """The classes that lie in a single part."""
+    """Return the classes that lie in a single part."""
     held = np.zeros((parts, tally.classes), bool)
     held[part[tally.groups], tally.labels] = True
     return np.flatnonzero(held.sum(0) == 1)

@@ -29,7 +29,7 @@ class SkippedImages(UserWarning):
 
 
 def told_skipped(names: Sequence[str], how_many: str) -> str:
-    """That so many images were left out, the first of them by name."""
+    """Describe how many images were left out, the first of them by name."""
     shown = ", ".join(names[:SHOWN])
     rest = len(names) - SHOWN
     more = f" and {rest} more" if rest > 0 else ""
@@ -53,12 +53,13 @@ def stack_images(
     skip: bool,
     progress: Callable[[int, int], None] | None = None,
 ) -> Stack:
-    """Load, convert and resize every image of `listing`; all must then agree.
+    """Load, convert and resize every image of a listing; all must then agree.
 
-    progress: called with (images read, of how many).
+    Progress is called with (images read, total).
 
-    Raises `InputError` naming the image that cannot be read (with `skip` it is left out), that is
-    too large or too small, or that differs from the first one in depth, channels or size.
+    Raises: InputError: Naming the image that cannot be read (with `skip` it is left out), that is
+        too large
+            or too small, or that differs from the first one in depth, channels or size.
     """
     count = len(listing.labels)
     images: np.ndarray | None = None

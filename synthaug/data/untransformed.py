@@ -16,8 +16,10 @@ from synthaug.core import InputError
 
 
 def source_of(dataset: Any, index: int) -> tuple[Any, int]:
-    """The Dataset, within Subset and ConcatDataset, that item `index` comes from, whose transforms
-    are those of the item; and the item's index in it."""
+    """Return the Dataset, within Subset and ConcatDataset, that item `index` comes from.
+
+    Its transforms are those of the item. The item's index in it is returned, too.
+    """
     while True:
         if _hands_on(dataset, Subset):
             dataset, index = dataset.dataset, int(dataset.indices[index])
@@ -31,13 +33,15 @@ def source_of(dataset: Any, index: int) -> tuple[Any, int]:
 
 
 def _hands_on(dataset: Any, kind: Any) -> bool:
-    """Whether items are those of the Datasets within: `kind`'s own, in a subclass too."""
+    """Tell whether items are those of the Datasets within: `kind`'s own, in a subclass too."""
     return isinstance(dataset, kind) and type(dataset).__getitem__ is kind.__getitem__
 
 
 def sources_of(dataset: Any) -> list[tuple[Any, int]]:
-    """Every Dataset that `source_of` finds for an item, once, and the index in it of the first such
-    item: others may be left out because they are broken."""
+    """Return every Dataset that items come from, once, with the index of its first item.
+
+    Other items may be left out because they are broken.
+    """
     found: dict[int, tuple[Any, int]] = {}
     for source, indices in _parts(dataset, np.arange(len(dataset))):
         found.setdefault(id(source), (source, int(indices[0])))
@@ -45,7 +49,7 @@ def sources_of(dataset: Any) -> list[tuple[Any, int]]:
 
 
 def _parts(dataset: Any, indices: np.ndarray) -> Iterator[tuple[Any, np.ndarray]]:
-    """The Datasets that items `indices` (M,) come from, each with the items' indices in it."""
+    """Return the Datasets that items `indices` (M,) come from, with the indices in them."""
     if not len(indices):
         return
     if _hands_on(dataset, Subset):
@@ -65,7 +69,7 @@ class Apart:
 
     A Dataset may open a file when it is first asked for an item, so that each worker process has
     its own. If it was asked before there are workers, all of them would share one file, and its
-    position: images come out wrong. What the copy opens is closed with it.
+    position: images come out wrong. Files that the copy opens are closed with it.
     """
 
     def __init__(self, dataset: Any) -> None:
@@ -88,18 +92,20 @@ class Apart:
 
 
 class Untransformed:
-    """The items of one Dataset as they are before its `transform`, or its joint `transforms`, with
-    the labels that it gives out.
+    """The items of one Dataset before its `transform` or joint `transforms`, with their labels.
 
     Which of the two a Dataset uses cannot be told from its attributes: torchvision keeps both forms
-    side by side, and `wrap_dataset_for_transforms_v2` goes by another one than what it wraps. So
-    each is replaced by one that changes nothing and notes how it was called: on the image, on image
-    and label, or by keyword, as those of albumentations are: `transform(image=image)["image"]`.
+    side by side, and `wrap_dataset_for_transforms_v2` uses another one than the Dataset that it
+    wraps. So each is replaced by one that changes nothing and notes how it was called: on the
+    image, on image and label, or by keyword, as those of albumentations are:
+    `transform(image=image)["image"]`.
 
-    first: the index of the item that tells how.
+    Args:
+        dataset: The Dataset.
+        first: Index of the item that tells how.
 
-    Raises `InputError` for a Dataset whose transforms cannot be replaced, and for an item on which
-    it does more after them that fails without.
+    Raises:
+        InputError: If its transforms cannot be replaced, or its later steps fail without them.
     """
 
     def __init__(self, dataset: Any, first: int = 0) -> None:
@@ -128,8 +134,7 @@ class Untransformed:
         return self[self._first]
 
     def goes_on(self, image: Any) -> bool:
-        """Whether the Dataset does more to `image`, that of the item that was asked for last, after
-        its transform."""
+        """Tell whether the Dataset does more to the latest item's image after its transform."""
         passed = self._calls.passed
         return self._has_transform and passed is not None and passed is not image
 
@@ -138,8 +143,7 @@ class Untransformed:
         return any(getattr(self._dataset, name) is not None for name in self._names)
 
     def hint(self, image: Any) -> str:
-        """What a message about `image`, that of the item that was asked for last, adds where it is
-        not what stands before the transform."""
+        """Return a hint for messages where the image is not the one before the transform."""
         if self._calls.passed is image:
             return ""
         if not self._has_transform:
@@ -161,8 +165,7 @@ class Untransformed:
 
     @property
     def own(self) -> tuple[Any, str]:
-        """The transform that the Dataset has now, or None, and what it is called on: "image",
-        "both" or "keyword"."""
+        """The Dataset's transform, or None, and its arguments: "image", "both" or "keyword"."""
         joint = getattr(self._dataset, "transforms", None)
         plain = joint is None or isinstance(joint, StandardTransform)
         if "transforms" not in self._uses or (plain and "transform" in self._uses):
@@ -174,8 +177,10 @@ class Untransformed:
 
     @cached_property
     def _uses(self) -> dict[str, str]:
-        """What may be called, on what: `transforms` or `transform`, or both where the one stands in
-        for the other, as in our own Datasets."""
+        """The attributes that may be called, and on what.
+
+        `transforms` or `transform`, or both where one stands for the other, as in our own Datasets.
+        """
         known = self._calls.on
         if self.first is not None and "transforms" in known and "transform" in self._names:
             plain = self._copy(["transform"])
@@ -185,8 +190,7 @@ class Untransformed:
         return known
 
     def transform(self, image: Any, label: Any) -> tuple[Any, Any]:
-        """`image` and `label` through the Dataset's own transforms, which can be set at any
-        time."""
+        """Apply the Dataset's present transforms to image and label."""
         own, on = self.own
         if own is None:
             return image, label
@@ -195,8 +199,7 @@ class Untransformed:
         return (own(image=image)["image"] if on == "keyword" else own(image)), label
 
     def close(self) -> None:
-        """Close what was opened for the items that were asked for; how a transform is called, once
-        known, stays known."""
+        """Close files that were opened for the items; how a transform is called stays known."""
         self._plain.close()
 
     def _copy(self, names: list[str]) -> Apart:
@@ -218,9 +221,10 @@ class Untransformed:
 
 
 class _Calls:
-    """How transforms are called, noted by what stands in their places.
+    """Notes of how transforms are called, kept by the functions that replace them.
 
-    joint: what stands in the place of `transforms` otherwise.
+    Args:
+        joint: The replacement of `transforms`, where nothing was noted.
     """
 
     def __init__(self, joint: Any) -> None:
@@ -229,7 +233,7 @@ class _Calls:
         self.passed: Any = None  # the image on which one was called last
 
     def unchanged(self, name: str, *values: Any, **named: Any) -> Any:
-        """What the transform `name` is given, but for what torchvision's does to labels."""
+        """Return the arguments of the transform `name` unchanged, as torchvision's does labels."""
         self.passed = values[0] if values else named.get("image")
         self.on[name] = "keyword" if named else "image" if len(values) == 1 else "both"
         if named:
@@ -240,7 +244,7 @@ class _Calls:
 
 
 def _elsewhere(dataset: Any) -> str:
-    """A hint at attributes of a Dataset without a transform that may be one by another name."""
+    """Return a hint at attributes of a Dataset that may be a transform under another name."""
     held = vars(dataset) if hasattr(dataset, "__dict__") else {}
     names = [name for name, value in held.items() if callable(value) and "transform" not in name]
     if not names:
@@ -252,8 +256,11 @@ def _elsewhere(dataset: Any) -> str:
 
 
 def _shallow_copy(dataset: Any) -> Any:
-    """By hand, since a Dataset may say itself how it is copied, and forget what it was given. Lists
-    and dicts are copied too: one may be a cache, and what the copy adds is not transformed."""
+    """Copy a Dataset by hand, since it may define a copy that loses its arguments.
+
+    Lists and dicts are copied, too: one may be a cache, and entries of the copy are not
+    transformed.
+    """
     made: Any = object.__new__(_endless(type(dataset)))
     for name, value in vars(dataset).items():
         vars(made)[name] = _copied(value)
@@ -280,8 +287,7 @@ def _copied(value: Any) -> Any:
 
 
 def _endless(kind: type) -> type:
-    """The same class, but that nothing is done when one of it ends: a copy would close files that
-    it has from what it was copied from."""
+    """Return the same class without a finaliser, since a copy would close the original's files."""
     if not hasattr(kind, "__del__"):
         return kind
     nothing = {"__del__": lambda self: None, "__module__": kind.__module__}

@@ -95,7 +95,7 @@ class Source:
 
     @property
     def trained(self) -> bool:
-        """Whether something is learned; a source that learns nothing is a non-learned control."""
+        """Whether anything is learned; a source that learns nothing is a non-learned control."""
         return self.generator is None or self.generator.learns
 
 
@@ -216,8 +216,10 @@ def sources_of(generator: Generator) -> list[Source]:
 
 
 def default_sources() -> list[Source]:
-    """Return the sources that are measured where none are given: those of all registered families,
-    trained generators and non-learned controls."""
+    """Return the sources that are measured by default, those of all registered families.
+
+    They are trained generators and non-learned controls.
+    """
     families = [each.family for each in registrations().values() if each.sources]
     return [source for family in families for source in sources_of(family())]
 

@@ -29,7 +29,7 @@ from synthaug.pool import SamplePool
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """What a measurement is given, checked.
+    """The checked arguments of a measurement.
 
     Attributes:
         train: Real images to train on.
@@ -78,7 +78,7 @@ class Inputs:
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """What tells one measurement on the same training images from another."""
+        """A value that differs for every other measurement on the same training images."""
         protocol = self.protocol
         return (
             self.test.fingerprint,

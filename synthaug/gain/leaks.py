@@ -28,10 +28,11 @@ NEARER = 0.5  # than to the nearest training image
 
 
 def shared_images(parts: Mapping[str, LabelledImages]) -> list[str]:
-    """In words, how many images two splits have in common.
+    """Describe how many images two splits have in common.
 
-    Raises `InputError` where it is more than one in twenty of what something is measured on: of
-    either of the two, but for training images.
+    Raises: InputError: If it is more than one in twenty of the images that are measured on: of
+        either of
+            the two, except training images.
     """
     said = []
     for (first, one), (second, other) in itertools.combinations(parts.items(), 2):
@@ -77,13 +78,15 @@ def refuse_copies(pool: Samples, train: LabelledImages, test: LabelledImages) ->
 
 
 def without_copies(pool: Samples, train: LabelledImages, held: LabelledImages) -> np.ndarray:
-    """The indices, int64, of what in the pool is no near-copy of the images that score an arm for
-    choices: a pool made from all training images knows those too, and would be chosen for it."""
+    """Return the rows of a pool, int64, that are no near-copies of the validation images of an arm.
+
+    A pool made from all training images knows those, too, and would be chosen for it.
+    """
     return np.flatnonzero(copies_of(pool, train, held) < 0)
 
 
 def copies_of(pool: Samples, train: LabelledImages, held: LabelledImages) -> np.ndarray:
-    """For each of the pool's images the held image that it is a near-copy of, or -1."""
+    """Return for each image of a pool the held image that it is a near-copy of, or -1."""
     images = pool.images, train.images, held.images
     same = _copies_by(nearest_of, _thumbnails, NEAR, *images)
     return np.where(same < 0, _copies_by(_nearest_moved, _unlit, NEAR_CHANGED, *images), same)
@@ -112,7 +115,7 @@ def _copies_by(
 
 
 def _nearest_moved(images: np.ndarray, among: Compared) -> tuple[np.ndarray, np.ndarray]:
-    """As `nearest`, of each image as it is, moved by a pixel and mirrored the closest."""
+    """Find nearest images, each as it is, moved by a pixel or mirrored, whichever is nearest."""
     found = [nearest_of(moved, among) for moved in _moved(images)]
     index, distance = (np.stack(each) for each in zip(*found, strict=True))
     best = distance.argmin(0), np.arange(len(images))

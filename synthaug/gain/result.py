@@ -31,10 +31,11 @@ from synthaug.metrics import nearest
 class Pictures:
     """Images for the page: real ones, and synthetic ones each with its nearest real one.
 
-    real: a few of each class.
-    synthetic: a few of each class, made by the chosen arm.
-    nearest: (M, C, H, W), the nearest training image of each synthetic one.
-    distance: (M,), the root mean square pixel difference to it, 1 for black against white.
+    Attributes:
+        real: A few of each class.
+        synthetic: A few of each class, made by the source of the chosen arm.
+        nearest: The nearest training image of each synthetic one, (M, C, H, W).
+        distance: Root mean square pixel difference to it, (M,), 1 for black against white.
     """
 
     real: LabelledImages
@@ -46,8 +47,10 @@ class Pictures:
 def choose_pictures(
     train: LabelledImages, samples: Samples, *, per_class: int = 6, classes: int = 12
 ) -> Pictures:
-    """The first `per_class` images and samples of each of the first `classes` classes that have
-    any, and the nearest of all training images to each of those samples."""
+    """Choose a few real and synthetic images of the first classes that have any.
+
+    Each synthetic one comes with the nearest of all training images.
+    """
     shown = np.unique(train.labels)[:classes]
     real = train.subset(_first(train.labels, shown, per_class))
     synthetic = samples.subset(_first(samples.labels, shown, per_class))
@@ -57,7 +60,7 @@ def choose_pictures(
 
 
 def _first(labels: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
-    """Indices of the first `count` of each class, class by class."""
+    """Return the indices of the first `count` of each class, class by class."""
     found = [np.flatnonzero(labels == label)[:count] for label in classes]
     return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
@@ -87,18 +90,25 @@ _HELD: dict[str, dict[str, Any]] = {  # what a result of any version holds
 
 @dataclass(frozen=True)
 class ArmResult:
-    """One way of training, over the seeds. Accuracies are shares from 0 to 1 of the test images.
+    """One arm over the seeds. Accuracies are shares of the test images, 0 to 1.
 
-    uses: what the arm trains with, in words: "synthetic" from a trained generator or a pool,
-        "control" from a generator without training, "real" alone.
-    seeds: those that all lists here are of: the protocol's seeds for the arms that the result
-        names and the two that were compared for its rival, the choice seeds for the others, or the
-        first of these.
-    choice_scores: on the validation images in the protocol's metric, one for each choice seed that
-        it was trained on: what choices went by.
-    gain: its paired gain over the baseline; None for the baseline itself.
-    p_holm: p-value of that gain, corrected for all arms of the table.
-    per_class: accuracy of each class, one list a seed; None where the test split has none of it.
+    Attributes:
+        name: Name of the arm.
+        synthetic: Whether it has synthetic images.
+        uses: "synthetic" for a trained generator or a pool, "control" for a non-learned control,
+            "real" for real images alone.
+        description: The arm in words. seeds: The seeds of all lists here: the protocol's for the
+        arms that the result names and the
+            two candidates for its oracle baseline, the choice seeds, or the first of them, for
+            others.
+        accuracy: One a seed. balanced_accuracy: One a seed. validation_accuracy: One a seed.
+        validation_balanced_accuracy: One a seed. choice_scores: Validation scores in the protocol's
+        metric, one for each choice seed that it was
+            trained on; choices went by them.
+        per_class: Accuracy of each class, one list a seed; None for a class without test images.
+        seconds: Time of training and of fitting the generator, one a seed.
+        gain: Its paired gain over the baseline; None for the baseline itself.
+        p_holm: p-value of that gain, corrected for all arms of the table.
     """
 
     name: str
@@ -126,27 +136,32 @@ class ArmResult:
 class Gain:
     """What synthetic images did to the accuracy on held-out data.
 
-    data: name, classes, numbers of training, validation and test images, fingerprint.
-    protocol: metric, seeds, choice_seeds, per_class, steps, batch_size, device, classifier, recipe,
-        how the validation images were set apart, caveats, next_steps, versions.
-    arms: all arms, those without synthetic images first.
-    baseline: the best arm without synthetic images; trained: the best with a trained generator or a
-        pool; control: the best with a generator that needs no training; both None where none was
-        run; chosen: the best of those two, with its generator, ratio and label rule. Each was
-        picked on validation images alone.
-    rival: the arm without synthetic images that does best on the test images, of the two that did
-        so, beside the baseline, on the choice seeds; None where the baseline is as good as both.
-        Validation images need not rank as test images do.
-    gain: of `chosen` over `baseline` on the test images, in the protocol's metric.
-    gain_over_control: of `trained` over `control`. gain_over_rival: of `chosen` over `rival`.
-    recommendation: the chosen arm, or "none" where validation does not clearly favour it.
-    verdict: whether the interval of `gain` lies above zero, below, or holds it; "helps" only where
-        that of `gain_over_rival` lies above zero, too.
-    pictures: examples for the report page; not part of the JSON.
+    Attributes: synthaug: Version that measured it. data: Name, classes, numbers of training,
+        validation and test images, fingerprint. protocol: Metric, seeds, choice_seeds, per_class,
+        steps, batch_size, device, classifier, recipe
+            (the training configuration), how the validation images were set apart, caveats,
+            next_steps, versions.
+        arms: All arms, those without synthetic images first. baseline: The best arm without
+        synthetic images, picked on validation images alone, as the next
+            three are.
+        trained: The best with a trained generator or a pool; None where none was run. control: The
+        best with a non-learned control; None where none was run. chosen: The best of those two,
+        with its generator, ratio and labels. rival: The oracle baseline: the arm without synthetic
+        images that does best on the test images,
+            of the two that did so, beside the baseline, on the choice seeds. None where the
+            baseline is as good as both.
+        gain: Of `chosen` over `baseline` on the test images, in the protocol's metric.
+        gain_over_control: Of `trained` over `control`.
+        gain_over_rival: Of `chosen` over `rival`.
+        recommendation: The chosen arm, or "none" where validation does not clearly favour it.
+        verdict: "helps" where the intervals of `gain` and `gain_over_rival` lie above zero, "hurts"
+            where that of `gain` lies below, else "no evidence".
+        pictures: Examples for the report page; not part of the JSON.
 
-    >>> from synthaug import Gain  # from measure_gain(...), or a file that --json wrote
-    >>> Gain.load("benchmarks/accuracy/results/digits-5.json")
-    Gain('digits': no evidence, +0.1 points (-0.8 to +1.0), 14 arms)
+    Examples:
+        >>> from synthaug import Gain  # from measure_gain(...), or Gain.load(file) of gain --json
+        >>> [field for field in Gain.__dataclass_fields__ if field.startswith("gain")]
+        ['gain', 'gain_over_control', 'gain_over_rival']
     """
 
     synthaug: str
@@ -166,16 +181,16 @@ class Gain:
     pictures: Pictures | None = None
 
     def __repr__(self) -> str:
-        """The outcome: all arms would fill several screens."""
+        """Return the outcome: all arms would fill several screens."""
         points = f"{self.gain.points:+z.1f} points ({self.gain.span})"
         return f"Gain({self.data['name']!r}: {self.verdict}, {points}, {len(self.arms)} arms)"
 
     def arm(self, name: str) -> ArmResult:
-        """The arm called `name`."""
+        """Return the arm called `name`."""
         return next(arm for arm in self.arms if arm.name == name)
 
     def scores(self, name: str) -> list[float]:
-        """The arm's test accuracy in the protocol's metric, one a seed."""
+        """Return the arm's test accuracy in the protocol's metric, one a seed."""
         arm = self.arm(name)
         balanced = self.protocol["metric"] == BALANCED
         return arm.balanced_accuracy if balanced else arm.accuracy
@@ -187,14 +202,19 @@ class Gain:
 
     @property
     def contradicted(self) -> bool:
-        """Whether the test images speak against the chosen arm: it loses to the baseline, or to the
-        rival."""
+        """Whether the test images speak against the chosen arm.
+
+        It loses to the baseline, or to the oracle baseline.
+        """
         return contradicts(self.gain, self.gain_over_rival)
 
     @property
     def without(self) -> str:
-        """What to train where synthetic images are not used: the baseline, or the rival where test
-        images clearly favour that, over the baseline or over what was recommended."""
+        """The arm to train where synthetic images are not used.
+
+        The baseline, or the oracle baseline where test images clearly favour that, over the
+        baseline or over the recommended arm.
+        """
         if self.rival is None:
             return self.baseline
         over = self.arm(self.rival).gain
@@ -204,14 +224,16 @@ class Gain:
 
     @property
     def to_use(self) -> str:
-        """What to train: the recommended arm, unless the test images speak against it."""
+        """The arm to train: the recommended one, unless the test images speak against it."""
         used = self.recommendation != NO_ARM and not self.contradicted
         return self.recommendation if used else self.without
 
     @property
     def smallest_detectable(self) -> float:
-        """The true gain, in points, that would have been told from zero with a probability of 80 %;
-        over the baseline and the rival at once, where there is one."""
+        """The true gain, in points, that would have been told from zero with a probability of 80 %.
+
+        Over both baselines at once, where there are two.
+        """
         over = [self.gain, self.gain_over_rival]
         return smallest_detectable([interval for interval in over if interval is not None])
 
@@ -225,7 +247,7 @@ class Gain:
         return set(arm.seeds) < set(self.protocol["choice_seeds"])
 
     def to_json(self) -> dict[str, Any]:
-        """The contract that users script against; see the reference."""
+        """Return the object that `save` writes; see the reference of files."""
         value = plain_values(asdict(replace(self, pictures=None)))
         del value["pictures"]
         # Tuples become lists, so that what is loaded equals what was saved.
@@ -273,20 +295,24 @@ class Gain:
 
     @property
     def on_these_images_alone(self) -> bool:
-        """Whether the verdict is one that other test images might not bear out: it is none any more
-        with their scatter, as far as it is known."""
+        """Whether other test images might not bear out the verdict.
+
+        With their scatter, as far as it is known, there would be none.
+        """
         low, high = self._of_other_images
         return self.verdict != "no evidence" and low <= 0 <= high
 
     @property
     def _of_other_images(self) -> tuple[float, float]:
-        """The ends with that scatter of the interval that the verdict rests on; of two that of the
-        less sure one."""
+        """The ends, with that scatter, of the interval that the verdict rests on.
+
+        Of two intervals, the less sure one.
+        """
         rival = self.gain_over_rival if self.verdict == "helps" else None
         return min(each.of_other_images for each in (self.gain, rival) if each is not None)
 
     def sentence(self) -> str:
-        """The verdict for somebody who knows no statistics."""
+        """Put the verdict into words for somebody who knows no statistics."""
         gain, metric = self.gain, self.protocol["metric"]
         seeds = len(gain.per_seed)
         said = {
@@ -324,7 +350,7 @@ class Gain:
 
 
 def _wrong_in(gain: Gain) -> str:
-    """What of a result was edited away or does not fit together; empty if nothing was."""
+    """Return the first thing in a result that was edited away or does not fit; empty if none."""
     for place, held in _HELD.items():
         found = getattr(gain, place)
         for name, kind in held.items():
@@ -342,7 +368,7 @@ def _wrong_in(gain: Gain) -> str:
 
 
 def _wrong_in_arms(gain: Gain) -> str:
-    """Which arm has not one figure for each of its seeds and classes."""
+    """Return the first arm that lacks a figure for one of its seeds and classes."""
     for arm in gain.arms:
         lists = (arm.accuracy, arm.balanced_accuracy, arm.per_class, arm.seconds)
         if not arm.seeds or any(len(each) != len(arm.seeds) for each in lists):
@@ -363,7 +389,7 @@ def _wrong_in_arms(gain: Gain) -> str:
 
 
 def _wrong_in_figures(gain: Gain) -> str:
-    """What of the images or the intervals cannot be."""
+    """Return the first impossible figure of the images or the intervals."""
     data, counts = gain.data, gain.data.get("test_counts")
     if len(data["class_names"]) != data["classes"]:
         return f"expected {data['classes']} names in 'class_names', got {len(data['class_names'])}"

@@ -45,7 +45,7 @@ class FixedMix:
 
 @dataclass(frozen=True)
 class Choices:
-    """What validation images settled.
+    """The choices that validation images settled.
 
     Attributes:
         arms: All that were compared, those without synthetic images first.

@@ -24,15 +24,20 @@ SURE = 0.9  # of a two-sided interval whose lower end a recommendation clears: o
 class Interval:
     """A mean of paired differences and its confidence interval, all in percentage points.
 
-    per_seed: the differences, one a seed.
-    smallest_detectable: the true gain that would have been told from zero with a probability of
-        80 %, given how much the differences scatter.
-    stage_one: number of seeds whose scatter set the width, where seeds were added for a wanted
-        precision (see `seeds_for_precision`); otherwise the number of differences.
-    image_error: standard error of the mean from which images it is measured on, which the
-        interval does not hold; None where it is not known, as in results of before 0.5.0.
-    image_freedom: degrees of freedom that it is known with, few where few images of a rare class,
-        or few groups, make most of it; None where they are not known, and taken as many.
+    Attributes:
+        points: The mean.
+        low: Lower end.
+        high: Upper end.
+        per_seed: The differences, one a seed.
+        confidence: Level, 0 to 1.
+        smallest_detectable: The true gain that would have been told from zero with a probability of
+            80 %, given how much the differences scatter.
+        stage_one: Number of seeds whose scatter set the width, where seeds were added for a
+            precision (see `seeds_for_precision`); otherwise the number of differences.
+        image_error: Standard error of the mean from the choice of images, which the interval does
+            not hold; None where it is not known, as in results of before 0.5.0.
+        image_freedom: Degrees of freedom of that estimate, few where few images of a rare class, or
+            few groups, make most of it; None where they are not known, and taken as many.
     """
 
     points: float
@@ -47,13 +52,13 @@ class Interval:
 
     @property
     def of_other_images(self) -> tuple[float, float]:
-        """The ends where the images are taken for a draw, too; those of the interval itself where
-        their part is not known.
+        """The ends where the images count as a draw, too; the interval's own if that is unknown.
 
-        >>> import dataclasses
-        >>> interval = dataclasses.replace(paired_interval([1.0, 2.0, 3.0]), image_error=1.0)
-        >>> [round(end, 2) for end in interval.of_other_images]
-        [-1.16, 5.16]
+        Examples:
+            >>> import dataclasses
+            >>> interval = dataclasses.replace(paired_interval([1.0, 2.0, 3.0]), image_error=1.0)
+            >>> [round(end, 2) for end in interval.of_other_images]
+            [-1.16, 5.16]
         """
         quantile = _t(self.confidence, self.image_freedom or math.inf)
         half = math.hypot(self.high - self.points, quantile * (self.image_error or 0.0))
@@ -63,8 +68,9 @@ class Interval:
     def span(self) -> str:
         """The ends, for a reader; -0.0 is below zero.
 
-        >>> paired_interval([1.0, 2.0, 3.0]).span
-        '-0.5 to +4.5'
+        Examples:
+            >>> paired_interval([1.0, 2.0, 3.0]).span
+            '-0.5 to +4.5'
         """
         return f"{self.low:+.1f} to {self.high:+.1f}"
 
@@ -76,17 +82,22 @@ def paired_interval(
     stage_one: int | None = None,
     resolution: float = 0.0,
 ) -> Interval:
-    """Student's interval over paired differences: mean ± t(n - 1) s / sqrt(n).
+    """Compute Student's interval over paired differences: mean ± t(n - 1) s / sqrt(n).
 
-    With `stage_one` = m, s and the degrees of freedom come from the first m differences alone,
-    which keeps the confidence exact after `seeds_for_precision` (Stein 1945).
+    Args: differences: One a seed, in points. confidence: Level, 0 to 1. stage_one: m: s and the
+        degrees of freedom come from the first m differences alone, which keeps
+            the confidence exact after `seeds_for_precision`.
+        resolution: Points that one image counts. Scores are whole numbers of images: two equal
+            differences are no certainty, and s is never below the rounding error.
 
-    resolution: points that one image counts. Scores are whole numbers of images: two seeds with
-        one difference are no certainty, and s is never taken below what the rounding alone does.
+    References:
+        Stein, A Two-Sample Test for a Linear Hypothesis Whose Power is Independent of the Variance
+        (1945).
 
-    >>> interval = paired_interval([1.0, 2.0, 3.0])
-    >>> round(interval.points, 2), round(interval.low, 2), round(interval.high, 2)
-    (2.0, -0.48, 4.48)
+    Examples:
+        >>> interval = paired_interval([1.0, 2.0, 3.0])
+        >>> round(interval.points, 2), round(interval.low, 2), round(interval.high, 2)
+        (2.0, -0.48, 4.48)
     """
     values = np.asarray(differences, dtype=float)
     first = len(values) if stage_one is None else stage_one
@@ -107,8 +118,7 @@ def paired_interval(
 
 
 def _scatter(values: np.ndarray, resolution: float) -> float:
-    """Standard deviation; at least that of the difference of two numbers that were rounded to
-    multiples of `resolution`."""
+    """Return the standard deviation, at least that of the difference of two rounded numbers."""
     return max(float(values.std(ddof=1)), resolution / math.sqrt(6))
 
 
@@ -119,13 +129,15 @@ def seeds_for_precision(
     confidence: float = 0.95,
     resolution: float = 0.0,
 ) -> int:
-    """How many seeds in all make the interval's half width at most `half_width` points.
+    """Return how many seeds in all make the interval's half width at most `half_width` points.
 
-    Stein's two-stage rule: n = max(m, ceil((t(m - 1) s_m / half_width)^2)) from the m differences
-    at hand. The stop depends on their scatter only, never on their mean, so nothing is peeked at.
+    Stein's two-stage rule: n = max(m, ceil((t(m - 1) s_m / half_width)^2)) from the first m
+    differences. The stop depends on their scatter only, never on their mean, so nothing is peeked
+    at.
 
-    >>> seeds_for_precision([1.0, 2.0, 3.0], 0.5)
-    75
+    Examples:
+        >>> seeds_for_precision([1.0, 2.0, 3.0], 0.5)
+        75
     """
     values = np.asarray(differences, dtype=float)
     spread = _scatter(values, resolution)
@@ -139,9 +151,11 @@ def _t(confidence: float, freedom: float) -> float:
 
 
 def smallest_detectable(intervals: Sequence[Interval]) -> float:
-    """The true mean of differences that scatter as these do at which all of the intervals lie above
-    zero with a probability of `POWER` at least: each misses it with its part of the rest
-    (Bonferroni)."""
+    """Return the true mean that puts all intervals above zero with a probability of `POWER`.
+
+    Of differences that scatter as these do; each interval misses it with its share of the rest
+    (Bonferroni).
+    """
     power = 1 - (1 - POWER) / len(intervals)
     return max(_detectable_by(interval, power) for interval in intervals)
 
@@ -157,8 +171,10 @@ def _standard_error(interval: Interval) -> float:
 
 @cache
 def _detectable(confidence: float, freedom: int, power: float) -> float:
-    """The true mean, in standard errors, whose interval lies above zero with that probability: t
-    follows the noncentral distribution then."""
+    """Return the true mean, in standard errors, whose interval lies above zero with a probability.
+
+    t follows the noncentral distribution then.
+    """
     from scipy import optimize, stats  # slow to import, and needed once a run
 
     critical = _t(confidence, freedom)
@@ -169,38 +185,45 @@ def _detectable(confidence: float, freedom: int, power: float) -> float:
 
 
 def verdict(interval: Interval, over_rival: Interval | None = None) -> Verdict:
-    """What the interval says: above zero, below zero, or neither. It is not above zero unless that
-    over a rival is, too."""
+    """Return the verdict of an interval: above zero, below zero, or neither.
+
+    It is "helps" only where the interval over the oracle baseline lies above zero, too.
+    """
     if interval.low > 0 and (over_rival is None or over_rival.low > 0):
         return "helps"
     return "hurts" if interval.high < 0 else "no evidence"
 
 
 def contradicts(interval: Interval, over_rival: Interval | None = None) -> bool:
-    """Whether the interval, or that over a rival, lies below zero."""
+    """Tell whether the interval, or that over the oracle baseline, lies below zero."""
     if interval.high < 0 or over_rival is None:
         return interval.high < 0
     return over_rival.points + _half_of_best(over_rival) < 0
 
 
 def rival_leads(over_baseline: Interval) -> bool:
-    """Whether the interval of a rival's gain over the baseline lies above zero."""
+    """Tell whether the interval of a candidate's gain over the baseline lies above zero."""
     return over_baseline.points > _half_of_best(over_baseline)
 
 
 def _half_of_best(interval: Interval) -> float:
-    """Half the width of a rival's interval: it is the best of `RIVALS` on the same seeds, so that
-    the interval has to be wider (Bonferroni)."""
+    """Return half the width of the interval of the oracle baseline.
+
+    It is the best of `RIVALS` on the same seeds, so the interval has to be wider (Bonferroni).
+    """
     confidence = 1 - (1 - interval.confidence) / RIVALS
     return _t(confidence, interval.stage_one - 1) * _standard_error(interval)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values of several tests made together, adjusted so that the chance of any false alarm
-    stays below the level (Holm 1979).
+    """Adjust p-values of several tests, so that the chance of any false alarm stays at the level.
 
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
+    References:
+        Holm, A Simple Sequentially Rejective Multiple Test Procedure (1979).
+
+    Examples:
+        >>> holm([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
     """
     order = np.argsort(p_values)
     adjusted, largest = np.empty(len(p_values)), 0.0
@@ -211,18 +234,23 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def p_value(interval: Interval) -> float:
-    """Two-sided p-value of a mean of zero: below 1 - `confidence` where zero lies outside. The
-    interval must have a width, which a `resolution` gives every one.
+    """Return the two-sided p-value of a mean of zero.
 
-    >>> round(p_value(paired_interval([1.0, 2.0, 3.0])), 4)
-    0.0742
+    It is below 1 - `confidence` where zero lies outside the interval. The interval must have a
+    width, which a `resolution` gives every one.
+
+    Examples:
+        >>> round(p_value(paired_interval([1.0, 2.0, 3.0])), 4)
+        0.0742
     """
     t = interval.points / _standard_error(interval)
     return float(2 * stdtr(interval.stage_one - 1, -abs(t)))
 
 
 def clearly_better(differences: Sequence[float], *, resolution: float = 0.0) -> bool:
-    """Whether the mean lies above zero at a one-sided level of 5 %, which is what it takes to
-    recommend the costlier of two ways. The seeds must not have picked the one; where their
-    validation images did, as those of a given split, the level is that for these images."""
+    """Tell whether the mean lies above zero at a one-sided level of 5 %.
+
+    That is required to recommend the costlier of two arms. The seeds must not have picked it. Where
+    validation images of a given split did, the level is that for these images.
+    """
     return paired_interval(differences, confidence=SURE, resolution=resolution).low > 0

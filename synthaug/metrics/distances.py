@@ -7,17 +7,29 @@ from synthaug.metrics.features import as_features
 
 
 def frechet_distance(real: np.ndarray, synthetic: np.ndarray) -> float:
-    """Fréchet distance of the normal distributions that fit two sets of features (FID where they
-    are those of Inception; Heusel et al. 2017).
+    """Compute the Fréchet distance of the normal distributions that fit two sets of features.
 
-    real, synthetic: float (N, D) and (M, D), as of `extract_features`. Zero for equal sets. With
-    fewer images than features it is biased upwards: compare only sets of one size.
+    It is the FID where the features are those of Inception. Zero for equal sets. With fewer images
+    than features it is biased upwards: compare only sets of one size.
 
-    Raises `InputError` for features that do not match.
+    Args:
+        real: float (N, D), as of `extract_features`.
+        synthetic: float (M, D).
 
-    >>> points = np.random.default_rng(0).normal(size=(500, 3))
-    >>> round(frechet_distance(points, points + [2.0, 0.0, 0.0]), 3)
-    4.0
+    Returns:
+        The distance, at least 0.
+
+    Raises:
+        InputError: If the features do not match.
+
+    References:
+        GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium,
+        arXiv 1706.08500.
+
+    Examples:
+        >>> points = np.random.default_rng(0).normal(size=(500, 3))
+        >>> round(frechet_distance(points, points + [2.0, 0.0, 0.0]), 3)
+        4.0
     """
     real, synthetic = as_features(real=real, synthetic=synthetic)
     apart = real.mean(0) - synthetic.mean(0)
@@ -45,23 +57,34 @@ def kernel_distance(
     subset_size: int = 1000,
     seed: int = 0,
 ) -> float:
-    """Squared maximum mean discrepancy under the kernel (x·y / D + 1)^3, without bias (KID where
-    the features are those of Inception; Binkowski et al. 2018): about zero, and below it by
-    chance, for samples of one distribution, whatever their size.
+    """Compute the squared maximum mean discrepancy under the kernel (x·y / D + 1)^3, without bias.
 
-    real, synthetic: float (N, D) and (M, D).
-    subsets: how many random subsets it is the mean over.
-    subset_size: images of each side in one, 2 or more; all of the smaller side where there are
-        fewer.
-    seed: settles which images are in which.
+    It is the KID where the features are those of Inception. For samples of one distribution it is
+    about zero, and below it by chance, whatever their size.
 
-    Raises `InputError` for features that do not match, and for no subsets or subsets of one.
+    Args:
+        real: float (N, D), as of `extract_features`.
+        synthetic: float (M, D).
+        subsets: Number of random subsets that it is the mean over.
+        subset_size: Images of each side in one, 2 or more; all of the smaller side where there are
+            fewer.
+        seed: Settles which images are in which.
 
-    >>> points = np.random.default_rng(0).normal(size=(500, 3))
-    >>> abs(kernel_distance(points[:250], points[250:])) < 0.05
-    True
-    >>> kernel_distance(points, points + 2) > 1
-    True
+    Returns:
+        The discrepancy.
+
+    Raises:
+        InputError: If the features do not match, or there are no subsets, or subsets of one.
+
+    References:
+        Demystifying MMD GANs, arXiv 1801.01401.
+
+    Examples:
+        >>> points = np.random.default_rng(0).normal(size=(500, 3))
+        >>> abs(kernel_distance(points[:250], points[250:])) < 0.05
+        True
+        >>> kernel_distance(points, points + 2) > 1
+        True
     """
     real, synthetic = as_features(real=real, synthetic=synthetic)
     expect_count("subsets", subsets)

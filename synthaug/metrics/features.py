@@ -22,7 +22,15 @@ Features: TypeAlias = Callable[[Tensor], Tensor]
 
 
 def pixels(images: Tensor) -> Tensor:
-    """Every pixel is a feature."""
+    """Return every pixel as a feature, (N, C * H * W).
+
+    Args:
+        images: Floats (N, C, H, W).
+
+    Examples:
+        >>> pixels(torch.zeros(2, 1, 8, 8)).shape
+        torch.Size([2, 64])
+    """
     return images.flatten(1)
 
 
@@ -33,18 +41,25 @@ def extract_features(
     batch_size: int = 64,
     device: str | torch.device | None = None,
 ) -> np.ndarray:
-    """Features of stored images, float64 (N, D).
+    """Return features of stored images, float64 (N, D).
 
-    images: uint8 or uint16 (N, C, H, W), at least one.
-    features: any function or `nn.Module` from floats (B, C, H, W) in [0, 1] to (B, D), for instance
-        all but the last layer of a classifier; a network is asked in evaluation mode. Pixels say
-        little about more than brightness; what a figure was measured with belongs beside it.
-    device: where they are asked; by default where the weights of `features` are.
+    Pixels tell little about more than brightness; state the features beside a figure.
 
-    Raises `InputError` where `features` cannot take such images, or returns another shape.
+    Args: images: uint8 or uint16 (N, C, H, W), at least one. features: Any function or `nn.Module`
+        from floats (B, C, H, W) in [0, 1] to (B, D), for instance
+            all but the last layer of a classifier. A network runs in evaluation mode.
+        batch_size: Images at once.
+        device: Where they are computed; default where the weights of `features` are.
 
-    >>> extract_features(np.zeros((3, 1, 8, 8), np.uint8)).shape
-    (3, 64)
+    Returns:
+        The features.
+
+    Raises:
+        InputError: If `features` cannot take such images, or returns another shape.
+
+    Examples:
+        >>> extract_features(np.zeros((3, 1, 8, 8), np.uint8)).shape
+        (3, 64)
     """
     if not callable(features):
         raise InputError(f"features: expected a function of images, got {features!r:.60}")
@@ -70,10 +85,15 @@ def describe(
 
 
 def class_probabilities(name: str, network: Features, batch: Tensor) -> Tensor:
-    """What a classifier, from floats (B, C, H, W) in [0, 1] to logits (B, K), makes of a batch:
-    float32 (B, K).
+    """Return a classifier's probabilities for a batch, float32 (B, K).
 
-    Raises `InputError` that begins with `name` for what cannot take the images.
+    Args:
+        name: Name of the classifier in messages.
+        network: From floats (B, C, H, W) in [0, 1] to logits (B, K).
+        batch: The floats.
+
+    Raises:
+        InputError: If it cannot take the images.
     """
     logits = _asked(name, network, batch)
     expect_rows(name, logits, len(batch))
@@ -110,10 +130,10 @@ def expect_columns(name: str, found: np.ndarray, classes: int) -> None:
 
 
 def as_features(**sets: object) -> list[np.ndarray]:
-    """Each of the sets of features as float64 (N, D): in 16 bits a sum of squares overflows.
+    """Return each of the sets of features as float64 (N, D): in 16 bits a sum of squares overflows.
 
-    Raises `InputError` for what are no sets of features (N, D) of at least two items, as wide as
-    each other.
+    Raises:
+        InputError: If they are no sets of features (N, D) of at least two items and of one width.
     """
     given = []
     for name, values in sets.items():

@@ -10,8 +10,11 @@ from synthaug.metrics.features import as_features
 
 
 class Prdc(NamedTuple):
-    """Shares of images: precision and density say how likely synthetic images are, recall and
-    coverage how much of the real ones they reach. Only density can be above 1."""
+    """Precision, recall, density and coverage.
+
+    Precision and density say how likely synthetic images are, recall and coverage how much of the
+    real ones they reach. Only density can be above 1.
+    """
 
     precision: float
     recall: float
@@ -20,20 +23,32 @@ class Prdc(NamedTuple):
 
 
 def prdc(real: np.ndarray, synthetic: np.ndarray, *, nearest: int = 5) -> Prdc:
-    """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
+    """Compute precision, recall, density and coverage of two sets of features.
 
     A ball is put around each image, as wide as the distance to the `nearest`-th nearest of its
     kind. Precision is the share of synthetic images in some real ball, recall that of real images
-    in some synthetic ball; density counts the real balls around a synthetic image, over `nearest`;
-    coverage is the share of real balls with a synthetic image in them.
+    in some synthetic ball. Density counts the real balls around a synthetic image, over `nearest`.
+    Coverage is the share of real balls with a synthetic image in them.
 
-    real, synthetic: float (N, D) and (M, D), as of `extract_features`.
+    Args:
+        real: float (N, D), as of `extract_features`.
+        synthetic: float (M, D).
+        nearest: The neighbour that sets the width of a ball.
 
-    Raises `InputError` for features that do not match, or for fewer than `nearest` + 1 images.
+    Returns:
+        The four figures.
 
-    >>> points = np.random.default_rng(0).normal(size=(100, 2))
-    >>> prdc(points, points + 100.0)
-    Prdc(precision=0.0, recall=0.0, density=0.0, coverage=0.0)
+    Raises:
+        InputError: If features do not match, or there are fewer than `nearest` + 1 images.
+
+    References:
+        Improved Precision and Recall Metric for Assessing Generative Models, arXiv 1904.06991.
+        Reliable Fidelity and Diversity Metrics for Generative Models, arXiv 2002.09797.
+
+    Examples:
+        >>> points = np.random.default_rng(0).normal(size=(100, 2))
+        >>> prdc(points, points + 100.0)
+        Prdc(precision=0.0, recall=0.0, density=0.0, coverage=0.0)
     """
     real, synthetic = as_features(real=real, synthetic=synthetic)
     expect_count("nearest", nearest)

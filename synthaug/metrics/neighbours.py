@@ -16,15 +16,14 @@ KEPT = 2**28  # bytes of features, at most, that are kept to compare others with
 
 
 class Compared:
-    """Images that others are compared with by features, which are kept where they take little
-    room."""
+    """Images to compare others with by features, which are kept where they take little room."""
 
     def __init__(self, images: np.ndarray, features: Features = pixels) -> None:
         self.images, self.features = images, features
         self._kept: list[Tensor] = []
 
     def chunks(self) -> Iterator[tuple[int, Tensor]]:
-        """The features of some images at a time, float64 (B, D), and the index of the first."""
+        """Yield features of some images at a time, float64 (B, D), and the index of the first."""
         taken, size = 0, _chunk(self.images)
         for number, start in enumerate(range(0, len(self.images), size)):
             if number < len(self._kept):
@@ -40,24 +39,26 @@ class Compared:
 def nearest(
     images: np.ndarray, among: np.ndarray, features: Features = pixels
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each of `images` (M, C, H, W) the index of the nearest one in `among`, one of them where
-    there are equals, int64 (M,), and the distance to it, float64 (M,)."""
+    """Find the nearest image in `among` for each of `images` (M, C, H, W).
+
+    Returns:
+        Its index, int64 (M,), one of them where there are equals, and the distance, float64 (M,).
+    """
     return nearest_of(images, Compared(among, features))
 
 
 def nearest_of(images: np.ndarray, among: Compared) -> tuple[np.ndarray, np.ndarray]:
-    """As `nearest`, where several sets of images are compared with the same ones."""
+    """Find nearest images as `nearest` does, for several sets compared with the same ones."""
     return _nearest(images, among, others=False)
 
 
 def nearest_other(images: np.ndarray, features: Features = pixels) -> np.ndarray:
-    """For each of `images` (N, C, H, W), two at least, the distance to the nearest other one,
-    float64 (N,)."""
+    """Return the distance from each image to the nearest other one, float64 (N,)."""
     return _nearest(images, Compared(images, features), others=True)[1]
 
 
 def _nearest(images: np.ndarray, among: Compared, *, others: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Where `others`, those compared with are the images themselves, and none is its own."""
+    """Find nearest images; with `others` the two sets are one, and none is its own neighbour."""
     index = np.zeros(len(images), dtype=np.int64)
     distance = np.full(len(images), np.inf)
     size = _chunk(images)
@@ -80,5 +81,5 @@ def _nearest(images: np.ndarray, among: Compared, *, others: bool) -> tuple[np.n
 
 
 def _chunk(images: np.ndarray) -> int:
-    """How many such images are compared at once."""
+    """Return how many such images are compared at once."""
     return max(1, min(CHUNK, AT_ONCE // (8 * math.prod(images.shape[1:]))))

@@ -13,16 +13,23 @@ SMALLEST_SIDE = 6  # half of the window of 11 is less than a side
 
 
 def psnr(images: np.ndarray, others: np.ndarray, *, data_range: int | None = None) -> np.ndarray:
-    """Peak signal-to-noise ratio of each pair in decibels, float64 (N,); infinite for equals.
+    """Compute the peak signal-to-noise ratio of each pair in decibels, float64 (N,).
 
-    images, others: uint8 or uint16 (N, C, H, W).
-    data_range: from black to white; by default all of the type, which is too much for what an
-        instrument of 12 bits took: 4095.
+    Infinite for equals.
 
-    Raises `InputError` where the two differ in shape or type, or go beyond the range.
+    Args: images: uint8 or uint16 (N, C, H, W). others: The same shape and dtype. data_range: From
+        black to white; default all of the type, which is too much for an instrument of
+            12 bits: 4095.
 
-    >>> psnr(np.zeros((1, 1, 8, 8), np.uint8), np.full((1, 1, 8, 8), 255, np.uint8)).tolist()
-    [0.0]
+    Returns:
+        The ratio of each pair.
+
+    Raises:
+        InputError: If the two differ in shape or dtype, or exceed the range.
+
+    Examples:
+        >>> psnr(np.zeros((1, 1, 8, 8), np.uint8), np.full((1, 1, 8, 8), 255, np.uint8)).tolist()
+        [0.0]
     """
     parts = _pairs(images, others, data_range)
     errors = [(one - other).square().mean((1, 2, 3)).numpy() for one, other in parts]
@@ -33,18 +40,28 @@ def psnr(images: np.ndarray, others: np.ndarray, *, data_range: int | None = Non
 
 
 def ssim(images: np.ndarray, others: np.ndarray, *, data_range: int | None = None) -> np.ndarray:
-    """Structural similarity of each pair, float64 (N,), 1 for equals: Wang et al. 2004, with their
-    normal window of 11 pixels and images reflected at their edges.
+    """Compute the structural similarity of each pair, float64 (N,), 1 for equals.
 
-    images, others: uint8 or uint16 (N, C, H, W), of at least 6 pixels a side.
-    data_range: from black to white; by default all of the type, which is too much for what an
-        instrument of 12 bits took: 4095.
+    With the normal window of 11 pixels, and images reflected at their edges.
 
-    Raises `InputError` where the two differ in shape or type, go beyond the range or are too small.
+    Args: images: uint8 or uint16 (N, C, H, W), of at least 6 pixels a side. others: The same shape
+        and dtype. data_range: From black to white; default all of the type, which is too much for
+        an instrument of
+            12 bits: 4095.
 
-    >>> image = np.random.default_rng(0).integers(0, 256, (1, 1, 16, 16), dtype=np.uint8)
-    >>> ssim(image, image).tolist()
-    [1.0]
+    Returns:
+        The similarity of each pair.
+
+    Raises:
+        InputError: If the two differ in shape or dtype, exceed the range or are too small.
+
+    References: Wang et al., Image Quality Assessment: From Error Visibility to Structural
+        Similarity (2004).
+
+    Examples:
+        >>> image = np.random.default_rng(0).integers(0, 256, (1, 1, 16, 16), dtype=np.uint8)
+        >>> ssim(image, image).tolist()
+        [1.0]
     """
     from torchmetrics.functional.image import structural_similarity_index_measure  # slow to load
 

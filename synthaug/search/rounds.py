@@ -1,6 +1,4 @@
-"""Proposals for a way of mixing, and how many of them: each is trained seed after seed, and given
-up early where others do better (successive halving).
-"""
+"""Train proposals for a way of mixing seed after seed, and give up early where others do better."""
 
 import sqlite3
 import time
@@ -26,13 +24,19 @@ WORST = -100.0  # points: what a proposal counts that cannot be trained
 
 @dataclass(frozen=True)
 class Budget:
-    """How long the search goes on: seconds or proposals, whichever ends first.
+    """How long a search goes on: seconds or proposals, whichever ends first.
 
-    Raises `InputError` where neither is given, or one of them is not above 0.
+    Args:
+        seconds: Seconds, above 0.
+        trials: Number of proposals, at least 1.
 
-    >>> from synthaug.search import Budget
-    >>> Budget(seconds=1200), Budget(trials=30)
-    (Budget(seconds=1200, trials=None), Budget(seconds=None, trials=30))
+    Raises:
+        InputError: If neither is given, or one is out of range.
+
+    Examples:
+        >>> from synthaug.search import Budget
+        >>> Budget(seconds=1200), Budget(trials=30)
+        (Budget(seconds=1200, trials=None), Budget(seconds=None, trials=30))
     """
 
     seconds: float | None = None
@@ -49,10 +53,12 @@ class Budget:
 
 @contextmanager
 def storage_in(optuna: Any, path: Path) -> Iterator[Any]:
-    """Optuna's, in a file that is closed in the end. Its path is no part of a URL, in which some
-    characters mean others.
+    """Open Optuna's storage in a file, and close it in the end.
 
-    Raises `InputError` for one that is damaged.
+    The path is not written into a URL, in which some characters have another meaning.
+
+    Raises:
+        InputError: If the file is damaged.
     """
 
     def connect() -> sqlite3.Connection:
@@ -77,8 +83,10 @@ def storage_in(optuna: Any, path: Path) -> Iterator[Any]:
 
 
 class Rounds:
-    """Proposals of Optuna, trained in rounds of `ROUND`; kept beside the cells, so that a search
-    goes on later as if it had never ended."""
+    """Proposals of Optuna, trained in rounds of `ROUND`.
+
+    They are kept beside the runs, so that a search goes on later as if it had never ended.
+    """
 
     def __init__(
         self,
@@ -152,7 +160,7 @@ class Rounds:
             self._round(asked, late)
 
     def best(self) -> list[Arm]:
-        """What was trained on every seed, the best first."""
+        """Return the arms that were trained on every seed, the best first."""
         return [self._arm(trial) for trial in self._done()]
 
     def _done(self) -> list[Any]:
@@ -167,7 +175,7 @@ class Rounds:
         return self._all(self._state.COMPLETE, self._state.PRUNED)
 
     def _tried(self) -> set[str]:
-        """The names of all that was tried, however it ended."""
+        """Return the names of all proposals, however they ended."""
         return {trial.user_attrs["arm"] for trial in self._ended()}
 
     def _ask(self, count: int) -> dict[Arm, Any]:
@@ -203,8 +211,10 @@ class Rounds:
             )
 
     def _round(self, asked: Mapping[Arm, Any], late: Callable[[], bool]) -> None:
-        """Train them seed after seed, fewer each time. Optuna is told at the end, so that a round
-        that is interrupted is taken up as a whole."""
+        """Train proposals seed after seed, fewer each time.
+
+        Optuna gets the results at the end, so that an interrupted round is repeated as a whole.
+        """
         points: dict[Arm, list[float]] = {arm: [] for arm in asked}
         means: dict[Arm, float] = {}
         living = list(asked)
@@ -229,8 +239,10 @@ class Rounds:
                 self._study.tell(trial, state=self._state.PRUNED)
 
     def _better_half(self, means: Mapping[Arm, float], rung: int) -> list[Arm]:
-        """Those that are among the better half of all that came so far, the best first; of equals
-        those that came first."""
+        """Return those among the better half of all so far, the best first.
+
+        Of equals those that came first.
+        """
         entered: list[tuple[float, Arm | None]] = [
             (trial.intermediate_values[rung], None)
             for trial in self._ended()
@@ -241,12 +253,12 @@ class Rounds:
         return [arm for _, arm in ranked[: (len(ranked) + 1) // 2] if arm is not None]
 
     def _put_off(self, trial: Any, params: Mapping[str, Any]) -> None:
-        """It is asked for again, before any that is new."""
+        """Put a proposal off: it is asked for again, before any new one."""
         self._study.tell(trial, state=self._state.FAIL)
         self._study.enqueue_trial(dict(params))
 
     def _trained(self, living: list[Arm], asked: Mapping[Arm, Any], seed: int) -> list[Arm]:
-        """Those that could be trained: filters may leave too little, a training may diverge."""
+        """Return those that could be trained: a training may diverge, a filter leave too little."""
         sources = [arm.source for arm in living if arm.source is not None]
         warn_of_room(self._comparison.experiment, sources, [seed])
         try:
@@ -270,7 +282,7 @@ class Rounds:
         self._comparison.expect_trained(arms, [seed])
 
     def _arm(self, trial: Any) -> Arm:
-        """The arm that a proposal stands for; the same object for the same proposal."""
+        """Return the arm of a proposal; the same object for the same proposal."""
         if not hasattr(trial, "suggest_categorical"):
             trial = self._optuna.trial.FixedTrial(trial.params)
         classes = len(self._comparison.experiment.train.classes)
@@ -285,8 +297,11 @@ class Rounds:
         return names.index(winner) + 1
 
     def facts(self, shown: int) -> dict[str, Any]:
-        """What was tried: the best `shown` and their points over the baseline, how many proposals
-        ended how, how many wait for a larger budget, and why some could not be trained."""
+        """Describe the proposals.
+
+        The best and their points over the baseline, how many ended how, how many wait for a larger
+        budget, and why some could not be trained.
+        """
         ended, done = self._ended(), self._done()
         errors = [trial.user_attrs["error"] for trial in ended if "error" in trial.user_attrs]
         counts = {

@@ -36,7 +36,7 @@ FIRST: tuple[dict[str, Any], ...] = (  # what is tried before Optuna has anythin
 def propose(
     trial: "optuna.Trial", families: Sequence[str], base_arms: Mapping[str, Arm], classes: int
 ) -> Arm:
-    """The arm that a trial's choices make."""
+    """Return the arm that a trial's choices make."""
     family = trial.suggest_categorical("generator", families)
     registration = registrations()[family]
     settings: dict[str, Any] = {}
@@ -68,7 +68,7 @@ def _has_scope(family: type[Generator]) -> bool:
 
 
 def _changed(generator: Generator, sampling: Mapping[str, Any]) -> list[str]:
-    """What differs from the family's defaults, in words; what comes with a scope apart."""
+    """Return the settings that differ from the family's defaults, in words."""
     if isinstance(generator, Composite):
         return ["of", " and ".join(part.name for part in generator.parts)]
     usual = type(generator)().settings

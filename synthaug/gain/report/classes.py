@@ -15,7 +15,7 @@ MOST_CLASSES = 50  # rows in the plot of classes; of more, those that changed mo
 
 @dataclass(frozen=True)
 class Change:
-    """What the chosen arm changed for one class; accuracies in per cent."""
+    """The change of one class by the chosen arm; accuracies in per cent."""
 
     name: str
     before: float

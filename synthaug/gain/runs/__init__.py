@@ -1,5 +1,4 @@
-"""Arms trained over seeds and scored: side by side, and kept on disk, so that a run that was
-interrupted goes on where it was."""
+"""Train arms over seeds, score them, and keep that on disk, so that it goes on after a stop."""
 
 from synthaug.gain.runs.comparison import Comparison, open_comparison, place_experiment
 from synthaug.gain.runs.experiment import Experiment

@@ -16,12 +16,20 @@ from synthaug.gain.runs.folds import Fold, plan_folds, without_images
 
 @dataclass(frozen=True)
 class Experiment:
-    """What all cells of a run share. Steps are part of a cell, since they are chosen, too.
+    """The settings that all runs share. Steps are a run's own, since they are chosen, too.
 
-    pooled: see `plan_parts`; it has parts of other names, so cells do not depend on it.
-    pool_is_known: whether the pool is known to be made of the training images alone.
-    arithmetic: what networks multiply in on the device, which `placed` finds out: trained in
-        another they are as unlike as those of another seed.
+    Attributes:
+        train: The training images.
+        validation: Images to make choices on, or None.
+        per_class: Images per class to train on, or None for all.
+        classifier: The network.
+        batch_size: Images of a step.
+        device: The device.
+        pooled: As for `plan_folds`; its folds have other names, so runs do not depend on it.
+        pool_is_known: Whether the pool is known to be made of the training images alone.
+        arithmetic: Arithmetic of networks on the device. Trained in another they differ as much as
+            those of another seed.
+        directory: Where runs are kept.
     """
 
     train: LabelledImages
@@ -45,11 +53,11 @@ class Experiment:
 
     @property
     def unseen_by_pools(self) -> bool:
-        """Whether what made a pool cannot know the images that choices are made on."""
+        """Whether the maker of a pool cannot know the images that choices are made on."""
         return not self.pooled or (self.validation is not None and self.pool_is_known)
 
     def below(self, directory: Path) -> Self:
-        """The study in a subdirectory named after all that its cells depend on."""
+        """Return the experiment in a subdirectory named after all that its runs depend on."""
         settings = (
             self.train.fingerprint,
             None if self.validation is None else self.validation.fingerprint,
@@ -64,8 +72,7 @@ class Experiment:
         return replace(self, directory=directory / digest)
 
     def plan(self, seed: int) -> tuple[list[Fold], str]:
-        """The seed's parts (see `plan_parts`), which hold no copies of images, and in words how
-        validation images were set apart."""
+        """Return the seed's folds, and how validation images were set apart."""
         if seed not in self._plans:
             settings = (self.train, self.validation, self.per_class, seed)
             self._plans[seed] = plan_folds(*settings, pooled=self.pooled, known=self._known)
@@ -73,11 +80,11 @@ class Experiment:
 
     @cached_property
     def _known(self) -> LabelledImages:
-        """What parts are drawn by; finding copies takes looking at every image."""
+        """Labels and groups that folds are drawn by; finding copies reads every image."""
         return without_images(self.train)
 
     def can_split(self, seed: int) -> bool:
-        """Whether there is a plan for the seed."""
+        """Tell whether the images can be split for the seed."""
         try:
             self.plan(seed)
         except InputError:
@@ -85,12 +92,15 @@ class Experiment:
         return True
 
     def folds(self, seed: int) -> list[Fold]:
-        """The seed's parts."""
+        """Return the seed's folds."""
         return self.plan(seed)[0]
 
     def check(self, seeds: Sequence[int], ratios: Sequence[float]) -> None:
-        """Raise `InputError` where the classifier cannot take the images, where one of the ratios
-        of a batch comes to no image, or where the images cannot be split for one of the seeds."""
+        """Raise `InputError` where the experiment cannot run.
+
+        The classifier may not take the images, a ratio may come to no image of a batch, or the
+        images may not be split for a seed.
+        """
         self.classifier.check(self.train.image_shape, len(self.train.classes))
         for ratio in ratios:
             expect_share(ratio, self.batch_size)
@@ -98,16 +108,16 @@ class Experiment:
             self.plan(seed)
 
     def fold(self, seed: int, name: str) -> Fold:
-        """The seed's part of that name."""
+        """Return the seed's fold of a name."""
         return next(fold for fold in self.folds(seed) if fold.name == name)
 
     def tested(self, seed: int) -> Fold:
-        """The part whose networks meet the test images."""
+        """Return the fold whose networks meet the test images."""
         return next(fold for fold in self.folds(seed) if fold.tested)
 
 
 def slug(text: str) -> str:
-    """What a directory can be named of a name, which may be too long for that."""
+    """Return a part of a directory's name for a text of any length."""
     return re.sub(r"[^a-z0-9.+-]+", "-", text)[:100]
 
 

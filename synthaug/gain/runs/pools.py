@@ -1,7 +1,6 @@
-"""The synthetic images of a run: generators fitted to a part of a seed and pools sampled from them,
-kept on disk beside the cells that learn from them.
+"""Fit the generators of a measurement, and sample their pools, kept on disk beside the runs.
 
-Whether there is room for what a run keeps on disk until it is over.
+Before that, the room on the disk is checked.
 """
 
 import copy
@@ -29,28 +28,29 @@ from synthaug.pool import SamplePool, limit_filters, usual_size
 
 
 def pool_directory(experiment: Experiment, source: Source, seed: int, fold: str) -> Path:
-    """Where the pool of a source that is a generator is kept."""
+    """Return where the pool of a generator is kept."""
     assert source.generator is not None
     digest = short_digest(f"{fit_key(source.generator)} {source.sampling} {source.filters}")
     return experiment.directory / "pools" / f"{slug(source.name)}-seed{seed}-{fold}-{digest}"
 
 
 def _failure(directory: Path) -> Path:
-    """Where it is noted why there is no pool in this directory."""
+    """Return the file that notes why a pool is missing."""
     return directory.with_name(f"{directory.name}.json")
 
 
 def has_pool(experiment: Experiment, source: Source, seed: int, fold: str) -> bool:
-    """Whether the pool of a source that is a generator is there already, or that it diverged."""
+    """Tell whether the pool of a generator is there already, or its training diverged."""
     directory = pool_directory(experiment, source, seed, fold)
     return (directory / MANIFEST).exists() or _failure(directory).exists()
 
 
 def load_pool(experiment: Experiment, source: Source, seed: int, fold: str) -> SamplePool:
-    """The source's synthetic images for one part of one seed.
+    """Open the source's synthetic images for one fold of one seed.
 
-    Raises `InputError` for a given pool that is no more the one that was opened, `TrainingError`
-    where the training of the generator diverged.
+    Raises:
+        InputError: If a pool from elsewhere was replaced since it was opened.
+        TrainingError: If the training of the generator diverged.
     """
     if source.pool is None:
         directory = pool_directory(experiment, source, seed, fold)
@@ -74,8 +74,10 @@ def make_pools(
     seed: int,
     fold_name: str,
 ) -> None:
-    """Fit the generator on one part and sample a pool for each of the sources that share it; where
-    that diverges, note it in their place."""
+    """Fit the generator on one fold, and sample a pool for each of the sources that share it.
+
+    Where that diverges, note it in their place.
+    """
     fold = experiment.fold(seed, fold_name)
     real = fold.train
     try:
@@ -100,8 +102,10 @@ def make_pools(
 
 
 def _fitted(experiment: Experiment, generator: Generator, fold: Fold, seed: int) -> Generator:
-    """The generator fitted to one part, from disk where it is there already; a composite is made of
-    parts that other sources have use for, too."""
+    """Return the generator fitted to one fold, from disk where it is there already.
+
+    A composite is made of parts that other sources use, too.
+    """
     named = f"seed{seed}-{fold.name}-{short_digest(fit_key(generator))}"
     directory = experiment.directory / "generators" / named
     if (directory / MANIFEST).exists():
@@ -130,8 +134,10 @@ GIGABYTE = 1e9
 
 
 def warn_of_room(experiment: Experiment, sources: Sequence[Source], seeds: Sequence[int]) -> None:
-    """Warn where the disk of `study.directory` has less room than the images take that choices on
-    these seeds need: full hours later, it would end the run."""
+    """Warn where the disk has too little room for the images of the choices on these seeds.
+
+    A full disk hours later would end the measurement.
+    """
     image = experiment.train.images[:1].nbytes
     needed = image * sum(_missing(experiment, sources, seed) for seed in seeds)
     free = shutil.disk_usage(experiment.directory).free
@@ -145,8 +151,7 @@ def warn_of_room(experiment: Experiment, sources: Sequence[Source], seeds: Seque
 
 
 def _missing(experiment: Experiment, sources: Sequence[Source], seed: int) -> int:
-    """How many images are to be written for a seed: those in pools, and those that generators are
-    saved with."""
+    """Count the images that are still to be written for a seed, in pools and saved generators."""
     count = 0
     for fold in experiment.folds(seed):
         counts = np.bincount(fold.trained.labels, minlength=len(experiment.train.classes))

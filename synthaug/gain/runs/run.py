@@ -104,7 +104,7 @@ class Run:
         return has_network or self.diverged(experiment) is not None
 
     def diverged(self, experiment: Experiment) -> str | None:
-        """Return why a finished run has no network: its training, or that of its source or teacher."""
+        """Return why a finished run has no network, None where it has one."""
         with _undamaged(self.directory(experiment)) as directory:
             reason: str | None = read_manifest(directory, kind=KIND).get(DIVERGED)
         return reason

@@ -40,10 +40,10 @@ StageProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Task:
-    """What one process does at a time: `function`, called with the study and `arguments`.
+    """The work of one process at a time: `function`, called with the experiment and `arguments`.
 
-    what: what is running, as it is said to the user.
-    makes: what other tasks may need; none of them begins before all that it needs is made.
+    Attributes: what: Heading of the progress that is shown. makes: A product that other tasks may
+        need; none of them begins before all that it needs is made.
     """
 
     what: str
@@ -69,8 +69,7 @@ class Runner:
     def score(
         self, runs: Sequence[Run], missing: Sequence[Run], images: LabelledImages, what: str
     ) -> list[Scores]:
-        """How the networks of cells do on these images, one a cell. Those that are `missing`,
-        neither kept nor scored before, are trained."""
+        """Score the networks of runs on test images; train those that are missing."""
         self._known += len(runs)
         fits, told = self._fits(missing, what), images.fingerprint
         scored = [
@@ -84,20 +83,20 @@ class Runner:
         self._do([Task(what, rows_without_copies, fold) for fold in folds])
 
     def pool(self, run: Run, what: str) -> SamplePool:
-        """The pool of a cell with synthetic images."""
+        """Return the pool of a run with synthetic images."""
         assert run.arm.source is not None
         self._do(self._fits([run], what))
         return load_pool(self._experiment, run.arm.source, run.seed, run.fold)
 
     def _needs(self, run: Run) -> tuple[Path, ...]:
-        """The pool that a cell learns from, where a generator makes it."""
+        """Return the pool that a run learns from, where a generator makes it."""
         source = run.arm.source
         if source is None or source.generator is None:
             return ()
         return (pool_directory(self._experiment, source, run.seed, run.fold),)
 
     def _fits(self, runs: Sequence[Run], what: str) -> list[Task]:
-        """Those that make the pools that the cells need and that are not on disk yet."""
+        """Return the tasks that make the pools that runs need and that are not on disk yet."""
         fits: dict[tuple[str, int, str], tuple[Generator, dict[Path, Source]]] = {}
         for run in runs:
             source = run.arm.source
@@ -122,7 +121,7 @@ class Runner:
         return tasks
 
     def _do(self, tasks: Sequence[Task]) -> list[Any]:
-        """The results, one a task; warnings are shown in the order of the tasks, too."""
+        """Return the results, one a task; show warnings in the order of the tasks, too."""
         if not tasks:
             return []
         self._say(tasks[0].what)
@@ -181,7 +180,7 @@ class Runner:
 def _calls(
     mark: str, experiment: Experiment, tasks: Sequence[Task], awaited: set[object]
 ) -> Iterator[Any]:
-    """The tasks, of those that are ready the first one first; a pause while none is."""
+    """Yield the ready tasks in order; pause while none is ready."""
     waiting = dict(enumerate(tasks))
     while waiting:
         ready = (number for number, task in waiting.items() if awaited.isdisjoint(task.needs))
@@ -195,8 +194,10 @@ def _calls(
 def _on_one_thread(
     mark: str, experiment: Experiment, number: int, task: Task
 ) -> tuple[int, Any, list[tuple[str, type[Warning]]]]:
-    """The task's number, its result and its warnings, to be shown by the calling process, which
-    alone knows the user's filters."""
+    """Return the task's number, its result and its warnings.
+
+    The calling process shows them, since it alone knows the user's filters.
+    """
     # Two thread pools side by side on few cores make everything many times slower; and with one
     # thread a figure does not depend on how many processes or cores there were.
     threads = torch.get_num_threads()

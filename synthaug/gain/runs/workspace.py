@@ -20,16 +20,17 @@ OLD = ".old"  # and those of directories that are being removed
 
 @contextmanager
 def kept_until_done(directory: Path, run: str = "all", *, keep: bool = False) -> Iterator[None]:
-    """Make `directory`; remove it when the block ends well, keep it to go on from otherwise (and
-    where that is asked for).
+    """Make a directory, and remove it when the block ends well.
 
-    run: a name that tells one piece of work from others in `directory`. It leaves a mark there
-        until it ends well and keeps nothing, and `directory` stays while there are marks: what
-        another one was interrupted in, or kept, is not lost when this one ends.
+    It stays where the block breaks off, or `keep` is set. Of several processes that share it, the
+    last one to end removes it. Files that cannot be removed are warned of, since the work is done;
+    nothing that interrupts the removal is passed on. The next use of the directory removes them.
 
-    Of several processes that share it, the last one to end removes it. What cannot be removed is
-    warned of, since the work is done; for that reason nothing that interrupts the removal is handed
-    on. What is left then is removed when the directory is next used.
+    Args: directory: The directory. run: Name of one piece of work in it. It leaves a mark until it
+        ends well and keeps nothing. The
+            directory stays while there are marks, so that interrupted or kept work of others is not
+            lost.
+        keep: Whether to keep it.
     """
     made = [path for path in (directory, *directory.parents) if not path.exists()]
     lock, mark = _hold(directory), directory / f"{run}{MARK}"
@@ -52,10 +53,12 @@ def kept_until_done(directory: Path, run: str = "all", *, keep: bool = False) ->
 
 @contextmanager
 def alone(file: Path, what: str) -> Iterator[None]:
-    """Hold `file`, which is made, for as long as the block lasts.
+    """Hold a lock file for as long as the block lasts.
 
-    Raises `InputError` where another process does, which is at `what`; where the system has no
-    locks, nobody knows.
+    Where the system has no locks, nothing is held.
+
+    Raises:
+        InputError: If another process, which is at `what`, holds it.
     """
     with file.open("a+b") as lock:
         free = True
@@ -70,8 +73,7 @@ def alone(file: Path, what: str) -> Iterator[None]:
 
 
 def _hold(directory: Path) -> BinaryIO:
-    """The lock in `directory`, opened and shared with other processes, which the operating system
-    drops with the process."""
+    """Open the lock in `directory`, shared with other processes; it ends with the process."""
     while True:
         directory.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):  # another process has just set it aside
@@ -91,7 +93,7 @@ def _is_at(path: Path, file: BinaryIO) -> bool:
 
 
 def _is_bare(directory: Path, mark: Path) -> bool:
-    """Whether nothing was put into it."""
+    """Tell whether the directory is empty but for its marks."""
     try:
         return {path.name for path in directory.iterdir()} <= {LOCK, mark.name}
     except OSError:  # the user removed it
@@ -99,8 +101,10 @@ def _is_bare(directory: Path, mark: Path) -> bool:
 
 
 def _set_aside(directory: Path, mark: Path, lock: BinaryIO) -> Path | None:
-    """Rename `directory`, so that no other process finds it while it is being removed; None where
-    there is other work in it, or that fails."""
+    """Rename `directory`, so that no other process finds it while it is being removed.
+
+    None where there is other work in it, or that fails.
+    """
     aside = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}{OLD}")
     try:
         mark.unlink(missing_ok=True)
