@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-
-import click
+from typing import TYPE_CHECKING
 
 from synthaug.core import InputError
 from synthaug.generators import Generator, generator_class, registrations
 
 NAMES = list(registrations())
-FAMILY = click.Choice(NAMES)
+if TYPE_CHECKING:
+    Family = str
+else:  # of a type that the command line takes no other names for
+    Family = StrEnum("Family", {name: name for name in NAMES})
 
 
 class Scope(StrEnum):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from synthaug.cli.families import FAMILY, NAMES, Scope, build, refuse_for_non_learned
+from synthaug.cli.families import NAMES, Family, Scope, build, refuse_for_non_learned
 from synthaug.cli.options import (
     FLAG,
     AnySeed,
@@ -68,9 +68,8 @@ def fit(
         ),
     ],
     generator: Annotated[
-        str | None,
+        Family | None,
         typer.Option(
-            click_type=FAMILY,
             metavar="NAME",
             help=f"Kind of generator: {', '.join(NAMES)}. Default: vae.",
         ),

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from synthaug.classifiers import Backbone, TrainConfig
-from synthaug.cli.families import FAMILY
+from synthaug.cli.families import NAMES, Family
 from synthaug.cli.measuring import (
     BATCH,
     CACHE,
@@ -104,10 +104,8 @@ def tune(
         int | None, typer.Option(metavar="N", min=1, help="How many proposals to try at most.")
     ] = None,
     generator: Annotated[
-        list[str] | None,
-        typer.Option(
-            click_type=FAMILY, metavar="NAME", help="Try this one; repeatable. Default: all."
-        ),
+        list[Family] | None,
+        typer.Option(metavar="NAME", help="Try this one; repeatable. Default: all."),
     ] = None,
     test: Test = None,
     per_class: PerClass = None,
@@ -158,7 +156,7 @@ def tune(
             splits.train,
             limit,
             validation=splits.validation,
-            families=generator,
+            families=[str(each) for each in generator or NAMES],
             seeds=seeds,
             seed=seed,
             per_class=per_class,
