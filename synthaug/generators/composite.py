@@ -1,4 +1,4 @@
-"""What a Blend and a Chain share: several generators that learn, and are kept, as one.
+"""Blend and Chain: several generators that learn, and are saved, as one.
 
 Blend: each image is made by one of several generators, drawn at random.
 
@@ -43,31 +43,34 @@ class Composite(Generator):
 
     @classmethod
     def of(cls, parts: Sequence[Generator]) -> Self:
-        """The same of generators that are fitted already, to the same images.
+        """Return one of generators that are fitted already.
 
-        Raises `InputError` for parts that learned from different images.
+        Raises:
+            InputError: For parts that learned from different images.
         """
-        made = cls(parts)  # type: ignore[arg-type]
-        made.normalise_settings()
-        cards = [part.metadata for part in parts]
-        if any(metadata["data"] != cards[0]["data"] for metadata in cards):
+        composite = cls(parts)  # type: ignore[arg-type]
+        composite.normalise_settings()
+        metadata = [part.metadata for part in parts]
+        first = metadata[0]
+        if any(each["data"] != first["data"] for each in metadata):
             raise InputError("parts: expected generators fitted to the same images, got others")
-        anchors = max((part.training_data for part in parts), key=len)
+        images = max((part.training_data for part in parts), key=len)
         device = parts[0]._device
         # Copies, since those that are moved to the first one's device are still another's there.
         networks = nn.ModuleList(copy.deepcopy(part.networks).to(device) for part in parts)
-        made._set_networks([networks], anchors, device, parts[0]._white)
-        made._metadata = {
-            **{name: cards[0][name] for name in ("seed", "data", "device", "versions")},
-            "family": made.name,
-            "settings": made.settings,
-            "seconds": sum(metadata["seconds"] for metadata in cards),
-            "holds_real_images": made.keeps_images,
-            "parts": cards,
+        fitted = composite._with_networks([networks], images, device, parts[0]._white)
+        fitted._metadata = {
+            **{name: first[name] for name in ("seed", "data", "device", "versions")},
+            "family": fitted.name,
+            "settings": fitted.settings,
+            "seconds": sum(each["seconds"] for each in metadata),
+            "holds_real_images": fitted.keeps_images,
+            "parts": metadata,
         }
-        return made
+        return fitted
 
     def normalise_settings(self) -> None:
+        """Bring settings to what JSON holds, of copies of the parts."""
         self.check_settings()
         # Its own: what becomes of those that were given is another matter.
         self.parts = tuple(copy.copy(part) for part in self.parts)
@@ -75,40 +78,45 @@ class Composite(Generator):
             part.normalise_settings()
 
     def check_settings(self) -> None:
-        given = self.parts
-        if not isinstance(given, (tuple, list)) or not all(
-            isinstance(part, Generator) for part in given
+        """Raise `InputError` for a setting that makes no sense."""
+        parts = self.parts
+        if not isinstance(parts, (tuple, list)) or not all(
+            isinstance(part, Generator) for part in parts
         ):
-            raise InputError(f"parts: expected a tuple of generators, got {given!r}")
-        if len(self.parts) < 2 or any(isinstance(part, Composite) for part in self.parts):
-            told = ", ".join(part.name for part in self.parts)
+            raise InputError(f"parts: expected a tuple of generators, got {parts!r}")
+        if len(parts) < 2 or any(isinstance(part, Composite) for part in parts):
+            names = ", ".join(part.name for part in parts)
             raise InputError(
-                f"parts: expected two generators or more, none a Blend or Chain, got {told}"
+                f"parts: expected two generators or more, none a Blend or Chain, got {names}"
             )
         for part in self.parts:
             part.check_settings()
 
     @property
     def keeps_images(self) -> bool:
+        """Tell whether samples of a part start from real images."""
         return any(part.keeps_images for part in self.parts)
 
     @property
     def learns(self) -> bool:
+        """Tell whether a part learns."""
         return any(part.learns for part in self.parts)
 
     @property
     def settings(self) -> dict[str, Any]:
+        """The parts, each by its name and settings."""
         return {"parts": [{"family": p.name, "settings": p.settings} for p in self.parts]}
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """Return an unfitted one of parts as `settings` has them."""
         foreign = sorted(set(settings) - {"parts"})
         if foreign:
             raise InputError(f"unknown settings {foreign} of {cls.__name__}")
         parts = settings.get("parts", cls().settings["parts"])
         if not isinstance(parts, (tuple, list)):
             raise InputError(f"parts: expected a list of families and settings, got {parts!r}")
-        return cls(tuple(_part(told) for told in parts))
+        return cls(tuple(map(_part_from_settings, parts)))
 
     def with_settings(self, settings: Mapping[str, Any]) -> Self:
         """Return the same with these settings in each part that learns."""
@@ -118,16 +126,16 @@ class Composite(Generator):
     def train(self, data: LabelledImages, session: FitSession) -> list[nn.Module]:
         """Train each of the parts, and return one module of the networks of each."""
         starts = self._starts(session.start)
-        learned: list[nn.Module] = []
+        networks: list[nn.Module] = []
         notes = session.notes["parts"] = []
         for index, (part, start) in enumerate(zip(self.parts, starts, strict=True)):
             own = self._share(session, index, start)
-            learned.append(nn.ModuleList(part.train(data, own)))
+            networks.append(nn.ModuleList(part.train(data, own)))
             notes.append({"family": part.name, **own.notes})
-        return [nn.ModuleList(learned)]
+        return [nn.ModuleList(networks)]
 
     def _starts(self, start: Generator | None) -> list[Generator | None]:
-        """The part to start from, for each."""
+        """Return the part to start from, for each of the parts."""
         if start is None:
             return [None] * len(self.parts)
         assert isinstance(start, Composite)
@@ -161,37 +169,37 @@ class Composite(Generator):
         return own
 
     def build(self, image_shape: tuple[int, int, int], classes: int) -> list[nn.Module]:
+        """Build the networks of all parts, untrained."""
         parts = (nn.ModuleList(part.build(image_shape, classes)) for part in self.parts)
         return [nn.ModuleList(parts)]
 
     def _fitted_parts(self) -> list[Generator]:
-        """The parts as they learned."""
-        anchors = self.training_data
-        networks = self.networks[0]
+        """Return the parts with what each of them learned."""
+        data, networks = self.training_data, self.networks[0]
         assert isinstance(networks, nn.ModuleList)
         return [
-            part._with_networks(own.children(), anchors, self._device, self._white)
+            part._with_networks(own.children(), data, self._device, self._white)
             for part, own in zip(self.parts, networks, strict=True)
         ]
 
 
 def singles(generator: Generator) -> tuple[Generator, ...]:
-    """What one is made of: its parts, or itself alone."""
+    """Return the parts of a generator, or the generator itself where it has none."""
     return generator.parts if isinstance(generator, Composite) else (generator,)
 
 
-def _part(told: object) -> Generator:
-    """A part from what `settings` says of it."""
-    if not isinstance(told, Mapping) or not isinstance(told.get("settings"), Mapping):
-        raise InputError(f"parts: expected a family and its settings for each, got {told!r}")
-    family = generator_class(told.get("family"))
+def _part_from_settings(value: object) -> Generator:
+    """Return a part from its entry in `settings`."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("settings"), Mapping):
+        raise InputError(f"parts: expected a family and its settings for each, got {value!r}")
+    family = generator_class(value.get("family"))
     if issubclass(family, Composite):
         raise InputError(f"parts: expected families that are no Blend or Chain, got {family.name}")
-    return family.from_settings(told["settings"])
+    return family.from_settings(value["settings"])
 
 
-def of_part(plan: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
-    """What one part planned."""
+def _plan_of_part(plan: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
+    """Return what one part planned."""
     start = f"{index} "
     return {k.removeprefix(start): value for k, value in plan.items() if k.startswith(start)}
 
@@ -212,17 +220,20 @@ def of_part(plan: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
 class Blend(Composite):
     """Makes each image with one of its parts, all equally often.
 
-    parts: at least two generators, of any other families; by default TransferVAE, ConditionalVAE
-        and StyleSwap. Each learns as it would alone.
-
     A run that was killed goes on with the part that it was at.
 
-    `fit` and `sample` raise `InputError` for parts that make no sense.
+    Args:
+        parts: At least two generators, of any other families; by default TransferVAE,
+            ConditionalVAE and StyleSwap. Each learns as it would alone.
 
-    >>> from synthaug import Blend, RandomField, StyleSwap, read_images
-    >>> generator = Blend((StyleSwap(), RandomField())).fit(read_images("digits"), device="cpu")
-    >>> generator.sample(1, seed=3).labels.tolist()
-    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    Raises:
+        InputError: By `fit` and `sample`, for parts that make no sense.
+
+    Example:
+        >>> from synthaug import Blend, RandomField, StyleSwap, read_images
+        >>> generator = Blend((StyleSwap(), RandomField())).fit(read_images("digits"), device="cpu")
+        >>> generator.sample(1, seed=3).labels.tolist()
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
 
     parts: tuple[Generator, ...] = field(
@@ -230,6 +241,7 @@ class Blend(Composite):
     )
 
     def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        """Draw a part for each image, and plan for all parts."""
         parts = self._fitted_parts()
         plan = {"label": labels, "part": draws.choice("part", np.full(len(labels), len(parts)))}
         for index, part in enumerate(parts):
@@ -237,13 +249,14 @@ class Blend(Composite):
         return plan
 
     def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
-        labels, chosen = plan["label"].cpu().numpy(), plan["part"].cpu().numpy()
+        """Make each image with the part that was drawn for it."""
+        labels, places = plan["label"].cpu().numpy(), plan["part"].cpu().numpy()
         parts = self._fitted_parts()
-        made = {
-            index: parts[index]._render_labels(of_part(plan, index), labels)
-            for index in np.unique(chosen)
+        images = {
+            index: parts[index]._render_labels(_plan_of_part(plan, index), labels)
+            for index in np.unique(places)
         }
-        return torch.stack([made[index][i] for i, index in enumerate(chosen)])
+        return torch.stack([images[index][i] for i, index in enumerate(places)])
 
 
 @register(
@@ -268,25 +281,29 @@ class Blend(Composite):
 class Chain(Composite):
     """Changes each image by all of its parts, in their order.
 
-    parts: at least two generators; by default PatchSwap and StyleSwap. Each after the first is one
-        that changes images: PatchSwap, StyleSwap, RandomField, TransferVAE, or a ConditionalVAE or
-        VAEGAN that samples from codes of images. Each learns from the real images, as it would
-        alone.
-
     A run that was killed goes on with the part that it was at.
 
-    `fit` and `sample` raise `InputError` for parts that make no sense, and for one after the first
-    that makes images anew.
+    Args:
+        parts: At least two generators; by default PatchSwap and StyleSwap. Each after the first is
+            one that changes images: PatchSwap, StyleSwap, RandomField, TransferVAE, or a
+            ConditionalVAE or VAEGAN that samples from codes of images. Each learns from the real
+            images, as it would alone.
 
-    >>> from synthaug import Chain, RandomField, StyleSwap, read_images
-    >>> generator = Chain((StyleSwap(), RandomField())).fit(read_images("digits"), device="cpu")
-    >>> generator.sample(1, seed=3).labels.tolist()
-    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    Raises:
+        InputError: By `fit` and `sample`, for parts that make no sense, and for one after the first
+            that makes images anew.
+
+    Example:
+        >>> from synthaug import Chain, RandomField, StyleSwap, read_images
+        >>> generator = Chain((StyleSwap(), RandomField())).fit(read_images("digits"), device="cpu")
+        >>> generator.sample(1, seed=3).labels.tolist()
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
 
     parts: tuple[Generator, ...] = field(default_factory=lambda: (PatchSwap(), StyleSwap()))
 
     def check_settings(self) -> None:
+        """Raise `InputError` for a setting that makes no sense."""
         super().check_settings()
         for part in self.parts[1:]:
             if not part.changes_images:
@@ -296,6 +313,7 @@ class Chain(Composite):
                 )
 
     def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        """Plan for each of the parts."""
         plan = {"label": labels}
         for index, part in enumerate(self._fitted_parts()):
             own = part.plan(labels, draws.apart(str(index)) if index else draws)
@@ -303,9 +321,10 @@ class Chain(Composite):
         return plan
 
     def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        """Change images by one part after another."""
         labels = plan["label"].cpu().numpy()
         first, *others = self._fitted_parts()
-        images = first._render_labels(of_part(plan, 0), labels)
+        images = first._render_labels(_plan_of_part(plan, 0), labels)
         for index, part in enumerate(others, start=1):
-            images = part._render_labels({**of_part(plan, index), "made": images}, labels)
+            images = part._render_labels({**_plan_of_part(plan, index), "input": images}, labels)
         return images

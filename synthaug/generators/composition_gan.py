@@ -26,19 +26,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synthaug.core import Draws, StepDraws, adam, expect_count, expect_number
-from synthaug.generators.learning.adversary import Adversary, Shown
+from synthaug.generators.learning.adversary import Adversary, JudgedImages
 from synthaug.generators.learning.diff_augment import check_policies
 from synthaug.generators.learning.losses import structural_dissimilarity
 from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import TrainingSet
-from synthaug.generators.networks.coders import parts_of, pyramid
+from synthaug.generators.networks.coders import encoder_and_decoder, pyramid
 from synthaug.generators.real_images import draw_member
 from synthaug.generators.registry import register
 
 
 class _Batch(NamedTuple):
-    """Images of one class each, (B, K, C, H, W), their labels (B,), the noise (B, K, cells, cells)
-    that parts them, and the step's random numbers."""
+    """Real images of a step.
+
+    Attributes:
+        images: K images of one class each, (B, K, C, H, W) in [0, 1].
+        labels: (B,).
+        noise: What parts them, (B, K, cells, cells).
+        draws: Random numbers of the step.
+    """
 
     images: Tensor
     labels: Tensor
@@ -51,25 +57,32 @@ class _Batch(NamedTuple):
 class CompositionGAN(Trained):
     """Puts together parts of real images of one class.
 
-    steps: optimiser steps.
-    sources: K, how many images a sample is made of.
-    cells: the regions come from random numbers on a grid of so many cells a side; more of them
-        make smaller parts. Like `sources` it can be changed after fitting.
-    consistency: weight of the L1 distance between the features of a sample and those that it was
-        made of.
-    adversarial_weight: of the hinge loss.
-    augment: what the discriminator's images go through, of "colour", "translation", "cutout".
-    width: channels at full size.
-    batch_size: samples a step, each of `sources` real images.
-    learning_rate, discriminator_rate: of Adam, at the start of a half cosine.
-    scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
+    Args:
+        steps: Optimiser steps.
+        sources: K, how many images a sample is made of.
+        cells: The regions come from random numbers on a grid of so many cells a side; more of them
+            make smaller parts. Like `sources` it can be changed after fitting.
+        consistency: Weight of the L1 distance between the features of a sample and those that it
+            was made of.
+        adversarial_weight: Of the hinge loss.
+        augment: What the discriminator's images go through, of "colour", "translation", "cutout".
+        width: Channels at full size.
+        batch_size: Samples a step, each of `sources` real images.
+        learning_rate, discriminator_rate: Of Adam, at the start of a half cosine.
+        scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
 
-    `fit` and `sample` raise `InputError` for settings that make no sense.
+    Raises:
+        InputError: By `fit` and `sample`, for settings that make no sense.
 
-    >>> from synthaug import CompositionGAN, read_images
-    >>> generator = CompositionGAN(steps=2).fit(read_images("digits"), device="cpu")
-    >>> generator.sample(1, seed=3).labels.tolist()
-    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    References:
+        Reinders et al., "ChimeraMix: Image Classification on Small Datasets via Masked Feature
+            Mixing", IJCAI 2022, arXiv:2202.11616.
+
+    Example:
+        >>> from synthaug import CompositionGAN, read_images
+        >>> generator = CompositionGAN(steps=2).fit(read_images("digits"), device="cpu")
+        >>> generator.sample(1, seed=3).labels.tolist()
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
 
     steps: int = 1200
@@ -84,6 +97,7 @@ class CompositionGAN(Trained):
     discriminator_rate: float = 1e-3
 
     def check_settings(self) -> None:
+        """Raise `InputError` for a setting that makes no sense."""
         super().check_settings()
         for name in ("steps", "cells", "width"):
             expect_count(name, getattr(self, name))
@@ -104,7 +118,7 @@ class CompositionGAN(Trained):
         )
 
     def _learn(self, module: nn.Module, training_set: TrainingSet) -> nn.Module:
-        encoder, decoder = parts_of(module)
+        encoder, decoder = encoder_and_decoder(module)
         adversary = Adversary.plain(
             training_set,
             width=self.width,
@@ -115,28 +129,31 @@ class CompositionGAN(Trained):
 
         def batches(step: int) -> _Batch:
             draws = training_set.draws(step)
-            chosen = [training_set.any(draws, self.batch_size)]
+            places = [training_set.any(draws, self.batch_size)]
             for _ in range(self.sources - 1):
-                chosen.append(training_set.another(draws, chosen[-1]))
-            images = torch.stack(training_set.jittered(draws, *chosen), 1)
+                places.append(training_set.another(draws, places[-1]))
+            images = torch.stack(training_set.jittered(draws, *places), 1)
             noise = draws.normal(len(images), self.sources, self.cells, self.cells)
-            labels = training_set.labels(chosen[0])
+            labels = training_set.labels(places[0])
             return _Batch(images, labels, noise.to(images.device), draws)
 
-        def show(batch: _Batch) -> tuple[Shown, Shown]:
-            made = decoder(compose(encoder, batch.images, batch.noise))
-            return Shown(batch.images[:, 0], batch.labels), Shown(made, batch.labels)
+        def show(batch: _Batch) -> tuple[JudgedImages, JudgedImages]:
+            images = decoder(compose(encoder, batch.images, batch.noise))
+            return JudgedImages(batch.images[:, 0], batch.labels), JudgedImages(
+                images, batch.labels
+            )
 
         def loss(batch: _Batch) -> Tensor:
             first = batch.images[:, 0]
-            again = decoder(encoder(first))
+            reconstruction = decoder(encoder(first))
             composed = compose(encoder, batch.images, batch.noise)
-            made = decoder(composed)
+            images = decoder(composed)
             total: Tensor = (
-                2 * (again - first).abs().mean()
-                + 0.5 * structural_dissimilarity(again, first)
-                + self.consistency * (encoder(made) - composed.detach()).abs().mean()
-                + self.adversarial_weight * adversary.fooled(Shown(made, batch.labels), batch.draws)
+                2 * (reconstruction - first).abs().mean()
+                + 0.5 * structural_dissimilarity(reconstruction, first)
+                + self.consistency * (encoder(images) - composed.detach()).abs().mean()
+                + self.adversarial_weight
+                * adversary.generator_loss(JudgedImages(images, batch.labels), batch.draws)
             )
             return total
 
@@ -144,25 +161,32 @@ class CompositionGAN(Trained):
         return adversary.train(module, optimizer, batches, show=show, loss=loss)
 
     def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        """Draw images of one class, and noise that parts them."""
         data = self.training_data
-        drawn = [
+        places = [
             draw_member(data, labels, draws, f"source {index}") for index in range(self.sources)
         ]
         noise = draws.normal("regions", self.sources, self.cells, self.cells)
-        return {"images": np.stack(drawn, axis=1), "noise": noise}
+        return {"images": np.stack(places, axis=1), "noise": noise}
 
     def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
-        data, (encoder, decoder) = self.training_data, parts_of(network)
-        chosen = plan["images"]
-        images = self.real_images(chosen.flatten()).view(*chosen.shape, *data.image_shape)
-        made: Tensor = decoder(compose(encoder, images, plan["noise"]))
-        return made
+        """Put features of images together and decode them."""
+        data, (encoder, decoder) = self.training_data, encoder_and_decoder(network)
+        places = plan["images"]
+        images = self.real_images(places.flatten()).view(*places.shape, *data.image_shape)
+        decoded: Tensor = decoder(compose(encoder, images, plan["noise"]))
+        return decoded
 
 
 def regions(noise: Tensor, size: tuple[int, int]) -> Tensor:
-    """A partition into smooth regions: float (B, K, h, w) of zeros and ones, one of each K.
+    """Partition images into smooth regions.
 
-    noise: (B, K, cells, cells), brought to `size` bilinearly; the largest number has the place.
+    Args:
+        noise: (B, K, cells, cells), brought to `size` bilinearly; the largest number has the place.
+        size: Height and width.
+
+    Returns:
+        Zeros and ones, one of each K, float (B, K, h, w).
 
     >>> regions(torch.randn(2, 3, 4, 4), (7, 9)).sum(1).unique().tolist()
     [1.0]
@@ -172,7 +196,7 @@ def regions(noise: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def compose(encoder: nn.Module, images: Tensor, noise: Tensor) -> Tensor:
-    """The features of images (B, K, C, H, W) under a random partition, (B, D, h, w)."""
+    """Return the features (B, D, h, w) of images (B, K, C, H, W) under a random partition."""
     features = encoder(images.flatten(0, 1)).unflatten(0, images.shape[:2])
     masks = regions(noise, tuple(features.shape[-2:]))
     composed: Tensor = (features * masks[:, :, None].to(features.dtype)).sum(1)
@@ -180,7 +204,7 @@ def compose(encoder: nn.Module, images: Tensor, noise: Tensor) -> Tensor:
 
 
 def _levels(image_shape: tuple[int, int, int]) -> list[tuple[int, int]]:
-    """Sizes from the image to the features: a quarter of it, or a half where it is small."""
+    """Return sizes from the image to the features: a quarter of it, or a half where it is small."""
     _, height, width = image_shape
     return pyramid(height, width)[: 3 if min(height, width) >= 16 else 2]
 
@@ -203,8 +227,10 @@ class _Block(nn.Module):
 
 
 class _Encoder(nn.Sequential):
-    """Images (B, C, H, W) in [0, 1] to features of a quarter of their size, of a half for images
-    below 16 pixels."""
+    """Images (B, C, H, W) in [0, 1] to features of a quarter of their size.
+
+    Of images below 16 pixels they have half the size.
+    """
 
     def __init__(self, image_shape: tuple[int, int, int], width: int) -> None:
         layers: list[nn.Module] = [nn.Conv2d(image_shape[0], width, 3, padding=1)]

@@ -36,7 +36,7 @@ from synthaug.core import (
     expect_range,
 )
 from synthaug.generators.learning.adversarial_losses import LOSSES, mode_seeking
-from synthaug.generators.learning.adversary import Adversary, Shown
+from synthaug.generators.learning.adversary import Adversary, JudgedImages
 from synthaug.generators.learning.diff_augment import check_policies
 from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import TrainingSet
@@ -51,8 +51,14 @@ DECODERS: dict[str, Callable[..., nn.Module]] = {
 
 
 class _Batch(NamedTuple):
-    """Real images (B, C, H, W), two and two of one class, their labels, the strength (B,) of the
-    class's say, and the step's random numbers."""
+    """Real images of a step.
+
+    Attributes:
+        real: (B, C, H, W) in [0, 1], two and two of one class.
+        labels: (B,).
+        strength: Of the conditioning on the class, 0 to 1, (B,).
+        draws: Random numbers of the step.
+    """
 
     real: Tensor
     labels: Tensor
@@ -65,43 +71,56 @@ class _Batch(NamedTuple):
 class ConditionalGAN(Trained):
     """Makes images of a class from noise.
 
-    steps: updates of the discriminator, and of the generator.
-    latent: length of the noise z.
-    backbone: "plain" as DCGAN's (Radford 2016), or "residual"; both from 8 to 256 pixels.
-    attention: a self-attention layer in both networks (SAGAN, Zhang 2019).
-    conditioning: how the discriminator is told the class: "projection"; "concatenation" of its
-        embedding with the features; or "auxiliary": it is not told but says it (AC-GAN, Odena
-        2017).
-    loss: "hinge"; "bce", the non-saturating one (Goodfellow 2014); "least-squares" (Mao 2017); or
-        "wasserstein" with a penalty on the gradient between images (Gulrajani 2017).
-    pack: how many images of one class the discriminator judges together, 1 or 2.
-    augment: what the discriminator's images go through, of "colour", "translation", "cutout".
-        None changes the label. Cutout is off: its holes turn up in the samples.
-    certainty: adaptive augmentation (ADA, Karras 2020): as many images are augmented as keep
-        E sign(d(real)) here, and none as long as it is lower; None augments all, which costs
-        samples of few images much of their variety.
-    late: shares of the run between which the class is faded in, such as (0.25, 0.5); before, the
-        networks are not told it (transitional training, Shahbazi 2022). (0, 0) tells it at once.
-    diversity: weight of the mode-seeking loss (Mao 2019).
-    codes: how many numbers of z the discriminator has to read from images (InfoGAN, Chen 2016), so
-        that each of them shows.
-    code_weight: of their mean squared error.
-    r1: weight of the penalty on the gradient at real images (Mescheder 2018).
-    width: channels at full size, of both networks.
-    batch_size: real images a step, every class equally often, and as many synthetic ones; even.
-    generator_rate, discriminator_rate: learning rates of Adam (betas 0 and 0.99), at the start
-        of a half cosine.
-    clip: largest norm of a network's gradient.
-    ema: share of the moving average that stays at each step; less in a run that would be over
-        before it forgets its beginning, 1 - 10 / (steps + 10).
-    scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
+    Args:
+        steps: Updates of the discriminator, and of the generator.
+        latent: Length of the noise z.
+        backbone: "plain" as DCGAN's (Radford 2016), or "residual"; both from 8 to 256 pixels.
+        attention: A self-attention layer in both networks (SAGAN, Zhang 2019).
+        conditioning: How the discriminator is told the class: "projection"; "concatenation" of its
+            embedding with the features; or "auxiliary": it is not told but says it (AC-GAN, Odena
+            2017).
+        loss: "hinge"; "bce", the non-saturating one (Goodfellow 2014); "least-squares" (Mao 2017);
+            or "wasserstein" with a penalty on the gradient between images (Gulrajani 2017).
+        pack: How many images of one class the discriminator judges together, 1 or 2.
+        augment: What the discriminator's images go through, of "colour", "translation", "cutout".
+            None changes the label. Cutout is off: its holes turn up in the samples.
+        certainty: Adaptive augmentation (ADA, Karras 2020): as many images are augmented as keep E
+            sign(d(real)) here, and none as long as it is lower; None augments all, which costs
+            samples of few images much of their variety.
+        late: Shares of the run between which the class is faded in, such as (0.25, 0.5); before,
+            the networks are not told it (transitional training, Shahbazi 2022). (0, 0) tells it at
+            once.
+        diversity: Weight of the mode-seeking loss (Mao 2019).
+        codes: How many numbers of z the discriminator has to read from images (InfoGAN, Chen 2016),
+            so that each of them shows.
+        code_weight: Of their mean squared error.
+        r1: Weight of the penalty on the gradient at real images (Mescheder 2018).
+        width: Channels at full size, of both networks.
+        batch_size: Real images a step, every class equally often, and as many synthetic ones; even.
+        generator_rate, discriminator_rate: Learning rates of Adam (betas 0 and 0.99), at the start
+            of a half cosine.
+        clip: Largest norm of a network's gradient.
+        ema: Share of the moving average that stays at each step; less in a run that would be over
+            before it forgets its beginning, 1 - 10 / (steps + 10).
+        scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
 
-    `fit` and `sample` raise `InputError` for settings that make no sense.
+    Raises:
+        InputError: By `fit` and `sample`, for settings that make no sense.
 
-    >>> from synthaug import ConditionalGAN, read_images
-    >>> generator = ConditionalGAN(steps=2).fit(read_images("digits"), device="cpu")
-    >>> generator.sample(1, seed=3).images.dtype
-    dtype('uint8')
+    References:
+        Miyato and Koyama, "cGANs with Projection Discriminator", arXiv:1802.05637.
+        Karras et al., "Training Generative Adversarial Networks with Limited Data",
+            arXiv:2006.06676.
+        Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training",
+            arXiv:2006.10738.
+        Lin et al., "PacGAN: The power of two samples in generative adversarial networks",
+            arXiv:1712.04086.
+
+    Example:
+        >>> from synthaug import ConditionalGAN, read_images
+        >>> generator = ConditionalGAN(steps=2).fit(read_images("digits"), device="cpu")
+        >>> generator.sample(1, seed=3).images.dtype
+        dtype('uint8')
     """
 
     keeps_images = False
@@ -128,6 +147,7 @@ class ConditionalGAN(Trained):
     ema: float = 0.998
 
     def check_settings(self) -> None:
+        """Raise `InputError` for a setting that makes no sense."""
         super().check_settings()
         for name in ("steps", "latent", "width"):
             expect_count(name, getattr(self, name))
@@ -169,11 +189,11 @@ class ConditionalGAN(Trained):
                 f"augment={self.augment!r} and loss={self.loss!r}"
             )
 
-    def _check_share(self, ours: Team) -> None:
-        super()._check_share(ours)
-        if self.batch_size // ours.size % 2:  # a batch is pairs of one class
+    def _check_share(self, team: Team) -> None:
+        super()._check_share(team)
+        if self.batch_size // team.size % 2:  # a batch is pairs of one class
             raise InputError(
-                f"batch_size: expected an even number of images for each of the {ours.size} "
+                f"batch_size: expected an even number of images for each of the {team.size} "
                 f"processes, got {self.batch_size}"
             )
 
@@ -182,7 +202,7 @@ class ConditionalGAN(Trained):
             image_shape, classes, self.latent, self.width, self.attention
         )
 
-    def _judge(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
+    def _discriminator(self, image_shape: tuple[int, int, int], classes: int) -> nn.Module:
         channels, height, width = image_shape
         return Discriminator(
             (self.pack * channels, height, width),
@@ -197,7 +217,9 @@ class ConditionalGAN(Trained):
     def _learn(self, module: nn.Module, training_set: TrainingSet) -> nn.Module:
         shape = training_set.image_shape
         adversary = Adversary(
-            training_set.build("discriminator", lambda known: self._judge(shape, len(known))),
+            training_set.build(
+                "discriminator", lambda classes: self._discriminator(shape, len(classes))
+            ),
             training_set,
             rate=self.discriminator_rate,
             steps=self.steps,
@@ -213,29 +235,29 @@ class ConditionalGAN(Trained):
         def batches(step: int) -> _Batch:
             draws = training_set.draws(step)
             first = training_set.balanced(draws, self.batch_size // 2)
-            chosen = torch.stack([first, training_set.another(draws, first)], 1).flatten()
+            places = torch.stack([first, training_set.another(draws, first)], 1).flatten()
             strength = torch.full(
-                (len(chosen),), self._strength(step), device=training_set.session.device
+                (len(places),), self._strength(step), device=training_set.session.device
             )
-            return _Batch(training_set.shown(chosen), training_set.labels(chosen), strength, draws)
+            return _Batch(training_set.images(places), training_set.labels(places), strength, draws)
 
-        def generate(batch: _Batch) -> Shown:
+        def generate(batch: _Batch) -> JudgedImages:
             noise = batch.draws.normal(len(batch.labels), self.latent).to(batch.real.device)
-            made = module(noise, batch.labels, batch.strength)
-            return Shown(made, batch.labels, batch.strength, noise)
+            images = module(noise, batch.labels, batch.strength)
+            return JudgedImages(images, batch.labels, batch.strength, noise)
 
-        def show(batch: _Batch) -> tuple[Shown, Shown]:
-            return Shown(batch.real, batch.labels, batch.strength), generate(batch)
+        def show(batch: _Batch) -> tuple[JudgedImages, JudgedImages]:
+            return JudgedImages(batch.real, batch.labels, batch.strength), generate(batch)
 
         def generator_loss(batch: _Batch) -> Tensor:
-            made = generate(batch)
-            loss = adversary.fooled(made, batch.draws)
-            if self.diversity and made.noise is not None:
-                loss = loss + self.diversity * mode_seeking(made.images, made.noise)
+            synthetic = generate(batch)
+            loss = adversary.generator_loss(synthetic, batch.draws)
+            if self.diversity and synthetic.noise is not None:
+                loss = loss + self.diversity * mode_seeking(synthetic.images, synthetic.noise)
             return loss
 
         optimizer = adam(module.parameters(), self.generator_rate, betas=(0.0, 0.99))
-        learned = adversary.train(
+        average = adversary.train(
             module,
             optimizer,
             batches,
@@ -245,22 +267,24 @@ class ConditionalGAN(Trained):
             clip=self.clip,
         )
         training_set.notes["certainty"] = adversary.certainty
-        return learned
+        return average
 
     @property
     def _judged_after(self) -> float:
         return self.late[1]
 
     def _strength(self, step: int) -> float:
-        """How much the class says at a step: 0, rising linearly between the shares, then 1."""
+        """Return the conditioning's strength: 0, rising linearly between the shares, then 1."""
         start, end = (share * self.steps for share in self.late)
         if step >= end:
             return 1.0
         return 0.0 if step <= start else (step - start) / (end - start)
 
     def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        """Draw noise."""
         return {"label": self._network_labels(labels), "z": draws.normal("z", self.latent)}
 
     def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
-        made: Tensor = network(plan["z"], plan["label"])
-        return made
+        """Make images of noise and labels."""
+        images: Tensor = network(plan["z"], plan["label"])
+        return images

@@ -5,7 +5,7 @@ An encoder gives q(z | x, y) = N(m(x, y), s(x, y)), a decoder the image dec(z, y
     2 |dec(z, y) - x| + 0.5 (1 - SSIM) + kl_weight * KL(q || p(z))
 
 (Kingma and Welling 2014; Sohn 2015), p(z) = N(0, 1) or a normal distribution of each class. By
-default samples are a *nuisance swap*: an image a of the wanted class keeps its own texture and
+default samples are a *latent swap*: an image a of the class asked for keeps its own texture and
 class and takes the code of an image b of any class,
 
     x = a + dec(m_a + t (m_b - m_a), y_a) - dec(m_a, y_a)
@@ -46,14 +46,24 @@ from synthaug.generators.learning.losses import (
 )
 from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import TrainingSet
-from synthaug.generators.networks.coders import ConditionalDecoder, ConditionalEncoder, parts_of
+from synthaug.generators.networks.coders import (
+    ConditionalDecoder,
+    ConditionalEncoder,
+    encoder_and_decoder,
+)
 from synthaug.generators.real_images import DONORS, donor_labels, draw_member
 from synthaug.generators.registry import Variant, register
 
 
 class Batch(NamedTuple):
-    """Real images (B, C, H, W) in [0, 1], their labels (B,), the step's random numbers, and the
-    weight of the divergence at that step."""
+    """Real images of a step.
+
+    Attributes:
+        images: (B, C, H, W) in [0, 1].
+        labels: (B,).
+        draws: Random numbers of the step.
+        kl_weight: Weight of the divergence at that step.
+    """
 
     images: Tensor
     labels: Tensor
@@ -88,37 +98,48 @@ SAMPLING_VARIANTS: dict[str, Variant] = {
 class ConditionalVAE(Trained):
     """Codes what the label leaves open, and gives real images the codes of others.
 
-    steps: optimiser steps.
-    latent: length of the code.
-    sampling: "nuisance-swap" as above; "interpolate" decodes a point between the codes of two
-        images of the wanted class; "jitter" decodes the code of a real image plus noise;
-        "mixture" decodes a draw from a Gaussian mixture of the class's codes (Ghosh 2020); "prior"
-        one from p(z). Like `donors` and `strength` it can be changed after fitting.
-    donors: whose code a nuisance swap takes: "any" class's that the network knows, or "within" the
-        same.
-    strength: t, drawn uniformly from this range: the share of the way from the first code to the
-        second (above 1 it goes on beyond it), or the standard deviation of the noise of "jitter".
-    kl_weight: weight of KL(q || p), in nats an image. More of it makes a code that knows less about
-        the class, which is better up to a point; the default is 40 times that of `TransferVAE`.
-    kl_warmup: share of the steps over which that weight rises from 0 (Bowman 2016).
-    free_bits: nats that each number of the code may say at no cost (Kingma 2016).
-    prior: "standard", N(0, 1) for all; or "class", a normal distribution of each class, learned.
-        Codes are then taken relative to it, so that a swap moves none of what makes the class.
-    independence: weight of a kernel measure of how the code depends on the class (HSIC, Gretton
-        2005). The card says how well a probe reads the class from the codes, `class_from_code`.
-    l1, mse, bce, ssim: weights of what is wrong with a reconstruction: mean absolute error, mean
-        squared error, binary cross-entropy, 1 - SSIM.
-    width: channels at full size.
-    batch_size: images a step.
-    learning_rate: of Adam, at the start of a half cosine.
-    scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
+    Args:
+        steps: Optimiser steps.
+        latent: Length of the code.
+        sampling: "nuisance-swap" as above; "interpolate" decodes a point between the codes of two
+            images of the wanted class; "jitter" decodes the code of a real image plus noise;
+            "mixture" decodes a draw from a Gaussian mixture of the class's codes (Ghosh 2020);
+            "prior" one from p(z). Like `donors` and `strength` it can be changed after fitting.
+        donors: Whose code a latent swap takes: of "any" class that the network learned, or "within"
+            the same.
+        strength: T, drawn uniformly from this range: the share of the way from the first code to
+            the second (above 1 it goes on beyond it), or the standard deviation of the noise of
+            "jitter".
+        kl_weight: Weight of KL(q || p), in nats an image. More of it makes a code that knows less
+            about the class, which is better up to a point; the default is 40 times that of
+            `TransferVAE`.
+        kl_warmup: Share of the steps over which that weight rises from 0 (Bowman 2016).
+        free_bits: Nats that each number of the code may say at no cost (Kingma 2016).
+        prior: "standard", N(0, 1) for all; or "class", a normal distribution of each class,
+            learned. Codes are then taken relative to it, so that a swap moves none of what makes
+            the class.
+        independence: Weight of a kernel measure of how the code depends on the class (HSIC, Gretton
+            2005). The card says how well a probe reads the class from the codes, `class_from_code`.
+        l1, mse, bce, ssim: Weights of what is wrong with a reconstruction: mean absolute error,
+            mean squared error, binary cross-entropy, 1 - SSIM.
+        width: Channels at full size.
+        batch_size: Images a step.
+        learning_rate: Of Adam, at the start of a half cosine.
+        scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
 
-    `fit` and `sample` raise `InputError` for settings that make no sense.
+    Raises:
+        InputError: By `fit` and `sample`, for settings that make no sense.
 
-    >>> from synthaug import ConditionalVAE, read_images
-    >>> generator = ConditionalVAE(steps=2).fit(read_images("digits"), device="cpu")
-    >>> generator.sample(1, seed=3).labels.tolist()
-    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    References:
+        Kingma and Welling, "Auto-Encoding Variational Bayes", arXiv:1312.6114.
+        Sohn et al., "Learning Structured Output Representation using Deep Conditional Generative
+            Models", NeurIPS 2015.
+
+    Example:
+        >>> from synthaug import ConditionalVAE, read_images
+        >>> generator = ConditionalVAE(steps=2).fit(read_images("digits"), device="cpu")
+        >>> generator.sample(1, seed=3).labels.tolist()
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
 
     steps: int = 1200
@@ -140,6 +161,7 @@ class ConditionalVAE(Trained):
     learning_rate: float = 2e-3
 
     def check_settings(self) -> None:
+        """Raise `InputError` for a setting that makes no sense."""
         super().check_settings()
         for name in ("steps", "latent", "width"):
             expect_count(name, getattr(self, name))
@@ -187,34 +209,36 @@ class ConditionalVAE(Trained):
 
         def batches(step: int) -> Batch:
             draws = training_set.draws(step)
-            chosen = training_set.any(draws, self.batch_size)
-            (shown,) = training_set.jittered(draws, chosen)
-            risen = min(1.0, (step + 1) / warmup) if warmup else 1.0
-            return Batch(shown, training_set.labels(chosen), draws, risen * self.kl_weight)
+            places = training_set.any(draws, self.batch_size)
+            (images,) = training_set.jittered(draws, places)
+            share = min(1.0, (step + 1) / warmup) if warmup else 1.0
+            return Batch(images, training_set.labels(places), draws, share * self.kl_weight)
 
         return batches
 
     def _reconstruct(self, module: nn.Module, batch: Batch, networks: int) -> tuple[Tensor, Tensor]:
-        """The batch from its codes, (B, C, H, W), and the loss above."""
-        encoder, decoder = parts_of(module)
+        """Return the batch as its codes give it, (B, C, H, W), and the loss above."""
+        encoder, decoder = encoder_and_decoder(module)
         mean, log_variance = encoder(batch.images, batch.labels)
         codes = reparametrize(mean, log_variance, batch.draws)
-        made = decoder(codes, batch.labels)
+        images = decoder(codes, batch.labels)
         kl = kl_of_dimensions(mean, log_variance, *_prior(module, batch.labels, self.latent))
         loss = batch.kl_weight * free_bits(kl, self.free_bits, networks)
         for name, differ in RECONSTRUCTIONS.items():
             if weight := getattr(self, name):
-                loss = loss + weight * differ(made, batch.images)
+                loss = loss + weight * differ(images, batch.images)
         if self.independence:
             relative = self._relative(module, codes, batch.labels)  # what is swapped
             loss = loss + self.independence * dependence(relative, batch.labels)
-        return made, loss
+        return images, loss
 
     @property
     def changes_images(self) -> bool:
+        """Tell whether samples are decoded from codes of real images."""
         return self.sampling not in ("prior", "mixture")
 
     def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        """Draw an image and one to take the code of, or a code."""
         data = self.training_data
         plan = {"label": self._network_labels(labels)}
         if self.sampling == "prior":
@@ -235,6 +259,7 @@ class ConditionalVAE(Trained):
         return {**plan, "donor": donor, "donor label": self._network_labels(lending)}
 
     def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        """Decode codes, or what they change about an image."""
         label = plan["label"]
         if "z" in plan:
             return self._decode(network, plan["z"], label)
@@ -243,41 +268,41 @@ class ConditionalVAE(Trained):
         if "noise" in plan:
             return self._decode(network, code + strength * plan["noise"], label)
         other = self._encode(network, self.real_images(plan["donor"]), plan["donor label"])
-        made = self._decode(network, code + strength * (other - code), label)
+        decoded = self._decode(network, code + strength * (other - code), label)
         if self.sampling == "interpolate":
-            return made
-        return (image + made - self._decode(network, code, label)).clamp(0, 1)
+            return decoded
+        return (image + decoded - self._decode(network, code, label)).clamp(0, 1)
 
     def _encode(self, network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        """Codes (B, Z) of images, relative to the prior of their class."""
-        encoder, _ = parts_of(network)
+        """Return codes (B, Z) of images, relative to the prior of their class."""
+        encoder, _ = encoder_and_decoder(network)
         mean, _ = encoder(images, labels)
         return self._relative(network, mean, labels)
 
     def _relative(self, network: nn.Module, codes: Tensor, labels: Tensor) -> Tensor:
-        """What codes (B, Z) are relative to the prior of their class."""
+        """Return codes (B, Z) relative to the prior of their class."""
         centre, log_variance = _prior(network, labels, self.latent)
         relative: Tensor = (codes - centre) / (0.5 * log_variance).exp()
         return relative
 
     def _decode(self, network: nn.Module, codes: Tensor, labels: Tensor) -> Tensor:
-        """Images of codes (B, Z) relative to the prior of the class."""
-        _, decoder = parts_of(network)
+        """Return images of codes (B, Z) relative to the prior of the class."""
+        _, decoder = encoder_and_decoder(network)
         centre, log_variance = _prior(network, labels, self.latent)
-        made: Tensor = decoder(centre + codes * (0.5 * log_variance).exp(), labels)
-        return made
+        images: Tensor = decoder(centre + codes * (0.5 * log_variance).exp(), labels)
+        return images
 
     def _codes(self, data: LabelledImages) -> np.ndarray:
-        """The codes (N, Z) of all real images."""
+        """Return the codes (N, Z) of all real images."""
         codes = np.empty((len(data), self.latent), np.float32)
-        known = self._network_labels(data.labels)
+        network_labels = self._network_labels(data.labels)
         # As in `sample`: they do not depend on an autocast that this is called within.
         with torch.inference_mode(), torch.autocast(self._device.type, enabled=False):
             for index, network in enumerate(self.networks):
                 shared = len(self.networks) == 1
                 rows = np.arange(len(data)) if shared else np.flatnonzero(data.labels == index)
                 for part in np.array_split(rows, -(-len(rows) // 256)):
-                    labels = torch.as_tensor(known[part]).to(self._device)
+                    labels = torch.as_tensor(network_labels[part]).to(self._device)
                     images = self.real_images(torch.as_tensor(part))
                     codes[part] = self._encode(network, images, labels).cpu().numpy()
         return codes
@@ -297,16 +322,16 @@ class _ClassPrior(nn.Module):
         nn.init.zeros_(self.embed.weight)
 
     def forward(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Of each of labels (B,), two of (B, Z)."""
+        """Return mean and log-variance (B, Z) for labels (B,)."""
         mean, log_variance = self.embed(labels).float().chunk(2, 1)
         return mean, log_variance.clamp(-10, 5)
 
 
 def _prior(module: nn.Module, labels: Tensor, latent: int) -> tuple[Tensor, Tensor]:
-    """Mean and log-variance of p(z) for each of labels (B,), (B, Z)."""
+    """Return mean and log-variance (B, Z) of p(z) for labels (B,)."""
     assert isinstance(module, nn.ModuleDict)
     if "prior" in module:
-        found: tuple[Tensor, Tensor] = module["prior"](labels)
-        return found
+        prior: tuple[Tensor, Tensor] = module["prior"](labels)
+        return prior
     zero = torch.zeros(len(labels), latent, device=labels.device)
     return zero, zero

@@ -1,4 +1,4 @@
-"""What the codes of a class look like, and what they tell of it."""
+"""Codes of a VAE: drawing them from what a class has, and reading the class from them."""
 
 import warnings
 
@@ -13,39 +13,54 @@ PROBED_CLASSES = 50  # at most, since its time grows as the cube of their number
 
 
 def draw_from_mixtures(
-    codes: np.ndarray, labels: np.ndarray, wanted: np.ndarray, draws: Draws
+    codes: np.ndarray, code_labels: np.ndarray, labels: np.ndarray, draws: Draws
 ) -> np.ndarray:
-    """For each of `wanted` (M,) a code of its class, float32 (M, Z), from a Gaussian mixture with
-    diagonal covariance that is fitted to the codes (N, Z) of its real images (Ghosh et al., ICLR
-    2020).
+    """Draw codes from Gaussian mixtures with diagonal covariance, one mixture for each class.
 
-    labels: int64 (N,), the class of each code.
+    Args:
+        codes: Codes of the real images that the mixtures are fitted to, (N, Z).
+        code_labels: Class of each of them, int64 (N,).
+        labels: Class of each code to draw, int64 (M,).
+        draws: Random numbers of the codes to draw.
+
+    Returns:
+        Codes, float32 (M, Z).
+
+    References:
+        Ghosh et al., "From Variational to Deterministic Autoencoders", ICLR 2020,
+        arXiv:1903.12436.
     """
     from sklearn.exceptions import ConvergenceWarning  # slow to import, and seldom needed
     from sklearn.mixture import GaussianMixture
 
     component, noise = draws.uniform("component"), draws.normal("z", codes.shape[1])
-    drawn = np.empty((len(wanted), codes.shape[1]), np.float32)
-    for label in np.unique(wanted):
-        own, rows = codes[labels == label], wanted == label
+    result = np.empty((len(labels), codes.shape[1]), np.float32)
+    for label in np.unique(labels):
+        own, rows = codes[code_labels == label], labels == label
         count = int(np.clip(len(own) // EACH, 1, MOST_COMPONENTS))
         mixture = GaussianMixture(count, covariance_type="diag", reg_covar=1e-4, random_state=0)
         with warnings.catch_warnings():
-            # Copies of an image are fewer clusters than asked for; a fit not quite done will do.
+            # Copies of an image are fewer clusters than there should be; a fit not quite done is
+            # good enough.
             warnings.simplefilter("ignore", ConvergenceWarning)
             mixture.fit(own.astype(np.float64))
-        chosen = np.searchsorted(mixture.weights_.cumsum()[:-1], component[rows], side="right")
-        spread = np.sqrt(mixture.covariances_[chosen])
-        drawn[rows] = mixture.means_[chosen] + spread * noise[rows]
-    return drawn
+        index = np.searchsorted(mixture.weights_.cumsum()[:-1], component[rows], side="right")
+        spread = np.sqrt(mixture.covariances_[index])
+        result[rows] = mixture.means_[index] + spread * noise[rows]
+    return result
 
 
 def class_from_codes(codes: np.ndarray, labels: np.ndarray) -> float | None:
-    """How often a support vector machine reads the right class (N,) from codes (N, Z) that it did
-    not learn from; None where a class has too few images to hold some out.
+    """Measure how often a support vector machine reads the right class from codes.
 
-    Codes that know nothing of the class give the share of the largest class, or less. Of many
-    classes the first fifty are asked for.
+    Codes that know nothing of the class give the share of the largest class, or less.
+
+    Args:
+        codes: Codes of images, (N, Z); of many classes the first fifty are read.
+        labels: Class of each, int64 (N,).
+
+    Returns:
+        Cross-validated accuracy, 0 to 1; None where a class has too few images to hold some out.
     """
     from sklearn.model_selection import StratifiedKFold, cross_val_score
     from sklearn.pipeline import make_pipeline
@@ -58,8 +73,8 @@ def class_from_codes(codes: np.ndarray, labels: np.ndarray) -> float | None:
     fewest = min(map(len, places))
     if fewest < 2 or len(places) < 2:
         return None
-    read = np.sort(np.concatenate(places))
-    codes, labels = codes[read], labels[read]
+    rows = np.sort(np.concatenate(places))
+    codes, labels = codes[rows], labels[rows]
     folds = StratifiedKFold(min(5, fewest), shuffle=True, random_state=0)
     probe = make_pipeline(StandardScaler(), SVC(random_state=0))
     return round(float(cross_val_score(probe, codes, labels, cv=folds).mean()), 4)

@@ -1,4 +1,7 @@
-"""What generators with nothing to learn share.
+"""Generators with nothing to learn: PatchSwap, StyleSwap and RandomField.
+
+They only change or recombine real images, so they are the non-learned controls that a trained
+generator has to beat.
 
 PatchSwap: an image of a class takes a soft-edged part of another image of that class.
 
@@ -10,7 +13,7 @@ IJCAI 2022), which puts parts of one class together by a trained network.
 StyleSwap: an image keeps its detail and takes the low frequencies of another image.
 
 The colour cast, light and background gradient of an image of any class replace those of an image
-of the wanted class, which breaks chance correlations between them and the class. It needs no
+of the class asked for, which breaks chance correlations between them and the class. It needs no
 training, so it is the control that a trained generator has to beat. Relative: Fourier domain
 adaptation (Yang and Soatto, CVPR 2020), here in pixel space.
 
@@ -66,31 +69,42 @@ ASPECT = 0.5  # largest logarithm of a part's height over its width
 @register("patch-swap", order=90)
 @dataclass
 class PatchSwap(NonLearned):
-    """Replace a rectangle of an image by what another image of its class has there; once in as many
-    as the class has, that is the image itself, which stays as it is.
+    """Replace a rectangle of an image by what another image of its class has there.
 
-    area: the rectangle's share of the image, drawn uniformly from this range; less where a
-        large one, not being of the image's shape, would reach beyond it.
-    softness: the width of its edges, in shares of the image's side.
+    Once in as many images as the class has, the other one is the image itself: it stays as it is.
 
-    `fit` and `sample` raise `InputError` for settings that make no sense.
+    Args:
+        area: The rectangle's share of the image, drawn uniformly from this range; less where a
+            large one, not being of the image's shape, would reach beyond it.
+        softness: The width of its edges, in shares of the image's side.
 
-    >>> from synthaug import PatchSwap, read_images
-    >>> samples = PatchSwap().fit(read_images("digits"), device="cpu").sample(2)
-    >>> samples.images.shape
-    (20, 1, 16, 16)
+    Raises:
+        InputError: By `fit` and `sample`, for settings that make no sense.
+
+    References:
+        Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable
+            Features", arXiv:1905.04899.
+        Reinders et al., "ChimeraMix", IJCAI 2022, arXiv:2202.11616.
+
+    Example:
+        >>> from synthaug import PatchSwap, read_images
+        >>> samples = PatchSwap().fit(read_images("digits"), device="cpu").sample(2)
+        >>> samples.images.shape
+        (20, 1, 16, 16)
     """
 
     area: tuple[float, float] = (0.3, 0.7)
     softness: float = 0.05
 
     def check_settings(self) -> None:
+        """Raise `InputError` for a setting that makes no sense."""
         expect_range("area", self.area)
         if self.area[1] > 1:
             raise InputError(f"area: expected shares of the image, at most 1, got {self.area}")
         expect_number("softness", self.softness)
 
     def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        """Draw an image, one to take a part of, and where that part lies."""
         data = self.training_data
         return {
             "image": draw_member(data, labels, draws, "image"),
@@ -101,6 +115,7 @@ class PatchSwap(NonLearned):
         }
 
     def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        """Put a soft-edged part of another image into each image."""
         image, donor = self.base_images(plan), self.real_images(plan["donor"])
         height, width = image.shape[2:]
         stretch = plan["aspect"].exp()
@@ -117,8 +132,16 @@ class PatchSwap(NonLearned):
 
 
 def _within(length: int, side: Tensor, place: Tensor) -> Tensor:
-    """How far each of `length` pixels lies within a span, negative outside of it, (B, length), in
-    shares of the length; `side` (B,) is the span's, `place` (B,) where it lies, from 0 to 1."""
+    """Return how far each pixel of a line lies within a span, negative outside of it.
+
+    Args:
+        length: Pixels of the line.
+        side: Length of each span, in shares of the line's, (B,).
+        place: Where each span lies, 0 to 1, (B,).
+
+    Returns:
+        Distances to the nearer end, (B, length), in shares of the length.
+    """
     side = side.clamp(max=1)[:, None]
     start = place[:, None] * (1 - side)
     centres = (torch.arange(length, device=side.device) + 0.5) / length
@@ -135,17 +158,24 @@ def _within(length: int, side: Tensor, place: Tensor) -> Tensor:
 class StyleSwap(NonLearned):
     """Swap everything coarser than a `cells` × `cells` grid between images.
 
-    cells: side of the grid that holds what is swapped, at most a quarter of the image's; 1 is the
-        mean alone.
-    strength: how much of the difference is applied, drawn uniformly from this range.
-    donors: "any" takes the style of an image of any class, "within" of the same class.
+    Args:
+        cells: Side of the grid that holds what is swapped, at most a quarter of the image's; 1 is
+            the mean alone.
+        strength: How much of the difference is applied, drawn uniformly from this range.
+        donors: "any" takes the style of an image of any class, "within" of the same class.
 
-    `fit` and `sample` raise `InputError` for settings that make no sense.
+    Raises:
+        InputError: By `fit` and `sample`, for settings that make no sense.
 
-    >>> from synthaug import StyleSwap, read_images
-    >>> samples = StyleSwap().fit(read_images("digits"), device="cpu").sample(2)
-    >>> samples.images.shape
-    (20, 1, 16, 16)
+    References:
+        Yang and Soatto, "FDA: Fourier Domain Adaptation for Semantic Segmentation",
+            arXiv:2004.05498.
+
+    Example:
+        >>> from synthaug import StyleSwap, read_images
+        >>> samples = StyleSwap().fit(read_images("digits"), device="cpu").sample(2)
+        >>> samples.images.shape
+        (20, 1, 16, 16)
     """
 
     cells: int = 8
@@ -153,11 +183,13 @@ class StyleSwap(NonLearned):
     donors: str = "any"
 
     def check_settings(self) -> None:
+        """Raise `InputError` for a setting that makes no sense."""
         expect_count("cells", self.cells)
         expect_range("strength", self.strength)
         expect_choice("donors", self.donors, DONORS)
 
     def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        """Draw an image, one to take the low frequencies of, and a strength."""
         data = self.training_data
         return {
             "image": draw_member(data, labels, draws, "image"),
@@ -166,13 +198,14 @@ class StyleSwap(NonLearned):
         }
 
     def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        """Change what is coarser than the grid."""
         image, donor = self.base_images(plan), self.real_images(plan["donor"])
         step = low_frequencies(donor, self.cells) - low_frequencies(image, self.cells)
         return (image + plan["strength"][:, None, None, None] * step).clamp(0, 1)
 
 
 def low_frequencies(images: Tensor, cells: int) -> Tensor:
-    """(B, C, H, W) averaged over a grid of cells and interpolated back, the shape unchanged.
+    """Average images (B, C, H, W) over a grid of cells, and interpolate back to their shape.
 
     A cell is never smaller than 4 pixels: on tiny images the coarse part would be all there is.
     """
@@ -186,17 +219,24 @@ def low_frequencies(images: Tensor, cells: int) -> Tensor:
 class RandomField(NonLearned):
     """Smooth random flow, multiplicative and additive change of a real image.
 
-    cells: side of the grid of random numbers that is interpolated to the image's size.
-    flow: standard deviation of the displacement, in shares of half the image.
-    gain: standard deviation of the logarithm of the brightness factor.
-    bias: standard deviation of the added brightness, images being in [0, 1].
+    Args:
+        cells: Side of the grid of random numbers that is interpolated to the image's size.
+        flow: Standard deviation of the displacement, in shares of half the image.
+        gain: Standard deviation of the logarithm of the brightness factor.
+        bias: Standard deviation of the added brightness, images being in [0, 1].
 
-    `fit` and `sample` raise `InputError` for settings that make no sense.
+    Raises:
+        InputError: By `fit` and `sample`, for settings that make no sense.
 
-    >>> from synthaug import RandomField, read_images
-    >>> samples = RandomField().fit(read_images("digits"), device="cpu").sample(2)
-    >>> samples.images.dtype
-    dtype('uint8')
+    References:
+        Simard et al., "Best Practices for Convolutional Neural Networks Applied to Visual Document
+            Analysis", ICDAR 2003.
+
+    Example:
+        >>> from synthaug import RandomField, read_images
+        >>> samples = RandomField().fit(read_images("digits"), device="cpu").sample(2)
+        >>> samples.images.dtype
+        dtype('uint8')
     """
 
     cells: int = 4
@@ -205,11 +245,13 @@ class RandomField(NonLearned):
     bias: float = 0.05
 
     def check_settings(self) -> None:
+        """Raise `InputError` for a setting that makes no sense."""
         expect_count("cells", self.cells)
         for name in ("flow", "gain", "bias"):
             expect_number(name, getattr(self, name), zero=True)
 
     def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        """Draw an image, and coarse grids of flow, gain and bias."""
         data = self.training_data
         grid = (self.cells, self.cells)
         return {
@@ -220,6 +262,7 @@ class RandomField(NonLearned):
         }
 
     def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
+        """Deform images, and scale and shift their brightness."""
         image = deform(self.base_images(plan), plan["flow"])
         height, width = image.shape[2:]
         gain = resize_field(plan["gain"], height, width).exp()

@@ -1,4 +1,4 @@
-"""A fitted generator as a directory: weights, the images that it starts from, its card."""
+"""A fitted generator as a directory: weights, the images that it starts from, its metadata."""
 
 import hashlib
 from collections.abc import Mapping
@@ -28,25 +28,22 @@ GENERATOR_KIND = "generator"
 def write_generator(
     directory: Path, networks: nn.Module, images: LabelledImages, metadata: dict[str, Any]
 ) -> None:
-    """An older generator there is replaced whole, anything else refused."""
+    """Write a generator; an older one there is replaced whole, anything else refused."""
     with new_directory(directory, kind=GENERATOR_KIND) as partial:
         weights = tensor_bytes(networks.state_dict())
         write_atomically(partial / "weights.safetensors", lambda file: file.write(weights))
         write_array(partial / "images.npy", images.images)
         write_array(partial / "labels.npy", images.labels)
         digests = {path.name: _digest(path) for path in sorted(partial.iterdir())}
-        told = {
-            "kind": GENERATOR_KIND,
-            "classes": list(images.classes),
-            **metadata,
-            "files": digests,
-        }
-        write_json(partial / MANIFEST, told)
+        manifest = {"kind": GENERATOR_KIND, "classes": list(images.classes)}
+        write_json(partial / MANIFEST, {**manifest, **metadata, "files": digests})
 
 
 def check_files(directory: Path, manifest: Mapping[str, Any]) -> None:
-    """Raise `InputError` for a generator whose files are not what was written; those of versions
-    before 0.5 do not say what that was."""
+    """Raise `InputError` for a generator whose files are not as they were written.
+
+    Manifests of versions before 0.5 do not say how that was.
+    """
     files = manifest.get("files", {})
     if not isinstance(files, dict):
         raise InputError(f"{directory}: damaged ({MANIFEST}: expected files, got {files!r})")
@@ -68,12 +65,16 @@ def _digest(path: Path) -> str:
 
 
 def read_generator_manifest(directory: Path) -> dict[str, Any]:
-    """The card; `InputError` if there is no complete generator in `directory`."""
+    """Return the manifest of a saved generator.
+
+    Raises:
+        InputError: If there is no complete generator in `directory`.
+    """
     return read_manifest(directory, kind=GENERATOR_KIND)
 
 
 def read_generator(directory: Path, classes: list[str]) -> tuple[LabelledImages, dict[str, Tensor]]:
-    """Its images and weights; `InputError` if they are damaged."""
+    """Return the images and weights of a saved generator; `InputError` if they are damaged."""
     try:
         images = np.load(directory / "images.npy", allow_pickle=False)
         labels = np.load(directory / "labels.npy", allow_pickle=False)
@@ -84,8 +85,11 @@ def read_generator(directory: Path, classes: list[str]) -> tuple[LabelledImages,
 
 
 def read_white(directory: Path, manifest: dict[str, Any], images: LabelledImages) -> int:
-    """The stored number that its networks know as 1: the largest of the type where none is told,
-    as of images that fill it, and by versions that took all images to do so."""
+    """Return the stored number that the networks have as 1.
+
+    Where the manifest has none, it is the largest of the type: of images that fill it, and of
+    versions that took all images to do so.
+    """
     largest, data = int(np.iinfo(images.images.dtype).max), manifest.get("data")
     white = data.get("white", largest) if isinstance(data, dict) else largest
     if type(white) is not int or not 1 <= white <= largest:
@@ -96,13 +100,18 @@ def read_white(directory: Path, manifest: dict[str, Any], images: LabelledImages
 
 
 def origins_of(metadata: Mapping[str, Any]) -> set[str]:
-    """Fingerprints of all images that a generator learned from, or was chosen by, and so did those
-    that it started from, as far as its card says."""
-    found = (
-        {metadata["data"]["fingerprint"]} if "data" in metadata else set()
-    )  # parts learn from one
+    """Return what a generator learned from or was chosen by, and what it started from did.
+
+    Args:
+        metadata: Of a generator, or of a part of one, which says nothing of the images.
+
+    Returns:
+        Fingerprints of images, as far as the metadata say; "validation images" stands for those
+        that it was chosen by.
+    """
+    origins = {metadata["data"]["fingerprint"]} if "data" in metadata else set()
     if "start" in metadata:  # of versions before 0.5 its own fingerprint alone
-        found |= {*metadata["start"].get("origins", ()), metadata["start"]["fingerprint"]}
+        origins |= {*metadata["start"].get("origins", ()), metadata["start"]["fingerprint"]}
     if "validation" in metadata:
-        found.add("validation images")
-    return found.union(*(origins_of(part) for part in metadata.get("parts", ())))
+        origins.add("validation images")
+    return origins.union(*(origins_of(part) for part in metadata.get("parts", ())))

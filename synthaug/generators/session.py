@@ -5,10 +5,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
-from synthaug.core import InputError, Progress, Session, expect_file, tensor_bytes
-from synthaug.data import LabelledImages
+from synthaug.core import (
+    InputError,
+    Progress,
+    Session,
+    arithmetic,
+    expect_file,
+    tensor_bytes,
+    versions,
+)
+from synthaug.data import LabelledImages, white_of
 
 if TYPE_CHECKING:
     from synthaug.generators.base import Generator
@@ -45,17 +54,38 @@ class FitSession:
             expect_file(f"checkpoint {self.checkpoint}", self.checkpoint)
 
     def refuse_aids(self, name: str) -> None:
-        """Raise `InputError` for `start`, `validation` or `log`, of a generator that has no use for
-        them."""
+        """Raise `InputError` for `start`, `validation` or `log`, for which there is no use."""
         if any(aid is not None for aid in (self.start, self.validation, self.log)):
             raise InputError(
                 f"start, validation, log: {name} has no training that they could serve; leave them "
                 "out"
             )
 
+    def describe(self, data: LabelledImages, seconds: float) -> dict[str, Any]:
+        """Return what the metadata say of every fit."""
+        return {
+            "seed": self.seed,
+            "data": {
+                "fingerprint": data.fingerprint,
+                "images": len(data),
+                "per_class": data.counts.tolist(),
+                **depth_of(data),
+            },
+            "device": str(self.device),
+            "arithmetic": arithmetic(self.device),
+            "versions": versions(),
+            "seconds": round(seconds, 2),
+        }
+
     def core(self) -> Session:
         """Return the part that `synthaug.core.optimize` needs."""
         return Session(self.seed, self.device, self.identity, self.checkpoint, self.progress)
+
+
+def depth_of(data: LabelledImages) -> dict[str, int]:
+    """Return the white of images that leave bits empty; nothing for all others."""
+    white = white_of(data.images)
+    return {} if white == np.iinfo(data.images.dtype).max else {"white": white}
 
 
 def identity_of_aids(start: "Generator | None", validation: LabelledImages | None) -> str:

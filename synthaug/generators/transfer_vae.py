@@ -6,7 +6,7 @@ decoder applies z to a as a smooth flow f, log-gain g and bias h:
     b ~ warp(a, f) * exp(g) + h
 
 Sampling takes z from a real pair of *any* class (or of the same one) and applies it to a real
-image of the wanted class, which keeps its label. How the images of a data set vary (light, blur,
+image of the class asked for, which keeps its label. How the images of a data set vary (light, blur,
 pose, scanner) is so learned from all classes together, which no class of ten images can show
 alone. Relatives: DAGAN (Antoniou 2017), Delta-encoder (Schwartz 2018), learned transformations
 for one-shot segmentation (Zhao 2019).
@@ -43,7 +43,7 @@ from synthaug.generators.learning.losses import (
 )
 from synthaug.generators.learning.trained import Trained
 from synthaug.generators.learning.training_set import TrainingSet
-from synthaug.generators.networks.coders import parts_of
+from synthaug.generators.networks.coders import encoder_and_decoder
 from synthaug.generators.real_images import DONORS, donor_labels, draw_member
 from synthaug.generators.registry import Variant, register
 
@@ -68,27 +68,37 @@ FLOW, LOG_GAIN, BIAS = 0.6, 1.5, 0.5  # the largest change that a decoder can as
 class TransferVAE(Trained):
     """Learns how images of one class differ, and applies such differences to real images.
 
-    steps: optimiser steps.
-    latent: length of the code of a difference.
-    sampling: "pairs" takes differences from real pairs, "prior" from N(0, 1), which they were kept
-        near. Like the next four it can be changed after fitting.
-    donors: "any" takes differences from pairs of any class that the network knows, "within" of the
-        same class.
-    strength: a difference is scaled by a uniform draw from this range.
-    apart: draw a strength for each of deformation, gain and bias, not one for all.
-    chain: how many differences are applied one after another.
-    batch_size: pairs a step.
-    learning_rate: of Adam, at the start of a half cosine.
-    kl_weight: weight of the KL term against 2 * L1 + 0.5 * (1 - SSIM).
-    smoothness: weight of the flow's squared variation.
-    scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
+    Args:
+        steps: Optimiser steps.
+        latent: Length of the code of a difference.
+        sampling: "pairs" takes differences from real pairs, "prior" from N(0, 1), which they were
+            kept near. Like the next four it can be changed after fitting.
+        donors: "any" takes differences from pairs of any class that it learned from, "within" of
+            the same class.
+        strength: A difference is scaled by a uniform draw from this range.
+        apart: Draw a strength for each of deformation, gain and bias, not one for all.
+        chain: How many differences are applied one after another.
+        batch_size: Pairs a step.
+        learning_rate: Of Adam, at the start of a half cosine.
+        kl_weight: Weight of the KL term against 2 * L1 + 0.5 * (1 - SSIM).
+        smoothness: Weight of the flow's squared variation.
+        scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
 
-    `fit` and `sample` raise `InputError` for settings that make no sense.
+    Raises:
+        InputError: By `fit` and `sample`, for settings that make no sense.
 
-    >>> from synthaug import TransferVAE, read_images
-    >>> generator = TransferVAE(steps=2).fit(read_images("digits"), device="cpu")
-    >>> generator.sample(1, seed=3).labels.tolist()
-    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    References:
+        Antoniou et al., "Data Augmentation Generative Adversarial Networks", arXiv:1711.04340.
+        Schwartz et al., "Delta-encoder: an effective sample synthesis method for few-shot object
+            recognition", arXiv:1806.04734.
+        Zhao et al., "Data augmentation using learned transformations for one-shot medical image
+            segmentation", arXiv:1902.09383.
+
+    Example:
+        >>> from synthaug import TransferVAE, read_images
+        >>> generator = TransferVAE(steps=2).fit(read_images("digits"), device="cpu")
+        >>> generator.sample(1, seed=3).labels.tolist()
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
 
     changes_images = True
@@ -106,6 +116,7 @@ class TransferVAE(Trained):
     smoothness: float = 5.0
 
     def check_settings(self) -> None:
+        """Raise `InputError` for a setting that makes no sense."""
         super().check_settings()
         expect_count("batch_size", self.batch_size, least=2)  # batch norm needs two
         for name in ("steps", "latent", "chain"):
@@ -125,7 +136,7 @@ class TransferVAE(Trained):
         )
 
     def _learn(self, module: nn.Module, training_set: TrainingSet) -> nn.Module:
-        encoder, decoder = parts_of(module)
+        encoder, decoder = encoder_and_decoder(module)
 
         def pairs(step: int) -> _Pairs:
             draws = training_set.draws(step)
@@ -138,10 +149,10 @@ class TransferVAE(Trained):
             a, b, draws = batch
             mean, log_variance = encoder(a, b)
             flow, gain, bias = decoder(a, reparametrize(mean, log_variance, draws))
-            made = apply_difference(a, flow, gain, bias)
+            changed = apply_difference(a, flow, gain, bias)
             return (
-                2 * (made - b).abs().mean()
-                + 0.5 * structural_dissimilarity(made, b)
+                2 * (changed - b).abs().mean()
+                + 0.5 * structural_dissimilarity(changed, b)
                 + self.smoothness * squared_variation(flow)
                 + self.kl_weight * kl_to_standard_normal(mean, log_variance)
             )
@@ -157,6 +168,7 @@ class TransferVAE(Trained):
         )
 
     def plan(self, labels: np.ndarray, draws: Draws) -> dict[str, np.ndarray]:
+        """Draw an image, and pairs of images or codes that say how to change it."""
         data, (low, high) = self.training_data, self.strength
         plan = {"image": draw_member(data, labels, draws, "image")}
         lending = donor_labels(
@@ -174,7 +186,8 @@ class TransferVAE(Trained):
         return plan
 
     def render(self, network: nn.Module, plan: dict[str, Tensor]) -> Tensor:
-        encoder, decoder = parts_of(network)
+        """Apply coded differences to images, one after another."""
+        encoder, decoder = encoder_and_decoder(network)
         image = self.base_images(plan)
         for link in _links(self.chain):
             if self.sampling == "pairs":
@@ -191,7 +204,7 @@ class TransferVAE(Trained):
 
 
 def _links(chain: int) -> list[str]:
-    """What tells the draws of chained differences apart."""
+    """Return the suffix of the names of the draws of each chained difference."""
     return ["", *(f" {index}" for index in range(1, chain))]
 
 

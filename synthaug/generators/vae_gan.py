@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from synthaug.core import adam, expect_number
 from synthaug.generators.conditional_vae import SAMPLING_VARIANTS, Batch, ConditionalVAE
-from synthaug.generators.learning.adversary import Adversary, Shown
+from synthaug.generators.learning.adversary import Adversary, JudgedImages
 from synthaug.generators.learning.diff_augment import check_policies
 from synthaug.generators.learning.losses import reparametrize
 from synthaug.generators.learning.training_set import TrainingSet
-from synthaug.generators.networks.coders import parts_of
+from synthaug.generators.networks.coders import encoder_and_decoder
 from synthaug.generators.registry import register
 
 
@@ -31,21 +31,29 @@ from synthaug.generators.registry import register
 class VAEGAN(ConditionalVAE):
     """A `ConditionalVAE`, with all its settings, sharpened by a discriminator.
 
-    feature_weight: of the L1 distance between the discriminator's features of an image and of its
-        reconstruction.
-    adversarial_weight: of the hinge loss on images decoded from the code of another.
-    augment: what the discriminator's images go through, of "colour", "translation", "cutout".
-    discriminator_rate: learning rate of its Adam (betas 0 and 0.99).
     steps, latent, sampling, donors, strength, kl_weight, kl_warmup, free_bits, prior, independence,
-        l1, mse, bce, ssim, width, batch_size, learning_rate: as `ConditionalVAE` explains them.
-    scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
 
-    `fit` and `sample` raise `InputError` for settings that make no sense.
+    Args:
+        feature_weight: Of the L1 distance between the discriminator's features of an image and of
+            its reconstruction.
+        adversarial_weight: Of the hinge loss on images decoded from the code of another.
+        augment: What the discriminator's images go through, of "colour", "translation", "cutout".
+        discriminator_rate: Learning rate of its Adam (betas 0 and 0.99). l1, mse, bce, ssim, width,
+            batch_size, learning_rate: as `ConditionalVAE` explains them.
+        scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
 
-    >>> from synthaug import VAEGAN, read_images
-    >>> generator = VAEGAN(steps=2).fit(read_images("digits"), device="cpu")
-    >>> generator.sample(1, seed=3).labels.tolist()
-    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    Raises:
+        InputError: By `fit` and `sample`, for settings that make no sense.
+
+    References:
+        Larsen et al., "Autoencoding beyond pixels using a learned similarity metric",
+            arXiv:1512.09300.
+
+    Example:
+        >>> from synthaug import VAEGAN, read_images
+        >>> generator = VAEGAN(steps=2).fit(read_images("digits"), device="cpu")
+        >>> generator.sample(1, seed=3).labels.tolist()
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
 
     feature_weight: float = 0.5
@@ -54,6 +62,7 @@ class VAEGAN(ConditionalVAE):
     discriminator_rate: float = 1e-3
 
     def check_settings(self) -> None:
+        """Raise `InputError` for a setting that makes no sense."""
         super().check_settings()
         check_policies("augment", self.augment)
         for name in ("feature_weight", "adversarial_weight"):
@@ -61,7 +70,7 @@ class VAEGAN(ConditionalVAE):
         expect_number("discriminator_rate", self.discriminator_rate)
 
     def _learn(self, module: nn.Module, training_set: TrainingSet) -> nn.Module:
-        encoder, _ = parts_of(module)
+        encoder, _ = encoder_and_decoder(module)
         adversary = Adversary.plain(
             training_set,
             width=self.width,
@@ -70,27 +79,27 @@ class VAEGAN(ConditionalVAE):
             augment=self.augment,
         )
 
-        def swapped(batch: Batch) -> Shown:
-            """The code of each image decoded with the class of the one before."""
+        def swapped(batch: Batch) -> JudgedImages:
+            """Decode the code of each image with the class of the one before."""
             mean, log_variance = encoder(batch.images, batch.labels)
             code = reparametrize(mean, log_variance, batch.draws)
             labels = batch.labels.roll(1)
             relative = self._relative(module, code, batch.labels)
-            return Shown(self._decode(module, relative, labels), labels)
+            return JudgedImages(self._decode(module, relative, labels), labels)
 
         def loss(batch: Batch) -> Tensor:
-            made, reconstruction = self._reconstruct(module, batch, training_set.networks)
-            seen = adversary.features(made, batch.labels)
-            wanted = adversary.features(batch.images, batch.labels).detach()
+            images, reconstruction = self._reconstruct(module, batch, training_set.networks)
+            features = adversary.features(images, batch.labels)
+            target = adversary.features(batch.images, batch.labels).detach()
             total: Tensor = (
                 reconstruction
-                + self.feature_weight * (seen - wanted).abs().mean()
-                + self.adversarial_weight * adversary.fooled(swapped(batch), batch.draws)
+                + self.feature_weight * (features - target).abs().mean()
+                + self.adversarial_weight * adversary.generator_loss(swapped(batch), batch.draws)
             )
             return total
 
-        def show(batch: Batch) -> tuple[Shown, Shown]:
-            return Shown(batch.images, batch.labels), swapped(batch)
+        def show(batch: Batch) -> tuple[JudgedImages, JudgedImages]:
+            return JudgedImages(batch.images, batch.labels), swapped(batch)
 
         optimizer = adam(module.parameters(), self.learning_rate)
         return adversary.train(module, optimizer, self._batches(training_set), show=show, loss=loss)

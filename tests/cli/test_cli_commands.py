@@ -58,7 +58,7 @@ def test_a_pool_is_sampled_exported_and_imported_again(
         "sample", generator, "--per-class", "3", "-o", pool, "--json", metadata, "--seed", "7"
     )
     assert (done.status, done.err) == (0, "")
-    assert done.out == f"{pool}: 6 images of 2 classes, 1x8x8 uint8, from StyleSwap\n"
+    assert done.out == f"{pool}: 6 images of 2 classes, 1x8x8 uint8, from style-swap\n"
     assert json.loads(metadata.read_text())["seed"] == 7
     images = SamplePool(pool).samples.images
     for name, form in (("folder", "folder"), ("set.npz", "npz")):
@@ -198,7 +198,7 @@ def test_a_blend_is_fitted_sampled_and_inspected(
     shown = call("inspect", blend).out
     assert re.search(r"settings\.parts\.1\.settings\.scope +per-class", shown)
     assert re.search(r"settings\.parts\.2\.family +style-swap", shown)
-    assert sorted(path.name for path in log.iterdir()) == ["0-TransferVAE", "1-ConditionalVAE"]
+    assert sorted(path.name for path in log.iterdir()) == ["0-transfer", "1-vae"]
     assert call("sample", blend, "--per-class", "2", "-o", tmp_path / "pool").status == 0
     refused = call("fit", data, *words[:4], "--start", blend, "-o", tmp_path / "other")
     assert (refused.status, "it has a network for each class" in refused.err) == (2, True)

@@ -176,7 +176,7 @@ def heed(path: Path) -> None:
         augmentation = DiscriminatorAugmentation(["colour"], 0.4, 1)
         for _ in range(4):
             real = torch.tensor([1.0, 1, 1, -1] if ours.rank else [1.0, 1, -1, -1])
-            augmentation.heed(real, 0.0, 0.25, ours)
+            augmentation.update(real, 0.0, 0.25, ours)
         torch.save(augmentation.state_dict(), f"{path}-{ours.rank}")
 
 
@@ -185,7 +185,7 @@ def test_processes_are_as_certain_as_all_of_them_together(tmp_path) -> None:
     run_twice(heed, tmp_path / "made")
     alone = DiscriminatorAugmentation(["colour"], 0.4, 1)
     for _ in range(4):
-        alone.heed(torch.tensor([1.0, 1, 1, -1, 1, 1, -1, -1]), 0.0, 0.25)
+        alone.update(torch.tensor([1.0, 1, 1, -1, 1, 1, -1, -1]), 0.0, 0.25)
     for rank in range(2):
         assert equal(torch.load(tmp_path / f"made-{rank}"), alone.state_dict())
 

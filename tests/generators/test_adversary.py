@@ -12,7 +12,7 @@ from synthaug.generators.learning.adversary import (
     RISE,
     Adversary,
     DiscriminatorAugmentation,
-    Shown,
+    JudgedImages,
 )
 from synthaug.generators.learning.diff_augment import diff_augment
 from synthaug.generators.learning.training_set import TrainingSet
@@ -37,7 +37,9 @@ def some_images(count=6):
 
 
 def shown(**others):
-    return Shown(torch.rand(6, 1, 8, 8), LABELS, torch.tensor([1.0, 1, 0.5, 0.5, 0, 0]), **others)
+    return JudgedImages(
+        torch.rand(6, 1, 8, 8), LABELS, torch.tensor([1.0, 1, 0.5, 0.5, 0, 0]), **others
+    )
 
 
 class Spy(nn.Module):
@@ -133,7 +135,7 @@ def test_certainty_is_a_running_mean_of_signs():
     rng = np.random.default_rng(0)
     for _ in range(20):
         logits = rng.normal(0.8, 1, 6).astype(np.float32)
-        augmentation.heed(torch.as_tensor(logits), 0.5, 0.1)
+        augmentation.update(torch.as_tensor(logits), 0.5, 0.1)
         expected = MEMORY * expected + (1 - MEMORY) * np.sign(logits - 0.5).mean()
     assert augmentation.certainty.item() == pytest.approx(expected, rel=1e-4)
     assert augmentation.share.tolist() == [1]  # there is nothing to keep
@@ -144,18 +146,18 @@ def test_the_share_follows_the_certainty():
     sure, unsure = torch.tensor([1.0, 2, 3, 4]), torch.tensor([1.0, 2, -3, -4])
     shares = []
     for logits in [unsure, sure, sure, sure, unsure, unsure, unsure, unsure]:
-        augmentation.heed(logits, 0.0, 0.4)
+        augmentation.update(logits, 0.0, 0.4)
         shares.append(augmentation.share.item())
     assert shares == pytest.approx([0, 0.4, 0.8, 1, 0.6, 0.2, 0, 0])
     augmentation.share.fill_(0.5)
-    augmentation.heed(torch.tensor([1.0, 1, 1, -1]), 0.0, 0.4)  # just as sure as it should be
+    augmentation.update(torch.tensor([1.0, 1, 1, -1]), 0.0, 0.4)  # just as sure as it should be
     assert augmentation.share.item() == 0.5
 
 
 def test_each_network_has_its_own_certainty():
     augmentation = DiscriminatorAugmentation(POLICIES, 0.5, 3)
     augmentation.share.fill_(0.5)
-    augmentation.heed(torch.tensor([9.0, 9, 9, -9, -9, -9]), 0.0, 0.1)
+    augmentation.update(torch.tensor([9.0, 9, 9, -9, -9, -9]), 0.0, 0.1)
     torch.testing.assert_close(augmentation.share, torch.tensor([0.6, 0.4, 0.4]))
     torch.testing.assert_close(augmentation.certainty, torch.tensor([0.01, 0.0, -0.01]))
 
@@ -164,7 +166,7 @@ def test_each_network_has_its_own_certainty():
 def test_the_share_rises_to_one_in_a_quarter_of_the_run(make, steps, step_size):
     assert RISE == 0.25
     adversary = make(Spy(), steps=steps, target=0.6, augment=("colour",))
-    its_loss(adversary, Shown(torch.ones(6, 1, 8, 8), LABELS), shown())
+    its_loss(adversary, JudgedImages(torch.ones(6, 1, 8, 8), LABELS), shown())
     augmentation = adversary.networks["augmentation"]
     assert augmentation.share.item() == pytest.approx(step_size)
     assert adversary.certainty == pytest.approx(1 - MEMORY)
@@ -174,7 +176,7 @@ def test_the_share_rises_to_one_in_a_quarter_of_the_run(make, steps, step_size):
 def test_certainty_is_of_real_images_and_about_the_middle(make, loss):
     adversary = make(Spy(), loss=loss)
     # Logits of 0.3 * 64 * (2 x - 1): 0.49 for x = 0.5128, above 0 and below 0.5.
-    its_loss(adversary, Shown(torch.full((6, 1, 8, 8), 0.5128), LABELS), shown())
+    its_loss(adversary, JudgedImages(torch.full((6, 1, 8, 8), 0.5128), LABELS), shown())
     expected = {"hinge": 1, "bce": 1, "least-squares": -1, "wasserstein": None}[loss]
     if expected is None:
         assert adversary.certainty is None
@@ -185,7 +187,9 @@ def test_certainty_is_of_real_images_and_about_the_middle(make, loss):
 def test_certainty_of_several_is_the_most(make):
     adversary = make(Spy(), scope="per-class")
     bright = torch.tensor([0.0, 0, 1, 1, 0, 1]).view(-1, 1, 1, 1).expand(-1, 1, 8, 8)
-    adversary.discriminator_phase(lambda _: (Shown(bright, LABELS), shown())).loss(Batch(1, 2, 3))
+    adversary.discriminator_phase(lambda _: (JudgedImages(bright, LABELS), shown())).loss(
+        Batch(1, 2, 3)
+    )
     augmentation = adversary.networks["augmentation"]
     torch.testing.assert_close(augmentation.certainty, torch.tensor([-0.01, 0.01, 0]))
     assert adversary.certainty == pytest.approx(0.01)
@@ -202,12 +206,14 @@ def test_both_losses_are_of_what_it_sees(make, loss):
     expected = LOSSES[loss].discriminator(*judged)
     torch.testing.assert_close(its_loss(adversary, real, made), expected)
     seen = 0.3 * diff_augment(made.images * 2 - 1, POLICIES, draws(5)).flatten(1).sum(1)
-    torch.testing.assert_close(adversary.fooled(made, draws(5)), LOSSES[loss].generator(seen))
+    torch.testing.assert_close(
+        adversary.generator_loss(made, draws(5)), LOSSES[loss].generator(seen)
+    )
 
 
 def test_a_pack_is_two_rows_that_follow_each_other(make):
     judge, made = Spy(), shown()
-    make(judge, pack=2).fooled(made, draws())
+    make(judge, pack=2).generator_loss(made, draws())
     (packs, labels, strength) = judge.seen[0]
     assert packs.shape == (3, 2, 8, 8)
     for index in range(3):
@@ -219,7 +225,7 @@ def test_a_pack_is_two_rows_that_follow_each_other(make):
 
 def test_a_pack_of_colour_images_is_six_channels(make):
     judge, images = Spy(), torch.rand(4, 3, 8, 8)
-    make(judge, pack=2).fooled(Shown(images, torch.zeros(4).long()), draws())
+    make(judge, pack=2).generator_loss(JudgedImages(images, torch.zeros(4).long()), draws())
     packs, _, strength = judge.seen[0]
     assert torch.equal(packs, torch.cat([images[::2], images[1::2]], 1) * 2 - 1)
     assert strength.tolist() == [1, 1]  # a class has its say where nothing else is said
@@ -241,7 +247,9 @@ def test_a_class_that_it_says_costs_cross_entropy(make, pack):
     torch.testing.assert_close(
         its_loss(adversary, real, made) - its_loss(plain, real, made), 2 * wrong
     )
-    torch.testing.assert_close(adversary.fooled(made, draws()) - plain.fooled(made, draws()), wrong)
+    torch.testing.assert_close(
+        adversary.generator_loss(made, draws()) - plain.generator_loss(made, draws()), wrong
+    )
 
 
 @pytest.mark.parametrize("pack", [1, 2])
@@ -252,7 +260,9 @@ def test_codes_that_it_reads_cost_their_squared_error(make, pack):
     wrong = 0.7 * ((codes.view(6, 2) - noise[:, :2]) ** 2).mean()
     # Of synthetic images alone: there is no noise behind real ones.
     torch.testing.assert_close(its_loss(adversary, real, made) - its_loss(plain, real, made), wrong)
-    torch.testing.assert_close(adversary.fooled(made, draws()) - plain.fooled(made, draws()), wrong)
+    torch.testing.assert_close(
+        adversary.generator_loss(made, draws()) - plain.generator_loss(made, draws()), wrong
+    )
 
 
 @pytest.mark.parametrize("pack", [1, 2])
@@ -283,8 +293,8 @@ def test_a_pack_has_one_slope(make, pack):
 
 def test_a_pack_lies_at_one_place_in_between(make):
     judge, options = Spy(), {"pack": 2, "loss": "wasserstein", "interpolation": 1.0}
-    real = Shown(torch.ones(6, 1, 8, 8), LABELS)
-    made = Shown(torch.zeros(6, 1, 8, 8), LABELS)
+    real = JudgedImages(torch.ones(6, 1, 8, 8), LABELS)
+    made = JudgedImages(torch.zeros(6, 1, 8, 8), LABELS)
     its_loss(make(judge, **options), real, made)
     between, labels, _ = judge.seen[-1]
     places = between.flatten(1)
@@ -305,7 +315,7 @@ def test_in_the_others_turn_it_learns_nothing_and_still_teaches(make):
     judge = Discriminator((1, 8, 8), 3, 4)
     adversary = make(judge)
     images = torch.rand(6, 1, 8, 8, requires_grad=True)
-    fooled = lambda batch: adversary.fooled(Shown(images, LABELS), batch.draws)  # noqa: E731
+    fooled = lambda batch: adversary.generator_loss(JudgedImages(images, LABELS), batch.draws)  # noqa: E731
     adversary.generator_phase(torch.optim.SGD([images]), fooled).loss(Batch()).backward()
     assert all(parameter.grad is None for parameter in judge.parameters())
     assert (images.grad.flatten(1).abs().sum(1) > 0).all()
@@ -319,7 +329,7 @@ def test_its_turn_leaves_the_generator_alone(make):
 
     def show(_):
         seen.append(torch.is_grad_enabled())
-        return shown(), Shown(images * 1, LABELS)
+        return shown(), JudgedImages(images * 1, LABELS)
 
     make(Discriminator((1, 8, 8), 3, 4)).discriminator_phase(show).loss(Batch()).backward()
     assert seen == [False]
@@ -330,8 +340,8 @@ def test_it_learns_to_tell_dark_from_bright(make):
     judge = Discriminator((1, 8, 8), 3, 4)
     adversary = make(judge, rate=1e-2, loss="bce")
     real, made = (
-        Shown(torch.full((6, 1, 8, 8), 0.9), LABELS),
-        Shown(torch.zeros(6, 1, 8, 8), LABELS),
+        JudgedImages(torch.full((6, 1, 8, 8), 0.9), LABELS),
+        JudgedImages(torch.zeros(6, 1, 8, 8), LABELS),
     )
     phase = adversary.discriminator_phase(lambda _: (real, made))
     losses = []

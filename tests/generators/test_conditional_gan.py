@@ -245,7 +245,7 @@ def test_networks_for_all_sizes(size, backbone):
     shape, labels = (3, *size), torch.tensor([0, 1])
     settings = {"latent": 3, "width": 2, "backbone": backbone, "attention": True, "codes": 1}
     generator = ConditionalGAN(**settings)
-    network, judge = generator._network(shape, 2), generator._judge(shape, 2)
+    network, judge = generator._network(shape, 2), generator._discriminator(shape, 2)
     with torch.no_grad():
         made = network(torch.randn(2, 3), labels)
         judged = judge(torch.rand(2, 2 * 3, *size), labels, torch.ones(2))

@@ -105,7 +105,7 @@ def test_labels_as_the_networks_know_them(shared, apart):
 
 
 def test_shown_are_the_images_as_floats(shared):
-    shown = shared.shown(torch.tensor([7, 0, 3]))
+    shown = shared.images(torch.tensor([7, 0, 3]))
     assert shown.shape == (3, 1, 8, 8) and shown.dtype == torch.float32
     torch.testing.assert_close(shown[:, 0, 0, 0] * 255, torch.tensor([7.0, 0, 3]))
 
@@ -120,7 +120,7 @@ def test_shown_are_to_the_last_bit_those_of_the_whole_set_as_floats(dtype, chann
         stored = np.ascontiguousarray(stored.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
     some = TrainingSet(LabelledImages(stored, LABELS, NAMES), "shared", Session(0, CPU), {})
     rows = torch.tensor([7, 0, 0, 3])
-    shown, expected = some.shown(rows), to_float(stored)[rows]
+    shown, expected = some.images(rows), to_float(stored)[rows]
     assert torch.equal(shown, expected) and shown.dtype == torch.float32
     assert shown.stride() == expected.stride()
 
@@ -130,7 +130,7 @@ def test_shown_are_shares_of_white(white, shown):
     """Of the bits that images use, or that those of all classes do."""
     stored = np.full((8, 1, 8, 8), 4095, np.uint16)
     some = TrainingSet(LabelledImages(stored, LABELS, NAMES), "shared", Session(0, CPU), {}, white)
-    assert some.shown(torch.tensor([7])).unique().item() == pytest.approx(shown)
+    assert some.images(torch.tensor([7])).unique().item() == pytest.approx(shown)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -141,7 +141,7 @@ def test_a_set_takes_no_more_room_than_it_does_stored(dtype):
     elsewhere = Session(0, torch.device("meta"))  # as on a GPU
     some = TrainingSet(LabelledImages(stored, LABELS, NAMES), "shared", elsewhere, {})
     assert some._images.nbytes == stored.nbytes and some._images.device.type == "meta"
-    shown = some.shown(torch.zeros(2, dtype=torch.int64))
+    shown = some.images(torch.zeros(2, dtype=torch.int64))
     assert shown.dtype == torch.float32 and shown.device.type == "meta"
 
 
@@ -167,16 +167,16 @@ def test_jittered_keep_their_order(scope):
     first, second = torch.tensor([1, 3, 2, 2, 0, 4, 7, 7]), torch.tensor([3, 6, 2, 2, 5, 0, 7, 7])
     draws = seeded(*range(some.networks))
     for drawn, chosen in zip(some.jittered(draws, first, second), (first, second), strict=True):
-        torch.testing.assert_close(drawn, some.shown(chosen))
+        torch.testing.assert_close(drawn, some.images(chosen))
 
 
 def test_a_jittered_block_is_the_same_alone(data):
     whole = TrainingSet(data, "per-class", Session(0, CPU), {})
     some = torch.arange(12)
     (moved,) = whole.jittered(seeded(4, 5, 6), some)
-    again = jitter(whole.shown(some[4:8]), seeded(5), angle=0.09, zoom=0.05, shift=0.1)
+    again = jitter(whole.images(some[4:8]), seeded(5), angle=0.09, zoom=0.05, shift=0.1)
     torch.testing.assert_close(moved[4:8], again)
-    assert (moved - whole.shown(some)).abs().mean() > 0.01
+    assert (moved - whole.images(some)).abs().mean() > 0.01
 
 
 def build(some, name="build"):

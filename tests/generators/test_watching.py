@@ -127,7 +127,7 @@ def test_large_images_are_judged_by_what_is_seen_from_afar():
     chequered = small + 40 * (-1) ** np.indices((128, 128)).sum(0)
     found = usefulness(Samples(chequered.astype(np.uint8), places), labelled(held, places))
     assert found == pytest.approx(expected, abs=1e-6) and expected.coverage > 0.8
-    assert module._seen(torch.rand(2, 3, 100, 40)).shape == (2, 3 * 64 * 40)
+    assert module._pixels(torch.rand(2, 3, 100, 40)).shape == (2, 3 * 64 * 40)
 
 
 def test_collapse_is_told_once_and_in_the_second_half_only():
@@ -387,7 +387,7 @@ def test_tensorboard_gets_losses_diversity_and_samples(data, tmp_path, monkeypat
     assert {"loss/generator", "loss/discriminator", "samples/accuracy"} <= set(tags["scalars"])
     assert [event.step for event in events.Scalars("loss/generator")] == [10, 20, 30]
     picture = events.Images("samples")[-1]
-    assert (picture.height, picture.width) == (3 * 8, module.SHOWN * 8)
+    assert (picture.height, picture.width) == (3 * 8, module.COLUMNS * 8)
 
 
 @pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 4095)])

@@ -1,2 +1,1 @@
-"""What the families learn with: the base of all trained ones, networks stacked by class, losses,
-the adversary, and what watches a run."""
+"""How families learn: their base, networks stacked by class, losses, the adversary, watching."""

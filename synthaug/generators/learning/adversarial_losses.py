@@ -1,4 +1,4 @@
-"""What a discriminator and a generator lower against each other, of logits (B,)."""
+"""Losses that a discriminator and a generator lower against each other, of logits (B,)."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,8 +9,13 @@ from torch.nn import functional as F
 
 
 class AdversarialLoss(NamedTuple):
-    """discriminator(real, synthetic) and generator(synthetic), both scalars; `even` is the logit
-    that stands for "cannot tell", None where logits have no such point."""
+    """The losses of both.
+
+    Attributes:
+        discriminator: Maps logits of real and of synthetic images to a scalar.
+        generator: Maps logits of synthetic images to a scalar.
+        even: The logit that stands for "cannot tell", None where there is none.
+    """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor], Tensor]
@@ -18,7 +23,7 @@ class AdversarialLoss(NamedTuple):
 
 
 def hinge_discriminator(real: Tensor, synthetic: Tensor) -> Tensor:
-    """E max(0, 1 - d(real)) + E max(0, 1 + d(synthetic)) (Lim and Ye 2017).
+    """Return E max(0, 1 - d(real)) + E max(0, 1 + d(synthetic)) (Lim and Ye, arXiv:1705.02894).
 
     >>> hinge_discriminator(torch.tensor([2.0, 0.5]), torch.tensor([-1.0, 0.0])).item()
     0.75
@@ -27,7 +32,7 @@ def hinge_discriminator(real: Tensor, synthetic: Tensor) -> Tensor:
 
 
 def negative_mean(synthetic: Tensor) -> Tensor:
-    """- E d(synthetic), the generator's part of the hinge and the Wasserstein loss.
+    """Return - E d(synthetic), the generator's part of the hinge and the Wasserstein loss.
 
     >>> negative_mean(torch.tensor([2.0, 0.5])).item()
     -1.25
@@ -36,7 +41,9 @@ def negative_mean(synthetic: Tensor) -> Tensor:
 
 
 def bce_discriminator(real: Tensor, synthetic: Tensor) -> Tensor:
-    """- E log s(d(real)) - E log(1 - s(d(synthetic))), s the logistic function (Goodfellow 2014).
+    """Return - E log s(d(real)) - E log(1 - s(d(synthetic))), s the logistic function.
+
+    Goodfellow et al., arXiv:1406.2661.
 
     >>> round(bce_discriminator(torch.zeros(2), torch.zeros(2)).item(), 4)  # 2 log 2
     1.3863
@@ -45,7 +52,7 @@ def bce_discriminator(real: Tensor, synthetic: Tensor) -> Tensor:
 
 
 def bce_generator(synthetic: Tensor) -> Tensor:
-    """- E log s(d(synthetic)): the non-saturating one (Goodfellow 2014).
+    """Return - E log s(d(synthetic)): the non-saturating one (Goodfellow, arXiv:1406.2661).
 
     >>> round(bce_generator(torch.zeros(2)).item(), 4)
     0.6931
@@ -54,7 +61,7 @@ def bce_generator(synthetic: Tensor) -> Tensor:
 
 
 def least_squares_discriminator(real: Tensor, synthetic: Tensor) -> Tensor:
-    """(E (d(real) - 1)^2 + E d(synthetic)^2) / 2 (Mao 2017).
+    """Return (E (d(real) - 1)^2 + E d(synthetic)^2) / 2 (Mao et al., arXiv:1611.04076).
 
     >>> least_squares_discriminator(torch.tensor([1.0]), torch.tensor([1.0])).item()
     0.5
@@ -63,7 +70,7 @@ def least_squares_discriminator(real: Tensor, synthetic: Tensor) -> Tensor:
 
 
 def least_squares_generator(synthetic: Tensor) -> Tensor:
-    """E (d(synthetic) - 1)^2 / 2 (Mao 2017).
+    """Return E (d(synthetic) - 1)^2 / 2 (Mao et al., arXiv:1611.04076).
 
     >>> least_squares_generator(torch.tensor([0.0])).item()
     0.5
@@ -72,7 +79,9 @@ def least_squares_generator(synthetic: Tensor) -> Tensor:
 
 
 def wasserstein_discriminator(real: Tensor, synthetic: Tensor) -> Tensor:
-    """E d(synthetic) - E d(real) (Arjovsky 2017); goes with `interpolation_penalty`.
+    """Return E d(synthetic) - E d(real) (Arjovsky et al., arXiv:1701.07875).
+
+    It goes with `interpolation_penalty`.
 
     >>> wasserstein_discriminator(torch.tensor([2.0]), torch.tensor([0.5])).item()
     -1.5
@@ -89,8 +98,15 @@ LOSSES = {
 
 
 def slopes(judge: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """The norm of the logits' gradient at each of `images` (B, C, H, W), float (B,), itself
-    differentiable."""
+    """Return the norm of the logits' gradient at each image, itself differentiable.
+
+    Args:
+        judge: Maps images to logits (B,).
+        images: (B, C, H, W).
+
+    Returns:
+        Norms, float (B,).
+    """
     at = images.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(judge(at).sum(), at, create_graph=True)
     norms: Tensor = torch.linalg.vector_norm(gradient.float().flatten(1), dim=1)
@@ -98,7 +114,7 @@ def slopes(judge: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
 
 
 def r1_penalty(judge: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
-    """E |grad d(real)|^2 / 2 (Mescheder 2018).
+    """Return E |grad d(real)|^2 / 2 (Mescheder et al., arXiv:1801.04406).
 
     >>> r1_penalty(lambda x: 3 * x.sum((1, 2, 3)), torch.rand(5, 1, 2, 2)).item()  # 4 * 9 / 2
     18.0
@@ -109,7 +125,9 @@ def r1_penalty(judge: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
 def interpolation_penalty(
     judge: Callable[[Tensor], Tensor], real: Tensor, synthetic: Tensor, share: Tensor
 ) -> Tensor:
-    """E (|grad d(u real + (1 - u) synthetic)| - 1)^2, u = `share` (B,) (Gulrajani 2017).
+    """Return E (|grad d(u real + (1 - u) synthetic)| - 1)^2, u = `share` (B,).
+
+    Gulrajani et al., arXiv:1704.00028.
 
     >>> x = torch.rand(5, 1, 2, 2)
     >>> interpolation_penalty(lambda x: 3 * x.sum((1, 2, 3)), x, x, torch.rand(5)).item()  # (6-1)^2
@@ -120,10 +138,17 @@ def interpolation_penalty(
 
 
 def mode_seeking(images: Tensor, noise: Tensor) -> Tensor:
-    """The mean of |z - z'| / |g(z) - g(z')| over pairs of one class (Mao et al., CVPR 2019), both
-    mean absolute differences: it rises as a generator heeds its noise less.
+    """Return the mean of |z - z'| / |g(z) - g(z')| over pairs of one class.
 
-    images: (B, C, H, W), noise: (B, Z); rows 2 i and 2 i + 1 are a pair.
+    Both are mean absolute differences: it rises as a generator's images depend less on its noise.
+
+    Args:
+        images: (B, C, H, W), of which rows 2 i and 2 i + 1 are a pair.
+        noise: What they were made of, (B, Z).
+
+    References:
+        Mao et al., "Mode Seeking Generative Adversarial Networks for Diverse Image Synthesis",
+            CVPR 2019, arXiv:1903.05628.
 
     >>> z = torch.tensor([[0.0], [1.0]])
     >>> round(mode_seeking(0.25 * z[:, :, None, None], z).item(), 3)

@@ -22,9 +22,15 @@ MEMORY = 0.99  # of the running mean of what it makes of real images
 RISE = 0.25  # share of a run in which adaptive augmentation can go from never to always
 
 
-class Shown(NamedTuple):
-    """Images (B, C, H, W) in [0, 1] and the classes (B,) that they are to be judged as, `strength`
-    (B,) of those classes' say, and the noise (B, Z) that an image was made of."""
+class JudgedImages(NamedTuple):
+    """Images for the discriminator.
+
+    Attributes:
+        images: (B, C, H, W) in [0, 1].
+        labels: Classes that they are to be judged as, (B,).
+        strength: Of the conditioning on those classes, 0 to 1, (B,); 1 where there is none.
+        noise: What images were made of, (B, Z).
+    """
 
     images: Tensor
     labels: Tensor
@@ -33,13 +39,19 @@ class Shown(NamedTuple):
 
 
 class DiscriminatorAugmentation(nn.Module):
-    """Differentiable augmentation of all that a discriminator sees, and how sure it is of what it
-    sees: E sign(d(real)), the sign of overfitting of Karras et al. ("Training generative
-    adversarial networks with limited data", NeurIPS 2020), 0 for chance and 1 for by heart.
+    """Differentiable augmentation of all that a discriminator judges, and how certain it is.
 
-    policies: of "colour", "translation", "cutout".
-    target: the certainty to keep by changing the share of images that each policy is applied to,
-        from 0 on (ADA); None applies all policies to all images.
+    Its certainty is E sign(d(real)), a sign of overfitting: 0 for chance and 1 for by heart.
+
+    Args:
+        policies: Of "colour", "translation", "cutout".
+        target: The certainty to keep by changing the share of images that each policy is applied
+            to, from 0 on (ADA); None applies all policies to all images.
+        networks: How many discriminators lie side by side.
+
+    References:
+        Karras et al., "Training Generative Adversarial Networks with Limited Data",
+            arXiv:2006.06676.
     """
 
     certainty: Tensor
@@ -52,44 +64,53 @@ class DiscriminatorAugmentation(nn.Module):
         self.register_buffer("share", torch.full((networks,), 1.0 if target is None else 0.0))
 
     def forward(self, images: Tensor, draws: StepDraws) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1], augmented."""
+        """Augment images (B, C, H, W) in [-1, 1]."""
         if self._target is None:
             return diff_augment(images, self._policies, draws)
         shares = self.share.repeat_interleave(len(images) // len(self.share))
         for policy in self._policies:
-            chosen = draws.uniform(len(images)).to(images.device) < shares
+            selection = draws.uniform(len(images)).to(images.device) < shares
             changed = diff_augment(images, [policy], draws)
-            images = torch.where(chosen[:, None, None, None], changed, images)
+            images = torch.where(selection[:, None, None, None], changed, images)
         return images
 
     @torch.no_grad()
-    def heed(self, real: Tensor, even: float, step_size: float, team: Team = ALONE) -> None:
-        """Take note of the logits (B,) of real images, in each process of a team of its own ones;
-        `even` stands for "cannot tell"."""
-        now = (real - even).sign().view(len(self.share), -1).mean(1)
-        team.average([now])  # else each would go its own way, and a checkpoint has the first one's
-        self.certainty.lerp_(now, 1 - MEMORY)
+    def update(self, real: Tensor, even: float, step_size: float, team: Team = ALONE) -> None:
+        """Adapt to the logits (B,) of real images, in each process of a team of its own ones.
+
+        Args:
+            real: Logits of real images.
+            even: The logit that stands for "cannot tell".
+            step_size: By how much the share of augmented images changes.
+            team: The processes that average what they see.
+        """
+        certainty = (real - even).sign().view(len(self.share), -1).mean(1)
+        team.average(
+            [certainty]
+        )  # else each would go its own way, and a checkpoint has the first one's
+        self.certainty.lerp_(certainty, 1 - MEMORY)
         if self._target is not None:
-            self.share.add_((now - self._target).sign() * step_size).clamp_(0, 1)
+            self.share.add_((certainty - self._target).sign() * step_size).clamp_(0, 1)
 
 
 class Adversary:
-    """A discriminator and what it learns by.
+    """A discriminator, its optimiser and its losses.
 
-    judge: a `Discriminator` on the device, or several side by side.
-    rate: learning rate of its Adam (betas 0 and 0.99).
-    steps: of the whole run.
-    pack: how many images of one class it judges together (PacGAN, Lin 2018): rows that follow each
-        other. On few images conditioning alone makes every image of a class the same one, and a
-        pair of equals gives itself away.
-    r1, interpolation: weights of the gradient penalties on real images and between real and
-        synthetic ones.
-    code_weight: of the mean squared error of the noise that it reads from synthetic images.
+    Args:
+        discriminator: A `Discriminator` on the device, or several side by side.
+        rate: Learning rate of its Adam (betas 0 and 0.99).
+        steps: Of the whole run.
+        pack: How many images of one class it judges together (PacGAN, Lin 2018): rows that follow
+            each other. On few images conditioning alone makes every image of a class the same one,
+            and a pair of equals gives itself away.
+        r1, interpolation: Weights of the gradient penalties on real images and between real and
+            synthetic ones.
+        code_weight: Of the mean squared error of the noise that it reads from synthetic images.
     """
 
     def __init__(
         self,
-        judge: nn.Module,
+        discriminator: nn.Module,
         training_set: TrainingSet,
         *,
         rate: float,
@@ -102,11 +123,11 @@ class Adversary:
         interpolation: float = 0.0,
         code_weight: float = 0.0,
     ) -> None:
-        self._judge, self._pack = judge, pack
+        self._discriminator, self._pack = discriminator, pack
         augmentation = DiscriminatorAugmentation(augment, target, training_set.networks)
         self._augmentation = augmentation.to(training_set.session.device)
-        self.networks = nn.ModuleDict({"judge": judge, "augmentation": self._augmentation})
-        self._optimizer = adam(judge.parameters(), rate, betas=(0.0, 0.99))
+        self.networks = nn.ModuleDict({"judge": discriminator, "augmentation": self._augmentation})
+        self._optimizer = adam(discriminator.parameters(), rate, betas=(0.0, 0.99))
         self._loss: AdversarialLoss = LOSSES[loss]
         self._r1, self._interpolation, self._code_weight = r1, interpolation, code_weight
         self._step_size = 1 / max(1, RISE * steps)
@@ -122,12 +143,12 @@ class Adversary:
         steps: int,
         augment: Sequence[str],
     ) -> "Adversary":
-        """A discriminator of the usual kind, of so many channels at full size."""
-        judge = training_set.build(
+        """Return one of the usual kind, with `width` channels at full size."""
+        discriminator = training_set.build(
             "discriminator",
-            lambda known: Discriminator(training_set.image_shape, len(known), width),
+            lambda classes: Discriminator(training_set.image_shape, len(classes), width),
         )
-        return cls(judge, training_set, rate=rate, steps=steps, augment=augment)
+        return cls(discriminator, training_set, rate=rate, steps=steps, augment=augment)
 
     def train(
         self,
@@ -135,15 +156,24 @@ class Adversary:
         optimizer: torch.optim.Optimizer,
         batches: Callable[[int], Any],
         *,
-        show: Callable[[Any], tuple[Shown, Shown]],
+        show: Callable[[Any], tuple[JudgedImages, JudgedImages]],
         loss: Callable[[Any], Tensor],
         ema_decay: float = 0.99,
         clip: float = 5.0,
     ) -> nn.Module:
-        """Train a generator and the discriminator in turns; the average of the generator.
+        """Train a generator and the discriminator in turns.
 
-        show: makes real and synthetic images of a batch. loss: the generator's.
-        For all else see `optimize`.
+        Args:
+            generator: Network, or several side by side.
+            optimizer: The generator's.
+            batches: Maps a step to its batch, which has `draws`.
+            show: Makes real and synthetic images of a batch.
+            loss: The generator's, of a batch.
+            ema_decay: As `synthaug.core.optimize` has it.
+            clip: As `synthaug.core.optimize` has it.
+
+        Returns:
+            The moving average of the generator.
         """
         return optimize(
             nn.ModuleDict({"generator": generator, "discriminator": self.networks}),
@@ -160,85 +190,94 @@ class Adversary:
     def generator_phase(
         self, optimizer: torch.optim.Optimizer, loss: Callable[[Any], Tensor]
     ) -> Phase:
-        """The generator's turn of a step."""
+        """Return the generator's turn of a step."""
 
         def resting(batch: Any) -> Tensor:
             # The discriminator's gradients would be computed and thrown away.
-            self._judge.requires_grad_(False)
+            self._discriminator.requires_grad_(False)
             return loss(batch)
 
         return Phase("generator", optimizer, resting)
 
-    def discriminator_phase(self, show: Callable[[Any], tuple[Shown, Shown]]) -> Phase:
-        """Its own turn of a step; `show` makes real and synthetic images of a batch."""
+    def discriminator_phase(
+        self, show: Callable[[Any], tuple[JudgedImages, JudgedImages]]
+    ) -> Phase:
+        """Return the discriminator's turn of a step; `show` makes the images of a batch."""
 
         def loss(batch: Any) -> Tensor:
-            self._judge.requires_grad_(True)
+            self._discriminator.requires_grad_(True)
             with torch.no_grad():
-                real, made = show(batch)
-            of_real, of_made = self._look(real, batch.draws), self._look(made, batch.draws)
-            total = self._loss.discriminator(of_real["logits"], of_made["logits"])
-            total = total + self._told(of_real, real) + self._told(of_made, made)
+                real, synthetic = show(batch)
+            of_real = self._judge_augmented(real, batch.draws)
+            of_synthetic = self._judge_augmented(synthetic, batch.draws)
+            total = self._loss.discriminator(of_real["logits"], of_synthetic["logits"])
+            total = total + self._reading_loss(of_real, real)
+            total = total + self._reading_loss(of_synthetic, synthetic)
             if self._loss.even is not None:
-                self._augmentation.heed(
+                self._augmentation.update(
                     of_real["logits"],
                     self._loss.even,
                     self._step_size,
                     self._training_set.session.team,
                 )
-            return total + self._penalties(real, made, batch.draws)
+            return total + self._penalties(real, synthetic, batch.draws)
 
         return Phase("discriminator", self._optimizer, loss)
 
-    def fooled(self, made: Shown, draws: StepDraws) -> Tensor:
-        """What the generator lowers in its own turn, a scalar."""
-        judged = self._look(made, draws)
-        return self._loss.generator(judged["logits"]) + self._told(judged, made)
+    def generator_loss(self, synthetic: JudgedImages, draws: StepDraws) -> Tensor:
+        """Return what the generator lowers in its own turn, a scalar."""
+        outputs = self._judge_augmented(synthetic, draws)
+        return self._loss.generator(outputs["logits"]) + self._reading_loss(outputs, synthetic)
 
     def features(self, images: Tensor, labels: Tensor) -> Tensor:
-        """What it sees in images (B, C, H, W) in [0, 1], float (B, D)."""
-        packs = self._packed(images * 2 - 1)
-        return self._look_at(Shown(images, labels), packs)["features"]
+        """Return the discriminator's features (B, D) of images (B, C, H, W) in [0, 1]."""
+        packs = self._pack_images(images * 2 - 1)
+        return self._judge_packs(JudgedImages(images, labels), packs)["features"]
 
     @property
     def certainty(self) -> float | None:
-        """How often it is right about real images, -1 to 1 (the most of several); None where its
-        loss has no such point."""
+        """How often it is right about real images, -1 to 1, the most of several.
+
+        None where the loss has no logit that stands for "cannot tell".
+        """
         return None if self._loss.even is None else self._augmentation.certainty.max().item()
 
-    def _look(self, shown: Shown, draws: StepDraws) -> dict[str, Tensor]:
-        return self._look_at(shown, self._packed(self._augmentation(shown.images * 2 - 1, draws)))
+    def _judge_augmented(self, batch: JudgedImages, draws: StepDraws) -> dict[str, Tensor]:
+        augmented = self._augmentation(batch.images * 2 - 1, draws)
+        return self._judge_packs(batch, self._pack_images(augmented))
 
-    def _packed(self, images: Tensor) -> Tensor:
+    def _pack_images(self, images: Tensor) -> Tensor:
         return images.reshape(-1, self._pack * images.shape[1], *images.shape[2:])
 
-    def _look_at(self, shown: Shown, packs: Tensor) -> dict[str, Tensor]:
-        """`packs` of images in [-1, 1], with the classes of `shown`."""
-        strength = shown.strength
+    def _judge_packs(self, batch: JudgedImages, packs: Tensor) -> dict[str, Tensor]:
+        """Judge packs of images in [-1, 1], with the classes of `batch`."""
+        strength = batch.strength
         if strength is None:
-            strength = torch.ones(len(shown.labels), device=packs.device)
-        judged: dict[str, Tensor] = self._judge(
-            packs, shown.labels[:: self._pack], strength[:: self._pack]
+            strength = torch.ones(len(batch.labels), device=packs.device)
+        outputs: dict[str, Tensor] = self._discriminator(
+            packs, batch.labels[:: self._pack], strength[:: self._pack]
         )
-        return judged
+        return outputs
 
-    def _told(self, judged: dict[str, Tensor], shown: Shown) -> Tensor:
-        """The loss of what it reads in images beside how real they are."""
-        loss = judged["logits"].new_zeros(())
-        if "classes" in judged:
-            loss = loss + F.cross_entropy(judged["classes"], shown.labels[:: self._pack])
-        if "codes" in judged and shown.noise is not None:
-            codes = judged["codes"]
-            wanted = shown.noise[:, : codes.shape[1] // self._pack].reshape(codes.shape)
-            loss = loss + self._code_weight * F.mse_loss(codes, wanted)
+    def _reading_loss(self, outputs: dict[str, Tensor], batch: JudgedImages) -> Tensor:
+        """Return the loss of what is read from images beside how real they are."""
+        loss = outputs["logits"].new_zeros(())
+        if "classes" in outputs:
+            loss = loss + F.cross_entropy(outputs["classes"], batch.labels[:: self._pack])
+        if "codes" in outputs and batch.noise is not None:
+            codes = outputs["codes"]
+            target = batch.noise[:, : codes.shape[1] // self._pack].reshape(codes.shape)
+            loss = loss + self._code_weight * F.mse_loss(codes, target)
         return loss
 
-    def _penalties(self, real: Shown, made: Shown, draws: StepDraws) -> Tensor:
+    def _penalties(self, real: JudgedImages, synthetic: JudgedImages, draws: StepDraws) -> Tensor:
         def logits(packs: Tensor) -> Tensor:
-            return self._look_at(real, packs)["logits"]
+            return self._judge_packs(real, packs)["logits"]
 
         # A pack is one thing that is judged: it has one gradient, and one place in between.
-        of_real, of_made = (self._packed(shown.images * 2 - 1) for shown in (real, made))
+        of_real, of_synthetic = (
+            self._pack_images(batch.images * 2 - 1) for batch in (real, synthetic)
+        )
         total = real.images.new_zeros(())
         # The gradient of a gradient needs more digits than bfloat16 has.
         with torch.autocast(real.images.device.type, enabled=False):
@@ -247,6 +286,6 @@ class Adversary:
             if self._interpolation:
                 share = draws.uniform(len(of_real))
                 total = total + self._interpolation * interpolation_penalty(
-                    logits, of_real, of_made, share
+                    logits, of_real, of_synthetic, share
                 )
         return total

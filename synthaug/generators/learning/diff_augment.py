@@ -1,8 +1,8 @@
-"""Differentiable augmentation of what a discriminator sees, real and synthetic alike.
+"""Differentiable augmentation of what a discriminator judges, real and synthetic alike.
 
 A discriminator that sees few images learns them by heart. Augmenting only the real ones would
 teach the generator to make augmented images; augmenting both, differentiably, does not (Zhao et
-al., "Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS 2020). None of the
+al., "Differentiable Augmentation for Data-Efficient GAN Training", arXiv:2006.10738). None of the
 policies mirrors or rotates, so what makes a class stays.
 
 Images are in [-1, 1]; zero, which fills what moves in or is cut out, is mid-grey.
@@ -21,7 +21,7 @@ SHIFT, CUT = 1 / 8, 1 / 2  # of the height and width
 
 
 def diff_augment(images: Tensor, policies: Sequence[str], draws: StepDraws) -> Tensor:
-    """Images (B, C, H, W) under each of `policies` in turn, drawn anew for every image.
+    """Apply each of `policies` in turn to images (B, C, H, W), drawn anew for every image.
 
     >>> draws = StepDraws([torch.Generator().manual_seed(0)])
     >>> diff_augment(torch.zeros(2, 3, 8, 8), ["colour", "translation", "cutout"], draws).shape
@@ -33,7 +33,7 @@ def diff_augment(images: Tensor, policies: Sequence[str], draws: StepDraws) -> T
 
 
 def colour(images: Tensor, draws: StepDraws) -> Tensor:
-    """Brightness plus U(-0.5, 0.5), saturation times U(0, 2), contrast times U(0.5, 1.5)."""
+    """Change brightness by U(-0.5, 0.5), saturation times U(0, 2), contrast times U(0.5, 1.5)."""
     unit = draws.uniform(len(images), 3).T[:, :, None, None, None].to(images.device)
     images = images + unit[0] - 0.5
     grey = images.mean(1, keepdim=True)
@@ -43,7 +43,7 @@ def colour(images: Tensor, draws: StepDraws) -> Tensor:
 
 
 def translation(images: Tensor, draws: StepDraws) -> Tensor:
-    """Moved by whole pixels, up to an eighth of the size in each direction."""
+    """Move images by whole pixels, up to an eighth of the size in each direction."""
     for axis in (2, 3):
         size = images.shape[axis]
         most = round(size * SHIFT)
@@ -58,7 +58,7 @@ def translation(images: Tensor, draws: StepDraws) -> Tensor:
 
 
 def cutout(images: Tensor, draws: StepDraws) -> Tensor:
-    """A rectangle of half the height and width zeroed; its centre falls anywhere in the image."""
+    """Zero a rectangle of half the height and width, whose centre falls anywhere in the image."""
     inside = []
     for axis in (2, 3):
         size = images.shape[axis]
@@ -78,7 +78,7 @@ POLICIES: dict[str, Callable[[Tensor, StepDraws], Tensor]] = {
 
 
 def check_policies(name: str, value: Any) -> None:
-    """`value`, the setting `name`, is a tuple of policies.
+    """Raise `InputError` unless `value`, the setting `name`, is a tuple of policies.
 
     >>> check_policies("augment", ("colour", "cutout"))
     """

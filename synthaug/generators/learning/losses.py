@@ -11,8 +11,13 @@ from synthaug.core import StepDraws
 
 
 def structural_dissimilarity(x: Tensor, y: Tensor, window: int = 7) -> Tensor:
-    """1 - SSIM of (B, C, H, W) images in [0, 1], averaged; a uniform window, as in Wang et al.
-    (IEEE TIP 2004) with their constants for a data range of 1.
+    """Return 1 - SSIM of images (B, C, H, W) in [0, 1], averaged.
+
+    The window is uniform, the constants are those of the paper for a data range of 1.
+
+    References:
+        Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity",
+            IEEE TIP 2004.
 
     >>> x = torch.rand(2, 1, 16, 16)
     >>> round(structural_dissimilarity(x, x).item(), 6)
@@ -35,9 +40,9 @@ def structural_dissimilarity(x: Tensor, y: Tensor, window: int = 7) -> Tensor:
 
 
 @cache
-@torch.inference_mode(False)  # what is kept here has to serve a training, too
+@torch.inference_mode(False)  # the cache serves trainings, too
 def _window_means(size: int, window: int, device: torch.device) -> Tensor:
-    """(size - window + 1, size): each row the mean of `window` neighbours."""
+    """Return (size - window + 1, size), of which each row is the mean of `window` neighbours."""
     means = torch.zeros(size - window + 1, size, dtype=torch.float32)
     for start, row in enumerate(means):
         row[start : start + window] = 1 / window
@@ -45,7 +50,7 @@ def _window_means(size: int, window: int, device: torch.device) -> Tensor:
 
 
 def cross_entropy(x: Tensor, y: Tensor) -> Tensor:
-    """- E (y log x + (1 - y) log(1 - x)) of intensities in [0, 1].
+    """Return - E (y log x + (1 - y) log(1 - x)) of intensities in [0, 1].
 
     >>> half = torch.full((1, 1, 2, 2), 0.5)
     >>> round(cross_entropy(half, half).item(), 4)  # log 2
@@ -65,8 +70,10 @@ RECONSTRUCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of N(mean, exp(log_variance)) from N(0, 1), summed over the
-    latent (B, Z) and averaged over the batch (Kingma and Welling 2014, appendix B).
+    """Return the Kullback-Leibler divergence of N(mean, exp(log_variance)) from N(0, 1).
+
+    It is summed over the latent (B, Z) and averaged over the batch (Kingma and Welling,
+    arXiv:1312.6114, appendix B).
 
     >>> kl_to_standard_normal(torch.zeros(3, 4), torch.zeros(3, 4)).item()
     0.0
@@ -78,8 +85,9 @@ def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
 def kl_of_dimensions(
     mean: Tensor, log_variance: Tensor, prior_mean: Tensor, prior_log_variance: Tensor
 ) -> Tensor:
-    """Kullback-Leibler divergence of N(mean, exp(log_variance)) from the prior's, all (B, Z), of
-    each dimension by itself, (B, Z).
+    """Return the Kullback-Leibler divergence of a normal distribution from the prior's.
+
+    Mean and log-variance of both are (B, Z), and so is the result: each dimension by itself.
 
     >>> zero = torch.zeros(1, 2)
     >>> kl_of_dimensions(zero, zero, zero + 2, zero).tolist()
@@ -91,9 +99,15 @@ def kl_of_dimensions(
 
 
 def free_bits(kl: Tensor, least: float, networks: int = 1) -> Tensor:
-    """Of a divergence by dimension (G * B, Z) the sum over dimensions of max(least, mean over the
-    batch), averaged over the G networks: what a dimension says up to `least` nats costs nothing
-    (Kingma et al. 2016).
+    """Return a divergence of which the first `least` nats of each dimension cost nothing.
+
+    It is the sum over dimensions of max(least, mean over the batch), averaged over the networks
+    (Kingma et al., arXiv:1606.04934).
+
+    Args:
+        kl: Divergence by dimension, (G * B, Z).
+        least: Nats.
+        networks: G, how many networks lie side by side.
 
     >>> free_bits(torch.tensor([[0.1, 2.0], [0.3, 4.0]]), 0.5).item()
     3.5
@@ -103,14 +117,18 @@ def free_bits(kl: Tensor, least: float, networks: int = 1) -> Tensor:
 
 
 def dependence(codes: Tensor, labels: Tensor) -> Tensor:
-    """The Hilbert-Schmidt independence criterion of codes (B, Z) and classes (B,): tr(K H L H) /
-    (B - 1)^2 with a Gaussian kernel K of the median distance and L = 1 for equal classes; 0 where
-    the codes say nothing of the class (Gretton et al. 2005).
+    """Return the Hilbert-Schmidt independence criterion of codes (B, Z) and classes (B,).
+
+    It is tr(K H L H) / (B - 1)^2 with a Gaussian kernel K of the median distance and L = 1 for
+    equal classes; 0 where the codes say nothing of the class.
+
+    References:
+        Gretton et al., "Measuring Statistical Dependence with Hilbert-Schmidt Norms", ALT 2005.
 
     >>> codes = torch.tensor([[0.0], [0.0], [9.0], [9.0]])
-    >>> told = dependence(codes, torch.tensor([0, 0, 1, 1]))
-    >>> hidden = dependence(codes, torch.tensor([0, 1, 0, 1]))
-    >>> bool(told > 10 * hidden.abs())
+    >>> dependent = dependence(codes, torch.tensor([0, 0, 1, 1]))
+    >>> independent = dependence(codes, torch.tensor([0, 1, 0, 1]))
+    >>> bool(dependent > 10 * independent.abs())
     True
     """
     squares = torch.cdist(codes, codes) ** 2
@@ -124,11 +142,11 @@ def dependence(codes: Tensor, labels: Tensor) -> Tensor:
 
 
 def squared_variation(field: Tensor) -> Tensor:
-    """Mean squared difference of neighbours in (B, D, h, w), both directions added."""
+    """Return the mean squared difference of neighbours in (B, D, h, w), both directions added."""
     return (field.diff(dim=2) ** 2).mean() + (field.diff(dim=3) ** 2).mean()
 
 
 def reparametrize(mean: Tensor, log_variance: Tensor, draws: StepDraws) -> Tensor:
-    """A draw of N(mean, exp(log_variance)), both (B, Z), through which gradients flow."""
+    """Draw from N(mean, exp(log_variance)), both (B, Z); gradients flow through the draw."""
     noise = draws.normal(*mean.shape).to(mean.device)
     return mean + noise * (0.5 * log_variance).exp()

@@ -17,8 +17,11 @@ from torch.utils._pytree import tree_map
 
 
 def stack(networks: Sequence[nn.Module]) -> nn.Module:
-    """One module for all of `networks`, which may be dictionaries of networks. One alone is
-    stacked, too: it learns, but for rounding, what it would have learned beside others."""
+    """Return one module for all of `networks`, which may be dictionaries of networks.
+
+    One alone is stacked, too: it learns, but for rounding, what it would have learned beside
+    others.
+    """
     first = networks[0]
     if isinstance(first, nn.ModuleDict):
         return nn.ModuleDict({key: stack([each[key] for each in networks]) for key in first})  # type: ignore[index]
@@ -26,7 +29,7 @@ def stack(networks: Sequence[nn.Module]) -> nn.Module:
 
 
 def unstack(module: nn.Module, count: int) -> list[nn.Module]:
-    """The `count` networks of which `stack` made `module`."""
+    """Return the `count` networks of which `stack` made `module`."""
     if isinstance(module, nn.ModuleDict):
         parts = {key: unstack(part, count) for key, part in module.items()}
         return [nn.ModuleDict({key: parts[key][i] for key in parts}) for i in range(count)]
@@ -38,10 +41,11 @@ def unstack(module: nn.Module, count: int) -> list[nn.Module]:
 class Stacked(nn.Module):
     """G networks of one architecture; called with (G * B, ...) tensors, it gives each its block.
 
-    >>> layers = [nn.Linear(2, 3), nn.Linear(2, 3)]
-    >>> both, x = Stacked(layers), torch.rand(8, 2)
-    >>> bool(torch.allclose(both(x)[4:], layers[1](x[4:])))
-    True
+    Example:
+        >>> layers = [nn.Linear(2, 3), nn.Linear(2, 3)]
+        >>> both, x = Stacked(layers), torch.rand(8, 2)
+        >>> bool(torch.allclose(both(x)[4:], layers[1](x[4:])))
+        True
     """
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
@@ -57,6 +61,7 @@ class Stacked(nn.Module):
             self.register_buffer(_attribute(name), value)
 
     def forward(self, *batches: Tensor) -> Any:
+        """Give each network its block of tensors (G * B, ...), and put the results together."""
         structure = self._structure[0].train(self.training)
         blocks = [batch.view(self.count, -1, *batch.shape[1:]) for batch in batches]
         state = self.state_dict(keep_vars=True).items()
@@ -74,7 +79,7 @@ class Stacked(nn.Module):
         return tree_map(lambda *parts: torch.cat(parts), *each)
 
     def network(self, index: int) -> nn.Module:
-        """One of the networks, by itself."""
+        """Return one of the networks, by itself."""
         alone = copy.deepcopy(self._structure[0])
         values = {_name(name): value[index].clone() for name, value in self.state_dict().items()}
         alone.load_state_dict(values, assign=True)
@@ -82,7 +87,7 @@ class Stacked(nn.Module):
 
 
 def _laid_out(stacked: Tensor, alone: Tensor) -> Tensor:
-    """With each network's part as it lies in memory alone: kernels differ in the last bits."""
+    """Lay out each network's part as it lies in memory alone: kernels differ in the last bits."""
     strides = (alone.numel(), *alone.stride())
     return stacked.new_empty_strided(stacked.shape, strides).copy_(stacked)
 

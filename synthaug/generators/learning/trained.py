@@ -1,6 +1,6 @@
-"""The weights of a fitted generator as the start of another one.
+"""Generators that learn by gradient, one network for all classes or one for each.
 
-A generator that learns by gradient, one network for all classes or one for each.
+`WarmStart` gives such networks the weights of a fitted generator to begin from.
 """
 
 from abc import abstractmethod
@@ -18,74 +18,84 @@ from synthaug.data import LabelledImages, Samples, white_of
 from synthaug.generators.base import Generator
 from synthaug.generators.learning.stacked import unstack
 from synthaug.generators.learning.training_set import SCOPES, TrainingSet
-from synthaug.generators.learning.watching import PROBED, VARIETY, Watcher, diversity, usefulness
+from synthaug.generators.learning.watching import (
+    PROBE_IMAGES,
+    VARIETY,
+    Watcher,
+    diversity,
+    usefulness,
+)
 from synthaug.generators.real_images import FEWEST_IMAGES
 from synthaug.generators.saving import origins_of
 from synthaug.generators.session import FitSession
 
 
 class WarmStart:
-    """Networks to begin from, and what each knows.
+    """Networks to begin from, and the classes that each has learned.
 
-    networks: one of all `classes` where it is `shared`, or one of each.
+    Args:
+        networks: One of all `classes` where it is `shared`, or one of each.
+        classes: Names of the classes.
+        shared: Whether there is one network for all classes.
     """
 
     def __init__(
         self, networks: Sequence[nn.Module], classes: Sequence[str], *, shared: bool
     ) -> None:
-        self.networks, self._classes, self._shared = networks, list(classes), shared
+        self._networks, self._classes, self._shared = networks, list(classes), shared
 
-    def give(self, network: nn.Module, known: Sequence[str]) -> None:
-        """Put the weights into `network`, which is told the classes `known` apart.
+    def give(self, network: nn.Module, classes: Sequence[str]) -> None:
+        """Put the weights into `network`, whose classes are `classes`.
 
-        What belongs to a class goes to the class of that name; a class that the start did not know
-        begins as the mean of those that it knew, or, where each has a network, from scratch.
+        What belongs to a class goes to the class of that name; a class that the start does not have
+        begins as the mean of those that it has, or, where each has a network, from scratch.
 
-        Raises `InputError` for a network of other sizes, or of all classes from networks of one.
+        Raises:
+            InputError: For a network of other sizes, or of all classes from networks of one.
         """
         if self._shared:
-            self._copy(network, self.networks[0], known)
-        elif len(known) > 1:
+            self._copy(network, self._networks[0], classes)
+        elif len(classes) > 1:
             raise InputError(
                 "start: it has a network for each class and cannot start one that is shared by "
                 "all; expected scope='per-class', or a start with scope='shared'"
             )
-        elif known[0] in self._classes:
-            self._copy(network, self.networks[self._classes.index(known[0])], known)
+        elif classes[0] in self._classes:
+            self._copy(network, self._networks[self._classes.index(classes[0])], classes)
 
     def missing_of(self, classes: Sequence[str]) -> list[str]:
-        """Those of `classes` that the start does not know."""
+        """Return those of `classes` that the start does not have."""
         return [name for name in classes if name not in self._classes]
 
-    def _copy(self, network: nn.Module, source: nn.Module, known: Sequence[str]) -> None:
-        parts = network.named_modules()
-        by_class = {f"{name}.weight" for name, part in parts if isinstance(part, nn.Embedding)}
-        target, given = network.state_dict(), source.state_dict()
-        if target.keys() != given.keys():
-            different = sorted(target.keys() ^ given.keys())[0]
-            raise self._refuse(f"one of them has {different!r}, the other has not")
-        for name, value in given.items():
+    def _copy(self, network: nn.Module, source: nn.Module, classes: Sequence[str]) -> None:
+        modules = network.named_modules()
+        by_class = {f"{name}.weight" for name, each in modules if isinstance(each, nn.Embedding)}
+        target, weights = network.state_dict(), source.state_dict()
+        if target.keys() != weights.keys():
+            different = sorted(target.keys() ^ weights.keys())[0]
+            raise self._unlike(f"one of them has {different!r}, the other has not")
+        for name, value in weights.items():
             if name in by_class:
-                value = self._rows(value, known)
+                value = self._rows(value, classes)
             if value.shape != target[name].shape:
-                raise self._refuse(
+                raise self._unlike(
                     f"{name!r}: expected {tuple(target[name].shape)}, got {tuple(value.shape)}"
                 )
             target[name] = value
         network.load_state_dict(target)
 
-    def _rows(self, rows: Tensor, known: Sequence[str]) -> Tensor:
-        """The rows of `known`, of a table that has one for each class of the start."""
-        if len(rows) == 1:  # of a network that knows a single class, whatever its name
-            return rows.expand(len(known), -1)
+    def _rows(self, rows: Tensor, classes: Sequence[str]) -> Tensor:
+        """Return the rows of `classes`, of a table that has one for each class of the start."""
+        if len(rows) == 1:  # of a network of a single class, whatever its name
+            return rows.expand(len(classes), -1)
         mean = rows.mean(0)
         places = {name: index for index, name in enumerate(self._classes)}
-        return torch.stack([rows[places[name]] if name in places else mean for name in known])
+        return torch.stack([rows[places[name]] if name in places else mean for name in classes])
 
     @staticmethod
-    def _refuse(why: str) -> InputError:
+    def _unlike(reason: str) -> InputError:
         return InputError(
-            f"start: its networks are built otherwise ({why}); expected the same settings and "
+            f"start: its networks are built otherwise ({reason}); expected the same settings and "
             "image size"
         )
 
@@ -120,6 +130,7 @@ class Trained(Generator):
         return 0.0
 
     def check_settings(self) -> None:
+        """Raise `InputError` for a setting that makes no sense."""
         expect_choice("scope", self.scope, SCOPES)
 
     def train(self, data: LabelledImages, session: FitSession) -> list[nn.Module]:
@@ -146,7 +157,7 @@ class Trained(Generator):
         ratios = diversity(fitted.sample(VARIETY, seed=session.seed), data)
         notes["diversity"] = ratios.round(4).tolist()
         if session.validation is not None:
-            samples = fitted.sample(PROBED, seed=session.seed)
+            samples = fitted.sample(PROBE_IMAGES, seed=session.seed)
             notes["validation"] = usefulness(samples, session.validation)._asdict()
         notes |= fitted._describe(data)
         return networks

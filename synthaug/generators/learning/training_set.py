@@ -1,4 +1,4 @@
-"""What a generator learns from: real images, for one network of all classes or one of each."""
+"""The real images that networks learn from: one network of all classes, or one of each."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from synthaug.core import Session, StepDraws, channels_last, jitter, stream_seed, torch_stream
 from synthaug.data import LabelledImages, take, to_float, to_tensor, white_of
 from synthaug.generators.learning.stacked import stack
-from synthaug.generators.real_images import members
+from synthaug.generators.real_images import sort_by_class
 
 SCOPES = ("shared", "per-class")
 
@@ -17,12 +17,13 @@ SCOPES = ("shared", "per-class")
 class TrainingSet:
     """Real images, the networks that learn from them, and their random numbers.
 
-    scope: "shared", one network that is told the class; or "per-class", one network for each class
-        that sees no image of another. Seeds are named after the class, so that what it learns does
-        not depend on which other classes there are.
-    notes: what the card should say about the training.
-    white: the stored number that networks see as 1; by default that of `data`, which may be only
-        some of the classes that there are.
+    Args:
+        scope: "shared", one network that is told the class; or "per-class", one network for each
+            class that sees no image of another. Seeds are named after the class, so that what it
+            learns does not depend on which other classes there are.
+        notes: What the card should say about the training.
+        white: The stored number that networks see as 1; by default that of `data`, which may be
+            only some of the classes that there are.
     """
 
     def __init__(
@@ -43,29 +44,33 @@ class TrainingSet:
         )  # as floats they take four times more
         self._labels = torch.from_numpy(data.labels)
         self._streams = [("class", name) for name in data.classes] if apart else [()]
-        self._known = [(name,) for name in data.classes] if apart else [data.classes]
-        order, starts, sizes = members(data.labels, len(data.classes))
+        self._class_names = [(name,) for name in data.classes] if apart else [data.classes]
+        order, starts, sizes = sort_by_class(data.labels, len(data.classes))
         self._order, self._starts, self._sizes = map(torch.from_numpy, (order, starts, sizes))
         self._ranks = torch.argsort(self._order)
-        # For each network: its images (places in `_seen`, how many) and its classes.
-        self._seen = self._order if apart else torch.arange(len(data), device="cpu")
+        # For each network: its images (in `_places`, how many) and its classes.
+        self._places = self._order if apart else torch.arange(len(data), device="cpu")
         self._first = self._starts if apart else torch.zeros(1, dtype=torch.int64, device="cpu")
         self._counts = sizes.tolist() if apart else [len(data)]
         self._first_class = torch.arange(len(data.classes), device="cpu") if apart else self._first
         self.classes = 1 if apart else len(data.classes)
 
     def build(self, name: str, make: Callable[[Sequence[str]], nn.Module]) -> nn.Module:
-        """The networks on the device, stacked where each has a class; `make` is given the names of
-        the classes of each, `name` names the stream of initial weights."""
-        made = []
-        for stream, known in zip(self._streams, self._known, strict=True):
+        """Build the networks on the device, stacked where each has a class.
+
+        Args:
+            name: Of the stream of initial weights.
+            make: Builds a network, of the names of its classes.
+        """
+        networks = []
+        for stream, classes in zip(self._streams, self._class_names, strict=True):
             with torch_stream(self.session.seed, name, *stream):
-                made.append(channels_last(make(known)))
+                networks.append(channels_last(make(classes)))
         shared = not self._streams[0]
-        return (made[0] if shared else stack(made)).to(self.session.device)
+        return (networks[0] if shared else stack(networks)).to(self.session.device)
 
     def draws(self, step: int) -> StepDraws:
-        """Random numbers of a step."""
+        """Return the random numbers of a step."""
         if not self._streams[0]:
             return StepDraws([None])  # `optimize` seeds the global generator by the step
         return StepDraws(
@@ -76,14 +81,17 @@ class TrainingSet:
         )
 
     def any(self, draws: StepDraws, count: int) -> Tensor:
-        """Random images, int64 (G * count,): `count` for each network, of which each process that
-        trains it draws its share."""
+        """Draw `count` images for each network; each process that trains it draws its share.
+
+        Returns:
+            Places of the images, int64 (G * count,).
+        """
         count = count // self.session.team.size
         places = draws.integers(count * self.networks, self._counts)
-        return self._seen[self._first.repeat_interleave(count) + places]
+        return self._places[self._first.repeat_interleave(count) + places]
 
     def balanced(self, draws: StepDraws, count: int) -> Tensor:
-        """The same, each class of a network equally often."""
+        """Draw as `any` does, each class of a network equally often."""
         count = count // self.session.team.size
         label = self._first_class.repeat_interleave(count) + draws.integers(
             count * self.networks, self.classes
@@ -91,31 +99,38 @@ class TrainingSet:
         rank = (draws.uniform(len(label)) * self._sizes[label]).long()
         return self._order[self._starts[label] + rank]
 
-    def another(self, draws: StepDraws, images: Tensor) -> Tensor:
-        """For each of `images` (B,) a random other one of its class, int64 (B,); the same one
-        where there is no other."""
-        label = self._labels[images]
+    def another(self, draws: StepDraws, places: Tensor) -> Tensor:
+        """Draw for each of `places` (B,) another image of its class, int64 (B,).
+
+        It is the same one where there is no other.
+        """
+        label = self._labels[places]
         start, size = self._starts[label], self._sizes[label]
         # 1 to size - 1 places on within the class.
-        offset = 1 + (draws.uniform(len(images)) * (size - 1)).long()
-        return self._order[start + (self._ranks[images] - start + offset) % size]
+        offset = 1 + (draws.uniform(len(places)) * (size - 1)).long()
+        return self._order[start + (self._ranks[places] - start + offset) % size]
 
-    def shown(self, images: Tensor) -> Tensor:
-        """Those images, float32 (B, C, H, W) in [0, 1], on the device."""
-        stored = take(self._images, images.to(self.session.device))
+    def images(self, places: Tensor) -> Tensor:
+        """Return images at `places` (B,), float32 (B, C, H, W) in [0, 1], on the device."""
+        stored = take(self._images, places.to(self.session.device))
         return to_float(stored, self.session.device, self._white)
 
-    def jittered(self, draws: StepDraws, *images: Tensor) -> list[Tensor]:
-        """The same for each of several (B,), rotated, zoomed and moved by half of what is usual for
-        classifiers, so that the code of an image is more than its number."""
-        each = [part.view(self.networks, -1) for part in images]
-        shown = self.shown(torch.stack(each, 1).flatten())  # a network's own follow each other
-        moved = jitter(shown, draws, angle=0.09, zoom=0.05, shift=0.1)
-        parts = moved.view(self.networks, len(images), -1, *moved.shape[1:]).unbind(1)
+    def jittered(self, draws: StepDraws, *places: Tensor) -> list[Tensor]:
+        """Return images as `images` does, for each of several `places` (B,), a little moved.
+
+        They are rotated, zoomed and moved by half of what is usual for classifiers, so that the
+        code of an image is more than its number.
+        """
+        each = [part.view(self.networks, -1) for part in places]
+        images = self.images(torch.stack(each, 1).flatten())  # a network's own follow each other
+        moved = jitter(images, draws, angle=0.09, zoom=0.05, shift=0.1)
+        parts = moved.view(self.networks, len(places), -1, *moved.shape[1:]).unbind(1)
         return [part.flatten(0, 1) for part in parts]
 
-    def labels(self, images: Tensor) -> Tensor:
-        """Their classes as the networks know them, int64 (B,), on the device: a network of one
-        class knows it as 0."""
-        label = self._labels[images]
+    def labels(self, places: Tensor) -> Tensor:
+        """Return the classes of images as the networks have them, int64 (B,), on the device.
+
+        A network of one class has it as 0.
+        """
+        label = self._labels[places]
         return (label if self.classes > 1 else label * 0).to(self.session.device)

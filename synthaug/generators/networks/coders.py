@@ -18,7 +18,7 @@ EMBEDDING = 32  # numbers that a class is embedded in
 
 
 def pyramid(height: int, width: int) -> list[tuple[int, int]]:
-    """(height, width) of each level, the image first and the start grid last.
+    """Return (height, width) of each level, the image first and the start grid last.
 
     >>> pyramid(28, 28)
     [(28, 28), (14, 14), (7, 7)]
@@ -32,12 +32,12 @@ def pyramid(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def level_width(width: int, level: int) -> int:
-    """Channels at a level: `width` at full size, doubled per level, four times at most."""
+    """Return channels at a level: `width` at full size, doubled per level, four times at most."""
     return width * min(4, 1 << level)
 
 
 class ConditionalBatchNorm(nn.Module):
-    """Batch normalisation whose gain and bias follow the class (Dumoulin 2017; Miyato 2018)."""
+    """Batch normalisation whose gain and bias follow the class (arXiv:1610.07629)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class ConditionalBatchNorm(nn.Module):
         nn.init.zeros_(self.affine.bias)
 
     def forward(self, hidden: Tensor, embedded: Tensor) -> Tensor:
-        """hidden (B, C, H, W), embedded (B, E) -> (B, C, H, W)."""
+        """Normalise hidden (B, C, H, W) of classes embedded (B, E), the shape unchanged."""
         gain, bias = self.affine(embedded)[:, :, None, None].chunk(2, 1)
         normalised: Tensor = self.normalise(hidden)
         shifted: Tensor = normalised * (1 + gain) + bias
@@ -56,7 +56,7 @@ class ConditionalBatchNorm(nn.Module):
 def ascent(
     image_shape: tuple[int, int, int], width: int
 ) -> tuple[list[tuple[int, int]], list[int]]:
-    """Sizes and channels of a decoder's levels, the start grid first.
+    """Return sizes and channels of a decoder's levels, the start grid first.
 
     >>> ascent((1, 28, 28), 16)
     ([(7, 7), (14, 14), (28, 28)], [64, 32, 16])
@@ -75,16 +75,16 @@ class _Start(nn.Module):
         self.dense = nn.Linear(latent + EMBEDDING, channels * size[0] * size[1])
 
     def forward(self, z: Tensor, labels: Tensor, strength: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(B, D, h, w) and (B, E)."""
+        """Return the start grid (B, D, h, w) and the embedding (B, E)."""
         embedded = self.embed(labels)
         if strength is not None:
             embedded = embedded * strength[:, None]
         return self.dense(torch.cat([z, embedded], 1)).view(len(z), -1, *self.size), embedded
 
 
-def _attentions(sizes: list[tuple[int, int]], widths: list[int], wanted: bool) -> nn.ModuleList:
-    """What the grids of a decoder go through: one of them self-attention, if that is wanted."""
-    attended = len(sizes) - 1 - attention_level(sizes[::-1]) if wanted else -1
+def _attentions(sizes: list[tuple[int, int]], widths: list[int], attention: bool) -> nn.ModuleList:
+    """Return a layer for each grid of a decoder, self-attention for one of them if there is any."""
+    attended = len(sizes) - 1 - attention_level(sizes[::-1]) if attention else -1
     return nn.ModuleList(
         SelfAttention(channels) if index == attended else nn.Identity()
         for index, channels in enumerate(widths)
@@ -92,10 +92,17 @@ def _attentions(sizes: list[tuple[int, int]], widths: list[int], wanted: bool) -
 
 
 class ConditionalDecoder(nn.Module):
-    """A code and a class to an image: a start grid, then for each level conditional batch norm,
-    ReLU, interpolation to the level's exact size and a 3×3 convolution.
+    """A code and a class to an image.
 
-    attention: whether a self-attention layer follows a grid of at most 16 cells a side.
+    After a start grid follow, for each level, conditional batch norm, ReLU, interpolation to the
+    level's exact size and a 3×3 convolution.
+
+    Args:
+        image_shape: (C, H, W).
+        classes: How many classes there are.
+        latent: Length of the code.
+        width: Channels at full size.
+        attention: Whether a self-attention layer follows a grid of at most 16 cells a side.
     """
 
     def __init__(
@@ -117,8 +124,16 @@ class ConditionalDecoder(nn.Module):
         self.attentions = _attentions(self.sizes, widths, attention)
 
     def forward(self, z: Tensor, labels: Tensor, strength: Tensor | None = None) -> Tensor:
-        """z (B, Z), labels int64 (B,), strength (B,) of the class's say, 0 to 1 -> images float32
-        (B, C, H, W) in [0, 1]."""
+        """Decode codes.
+
+        Args:
+            z: Codes (B, Z).
+            labels: Classes, int64 (B,).
+            strength: Of the conditioning on the class, 0 to 1, (B,); by default 1.
+
+        Returns:
+            Images, float32 (B, C, H, W) in [0, 1].
+        """
         hidden, embedded = self.start(z, labels, strength)
         # The last convolution keeps the size: it turns features into channels.
         targets = [*self.sizes[1:], self.sizes[-1]]
@@ -133,8 +148,10 @@ class ConditionalDecoder(nn.Module):
 
 
 class ResidualDecoder(nn.Module):
-    """The same with a residual block of two convolutions for each level (as in Miyato and Koyama
-    2018, after He 2016)."""
+    """A decoder with a residual block of two convolutions for each level.
+
+    As in Miyato and Koyama (arXiv:1802.05637), after He et al. (arXiv:1512.03385).
+    """
 
     def __init__(
         self,
@@ -153,7 +170,7 @@ class ResidualDecoder(nn.Module):
         self.last = nn.Conv2d(width, image_shape[0], 3, padding=1)
 
     def forward(self, z: Tensor, labels: Tensor, strength: Tensor | None = None) -> Tensor:
-        """As `ConditionalDecoder`'s."""
+        """Decode as `ConditionalDecoder` does."""
         hidden, embedded = self.start(z, labels, strength)
         hidden = self.attentions[0](hidden)
         layers = zip(self.blocks, self.attentions[1:], self.sizes[1:], strict=True)
@@ -205,13 +222,17 @@ class ConditionalEncoder(nn.Module):
         self.mean, self.log_variance = nn.Linear(128, latent), nn.Linear(128, latent)
 
     def forward(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """images (B, C, H, W) in [0, 1], labels int64 (B,) -> two of (B, Z)."""
+        """Encode images (B, C, H, W) in [0, 1] of labels int64 (B,).
+
+        Returns:
+            Mean and log-variance, both (B, Z).
+        """
         features = self.image(images - 0.5)
         hidden = self.code(torch.cat([features, self.embed(labels)], 1))
         return self.mean(hidden).float(), self.log_variance(hidden).float().clamp(-10, 5)
 
 
-def parts_of(module: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """Encoder and decoder of a family that has both."""
+def encoder_and_decoder(module: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """Return encoder and decoder of a family that has both."""
     assert isinstance(module, nn.ModuleDict)
     return module["encoder"], module["decoder"]

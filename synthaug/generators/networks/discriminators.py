@@ -1,4 +1,4 @@
-"""How real an image of a class looks: the discriminators, and what conditions them."""
+"""Discriminators: how real an image of a class looks, and how they are conditioned on it."""
 
 from collections.abc import Callable
 
@@ -13,14 +13,19 @@ FEATURES = 128  # numbers that a discriminator judges
 
 
 class Discriminator(nn.Module):
-    """A backbone, a dense layer of features h, and a head, every weight under spectral
-    normalisation. The features are a dense layer of the last grid, not its sum: where a part lies
-    matters to the shape of small images.
+    """A backbone, a dense layer of features h, and a head.
 
-    conditioning: a name of `CONDITIONINGS`.
-    backbone: a name of `BACKBONES`.
-    attention: whether a self-attention layer looks at a grid of at most 16 cells a side.
-    codes: how many numbers of an image's noise are read back from its features.
+    Every weight is under spectral normalisation. The features are a dense layer of the last grid,
+    not its sum: where a part lies matters to the shape of small images.
+
+    Args:
+        image_shape: (C, H, W).
+        classes: How many classes there are.
+        width: Channels at full size.
+        conditioning: A name of `CONDITIONINGS`.
+        backbone: A name of `BACKBONES`.
+        attention: Whether a self-attention layer looks at a grid of at most 16 cells a side.
+        codes: How many numbers of an image's noise are read back from its features.
     """
 
     def __init__(
@@ -56,19 +61,27 @@ class Discriminator(nn.Module):
         self.codes = spectral_norm(nn.Linear(FEATURES, codes)) if codes else None
 
     def forward(self, images: Tensor, labels: Tensor, strength: Tensor) -> dict[str, Tensor]:
-        """images (B, C, H, W) in [-1, 1], labels int64 (B,), strength (B,) of the conditioning, 0
-        to 1 -> "logits" (B,), "features" (B, D), and "classes" (B, K) or "codes" (B, Z) of those
-        that have them; all float32."""
+        """Judge images.
+
+        Args:
+            images: (B, C, H, W) in [-1, 1].
+            labels: Classes that they are to be of, int64 (B,).
+            strength: Of the conditioning on the class, 0 to 1, (B,).
+
+        Returns:
+            "logits" (B,), "features" (B, D), and "classes" (B, K) or "codes" (B, Z) of
+            discriminators that have them; all float32.
+        """
         features = self.features(images).float()
-        judged: dict[str, Tensor] = {"features": features}
-        judged |= self.head(features, labels, strength[:, None])
+        outputs: dict[str, Tensor] = {"features": features}
+        outputs |= self.head(features, labels, strength[:, None])
         if self.codes is not None:
-            judged["codes"] = self.codes(features).float()
-        return judged
+            outputs["codes"] = self.codes(features).float()
+        return outputs
 
 
 class Projection(nn.Module):
-    """psi(h) + <v_y, h> (Miyato and Koyama 2018)."""
+    """psi(h) + <v_y, h> (Miyato and Koyama, arXiv:1802.05637)."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -76,12 +89,13 @@ class Projection(nn.Module):
         self.embed = spectral_norm(nn.Embedding(classes, FEATURES))
 
     def forward(self, features: Tensor, labels: Tensor, strength: Tensor) -> dict[str, Tensor]:
+        """Return "logits" (B,) of features (B, D), labels (B,) and strength (B, 1)."""
         conditional = (strength * self.embed(labels) * features).sum(1)
         return {"logits": self.unconditional(features).squeeze(1).float() + conditional.float()}
 
 
 class Concatenation(nn.Module):
-    """psi(h, v_y): the class's embedding beside the features (Mirza and Osindero 2014)."""
+    """psi(h, v_y): the class's embedding beside the features (arXiv:1411.1784)."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -93,12 +107,13 @@ class Concatenation(nn.Module):
         )
 
     def forward(self, features: Tensor, labels: Tensor, strength: Tensor) -> dict[str, Tensor]:
+        """Return "logits" (B,) of features (B, D), labels (B,) and strength (B, 1)."""
         both = torch.cat([features, strength * self.embed(labels)], 1)
         return {"logits": self.judge(both).squeeze(1).float()}
 
 
 class Auxiliary(nn.Module):
-    """psi(h), and the class read from h (Odena et al. 2017)."""
+    """psi(h), and the class read from h (Odena et al., arXiv:1610.09585)."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -106,6 +121,7 @@ class Auxiliary(nn.Module):
         self.classify = spectral_norm(nn.Linear(FEATURES, classes))
 
     def forward(self, features: Tensor, labels: Tensor, strength: Tensor) -> dict[str, Tensor]:
+        """Return "logits" (B,) and "classes" (B, K) of features (B, D) and strength (B, 1)."""
         # Spectral normalisation bounds the logits, so a fixed scale lets them be sure.
         classes = 4 * strength * self.classify(features).float()
         return {"logits": self.unconditional(features).squeeze(1).float(), "classes": classes}
@@ -119,13 +135,15 @@ CONDITIONINGS: dict[str, Callable[[int], nn.Module]] = {
 
 
 def strided(channels: int, above: int) -> nn.Module:
-    """Half the height and width by a strided convolution, as DCGAN's (Radford 2016)."""
+    """Halve the height and width by a strided convolution, as DCGAN's (arXiv:1511.06434)."""
     return nn.Sequential(spectral_norm(nn.Conv2d(channels, above, 4, 2, 1)), nn.LeakyReLU(0.2))
 
 
 class ResidualDown(nn.Module):
-    """Half the height and width by two convolutions, average pooling and a shortcut (as in Miyato
-    2018, after He 2016)."""
+    """Half the height and width by two convolutions, average pooling and a shortcut.
+
+    As in Miyato and Koyama (arXiv:1802.05637), after He et al. (arXiv:1512.03385).
+    """
 
     def __init__(self, channels: int, above: int) -> None:
         super().__init__()
@@ -137,6 +155,7 @@ class ResidualDown(nn.Module):
         self.shortcut = spectral_norm(nn.Conv2d(channels, above, 1))
 
     def forward(self, hidden: Tensor) -> Tensor:
+        """Halve height and width of (B, C, H, W)."""
         added = F.avg_pool2d(self.layers(hidden), 2) + self.shortcut(F.avg_pool2d(hidden, 2))
         return F.leaky_relu(added, 0.2)
 

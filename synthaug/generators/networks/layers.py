@@ -1,6 +1,9 @@
-"""Self-attention over the cells of a feature map.
+"""Layers of both networks of a GAN.
 
-Spectral normalisation: a layer's weight over its largest singular value (Miyato et al. 2018).
+Self-attention over the cells of a feature map (Zhang et al., arXiv:1805.08318).
+
+Spectral normalisation: a layer's weight over its largest singular value (Miyato et al.,
+arXiv:1802.05957).
 
 torch's own draws other first vectors: trainings would end elsewhere than those that were measured.
 """
@@ -17,7 +20,10 @@ LARGEST_SIDE = 16  # cells; attention compares every cell with every other
 
 
 def attention_level(levels: Sequence[tuple[int, int]]) -> int:
-    """The finest of `levels` (height, width), the finest first, that is at most 16 cells a side.
+    """Return the index of the finest level that is at most 16 cells a side.
+
+    Args:
+        levels: (height, width) of each, the finest first.
 
     >>> attention_level([(64, 40), (32, 20), (16, 10), (8, 5)])
     2
@@ -28,9 +34,10 @@ def attention_level(levels: Sequence[tuple[int, int]]) -> int:
 
 
 class SelfAttention(nn.Module):
-    """x + gamma * o(softmax(q(x)^T k(x)) v(x)), gamma 0 at the start (Zhang et al., SAGAN, 2019).
+    """x + gamma * o(softmax(q(x)^T k(x)) v(x)), gamma 0 at the start (SAGAN).
 
-    normalise: what the convolutions are wrapped in, such as spectral normalisation.
+    Args:
+        normalise: What the convolutions are wrapped in, such as spectral normalisation.
     """
 
     def __init__(
@@ -45,7 +52,7 @@ class SelfAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(B, C, H, W) -> the same shape."""
+        """Attend over (B, C, H, W), the shape unchanged."""
         pooled = F.max_pool2d(hidden, 2)
         query = self.query(hidden).flatten(2).transpose(1, 2)
         key, value = self.key(pooled).flatten(2), self.value(pooled).flatten(2)
@@ -60,7 +67,7 @@ WARM_UP = 15  # power iterations at the start; one more at each call in training
 
 
 def spectral_norm(layer: Layer) -> Layer:
-    """`layer` with its `weight` kept at spectral norm 1.
+    """Return `layer` with a `weight` that stays at spectral norm 1.
 
     >>> layer = spectral_norm(nn.Linear(4, 3)).eval()
     >>> round(torch.linalg.matrix_norm(layer.weight, 2).item(), 1)
