@@ -149,7 +149,7 @@ class Generator(ABC):
         Raises:
             InputError: For a setting that there is not.
 
-        Example:
+        Examples:
             >>> from synthaug import TransferVAE
             >>> TransferVAE.from_settings({"strength": [0.5, 1.0]}).settings["strength"]
             (0.5, 1.0)
@@ -264,7 +264,7 @@ class Generator(ABC):
                 than 5 % are trained on and for a `log` that is no directory.
             TrainingError: When a loss is no longer a number.
 
-        Example:
+        Examples:
             >>> from synthaug import StyleSwap, read_images
             >>> StyleSwap().fit(read_images("digits"), device="cpu").image_shape
             (1, 16, 16)

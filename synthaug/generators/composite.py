@@ -229,7 +229,7 @@ class Blend(Composite):
     Raises:
         InputError: By `fit` and `sample`, for parts that make no sense.
 
-    Example:
+    Examples:
         >>> from synthaug import Blend, RandomField, StyleSwap, read_images
         >>> generator = Blend((StyleSwap(), RandomField())).fit(read_images("digits"), device="cpu")
         >>> generator.sample(1, seed=3).labels.tolist()
@@ -293,7 +293,7 @@ class Chain(Composite):
         InputError: By `fit` and `sample`, for parts that make no sense, and for one after the first
             that makes images anew.
 
-    Example:
+    Examples:
         >>> from synthaug import Chain, RandomField, StyleSwap, read_images
         >>> generator = Chain((StyleSwap(), RandomField())).fit(read_images("digits"), device="cpu")
         >>> generator.sample(1, seed=3).labels.tolist()

@@ -78,7 +78,7 @@ class CompositionGAN(Trained):
         Reinders et al., "ChimeraMix: Image Classification on Small Datasets via Masked Feature
             Mixing", IJCAI 2022, arXiv:2202.11616.
 
-    Example:
+    Examples:
         >>> from synthaug import CompositionGAN, read_images
         >>> generator = CompositionGAN(steps=2).fit(read_images("digits"), device="cpu")
         >>> generator.sample(1, seed=3).labels.tolist()

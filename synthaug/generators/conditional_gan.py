@@ -116,7 +116,7 @@ class ConditionalGAN(Trained):
         Lin et al., "PacGAN: The power of two samples in generative adversarial networks",
             arXiv:1712.04086.
 
-    Example:
+    Examples:
         >>> from synthaug import ConditionalGAN, read_images
         >>> generator = ConditionalGAN(steps=2).fit(read_images("digits"), device="cpu")
         >>> generator.sample(1, seed=3).images.dtype

@@ -135,7 +135,7 @@ class ConditionalVAE(Trained):
         Sohn et al., "Learning Structured Output Representation using Deep Conditional Generative
             Models", NeurIPS 2015.
 
-    Example:
+    Examples:
         >>> from synthaug import ConditionalVAE, read_images
         >>> generator = ConditionalVAE(steps=2).fit(read_images("digits"), device="cpu")
         >>> generator.sample(1, seed=3).labels.tolist()

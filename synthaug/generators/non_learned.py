@@ -86,7 +86,7 @@ class PatchSwap(NonLearned):
             Features", arXiv:1905.04899.
         Reinders et al., "ChimeraMix", IJCAI 2022, arXiv:2202.11616.
 
-    Example:
+    Examples:
         >>> from synthaug import PatchSwap, read_images
         >>> samples = PatchSwap().fit(read_images("digits"), device="cpu").sample(2)
         >>> samples.images.shape
@@ -171,7 +171,7 @@ class StyleSwap(NonLearned):
         Yang and Soatto, "FDA: Fourier Domain Adaptation for Semantic Segmentation",
             arXiv:2004.05498.
 
-    Example:
+    Examples:
         >>> from synthaug import StyleSwap, read_images
         >>> samples = StyleSwap().fit(read_images("digits"), device="cpu").sample(2)
         >>> samples.images.shape
@@ -232,7 +232,7 @@ class RandomField(NonLearned):
         Simard et al., "Best Practices for Convolutional Neural Networks Applied to Visual Document
             Analysis", ICDAR 2003.
 
-    Example:
+    Examples:
         >>> from synthaug import RandomField, read_images
         >>> samples = RandomField().fit(read_images("digits"), device="cpu").sample(2)
         >>> samples.images.dtype

@@ -94,7 +94,7 @@ class TransferVAE(Trained):
         Zhao et al., "Data augmentation using learned transformations for one-shot medical image
             segmentation", arXiv:1902.09383.
 
-    Example:
+    Examples:
         >>> from synthaug import TransferVAE, read_images
         >>> generator = TransferVAE(steps=2).fit(read_images("digits"), device="cpu")
         >>> generator.sample(1, seed=3).labels.tolist()

@@ -49,7 +49,7 @@ class VAEGAN(ConditionalVAE):
         Larsen et al., "Autoencoding beyond pixels using a learned similarity metric",
             arXiv:1512.09300.
 
-    Example:
+    Examples:
         >>> from synthaug import VAEGAN, read_images
         >>> generator = VAEGAN(steps=2).fit(read_images("digits"), device="cpu")
         >>> generator.sample(1, seed=3).labels.tolist()

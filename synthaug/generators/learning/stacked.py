@@ -41,7 +41,7 @@ def unstack(module: nn.Module, count: int) -> list[nn.Module]:
 class Stacked(nn.Module):
     """G networks of one architecture; called with (G * B, ...) tensors, it gives each its block.
 
-    Example:
+    Examples:
         >>> layers = [nn.Linear(2, 3), nn.Linear(2, 3)]
         >>> both, x = Stacked(layers), torch.rand(8, 2)
         >>> bool(torch.allclose(both(x)[4:], layers[1](x[4:])))
