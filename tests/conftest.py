@@ -20,7 +20,10 @@ torch.set_num_threads(1)
 # which takes seconds; they are sent what those of "spawn" are.
 multiprocessing.set_forkserver_preload(["synthaug"])
 
-collect_ignore_glob = ["*conftest.py"]  # for doctests, under a name that several folders have
+collect_ignore_glob = [
+    "*conftest.py",  # for doctests, under a name that several folders have
+    "*write_files.py",  # code of an older version
+]
 
 
 @pytest.fixture
