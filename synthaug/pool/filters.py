@@ -101,8 +101,9 @@ class ClassifierAgreement:
         posterior = posterior_of("network", self.network, samples.images, device, classes)
         expect_labels("network: labels", samples.labels, posterior.shape[1])
         of_class = posterior[np.arange(len(samples)), samples.labels]
-        agrees: np.ndarray = posterior.argmax(1) == samples.labels
-        return agrees & (of_class >= self.confidence)
+        passes: np.ndarray = posterior.argmax(1) == samples.labels
+        passes &= of_class >= self.confidence
+        return passes
 
 
 class DistanceFilter:

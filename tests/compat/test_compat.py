@@ -78,7 +78,9 @@ def test_results(tmp_path: Path) -> None:
     assert gain.sentence().split(":")[0] in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("path", sorted(FILES.parents[3].glob("benchmarks/accuracy/results/*.json")))
+@pytest.mark.parametrize(
+    "path", sorted(FILES.parents[3].glob("benchmarks/accuracy/results/*.json"))
+)
 def test_stored_results(path: Path) -> None:
     gain = Gain.load(path)
     assert gain.to_json()["verdict"] == json.loads(path.read_text())["verdict"]

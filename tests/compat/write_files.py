@@ -39,7 +39,9 @@ def small(data: s.LabelledImages, per_class: int) -> s.LabelledImages:
     return s.LabelledImages(part.images, part.labels, ["zero", "one"])
 
 
-train, test = (small(s.read_images("digits", split=split, image_size=8), 12) for split in ("train", "test"))
+train, test = (
+    small(s.read_images("digits", split=split, image_size=8), 12) for split in ("train", "test")
+)
 samples = {}
 for name, generator in GENERATORS.items():
     fitted = generator.fit(train, device="cpu")
@@ -61,8 +63,16 @@ mix.save(FOLDER / "mix.json")
 MixRecipe(None, training=training, recommended=False).save(FOLDER / "none.json")
 
 gain = s.measure_gain(
-    train, test, arms="quick", sources=[Source("style-swap", s.StyleSwap(cells=4))], seeds=2,
-    steps=2, recipe=s.Recipe(), batch_size=8, device="cpu", name="digits",
+    train,
+    test,
+    arms="quick",
+    sources=[Source("style-swap", s.StyleSwap(cells=4))],
+    seeds=2,
+    steps=2,
+    recipe=s.Recipe(),
+    batch_size=8,
+    device="cpu",
+    name="digits",
 )
 gain.save(FOLDER / "gain.json")
 verdict = {"verdict": gain.verdict, "points": gain.gain.points, "baseline": gain.baseline}
