@@ -56,10 +56,10 @@ def _of_recipe(mix_config: Path, others: Mapping[str, object]) -> Generator:
     for name, value in others.items():
         if value is not None:
             raise InputError(f"--{name}: --mix-config says what is fitted; leave one of them out")
-    made = MixConfig.load(mix_config).generator
-    if made is None:
+    generator = MixConfig.load(mix_config).generator
+    if generator is None:
         raise InputError(f"{mix_config}: its search found no way of mixing; there is none to fit")
-    return made
+    return generator
 
 
 def fit(
@@ -149,13 +149,13 @@ def fit(
     (-m synthaug fit ...), all processes train it together.
     """
     if mix_config is None:
-        made = build(generator or "vae", steps, scope)
+        model = build(generator or "vae", steps, scope)
     else:
-        made = _of_recipe(mix_config, {"generator": generator, "scope": scope, "steps": steps})
-    if not made.learns:
+        model = _of_recipe(mix_config, {"generator": generator, "scope": scope, "steps": steps})
+    if not model.learns:
         aids = {"start": start, "validate": validate, "log": log, "profile": profile}
-        refuse_for_non_learned(generator or made.name, aids)
-    elif profile is not None and _steps(made) < LAST_STEP:
+        refuse_for_non_learned(generator or model.name, aids)
+    elif profile is not None and _steps(model) < LAST_STEP:
         raise InputError(f"--profile: expected a run of at least {LAST_STEP} steps")
     check_device(device)
     checkpoint = output.parent / f"{output.name}.checkpoint"
@@ -170,13 +170,13 @@ def fit(
         # All of them: `fit` sees those alone that --per-class draws.
         check_groups({"train": images, "validation": validation})
     elif validate:
-        kept, held = split_off(with_copies_grouped(images), VALIDATION_SHARE, seed=seed)
-        left = images.subset(kept)
+        train_rows, held_rows = split_off(with_copies_grouped(images), VALIDATION_SHARE, seed=seed)
+        left = images.subset(train_rows)
         fewest, advice = per_class or FEWEST_IMAGES, "give DATA validation images"
         if per_class is not None:
             advice = f"lower --per-class, or {advice}"
         check_rest(data, images, left, fewest, "held out by --validate", advice)
-        images, validation = left, images.subset(held)
+        images, validation = left, images.subset(held_rows)
     if per_class is not None:
         images = images.subset(draw_subset(images, per_class, seed=seed))
     with (
@@ -187,10 +187,10 @@ def fit(
     ):
 
         def show(done: int, total: int) -> None:
-            update(f"fitting {made.name}", done, total)
+            update(f"fitting {model.name}", done, total)
             step()
 
-        made.fit(
+        model.fit(
             images,
             seed=seed,
             device=device,
@@ -201,20 +201,20 @@ def fit(
             log=log,
         )
         if ours.leads:
-            made.save(output)
+            model.save(output)
         ours.tell(None)  # the others' checkpoints are needed until it is on disk
     if not ours.leads:
         return
-    seconds = spell_seconds(made.metadata["seconds"])
-    summary = f"{output}: {made.name} fitted to {len(images)} images in {seconds} s"
-    if made.keeps_images:
+    seconds = spell_seconds(model.metadata["seconds"])
+    summary = f"{output}: {model.name} fitted to {len(images)} images in {seconds} s"
+    if model.keeps_images:
         summary += "; it starts from real images and holds them, so treat it like the data"
-    finish(summary, made.metadata, json, quiet)
+    finish(summary, model.metadata, json, quiet)
 
 
-def _steps(made: Generator) -> int:
+def _steps(generator: Generator) -> int:
     """Optimiser steps in all, those of each part one after another."""
-    return sum(each.settings.get("steps", LAST_STEP) for each in singles(made) if each.learns)
+    return sum(each.settings.get("steps", LAST_STEP) for each in singles(generator) if each.learns)
 
 
 def _check_targets(
@@ -256,10 +256,10 @@ def sample(
     check_apart({"--output": output, "--json": json})
     check_output(output, POOL)
     check_json("--json", json, JsonKind.POOL)
-    made = load_generator(generator, device=device)
+    fitted = load_generator(generator, device=device)
     with progress(quiet) as update:
-        told = partial(update, "sampling")
-        pool = SamplePool.create(output, made, per_class, seed=seed, progress=told)
+        report_progress = partial(update, "sampling")
+        pool = SamplePool.create(output, fitted, per_class, seed=seed, progress=report_progress)
     finish(pool_summary(pool), pool.manifest, json, quiet)
 
 

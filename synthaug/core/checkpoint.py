@@ -133,11 +133,11 @@ class Checkpoint:
                     slots.setdefault(int(index), {})[slot] = value
             state = optimizer.state_dict()
             optimizer.load_state_dict({**state, "state": slots})
-            for parameter, kept in optimizer.state.items():
+            for parameter, moments in optimizer.state.items():
                 # A fused step reads both as they lie in memory, so they have to lie alike.
-                for slot, value in kept.items():
+                for slot, value in moments.items():
                     if value.shape == parameter.shape:
-                        kept[slot] = torch.empty_like(parameter).copy_(value)
+                        moments[slot] = torch.empty_like(parameter).copy_(value)
         self._before = float(metadata.get("seconds", 0))  # versions before 0.5 do not say
         if (around := _around.get()) is not None:
             around.seconds += self._before

@@ -15,9 +15,9 @@ def expect_choice(name: str, value: str, choices: Iterable[str]) -> None:
     Examples:
         >>> expect_choice("donors", "any", ("any", "within"))
     """
-    known = list(choices)
-    if value not in known:
-        raise InputError(f"{name}: expected {' or '.join(map(repr, known))}, got {value!r}")
+    options = list(choices)
+    if value not in options:
+        raise InputError(f"{name}: expected {' or '.join(map(repr, options))}, got {value!r}")
 
 
 def expect_count(name: str, value: Any, least: int = 1) -> None:

@@ -30,8 +30,8 @@ def resolve_device(device: str) -> torch.device:
     if device == "auto" and torch.cuda.is_available():
         ours = current()
         # A launcher may show each process one GPU, which is its first, whatever its number is.
-        known = ours.size > 1 and ours.local < torch.cuda.device_count()
-        return torch.device("cuda", ours.local) if known else torch.device("cuda")
+        has_own_gpu = ours.size > 1 and ours.local < torch.cuda.device_count()
+        return torch.device("cuda", ours.local) if has_own_gpu else torch.device("cuda")
     if device == "auto":
         return torch.device("cpu")
     resolved = None
@@ -95,13 +95,13 @@ def _exact_products() -> Iterator[None]:
             torch.set_float32_matmul_precision(before)
         return
     places: list[Any] = [processor.matmul, processor.conv, torch.backends.cuda.matmul]
-    asked = [place.fp32_precision for place in places]
+    precisions = [place.fp32_precision for place in places]
     for place in places:
         place.fp32_precision = "ieee"
     try:
         yield
     finally:
-        for place, precision in zip(places, asked, strict=True):
+        for place, precision in zip(places, precisions, strict=True):
             place.fp32_precision = precision
 
 
@@ -111,10 +111,10 @@ def arithmetic(device: torch.device) -> str:
     The environment variable SYNTHAUG_ARITHMETIC names one in place of that: work that was begun on
     one machine goes on alike on another, which emulates bfloat16 if it has to (`as_native`).
     """
-    if asked := os.environ.get(ASKED):
-        if asked not in KINDS:
-            raise InputError(f"{ASKED}: expected one of {', '.join(KINDS)}, got {asked!r}")
-        return asked
+    if variable := os.environ.get(ASKED):
+        if variable not in KINDS:
+            raise InputError(f"{ASKED}: expected one of {', '.join(KINDS)}, got {variable!r}")
+        return variable
     if device.type == "cuda":
         with torch.cuda.device(device):
             native = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -164,8 +164,8 @@ def as_native(device: torch.device) -> Iterator[None]:
 
     It takes a seventh of the time of torch's own emulation.
     """
-    asked = device.type == "cpu" and arithmetic(device) == "bfloat16"
-    if asked and not _processor_multiplies_bfloat16():
+    is_emulated = device.type == "cpu" and arithmetic(device) == "bfloat16"
+    if is_emulated and not _processor_multiplies_bfloat16():
         with _Widened():  # type: ignore[no-untyped-call]
             yield
     else:
@@ -197,14 +197,14 @@ class _Widened(TorchDispatchMode):  # type: ignore[no-untyped-call]
         named = kwargs or {}
         if torch.is_inference_mode_enabled():  # products are still within others, as of `F.linear`
             with self:
-                made = func.decompose(*args, **named)
-            if made is not NotImplemented:
-                return made
+                decomposed = func.decompose(*args, **named)
+            if decomposed is not NotImplemented:
+                return decomposed
         tensors = (each for each in args if isinstance(each, Tensor))
         if func not in self.PRODUCTS or any(each.dtype != torch.bfloat16 for each in tensors):
             return func(*args, **named)
-        made = func(*tree_map_only(Tensor, Tensor.float, args), **named)
-        return tree_map_only(Tensor, Tensor.bfloat16, made)
+        decomposed = func(*tree_map_only(Tensor, Tensor.float, args), **named)
+        return tree_map_only(Tensor, Tensor.bfloat16, decomposed)
 
 
 def _processor_multiplies_bfloat16() -> bool:

@@ -54,12 +54,12 @@ def new_directory(directory: Path, *, kind: str) -> Iterator[Path]:
         try:
             _replace(directory, partial)
         except OSError as error:
-            kept = directory.with_name(f"{directory.name}.{secrets.token_hex(4)}")
+            backup = directory.with_name(f"{directory.name}.{secrets.token_hex(4)}")
             with suppress(OSError):  # what was made may have taken hours
-                partial.rename(kept)
-            where = f"; what was made is in {kept}" if kept.exists() else ""
-            said = f"cannot be replaced ({error.strerror or error}){where}"
-            raise OSError(error.errno, said, str(directory)) from error
+                partial.rename(backup)
+            where = f"; what was made is in {backup}" if backup.exists() else ""
+            problem = f"cannot be replaced ({error.strerror or error}){where}"
+            raise OSError(error.errno, problem, str(directory)) from error
 
 
 @contextmanager
@@ -105,8 +105,8 @@ def check_replaceable(directory: Path, *, kind: str) -> None:
 def _expect_nothing_else(directory: Path, kind: str) -> None:
     """Raise `InputError` for what the user put into a directory that is to be replaced."""
     for path in sorted(directory.iterdir()):
-        known = any(path.match(pattern) for pattern in CONTENTS)
-        if path.is_dir() or not known:
+        is_ours = any(path.match(pattern) for pattern in CONTENTS)
+        if path.is_dir() or not is_ours:
             raise InputError(
                 f"{directory}: cannot replace it, it holds {path.name!r}, which is no part of a "
                 f"{kind}; move that elsewhere, or name another directory"
@@ -154,10 +154,10 @@ def read_manifest(directory: Path, *, kind: str, doing: str = "read") -> dict[st
     try:
         if not directory.is_dir():
             restore(directory.resolve())
-        found, complete = directory.is_dir(), (directory / MANIFEST).exists()
+        exists, complete = directory.is_dir(), (directory / MANIFEST).exists()
     except OSError as error:
         raise InputError(f"{directory}: cannot be read ({error.strerror})") from None
-    if not found:
+    if not exists:
         raise InputError(f"{directory}: no such directory; expected a {kind} written by synthaug")
     if not complete:
         raise InputError(
@@ -178,13 +178,13 @@ def read_unchanged(directory: Path, read: Callable[[], Read]) -> Read:
     while True:
         with _unchanged(directory / MANIFEST) as unchanged:
             try:
-                found = read()
+                content = read()
             except InputError:
                 if unchanged():
                     raise
             else:
                 if unchanged():
-                    return found
+                    return content
 
 
 @contextmanager

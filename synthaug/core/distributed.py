@@ -78,15 +78,15 @@ def current() -> Team:
 
 def leads() -> bool:
     """Tell whether this process writes for all that the launcher started, also before they meet."""
-    return _told("WORLD_SIZE", 1) == 1 or _told("RANK", 0) == 0
+    return _number("WORLD_SIZE", 1) == 1 or _number("RANK", 0) == 0
 
 
-def _told(name: str, default: int) -> int:
+def _number(name: str, default: int) -> int:
     """Read a number that a launcher sets in the environment."""
-    given = os.environ.get(name) or str(default)
-    if not given.isdecimal():
-        raise InputError(f"{name}: expected a number, as torchrun sets it, got {given!r}; unset it")
-    return int(given)
+    text = os.environ.get(name) or str(default)
+    if not text.isdecimal():
+        raise InputError(f"{name}: expected a number, as torchrun sets it, got {text!r}; unset it")
+    return int(text)
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def team() -> Iterator[Team]:
         ...     ours.size
         1
     """
-    size = _told("WORLD_SIZE", 1)
+    size = _number("WORLD_SIZE", 1)
     if size == 1:
         yield ALONE
         return
@@ -111,7 +111,7 @@ def team() -> Iterator[Team]:
             "this one, is not set; start them with torchrun or accelerate launch, or unset "
             "WORLD_SIZE to fit in this process alone"
         )
-    ours = Team(_told("RANK", 0), size, _told("LOCAL_RANK", 0))
+    ours = Team(_number("RANK", 0), size, _number("LOCAL_RANK", 0))
     if ours.local < torch.cuda.device_count():
         torch.cuda.set_device(ours.local)
     started = not dist.is_initialized()

@@ -130,8 +130,8 @@ def swept(directory: Path) -> Iterator[str]:
         yield mark
     except BaseException:
         # Not rglob, which fails where others that share the directory rename what is in it.
-        known = [Path(at, name) for at, *names in os.walk(directory) for name in chain(*names)]
-        for left in known:
+        paths = [Path(at, name) for at, *names in os.walk(directory) for name in chain(*names)]
+        for left in paths:
             if f".{mark}" in left.name and left.suffix == ".partial":
                 with suppress(OSError):  # of one within another that is gone
                     shutil.rmtree(left) if left.is_dir() else left.unlink()

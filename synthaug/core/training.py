@@ -144,9 +144,9 @@ def optimize(
     decay = min(ema_decay, 1 - 10 / (schedule.steps + 10))
     average = _Average(source, decay)
     best = _Best(average.module.eval()) if run.watch else None
-    kept = {"module": module, "average": average} | ({"best": best} if best else {})
+    modules = {"module": module, "average": average} | ({"best": best} if best else {})
     optimizers = {phase.name: phase.optimizer for phase in phases}
-    state = Checkpoint(kept, optimizers, run.identity)
+    state = Checkpoint(modules, optimizers, run.identity)
     apart = max(APART, -(-schedule.steps // LOOKS))
     checkpoint = run.checkpoint
     start = state.load(checkpoint) if checkpoint and checkpoint.exists() else 0
@@ -184,7 +184,7 @@ def optimize(
             run.progress(done, schedule.steps)
         if settled:
             break
-    learned = best.kept if best and best.judged else average.module.eval()
+    learned = best.best_module if best and best.judged else average.module.eval()
     # Statistics of batch norm are each process's own. What is told arrives where it was: on a CPU
     # all processes have the same.
     own = {name: value.cpu() for name, value in learned.state_dict().items()}
@@ -217,7 +217,7 @@ class _Average(nn.Module):
         self.module = copy.deepcopy(source)
         self.register_buffer("steps", torch.tensor(0))
         self._approach = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-        self._held = [_held_by(self.module), _held_by(source)]
+        self._stores = [_stores_of(self.module), _stores_of(source)]
 
     @torch.no_grad()
     def follow(self) -> None:
@@ -225,10 +225,10 @@ class _Average(nn.Module):
         started = bool(self.steps)
         ours: dict[bool, list[Tensor]] = {True: [], False: []}  # by whether it is averaged
         theirs: dict[bool, list[Tensor]] = {True: [], False: []}
-        for mine, given in zip(*map(_tensors, self._held), strict=True):
+        for mine, source in zip(*map(_tensors, self._stores), strict=True):
             averaged = started and mine.is_floating_point()
             ours[averaged].append(mine)
-            theirs[averaged].append(given)
+            theirs[averaged].append(source)
         if ours[True]:
             self._approach(ours[True], theirs[True], None)
         if ours[False]:
@@ -236,17 +236,17 @@ class _Average(nn.Module):
         self.steps += 1
 
 
-Held = Sequence[Mapping[str, Tensor | None]]
+Stores = Sequence[Mapping[str, Tensor | None]]
 
 
-def _held_by(module: nn.Module) -> Held:
+def _stores_of(module: nn.Module) -> Stores:
     """Return where all parts of a module keep their weights and statistics."""
-    return [held for part in module.modules() for held in (part._parameters, part._buffers)]
+    return [tensors for part in module.modules() for tensors in (part._parameters, part._buffers)]
 
 
-def _tensors(held: Held) -> list[Tensor]:
+def _tensors(stores: Stores) -> list[Tensor]:
     """Return the present tensors, each once: some may have been replaced."""
-    present = [value for each in held for value in each.values() if value is not None]
+    present = [value for each in stores for value in each.values() if value is not None]
     return list({id(value): value for value in present}.values())
 
 
@@ -258,7 +258,7 @@ class _Best(nn.Module):
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        self.kept = copy.deepcopy(module)
+        self.best_module = copy.deepcopy(module)
         self.register_buffer("score", torch.tensor(-math.inf, dtype=torch.float64))
         self.register_buffer("stale", torch.tensor(0))
 
@@ -277,7 +277,7 @@ class _Best(nn.Module):
         if score > self.score.item():
             self.score.fill_(score)
             self.stale.zero_()
-            self.kept.load_state_dict(module.state_dict())
+            self.best_module.load_state_dict(module.state_dict())
 
 
 def _update(

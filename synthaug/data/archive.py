@@ -43,20 +43,20 @@ def open_archive(path: Path) -> Splits:
 
 def _prefixes(path: Path, keys: list[str]) -> dict[str, str]:
     """Return how the keys of each split begin: a name of the split and an underscore."""
-    found: dict[str, str] = {}
+    prefixes: dict[str, str] = {}
     for key in keys:
         if not key.endswith("_images"):
             continue
         split = split_named(key.removesuffix("_images"))
         if split is None:
             raise InputError(f"{path}: {LAYOUT}; got {key}, which is no split; rename or remove it")
-        if split in found:
+        if split in prefixes:
             raise InputError(
-                f"{path}: expected one key for split {split!r}, got {found[split]}images and "
+                f"{path}: expected one key for split {split!r}, got {prefixes[split]}images and "
                 f"{key}; rename or remove one"
             )
-        found[split] = key.removesuffix("images")
-    return {split: found[split] for split in SPLIT_NAMES if split in found}
+        prefixes[split] = key.removesuffix("images")
+    return {split: prefixes[split] for split in SPLIT_NAMES if split in prefixes}
 
 
 def _list_archive(path: Path, keys: list[str], prefixes: dict[str, str], split: str) -> Listing:
@@ -86,13 +86,13 @@ def _list_archive(path: Path, keys: list[str], prefixes: dict[str, str], split: 
 
 def _classes(path: Path, keys: list[str], labels: list[np.ndarray]) -> tuple[str, ...]:
     """Return the class names of the file, or those that the labels of all splits imply together."""
-    given = next((key for key in _CLASS_KEYS if key in keys), None)
-    if given is not None:
-        names = decoded(_read(path, given), f"{path}: {given}")
+    names_key = next((key for key in _CLASS_KEYS if key in keys), None)
+    if names_key is not None:
+        names = decoded(_read(path, names_key), f"{path}: {names_key}")
         if names.ndim != 1:
-            raise InputError(f"{path}: {given}: expected shape (K,), got {names.shape}")
+            raise InputError(f"{path}: {names_key}: expected shape (K,), got {names.shape}")
         if len(set(names.tolist())) < len(names):
-            raise InputError(f"{path}: {given}: expected distinct names, got {names.tolist()}")
+            raise InputError(f"{path}: {names_key}: expected distinct names, got {names.tolist()}")
         return tuple(str(name) for name in names.tolist())
     if len({part.dtype.kind for part in labels}) > 1:
         raise InputError(f"{path}: expected labels of one type, got strings and integers")
@@ -121,8 +121,8 @@ def _check_images(images: np.ndarray, where: str) -> None:
 
 def _groups(path: Path, keys: list[str], prefix: str, count: int) -> np.ndarray | None:
     """Return the groups of a split, under `<prefix>group` or another usual name."""
-    known = (f"{prefix}images", f"{prefix}labels", *_CLASS_KEYS)
-    others = [name for name in keys if name.startswith(prefix) and name not in known]
+    other_keys = (f"{prefix}images", f"{prefix}labels", *_CLASS_KEYS)
+    others = [name for name in keys if name.startswith(prefix) and name not in other_keys]
     key = group_key(others, str(path), prefix)
     if key is None:
         _warn_of_others(path, others, prefix, count)
@@ -139,8 +139,10 @@ def _groups(path: Path, keys: list[str], prefix: str, count: int) -> np.ndarray 
 
 def _warn_of_others(path: Path, keys: list[str], prefix: str, count: int) -> None:
     """Warn of keys with a value for each image that may group images under another name."""
-    found = [key for key in keys if _is_per_image(path, key, count)]
-    warn_of_unused(str(path), found, f"{prefix}group", stacklevel=5)  # whoever called read_images
+    candidates = [key for key in keys if _is_per_image(path, key, count)]
+    warn_of_unused(
+        str(path), candidates, f"{prefix}group", stacklevel=5
+    )  # whoever called read_images
 
 
 def _is_per_image(path: Path, key: str, count: int) -> bool:

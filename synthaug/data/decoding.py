@@ -216,8 +216,8 @@ def from_file(path: Path) -> np.ndarray:
         UnreadableImage: If it is missing, not an image, cut short or has several frames.
     """
     if path.suffix.lower() not in SUFFIXES:
-        known = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
-        raise UnreadableImage(f"expected an image file ({known}); {_ADVICE}")
+        formats = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+        raise UnreadableImage(f"expected an image file ({formats}); {_ADVICE}")
     try:
         content = path.read_bytes()
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:

@@ -114,13 +114,13 @@ def label_indices(labels: np.ndarray, classes: Sequence[str], where: str) -> np.
 LABEL_ATTRIBUTES = ("targets", "labels", "_labels")
 
 
-def is_map_style(given: object) -> bool:
+def is_map_style(dataset: object) -> bool:
     """Tell whether an object has items and a length, as map-style Datasets do."""
     # Every torch Dataset has __getitem__, and those that are only iterated may have a length.
     return (
-        hasattr(given, "__getitem__")
-        and hasattr(given, "__len__")
-        and not isinstance(given, IterableDataset)
+        hasattr(dataset, "__getitem__")
+        and hasattr(dataset, "__len__")
+        and not isinstance(dataset, IterableDataset)
     )
 
 
@@ -188,7 +188,7 @@ def _label_key(keys: Sequence[str]) -> str | None:
     return next(iter([*exact, *(key for key in keys if "label" in key)]), None)
 
 
-def check_label(label: Any, found: int, classes: Sequence[str]) -> None:
+def check_label(label: Any, listed: int, classes: Sequence[str]) -> None:
     """Check an item's own label against the one from the Dataset's attributes.
 
     Attributes can be stale: items may be shuffled or filtered later.
@@ -197,11 +197,11 @@ def check_label(label: Any, found: int, classes: Sequence[str]) -> None:
         InputError: If the two differ.
     """
     value = to_array(label)
-    known = {"i": found, "u": found, "U": classes[found], "S": classes[found].encode()}
-    expected: object = known.get(value.dtype.kind)
+    as_kinds = {"i": listed, "u": listed, "U": classes[listed], "S": classes[listed].encode()}
+    expected: object = as_kinds.get(value.dtype.kind)
     if value.size == 1 and expected is not None and value.item() != expected:
         raise InputError(
-            f"expected label {found} ({classes[found]}), as the dataset's own list of labels says, "
+            f"expected label {listed} ({classes[listed]}), as the dataset's own list of labels says, "
             f"but the item has {value.item()}"
         )
 
@@ -246,14 +246,14 @@ def _merges_classes(dataset: Any, count: int) -> bool:
 
 
 def _labels(dataset: Any) -> np.ndarray:
-    found = _attribute_labels(dataset)
-    return flat_labels(_scan(dataset) if found is None else found, "labels of the dataset")
+    labels = _attribute_labels(dataset)
+    return flat_labels(_scan(dataset) if labels is None else labels, "labels of the dataset")
 
 
 def _scan(dataset: Any) -> np.ndarray:
     """Return the labels of all items, each read once."""
     parts = {id(part): Apart(part) for part, _ in sources_of(dataset)}
-    found = []
+    labels = []
     with global_stream(0, "scan labels"):
         for index in range(len(dataset)):
             part, place = source_of(dataset, index)
@@ -265,8 +265,8 @@ def _scan(dataset: Any) -> np.ndarray:
                     f"({type(error).__name__}: {error}); replace or remove it, or give the Dataset "
                     "its labels as .targets"
                 ) from error
-            found.append(_item_label(item, index, place))
-    return np.array(found)
+            labels.append(_item_label(item, index, place))
+    return np.array(labels)
 
 
 def _attribute_labels(dataset: Any) -> np.ndarray | None:
@@ -281,9 +281,9 @@ def _attribute_labels(dataset: Any) -> np.ndarray | None:
         indices = np.asarray(dataset.indices, dtype=np.int64)
         return None if inner is None else np.asarray(inner[indices])
     if isinstance(dataset, ConcatDataset):
-        found = [_attribute_labels(part) for part in _filled_parts(dataset)]
-        parts = [part.reshape(len(part), -1) for part in found if part is not None]
-        return np.concatenate(parts) if parts and len(parts) == len(found) else None
+        part_labels = [_attribute_labels(part) for part in _filled_parts(dataset)]
+        parts = [part.reshape(len(part), -1) for part in part_labels if part is not None]
+        return np.concatenate(parts) if parts and len(parts) == len(part_labels) else None
     return None
 
 

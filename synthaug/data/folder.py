@@ -59,8 +59,8 @@ def open_folder(directory: Path) -> Splits:
         _check_name(folder)
     _warn_of_masks([mask for folder in class_folders for mask in _masks(folder)])
     classes = class_order(folder.name for folder in class_folders)
-    found = (split for split in SPLIT_NAMES if split in roots)
-    return {split: partial(_list_folder, roots[split], classes) for split in found}
+    present = (split for split in SPLIT_NAMES if split in roots)
+    return {split: partial(_list_folder, roots[split], classes) for split in present}
 
 
 def would_read(directory: Path, place: Path) -> bool:
@@ -94,10 +94,10 @@ def _refuse_other_names(directory: Path, folders: list[Path]) -> None:
 
     As classes they would be told apart well, and mean nothing.
     """
-    found = {_split_within(folder.name): folder for folder in folders if _is_outer(folder)}
-    splits = [split for split in SPLIT_NAMES if split in found]
+    by_split = {_split_within(folder.name): folder for folder in folders if _is_outer(folder)}
+    splits = [split for split in SPLIT_NAMES if split in by_split]
     if len(splits) > 1:
-        names = " and ".join(found[split].name for split in splits)
+        names = " and ".join(by_split[split].name for split in splits)
         raise InputError(
             f"{directory}: {LAYOUT}; got {names}, which hold folders: rename them "
             f"{' and '.join(splits)}, so that they are no classes"
@@ -229,7 +229,7 @@ def _is_listed(path: Path) -> bool:
     return path.is_file() or (path.is_symlink() and not path.exists() and _is_image_name(path.name))
 
 
-def _visible(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
+def _visible(folder: Path, is_wanted: Callable[[Path], bool]) -> list[Path]:
     """Return the entries of `folder` that are not hidden, in natural order."""
     try:
         paths = [
@@ -237,7 +237,7 @@ def _visible(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
             for path in folder.iterdir()
             if not path.name.startswith(".")
             and path.name.casefold() not in _LITTER
-            and wanted(path)
+            and is_wanted(path)
         ]
     except OSError as error:
         raise InputError(f"{folder}: expected a folder that can be listed, but {error}") from error

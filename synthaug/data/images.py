@@ -316,28 +316,27 @@ def distinct_names(classes: Any) -> list[str]:
     return names
 
 
-def expect_labelled(name: str, given: object) -> None:
+def expect_labelled(name: str, data: object) -> None:
     """Raise `InputError` for what is no `LabelledImages`: a path, a Dataset."""
-    if not isinstance(given, LabelledImages):
+    if not isinstance(data, LabelledImages):
         raise InputError(
-            f"{name}: expected LabelledImages, as read_images gives them, got "
-            f"{type(given).__name__}"
+            f"{name}: expected LabelledImages, as read_images gives them, got {type(data).__name__}"
         )
 
 
 def expect_alike(
     name: str,
-    given: LabelledImages,
+    data: LabelledImages,
     classes: Sequence[str],
     image_shape: tuple[int, int, int],
     dtype: np.dtype[Any],
 ) -> None:
     """Raise `InputError` for images of another shape, dtype, classes or order of classes."""
-    found = (tuple(given.classes), given.image_shape, given.images.dtype)
-    if found != (tuple(classes), image_shape, dtype):
+    form = (tuple(data.classes), data.image_shape, data.images.dtype)
+    if form != (tuple(classes), image_shape, dtype):
         raise InputError(
             f"{name}: expected {dtype} images {image_shape} of the classes {', '.join(classes)}, "
-            f"got {given.images.dtype} {given.image_shape} and classes {', '.join(given.classes)}"
+            f"got {data.images.dtype} {data.image_shape} and classes {', '.join(data.classes)}"
         )
 
 
@@ -360,13 +359,13 @@ def expect_scale(name: str, largest: float, stored: np.ndarray) -> None:
     )
 
 
-def soft_rows(given: Any, count: int, classes: int | None = None) -> np.ndarray:
+def soft_rows(values: Any, count: int, classes: int | None = None) -> np.ndarray:
     """Return soft labels as float32 (count, classes); any number of classes where None is given.
 
     Raises:
         InputError: If they are no soft labels.
     """
-    soft = _numbers("soft_labels", given)
+    soft = _numbers("soft_labels", values)
     if soft.ndim != 2 or soft.shape != (count, classes or soft.shape[1]):
         raise InputError(
             f"soft_labels: expected shape ({count}, {classes or 'K'}), got {soft.shape}"
@@ -434,8 +433,8 @@ class Samples:
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change with any image, label, soft label or weight."""
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        present = {name: array for name, array in given.items() if array is not None}
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        present = {name: array for name, array in arrays.items() if array is not None}
         return _fingerprint(present.values(), present)
 
     def subset(self, indices: np.ndarray) -> Self:

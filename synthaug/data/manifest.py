@@ -110,8 +110,8 @@ def _rows(path: Path) -> list[_Row]:
     if group is None:
         classes = len({row.label for row in rows})
         names = [name for name in columns if name and name not in COLUMNS]
-        found = [name for name in names if _may_group([each[name] for each in cells], classes)]
-        warn_of_unused(str(path), found, "group", stacklevel=6)  # whoever called read_images
+        candidates = [name for name in names if _may_group([each[name] for each in cells], classes)]
+        warn_of_unused(str(path), candidates, "group", stacklevel=6)  # whoever called read_images
     return rows
 
 

@@ -71,14 +71,14 @@ def open_torchvision(name: str) -> Splits:
     """List the splits of a torchvision data set class; it downloads when a split is listed."""
     from torchvision import datasets
 
-    known = [
+    set_names = [
         each
         for each in dir(datasets)
         if inspect.isclass(getattr(datasets, each))
         and issubclass(getattr(datasets, each), datasets.VisionDataset)
         and each not in _NOT_A_SET
     ]
-    _check_name(name, known, kind="torchvision")
+    _check_name(name, set_names, kind="torchvision")
     dataset_class = getattr(datasets, name)
     parameters = inspect.signature(dataset_class).parameters
     _check_parameters(name, parameters)
@@ -131,15 +131,15 @@ def _download(where: str, make: Callable[..., Any]) -> Listing:
     return list_dataset(dataset, where=where)
 
 
-def _check_name(name: str, known: Iterable[str], *, kind: str) -> None:
-    known = sorted(known)
-    if name in known:
+def _check_name(name: str, names: Iterable[str], *, kind: str) -> None:
+    names = sorted(names)
+    if name in names:
         return
-    folded = {each.casefold(): each for each in known}
+    folded = {each.casefold(): each for each in names}
     close = [folded[each] for each in difflib.get_close_matches(name.casefold(), folded, n=5)]
     raise InputError(
         f"{kind}:{name}: expected a data set of {kind}; "
-        + (f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}")
+        + (f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names)}")
     )
 
 
@@ -166,14 +166,14 @@ def _split_arguments(
     if "split" not in parameters:
         return {"train": {}}
     quiet = {"download": False} if "download" in parameters else {}
-    found: dict[str, dict[str, Any]] = {}
+    arguments: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as empty:
         for split, values in _ARGUMENTS.items():
             for value in values:
                 if _accepts(partial(dataset_class, root=empty, split=value, **quiet)):
-                    found[split] = {"split": value}
+                    arguments[split] = {"split": value}
                     break
-    return found
+    return arguments
 
 
 def _accepts(make: Callable[[], Any]) -> bool:

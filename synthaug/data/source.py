@@ -91,15 +91,15 @@ def read_images(
         raise InputError(f"split: expected the name of one, got {split!r}")
     where = _name(source)
     splits = _open(source)
-    wanted = _wanted(split, splits, where)
+    wanted_split = _find_split(split, splits, where)
     if isinstance(source, LabelledImages) and _fits(source, size, mode):
         return source if classes is None else _numbered(source, classes, where)
-    listing = splits[wanted]()
+    listing = splits[wanted_split]()
     if not len(listing.labels):
-        raise InputError(f"{where}: expected images in split {wanted!r}, got none")
+        raise InputError(f"{where}: expected images in split {wanted_split!r}, got none")
     own = classes is None and not isinstance(source, LabelledImages)
     if own:  # before images are read, which may take long
-        _check_classes(listing.labels, listing.classes, where, wanted, source)
+        _check_classes(listing.labels, listing.classes, where, wanted_split, source)
     stack = stack_images(
         listing,
         size=size or listing.size,
@@ -109,21 +109,21 @@ def read_images(
     )
     if stack.skipped:
         warnings.warn(SkippedImages(stack.skipped, len(listing.labels)), stacklevel=2)
-    groups = None if listing.groups is None else listing.groups[stack.kept]
+    groups = None if listing.groups is None else listing.groups[stack.rows]
     before = source.left_out if isinstance(source, LabelledImages) else ()
     left_out = (*before, *stack.skipped)
     data = LabelledImages(
-        stack.images, listing.labels[stack.kept], listing.classes, groups, left_out
+        stack.images, listing.labels[stack.rows], listing.classes, groups, left_out
     )
     if own and stack.skipped:
-        _check_classes(data.labels, data.classes, where, wanted, source)
+        _check_classes(data.labels, data.classes, where, wanted_split, source)
     return data if classes is None else _numbered(data, classes, where)
 
 
 def read_classes(source: ImageSource) -> tuple[str, ...]:
     """Return the classes of the training images of a source, none of which is read for it."""
     splits = _open(source)
-    return tuple(splits[_wanted("train", splits, _name(source))]().classes)
+    return tuple(splits[_find_split("train", splits, _name(source))]().classes)
 
 
 def splits_of(source: ImageSource) -> tuple[str, ...]:
@@ -134,11 +134,11 @@ def splits_of(source: ImageSource) -> tuple[str, ...]:
     return tuple(_open(source))
 
 
-def _wanted(split: str, splits: Splits, where: str) -> str:
-    wanted = split_named(split) or split
-    if wanted not in splits:
+def _find_split(split: str, splits: Splits, where: str) -> str:
+    wanted_split = split_named(split) or split
+    if wanted_split not in splits:
         raise InputError(f"{where}: it has no split {split!r}, only {', '.join(splits)}")
-    return wanted
+    return wanted_split
 
 
 def _open(source: object) -> Splits:
@@ -191,15 +191,15 @@ def _fits(data: LabelledImages, size: tuple[int, int] | None, mode: str | None) 
 def _numbered(data: LabelledImages, classes: Sequence[str], where: str) -> LabelledImages:
     """Return the same images with labels that index `classes`."""
     classes = distinct_names(classes)
-    known = {name: label for label, name in enumerate(classes)}
+    label_of = {name: label for label, name in enumerate(classes)}
     for label in np.flatnonzero(data.counts).tolist():
         name = data.classes[label]
-        if name not in known:
+        if name not in label_of:
             raise InputError(
                 f"{where}: expected images of the classes {', '.join(classes)}, got {name!r}"
                 f"{_similar(name, classes)}; rename it, or leave its images out"
             )
-    labels = np.array([known.get(name, -1) for name in data.classes])[data.labels]
+    labels = np.array([label_of.get(name, -1) for name in data.classes])[data.labels]
     return replace(data, labels=labels, classes=classes)
 
 

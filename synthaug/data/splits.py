@@ -34,18 +34,18 @@ def first_alike(images: np.ndarray) -> np.ndarray:
         >>> first_alike(np.array([3, 1, 3, 3, 1], np.uint8).reshape(5, 1, 1, 1))
         array([0, 1, 0, 0, 1])
     """
-    known: dict[bytes, int] = {}
-    found = [known.setdefault(digest_of(image), index) for index, image in enumerate(images)]
-    return np.array(found, np.int64)
+    first_of: dict[bytes, int] = {}
+    indices = [first_of.setdefault(digest_of(image), index) for index, image in enumerate(images)]
+    return np.array(indices, np.int64)
 
 
 def found_in(one: LabelledImages, other: LabelledImages) -> dict[int, int]:
     """Return the indices of images in `other` that are in `one`, too, and where they are there."""
     places = {digest_of(image): index for index, image in enumerate(one.images)}
-    found = ((index, places.get(digest_of(image))) for index, image in enumerate(other.images))
+    matches = ((index, places.get(digest_of(image))) for index, image in enumerate(other.images))
     return {
         index: place
-        for index, place in found
+        for index, place in matches
         if place is not None and np.array_equal(one.images[place], other.images[index])
     }
 
@@ -109,16 +109,16 @@ def group_key(keys: Sequence[str], where: str, prefix: str = "") -> str | None:
         'Patient ID'
     """
     names = {key: _plain(key.removeprefix(prefix)) for key in keys}
-    found = [key for key in keys if names[key] in GROUP_NAMES]
-    found = [key for key in found if names[key] == "group"] or found
-    if len(found) > 1:
+    matches = [key for key in keys if names[key] in GROUP_NAMES]
+    matches = [key for key in matches if names[key] == "group"] or matches
+    if len(matches) > 1:
         own = f"{prefix}group"
         raise InputError(
             f"{where}: expected one name for the groups that images belong to, got "
-            f"{', '.join(found)}; rename the one whose images must stay together to {own}"
-            + (", and the others to something else" if own in found else "")
+            f"{', '.join(matches)}; rename the one whose images must stay together to {own}"
+            + (", and the others to something else" if own in matches else "")
         )
-    return found[0] if found else None
+    return matches[0] if matches else None
 
 
 def warn_of_unused(where: str, names: Sequence[str], own: str, stacklevel: int) -> None:
@@ -141,10 +141,12 @@ def known_groups(groups: np.ndarray, split: str) -> np.ndarray:
     """
     if groups.dtype.kind != "U":
         return groups
-    known = [name.casefold() not in _MISSING for name in groups.tolist()]
-    if all(known):
+    has_group = [name.casefold() not in _MISSING for name in groups.tolist()]
+    if all(has_group):
         return groups
-    names = [name if known[i] else f"{split}{_OWN}{i}" for i, name in enumerate(groups.tolist())]
+    names = [
+        name if has_group[i] else f"{split}{_OWN}{i}" for i, name in enumerate(groups.tolist())
+    ]
     return np.array(names)
 
 
@@ -363,9 +365,9 @@ def _deal_in_order(tally: _Tally, shares: np.ndarray, order: np.ndarray) -> np.n
 
 def _alone(tally: _Tally, part: np.ndarray, parts: int) -> np.ndarray:
     """Return the classes that lie in a single part."""
-    held = np.zeros((parts, tally.classes), bool)
-    held[part[tally.groups], tally.labels] = True
-    return np.flatnonzero(held.sum(0) == 1)
+    holds_class = np.zeros((parts, tally.classes), bool)
+    holds_class[part[tally.groups], tally.labels] = True
+    return np.flatnonzero(holds_class.sum(0) == 1)
 
 
 def _spread(tally: _Tally, shares: np.ndarray, part: np.ndarray) -> bool:

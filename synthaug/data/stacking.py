@@ -38,10 +38,10 @@ def told_skipped(names: Sequence[str], how_many: str) -> str:
 
 @dataclass(frozen=True)
 class Stack:
-    """images (M, C, H, W) of the listing's `kept` indices, int64 (M,); the names of the others."""
+    """images (M, C, H, W) of the listing's `rows`, int64 (M,); the names of the others."""
 
     images: np.ndarray
-    kept: np.ndarray
+    rows: np.ndarray
     skipped: tuple[str, ...]
 
 
@@ -63,7 +63,7 @@ def stack_images(
     """
     count = len(listing.labels)
     images: np.ndarray | None = None
-    kept: list[int] = []
+    rows: list[int] = []
     skipped: list[str] = []
     for index in range(count):
         if progress is not None:
@@ -80,15 +80,15 @@ def stack_images(
         if images is None:
             images = np.empty((count, *pixels.shape), pixels.dtype)
         if pixels.dtype != images.dtype or pixels.shape != images.shape[1:]:
-            _refuse_pair(images[0], listing.name(kept[0]), pixels, listing.name(index))
-        images[len(kept)] = pixels
-        kept.append(index)
+            _refuse_pair(images[0], listing.name(rows[0]), pixels, listing.name(index))
+        images[len(rows)] = pixels
+        rows.append(index)
     if progress is not None:
         progress(count, count)
     if images is None:
         shown = f", for instance {skipped[0]}" if skipped else ""
         raise InputError(f"expected images, but none of {count} could be read{shown}")
-    return Stack(images[: len(kept)], np.array(kept, np.int64), tuple(skipped))
+    return Stack(images[: len(rows)], np.array(rows, np.int64), tuple(skipped))
 
 
 def _check_sides(pixels: np.ndarray) -> None:

@@ -42,10 +42,10 @@ def sources_of(dataset: Any) -> list[tuple[Any, int]]:
 
     Other items may be left out because they are broken.
     """
-    found: dict[int, tuple[Any, int]] = {}
+    sources: dict[int, tuple[Any, int]] = {}
     for source, indices in _parts(dataset, np.arange(len(dataset))):
-        found.setdefault(id(source), (source, int(indices[0])))
-    return list(found.values())
+        sources.setdefault(id(source), (source, int(indices[0])))
+    return list(sources.values())
 
 
 def _parts(dataset: Any, indices: np.ndarray) -> Iterator[tuple[Any, np.ndarray]]:
@@ -181,13 +181,13 @@ class Untransformed:
 
         `transforms` or `transform`, or both where one stands for the other, as in our own Datasets.
         """
-        known = self._calls.on
-        if self.first is not None and "transforms" in known and "transform" in self._names:
+        targets = self._calls.on
+        if self.first is not None and "transforms" in targets and "transform" in self._names:
             plain = self._copy(["transform"])
             plain.items.transforms = None
             with suppress(TypeError):  # of those that call it without asking
                 plain[self._first]
-        return known
+        return targets
 
     def transform(self, image: Any, label: Any) -> tuple[Any, Any]:
         """Apply the Dataset's present transforms to image and label."""
@@ -245,8 +245,10 @@ class _Calls:
 
 def _elsewhere(dataset: Any) -> str:
     """Return a hint at attributes of a Dataset that may be a transform under another name."""
-    held = vars(dataset) if hasattr(dataset, "__dict__") else {}
-    names = [name for name, value in held.items() if callable(value) and "transform" not in name]
+    attributes = vars(dataset) if hasattr(dataset, "__dict__") else {}
+    names = [
+        name for name, value in attributes.items() if callable(value) and "transform" not in name
+    ]
     if not names:
         return ""
     return (
@@ -261,16 +263,16 @@ def _shallow_copy(dataset: Any) -> Any:
     Lists and dicts are copied, too: one may be a cache, and entries of the copy are not
     transformed.
     """
-    made: Any = object.__new__(_endless(type(dataset)))
+    copied: Any = object.__new__(_endless(type(dataset)))
     for name, value in vars(dataset).items():
-        vars(made)[name] = _copied(value)
-    return made
+        vars(copied)[name] = _copied(value)
+    return copied
 
 
-def _close_opened(made: Any, dataset: Any) -> None:
-    known = getattr(dataset, "__dict__", {})
-    for name, value in getattr(made, "__dict__", {}).items():
-        own = known.get(name)
+def _close_opened(copied: Any, dataset: Any) -> None:
+    originals = getattr(dataset, "__dict__", {})
+    for name, value in getattr(copied, "__dict__", {}).items():
+        own = originals.get(name)
         if isinstance(value, Dataset):  # a copy, which may share what it could close
             _close_opened(value, own)
         elif value is not own and callable(getattr(value, "close", None)):

@@ -34,7 +34,7 @@ def shared_images(parts: Mapping[str, LabelledImages]) -> list[str]:
         either of
             the two, except training images.
     """
-    said = []
+    notes = []
     for (first, one), (second, other) in itertools.combinations(parts.items(), 2):
         twice = found_in(one, other)
         if not twice:
@@ -49,8 +49,8 @@ def shared_images(parts: Mapping[str, LabelledImages]) -> list[str]:
                 f"{text} ({second} image {index} is {first} image {example}); a gain measured "
                 "with them would be worthless. Take them out of one of the two"
             )
-        said.append(text)
-    return said
+        notes.append(text)
+    return notes
 
 
 def copied_within(train: LabelledImages) -> list[str]:
@@ -77,17 +77,17 @@ def refuse_copies(pool: Samples, train: LabelledImages, test: LabelledImages) ->
         )
 
 
-def without_copies(pool: Samples, train: LabelledImages, held: LabelledImages) -> np.ndarray:
+def without_copies(pool: Samples, train: LabelledImages, validation: LabelledImages) -> np.ndarray:
     """Return the rows of a pool, int64, that are no near-copies of the validation images of an arm.
 
     A pool made from all training images knows those, too, and would be chosen for it.
     """
-    return np.flatnonzero(copies_of(pool, train, held) < 0)
+    return np.flatnonzero(copies_of(pool, train, validation) < 0)
 
 
-def copies_of(pool: Samples, train: LabelledImages, held: LabelledImages) -> np.ndarray:
-    """Return for each image of a pool the held image that it is a near-copy of, or -1."""
-    images = pool.images, train.images, held.images
+def copies_of(pool: Samples, train: LabelledImages, other: LabelledImages) -> np.ndarray:
+    """Return for each image of a pool the other image that it is a near-copy of, or -1."""
+    images = pool.images, train.images, other.images
     same = _copies_by(nearest_of, _thumbnails, NEAR, *images)
     return np.where(same < 0, _copies_by(_nearest_moved, _unlit, NEAR_CHANGED, *images), same)
 
@@ -96,28 +96,28 @@ def _copies_by(
     find: Callable[[np.ndarray, Compared], tuple[np.ndarray, np.ndarray]],
     features: Features,
     share: float,
-    made: np.ndarray,
-    real: np.ndarray,
-    apart: np.ndarray,
+    pool: np.ndarray,
+    train: np.ndarray,
+    other: np.ndarray,
 ) -> np.ndarray:
-    trained = Compared(real, features)
-    own = nearest_of(apart, trained)[1]
-    index, to_held = find(made, Compared(apart, features))
+    compared = Compared(train, features)
+    own = nearest_of(other, compared)[1]
+    index, to_other = find(pool, Compared(other, features))
     limit = share * np.minimum(np.median(own), own[index])
-    copied, near = np.full(len(made), -1), np.flatnonzero(to_held <= limit)
+    copied, near = np.full(len(pool), -1), np.flatnonzero(to_other <= limit)
     if not len(near):
         return copied
-    held, _, to_train = to_held[near], *find(made[near], trained)
-    # Less, not equal: a copy of what both sides share tells nothing new of the held ones.
-    sure = held < NEARER * to_train
+    _, to_train = find(pool[near], compared)
+    # Less, not equal: an image that both sides share says nothing new of the other side.
+    sure = to_other[near] < NEARER * to_train
     copied[near[sure]] = index[near[sure]]
     return copied
 
 
 def _nearest_moved(images: np.ndarray, among: Compared) -> tuple[np.ndarray, np.ndarray]:
     """Find nearest images, each as it is, moved by a pixel or mirrored, whichever is nearest."""
-    found = [nearest_of(moved, among) for moved in _moved(images)]
-    index, distance = (np.stack(each) for each in zip(*found, strict=True))
+    results = [nearest_of(moved, among) for moved in _moved(images)]
+    index, distance = (np.stack(each) for each in zip(*results, strict=True))
     best = distance.argmin(0), np.arange(len(images))
     return index[best], distance[best]
 

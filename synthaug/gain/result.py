@@ -61,8 +61,8 @@ def choose_pictures(
 
 def _first(labels: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
     """Return the indices of the first `count` of each class, class by class."""
-    found = [np.flatnonzero(labels == label)[:count] for label in classes]
-    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+    rows = [np.flatnonzero(labels == label)[:count] for label in classes]
+    return np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
 
 
 NO_ARM = "none"  # the recommendation to use no synthetic images
@@ -315,47 +315,47 @@ class Gain:
         """Put the verdict into words for somebody who knows no statistics."""
         gain, metric = self.gain, self.protocol["metric"]
         seeds = len(gain.per_seed)
-        said = {
+        text = {
             "helps": f"Synthetic images help here: {metric} is {gain.points:.1f} points higher",
             "hurts": f"Synthetic images hurt here: {metric} is {-gain.points:.1f} points lower",
             "no evidence": "No evidence that synthetic images help here: "
             f"{metric} changes by {gain.points:+z.1f} points",
         }[self.verdict]
         beside = "over" if self.verdict == "no evidence" else "than with"
-        said += (
+        text += (
             f" ({gain.confidence:.0%} interval {gain.span}, {seeds} paired seeds) {beside} the "
             f"best training without them, as chosen on validation images ({self.baseline})."
         )
         over_both, over = "", self.gain_over_rival
         if over is not None:
             over_both = " over both"
-            said += (
+            text += (
                 f" On the test images {self.rival}, also without them, does better than that: over "
                 f"it the change is {over.points:+z.1f} points ({over.span})."
             )
         if self.on_these_images_alone:
             low, high = self._of_other_images
             return (
-                f"{said} So it is on these {self.data['test']:,} test images; on others of the "
+                f"{text} So it is on these {self.data['test']:,} test images; on others of the "
                 f"kind it may be otherwise ({low:+.1f} to {high:+.1f} with their scatter, too)."
             )
         if self.verdict != "no evidence":
-            return said
+            return text
         if self.blind:
-            return f"{said} So few seeds and test images could have shown no gain at all."
+            return f"{text} So few seeds and test images could have shown no gain at all."
         return (
-            f"{said} A true gain{over_both} below {self.smallest_detectable:.1f} points could have "
+            f"{text} A true gain{over_both} below {self.smallest_detectable:.1f} points could have "
             "gone unseen."
         )
 
 
 def _wrong_in(gain: Gain) -> str:
     """Return the first thing in a result that was edited away or does not fit; empty if none."""
-    for place, held in _HELD.items():
-        found = getattr(gain, place)
-        for name, kind in held.items():
-            if name not in found or not isinstance(found[name], kind):
-                return f"expected {name!r} in {place!r}, got {found.get(name)!r}"
+    for place, kinds in _HELD.items():
+        value = getattr(gain, place)
+        for name, kind in kinds.items():
+            if name not in value or not isinstance(value[name], kind):
+                return f"expected {name!r} in {place!r}, got {value.get(name)!r}"
     if gain.verdict not in get_args(Verdict):
         return f"expected a verdict of {', '.join(get_args(Verdict))}, got {gain.verdict!r}"
     named = {gain.baseline, gain.trained, gain.control, gain.rival, gain.chosen["arm"]}
@@ -393,20 +393,20 @@ def _wrong_in_figures(gain: Gain) -> str:
     data, counts = gain.data, gain.data.get("test_counts")
     if len(data["class_names"]) != data["classes"]:
         return f"expected {data['classes']} names in 'class_names', got {len(data['class_names'])}"
-    known = counts is None or (isinstance(counts, list) and len(counts) == data["classes"])
-    if data["test"] < 1 or not known:
+    fits = counts is None or (isinstance(counts, list) and len(counts) == data["classes"])
+    if data["test"] < 1 or not fits:
         return f"expected test images, counted by class, got {data['test']} and {counts!r}"
     for name in ("gain", "gain_over_rival", "gain_over_control"):
-        found: Interval | None = getattr(gain, name)
-        if found is None:
+        interval: Interval | None = getattr(gain, name)
+        if interval is None:
             continue
-        told = {
-            k: each for k, each in asdict(found).items() if each is not None or k not in _UNKNOWN
+        numbers = {
+            k: each for k, each in asdict(interval).items() if each is not None or k not in _UNKNOWN
         }
-        numbers = [*told.pop("per_seed"), *told.values()]
-        if not all(map(is_number, numbers)) or not 0 < found.confidence < 1:
+        figures = [*numbers.pop("per_seed"), *numbers.values()]
+        if not all(map(is_number, figures)) or not 0 < interval.confidence < 1:
             return f"expected numbers in {name!r}"
-        if len(found.per_seed) != len(gain.protocol["seeds"]):
+        if len(interval.per_seed) != len(gain.protocol["seeds"]):
             return f"expected a difference for each of the seeds in {name!r}"
     return ""
 

@@ -70,7 +70,7 @@ def _arm_result(
     p_holm: float | None,
 ) -> ArmResult:
     scores = [by_seed[seed] for seed in seeds]
-    validation = [comparison.held(arm, seed) for seed in seeds]
+    validation = [comparison.validation_scores(arm, seed) for seed in seeds]
     return ArmResult(
         name=arm.name,
         synthetic=arm.source is not None,

@@ -79,9 +79,9 @@ def describe(
 ) -> Tensor:
     """Features of one batch of stored images, float64 (B, D), on the CPU."""
     batch = to_float(images, device or device_of(features))
-    found = _asked("features", features, batch)
-    expect_rows("features", found, len(images))
-    return found.double().cpu()
+    logits = _call("features", features, batch)
+    expect_rows("features", logits, len(images))
+    return logits.double().cpu()
 
 
 def class_probabilities(name: str, network: Features, batch: Tensor) -> Tensor:
@@ -95,12 +95,12 @@ def class_probabilities(name: str, network: Features, batch: Tensor) -> Tensor:
     Raises:
         InputError: If it cannot take the images.
     """
-    logits = _asked(name, network, batch)
+    logits = _call(name, network, batch)
     expect_rows(name, logits, len(batch))
     return logits.float().softmax(1)
 
 
-def _asked(name: str, network: Features, batch: Tensor) -> Tensor:
+def _call(name: str, network: Features, batch: Tensor) -> Tensor:
     try:
         return network(batch)
     except InputError:  # which says itself what is wrong
@@ -113,18 +113,18 @@ def _asked(name: str, network: Features, batch: Tensor) -> Tensor:
         ) from error
 
 
-def expect_rows(name: str, found: object, count: int) -> None:
+def expect_rows(name: str, rows: object, count: int) -> None:
     """Raise `InputError` for what is no tensor of `count` rows."""
-    shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-    if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != count:
+    shape = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
+    if not isinstance(rows, Tensor) or rows.ndim != 2 or len(rows) != count:
         raise InputError(f"{name}: expected shape ({count}, D), got {shape}")
 
 
-def expect_columns(name: str, found: np.ndarray, classes: int) -> None:
+def expect_columns(name: str, rows: np.ndarray, classes: int) -> None:
     """Raise `InputError` unless what a classifier makes of images, (N, K), is of `classes`."""
-    if found.shape[1] != classes:
+    if rows.shape[1] != classes:
         raise InputError(
-            f"{name}: expected {classes} columns, one a class, got {found.shape[1]}; was it "
+            f"{name}: expected {classes} columns, one a class, got {rows.shape[1]}; was it "
             "trained on other classes?"
         )
 
@@ -135,24 +135,24 @@ def as_features(**sets: object) -> list[np.ndarray]:
     Raises:
         InputError: If they are no sets of features (N, D) of at least two items and of one width.
     """
-    given = []
+    arrays = []
     for name, values in sets.items():
         try:
-            found = np.asarray(to_array(values), np.float64)
+            array = np.asarray(to_array(values), np.float64)
         except (TypeError, ValueError):
             kind = type(values).__name__
             raise InputError(
                 f"{name}: expected features (N, D), as extract_features takes them from images, "
                 f"got a {kind}"
             ) from None
-        if found.ndim != 2 or len(found) < 2 or not found.shape[1]:
+        if array.ndim != 2 or len(array) < 2 or not array.shape[1]:
             raise InputError(
-                f"{name}: expected features (N, D) of at least 2 images, got {found.shape}"
+                f"{name}: expected features (N, D) of at least 2 images, got {array.shape}"
             )
-        if not np.isfinite(found).all():
+        if not np.isfinite(array).all():
             raise InputError(f"{name}: expected finite features")
-        given.append(found)
-    widths = {found.shape[1] for found in given}
+        arrays.append(array)
+    widths = {each.shape[1] for each in arrays}
     if len(widths) > 1:
         raise InputError(f"expected as many features of each set, got {sorted(widths)}")
-    return given
+    return arrays

@@ -20,19 +20,19 @@ class Compared:
 
     def __init__(self, images: np.ndarray, features: Features = pixels) -> None:
         self.images, self.features = images, features
-        self._kept: list[Tensor] = []
+        self._cached: list[Tensor] = []
 
     def chunks(self) -> Iterator[tuple[int, Tensor]]:
         """Yield features of some images at a time, float64 (B, D), and the index of the first."""
         taken, size = 0, _chunk(self.images)
         for number, start in enumerate(range(0, len(self.images), size)):
-            if number < len(self._kept):
-                part = self._kept[number]
+            if number < len(self._cached):
+                part = self._cached[number]
             else:
                 part = describe(self.images[start : start + size], self.features)
             taken += part.nbytes
-            if number == len(self._kept) and taken <= KEPT:
-                self._kept.append(part)
+            if number == len(self._cached) and taken <= KEPT:
+                self._cached.append(part)
             yield start, part
 
 
@@ -65,15 +65,15 @@ def _nearest(images: np.ndarray, among: Compared, *, others: bool) -> tuple[np.n
     with torch.inference_mode(), evaluating(among.features):
         for start in range(0, len(images), size):
             # In double precision the shortcut finds the right one even among near-copies.
-            wanted = describe(images[start : start + size], among.features)
-            rows = slice(start, start + len(wanted))
+            queries = describe(images[start : start + size], among.features)
+            rows = slice(start, start + len(queries))
             for offset, part in among.chunks():
-                about = torch.cdist(wanted, part)
+                about = torch.cdist(queries, part)
                 if others:
                     about.diagonal(start - offset).fill_(math.inf)
                 least, at = about.min(1)
                 # By differences: the shortcut over products is too coarse to tell 0 from little.
-                apart = (wanted - part[at]).norm(dim=1).where(least.isfinite(), least).numpy()
+                apart = (queries - part[at]).norm(dim=1).where(least.isfinite(), least).numpy()
                 closer = apart < distance[rows]
                 distance[rows][closer] = apart[closer]
                 index[rows][closer] = offset + at.numpy()[closer]

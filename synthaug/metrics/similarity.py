@@ -73,22 +73,22 @@ def ssim(images: np.ndarray, others: np.ndarray, *, data_range: int | None = Non
             f"expected images of at least {SMALLEST_SIDE} pixels a side, so that they can be "
             f"reflected under the window, got {images.shape[2]}x{images.shape[3]}"
         )
-    found = [
+    values = [
         structural_similarity_index_measure(one, other, data_range=1.0, reduction="none")
         for one, other in parts
     ]
-    return np.concatenate([np.atleast_1d(np.asarray(each)) for each in found])
+    return np.concatenate([np.atleast_1d(np.asarray(each)) for each in values])
 
 
 def _pairs(
     images: np.ndarray, others: np.ndarray, data_range: int | None
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Both as float64 (B, C, H, W), of which 1 is white, a few at a time; checked at once."""
-    for given in (images, others):
-        if not isinstance(given, np.ndarray) or given.ndim != 4:
-            shape = getattr(given, "shape", "")
+    for each in (images, others):
+        if not isinstance(each, np.ndarray) or each.ndim != 4:
+            shape = getattr(each, "shape", "")
             raise InputError(
-                f"expected arrays of images (N, C, H, W), got {type(given).__name__} {shape}"
+                f"expected arrays of images (N, C, H, W), got {type(each).__name__} {shape}"
             )
     if images.shape != others.shape or images.dtype != others.dtype:
         raise InputError(
@@ -97,14 +97,14 @@ def _pairs(
         )
     if data_range is not None:
         expect_count("data_range", data_range)
-        largest = max(int(given.max(initial=0)) for given in (images, others))
+        largest = max(int(each.max(initial=0)) for each in (images, others))
         if largest > data_range:
             raise InputError(
                 f"data_range: expected at least {largest}, the largest of the pixels, "
                 f"got {data_range}"
             )
 
-    def part(given: np.ndarray, first: int) -> torch.Tensor:
-        return to_float(given[first : first + CHUNK], white=data_range).double()
+    def part(each: np.ndarray, first: int) -> torch.Tensor:
+        return to_float(each[first : first + CHUNK], white=data_range).double()
 
     return ((part(images, at), part(others, at)) for at in range(0, len(images), CHUNK))

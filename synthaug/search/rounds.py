@@ -71,7 +71,7 @@ def storage_in(optuna: Any, path: Path) -> Iterator[Any]:
         )
         yield storage
     except Exception as error:
-        if not any(said in str(error) for said in ("malformed", "not a database")):
+        if not any(sign in str(error) for sign in ("malformed", "not a database")):
             raise
         raise InputError(
             f"{path}: damaged; remove it, and the search begins anew, with what is trained kept"
@@ -132,13 +132,13 @@ class Rounds:
             }
             for first in FIRST:
                 if first["generator"] in self._families:
-                    asked = {**usual, "scope": "shared", **first}
-                    self._study.enqueue_trial(asked, skip_if_exists=True)
+                    parameters = {**usual, "scope": "shared", **first}
+                    self._study.enqueue_trial(parameters, skip_if_exists=True)
             self._study.set_user_attr(BEGUN, True)
         for trial in self._all(self._state.RUNNING):  # of a process that was stopped
             # It may have been stopped before all that was asked for was taken up.
-            asked = trial.system_attrs.get("fixed_params", {})
-            self._put_off(trial.number, {**asked, **trial.params})
+            parameters = trial.system_attrs.get("fixed_params", {})
+            self._put_off(trial.number, {**parameters, **trial.params})
         for trial in self._ended():
             if "error" not in trial.user_attrs:
                 seeds = self._comparison.seeds[: len(trial.intermediate_values)]
@@ -154,10 +154,10 @@ class Rounds:
         while not late():
             tried = len(self._tried())
             room = ROUND if budget.trials is None else min(ROUND, budget.trials - tried)
-            asked = self._ask(room)
-            if not asked:
+            proposals = self._ask(room)
+            if not proposals:
                 return
-            self._round(asked, late)
+            self._round(proposals, late)
 
     def best(self) -> list[Arm]:
         """Return the arms that were trained on every seed, the best first."""
@@ -168,8 +168,8 @@ class Rounds:
 
     def _all(self, *states: Any) -> list[Any]:
         # Not `trials`, which copies all of them each time.
-        known: list[Any] = self._study.get_trials(deepcopy=False, states=states)
-        return known
+        trials: list[Any] = self._study.get_trials(deepcopy=False, states=states)
+        return trials
 
     def _ended(self) -> list[Any]:
         return self._all(self._state.COMPLETE, self._state.PRUNED)
@@ -183,19 +183,19 @@ class Rounds:
         tried = self._tried()
         # Anew in each round: a search that goes on proposes what it would have, uninterrupted.
         best, varied = self._sampler(len(tried)), self._sampler(len(tried), candidates=1)
-        asked: dict[Arm, Any] = {}
+        proposals: dict[Arm, Any] = {}
         repeats = 0
-        while len(asked) < count and repeats < REPEATS:
+        while len(proposals) < count and repeats < REPEATS:
             self._study.sampler = best if repeats < SAME else varied
             trial = self._study.ask()
             arm = self._arm(trial)
-            if arm in asked or arm.name in tried:
+            if arm in proposals or arm.name in tried:
                 self._study.tell(trial, state=self._state.FAIL)  # nothing to learn from
                 repeats += 1
             else:
                 trial.set_user_attr("arm", arm.name)
-                asked[arm], repeats = trial, 0
-        return asked
+                proposals[arm], repeats = trial, 0
+        return proposals
 
     def _sampler(self, tried: int, candidates: int = 24) -> Any:
         """Proposes the best of so many candidates that are drawn near what was good."""
@@ -210,27 +210,27 @@ class Rounds:
                 n_ei_candidates=candidates,
             )
 
-    def _round(self, asked: Mapping[Arm, Any], late: Callable[[], bool]) -> None:
+    def _round(self, proposals: Mapping[Arm, Any], late: Callable[[], bool]) -> None:
         """Train proposals seed after seed, fewer each time.
 
         Optuna gets the results at the end, so that an interrupted round is repeated as a whole.
         """
-        points: dict[Arm, list[float]] = {arm: [] for arm in asked}
+        points: dict[Arm, list[float]] = {arm: [] for arm in proposals}
         means: dict[Arm, float] = {}
-        living = list(asked)
+        living = list(proposals)
         put_off: list[Arm] = []
         for rung, seed in enumerate(self._comparison.seeds, start=1):
-            living = self._trained(living, asked, seed)
+            living = self._trained(living, proposals, seed)
             for arm in living:
                 points[arm] += self._comparison.differences(arm, self._baseline, [seed])
                 means[arm] = float(np.mean(points[arm]))
-                asked[arm].report(means[arm], step=rung)
+                proposals[arm].report(means[arm], step=rung)
             if rung == len(self._comparison.seeds):
                 break
             living = self._better_half({arm: means[arm] for arm in living}, rung)
             if late():  # the best of them is still taken to the end, so that there is one
                 living, put_off = living[:1], [*put_off, *living[1:]]
-        for arm, trial in asked.items():
+        for arm, trial in proposals.items():
             if arm in living:
                 self._study.tell(trial, means[arm])
             elif arm in put_off:
@@ -257,7 +257,7 @@ class Rounds:
         self._study.tell(trial, state=self._state.FAIL)
         self._study.enqueue_trial(dict(params))
 
-    def _trained(self, living: list[Arm], asked: Mapping[Arm, Any], seed: int) -> list[Arm]:
+    def _trained(self, living: list[Arm], proposals: Mapping[Arm, Any], seed: int) -> list[Arm]:
         """Return those that could be trained: a training may diverge, a filter leave too little."""
         sources = [arm.source for arm in living if arm.source is not None]
         warn_of_room(self._comparison.experiment, sources, [seed])
@@ -266,16 +266,16 @@ class Rounds:
             return living
         except (InputError, TrainingError):
             pass
-        kept = []
+        usable = []
         for arm in living:
             try:
                 self._train([arm], seed)
-                kept.append(arm)
+                usable.append(arm)
             except (InputError, TrainingError) as error:
                 # Optuna learns nothing from what has failed, and would propose it again.
-                asked[arm].set_user_attr("error", str(error))
-                asked[arm].report(WORST, step=len(self._comparison.seeds))
-        return kept
+                proposals[arm].set_user_attr("error", str(error))
+                proposals[arm].report(WORST, step=len(self._comparison.seeds))
+        return usable
 
     def _train(self, arms: list[Arm], seed: int) -> None:
         self._comparison.train(arms, "searching", seeds=[seed], to_test=False)

@@ -52,8 +52,8 @@ def propose(
     if SCOPES[scope]:
         generator = generator.with_settings(SCOPES[scope])
     rule = trial.suggest_categorical("filter", list(FILTERS))
-    told = [scope] if scope != "shared" and generator.learns else []
-    words = [family, *told, *_changed(generator, sampling)]
+    scope_words = [scope] if scope != "shared" and generator.learns else []
+    words = [family, *scope_words, *_changed(generator, sampling)]
     words += [] if rule == "none" else [f"{rule} filter"]
     source = Source(" ".join(words), generator, sampling, FILTERS[rule])
     base_arm = base_arms[trial.suggest_categorical("partner", list(base_arms))]
@@ -73,5 +73,5 @@ def _changed(generator: Generator, sampling: Mapping[str, Any]) -> list[str]:
         return ["of", " and ".join(part.name for part in generator.parts)]
     usual = type(generator)().settings
     chosen = {**generator.settings, **sampling}
-    told = SCOPES["per-class"]
-    return [f"{k} {v}" for k, v in chosen.items() if k not in told and v != usual[k]]
+    scope_settings = SCOPES["per-class"]
+    return [f"{k} {v}" for k, v in chosen.items() if k not in scope_settings and v != usual[k]]

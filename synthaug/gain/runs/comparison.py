@@ -77,7 +77,7 @@ class Comparison:
             self._run_of(arm, seed, fold) for fold in folds if to_test or fold.scored is not None
         ]
 
-    def held(self, arm: Arm, seed: int) -> Scores:
+    def validation_scores(self, arm: Arm, seed: int) -> Scores:
         """Score the arm on the validation images of all folds together."""
         labels, right = self.hits(arm, seed)
         return Scores.of(labels, right, len(self.experiment.train.classes))
@@ -98,7 +98,9 @@ class Comparison:
         """Return the score of each arm on the validation images, in the metric, one a seed."""
         seeds_by_arm = {arm: self.seeds_of(arm) if seeds is None else seeds for arm in arms}
         return {
-            arm: np.array([self.held(arm, seed).by(self.metric) for seed in seeds_by_arm[arm]])
+            arm: np.array(
+                [self.validation_scores(arm, seed).by(self.metric) for seed in seeds_by_arm[arm]]
+            )
             for arm in arms
         }
 

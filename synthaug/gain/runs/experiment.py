@@ -75,11 +75,11 @@ class Experiment:
         """Return the seed's folds, and how validation images were set apart."""
         if seed not in self._plans:
             settings = (self.train, self.validation, self.per_class, seed)
-            self._plans[seed] = plan_folds(*settings, pooled=self.pooled, known=self._known)
+            self._plans[seed] = plan_folds(*settings, pooled=self.pooled, labels=self._labels_only)
         return self._plans[seed]
 
     @cached_property
-    def _known(self) -> LabelledImages:
+    def _labels_only(self) -> LabelledImages:
         """Labels and groups that folds are drawn by; finding copies reads every image."""
         return without_images(self.train)
 

@@ -93,7 +93,7 @@ class Fold:
         return self.trained.images()
 
     @property
-    def held(self) -> LabelledImages | None:
+    def validation(self) -> LabelledImages | None:
         """The images that score it, copied anew."""
         return None if self.scored is None else self.scored.images()
 
@@ -105,7 +105,7 @@ def plan_folds(
     seed: int,
     *,
     pooled: bool = False,
-    known: LabelledImages | None = None,
+    labels: LabelledImages | None = None,
 ) -> tuple[list[Fold], str]:
     """Plan the folds of one seed.
 
@@ -115,7 +115,7 @@ def plan_folds(
         per_class: Images per class to train on; None for all.
         seed: The seed.
         pooled: Whether a pool from elsewhere is among what is measured.
-        known: `without_images(train)`, which is the same for all seeds.
+        labels: `without_images(train)`, which is the same for all seeds.
 
     Returns:
         The folds, and in words how validation images were set apart.
@@ -128,7 +128,7 @@ def plan_folds(
             f"per_class: expected at least {FEWEST_IMAGES} images, that a generator can learn "
             f"from, got {per_class}"
         )
-    labels, subset = without_images(train) if known is None else known, None
+    labels, subset = without_images(train) if labels is None else labels, None
     if validation is not None:
         _expect_each(labels, FEWEST_IMAGES, "that a generator can learn from", "add images")
         rows = None if per_class is None else draw_subset(labels, per_class, seed=seed)

@@ -58,11 +58,11 @@ def load_pool(experiment: Experiment, source: Source, seed: int, fold: str) -> S
             raise TrainingError(read_json(_failure(directory))["diverged"])
         return SamplePool(directory)
     pool = SamplePool(source.pool)
-    found = pool.manifest["fingerprint"]
-    if source.fingerprint and found != source.fingerprint:
+    fingerprint = pool.manifest["fingerprint"]
+    if source.fingerprint and fingerprint != source.fingerprint:
         raise InputError(
             f"{source.pool}: replaced by another pool since it was opened (expected the "
-            f"fingerprint {source.fingerprint}, got {found}); start again"
+            f"fingerprint {source.fingerprint}, got {fingerprint}); start again"
         )
     return pool
 
@@ -157,13 +157,13 @@ def _missing(experiment: Experiment, sources: Sequence[Source], seed: int) -> in
         counts = np.bincount(fold.trained.labels, minlength=len(experiment.train.classes))
         fits: dict[str, Generator] = {}
         for source in sources:
-            made = source.generator
-            if made is None:
+            generator = source.generator
+            if generator is None:
                 continue
             if has_pool(experiment, source, seed, fold.name):
                 continue
             count += usual_size(counts) * len(counts)
-            fits |= {fit_key(each): each for each in singles(made)}
+            fits |= {fit_key(each): each for each in singles(generator)}
         count += len(fold.trained) * sum(each.keeps_images for each in fits.values())
     return count
 

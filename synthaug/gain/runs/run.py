@@ -124,7 +124,7 @@ def train_run(experiment: Experiment, run: Run) -> None:
     Where the training diverges, keep the reason.
     """
     fold = experiment.fold(run.seed, run.fold)
-    validation = fold.held
+    validation = fold.validation
     manifest: dict[str, Any] = {"kind": KIND, "arm": run.arm.name}
     network = None
     start = time.perf_counter()
@@ -156,7 +156,7 @@ def _train(experiment: Experiment, run: Run, fold: Fold) -> nn.Module:
     return train_classifier(
         fold.train,
         config=run.arm.config,
-        synthetic=_synthetic(experiment, run, fold.held),
+        synthetic=_synthetic(experiment, run, fold.validation),
         ratio=run.arm.ratio,
         soft_labels=_soften(experiment, run, fold.train) if run.arm.distilled else None,
         classifier=experiment.classifier,
@@ -312,8 +312,8 @@ def rows_without_copies(
     samples = load_pool(experiment, source, seed, fold_name).samples
     fold = experiment.fold(seed, fold_name)
     if not file.exists():
-        assert fold.held is not None
-        write_array(file, without_copies(samples, fold.train, fold.held))
+        assert fold.validation is not None
+        write_array(file, without_copies(samples, fold.train, fold.validation))
     with _undamaged(file):
         rows: np.ndarray = np.load(file, allow_pickle=False)
     weights = None if samples.weights is None else samples.weights[rows]

@@ -58,11 +58,11 @@ class Runner:
 
     def __init__(self, experiment: Experiment, jobs: int, progress: StageProgress | None) -> None:
         self._experiment, self._jobs, self._progress = experiment, as_count("jobs", jobs), progress
-        self._done = self._known = 0
+        self._done = self._total = 0
 
     def run(self, runs: Sequence[Run], what: str) -> None:
         """Train the cells, and make the pools that they need and that are not on disk yet."""
-        self._known += len(runs)
+        self._total += len(runs)
         trained = [Task(what, train_run, (run,), needs=self._needs(run)) for run in runs]
         self._do([*self._fits(runs, what), *trained])
 
@@ -70,16 +70,17 @@ class Runner:
         self, runs: Sequence[Run], missing: Sequence[Run], images: LabelledImages, what: str
     ) -> list[Scores]:
         """Score the networks of runs on test images; train those that are missing."""
-        self._known += len(runs)
-        fits, told = self._fits(missing, what), images.fingerprint
+        self._total += len(runs)
+        fits, fingerprint = self._fits(missing, what), images.fingerprint
         scored = [
-            Task(what, score_run, (run, images, told), needs=self._needs(run)) for run in runs
+            Task(what, score_run, (run, images, fingerprint), needs=self._needs(run))
+            for run in runs
         ]
         return self._do([*fits, *scored])[len(fits) :]
 
     def check(self, folds: Sequence[tuple[Source, int, str]], what: str) -> None:
         """Raise `InputError` where a pool has nothing left of a class for one of the parts."""
-        self._known += len(folds)
+        self._total += len(folds)
         self._do([Task(what, rows_without_copies, fold) for fold in folds])
 
     def pool(self, run: Run, what: str) -> SamplePool:
@@ -104,20 +105,22 @@ class Runner:
                 continue
             if has_pool(self._experiment, source, run.seed, run.fold):
                 continue
-            made = source.generator
+            generator = source.generator
             directory = pool_directory(self._experiment, source, run.seed, run.fold)
-            for each in (*singles(made), made):
+            for each in (*singles(generator), generator):
                 fits.setdefault((fit_key(each), run.seed, run.fold), (each, {}))
-            fits[fit_key(made), run.seed, run.fold][1][directory] = source
-        self._known += len(fits)
+            fits[fit_key(generator), run.seed, run.fold][1][directory] = source
+        self._total += len(fits)
         tasks = []
-        for named, (made, pools) in fits.items():
+        for named, (generator, pools) in fits.items():
             _, *place = named
             # What a composite is made of is fitted once, for all that need it.
-            folds = tuple((fit_key(each), *place) for each in singles(made) if each is not made)
-            given = (made, list(pools.values()), *place)
+            folds = tuple(
+                (fit_key(each), *place) for each in singles(generator) if each is not generator
+            )
+            arguments = (generator, list(pools.values()), *place)
             makes = (named, *pools)
-            tasks.append(Task(f"{what}: generators", make_pools, given, makes, folds))
+            tasks.append(Task(f"{what}: generators", make_pools, arguments, makes, folds))
         return tasks
 
     def _do(self, tasks: Sequence[Task]) -> list[Any]:
@@ -135,7 +138,7 @@ class Runner:
 
     def _results(self, tasks: Sequence[Task]) -> list[Any]:
         results: dict[int, Any] = {}
-        asked = os.environ.get("PYTHONWARNINGS")
+        variable = os.environ.get("PYTHONWARNINGS")
         awaited = {each for task in tasks for each in task.makes}
         # One at a time: joblib hands out several where the first ones were quick, as those are that
         # were trained before, and a process then trains those while another has nothing to do.
@@ -149,7 +152,7 @@ class Runner:
             warnings.catch_warnings(),
             # Of joblib's process that outlives the others: after an interruption it tells of what
             # it clears away, or finds cleared away, and a user can do nothing about that.
-            with_variable("PYTHONWARNINGS", ",".join(filter(None, [asked, TRACKED]))),
+            with_variable("PYTHONWARNINGS", ",".join(filter(None, [variable, TRACKED]))),
             # An interruption kills processes, wherever they are.
             swept(self._experiment.directory) as mark,
             closing(pool(_calls(mark, self._experiment, tasks, awaited))) as outcomes,
@@ -174,7 +177,7 @@ class Runner:
 
     def _say(self, what: str) -> None:
         if self._progress:
-            self._progress(what, self._done, self._known)
+            self._progress(what, self._done, self._total)
 
 
 def _calls(

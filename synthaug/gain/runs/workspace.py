@@ -32,7 +32,7 @@ def kept_until_done(directory: Path, run: str = "all", *, keep: bool = False) ->
             lost.
         keep: Whether to keep it.
     """
-    made = [path for path in (directory, *directory.parents) if not path.exists()]
+    new_paths = [path for path in (directory, *directory.parents) if not path.exists()]
     lock, mark = _hold(directory), directory / f"{run}{MARK}"
     for left in directory.parent.glob(f".{glob.escape(directory.name)}.*{OLD}"):
         shutil.rmtree(left, ignore_errors=True)
@@ -46,7 +46,7 @@ def kept_until_done(directory: Path, run: str = "all", *, keep: bool = False) ->
             gone = _set_aside(directory, mark, lock) if done or _is_bare(directory, mark) else None
         if gone is not None:  # its lock is closed: some file systems keep open files
             _remove(gone)
-        for path in made:  # those that nothing was put into
+        for path in new_paths:  # those that nothing was put into
             with suppress(OSError):
                 path.rmdir()
 

@@ -41,14 +41,14 @@ def test_copies_of_an_image_are_never_on_both_sides(
 
 def assert_sound(folds: list[Fold]) -> None:
     assert [fold.tested for fold in folds].count(True) == 1
-    assert any(fold.held is not None for fold in folds)
+    assert any(fold.validation is not None for fold in folds)
     for fold in folds:
         assert fold.train.counts.min() > 0
-        if fold.held is not None:
-            assert not ids(fold.train) & ids(fold.held)
+        if fold.validation is not None:
+            assert not ids(fold.train) & ids(fold.validation)
             if fold.train.groups is not None:
-                assert fold.held.groups is not None
-                assert not set(fold.train.groups.tolist()) & set(fold.held.groups.tolist())
+                assert fold.validation.groups is not None
+                assert not set(fold.train.groups.tolist()) & set(fold.validation.groups.tolist())
 
 
 @settings(max_examples=40)
@@ -92,8 +92,8 @@ def test_groups_leave_each_class_two_images_beside_those_held_out() -> None:
 def test_a_subset_is_scored_on_as_many_other_images() -> None:
     folds, text = plan_folds(numbered([300, 300]), None, 60, 0)
     assert [len(fold.train) for fold in folds] == [120]
-    assert folds[0].held is not None
-    assert folds[0].held.counts.tolist() == [60, 60]
+    assert folds[0].validation is not None
+    assert folds[0].validation.counts.tolist() == [60, 60]
     assert text == "120 further images of the training split"
 
 
@@ -107,21 +107,21 @@ def test_a_seeds_larger_subset_holds_its_smaller_one(validation: LabelledImages 
     assert small < large
 
 
-@pytest.mark.parametrize(("images", "held"), [(300, 50), (100, 30)])
+@pytest.mark.parametrize(("images", "validation_scores"), [(300, 50), (100, 30)])
 def test_a_tiny_subset_is_scored_on_fifty_a_class_where_there_are_as_many(
     images: int, held: int
 ) -> None:
     folds, _ = plan_folds(numbered([images] * 2), None, 3, 0)
     assert folds[0].train.counts.tolist() == [3, 3]
-    assert folds[0].held is not None
-    assert folds[0].held.counts.tolist() == [held, held]
+    assert folds[0].validation is not None
+    assert folds[0].validation.counts.tolist() == [held, held]
 
 
 def test_a_class_that_leaves_few_gives_the_others_no_fewer_to_train_on() -> None:
     folds, text = plan_folds(numbered([14, 140]), None, 10, 0)
     assert folds[0].train.counts.tolist() == [10, 10]
-    assert folds[0].held is not None
-    assert folds[0].held.counts.tolist() == [4, 40]
+    assert folds[0].validation is not None
+    assert folds[0].validation.counts.tolist() == [4, 40]
     assert text == "44 further images of the training split"
 
 
@@ -132,7 +132,7 @@ def test_what_leaves_fewer_than_a_fifth_holds_them_out_of_the_subset() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "per_class", "held"),
+    ("sizes", "per_class", "validation_scores"),
     [
         ([6, 6, 6], 5, None),
         ([6, 8, 300], 5, None),
@@ -165,19 +165,19 @@ def test_a_seed_draws_another_subset() -> None:
 
 def test_all_images_a_fifth_of_them_held_out() -> None:
     folds, text = plan_folds(numbered([50, 20]), None, None, 0)
-    assert folds[0].held is not None
-    assert folds[0].held.counts.tolist() == [10, 4]
+    assert folds[0].validation is not None
+    assert folds[0].validation.counts.tolist() == [10, 4]
     assert text == "14 further images of the training split, held out of every training"
 
 
 def test_few_images_are_cross_validated_and_then_all_trained_on() -> None:
     data = numbered([7, 5])
     folds, text = plan_folds(data, None, None, 0)
-    held = [ids(fold.held) for fold in folds if fold.held is not None]
+    held = [ids(fold.validation) for fold in folds if fold.validation is not None]
     assert sorted(i for each in held for i in each) == list(range(12))
     assert ids(folds[-1].train) == ids(data)
     assert folds[-1].tested
-    assert folds[-1].held is None
+    assert folds[-1].validation is None
     assert "5-fold cross-validation" in text
 
 
@@ -186,7 +186,7 @@ def test_given_validation_images_are_used_as_they_are() -> None:
     folds, _ = plan_folds(data, other, None, 0)
     assert len(folds) == 1
     assert folds[0].train is data
-    assert folds[0].held is other
+    assert folds[0].validation is other
 
 
 def test_beside_a_pool_all_images_are_trained_on_before_the_test() -> None:
@@ -194,9 +194,12 @@ def test_beside_a_pool_all_images_are_trained_on_before_the_test() -> None:
     data = numbered([50, 20])
     (choosing, testing), text = plan_folds(data, None, None, 0, pooled=True)
     (usual,), _ = plan_folds(data, None, None, 0)
-    assert choosing.held is not None and usual.held is not None
-    assert (ids(choosing.train), ids(choosing.held)) == (ids(usual.train), ids(usual.held))
-    assert (choosing.tested, testing.tested, testing.held) == (False, True, None)
+    assert choosing.validation is not None and usual.validation is not None
+    assert (ids(choosing.train), ids(choosing.validation)) == (
+        ids(usual.train),
+        ids(usual.validation),
+    )
+    assert (choosing.tested, testing.tested, testing.validation) == (False, True, None)
     assert testing.train is data
     assert choosing.name != usual.name  # cells are known by it
     assert text.startswith("14 of the training images, held out")

@@ -173,7 +173,7 @@ def test_a_network_of_12_of_16_bits_is_loaded_as_it_was(tmp_path: Path) -> None:
     experiment = Experiment(deep, None, 5, Backbone(), 16, "cpu", directory=tmp_path)
     run = Run(PLAIN, 0, "all", 2)
     runs.train_run(experiment, run)
-    network, held = runs.load_network(experiment, run), experiment.fold(0, "all").held
+    network, held = runs.load_network(experiment, run), experiment.fold(0, "all").validation
     assert network[0].floor.item() == pytest.approx(0.01 / 16, rel=0.01)
     assert held is not None
     said = runs.predict(network, held.images, device="cpu").argmax(1)
@@ -217,7 +217,9 @@ def test_what_is_trained_for_the_test_images_meets_them_at_once(tmp_path: Path) 
         ) as comparison:
             comparison.steps = 2
             comparison.test([(arm, 1) for arm in arms], test, "the best on other seeds")
-            assert all(comparison.held(arm, 1).per_class.shape == (10,) for arm in arms)
+            assert all(
+                comparison.validation_scores(arm, 1).per_class.shape == (10,) for arm in arms
+            )
 
     with pytest.raises(InterruptedError):
         tested(all_parts - 1)
@@ -270,7 +272,7 @@ def test_linear_probes_ask_the_network_below_once_for_each_set_of_images(tmp_pat
         comparison.steps = 5
         comparison.train(probes, "networks")
         scores = comparison.test([(probe, 0) for probe in probes], test, "test images")
-        there, held = comparison.experiment, comparison.experiment.fold(0, "all").held
+        there, held = comparison.experiment, comparison.experiment.fold(0, "all").validation
         assert held is not None
         for probe, found in zip(probes, scores, strict=True):
             [run] = comparison.runs(probe, 0)
