@@ -201,8 +201,8 @@ def check_label(label: Any, listed: int, classes: Sequence[str]) -> None:
     expected: object = as_kinds.get(value.dtype.kind)
     if value.size == 1 and expected is not None and value.item() != expected:
         raise InputError(
-            f"expected label {listed} ({classes[listed]}), as the dataset's own list of labels says, "
-            f"but the item has {value.item()}"
+            f"expected label {listed} ({classes[listed]}), as the dataset's own list of labels "
+            f"says, but the item has {value.item()}"
         )
 
 
