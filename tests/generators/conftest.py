@@ -39,7 +39,7 @@ if "new_generator" not in sys.modules:  # a family of a user's own, "pca"
 
 PARTS = {
     "blend": ("transfer", "vae per-class", "style-swap"),
-    "chain": ("composition", "transfer", "patch-swap", "vae per-class"),
+    "chain": ("composition", "patch-swap", "vae per-class"),
 }
 
 

@@ -79,7 +79,7 @@ def test_where_it_cannot_tell(name, optimum, told_nothing):
     assert min(both(optimum + step) for step in (-2, -0.5, 0.5, 2)) >= both(optimum) - 1e-6
 
 
-def test_hinge_is_zero_beyond_the_margin_and_has_no_gradient_there():
+def test_hinge_has_no_gradient_beyond_the_margin():
     real = torch.tensor([1.5, 3.0], requires_grad=True)
     loss = hinge_discriminator(real, torch.tensor([-1.0, -2.0]))
     loss.backward()
@@ -99,7 +99,7 @@ def test_players_pull_in_opposite_directions(name):
 
 
 @pytest.mark.parametrize("name", ["hinge", "bce", "wasserstein"])
-def test_a_discriminator_that_is_sure_still_teaches_the_generator(name):
+def test_a_certain_discriminator_still_teaches_the_generator(name):
     """Why none of them is the saturating loss."""
     synthetic = torch.full((4,), -20.0, requires_grad=True)
     LOSSES[name].generator(synthetic).backward()
@@ -133,7 +133,7 @@ def test_r1_of_a_quadratic():
 
 
 @pytest.mark.parametrize("norm", [0.0, 0.3, 1.0, 4.0])
-def test_interpolation_penalty_is_the_squared_distance_from_a_unit_slope(norm):
+def test_interpolation_penalty_is_zero_at_a_unit_slope(norm):
     torch.manual_seed(0)
     real, synthetic, judge = torch.randn(SHAPE), torch.randn(SHAPE), linear(norm)
     penalty = interpolation_penalty(judge, real, synthetic, torch.rand(6))

@@ -99,7 +99,7 @@ def test_classes_of_any_size_are_shown_equally_often(caught, data):
     assert labels.float().mean().item() == pytest.approx(0.5, abs=4 * 0.5 / 900**0.5)
 
 
-def test_two_phases_at_two_rates_and_the_average_of_the_generator(caught, data):
+def test_two_phases_at_two_rates_and_the_generators_average(caught, data):
     settings = {"generator_rate": 1e-3, "discriminator_rate": 4e-3, "clip": 2.0, "ema": 0.5}
     ConditionalGAN(**TINY | settings).fit(data, device="cpu")
     generator, discriminator = caught["module"]["generator"], caught["module"]["discriminator"]

@@ -128,14 +128,14 @@ def test_samples_of_the_prior_are_decoded_normal_numbers(trained):
     assert nearly(trained.sample(LABELS, seed=5), decode(trained, code))
 
 
-def test_samples_of_a_mixture_are_decoded_draws_of_the_codes_of_the_class(trained, data):
+def test_samples_of_a_mixture_are_decoded_draws(trained, data):
     trained.sampling = "mixture"
     codes = encode(trained, data, np.arange(len(data))).numpy()
     drawn = draw_from_mixtures(codes, data.labels, LABELS, Draws(5, len(LABELS)))
     assert nearly(trained.sample(LABELS, seed=5), decode(trained, drawn))
 
 
-def test_codes_of_a_mixture_do_not_depend_on_an_autocast_around_them(fit_tiny):
+def test_codes_of_a_mixture_do_not_depend_on_autocast(fit_tiny):
     generator = fit_tiny("ConditionalVAE", dtype=np.uint16, sampling="mixture", steps=1)
     with torch.autocast("cpu", torch.bfloat16):
         within = generator.sample(LABELS, seed=5).images
@@ -176,7 +176,7 @@ def test_codes_are_drawn_the_same_after_loading(sampling, settings, data, tmp_pa
     np.testing.assert_array_equal(loaded.sample(9).images, generator.sample(9).images)
 
 
-def test_images_are_of_the_wanted_class_and_donors_of_any_or_the_same(trained, data):
+def test_images_are_of_the_class_and_donors_of_any_or_it(trained, data):
     labels = np.zeros(300, np.int64)
     plan = plan_of(trained, labels)
     assert (data.labels[plan["image"]] == 0).all()
@@ -265,7 +265,7 @@ def test_a_swap_of_an_image_with_itself_returns_the_image(of_class_priors, data)
     assert (samples.images[~alone] != image[~alone]).any(axis=(1, 2, 3)).all()
 
 
-def test_a_swap_takes_the_place_of_the_other_code_in_its_own_class(of_class_priors, data):
+def test_a_swap_is_relative_to_the_priors_of_both_classes(of_class_priors, data):
     of_class_priors.strength = (1.0, 1.0)
     plan = plan_of(of_class_priors)
     za, zb = (encode(of_class_priors, data, plan[which]) for which in ("image", "donor"))

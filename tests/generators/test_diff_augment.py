@@ -78,7 +78,7 @@ def test_cutout_zeroes_one_rectangle_and_keeps_the_rest(shape):
             assert (line.diff().sum()) <= 2  # connected
 
 
-def test_colour_keeps_grey_grey_and_moves_the_mean_by_half_at_most():
+def test_colour_keeps_grey_and_moves_the_mean_by_half():
     images = drawn((64, 1, 8, 8)).expand(-1, 3, -1, -1)
     changed = colour(images, draws())
     torch.testing.assert_close(changed[:, 0], changed[:, 2])

@@ -112,7 +112,7 @@ def test_shown_are_the_images_as_floats(shared):
 
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_shown_are_to_the_last_bit_those_of_the_whole_set_as_floats(dtype, channels_last):
+def test_images_are_to_the_last_bit_those_of_the_set(dtype, channels_last):
     """And laid out alike, since convolutions sum in another order where they are not."""
     rng = np.random.default_rng(0)
     stored = rng.integers(0, np.iinfo(dtype).max, (8, 3, 9, 11), dtype, endpoint=True)

@@ -168,7 +168,7 @@ def test_a_chain_of_two_is_one_difference_after_another(trained, data, sampling,
     assert nearly(trained.sample(LABELS).images, image)
 
 
-def test_a_longer_chain_begins_like_a_shorter_one_and_goes_on_otherwise(trained, data):
+def test_a_longer_chain_begins_like_a_shorter_one(trained, data):
     short = plan_of(trained)
     trained.chain = 3
     long = plan_of(trained)

@@ -26,7 +26,7 @@ def seen(monkeypatch):
     return noted
 
 
-def test_the_discriminator_judges_swapped_codes_under_their_new_class(data, seen):
+def test_swapped_codes_are_judged_under_their_new_class(data, seen):
     VAEGAN(**{**SMALL, "steps": 1}, augment=()).fit(data, device="cpu")
     (real, labels, _), (made, wanted, first), _, _, (_, again, second) = seen
     assert torch.equal(wanted, labels.roll(1)) and torch.equal(again, wanted)
@@ -34,7 +34,7 @@ def test_the_discriminator_judges_swapped_codes_under_their_new_class(data, seen
     assert real.min() >= -1 and real.max() <= 1 and made.min() >= -1 and made.max() <= 1
 
 
-def test_features_are_of_an_image_and_its_reconstruction_as_they_are(data, seen):
+def test_features_are_of_an_image_and_its_reconstruction(data, seen):
     VAEGAN(**{**SMALL, "steps": 1}).fit(data, device="cpu")
     (real, labels, _), _, (made, first, moves), (again, second, _), _ = seen
     assert torch.equal(first, labels) and torch.equal(second, labels)

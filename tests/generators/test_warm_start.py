@@ -56,7 +56,7 @@ def test_the_same_classes_go_on_from_the_same_weights(data, saved, tmp_path, req
     assert again.metadata["start"]["fingerprint"] == data.fingerprint
 
 
-def test_classes_are_matched_by_name_and_others_begin_as_the_mean(data, saved, request):
+def test_classes_are_matched_by_name_others_begin_as_the_mean(data, saved, request):
     start = saved()
     request.getfixturevalue("begun")
     again = make().fit(

@@ -1,5 +1,6 @@
 """What is looked at while a generator trains, and what comes of it."""
 
+import copy
 import re
 import warnings
 from dataclasses import replace
@@ -240,30 +241,20 @@ def test_validation_of_one_image_is_refused(data, tiny):
         tiny("ConditionalVAE").fit(data, device="cpu", validation=others().subset(np.arange(1)))
 
 
-def test_the_most_useful_moment_is_kept(data, scores):
+def test_the_most_useful_moment_is_kept(data, scores, monkeypatch):
     scores += [0.5, 0.7, 0.6, 0.7, 0.1]
-    stopped = fit(data, [])
-    kept = {}
+    averages = {}
+    look = Watcher.look
 
-    def remember(done, _):
-        if done == 4:
-            raise KeyboardInterrupt
+    def remember(self, step, average):
+        averages[step] = copy.deepcopy(average.state_dict())
+        return look(self, step, average)
 
-    # What a run that is cut at step 4 has as its best then.
-    original = training._Best.heed
-
-    def heed(self, score, network):
-        original(self, score, network)
-        kept.update({name: value.clone() for name, value in network.state_dict().items()})
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training._Best, "heed", heed)
-        scores += [0.5, 0.7]
-        with pytest.raises(KeyboardInterrupt):
-            ConditionalVAE(**SMALL).fit(data, device="cpu", validation=others(), progress=remember)
-    got = stopped.networks[0].state_dict()
-    assert kept.keys() == got.keys()
-    assert all(torch.equal(kept[name], got[name]) for name in kept)
+    monkeypatch.setattr(Watcher, "look", remember)
+    weights = fit(data, []).networks[0].state_dict()
+    assert list(averages) == [2, 4, 6, 8, 10]
+    assert weights.keys() == averages[4].keys()
+    assert all(torch.equal(averages[4][name], weights[name]) for name in weights)
 
 
 def test_looks_change_nothing_where_there_is_no_validation(data, monkeypatch):
@@ -404,7 +395,7 @@ def test_log_without_tensorboard_names_the_extra(data, tiny, monkeypatch, tmp_pa
         tiny("ConditionalVAE").fit(data, device="cpu", log=tmp_path / "log")
 
 
-def test_a_log_that_is_no_directory_is_named_before_anything_is_learned(data, tiny, tmp_path):
+def test_a_log_that_is_no_directory_is_refused_at_once(data, tiny, tmp_path):
     taken = tmp_path / "taken"
     taken.write_text("mine")
     with pytest.raises(InputError, match=f"log {taken}: cannot write in {taken}"):

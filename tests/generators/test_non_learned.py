@@ -44,7 +44,7 @@ def test_style_swap_of_the_mean_against_numpy(data):
     assert np.abs(generator.sample(LABELS).images / 255 - expected).max() < 0.51 / 255 + 1e-5
 
 
-def test_a_patch_is_a_rectangle_of_its_area_from_an_image_of_the_class(data):
+def test_a_patch_is_a_rectangle_from_an_image_of_the_class(data):
     generator = PatchSwap(softness=1e-6).fit(data, device="cpu")
     plan = generator.plan(LABELS, Draws(1, 30))
     assert (data.labels[plan["image"]] == LABELS).all()
@@ -68,7 +68,7 @@ def test_a_patch_is_a_rectangle_of_its_area_from_an_image_of_the_class(data):
         assert sides[0] >= wanted[0] * height - 2 and sides[1] >= wanted[1] * width - 2
 
 
-def test_a_soft_patch_lies_between_both_images_and_covers_its_share():
+def test_a_soft_patch_lies_between_both_images():
     images = np.zeros((2, 1, 64, 64), np.uint8)
     images[1] = 255
     data = LabelledImages(images, [0, 0], ["a"])

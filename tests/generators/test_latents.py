@@ -38,7 +38,7 @@ def test_draws_have_the_mean_and_covariance_of_the_codes():
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(codes.T), rtol=0.05, atol=0.1)
 
 
-def test_draws_fall_into_both_clusters_as_often_as_codes_and_not_between_them():
+def test_draws_fall_into_the_clusters_of_the_codes():
     which, off = nearest(draw(two_clusters(200), 20000))
     assert which.mean() == pytest.approx(0.25, abs=0.015)
     assert off.max() < 3  # the clusters are 7 apart
@@ -129,7 +129,7 @@ def test_what_cannot_be_probed():
     assert class_from_codes(codes[alone], labels[alone]) is None
 
 
-def test_two_images_of_a_class_are_enough_and_a_class_may_be_missing():
+def test_two_images_of_a_class_are_enough_for_codes():
     codes, labels = blobs(2, apart=20)
     assert class_from_codes(codes, labels) is not None
     codes, labels = blobs(10, apart=20)
