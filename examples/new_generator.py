@@ -15,7 +15,7 @@ from torch import nn
 from synthaug import Generator, SamplePool, TrainConfig, measure_gain, read_images
 from synthaug.core import expect_count, expect_number
 from synthaug.data import to_float, white_of
-from synthaug.gain import Source
+from synthaug.gain import Protocol
 from synthaug.generators import register
 
 
@@ -80,12 +80,8 @@ def main():
     gain = measure_gain(
         train,
         test,
-        sources=[Source("pca", PCA())],
-        per_class=5,
-        seeds=2,
-        config=TrainConfig(),
-        steps=10,
-        arms="quick",
+        sources=[PCA()],
+        protocol=Protocol("quick", seeds=2, per_class=5, config=TrainConfig(), steps=10),
     )
     print(gain.sentence())
 

@@ -81,7 +81,7 @@ def test_classifiers(
 ) -> None:
     monkeypatch.setitem(optimize.__kwdefaults__, "checkpoint_every", 2)
     options: dict[str, Any] = {
-        "recipe": RECIPES[name],
+        "config": RECIPES[name],
         "synthetic": made,
         "soft_labels": made.soft_labels,
         "steps": 4,

@@ -56,8 +56,13 @@ class Generator(ABC):
 
     Attributes:
         name: The registered name, as "vae"; of a class that is not registered, the class's own.
-        networks: What a fitted generator samples from: one network for all classes, or one for
-            each.
+        networks: The networks of a fitted generator: one for all classes, or one for each.
+
+    Examples:
+        >>> from synthaug import Generator, StyleSwap, read_images
+        >>> generator: Generator = StyleSwap().fit(read_images("digits"), device="cpu")
+        >>> generator.name, generator.sample(2).images.shape
+        ('style-swap', (20, 1, 16, 16))
     """
 
     name: ClassVar[str]

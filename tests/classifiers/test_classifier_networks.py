@@ -21,7 +21,7 @@ from synthaug.classifiers import (
     evaluate,
     train_classifier,
 )
-from synthaug.classifiers.folding import folded
+from synthaug.classifiers.folding import fold_batch_norms
 from synthaug.classifiers.networks import head_of, is_cramped, layout_for
 from synthaug.core import InputError
 from synthaug.data import LabelledImages, to_float
@@ -208,12 +208,12 @@ def test_a_probe_learns_the_same_without_batch_norms(
             asked.append(fold(*given))
             return asked[-1]
 
-        monkeypatch.setattr("synthaug.classifiers.training.folded", kept)
+        monkeypatch.setattr("synthaug.classifiers.training.fold_batch_norms", kept)
         backbone = Backbone(NAME, str(weights), size=32)
-        options = {"recipe": config, "classifier": backbone, "steps": 12, "device": "cpu"}
+        options = {"config": config, "classifier": backbone, "steps": 12, "device": "cpu"}
         return head_of(train_classifier(data, batch_size=8, **options)).weight.detach()
 
-    plain, fewer = trained(lambda network, *_: network), trained(folded)
+    plain, fewer = trained(lambda network, *_: network), trained(fold_batch_norms)
     found = [sum(isinstance(layer, nn.BatchNorm2d) for layer in net.modules()) for net in asked]
     assert found[0] > 0 == found[1]
     assert torch.allclose(plain, fewer, atol=1e-4)

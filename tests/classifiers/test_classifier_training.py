@@ -106,7 +106,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> Record:
         with pytest.raises(_Stop):
             train_classifier(
                 train,
-                **{"recipe": PLAIN, "steps": 12, "batch_size": 16, "device": "cpu", **options},
+                **{"config": PLAIN, "steps": 12, "batch_size": 16, "device": "cpu", **options},
             )
         return runs[0]
 
@@ -283,7 +283,7 @@ def test_a_checkpoint_belongs_to_one_run(record: Record, tmp_path: Path) -> None
         {"seed": 1},
         {"steps": 13},
         {"batch_size": 15},
-        {"recipe": TrainConfig(policy="none", learning_rate=0.2)},
+        {"config": TrainConfig(policy="none", learning_rate=0.2)},
         {"soft_labels": SOFT_REAL},
         {"soft_labels": SOFT_REAL[::-1]},
         {"synthetic": made},
@@ -401,7 +401,7 @@ def test_every_arm_takes_the_steps_that_were_asked_for(options: dict[str, Any]) 
 
 def test_batch_norm_statistics_belong_to_the_averaged_weights() -> None:
     """Every batch holds all images once, so the statistics of the first layer are known."""
-    options: dict[str, Any] = {"batch_size": len(TRAIN), "device": "cpu", "recipe": PLAIN}
+    options: dict[str, Any] = {"batch_size": len(TRAIN), "device": "cpu", "config": PLAIN}
     network = train_classifier(TRAIN, steps=6, **options)
     assert not network.training
     standardize, resnet = network.children()
@@ -582,7 +582,7 @@ def test_a_network_goes_back_to_where_it_was() -> None:
         ),
         ({"classifier": "vgg"}, "classifier: expected 'resnet' or 'timm:NAME', got 'vgg'"),
         ({"classifier": 5}, "classifier: expected 'resnet', 'timm:NAME' or a Backbone, got 5"),
-        ({"recipe": {"mix": "mixup"}}, "recipe: expected a TrainConfig, got {'mix': 'mixup'}"),
+        ({"config": {"mix": "mixup"}}, "config: expected a TrainConfig, got {'mix': 'mixup'}"),
         ({"device": "tpu9"}, "device: expected auto, cpu, cuda"),
     ],
 )

@@ -511,9 +511,9 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
         "gain.read_splits",
         "gain.measure_gain",
         "tune.read_splits",
-        "generators.read",
+        "generators.read_data",
         "generators.load_generator",
-        "pools.read",
+        "pools.read_data",
     ):
         monkeypatch.setattr(f"synthaug.cli.{name}", work)
 
@@ -641,7 +641,9 @@ def test_json_of_other_programs_is_not_replaced(
     target = tmp_path / "conf.json"
     target.write_text(json.dumps(mine))
     message = refused("inspect", pool, "--json", target)
-    expect(message, f"--json {target}: is there already, and is no earlier card", "name another")
+    expect(
+        message, f"--json {target}: is there already, and is no earlier metadata", "name another"
+    )
 
 
 def test_the_json_of_each_command_is_replaced_by_its_own_alone(
@@ -650,15 +652,20 @@ def test_the_json_of_each_command_is_replaced_by_its_own_alone(
     commands: tuple[tuple[Words, str], ...] = (
         (
             ("fit", data, "--generator", "style-swap", "-o", tmp_path / "g"),
-            "card of a generator",
+            "metadata of a generator",
         ),
-        (("sample", generator, "--per-class", "2", "-o", tmp_path / "p"), "card of a pool"),
-        (("import", data, "-o", tmp_path / "i"), "card of a pool"),
+        (("sample", generator, "--per-class", "2", "-o", tmp_path / "p"), "metadata of a pool"),
+        (("import", data, "-o", tmp_path / "i"), "metadata of a pool"),
         (("export", pool, "-o", tmp_path / "e"), "record of an export"),
-        (("inspect", generator), "card of a generator"),
-        (("inspect", pool), "card of a pool"),
+        (("inspect", generator), "metadata of a generator"),
+        (("inspect", pool), "metadata of a pool"),
     )
-    kinds = ["card of a generator", "card of a pool", "record of an export", "result of gain"]
+    kinds = [
+        "metadata of a generator",
+        "metadata of a pool",
+        "record of an export",
+        "result of gain",
+    ]
     for words, kind in commands:
         target = tmp_path / f"{kind}.json"
         done = call(*words, "--json", target)

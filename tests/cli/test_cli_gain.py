@@ -105,7 +105,7 @@ def test_the_table_keeps_its_numbers_whole_on_a_terminal(wide: Gain, width: int)
     assert not any("…" in line for line in lines)
     text = "\n".join(lines)
     assert re.search(r"-12\.3 +-35\.7 to \+23\.3 +12,345", text)
-    for role in ("(baseline)", "(chosen)", "(control)"):
+    for role in ("(baseline)", "(chosen)", "(non-learned)"):
         assert role in text
     # Names and sentences are broken between words only.
     words = set(" ".join(before_code).split())
@@ -307,15 +307,15 @@ def test_the_demonstration_is_changed_by_options(
     changed = ("--arms", "staged", "--batch-size", "16", "--policy", "none", "--steps", "7")
     said = call(*plain).err
     call(*plain, *changed)
-    first, second = asked
     assert said.startswith("Demonstration on scikit-learn's digits")
-    assert (first["arms"], first["batch_size"], first["recipe"].policy, first["steps"]) == (
+    first, second = (each["protocol"] for each in asked)
+    assert (first.search, first.batch_size, first.config.policy, first.steps) == (
         "quick",
         command.DEMO_BATCH,
         "rotate-scale",
         command.DEMO_STEPS,
     )
-    assert (second["arms"], second["batch_size"], second["recipe"].policy, second["steps"]) == (
+    assert (second.search, second.batch_size, second.config.policy, second.steps) == (
         "staged",
         16,
         "none",

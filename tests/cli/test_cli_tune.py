@@ -321,12 +321,18 @@ def test_fit_and_sample_follow_the_recipe(
     [
         (("tune", "DATA", "-o", "NEW", "--budget", "20"), "--budget: expected a time such as 90s"),
         (("tune", "DATA", "-o", "NEW", "--budget", "0m"), "--budget: expected a time such as 90s"),
-        (("tune", "DATA", "-o", "FILE"), "--output FILE: is there already, and is no recipe"),
+        (
+            ("tune", "DATA", "-o", "FILE"),
+            "--output FILE: is there already, and is no mix configuration",
+        ),
         (("tune", "DATA", "-o", "FOLDER"), "FOLDER: expected a file to write"),
         (("tune", "DATA", "-o", "NEW", "--seeds", "1"), "--seeds"),
         (("tune", "NEW", "-o", "RECIPE"), "NEW"),
         (("gain", "--mix-config", "RECIPE"), "--mix-config: expected DATA, too"),
-        (("gain", "DATA", "--mix-config", "FILE"), "FILE: expected a recipe that synthaug tune"),
+        (
+            ("gain", "DATA", "--mix-config", "FILE"),
+            "FILE: expected a mix configuration that synthaug tune",
+        ),
         (
             ("gain", "DATA", "--mix-config", "RECIPE", "--generator", "gan"),
             "--generator: --mix-config",

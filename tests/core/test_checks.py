@@ -18,6 +18,7 @@ from synthaug import (
     train_classifier,
 )
 from synthaug.core import InputError
+from synthaug.gain import Execution
 from synthaug.metrics import extract_features
 from synthaug.pool import SamplePool
 from synthaug.search import Budget, search_mix
@@ -36,8 +37,10 @@ REAL = LabelledImages(IMAGES, np.arange(12) % 2, ["a", "b"])
             place, StyleSwap().fit(REAL, device="cpu"), 1, progress=progress
         ),
         lambda progress, _: train_classifier(REAL, progress=progress),
-        lambda progress, _: measure_gain(REAL, REAL, progress=progress),
-        lambda progress, _: search_mix(REAL, Budget(trials=1), progress=progress),
+        lambda progress, _: measure_gain(REAL, REAL, execution=Execution(progress=progress)),
+        lambda progress, _: search_mix(
+            REAL, Budget(trials=1), execution=Execution(progress=progress)
+        ),
     ],
     ids=["read", "fit", "sample", "pool", "train", "gain", "search"],
 )

@@ -86,7 +86,7 @@ def test_who_learns_from_it_has_nothing_right_either(train: LabelledImages, tmp_
         comparison.train([pupil], "distilled")
         assert not comparison.validation([pupil])[pupil].any()
         assert all(
-            "what it learns labels from: " in w for w in comparison.diverged(pupil, [0]).values()
+            "the teacher of its labels: " in w for w in comparison.diverged(pupil, [0]).values()
         )
 
 

@@ -1126,7 +1126,7 @@ def test_mismatches_are_refused_before_anything_is_trained(
         fixed = {**QUICK, "config": replace(TrainConfig(), **{name: value})}
         with pytest.raises(InputError, match=f"config: expected the usual {name}"):
             measure(train, test, **fixed)
-    with pytest.raises(InputError, match="recipe: frozen=True trains the last layer alone"):
+    with pytest.raises(InputError, match="config: frozen=True trains the last layer alone"):
         measure(train, test, **{**QUICK, "config": TrainConfig(frozen=True)})
     with pytest.raises(InputError, match="arms: expected one of quick, staged, full"):
         measure(train, test, **{**QUICK, "search": "some"})

@@ -76,7 +76,7 @@ def test_far_is_two_standard_errors_of_images_and_of_training(held: list[int], s
         for seed in range(seeds)
     }
     labels = np.repeat(np.arange(len(held)), held)
-    raced.answers = lambda arm, seed: (labels, drawn[arm.name, seed])  # type: ignore[method-assign]
+    raced.hits = lambda arm, seed: (labels, drawn[arm.name, seed])  # type: ignore[method-assign]
     differ = np.mean([drawn["best", seed] != drawn["other", seed] for seed in range(seeds)])
     variance = sum(
         differ / (len(held) * count * seeds) ** 2 for count in held for _ in range(count * seeds)
@@ -123,7 +123,7 @@ def test_an_arm_is_raced_against_its_like() -> None:
 def test_a_result_says_on_how_few_seeds_an_arm_was_given_up(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(trials_module, "ERRORS", 0.0)
+    monkeypatch.setattr(trials_module, "MOST_ERRORS", 0.0)
     data = read_images("digits", image_size=8)
     gain = measure(
         data.subset(draw_subset(data, 20, seed=0)),
