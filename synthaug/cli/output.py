@@ -217,8 +217,7 @@ def _few_seeds(gain: Gain, arm: ArmResult) -> str:
 def _cells(gain: Gain, arm: ArmResult, role: str) -> list[str]:
     scores = gain.scores(arm.name)
     name = f"{arm.name} ({role})" if role else arm.name
-    uses = "non-learned" if arm.uses == "control" else arm.uses
-    row = [escape(name), uses, f"{100 * sum(scores) / len(scores):.1f}"]
+    row = [escape(name), arm.uses, f"{100 * sum(scores) / len(scores):.1f}"]
     if arm.gain is None:
         row += ["", ""]
     else:

@@ -365,7 +365,7 @@ def test_progress_is_shown_on_a_terminal_only_and_disappears(
     drawn = re.split(r"[\r\n]|\x1b\[[0-9?]*[A-Za-z]", terminal.getvalue())
     assert max(map(len, drawn)) == width
     assert any("reading train images" in line and "28/28" in line for line in drawn)
-    assert any("fitting ConditionalVAE" in line and "12/12" in line for line in drawn)
+    assert any("fitting vae" in line and "12/12" in line for line in drawn)
     assert terminal.getvalue().endswith("\x1b[2K")  # the line is cleared
 
 

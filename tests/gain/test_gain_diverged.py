@@ -117,8 +117,8 @@ def test_a_gain_goes_on_without_what_diverged(train: LabelledImages, test: Label
     assert gain.trained is not None and gain.trained.startswith("vae")
     told = [each for each in gain.protocol["caveats"] if "diverged" in each]
     assert told == [
-        f"the training of {broken.name} diverged (the ConditionalVAE loss became nan at step 1), "
-        "and has nothing right on seeds 0, 1"
+        f"the training of {broken.name} diverged (the vae loss became nan at step 1), and has "
+        "nothing right on seeds 0, 1"
     ]
 
 

@@ -104,7 +104,9 @@ def test_a_recipe_that_lacks_something_is_refused(tmp_path: Path) -> None:
     whole = json.loads(path.read_text())
     for key in whole:
         path.write_text(json.dumps({k: v for k, v in whole.items() if k != key}))
-        with pytest.raises(InputError, match=f"{key}: expected|a recipe that synthaug tune"):
+        with pytest.raises(
+            InputError, match=f"{key}: expected|a mix configuration that synthaug tune"
+        ):
             MixConfig.load(path)
 
 
@@ -167,7 +169,7 @@ def test_a_pool_of_another_recipe_is_refused_and_kept(
         (filtered, data, 0, "filters"),
         (MixConfig(StyleSwap(cells=2), 0.25, "mixed"), data, 0, "soft labels"),
     ]:
-        made = "of other images" if named == "fingerprint" else "with another recipe"
+        made = "of other images" if named == "fingerprint" else "with another configuration"
         with pytest.raises(InputError, match=f"a pool made {made} .{named}"):
             other.make_pool(tmp_path / "pool", images, seed=seed, teacher=unsure, device="cpu")
     assert (tmp_path / "pool" / "images.npy").read_bytes() == before

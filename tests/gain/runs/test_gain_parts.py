@@ -107,7 +107,7 @@ def test_a_seeds_larger_subset_holds_its_smaller_one(validation: LabelledImages 
     assert small < large
 
 
-@pytest.mark.parametrize(("images", "validation_scores"), [(300, 50), (100, 30)])
+@pytest.mark.parametrize(("images", "held"), [(300, 50), (100, 30)])
 def test_a_tiny_subset_is_scored_on_fifty_a_class_where_there_are_as_many(
     images: int, held: int
 ) -> None:
@@ -132,7 +132,7 @@ def test_what_leaves_fewer_than_a_fifth_holds_them_out_of_the_subset() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "per_class", "validation_scores"),
+    ("sizes", "per_class", "held"),
     [
         ([6, 6, 6], 5, None),
         ([6, 8, 300], 5, None),

@@ -140,7 +140,7 @@ def test_choices_need_no_networks_and_those_that_are_needed_again_are_trained_ag
         [said_of_test] = path.parent.glob("tested-*.npy")
         said_of_test.unlink()
     said = [np.load(path) for path in files]
-    with pytest.warns(UserWarning, match=r"trained again, .*something else of (\d+) of \1 images"):
+    with pytest.warns(UserWarning, match=r"trained again, .*other labels for (\d+) of \1 images"):
         measured()
     assert files
     assert all(map(np.array_equal, map(np.load, files), said))
