@@ -205,8 +205,10 @@ def sources_of(generator: Generator) -> list[Source]:
 
 
 def default_sources() -> list[Source]:
-    """Return the sources that are measured where none are given: those of all registered families,
-    trained generators and non-learned controls."""
+    """Return the sources that are measured where the caller names none.
+
+    They are those of all registered families: trained generators and non-learned controls.
+    """
     families = [each.family for each in registrations().values() if each.sources]
     return [source for family in families for source in sources_of(family())]
 
