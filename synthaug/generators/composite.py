@@ -28,7 +28,7 @@ from synthaug.generators.base import Generator
 from synthaug.generators.conditional_vae import ConditionalVAE
 from synthaug.generators.non_learned import PatchSwap, StyleSwap
 from synthaug.generators.registry import Variant, generator_class, register
-from synthaug.generators.session import FitSession
+from synthaug.generators.session import FitSession, FittedNetworks
 from synthaug.generators.transfer_vae import TransferVAE
 
 
@@ -134,7 +134,7 @@ class Composite(Generator):
             notes.append({"family": part.name, **own.notes})
         return [nn.ModuleList(networks)]
 
-    def _starts(self, start: Generator | None) -> list[Generator | None]:
+    def _starts(self, start: FittedNetworks | None) -> list[Generator | None]:
         """Return the part to start from, for each of the parts."""
         if start is None:
             return [None] * len(self.parts)

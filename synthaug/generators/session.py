@@ -1,12 +1,13 @@
-"""What a fit is asked for beside its images, as `Generator.train` gets it."""
+"""Describe a fit beside its images: seed, device, checkpoint and aids."""
 
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import nn
 
 from synthaug.core import (
     InputError,
@@ -19,8 +20,26 @@ from synthaug.core import (
 )
 from synthaug.data import LabelledImages, white_of
 
-if TYPE_CHECKING:
-    from synthaug.generators.base import Generator
+
+class FittedNetworks(Protocol):
+    """A fitted generator, as far as another one starts from it."""
+
+    networks: nn.ModuleList
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What it was trained on, and how."""
+        ...
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its constructor's arguments."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that it was fitted to."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +63,7 @@ class FitSession:
     identity: str = ""
     checkpoint: Path | None = None
     progress: Progress | None = None
-    start: "Generator | None" = None
+    start: FittedNetworks | None = None
     validation: LabelledImages | None = None
     log: Path | None = None
     notes: dict[str, Any] = field(default_factory=dict)
@@ -88,7 +107,7 @@ def depth_of(data: LabelledImages) -> dict[str, int]:
     return {} if white == np.iinfo(data.images.dtype).max else {"white": white}
 
 
-def identity_of_aids(start: "Generator | None", validation: LabelledImages | None) -> str:
+def identity_of_aids(start: FittedNetworks | None, validation: LabelledImages | None) -> str:
     """Return what tells a training with these aids from one with others."""
     identity = ""
     if start is not None:

@@ -1,4 +1,4 @@
-"""What a search for a way of mixing may propose."""
+"""The space of a search for a way of mixing: generators of the registry, and how to mix."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ FILTERS: dict[str, dict[str, float]] = {
     "distance": {"distance": 2.0},
     "memorization": {"memorization": 0.25},
 }
-FIRST: tuple[dict[str, Any], ...] = (  # what is tried before Optuna has anything to learn from
+FIRST: tuple[dict[str, Any], ...] = (  # proposed before Optuna has anything to learn from
     {"generator": "transfer", "transfer donors": "any"},
     {"generator": "vae", "kl_weight": 8e-3, "vae sampling": "nuisance-swap"},
     {"generator": "blend", "blend of": "transfer and style"},
@@ -36,7 +36,14 @@ FIRST: tuple[dict[str, Any], ...] = (  # what is tried before Optuna has anythin
 def propose(
     trial: "optuna.Trial", families: Sequence[str], base_arms: Mapping[str, Arm], classes: int
 ) -> Arm:
-    """Return the arm that a trial's choices make."""
+    """Return the arm that a trial's choices make.
+
+    Args:
+        trial: Optuna's trial, which chooses.
+        families: Names of the generators that may be proposed.
+        base_arms: The arms to build on, by their names.
+        classes: How many classes the images have.
+    """
     family = trial.suggest_categorical("generator", families)
     registration = registrations()[family]
     settings: dict[str, Any] = {}
@@ -52,9 +59,12 @@ def propose(
     if SCOPES[scope]:
         generator = generator.with_settings(SCOPES[scope])
     rule = trial.suggest_categorical("filter", list(FILTERS))
-    scope_words = [scope] if scope != "shared" and generator.learns else []
-    words = [family, *scope_words, *_changed(generator, sampling)]
-    words += [] if rule == "none" else [f"{rule} filter"]
+    words = [family]
+    if scope != "shared" and generator.learns:
+        words.append(scope)
+    words += _changes(generator, sampling)
+    if rule != "none":
+        words.append(f"{rule} filter")
     source = Source(" ".join(words), generator, sampling, FILTERS[rule])
     base_arm = base_arms[trial.suggest_categorical("partner", list(base_arms))]
     ratio = trial.suggest_categorical("ratio", RATIOS)
@@ -67,11 +77,10 @@ def _has_scope(family: type[Generator]) -> bool:
     return issubclass(family, Composite) or "scope" in family().settings
 
 
-def _changed(generator: Generator, sampling: Mapping[str, Any]) -> list[str]:
-    """Return the settings that differ from the family's defaults, in words."""
+def _changes(generator: Generator, sampling: Mapping[str, Any]) -> list[str]:
+    """Return what differs from the family's defaults, in words, but for what a scope brings."""
     if isinstance(generator, Composite):
         return ["of", " and ".join(part.name for part in generator.parts)]
-    usual = type(generator)().settings
-    chosen = {**generator.settings, **sampling}
-    scope_settings = SCOPES["per-class"]
-    return [f"{k} {v}" for k, v in chosen.items() if k not in scope_settings and v != usual[k]]
+    defaults, of_scope = type(generator)().settings, SCOPES["per-class"]
+    settings = {**generator.settings, **sampling}
+    return [f"{k} {v}" for k, v in settings.items() if k not in of_scope and v != defaults[k]]

@@ -190,10 +190,10 @@ def test_mode_seeking_falls_as_the_noise_shows():
     noise = torch.tensor([[0.0], [1.0], [-1.0], [1.0]])
     values = []
     for heed in (0.0, 0.1, 1.0):
-        shown = (heed * noise).requires_grad_()
-        loss = mode_seeking(shown[:, :, None, None], noise)
+        images = (heed * noise).requires_grad_()
+        loss = mode_seeking(images[:, :, None, None], noise)
         values.append(loss.item())
     assert values[0] > values[1] > values[2]
     loss.backward()
-    assert (shown.grad[::2] > 0).all() and (shown.grad[1::2] < 0).all()  # descent parts them
+    assert (images.grad[::2] > 0).all() and (images.grad[1::2] < 0).all()  # descent parts them
     assert values[0] == pytest.approx(1.5 / 1e-4)  # finite where all images are one

@@ -105,8 +105,8 @@ def test_a_share_of_images_is_augmented_by_each_policy_apart():
     both = DiscriminatorAugmentation(["cutout", "colour"], 0.6, 1)
     both.share.fill_(0.3)
     augmented = both(images, draws())
-    kept = (augmented == images).flatten(1).all(1).float().mean().item()
-    assert kept == pytest.approx(0.7**2, abs=0.04)
+    copies = (augmented == images).flatten(1).all(1).float().mean().item()
+    assert copies == pytest.approx(0.7**2, abs=0.04)
 
 
 def test_each_network_has_its_own_share():
@@ -197,28 +197,28 @@ def test_certainty_of_several_is_the_most(make):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_both_losses_are_of_what_it_sees(make, loss):
-    adversary, real, made = make(Spy(), loss=loss, augment=POLICIES), shown(), shown()
+    adversary, real, synthetic = make(Spy(), loss=loss, augment=POLICIES), shown(), shown()
     numbers = draws()
     judged = [
         0.3 * diff_augment(images * 2 - 1, POLICIES, numbers).flatten(1).sum(1)
-        for images in (real.images, made.images)
+        for images in (real.images, synthetic.images)
     ]
     expected = LOSSES[loss].discriminator(*judged)
-    torch.testing.assert_close(its_loss(adversary, real, made), expected)
-    seen = 0.3 * diff_augment(made.images * 2 - 1, POLICIES, draws(5)).flatten(1).sum(1)
+    torch.testing.assert_close(its_loss(adversary, real, synthetic), expected)
+    logits = 0.3 * diff_augment(synthetic.images * 2 - 1, POLICIES, draws(5)).flatten(1).sum(1)
     torch.testing.assert_close(
-        adversary.generator_loss(made, draws(5)), LOSSES[loss].generator(seen)
+        adversary.generator_loss(synthetic, draws(5)), LOSSES[loss].generator(logits)
     )
 
 
 def test_a_pack_is_two_rows_that_follow_each_other(make):
-    judge, made = Spy(), shown()
-    make(judge, pack=2).generator_loss(made, draws())
+    judge, synthetic = Spy(), shown()
+    make(judge, pack=2).generator_loss(synthetic, draws())
     (packs, labels, strength) = judge.seen[0]
     assert packs.shape == (3, 2, 8, 8)
     for index in range(3):
-        torch.testing.assert_close(packs[index, 0], made.images[2 * index, 0] * 2 - 1)
-        torch.testing.assert_close(packs[index, 1], made.images[2 * index + 1, 0] * 2 - 1)
+        torch.testing.assert_close(packs[index, 0], synthetic.images[2 * index, 0] * 2 - 1)
+        torch.testing.assert_close(packs[index, 1], synthetic.images[2 * index + 1, 0] * 2 - 1)
     assert labels.tolist() == [0, 2, 1]
     assert strength.tolist() == [1, 0.5, 0]
 
@@ -241,14 +241,15 @@ def test_features_are_of_images_as_they_are(make, pack):
 @pytest.mark.parametrize("pack", [1, 2])
 def test_a_class_that_it_says_costs_cross_entropy(make, pack):
     classes = torch.randn(6 // pack, 3)
-    adversary, real, made = make(Spy(classes=classes), pack=pack), shown(), shown()
+    adversary, real, synthetic = make(Spy(classes=classes), pack=pack), shown(), shown()
     plain = make(Spy(), pack=pack)
     wrong = -classes.log_softmax(1)[range(6 // pack), LABELS[::pack]].mean()
     torch.testing.assert_close(
-        its_loss(adversary, real, made) - its_loss(plain, real, made), 2 * wrong
+        its_loss(adversary, real, synthetic) - its_loss(plain, real, synthetic), 2 * wrong
     )
     torch.testing.assert_close(
-        adversary.generator_loss(made, draws()) - plain.generator_loss(made, draws()), wrong
+        adversary.generator_loss(synthetic, draws()) - plain.generator_loss(synthetic, draws()),
+        wrong,
     )
 
 
@@ -256,22 +257,25 @@ def test_a_class_that_it_says_costs_cross_entropy(make, pack):
 def test_codes_that_it_reads_cost_their_squared_error(make, pack):
     codes, noise = torch.randn(6 // pack, 2 * pack), torch.randn(6, 5)
     adversary = make(Spy(codes=codes), pack=pack, code_weight=0.7)
-    plain, real, made = make(Spy(), pack=pack), shown(), shown(noise=noise)
+    plain, real, synthetic = make(Spy(), pack=pack), shown(), shown(noise=noise)
     wrong = 0.7 * ((codes.view(6, 2) - noise[:, :2]) ** 2).mean()
     # Of synthetic images alone: there is no noise behind real ones.
-    torch.testing.assert_close(its_loss(adversary, real, made) - its_loss(plain, real, made), wrong)
     torch.testing.assert_close(
-        adversary.generator_loss(made, draws()) - plain.generator_loss(made, draws()), wrong
+        its_loss(adversary, real, synthetic) - its_loss(plain, real, synthetic), wrong
+    )
+    torch.testing.assert_close(
+        adversary.generator_loss(synthetic, draws()) - plain.generator_loss(synthetic, draws()),
+        wrong,
     )
 
 
 @pytest.mark.parametrize("pack", [1, 2])
 def test_r1_is_of_the_gradient_at_a_real_pack(make, pack):
     """The gradient of the spy is its weight at each of the 64 * pack numbers that it judges."""
-    real, made = shown(), shown()
+    real, synthetic = shown(), shown()
     penalised, plain = make(Spy(), pack=pack, r1=0.2), make(Spy(), pack=pack)
     expected = 0.2 * 0.5 * 64 * pack * 0.3**2
-    got = its_loss(penalised, real, made) - its_loss(plain, real, made)
+    got = its_loss(penalised, real, synthetic) - its_loss(plain, real, synthetic)
     assert got.item() == pytest.approx(expected, rel=1e-4)
 
 
@@ -280,10 +284,10 @@ def test_a_pack_has_one_slope(make, pack):
     judge, options = Spy(), {"pack": pack, "loss": "wasserstein"}
     nn.init.constant_(judge.weight, (64 * pack) ** -0.5)  # a slope of 1
     penalised, plain = make(judge, interpolation=10.0, **options), make(judge, **options)
-    real, made = shown(), shown()
+    real, synthetic = shown(), shown()
 
     def penalty():
-        return (its_loss(penalised, real, made) - its_loss(plain, real, made)).item()
+        return (its_loss(penalised, real, synthetic) - its_loss(plain, real, synthetic)).item()
 
     assert penalty() == pytest.approx(0, abs=1e-4)
     with torch.no_grad():
@@ -294,8 +298,8 @@ def test_a_pack_has_one_slope(make, pack):
 def test_a_pack_lies_at_one_place_in_between(make):
     judge, options = Spy(), {"pack": 2, "loss": "wasserstein", "interpolation": 1.0}
     real = JudgedImages(torch.ones(6, 1, 8, 8), LABELS)
-    made = JudgedImages(torch.zeros(6, 1, 8, 8), LABELS)
-    its_loss(make(judge, **options), real, made)
+    synthetic = JudgedImages(torch.zeros(6, 1, 8, 8), LABELS)
+    its_loss(make(judge, **options), real, synthetic)
     between, labels, _ = judge.seen[-1]
     places = between.flatten(1)
     assert (places == places[:, :1]).all()
@@ -325,25 +329,25 @@ def test_in_the_others_turn_it_learns_nothing_and_still_teaches(make):
 
 def test_its_turn_leaves_the_generator_alone(make):
     images = torch.rand(6, 1, 8, 8, requires_grad=True)
-    seen = []
+    logits = []
 
     def show(_):
-        seen.append(torch.is_grad_enabled())
+        logits.append(torch.is_grad_enabled())
         return shown(), JudgedImages(images * 1, LABELS)
 
     make(Discriminator((1, 8, 8), 3, 4)).discriminator_phase(show).loss(Batch()).backward()
-    assert seen == [False]
+    assert logits == [False]
     assert images.grad is None
 
 
 def test_it_learns_to_tell_dark_from_bright(make):
     judge = Discriminator((1, 8, 8), 3, 4)
     adversary = make(judge, rate=1e-2, loss="bce")
-    real, made = (
+    real, synthetic = (
         JudgedImages(torch.full((6, 1, 8, 8), 0.9), LABELS),
         JudgedImages(torch.zeros(6, 1, 8, 8), LABELS),
     )
-    phase = adversary.discriminator_phase(lambda _: (real, made))
+    phase = adversary.discriminator_phase(lambda _: (real, synthetic))
     losses = []
     for _ in range(15):
         phase.optimizer.zero_grad()

@@ -27,8 +27,8 @@ OTHER = TransferVAE(steps=2, batch_size=4, latent=3, scope="per-class")
 
 @pytest.fixture(scope="module")
 def parts(data):
-    made = (TRANSFER, RandomField(), StyleSwap(cells=1))
-    return [type(part)(**part.settings).fit(data, seed=4, device="cpu") for part in made]
+    generators = (TRANSFER, RandomField(), StyleSwap(cells=1))
+    return [type(part)(**part.settings).fit(data, seed=4, device="cpu") for part in generators]
 
 
 def test_each_image_is_that_of_one_of_the_parts(parts):
@@ -62,14 +62,14 @@ def test_a_blend_of_fitted_parts_is_saved_and_loaded(parts, tmp_path):
 def test_a_blend_of_what_needs_no_real_images_holds_none(parts, data, tmp_path):
     small = ConditionalGAN(steps=1, batch_size=4, width=4)
     gans = [copy.copy(small).fit(data, seed=4, device="cpu") for _ in range(2)]
-    for blend, held in ((Blend.of(gans), 0), (Blend.of([*gans, parts[1]]), len(data))):
-        assert blend.metadata["holds_real_images"] is (held > 0)
+    for blend, holds in ((Blend.of(gans), 0), (Blend.of([*gans, parts[1]]), len(data))):
+        assert blend.metadata["holds_real_images"] is (holds > 0)
         expected = blend.sample(LABELS).images
         blend.save(tmp_path / "blend")
-        assert len(np.load(tmp_path / "blend" / "images.npy")) == held
+        assert len(np.load(tmp_path / "blend" / "images.npy")) == holds
         loaded = load_generator(tmp_path / "blend", device="cpu")
         np.testing.assert_array_equal(loaded.sample(LABELS).images, expected)
-        assert loaded.metadata["holds_real_images"] is (held > 0)
+        assert loaded.metadata["holds_real_images"] is (holds > 0)
 
 
 def test_a_blend_of_fitted_parts_fills_the_bits_that_they_know(data):
@@ -101,26 +101,29 @@ def test_parts_from_several_devices_come_to_that_of_the_first(parts):
 
 
 @pytest.mark.parametrize(
-    ("made", "learns"), [((StyleSwap(), RandomField()), False), ((StyleSwap(), TRANSFER), True)]
+    ("generators", "learns"),
+    [((StyleSwap(), RandomField()), False), ((StyleSwap(), TRANSFER), True)],
 )
-def test_a_blend_learns_where_a_part_does(made, learns):
-    assert Blend(made).learns is learns
+def test_a_blend_learns_where_a_part_does(generators, learns):
+    assert Blend(generators).learns is learns
 
 
-@pytest.mark.parametrize("made", [(), (StyleSwap(),), (StyleSwap(), Blend())])
-def test_parts_that_make_no_blend(made, data):
+@pytest.mark.parametrize("generators", [(), (StyleSwap(),), (StyleSwap(), Blend())])
+def test_parts_that_make_no_blend(generators, data):
     with pytest.raises(
         InputError, match="parts: expected two generators or more, none a Blend or Chain"
     ):
-        Blend(made).fit(data, device="cpu")
+        Blend(generators).fit(data, device="cpu")
 
 
-@pytest.mark.parametrize("made", [StyleSwap(), None, (StyleSwap, RandomField), [StyleSwap(), 3]])
-def test_parts_that_are_no_generators(made, data):
+@pytest.mark.parametrize(
+    "generators", [StyleSwap(), None, (StyleSwap, RandomField), [StyleSwap(), 3]]
+)
+def test_parts_that_are_no_generators(generators, data):
     with pytest.raises(InputError, match="parts: expected a tuple of generators, got"):
-        Blend(made).fit(data, device="cpu")
+        Blend(generators).fit(data, device="cpu")
     with pytest.raises(InputError, match="parts: expected a tuple of generators, got"):
-        Blend.of(made)
+        Blend.of(generators)
 
 
 def test_settings_of_parts_are_checked(data):
@@ -167,17 +170,17 @@ def test_a_killed_run_goes_on_with_the_part_it_was_at(data, tmp_path, monkeypatc
 
     monkeypatch.setitem(optimize.__kwdefaults__, "checkpoint_every", 1)
     place = tmp_path / "run.safetensors"
-    made = (TRANSFER, StyleSwap(), OTHER)
-    whole = Blend(made).fit(data, device="cpu")
+    generators = (TRANSFER, StyleSwap(), OTHER)
+    whole = Blend(generators).fit(data, device="cpu")
     with pytest.raises(Killed):
-        Blend(made).fit(data, device="cpu", checkpoint=place, progress=kill)
+        Blend(generators).fit(data, device="cpu", checkpoint=place, progress=kill)
     names = ["run.safetensors.0", "run.safetensors.2"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
-    seen = []
-    resumed = Blend(made).fit(
-        data, device="cpu", checkpoint=place, progress=lambda done, _: seen.append(done)
+    steps = []
+    resumed = Blend(generators).fit(
+        data, device="cpu", checkpoint=place, progress=lambda done, _: steps.append(done)
     )
-    assert seen == [5]  # of the part that was done nothing is trained again
+    assert steps == [5]  # of the part that was done nothing is trained again
     assert not list(tmp_path.iterdir())
     for name, value in whole.networks.state_dict().items():
         assert torch.equal(value, resumed.networks.state_dict()[name]), name
@@ -213,8 +216,8 @@ def test_parts_are_the_blends_own(parts, tmp_path):
 
 def test_settings_of_numpy_are_those_that_are_kept(data, tmp_path):
     own = RandomField(flow=np.float64(0.0437))
-    made = Blend((own, StyleSwap(cells=1))).fit(data, device="cpu")
-    assert type(made.parts[0].flow) is float and isinstance(own.flow, np.floating)
+    blend = Blend((own, StyleSwap(cells=1))).fit(data, device="cpu")
+    assert type(blend.parts[0].flow) is float and isinstance(own.flow, np.floating)
 
 
 def test_a_directory_is_no_checkpoint_of_a_blend(data, tmp_path):

@@ -50,10 +50,10 @@ def test_each_place_holds_the_features_of_the_image_that_has_it():
 
 def test_sources_are_of_the_wanted_class_and_differ(trained, data):
     labels = np.repeat(np.arange(3), 100)
-    chosen = trained.plan(labels, Draws(0, 300))["images"]
-    assert chosen.shape == (300, 2)
-    assert (data.labels[chosen] == labels[:, None]).all()
-    assert (chosen[:, 0] != chosen[:, 1]).mean() > 0.5
+    places = trained.plan(labels, Draws(0, 300))["images"]
+    assert places.shape == (300, 2)
+    assert (data.labels[places] == labels[:, None]).all()
+    assert (places[:, 0] != places[:, 1]).mean() > 0.5
     trained.sources = 4
     assert trained.sample(LABELS).images.shape[0] == 30
     trained.sources = 2

@@ -74,18 +74,18 @@ def test_batches_are_pairs_of_different_images_of_one_class(caught, data):
     ConditionalGAN(**TINY).fit(data, device="cpu")
     torch.manual_seed(0)
     stored = [image.tobytes() for image in data.images]
-    seen = set()
+    union = set()
     for step in range(100):
         batch = caught["batches"](step)
-        found = [
+        places = [
             stored.index((image * 255).round().byte().numpy().tobytes()) for image in batch.real
         ]
-        assert data.labels[found].tolist() == batch.labels.tolist()
-        pairs = np.reshape(found, (-1, 2))
+        assert data.labels[places].tolist() == batch.labels.tolist()
+        pairs = np.reshape(places, (-1, 2))
         assert (pairs[:, 0] != pairs[:, 1]).all()
         assert (data.labels[pairs[:, 0]] == data.labels[pairs[:, 1]]).all()
-        seen |= set(found)
-    assert seen == set(range(12))
+        union |= set(places)
+    assert union == set(range(12))
 
 
 def test_classes_of_any_size_are_shown_equally_often(caught, data):
@@ -185,10 +185,10 @@ def test_the_card_says_how_certain_the_discriminator_was(data, loss, scope):
 
 
 def test_diversity_is_of_pairs_of_one_class(caught, data, monkeypatch):
-    seen = []
+    calls = []
 
     def note(images, noise):
-        seen.append((images, noise))
+        calls.append((images, noise))
         return images.sum() * 0
 
     monkeypatch.setattr(conditional_gan, "mode_seeking", note)
@@ -196,15 +196,15 @@ def test_diversity_is_of_pairs_of_one_class(caught, data, monkeypatch):
     batch = caught["batches"](0)
     network = caught["module"]["generator"].eval()
     caught["phases"][1].loss(batch)
-    images, noise = seen[-1]
-    assert len(seen) == 4 and images.requires_grad
+    images, noise = calls[-1]
+    assert len(calls) == 4 and images.requires_grad
     assert noise.shape == (6, 3) and len(noise.unique(dim=0)) == 6
     torch.testing.assert_close(images, network(noise, batch.labels))
     assert torch.equal(batch.labels[::2], batch.labels[1::2])
 
 
 @pytest.mark.parametrize(
-    ("late", "told"),
+    ("late", "strengths"),
     [
         ((0.0, 0.0), [1, 1, 1, 1, 1]),
         ((0.25, 0.75), [0, 0, 0.5, 1, 1]),
@@ -214,10 +214,10 @@ def test_diversity_is_of_pairs_of_one_class(caught, data, monkeypatch):
         ((0.2, 0.3), [0, 0.5, 1, 1, 1]),
     ],
 )
-def test_the_class_is_faded_in(late, told):
+def test_the_class_is_faded_in(late, strengths):
     generator = ConditionalGAN(steps=100, late=late)
     at = [generator._strength(step) for step in (0, 25, 50, 75, 99)]
-    assert at == pytest.approx(told)
+    assert at == pytest.approx(strengths)
 
 
 def test_both_networks_are_told_the_class_late(caught, data):
@@ -247,14 +247,14 @@ def test_networks_for_all_sizes(size, backbone):
     generator = ConditionalGAN(**settings)
     network, judge = generator._network(shape, 2), generator._discriminator(shape, 2)
     with torch.no_grad():
-        made = network(torch.randn(2, 3), labels)
+        images = network(torch.randn(2, 3), labels)
         judged = judge(torch.rand(2, 2 * 3, *size), labels, torch.ones(2))
-    assert made.shape == (2, *shape)
+    assert images.shape == (2, *shape)
     assert judged["logits"].shape == (2,)
     assert judged["codes"].shape == (2, 2)  # of each image of a pack
     for part in (network, judge):
-        found = [layer for layer in part.modules() if isinstance(layer, SelfAttention)]
-        assert len(found) == 1
+        layers = [layer for layer in part.modules() if isinstance(layer, SelfAttention)]
+        assert len(layers) == 1
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

@@ -99,9 +99,9 @@ def test_nuisance_swap_formula(trained, data, strength):
     za, zb = (encode(trained, data, plan[which]) for which in ("image", "donor"))
     t = torch.as_tensor(plan["strength"])[:, None]
     a = to_float(data.images[plan["image"]])
-    made = decode(trained, za + t * (zb - za)) - decode(trained, za)
-    assert made.abs().max() > 0.01  # it does something that can be seen
-    assert nearly(trained.sample(LABELS), a + made)
+    change = decode(trained, za + t * (zb - za)) - decode(trained, za)
+    assert change.abs().max() > 0.01  # it does something that can be seen
+    assert nearly(trained.sample(LABELS), a + change)
 
 
 def test_interpolation_runs_from_one_code_to_the_other_and_on(trained, data):
@@ -131,8 +131,8 @@ def test_samples_of_the_prior_are_decoded_normal_numbers(trained):
 def test_samples_of_a_mixture_are_decoded_draws(trained, data):
     trained.sampling = "mixture"
     codes = encode(trained, data, np.arange(len(data))).numpy()
-    drawn = draw_from_mixtures(codes, data.labels, LABELS, Draws(5, len(LABELS)))
-    assert nearly(trained.sample(LABELS, seed=5), decode(trained, drawn))
+    rows = draw_from_mixtures(codes, data.labels, LABELS, Draws(5, len(LABELS)))
+    assert nearly(trained.sample(LABELS, seed=5), decode(trained, rows))
 
 
 def test_codes_of_a_mixture_do_not_depend_on_autocast(fit_tiny):
@@ -143,12 +143,12 @@ def test_codes_of_a_mixture_do_not_depend_on_autocast(fit_tiny):
 
 
 def test_each_way_of_sampling_makes_other_images(trained):
-    made = []
+    batches = []
     for sampling in ("nuisance-swap", "interpolate", "jitter", "mixture", "prior"):
         trained.sampling = sampling
-        made.append(trained.sample(LABELS).images)
-    for index, images in enumerate(made):
-        for other in made[:index]:
+        batches.append(trained.sample(LABELS).images)
+    for index, images in enumerate(batches):
+        for other in batches[:index]:
             assert (images != other).any(axis=(1, 2, 3)).mean() > 0.8
 
 
@@ -201,7 +201,7 @@ def test_a_network_of_one_class_borrows_from_it_alone(per_class, data):
 @pytest.mark.parametrize("sampling", ["interpolate", "mixture", "prior"])
 def test_a_class_is_rendered_by_its_own_network(per_class, data, sampling):
     per_class.sampling, per_class.strength = sampling, (1.0, 1.0)
-    plan, drawn = plan_of(per_class), Draws(0, len(LABELS))
+    plan, draws = plan_of(per_class), Draws(0, len(LABELS))
     samples = per_class.sample(LABELS)
     for label, network in enumerate(per_class.networks):
         own, rows = data.labels == label, label == LABELS
@@ -210,23 +210,23 @@ def test_a_class_is_rendered_by_its_own_network(per_class, data, sampling):
                 to_float(data.images[own]), torch.zeros(own.sum(), dtype=torch.int64)
             )
             if sampling == "prior":
-                code = drawn.normal("z", 3)[rows]
+                code = draws.normal("z", 3)[rows]
             elif sampling == "mixture":
-                mixed = draw_from_mixtures(codes.numpy(), LABELS[:4] * 0, LABELS * 0, drawn)
+                mixed = draw_from_mixtures(codes.numpy(), LABELS[:4] * 0, LABELS * 0, draws)
                 code = mixed[rows]
             else:
                 code = codes[plan["donor"][rows] - np.flatnonzero(own)[0]]
-            made = network["decoder"](
+            decoded = network["decoder"](
                 torch.as_tensor(code), torch.zeros(rows.sum(), dtype=torch.int64)
             )
-        assert np.abs(samples.images[rows] / 255 - made.numpy()).max() < 0.6 / 255
+        assert np.abs(samples.images[rows] / 255 - decoded.numpy()).max() < 0.6 / 255
 
 
 # Priors of classes.
 
 
 def test_priors_start_at_the_standard_one(data):
-    made = {}
+    images = {}
     for prior in ("standard", "class"):
         generator = ConditionalVAE(prior=prior, **TINY).fit(data, device="cpu")
         with torch.random.fork_rng():
@@ -235,9 +235,9 @@ def test_priors_start_at_the_standard_one(data):
         generator.networks = torch.nn.ModuleList(untrained).eval()
         for sampling in ("nuisance-swap", "jitter", "mixture", "prior"):
             generator.sampling = sampling
-            made[prior, sampling] = generator.sample(LABELS).images
+            images[prior, sampling] = generator.sample(LABELS).images
     for sampling in ("nuisance-swap", "jitter", "mixture", "prior"):
-        np.testing.assert_array_equal(made["class", sampling], made["standard", sampling])
+        np.testing.assert_array_equal(images["class", sampling], images["standard", sampling])
 
 
 @pytest.mark.parametrize("scope", ["shared", "per-class"])
@@ -280,8 +280,8 @@ def test_a_swap_is_relative_to_the_priors_of_both_classes(of_class_priors, data)
 def test_the_prior_of_a_class_is_drawn_from(of_class_priors):
     of_class_priors.sampling = "prior"
     mean, spread = priors(of_class_priors, LABELS)
-    drawn = torch.as_tensor(Draws(0, len(LABELS)).normal("z", 4))
-    assert nearly(of_class_priors.sample(LABELS), decode(of_class_priors, mean + spread * drawn))
+    noise = torch.as_tensor(Draws(0, len(LABELS)).normal("z", 4))
+    assert nearly(of_class_priors.sample(LABELS), decode(of_class_priors, mean + spread * noise))
 
 
 # Training.
@@ -303,8 +303,8 @@ def lessons_of(data, scope="shared"):
 def test_weight_of_the_divergence_rises_and_stays(data, kl_warmup, expected):
     generator = ConditionalVAE(**{**TINY, "steps": 8}, kl_weight=0.4, kl_warmup=kl_warmup)
     batches = generator._batches(lessons_of(data))
-    found = [batches(step).kl_weight for step in range(8)]
-    np.testing.assert_allclose(found, 0.4 * np.array(expected))
+    weights = [batches(step).kl_weight for step in range(8)]
+    np.testing.assert_allclose(weights, 0.4 * np.array(expected))
 
 
 @pytest.mark.parametrize("prior", ["standard", "class"])
@@ -330,20 +330,20 @@ def test_loss_against_its_parts(data, prior, scope, networks):
         centre, spread = module["prior"](labels)
         p = Normal(centre, torch.exp(spread / 2))
     kl = kl_divergence(Normal(mean, torch.exp(log_variance / 2)), p)
-    said = torch.stack([block.mean(0) for block in kl.chunk(networks)])
-    generator.free_bits = said.quantile(0.3).item()  # some are below it and some above
+    means = torch.stack([block.mean(0) for block in kl.chunk(networks)])
+    generator.free_bits = means.quantile(0.3).item()  # some are below it and some above
 
     draws = StepDraws([torch.Generator().manual_seed(1)])
-    made, loss = generator._reconstruct(
+    reconstruction, loss = generator._reconstruct(
         module, batch._replace(draws=draws, kl_weight=0.6), networks
     )
-    torch.testing.assert_close(made, module["decoder"](codes, labels))
+    torch.testing.assert_close(reconstruction, module["decoder"](codes, labels))
     expected = (
-        0.6 * said.clamp(min=generator.free_bits).sum() / networks
-        + 0.3 * (made - batch.images).abs().mean()
-        + 5 * ((made - batch.images) ** 2).mean()
-        + 0.7 * F.binary_cross_entropy(made, batch.images.clamp(0, 1))
-        + 2 * structural_dissimilarity(made, batch.images)
+        0.6 * means.clamp(min=generator.free_bits).sum() / networks
+        + 0.3 * (reconstruction - batch.images).abs().mean()
+        + 5 * ((reconstruction - batch.images) ** 2).mean()
+        + 0.7 * F.binary_cross_entropy(reconstruction, batch.images.clamp(0, 1))
+        + 2 * structural_dissimilarity(reconstruction, batch.images)
     )
     if independence:
         # Of what is swapped: codes beside the prior of their class.
@@ -405,8 +405,8 @@ def test_it_learns(data, loss):
         )
         generator.fit(data, device="cpu")
         image = plan_of(generator)["image"]
-        made = generator.sample(LABELS).images.astype(int)
-        wrong[steps] = np.abs(made - data.images[image]).mean()
+        samples = generator.sample(LABELS).images.astype(int)
+        wrong[steps] = np.abs(samples - data.images[image]).mean()
     assert wrong[40] < 0.75 * wrong[1]
 
 
@@ -421,10 +421,10 @@ def test_card_says_how_well_the_class_is_read_from_codes(trained, per_class, dat
 
 
 def test_codes_that_the_card_speaks_of_are_relative_to_the_prior(of_class_priors, data):
-    found = of_class_priors._codes(data)
+    codes = of_class_priors._codes(data)
     mean, spread = priors(of_class_priors, data.labels)
     expected = (encode(of_class_priors, data, np.arange(len(data))) - mean) / spread
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(codes, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_many_codes_are_those_of_each_image(per_class, trained, data):
@@ -443,7 +443,7 @@ def test_independence_hides_the_class():
     brightness = (60 + 60 * labels)[:, None, None, None]
     images = (brightness + rng.integers(-59, 60, (36, 1, 8, 8))).astype(np.uint8)
     data = LabelledImages(images, labels, ["dark", "grey", "bright"])
-    read = {}
+    accuracy = {}
     for independence in (0.0, 3.0):
         generator = ConditionalVAE(
             steps=60,
@@ -455,9 +455,9 @@ def test_independence_hides_the_class():
             independence=independence,
         )
         generator.fit(data, seed=3, device="cpu")
-        read[independence] = generator.metadata["class_from_code"]
+        accuracy[independence] = generator.metadata["class_from_code"]
     # So for each of ten seeds; for this one 1.0 and 0.5.
-    assert read[3.0] < read[0.0] - 0.2
+    assert accuracy[3.0] < accuracy[0.0] - 0.2
 
 
 # Settings.

@@ -52,8 +52,8 @@ def test_a_number_is_that_many_of_every_class(fitted):
 
 
 def test_labels_come_back_as_asked(fitted):
-    wanted = torch.tensor([2, 0, 0, 1])
-    assert fitted.sample(wanted).labels.tolist() == [2, 0, 0, 1]
+    labels = torch.tensor([2, 0, 0, 1])
+    assert fitted.sample(labels).labels.tolist() == [2, 0, 0, 1]
     assert len(fitted.sample(np.zeros(0, np.int64))) == 0
 
 
@@ -84,12 +84,12 @@ def test_batch_size_changes_nothing(family, dtype, fit_tiny):
     generator = fit_tiny(family, dtype=dtype)
     whole = generator.sample(LABELS, batch_size=1000)
     for batch_size in (1, 7, 64, 65):
-        made = []
+        calls = []
         part = generator.sample(
-            LABELS, batch_size=batch_size, progress=lambda *done, seen=made: seen.append(done)
+            LABELS, batch_size=batch_size, progress=lambda *done, calls=calls: calls.append(done)
         )
         np.testing.assert_array_equal(part.images, whole.images)
-        assert made[-1] == (len(LABELS), len(LABELS)) and made == sorted(set(made))
+        assert calls[-1] == (len(LABELS), len(LABELS)) and calls == sorted(set(calls))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -166,13 +166,13 @@ def test_unknown_device(family, data, tiny, device):
 def test_settings_are_the_constructor_arguments(family, tiny):
     generator = tiny(family)
     assert type(generator).from_settings(generator.settings) == generator
-    read = json.loads(json.dumps(generator.settings))
-    assert type(generator).from_settings(read) == generator
+    settings = json.loads(json.dumps(generator.settings))
+    assert type(generator).from_settings(settings) == generator
 
 
 def test_every_setting_is_explained(family, tiny):
-    said = re.findall(r"^ *(\w[\w, \n]*): ", inspect.getdoc(type(tiny(family))), re.MULTILINE)
-    explained = {name for names in said for name in re.split(r",\s+", names)}
+    entries = re.findall(r"^ *(\w[\w, \n]*): ", inspect.getdoc(type(tiny(family))), re.MULTILINE)
+    explained = {name for names in entries for name in re.split(r",\s+", names)}
     assert set(tiny(family).settings) <= explained
 
 
@@ -198,12 +198,12 @@ def as_numpy(value):
 def test_numbers_of_numpy_are_those_of_python(family, data, tiny, tmp_path):
     plain = tiny(family)
     settings = {} if hasattr(plain, "parts") else plain.settings
-    made = tiny(family, **{name: as_numpy(value) for name, value in settings.items()})
-    made.fit(data, seed=np.int64(3), device="cpu").save(tmp_path / "generator")
+    generator = tiny(family, **{name: as_numpy(value) for name, value in settings.items()})
+    generator.fit(data, seed=np.int64(3), device="cpu").save(tmp_path / "generator")
     loaded = load_generator(tmp_path / "generator", device="cpu")
     assert loaded.metadata["seed"] == 3
-    wanted = made.sample(np.uint8(2), seed=np.int64(4), batch_size=np.int32(9))
-    np.testing.assert_array_equal(loaded.sample(2, seed=4).images, wanted.images)
+    expected = generator.sample(np.uint8(2), seed=np.int64(4), batch_size=np.int32(9))
+    np.testing.assert_array_equal(loaded.sample(2, seed=4).images, expected.images)
 
 
 @pytest.mark.parametrize("seed", [1.0, True, "1", None])
@@ -221,8 +221,8 @@ def test_save_and_load(fitted, tmp_path):
     assert loaded.settings == fitted.settings
     assert loaded.classes == fitted.classes
     assert json.dumps(loaded.metadata) == json.dumps(fitted.metadata)
-    wanted = fitted.sample(LABELS, seed=4)
-    np.testing.assert_array_equal(loaded.sample(LABELS, seed=4).images, wanted.images)
+    expected = fitted.sample(LABELS, seed=4)
+    np.testing.assert_array_equal(loaded.sample(LABELS, seed=4).images, expected.images)
     loaded.save(tmp_path / "again")
     assert contents(tmp_path / "again") == contents(tmp_path / "generator")
 
@@ -235,13 +235,13 @@ def twelve_bits(data):
 
 def test_12_of_16_bits_are_learned_changed_and_made_as_8(fitted, family, data, tiny, tmp_path):
     deep = tiny(family).fit(twelve_bits(data), device="cpu")
-    made = deep.sample(LABELS, seed=4).images
-    assert made.dtype == np.uint16
-    wanted = fitted.sample(LABELS, seed=4).images
-    np.testing.assert_allclose(made / 4095, wanted / 255, atol=1.5 / 255)
+    samples = deep.sample(LABELS, seed=4).images
+    assert samples.dtype == np.uint16
+    expected = fitted.sample(LABELS, seed=4).images
+    np.testing.assert_allclose(samples / 4095, expected / 255, atol=1.5 / 255)
     deep.save(tmp_path / "generator")
     loaded = load_generator(tmp_path / "generator", device="cpu")
-    np.testing.assert_array_equal(loaded.sample(LABELS, seed=4).images, made)
+    np.testing.assert_array_equal(loaded.sample(LABELS, seed=4).images, samples)
     assert loaded.metadata["data"]["white"] == 4095
     assert "white" not in fitted.metadata["data"]  # as earlier versions wrote it
 
@@ -250,8 +250,8 @@ def test_a_generator_saved_without_white_samples_as_it_did(data, tiny, tmp_path)
     """Its networks know dark images as dark ones."""
     generator = tiny("ConditionalVAE").fit(twelve_bits(data), device="cpu")
     generator.save(tmp_path / "generator")
-    told = {name: value for name, value in generator.metadata["data"].items() if name != "white"}
-    change_manifest(tmp_path / "generator", data=told)
+    older = {name: value for name, value in generator.metadata["data"].items() if name != "white"}
+    change_manifest(tmp_path / "generator", data=older)
     loaded = load_generator(tmp_path / "generator", device="cpu")
     now = generator.sample(LABELS).images
     generator._white = 65535
@@ -290,11 +290,11 @@ def test_a_generator_does_not_depend_on_what_it_is_fitted_within(
     fitted, family, data, tiny, tmp_path, around
 ):
     with around():
-        within = tiny(family).fit(data, device="cpu")
-        made = within.sample(LABELS)
-        within.save(tmp_path / "generator")
-        loaded = load_generator(tmp_path / "generator", device="cpu")
-    for samples in (made, within.sample(LABELS), loaded.sample(LABELS)):
+        generator = tiny(family).fit(data, device="cpu")
+        first = generator.sample(LABELS)
+        generator.save(tmp_path / "first")
+        loaded = load_generator(tmp_path / "first", device="cpu")
+    for samples in (first, generator.sample(LABELS), loaded.sample(LABELS)):
         np.testing.assert_array_equal(fitted.sample(LABELS).images, samples.images)
 
 
@@ -326,8 +326,8 @@ def test_what_could_not_be_loaded_replaces_nothing(data, tiny, tmp_path, name, v
 
 def test_saved_generator_holds_images_only_where_it_says_so(fitted, tmp_path):
     fitted.save(tmp_path / "generator")
-    held = len(np.load(tmp_path / "generator" / "images.npy"))
-    assert held == (12 if fitted.keeps_images else 0)
+    count = len(np.load(tmp_path / "generator" / "images.npy"))
+    assert count == (12 if fitted.keeps_images else 0)
 
 
 def test_saving_replaces_an_older_generator(fitted, family, tmp_path, fit_tiny):
@@ -370,8 +370,10 @@ def test_loading_a_users_directory(tmp_path):
 
 def change_manifest(directory, **changes):
     path = directory / MANIFEST
-    kept = {**json.loads(path.read_text()), **changes}
-    path.write_text(json.dumps({key: value for key, value in kept.items() if value is not None}))
+    manifest = {**json.loads(path.read_text()), **changes}
+    path.write_text(
+        json.dumps({key: value for key, value in manifest.items() if value is not None})
+    )
 
 
 @pytest.mark.parametrize("family", ["vae", "gan per-class", "style-swap", "blend"], indirect=True)
@@ -422,11 +424,11 @@ def test_loading_weights_of_another_network(trained_family, fit_tiny, tmp_path):
 
 
 def test_progress_counts_every_step(trained_family, data, tiny):
-    seen = []
+    steps = []
     tiny(trained_family, steps=3).fit(
-        data, device="cpu", progress=lambda done, total: seen.append((done, total))
+        data, device="cpu", progress=lambda done, total: steps.append((done, total))
     )
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert steps == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_resumed_training_ends_with_the_same_weights(
@@ -440,14 +442,14 @@ def test_resumed_training_ends_with_the_same_weights(
         tiny(trained_family, **settings).fit(
             data, device="cpu", checkpoint=path, progress=interrupt_after(5)
         )
-    for left in tmp_path.iterdir():
-        tensors, metadata = read_tensors(left)
-        left.write_bytes(tensor_bytes(tensors, {**metadata, "seconds": "1000"}))
-    seen = []
+    for state in tmp_path.iterdir():
+        tensors, metadata = read_tensors(state)
+        state.write_bytes(tensor_bytes(tensors, {**metadata, "seconds": "1000"}))
+    steps = []
     resumed = tiny(trained_family, **settings).fit(
-        data, device="cpu", checkpoint=path, progress=lambda done, _: seen.append(done)
+        data, device="cpu", checkpoint=path, progress=lambda done, _: steps.append(done)
     )
-    assert seen == [5, 6, 7]
+    assert steps == [5, 6, 7]
     assert not list(tmp_path.iterdir())
     assert 1000 < resumed.metadata["seconds"] < 2000
     expected, got = whole.networks.state_dict(), resumed.networks.state_dict()
@@ -471,13 +473,13 @@ def test_a_scope_of_other_networks_is_refused(name, scope, data, tiny):
 def test_on_a_gpu(family, fit_tiny, gpu, tmp_path):
     fitted = fit_tiny(family, (3, 16, 16), np.uint16, device=gpu)  # which CUDA hardly knows
     assert fitted.device.type == "cuda"
-    made = fitted.sample(2).images
+    samples = fitted.sample(2).images
     fitted.save(tmp_path / "generator")
     again = load_generator(tmp_path / "generator", device=gpu)
-    np.testing.assert_array_equal(made, again.sample(2).images)
+    np.testing.assert_array_equal(samples, again.sample(2).images)
     moved = load_generator(tmp_path / "generator", device="cpu")
     # Other kernels round otherwise, and here and there another region or pixel is then the nearest.
-    far = np.abs(moved.sample(2).images - made.astype(float))
+    far = np.abs(moved.sample(2).images - samples.astype(float))
     assert far.mean() < 0.01 * 65535
 
 
@@ -499,7 +501,7 @@ def test_checkpoint_of_another_run_is_refused(
         tiny(trained_family).fit(data, device="cpu", checkpoint=path, progress=interrupt_after(1))
     if change == "not a checkpoint":
         path.write_text("my notes")
-    left = path.read_bytes()
+    state = path.read_bytes()
     other = LabelledImages(255 - data.images, data.labels, data.classes)
     with pytest.raises(InputError, match=r"training\.safetensors: .*remove it"):
         tiny(trained_family, batch_size=6 if change == "settings" else 4).fit(
@@ -508,7 +510,7 @@ def test_checkpoint_of_another_run_is_refused(
             device="cpu",
             checkpoint=path,
         )
-    assert path.read_bytes() == left
+    assert path.read_bytes() == state
 
 
 def test_loss_that_is_no_number_stops_training(trained_family, data, tiny, tmp_path):
@@ -522,21 +524,21 @@ def test_loss_that_is_no_number_stops_training(trained_family, data, tiny, tmp_p
 
 def test_an_interruption_after_training_changes_nothing(family, tiny, data, tmp_path, monkeypatch):
     """Neither the checkpoint nor what was learned before is lost."""
-    made = tiny(family).fit(data.subset(np.arange(0, len(data), 2)), device="cpu")
-    metadata, samples = made.metadata, made.sample(LABELS).images
+    generator = tiny(family).fit(data.subset(np.arange(0, len(data), 2)), device="cpu")
+    metadata, samples = generator.metadata, generator.sample(LABELS).images
 
-    train = type(made).train
+    train = type(generator).train
 
     def interrupted(self, *args):
         train(self, *args)
         raise Interrupted
 
-    monkeypatch.setattr(type(made), "train", interrupted)
+    monkeypatch.setattr(type(generator), "train", interrupted)
     with pytest.raises(Interrupted):
-        made.fit(data, device="cpu", checkpoint=tmp_path / "checkpoint")
-    assert made.metadata == metadata
-    np.testing.assert_array_equal(made.sample(LABELS).images, samples)
-    assert family == "pca" or not made.learns or any(tmp_path.iterdir())
+        generator.fit(data, device="cpu", checkpoint=tmp_path / "checkpoint")
+    assert generator.metadata == metadata
+    np.testing.assert_array_equal(generator.sample(LABELS).images, samples)
+    assert family == "pca" or not generator.learns or any(tmp_path.iterdir())
 
 
 class OfTheUser(StyleSwap):

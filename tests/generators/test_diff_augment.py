@@ -56,11 +56,11 @@ def test_translation_moves_by_whole_pixels_up_to_an_eighth(shape):
         for y in range(2 * dy + 1)
         for x in range(2 * dx + 1)
     }
-    seen = {
+    result = {
         next(at for at, window in windows.items() if torch.equal(window[index], moved[index]))
         for index in range(shape[0])
     }
-    assert len(seen) > 1
+    assert len(result) > 1
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

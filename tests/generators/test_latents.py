@@ -31,11 +31,11 @@ def nearest(codes):
 
 
 def test_draws_have_the_mean_and_covariance_of_the_codes():
-    codes, drawn = two_clusters(200), draw(two_clusters(200), 20000)
-    assert drawn.dtype == np.float32
-    np.testing.assert_allclose(drawn.mean(0), codes.mean(0), atol=0.1)
+    codes, draws = two_clusters(200), draw(two_clusters(200), 20000)
+    assert draws.dtype == np.float32
+    np.testing.assert_allclose(draws.mean(0), codes.mean(0), atol=0.1)
     # Off the diagonal it comes from where the components are, each of them having none.
-    np.testing.assert_allclose(np.cov(drawn.T), np.cov(codes.T), rtol=0.05, atol=0.1)
+    np.testing.assert_allclose(np.cov(draws.T), np.cov(codes.T), rtol=0.05, atol=0.1)
 
 
 def test_draws_fall_into_the_clusters_of_the_codes():
@@ -64,33 +64,33 @@ def test_a_class_is_drawn_from_its_own_codes():
     labels = np.random.default_rng(0).permutation(np.repeat([0, 1], [30, 40]))
     codes = np.empty((70, 2), np.float32)
     codes[labels == 0], codes[labels == 1] = two_clusters(30), 50 + two_clusters(40, seed=1)
-    wanted = np.arange(300) % 2
-    drawn = draw(codes, 300, labels, wanted)
-    assert (drawn[wanted == 0] < 25).all() and (drawn[wanted == 1] > 25).all()
+    classes = np.arange(300) % 2
+    samples = draw(codes, 300, labels, classes)
+    assert (samples[classes == 0] < 25).all() and (samples[classes == 1] > 25).all()
     codes[labels == 1] += 1
-    changed = draw(codes, 300, labels, wanted)
-    np.testing.assert_array_equal(changed[wanted == 0], drawn[wanted == 0])
-    assert (changed[wanted == 1] != drawn[wanted == 1]).all()
+    changed = draw(codes, 300, labels, classes)
+    np.testing.assert_array_equal(changed[classes == 0], samples[classes == 0])
+    assert (changed[classes == 1] != samples[classes == 1]).all()
 
 
 def test_a_draw_depends_on_nothing_but_seed_place_and_class():
     codes = np.concatenate([two_clusters(50), 50 + two_clusters(50, seed=1)])
-    labels, wanted = np.repeat([0, 1], 50), np.arange(40) % 2
-    drawn = draw(codes, 40, labels, wanted)
-    np.testing.assert_array_equal(draw(codes, 40, labels, wanted), drawn)
-    np.testing.assert_array_equal(draw(codes, 7, labels, wanted[:7]), drawn[:7])
-    others = wanted.copy()
+    labels, classes = np.repeat([0, 1], 50), np.arange(40) % 2
+    samples = draw(codes, 40, labels, classes)
+    np.testing.assert_array_equal(draw(codes, 40, labels, classes), samples)
+    np.testing.assert_array_equal(draw(codes, 7, labels, classes[:7]), samples[:7])
+    others = classes.copy()
     others[1::4] = 0
-    np.testing.assert_array_equal(draw(codes, 40, labels, others)[::2], drawn[::2])
-    assert (draw(codes, 40, labels, wanted, seed=1) != drawn).all()
+    np.testing.assert_array_equal(draw(codes, 40, labels, others)[::2], samples[::2])
+    assert (draw(codes, 40, labels, classes, seed=1) != samples).all()
 
 
 @pytest.mark.parametrize("distinct", [1, 3])
 def test_copies_of_few_codes_are_no_trouble(distinct):
     """An image that is there many times is fewer clusters than its copies are enough for."""
     codes = np.repeat(10 * np.eye(3, dtype=np.float32)[:distinct], 20, axis=0)
-    drawn = draw(codes, 100)
-    apart = np.linalg.norm(drawn[:, None] - codes[::20], axis=2)
+    samples = draw(codes, 100)
+    apart = np.linalg.norm(samples[:, None] - codes[::20], axis=2)
     assert apart.min(1).max() < 0.1
     assert set(apart.argmin(1)) == set(range(distinct))
 
@@ -133,8 +133,8 @@ def test_two_images_of_a_class_are_enough_for_codes():
     codes, labels = blobs(2, apart=20)
     assert class_from_codes(codes, labels) is not None
     codes, labels = blobs(10, apart=20)
-    kept = labels != 1
-    assert class_from_codes(codes[kept], labels[kept]) == 1
+    rows = labels != 1
+    assert class_from_codes(codes[rows], labels[rows]) == 1
 
 
 def test_only_the_first_classes_are_read(monkeypatch):

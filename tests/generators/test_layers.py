@@ -41,17 +41,17 @@ def reference(layer, hidden):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_it_is_scaled_dot_product_attention(shape):
     layer, hidden = make_layer(shape[1]), torch.randn(shape)
-    made = layer(hidden)
-    torch.testing.assert_close(made, reference(layer, hidden), atol=1e-5, rtol=1e-4)
-    assert not torch.allclose(made, hidden)
+    output = layer(hidden)
+    torch.testing.assert_close(output, reference(layer, hidden), atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(output, hidden)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_at_the_start_it_is_the_identity_that_learns_to_be_none(shape):
     layer, hidden = SelfAttention(shape[1]), torch.randn(shape)
-    made = layer(hidden)
-    assert torch.equal(made, hidden)
-    (made * torch.randn(shape)).sum().backward()
+    output = layer(hidden)
+    assert torch.equal(output, hidden)
+    (output * torch.randn(shape)).sum().backward()
     assert layer.gamma.grad.abs() > 0
 
 
@@ -64,8 +64,8 @@ def test_gradients():
 def test_a_cell_sees_the_whole_image():
     layer, hidden = make_layer(8), torch.randn(1, 8, 6, 6, requires_grad=True)
     layer(hidden)[0, :, 0, 0].sum().backward()
-    seen = hidden.grad[0].abs().sum(0).unfold(0, 2, 2).unfold(1, 2, 2).sum((2, 3))
-    assert (seen > 0).all()  # of each pool of 2 by 2 cells the largest
+    gradients = hidden.grad[0].abs().sum(0).unfold(0, 2, 2).unfold(1, 2, 2).sum((2, 3))
+    assert (gradients > 0).all()  # of each pool of 2 by 2 cells the largest
 
 
 def test_every_convolution_is_normalised_where_asked():

@@ -83,10 +83,10 @@ def test_squared_variation_against_numpy():
 def test_reparametrize_draws_with_gradients():
     draws = StepDraws([torch.Generator().manual_seed(0)])
     mean = torch.full((20000, 1), 2.0, requires_grad=True)
-    drawn = reparametrize(mean, torch.full((20000, 1), 2 * np.log(0.5)), draws)
-    assert drawn.mean().item() == pytest.approx(2, abs=0.02)
-    assert drawn.std().item() == pytest.approx(0.5, abs=0.02)
-    drawn.sum().backward()
+    samples = reparametrize(mean, torch.full((20000, 1), 2 * np.log(0.5)), draws)
+    assert samples.mean().item() == pytest.approx(2, abs=0.02)
+    assert samples.std().item() == pytest.approx(0.5, abs=0.02)
+    samples.sum().backward()
     assert (mean.grad == 1).all()
 
 
@@ -112,8 +112,8 @@ def test_kl_to_itself_is_zero_and_there_is_no_pull(normals):
     mean, log_variance = (part.clone().requires_grad_() for part in normals[:2])
     kl = kl_of_dimensions(mean, log_variance, mean.detach(), log_variance.detach())
     kl.sum().backward()
-    for found in (kl, mean.grad, log_variance.grad):
-        torch.testing.assert_close(found, torch.zeros(5, 4), atol=1e-6, rtol=0)
+    for value in (kl, mean.grad, log_variance.grad):
+        torch.testing.assert_close(value, torch.zeros(5, 4), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("networks", [1, 3])
@@ -164,12 +164,12 @@ def test_dependence_against_the_product_of_matrices(count):
 def test_dependence_tells_independent_codes_apart():
     torch.manual_seed(0)
     labels = torch.arange(300) % 3
-    noise, told = torch.randn(300, 4), F.one_hot(labels, 3).float()
+    noise, one_hot = torch.randn(300, 4), F.one_hot(labels, 3).float()
     hidden = dependence(noise, labels).item()
     assert 0 <= hidden < 0.004
-    assert dependence(told, labels).item() > 30 * hidden
-    partly = dependence(torch.cat([noise, 2 * told], 1), labels).item()
-    assert hidden < partly < dependence(told, labels).item()
+    assert dependence(one_hot, labels).item() > 30 * hidden
+    partly = dependence(torch.cat([noise, 2 * one_hot], 1), labels).item()
+    assert hidden < partly < dependence(one_hot, labels).item()
 
 
 def test_dependence_does_not_depend_on_scale_place_or_order():
@@ -230,11 +230,11 @@ def test_cross_entropy_of_black_and_white_is_finite():
 def test_the_image_is_its_own_best_reconstruction(name):
     differ = RECONSTRUCTIONS[name]
     torch.manual_seed(0)
-    wanted = 0.2 + 0.6 * torch.rand(2, 1, 8, 8)
-    at = wanted.clone().requires_grad_()
-    best = differ(at, wanted)
+    images = 0.2 + 0.6 * torch.rand(2, 1, 8, 8)
+    at = images.clone().requires_grad_()
+    best = differ(at, images)
     if name != "l1":  # which has a kink there
         best.backward()
         assert at.grad.abs().max() < 1e-6
     for _ in range(5):
-        assert differ(wanted + 0.05 * torch.randn_like(wanted), wanted) > best + 1e-4
+        assert differ(images + 0.05 * torch.randn_like(images), images) > best + 1e-4

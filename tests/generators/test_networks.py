@@ -48,9 +48,9 @@ def test_pyramid_halves_to_a_small_start(shape):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_decoders_make_images_of_the_size(shape, decoder, attention):
     network = decoder(shape, 2, 5, 4, attention)
-    made = network(torch.randn(2, 5), torch.tensor([0, 1]))
-    assert made.shape == (2, *shape) and made.dtype == torch.float32
-    assert 0 <= made.min() < made.max() <= 1
+    images = network(torch.randn(2, 5), torch.tensor([0, 1]))
+    assert images.shape == (2, *shape) and images.dtype == torch.float32
+    assert 0 <= images.min() < images.max() <= 1
     assert len(layers(network, SelfAttention)) == attention
 
 
@@ -76,10 +76,10 @@ def test_discriminators_take_images_of_the_size(shape, backbone, attention):
 
 
 def test_attention_is_over_a_grid_of_at_most_16_cells_a_side():
-    seen = []
+    sizes = []
 
     def note(module, inputs, output):
-        seen.append(tuple(inputs[0].shape[2:]))
+        sizes.append(tuple(inputs[0].shape[2:]))
 
     shape = (1, 48, 40)
     networks = [decoder(shape, 2, 5, 2, attention=True) for decoder in DECODERS]
@@ -91,7 +91,7 @@ def test_attention_is_over_a_grid_of_at_most_16_cells_a_side():
         network(z, labels)
     for network in networks[2:]:
         network(images, labels, torch.ones(2))
-    assert seen == [(12, 10)] * 4
+    assert sizes == [(12, 10)] * 4
 
 
 def networks_with_inputs():
@@ -119,12 +119,12 @@ def test_a_class_without_a_say_changes_no_image(decoder):
     for embedding in layers(network, nn.Embedding):
         nn.init.normal_(embedding.weight)
 
-    def made(labels, say):
+    def images(labels, say):
         return network(z, labels, torch.full((4,), say))
 
-    assert torch.equal(made(LABELS, 0.0), made(LABELS.flip(0), 0.0))
-    assert torch.equal(made(LABELS, 1.0), network(z, LABELS))
-    steps = [(made(LABELS, say) - made(LABELS, 0.0)).abs().mean() for say in (0.1, 0.5, 1.0)]
+    assert torch.equal(images(LABELS, 0.0), images(LABELS.flip(0), 0.0))
+    assert torch.equal(images(LABELS, 1.0), network(z, LABELS))
+    steps = [(images(LABELS, say) - images(LABELS, 0.0)).abs().mean() for say in (0.1, 0.5, 1.0)]
     assert 0 < steps[0] < steps[1] < steps[2]
 
 

@@ -50,22 +50,22 @@ def test_a_patch_is_a_rectangle_from_an_image_of_the_class(data):
     assert (data.labels[plan["image"]] == LABELS).all()
     assert (data.labels[plan["donor"]] == LABELS).all()
     image, donor = data.images[plan["image"]], data.images[plan["donor"]]
-    made = generator.sample(LABELS, seed=1).images
-    kept, taken = made == image, made == donor
-    assert (kept | taken).all()
+    images = generator.sample(LABELS, seed=1).images
+    unchanged, swapped = images == image, images == donor
+    assert (unchanged | swapped).all()
     height, width = image.shape[2:]
     for item in range(30):
-        patch = ~kept[item].all(axis=0)
+        patch = ~unchanged[item].all(axis=0)
         if not patch.any():  # the image itself was drawn
             continue
         rows, columns = np.flatnonzero(patch.any(1)), np.flatnonzero(patch.any(0))
         sides = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
-        assert taken[item][:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+        assert swapped[item][:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
         stretch = np.exp(plan["aspect"][item])
-        wanted = np.sqrt(plan["area"][item] * np.array([stretch, 1 / stretch])).clip(max=1)
+        spans = np.sqrt(plan["area"][item] * np.array([stretch, 1 / stretch])).clip(max=1)
         # Where both images are alike, a rectangle looks smaller than it is.
-        assert sides[0] <= wanted[0] * height + 1 and sides[1] <= wanted[1] * width + 1
-        assert sides[0] >= wanted[0] * height - 2 and sides[1] >= wanted[1] * width - 2
+        assert sides[0] <= spans[0] * height + 1 and sides[1] <= spans[1] * width + 1
+        assert sides[0] >= spans[0] * height - 2 and sides[1] >= spans[1] * width - 2
 
 
 def test_a_soft_patch_lies_between_both_images():

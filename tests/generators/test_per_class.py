@@ -86,11 +86,11 @@ def fitted(fit, data):
     return fit(data)
 
 
-def only(data, *chosen):
+def only(data, *classes):
     """The images of some classes, in that order."""
-    rows = [np.flatnonzero(data.labels == label) for label in chosen]
-    labels = np.repeat(np.arange(len(chosen)), [len(own) for own in rows])
-    names = [data.classes[label] for label in chosen]
+    rows = [np.flatnonzero(data.labels == label) for label in classes]
+    labels = np.repeat(np.arange(len(classes)), [len(own) for own in rows])
+    names = [data.classes[label] for label in classes]
     return LabelledImages(data.images[np.concatenate(rows)], labels, names)
 
 
@@ -123,9 +123,9 @@ def test_a_network_learns_the_same_beside_others(data, fit):
 
 
 def test_it_makes_the_same_alone(data, fit, fitted):
-    wanted = np.full(64, 1)
-    alone = fit(only(data, 1)).sample(wanted * 0).images
-    assert apart(fitted.sample(wanted).images, alone) <= 2
+    labels = np.full(64, 1)
+    alone = fit(only(data, 1)).sample(labels * 0).images
+    assert apart(fitted.sample(labels).images, alone) <= 2
 
 
 def test_the_images_of_other_classes_change_nothing(data, fit, fitted):
@@ -173,11 +173,11 @@ def test_each_network_is_shown_its_own_images_and_as_many(data, fit, monkeypatch
 def test_images_of_classes_of_unequal_size_are_drawn_evenly(data, method):
     some = unequal(data)
     lessons = TrainingSet(some, "per-class", Session(0, CPU), {})
-    drawn = torch.cat(
+    places = torch.cat(
         [getattr(lessons, method)(lessons.draws(step), 8).view(3, 8) for step in range(300)], 1
     )
     for label, size in enumerate(SIZES):
-        counts = np.bincount(drawn[label], minlength=len(some))[some.labels == label]
+        counts = np.bincount(places[label], minlength=len(some))[some.labels == label]
         assert counts.sum() == 2400
         deviation = np.sqrt(2400 * (1 / size) * (1 - 1 / size))
         assert np.abs(counts - 2400 / size).max() < 4 * deviation
@@ -191,8 +191,8 @@ def test_what_is_borrowed_is_the_classes_own(data, tiny, family, donors):
     plan = generator.plan(labels, Draws(0, 300))
     borrowed = [plan[name] for name in ("image", "donor", "from", "to") if name in plan]
     assert len(borrowed) >= 2
-    for chosen in borrowed:
-        assert (data.labels[chosen] == labels).all()
+    for places in borrowed:
+        assert (data.labels[places] == labels).all()
 
 
 @pytest.mark.parametrize("family", ["ConditionalVAE", "TransferVAE", "VAEGAN"])
@@ -289,8 +289,8 @@ def test_networks_optimised_together_learn_as_if_alone(make, clip):
 
     def learned(module, blocks, networks):
         def loss(step):
-            wanted = targets[step, blocks].flatten(0, 1)
-            return (module(inputs[step, blocks].flatten(0, 1)) - wanted).pow(2).mean()
+            expected = targets[step, blocks].flatten(0, 1)
+            return (module(inputs[step, blocks].flatten(0, 1)) - expected).pow(2).mean()
 
         phases = [Phase("it", make(module.parameters(), lr=0.1), loss)]
         return optimize(

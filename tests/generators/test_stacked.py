@@ -46,12 +46,12 @@ def name(request):
 
 
 def make(name, count=COUNT):
-    made = [NETWORKS[name]() for _ in range(count)]
-    for network in made:
+    networks = [NETWORKS[name]() for _ in range(count)]
+    for network in networks:
         for module in network.modules():
             if isinstance(module, SelfAttention):
                 nn.init.normal_(module.gamma)
-    return made
+    return networks
 
 
 def inputs(name):
@@ -62,11 +62,15 @@ def inputs(name):
     return (images, labels) if name == "encoder" else (images, labels, strength)
 
 
-def apart(networks, given):
+def apart(networks, batch):
     """What each network alone makes of its block, put together again."""
-    blocks = zip(*(part.split(EACH) for part in given), strict=True)
-    made = [tree_flatten(network(*block)) for network, block in zip(networks, blocks, strict=True)]
-    return [torch.cat(parts) for parts in zip(*(flat for flat, _ in made), strict=True)], made[0][1]
+    blocks = zip(*(part.split(EACH) for part in batch), strict=True)
+    outputs = [
+        tree_flatten(network(*block)) for network, block in zip(networks, blocks, strict=True)
+    ]
+    return [
+        torch.cat(parts) for parts in zip(*(flat for flat, _ in outputs), strict=True)
+    ], outputs[0][1]
 
 
 def weighted(parts):
@@ -81,13 +85,13 @@ def close(got, expected):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_outputs_gradients_and_buffers_are_those_of_each_alone(name, training):
-    networks, given = make(name), inputs(name)
+    networks, batch = make(name), inputs(name)
     both = Stacked(networks).train(training)
     for network in networks:
         network.train(training)
     for _ in range(2):  # the second call uses what the first one left in the buffers
-        parts, structure = tree_flatten(both(*given))
-        expected, own_structure = apart(networks, given)
+        parts, structure = tree_flatten(both(*batch))
+        expected, own_structure = apart(networks, batch)
         assert structure == own_structure
         close(parts, expected)
         weighted(parts).backward()
@@ -108,26 +112,26 @@ def test_outputs_gradients_and_buffers_are_those_of_each_alone(name, training):
 
 
 def test_training_changes_buffers_and_evaluation_does_not(name):
-    both, given = Stacked(make(name)), inputs(name)
+    both, batch = Stacked(make(name)), inputs(name)
     if name == "encoder":
         assert any("num_batches_tracked" in key for key, _ in both.named_buffers())
     for training in (True, False):
         before = {key: value.clone() for key, value in both.named_buffers()}
         assert before
-        both.train(training)(*given)
+        both.train(training)(*batch)
         same = [torch.equal(value, before[key]) for key, value in both.named_buffers()]
         assert all(same) is not training
 
 
 def test_a_network_heeds_no_block_but_its_own(name):
-    both, given = Stacked(make(name)), inputs(name)
-    other = [part.clone() for part in given]
+    both, batch = Stacked(make(name)), inputs(name)
+    other = [part.clone() for part in batch]
     for part in other:
         part[:EACH] = part[:EACH].flip(0)
     other[0][:EACH] += 0.1
     again = copy.deepcopy(both)
     for first, second in zip(
-        tree_flatten(both(*given))[0], tree_flatten(again(*other))[0], strict=True
+        tree_flatten(both(*batch))[0], tree_flatten(again(*other))[0], strict=True
     ):
         close(first[EACH:], second[EACH:])
         assert not torch.allclose(first[:EACH], second[:EACH])
@@ -160,10 +164,10 @@ def test_networks_come_out_as_they_went_in(name, training):
     out = unstack(stack(networks).train(training), COUNT)
     assert all(same(a, b) for a, b in zip(networks, out, strict=True))
     assert all(module.training is training for network in out for module in network.modules())
-    given = [part[:EACH] for part in inputs(name)]
+    batch = [part[:EACH] for part in inputs(name)]
     for before, after in zip(networks, out, strict=True):
         before.train(training)
-        close(tree_flatten(after(*given))[0], tree_flatten(before(*given))[0])
+        close(tree_flatten(after(*batch))[0], tree_flatten(before(*batch))[0])
     assert all(parameter.requires_grad for network in out for parameter in network.parameters())
 
 
@@ -186,27 +190,27 @@ def test_dictionaries_come_out_as_they_went_in():
 def test_what_comes_out_shares_no_memory():
     networks = make("encoder")
     both = stack(networks)
-    (first, *_), kept = unstack(both, COUNT), copy.deepcopy(both)
+    (first, *_), before = unstack(both, COUNT), copy.deepcopy(both)
     with torch.no_grad():
         for tensor in (*first.parameters(), *first.buffers(), *networks[1].parameters()):
             tensor.add_(1)
-    assert same(both, kept)
+    assert same(both, before)
 
 
 def test_a_copy_is_apart_and_makes_the_same(name):
-    both, given = Stacked(make(name)).eval(), inputs(name)
+    both, batch = Stacked(make(name)).eval(), inputs(name)
     other = copy.deepcopy(both)
-    close(other(*given), both(*given))
+    close(other(*batch), both(*batch))
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.mul_(1.5)
-    expected = apart(unstack(both, COUNT), given)[0]
-    close(tree_flatten(both(*given))[0], expected)
+    expected = apart(unstack(both, COUNT), batch)[0]
+    close(tree_flatten(both(*batch))[0], expected)
     assert not same(both, other)
 
 
 def test_the_average_of_a_stack_is_the_stack_of_the_averages(name):
-    networks, given = make(name), inputs(name)
+    networks, batch = make(name), inputs(name)
     averages = [
         AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(0.6), use_buffers=True)
         for module in (stack(networks), *networks)
@@ -221,26 +225,26 @@ def test_the_average_of_a_stack_is_the_stack_of_the_averages(name):
         for average, module in zip(averages, (stack(networks), *networks), strict=True):
             average.update_parameters(module)
     together, *alone = (average.module.eval() for average in averages)
-    close(tree_flatten(together(*given))[0], apart(alone, given)[0])
+    close(tree_flatten(together(*batch))[0], apart(alone, batch)[0])
     for network, expected in zip(unstack(together, COUNT), alone, strict=True):
         close(network.state_dict(), expected.state_dict())
 
 
 def test_state_goes_into_a_stack_built_anew(name):
-    both, other, given = Stacked(make(name)).eval(), Stacked(make(name)).eval(), inputs(name)
+    both, other, batch = Stacked(make(name)).eval(), Stacked(make(name)).eval(), inputs(name)
     assert not same(both, other)
     other.load_state_dict(both.state_dict())
     assert same(both, other)
-    close(other(*given), both(*given))
+    close(other(*batch), both(*batch))
     assert all(value.shape[0] == COUNT for value in both.state_dict().values())
 
 
 def test_one_optimizer_step_is_a_step_of_each():
-    networks, given = make("encoder"), inputs("encoder")
+    networks, batch = make("encoder"), inputs("encoder")
     both = Stacked(networks)
     optimizers = [torch.optim.SGD(module.parameters(), 0.1) for module in (both, *networks)]
-    weighted(tree_flatten(both(*given))[0]).backward()
-    weighted(apart(networks, given)[0]).backward()
+    weighted(tree_flatten(both(*batch))[0]).backward()
+    weighted(apart(networks, batch)[0]).backward()
     for optimizer in optimizers:
         optimizer.step()
     for network, expected in zip(unstack(both, COUNT), networks, strict=True):

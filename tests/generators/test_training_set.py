@@ -49,25 +49,25 @@ def nearly_even(counted, draws):
 
 
 def test_a_shared_network_draws_all_images_evenly(shared):
-    drawn = shared.any(seeded(0), 8000)
-    assert drawn.shape == (8000,) and drawn.dtype == torch.int64
-    assert nearly_even(shares(drawn, range(8)), 8000)
+    places = shared.any(seeded(0), 8000)
+    assert places.shape == (8000,) and places.dtype == torch.int64
+    assert nearly_even(shares(places, range(8)), 8000)
 
 
 def test_balanced_draws_classes_evenly_and_images_within_them(shared):
-    drawn = shared.balanced(seeded(0), 8000)
-    labels = LABELS[drawn]
+    places = shared.balanced(seeded(0), 8000)
+    labels = LABELS[places]
     assert nearly_even(np.bincount(labels) / 8000, 8000)
     for label in range(4):
         own = np.flatnonzero(label == LABELS)
-        of_class = drawn[labels == label]
+        of_class = places[labels == label]
         assert nearly_even(shares(of_class, own), len(of_class))
 
 
 @pytest.mark.parametrize("method", ["any", "balanced"])
 def test_networks_of_one_class_draw_blocks_of_their_own_evenly(apart, method):
-    drawn = getattr(apart, method)(seeded(0, 1, 2, 3), 2000).view(4, 2000)
-    for label, block in enumerate(drawn):
+    places = getattr(apart, method)(seeded(0, 1, 2, 3), 2000).view(4, 2000)
+    for label, block in enumerate(places):
         own = np.flatnonzero(label == LABELS)
         assert set(block.tolist()) == set(own)
         assert nearly_even(shares(block, own), 2000)
@@ -77,8 +77,8 @@ def test_networks_of_one_class_draw_blocks_of_their_own_evenly(apart, method):
 def test_a_network_draws_the_same_alone(apart, method):
     whole = getattr(apart, method)(seeded(4, 5, 6, 7), 50).view(4, 50)
     alone = lessons("per-class", LABELS[LABELS == 2] * 0, ["c"])
-    drawn = getattr(alone, method)(seeded(6), 50)
-    assert torch.equal(torch.as_tensor(np.flatnonzero(LABELS == 2))[drawn], whole[2])
+    places = getattr(alone, method)(seeded(6), 50)
+    assert torch.equal(torch.as_tensor(np.flatnonzero(LABELS == 2))[places], whole[2])
 
 
 @pytest.mark.parametrize("scope", training_set.SCOPES)
@@ -97,17 +97,17 @@ def test_an_image_alone_in_its_class_is_its_own_company(shared):
 
 
 def test_labels_as_the_networks_know_them(shared, apart):
-    chosen = torch.tensor([0, 2, 7, 1])
-    assert shared.labels(chosen).tolist() == [2, 1, 3, 0]
-    assert apart.labels(chosen).tolist() == [0, 0, 0, 0]
+    places = torch.tensor([0, 2, 7, 1])
+    assert shared.labels(places).tolist() == [2, 1, 3, 0]
+    assert apart.labels(places).tolist() == [0, 0, 0, 0]
     assert (shared.networks, shared.classes) == (1, 4)
     assert (apart.networks, apart.classes) == (4, 1)
 
 
 def test_shown_are_the_images_as_floats(shared):
-    shown = shared.images(torch.tensor([7, 0, 3]))
-    assert shown.shape == (3, 1, 8, 8) and shown.dtype == torch.float32
-    torch.testing.assert_close(shown[:, 0, 0, 0] * 255, torch.tensor([7.0, 0, 3]))
+    images = shared.images(torch.tensor([7, 0, 3]))
+    assert images.shape == (3, 1, 8, 8) and images.dtype == torch.float32
+    torch.testing.assert_close(images[:, 0, 0, 0] * 255, torch.tensor([7.0, 0, 3]))
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
@@ -120,17 +120,17 @@ def test_images_are_to_the_last_bit_those_of_the_set(dtype, channels_last):
         stored = np.ascontiguousarray(stored.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
     some = TrainingSet(LabelledImages(stored, LABELS, NAMES), "shared", Session(0, CPU), {})
     rows = torch.tensor([7, 0, 0, 3])
-    shown, expected = some.images(rows), to_float(stored)[rows]
-    assert torch.equal(shown, expected) and shown.dtype == torch.float32
-    assert shown.stride() == expected.stride()
+    images, expected = some.images(rows), to_float(stored)[rows]
+    assert torch.equal(images, expected) and images.dtype == torch.float32
+    assert images.stride() == expected.stride()
 
 
-@pytest.mark.parametrize(("white", "shown"), [(None, 1.0), (8191, 4095 / 8191)])
-def test_shown_are_shares_of_white(white, shown):
-    """Of the bits that images use, or that those of all classes do."""
+@pytest.mark.parametrize(("white", "share"), [(None, 1.0), (8191, 4095 / 8191)])
+def test_shown_are_shares_of_white(white, share):
+    """Of the bits that share use, or that those of all classes do."""
     stored = np.full((8, 1, 8, 8), 4095, np.uint16)
     some = TrainingSet(LabelledImages(stored, LABELS, NAMES), "shared", Session(0, CPU), {}, white)
-    assert some.images(torch.tensor([7])).unique().item() == pytest.approx(shown)
+    assert some.images(torch.tensor([7])).unique().item() == pytest.approx(share)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -141,23 +141,23 @@ def test_a_set_takes_no_more_room_than_it_does_stored(dtype):
     elsewhere = Session(0, torch.device("meta"))  # as on a GPU
     some = TrainingSet(LabelledImages(stored, LABELS, NAMES), "shared", elsewhere, {})
     assert some._images.nbytes == stored.nbytes and some._images.device.type == "meta"
-    shown = some.images(torch.zeros(2, dtype=torch.int64))
-    assert shown.dtype == torch.float32 and shown.device.type == "meta"
+    images = some.images(torch.zeros(2, dtype=torch.int64))
+    assert images.dtype == torch.float32 and images.device.type == "meta"
 
 
 @pytest.mark.parametrize("scope", training_set.SCOPES)
 def test_torchs_default_device_changes_neither_weights_nor_draws(scope):
-    def drawn():
+    def weights_of():
         some = lessons(scope)
-        weights = some.build("build", lambda known: nn.Linear(2, 3)).state_dict()
+        weights = some.build("build", lambda names: nn.Linear(2, 3)).state_dict()
         with torch_stream(0, "step", 1):
             draws = some.draws(1)
             rows = some.any(draws, 4), some.balanced(draws, 4), draws.normal(4 * some.networks, 2)
             return [*weights.values(), *rows, *some.jittered(draws, rows[0])]
 
     with torch.device("meta"):  # as torch.set_default_device("cuda")
-        found = drawn()
-    assert all(torch.equal(one, other) for one, other in zip(found, drawn(), strict=True))
+        first = weights_of()
+    assert all(torch.equal(one, other) for one, other in zip(first, weights_of(), strict=True))
 
 
 @pytest.mark.parametrize("scope", training_set.SCOPES)
@@ -166,8 +166,8 @@ def test_jittered_keep_their_order(scope):
     some = lessons(scope)
     first, second = torch.tensor([1, 3, 2, 2, 0, 4, 7, 7]), torch.tensor([3, 6, 2, 2, 5, 0, 7, 7])
     draws = seeded(*range(some.networks))
-    for drawn, chosen in zip(some.jittered(draws, first, second), (first, second), strict=True):
-        torch.testing.assert_close(drawn, some.images(chosen))
+    for images, places in zip(some.jittered(draws, first, second), (first, second), strict=True):
+        torch.testing.assert_close(images, some.images(places))
 
 
 def test_a_jittered_block_is_the_same_alone(data):
@@ -180,14 +180,14 @@ def test_a_jittered_block_is_the_same_alone(data):
 
 
 def build(some, name="build"):
-    return unstack(some.build(name, lambda known: nn.Linear(3, len(known) + 1)), some.networks)
+    return unstack(some.build(name, lambda names: nn.Linear(3, len(names) + 1)), some.networks)
 
 
 def test_networks_are_made_for_the_classes_that_they_know(shared, apart):
     for some, expected in ((shared, [tuple(NAMES)]), (apart, [(name,) for name in NAMES])):
-        known = []
-        some.build("build", lambda names, known=known: known.append(names) or nn.Linear(3, 1))
-        assert [tuple(names) for names in known] == expected
+        calls = []
+        some.build("build", lambda names, calls=calls: calls.append(names) or nn.Linear(3, 1))
+        assert [tuple(names) for names in calls] == expected
     (network,) = build(shared)
     assert network.weight.shape == (5, 3)
     with torch_stream(0, "build"):
@@ -255,11 +255,11 @@ def test_numbers_of_a_step_have_their_distributions():
 
 def test_nothing_of_a_set_stays_after_a_fit(data, trained_family, tiny, monkeypatch):
     """On a GPU it would take the room of the next one until the collector comes by."""
-    made = []
+    references = []
 
-    def noted(*given):
-        some = TrainingSet(*given)
-        made.append(weakref.ref(some))
+    def noted(*arguments):
+        some = TrainingSet(*arguments)
+        references.append(weakref.ref(some))
         return some
 
     monkeypatch.setattr(trained, "TrainingSet", noted)
@@ -267,6 +267,6 @@ def test_nothing_of_a_set_stays_after_a_fit(data, trained_family, tiny, monkeypa
     gc.disable()
     try:
         tiny(trained_family).fit(data, device="cpu")
-        assert [some() for some in made] == [None]
+        assert [some() for some in references] == [None]
     finally:
         gc.enable()

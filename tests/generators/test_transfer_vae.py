@@ -218,10 +218,10 @@ def test_a_class_is_rendered_by_its_own_network(per_class, data, sampling):
             z = code(per_class, data, plan["from"], plan["to"], label)
         else:
             z = plan["z"]
-        made = change(per_class, image, z, threefold(plan["strength"]), label)
+        changed = change(per_class, image, z, threefold(plan["strength"]), label)
         rows = label == LABELS
-        assert nearly(samples.images[rows], made[rows])
-        assert not nearly(samples.images[~rows], made[~rows])
+        assert nearly(samples.images[rows], changed[rows])
+        assert not nearly(samples.images[~rows], changed[~rows])
 
 
 # The contract's tests see the default alone. uint16 shows the last bits of a float.

@@ -28,18 +28,18 @@ def seen(monkeypatch):
 
 def test_swapped_codes_are_judged_under_their_new_class(data, seen):
     VAEGAN(**{**SMALL, "steps": 1}, augment=()).fit(data, device="cpu")
-    (real, labels, _), (made, wanted, first), _, _, (_, again, second) = seen
-    assert torch.equal(wanted, labels.roll(1)) and torch.equal(again, wanted)
+    (real, labels, _), (images, swapped_labels, first), _, _, (_, again, second) = seen
+    assert torch.equal(swapped_labels, labels.roll(1)) and torch.equal(again, swapped_labels)
     assert not first and second  # only the generator's turn changes the generator
-    assert real.min() >= -1 and real.max() <= 1 and made.min() >= -1 and made.max() <= 1
+    assert real.min() >= -1 and real.max() <= 1 and images.min() >= -1 and images.max() <= 1
 
 
 def test_features_are_of_an_image_and_its_reconstruction(data, seen):
     VAEGAN(**{**SMALL, "steps": 1}).fit(data, device="cpu")
-    (real, labels, _), _, (made, first, moves), (again, second, _), _ = seen
+    (real, labels, _), _, (images, first, moves), (again, second, _), _ = seen
     assert torch.equal(first, labels) and torch.equal(second, labels)
     assert not torch.equal(real, again)  # the former is augmented
-    assert moves and made.min() >= -1 and made.max() <= 1
+    assert moves and images.min() >= -1 and images.max() <= 1
 
 
 def test_both_weights_change_what_is_learned(data):

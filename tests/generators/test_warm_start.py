@@ -150,8 +150,8 @@ def test_images_of_other_bits_can_go_on_from_the_same_weights(data, saved, reque
     begun_from = load_generator(start, device="cpu")
     (expected,), (got,) = weights(begun_from), weights(again)
     assert all(torch.equal(expected[name], got[name]) for name in expected)
-    wanted, made = (each.sample(9).images for each in (begun_from, again))
-    assert abs(made / 4095 - wanted / 255).max() < 2 / 255
+    expected, images = (each.sample(9).images for each in (begun_from, again))
+    assert abs(images / 4095 - expected / 255).max() < 2 / 255
 
 
 def test_a_start_that_is_not_there(data, tmp_path):

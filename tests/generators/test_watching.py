@@ -56,12 +56,12 @@ def watcher(data, samples, *, steps=200, validation=None, log=None):
 def test_variety_is_the_mean_distance_of_pairs():
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (30, 3, 4, 4), dtype=np.uint8), np.arange(30) % 3
-    found = variety(images, labels, 4)
+    distances = variety(images, labels, 4)
     for label in range(3):
         own = images[labels == label].reshape(10, -1).astype(float)
         apart = [np.linalg.norm(own[i] - own[j]) for i in range(10) for j in range(i)]
-        assert found[label] == pytest.approx(np.mean(apart))
-    assert found[3] == 0
+        assert distances[label] == pytest.approx(np.mean(apart))
+    assert distances[3] == 0
 
 
 def test_the_order_of_images_says_little_of_their_variety():
@@ -69,16 +69,18 @@ def test_the_order_of_images_says_little_of_their_variety():
     images, labels = images_of(np.repeat([10, 80, 160, 240], 16), [0] * 64, noise=2)
     real, order = labelled(images, labels), np.random.default_rng(0).permutation(64)
     shuffled = labelled(images[order], labels[order])
-    made = Samples(images[:16], labels[:16])
-    assert max(diversity(made, real)[0], diversity(made, shuffled)[0]) < 0.1
+    samples = Samples(images[:16], labels[:16])
+    assert max(diversity(samples, real)[0], diversity(samples, shuffled)[0]) < 0.1
 
 
 def test_diversity_compares_each_class_with_its_real_images():
     real, labels = images_of([0, 200, 0, 100], [0, 0, 1, 1])
-    made, _ = images_of([0, 100, 0, 100], [0, 0, 1, 1])
-    np.testing.assert_allclose(diversity(Samples(made, labels), labelled(real, labels)), [0.5, 1.0])
+    images, _ = images_of([0, 100, 0, 100], [0, 0, 1, 1])
+    np.testing.assert_allclose(
+        diversity(Samples(images, labels), labelled(real, labels)), [0.5, 1.0]
+    )
     same, _ = images_of([7, 7, 7, 7], labels)
-    assert diversity(Samples(made, labels), labelled(same, labels)).tolist() == [1.0, 1.0]
+    assert diversity(Samples(images, labels), labelled(same, labels)).tolist() == [1.0, 1.0]
 
 
 def test_useful_images_teach_the_probe_and_cover_the_real_ones():
@@ -101,8 +103,8 @@ def test_real_images_are_useful_however_few_they_are():
         points = few.images.reshape(len(few), -1)
         plain = KNeighborsClassifier(1).fit(points, few.labels)
         expected = plain.score(test.images.reshape(len(test), -1), test.labels)
-        found = usefulness(Samples(few.images, few.labels), test).accuracy
-        assert found > expected - 0.15
+        accuracy = usefulness(Samples(few.images, few.labels), test).accuracy
+        assert accuracy > expected - 0.15
 
 
 def test_what_differs_in_light_alone_is_useful():
@@ -122,12 +124,12 @@ def test_images_that_are_all_alike_are_judged_without_a_word():
 def test_large_images_are_judged_by_what_is_seen_from_afar():
     """A pattern that is finer than 64 pixels a side show is neither here nor there."""
     labels = [0, 1] * 20
-    (small, places), (held, _) = (sloped(65, labels, noise=8, seed=s) for s in (0, 1))
-    expected = usefulness(Samples(small, places), labelled(held, places))
-    small, held = (each.repeat(16, 2).repeat(16, 3) for each in (small, held))
+    (small, classes), (validation, _) = (sloped(65, labels, noise=8, seed=s) for s in (0, 1))
+    expected = usefulness(Samples(small, classes), labelled(validation, classes))
+    small, validation = (each.repeat(16, 2).repeat(16, 3) for each in (small, validation))
     chequered = small + 40 * (-1) ** np.indices((128, 128)).sum(0)
-    found = usefulness(Samples(chequered.astype(np.uint8), places), labelled(held, places))
-    assert found == pytest.approx(expected, abs=1e-6) and expected.coverage > 0.8
+    score = usefulness(Samples(chequered.astype(np.uint8), classes), labelled(validation, classes))
+    assert score == pytest.approx(expected, abs=1e-6) and expected.coverage > 0.8
     assert module._pixels(torch.rand(2, 3, 100, 40)).shape == (2, 3 * 64 * 40)
 
 
@@ -138,19 +140,19 @@ def test_collapse_is_told_once_and_in_the_second_half_only():
     looking.look(99, nn.Module())
     with pytest.warns(
         CollapseWarning, match=r"step 100: images of 1 of 2 classes .*those of '0'"
-    ) as told:
+    ) as records:
         looking.look(100, nn.Module())
     looking.look(200, nn.Module())
     # What it advises is not what the settings are anyway.
-    advised = re.findall(r"(\w+)=([\d.]+)", str(told[0].message))
+    advised = re.findall(r"(\w+)=([\d.]+)", str(records[0].message))
     assert advised
     assert all(float(value) != getattr(ConditionalGAN(), name) for name, value in advised)
 
 
 def test_what_is_varied_enough_is_no_collapse():
     real, labels = images_of([0, 200, 0, 100], [0, 0, 1, 1])
-    made = Samples(images_of([0, int(200 * FLOOR) + 1, 0, 100], labels)[0], labels)
-    watcher(labelled(real, labels), made).look(200, nn.Module())
+    samples = Samples(images_of([0, int(200 * FLOOR) + 1, 0, 100], labels)[0], labels)
+    watcher(labelled(real, labels), samples).look(200, nn.Module())
 
 
 def test_a_generator_that_collapses_says_so(data, monkeypatch, tiny):
@@ -171,23 +173,25 @@ def test_the_card_says_how_often_a_class_was_seen():
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1], [2, 10])
     data = labelled(rng.integers(0, 256, (12, 1, 8, 8), dtype=np.uint8), labels)
-    made = ConditionalVAE(steps=5, batch_size=4, width=4, scope="per-class").fit(data, device="cpu")
-    assert made.metadata["passes"] == [10.0, 2.0]  # 5 steps of 4 images, of 2 and of 10
-    assert made.metadata["steps"] == 5
+    generator = ConditionalVAE(steps=5, batch_size=4, width=4, scope="per-class").fit(
+        data, device="cpu"
+    )
+    assert generator.metadata["passes"] == [10.0, 2.0]  # 5 steps of 4 images, of 2 and of 10
+    assert generator.metadata["steps"] == 5
 
 
 @pytest.fixture
 def scores(monkeypatch):
     """Lets a training of 20 steps, looked at every second one, believe a series of scores."""
-    given = []
+    scores = []
     monkeypatch.setattr(training, "APART", 2)
 
     def useful(samples, real):
-        return module.Usefulness(given.pop(0) if given else 0.0, 0.0)
+        return module.Usefulness(scores.pop(0) if scores else 0.0, 0.0)
 
     monkeypatch.setattr(module, "usefulness", useful)
     monkeypatch.setattr("synthaug.generators.learning.trained.usefulness", useful)
-    return given
+    return scores
 
 
 SMALL = {"steps": 20, "batch_size": 2, "width": 2, "latent": 2}
@@ -202,16 +206,16 @@ def fit(data, seen, **settings):
 
 def test_training_ends_when_three_looks_found_nothing_better(data, scores):
     scores += [0.5, 0.7, 0.6, 0.7, 0.1]
-    seen = []
-    fit(data, seen)
-    assert seen[-1] == 10  # the second look was the best, and three came after it
+    steps = []
+    fit(data, steps)
+    assert steps[-1] == 10  # the second look was the best, and three came after it
 
 
 def test_the_card_says_of_how_many_steps_a_run_was(data, scores):
     scores += [0.5, 0.7, 0.6, 0.7, 0.1]
-    made = fit(data, [], scope="per-class")
-    assert made.metadata["steps"] == 10
-    assert made.metadata["passes"] == [5.0] * 3  # 10 steps of 2 images, of 4
+    generator = fit(data, [], scope="per-class")
+    assert generator.metadata["steps"] == 10
+    assert generator.metadata["passes"] == [5.0] * 3  # 10 steps of 2 images, of 4
 
 
 def test_the_end_of_a_run_is_judged(data, scores):
@@ -259,11 +263,11 @@ def test_the_most_useful_moment_is_kept(data, scores, monkeypatch):
 
 def test_looks_change_nothing_where_there_is_no_validation(data, monkeypatch):
     monkeypatch.setattr(training, "APART", 2)
-    seen = []
+    steps = []
     looked = ConditionalVAE(**SMALL).fit(
-        data, device="cpu", progress=lambda done, _: seen.append(done)
+        data, device="cpu", progress=lambda done, _: steps.append(done)
     )
-    assert seen[-1] == 20
+    assert steps[-1] == 20
     monkeypatch.setattr(training, "APART", 100)
     alone = ConditionalVAE(**SMALL).fit(data, device="cpu")
     pairs = zip(looked.networks.parameters(), alone.networks.parameters(), strict=True)
@@ -291,15 +295,15 @@ def test_a_stopped_training_resumes_to_the_same_end(data, tmp_path, scores, monk
             data, device="cpu", validation=others(), checkpoint=path, progress=cut
         )
     scores[:] = series[4:]  # resumed at step 8, after the fourth look
-    seen = []
+    steps = []
     resumed = ConditionalVAE(**SMALL).fit(
         data,
         device="cpu",
         validation=others(),
         checkpoint=path,
-        progress=lambda done, _: seen.append(done),
+        progress=lambda done, _: steps.append(done),
     )
-    assert (seen[0], seen[-1]) == (9, 10)
+    assert (steps[0], steps[-1]) == (9, 10)
     expected, got = whole.networks.state_dict(), resumed.networks.state_dict()
     assert all(torch.equal(expected[name], got[name]) for name in expected)
 
@@ -315,27 +319,27 @@ def test_one_class_is_watched_too(data, tiny):
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_validation_is_given_as_data_are(data, tiny, tmp_path, split):
     """Of a source with images for that those are taken, and nothing that is trained on."""
-    held = others()
-    path, other = tmp_path / "images.npz", {"train": data, "val": held}
+    validation = others()
+    path, other = tmp_path / "images.npz", {"train": data, "val": validation}
     if split == "train":
-        np.savez(path, images=held.images[:, 0], labels=held.labels)
+        np.savez(path, images=validation.images[:, 0], labels=validation.labels)
     else:
         parts = other.items()
         images = {f"{name}_images": part.images[:, 0] for name, part in parts}
         np.savez(path, **images, **{f"{name}_labels": part.labels for name, part in parts})
     named = replace(data, classes=["0", "1", "2"])
     fitted = [
-        tiny("ConditionalVAE").fit(named, device="cpu", validation=given)
-        for given in (path, replace(held, classes=named.classes))
+        tiny("ConditionalVAE").fit(named, device="cpu", validation=values)
+        for values in (path, replace(validation, classes=named.classes))
     ]
     assert fitted[0].metadata["validation"] == fitted[1].metadata["validation"]
 
 
 def test_images_that_are_trained_on_are_not_judged_by(data, tiny):
-    for given in (data, data.subset(np.arange(6)), read_images("digits")):
-        train = given if len(given) > 100 else data
+    for values in (data, data.subset(np.arange(6)), read_images("digits")):
+        train = values if len(values) > 100 else data
         with pytest.raises(InputError, match=r"validation: \d+ of the \d+ images are trained on"):
-            tiny("ConditionalVAE").fit(train, device="cpu", validation=given)
+            tiny("ConditionalVAE").fit(train, device="cpu", validation=values)
     groups = np.arange(len(data))
     grouped = replace(data, groups=groups), replace(others(), groups=groups)
     with pytest.raises(InputError, match="groups: expected each group in one part only"):
@@ -343,13 +347,15 @@ def test_images_that_are_trained_on_are_not_judged_by(data, tiny):
 
 
 def test_a_dataset_to_judge_by_may_lack_a_class(data, tiny):
-    held = others()
-    rows = np.flatnonzero(held.labels != 1)
-    named = TensorDataset(torch.tensor(held.images[rows]), torch.tensor(held.labels[rows]))
-    named.classes = list(held.classes)
+    validation = others()
+    rows = np.flatnonzero(validation.labels != 1)
+    named = TensorDataset(
+        torch.tensor(validation.images[rows]), torch.tensor(validation.labels[rows])
+    )
+    named.classes = list(validation.classes)
     fitted = [
-        tiny("ConditionalVAE").fit(data, device="cpu", validation=given)
-        for given in (named, held.subset(rows))
+        tiny("ConditionalVAE").fit(data, device="cpu", validation=values)
+        for values in (named, validation.subset(rows))
     ]
     assert fitted[0].metadata["validation"] == fitted[1].metadata["validation"]
 
@@ -396,11 +402,11 @@ def test_log_without_tensorboard_names_the_extra(data, tiny, monkeypatch, tmp_pa
 
 
 def test_a_log_that_is_no_directory_is_refused_at_once(data, tiny, tmp_path):
-    taken = tmp_path / "taken"
-    taken.write_text("mine")
-    with pytest.raises(InputError, match=f"log {taken}: cannot write in {taken}"):
-        tiny("ConditionalVAE").fit(data, device="cpu", log=taken)
-    assert taken.read_text() == "mine"
+    path = tmp_path / "taken"
+    path.write_text("mine")
+    with pytest.raises(InputError, match=f"log {path}: cannot write in {path}"):
+        tiny("ConditionalVAE").fit(data, device="cpu", log=path)
+    assert path.read_text() == "mine"
 
 
 def test_a_generator_without_training_takes_none_of_it(data, tmp_path):
@@ -410,12 +416,12 @@ def test_a_generator_without_training_takes_none_of_it(data, tmp_path):
 
 
 def test_the_few_that_are_trained_on_are_left_out(data, tiny):
-    held = read_images("digits", image_size=8).subset(np.arange(100))
+    validation = read_images("digits", image_size=8).subset(np.arange(100))
     train = read_images("digits", image_size=8).subset(np.arange(98, 398))
-    said = "2 of the 100 images are trained on.*they are left out"
-    with pytest.warns(UserWarning, match=said) as warned:
-        made = tiny("ConditionalVAE").fit(train, device="cpu", validation=held)
+    message = "2 of the 100 images are trained on.*they are left out"
+    with pytest.warns(UserWarning, match=message) as warned:
+        generator = tiny("ConditionalVAE").fit(train, device="cpu", validation=validation)
     assert warned[0].filename == __file__  # where it can be mended
-    fewer = held.subset(np.arange(98))
+    fewer = validation.subset(np.arange(98))
     alone = tiny("ConditionalVAE").fit(train, device="cpu", validation=fewer)
-    assert made.metadata["validation"] == alone.metadata["validation"]
+    assert generator.metadata["validation"] == alone.metadata["validation"]
