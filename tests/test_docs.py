@@ -41,6 +41,7 @@ pytestmark = pytest.mark.usefixtures("tiny_networks")
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 DOCS = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+PACKAGE = ROOT / "synthaug"
 PAGES = [*DOCS, ROOT / "CONTRIBUTING.md"]
 NOTEBOOK = ROOT / "examples" / "gain.ipynb"
 MOST_WORDS, MOST_IN_README = 16_000, 600  # of all docs; of the README before its results
@@ -226,3 +227,15 @@ def test_every_public_name_has_an_example() -> None:
     without += [each.__qualname__ for each in elsewhere if ">>>" not in (each.__doc__ or "")]
     assert not without
     assert synthaug.__version__ == version("synthaug")
+
+
+def test_the_top_level_holds_few_names() -> None:
+    assert len(synthaug.__all__) <= 30
+    assert set(synthaug.__all__) <= set(dir(synthaug))
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=name_of)
+def test_sections_of_docstrings_stand_on_their_own_lines(file: Path) -> None:
+    """Elsewhere, the reference pages show them as one paragraph."""
+    heading = re.compile(r"^\s+(Args|Attributes|Returns|Raises|References|Examples): \w", re.M)
+    assert heading.findall(file.read_text()) == []

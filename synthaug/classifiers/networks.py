@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torchvision.transforms import v2
 
 from synthaug.classifiers.timm_network import PRETRAINED, classifier_of, timm_network
-from synthaug.core import InputError, as_count, evaluating, expanded, first_line
+from synthaug.core import InputError, as_count, evaluating, expand_path, first_line
 
 TIMM = "timm:"
 WIDTHS = (32, 64, 128)
@@ -201,7 +201,7 @@ class Backbone:
             )
         if self.weights == PRETRAINED:
             return
-        file = expanded(self.weights).absolute()
+        file = expand_path(self.weights).absolute()
         if not file.is_file():
             problem = "is a directory" if file.is_dir() else "no such file"
             raise InputError(f"classifier weights: {problem}: {self.weights}")

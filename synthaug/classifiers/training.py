@@ -31,7 +31,7 @@ from synthaug.core import (
     Schedule,
     Session,
     as_share,
-    expanded,
+    expand_path,
     expect_count,
     expect_labels,
     expect_progress,
@@ -160,7 +160,10 @@ def train_classifier(
     if checkpoint is not None:  # the digest reads the weights and all images
         samples = (None,) * 4 if synthetic is None else tuple(vars(synthetic).values())
         settings = (backbone.identity, config, train.fingerprint, seed, ratio, steps, batch_size)
-        identity, file = f"classifier {_identity(*settings, soft, *samples)}", expanded(checkpoint)
+        identity, file = (
+            f"classifier {_identity(*settings, soft, *samples)}",
+            expand_path(checkpoint),
+        )
     with until_saved():  # the work after the last step may take minutes, too
         averaged = optimize(
             network,

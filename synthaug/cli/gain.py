@@ -51,7 +51,7 @@ from synthaug.cli.options import (
 )
 from synthaug.cli.output import PAGE, RESULT, errors, progress, results, show_gain
 from synthaug.cli.splits import SplitImages, read_splits
-from synthaug.core import InputError, expanded, expect_number
+from synthaug.core import InputError, expand_path, expect_number
 from synthaug.gain import (
     Execution,
     Gain,
@@ -187,7 +187,7 @@ def gain(
     """
     is_demo = data is None
     source = "digits" if data is None else data
-    cache = expanded(cache)
+    cache = expand_path(cache)
     check_policy(policy)
     mix = _mix(mix_config, generator, pool, arms)
     check_device(device)

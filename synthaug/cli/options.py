@@ -16,7 +16,7 @@ from synthaug.core import (
     MANIFEST,
     InputError,
     check_replaceable,
-    expanded,
+    expand_path,
     expect_file,
     expect_place,
     expect_writable,
@@ -51,7 +51,7 @@ def _hush(quiet: bool) -> bool:
 
 def at_home(path: Path | None) -> Path | None:
     """Expand ~ to the home folder, which no shell does in `--json=~/gain.json`."""
-    return None if path is None else expanded(path)
+    return None if path is None else expand_path(path)
 
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help=f"Labelled images: {DATA_FORMS}.")]

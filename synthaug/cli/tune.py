@@ -47,7 +47,7 @@ from synthaug.cli.options import (
 )
 from synthaug.cli.output import errors, progress, results, spell_seconds
 from synthaug.cli.splits import read_splits
-from synthaug.core import InputError, expanded
+from synthaug.core import InputError, expand_path
 from synthaug.gain import (
     ALL,
     Execution,
@@ -151,7 +151,7 @@ def tune(
     top of. Test images are not looked at: synthaug gain DATA --mix-config FILE
     measures it. The answer may be to mix nothing in.
     """
-    cache = expanded(cache)
+    cache = expand_path(cache)
     check_apart({"--output": output, "--json": json, "--cache": cache})
     _check_target("--output", output)
     _check_target("--json", json)

@@ -38,18 +38,18 @@ from synthaug.core.directories import (
     restore,
 )
 from synthaug.core.distributed import ALONE, Team, current, leads, team
-from synthaug.core.drawing import ClassDrawer, absent_of, replaced_positions
+from synthaug.core.drawing import ClassDrawer, absent_classes, replaced_positions
 from synthaug.core.environment import versions
 from synthaug.core.errors import InputError, TrainingError, first_line
 from synthaug.core.files import (
-    expanded,
+    expand_path,
     expect_file,
     expect_place,
     expect_writable,
-    marked,
+    partial_files_cleanup,
+    partial_files_mark,
+    path_in_errors,
     read_json,
-    swept,
-    told_where,
     write_array,
     write_atomically,
     write_json,
@@ -81,7 +81,7 @@ __all__ = [
     "StepDraws",
     "Team",
     "TrainingError",
-    "absent_of",
+    "absent_classes",
     "adam",
     "affine",
     "arithmetic",
@@ -95,7 +95,7 @@ __all__ = [
     "deform",
     "device_of",
     "evaluating",
-    "expanded",
+    "expand_path",
     "expect_choice",
     "expect_count",
     "expect_file",
@@ -111,7 +111,7 @@ __all__ = [
     "is_number",
     "jitter",
     "leads",
-    "marked",
+    "partial_files_mark",
     "mixed_precision",
     "new_directory",
     "numpy_stream",
@@ -130,10 +130,10 @@ __all__ = [
     "restore",
     "similarity_matrices",
     "stream_seed",
-    "swept",
+    "partial_files_cleanup",
     "team",
     "tensor_bytes",
-    "told_where",
+    "path_in_errors",
     "torch_stream",
     "uniform_at",
     "until_saved",

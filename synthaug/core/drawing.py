@@ -62,7 +62,9 @@ class ClassDrawer:
         return chosen
 
 
-def absent_of(labels: np.ndarray, weights: np.ndarray | None, classes: Sequence[str]) -> list[str]:
+def absent_classes(
+    labels: np.ndarray, weights: np.ndarray | None, classes: Sequence[str]
+) -> list[str]:
     """Return the classes of which no item can be drawn; arguments as for `ClassDrawer`."""
     present = ClassDrawer(labels, len(classes), weights).present
     return [name for label, name in enumerate(classes) if label not in present]

@@ -37,7 +37,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = partial_name(path)
     try:
-        with told_where(path):
+        with path_in_errors(path):
             with temporary.open("xb") as file:
                 write(file)
                 file.flush()
@@ -48,7 +48,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 @contextmanager
-def told_where(path: Path) -> Iterator[None]:
+def path_in_errors(path: Path) -> Iterator[None]:
     """Add `path` to system errors in the block that name no path, such as those of a full disk."""
     try:
         yield
@@ -120,8 +120,8 @@ def partial_name(path: Path) -> Path:
 
 
 @contextmanager
-def swept(directory: Path) -> Iterator[str]:
-    """Yield a mark for processes that write in `directory`, within blocks `marked` with it.
+def partial_files_cleanup(directory: Path) -> Iterator[str]:
+    """Yield a mark for processes that write in `directory`, within a `partial_files_mark` of it.
 
     Where the block does not end well, they are killed, and their partial files removed.
     """
@@ -139,8 +139,8 @@ def swept(directory: Path) -> Iterator[str]:
 
 
 @contextmanager
-def marked(mark: str) -> Iterator[None]:
-    """Write partial files within the block under names that carry a mark for `swept`."""
+def partial_files_mark(mark: str) -> Iterator[None]:
+    """Name partial files that the block writes with a mark of `partial_files_cleanup`."""
     before = _mark.set(mark)
     try:
         yield
@@ -148,7 +148,7 @@ def marked(mark: str) -> Iterator[None]:
         _mark.reset(before)
 
 
-def expanded(path: str | Path) -> Path:
+def expand_path(path: str | Path) -> Path:
     """Return the path with ~ as the home folder; `InputError` for objects that are no path."""
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"expected the path of a file or directory, got {type(path).__name__}")

@@ -75,14 +75,16 @@ class Schedule:
 class Session:
     """The seed and device of a training, and how it is watched and resumed.
 
-    Attributes: seed: The seed. device: The device. identity: Tells the training that a checkpoint
-        belongs to. checkpoint: A file to resume from and to save to, also at the end; then it is
-        `done_with`. The
-            file of another training is refused.
-        progress: Called with (steps done, steps in all). watch: Judges the moving average up to ten
-        times a training, the last time at its end. Where it
-            returns how useful that is, the best one is kept, and the training ends when three looks
-            found no better one.
+    Attributes:
+        seed: The seed.
+        device: The device.
+        identity: Tells the training that a checkpoint belongs to.
+        checkpoint: A file to resume from and to save to, also at the end; then it is `done_with`.
+            The file of another training is refused.
+        progress: Called with (steps done, steps in all).
+        watch: Judges the moving average up to ten times a training, the last time at its end. Where
+            it returns how useful that is, the best one is kept, and the training ends when three
+            looks found no better one.
         log: Called with (steps done, losses by phase) every ten steps.
         ended: Called at the end with the steps that were done, also before it was resumed.
         team: The processes that share the training, each with a share of every batch.
@@ -127,13 +129,17 @@ def optimize(
 
     Where `session.watch` judges averages, the best one is returned.
 
-    Args: module: The networks to train. phases: The losses and optimisers of a step. batches: Maps
-        a step to its batch, which depends on the step alone. schedule: Number of steps and learning
-        rate. run: Seed, device, checkpoint and progress. averaged: The part of `module` to average;
-        default all of it. ema_decay: Of the moving average. clip: Largest norm of a phase's
-        gradient. networks: Number of networks, stacked along each parameter's first axis, that the
-        loss is the
-            mean of. Each then learns as if it were alone.
+    Args:
+        module: The networks to train.
+        phases: The losses and optimisers of a step.
+        batches: Maps a step to its batch, which depends on the step alone.
+        schedule: Number of steps and learning rate.
+        run: Seed, device, checkpoint and progress.
+        averaged: The part of `module` to average; default all of it.
+        ema_decay: Of the moving average.
+        clip: Largest norm of a phase's gradient.
+        networks: Number of networks, stacked along each parameter's first axis, that the loss is
+            the mean of. Each then learns as if it were alone.
         checkpoint_every: Seconds between checkpoints.
 
     Raises:

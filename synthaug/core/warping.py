@@ -18,9 +18,12 @@ def affine(images: Tensor, matrices: Tensor) -> Tensor:
 def similarity_matrices(images: Tensor, angle: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """Return matrices (B, 2, 3) that rotate, zoom and move images (B, C, H, W).
 
-    Args: images: The images. angle: Radians, (B,). scale: Zoom, (B,). shift: Moves, (B, 2), in
-        coordinates from -1 to 1, of which one is longer than the other where
-            images are not square.
+    Args:
+        images: The images.
+        angle: Radians, (B,).
+        scale: Zoom, (B,).
+        shift: Moves, (B, 2), in coordinates from -1 to 1, of which one is longer than the other
+            where images are not square.
     """
     height, width = images.shape[2:]
     cos, sin = angle.cos() * scale, angle.sin() * scale

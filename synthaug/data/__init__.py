@@ -42,11 +42,11 @@ from synthaug.data.splits import (
     draw_folds,
     draw_subset,
     first_alike,
-    found_in,
+    matching_images,
     split_off,
     with_copies_grouped,
 )
-from synthaug.data.stacking import SkippedImages, told_skipped
+from synthaug.data.stacking import SkippedImages, describe_skipped
 from synthaug.data.untransformed import Apart, Untransformed, source_of, sources_of
 
 __all__ = [
@@ -72,7 +72,7 @@ __all__ = [
     "first_alike",
     "folder_of",
     "form_of",
-    "found_in",
+    "matching_images",
     "holds_integers",
     "inner_of",
     "is_map_style",
@@ -94,7 +94,7 @@ __all__ = [
     "to_pil",
     "to_stored",
     "to_tensor",
-    "told_skipped",
+    "describe_skipped",
     "white_of",
     "with_copies_grouped",
     "would_read",

@@ -71,9 +71,9 @@ def class_names(
 ) -> tuple[str, ...]:
     """Return the class names that labels (N,) imply: sorted strings, or "0" to "K-1".
 
-    Raises: InputError: If integers leave a number out, which would be a class without images. It
-        ends with
-            `advice`.
+    Raises:
+        InputError: If integers leave a number out, which would be a class without images. It ends
+            with `advice`.
     """
     if labels.dtype.kind == "U":
         return class_order(labels.tolist())

@@ -202,10 +202,13 @@ def _fingerprint(arrays: Iterable[np.ndarray], names: Iterable[str]) -> str:
 class LabelledImages:
     """Real images with their labels.
 
-    Args: images: uint8 or uint16 (N, C, H, W), C 1 or 3, height and width 8 to 256. labels: int64
-        (N,), each in [0, K). classes: The K class names. groups: (N,) or None, numbers or text.
-        Images of one group (a patient, a track) stay together. left_out: Names of images of their
-        source that could not be read, which results mention.
+    Args:
+        images: uint8 or uint16 (N, C, H, W), C 1 or 3, height and width 8 to 256.
+        labels: int64 (N,), each in [0, K).
+        classes: The K class names.
+        groups: (N,) or None, numbers or text. Images of one group (a patient, a track) stay
+            together.
+        left_out: Names of images of their source that could not be read, which results mention.
 
     Raises:
         InputError: Naming the first value that does not fit.

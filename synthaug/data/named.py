@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from synthaug.core import InputError, expanded, numpy_stream
+from synthaug.core import InputError, expand_path, numpy_stream
 from synthaug.data.datasets import list_dataset
 from synthaug.data.listing import SPLIT_NAMES, Listing, Splits
 
@@ -64,7 +64,7 @@ _NOT_A_SET = ("VisionDataset", "ImageFolder", "DatasetFolder", "FakeData")
 
 def data_root() -> Path:
     """Return where downloaded data sets are kept: SYNTHAUG_DATA, or else ~/.cache/synthaug."""
-    return expanded(os.environ.get("SYNTHAUG_DATA") or "~/.cache/synthaug")
+    return expand_path(os.environ.get("SYNTHAUG_DATA") or "~/.cache/synthaug")
 
 
 def open_torchvision(name: str) -> Splits:

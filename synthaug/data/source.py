@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from synthaug.core import InputError, expanded, expect_progress
+from synthaug.core import InputError, expand_path, expect_progress
 from synthaug.data.archive import open_archive
 from synthaug.data.datasets import open_dataset, open_labelled
 from synthaug.data.decoding import CHANNELS, checked_size
@@ -163,7 +163,7 @@ def _open_text(source: str | os.PathLike[str]) -> Splits:
     prefix, colon, name = text.partition(":")
     if colon and prefix in _PREFIXES:
         return _PREFIXES[prefix](name)
-    path = expanded(text)
+    path = expand_path(text)
     if path.is_dir():
         return open_folder(path)
     if not path.exists():
@@ -175,7 +175,7 @@ def _open_text(source: str | os.PathLike[str]) -> Splits:
 
 def folder_of(source: str) -> Path | None:
     """Return the folder that a source is, if it is one."""
-    path = None if source == "digits" or not source.strip() else expanded(source)
+    path = None if source == "digits" or not source.strip() else expand_path(source)
     return path if path is not None and path.is_dir() else None
 
 
@@ -227,7 +227,7 @@ def _further_in(source: object, name: str) -> str:
     """Return a hint at the folder that class or split folders may be in, or ""."""
     if not isinstance(source, str | os.PathLike):
         return ""
-    inner = expanded(os.fspath(source)) / name
+    inner = expand_path(os.fspath(source)) / name
     if not inner.is_dir() or not any(path.is_dir() for path in inner.iterdir()):
         return ""
     return f"; if the folders in that are the classes, or train, val and test, give {inner}"

@@ -39,7 +39,7 @@ def first_alike(images: np.ndarray) -> np.ndarray:
     return np.array(indices, np.int64)
 
 
-def found_in(one: LabelledImages, other: LabelledImages) -> dict[int, int]:
+def matching_images(one: LabelledImages, other: LabelledImages) -> dict[int, int]:
     """Return the indices of images in `other` that are in `one`, too, and where they are there."""
     places = {digest_of(image): index for index, image in enumerate(one.images)}
     matches = ((index, places.get(digest_of(image))) for index, image in enumerate(other.images))

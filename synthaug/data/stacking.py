@@ -25,10 +25,10 @@ class SkippedImages(UserWarning):
         self.total = total
 
     def __str__(self) -> str:
-        return told_skipped(self.names, f"{len(self.names)} of {self.total} images")
+        return describe_skipped(self.names, f"{len(self.names)} of {self.total} images")
 
 
-def told_skipped(names: Sequence[str], how_many: str) -> str:
+def describe_skipped(names: Sequence[str], how_many: str) -> str:
     """Describe how many images were left out, the first of them by name."""
     shown = ", ".join(names[:SHOWN])
     rest = len(names) - SHOWN
@@ -57,9 +57,9 @@ def stack_images(
 
     Progress is called with (images read, total).
 
-    Raises: InputError: Naming the image that cannot be read (with `skip` it is left out), that is
-        too large
-            or too small, or that differs from the first one in depth, channels or size.
+    Raises:
+        InputError: Naming the image that cannot be read (with `skip` it is left out), that is too
+            large or too small, or that differs from the first one in depth, channels or size.
     """
     count = len(listing.labels)
     images: np.ndarray | None = None

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 
 from synthaug.classifiers import Backbone, expect_train_config
-from synthaug.core import InputError, absent_of
+from synthaug.core import InputError, absent_classes
 from synthaug.data import (
     LabelledImages,
     check_groups,
+    describe_skipped,
     expect_labelled,
-    told_skipped,
     white_of,
 )
 from synthaug.gain.arms import Source, default_sources
 from synthaug.gain.baselines import expect_base
-from synthaug.gain.leaks import copied_within, refuse_copies, shared_images
+from synthaug.gain.leaks import copies_within, refuse_copies, shared_images
 from synthaug.gain.protocol import Protocol
 from synthaug.gain.runs.experiment import Experiment
 from synthaug.gain.selection import RATIOS, FixedMix, fixed_mix_of, origin_notes
@@ -212,7 +212,7 @@ def check_splits(splits: dict[str, LabelledImages]) -> list[str]:
     check_groups(splits)
     return [
         *shared_images(splits),
-        *copied_within(train),
+        *copies_within(train),
         *_absent_class_notes(splits),
         *_scale_notes(splits),
         *_skipped_notes(splits),
@@ -222,7 +222,7 @@ def check_splits(splits: dict[str, LabelledImages]) -> list[str]:
 def _skipped_notes(splits: dict[str, LabelledImages]) -> list[str]:
     """Note the images of a source that could not be read; splits of one source say it once."""
     skipped = dict.fromkeys(images.left_out for images in splits.values() if images.left_out)
-    return [told_skipped(each, f"of all images {len(each)}") for each in skipped]
+    return [describe_skipped(each, f"of all images {len(each)}") for each in skipped]
 
 
 def _scale_notes(splits: dict[str, LabelledImages]) -> list[str]:
@@ -327,7 +327,7 @@ def pool_source(
             f"have them, the pool goes up to {pool_images.max()}, which they would all be "
             "white beside; bring the pool's images to the scale of the real ones"
         )
-    if absent := absent_of(pool.samples.labels, pool.samples.weights, train.classes):
+    if absent := absent_classes(pool.samples.labels, pool.samples.weights, train.classes):
         raise InputError(
             f"{directory}: no image of class {absent[0]!r} that may be drawn; a pool needs some of "
             "every class, with a weight above 0 where it has weights"

@@ -18,7 +18,7 @@ import torch
 from torch.nn import functional as F
 
 from synthaug.core import InputError
-from synthaug.data import MOST_SHARED, LabelledImages, Samples, first_alike, found_in
+from synthaug.data import MOST_SHARED, LabelledImages, Samples, first_alike, matching_images
 from synthaug.metrics import Compared, Features, nearest_of
 
 SIDE = 16
@@ -30,19 +30,19 @@ NEARER = 0.5  # than to the nearest training image
 def shared_images(parts: Mapping[str, LabelledImages]) -> list[str]:
     """Describe how many images two splits have in common.
 
-    Raises: InputError: If it is more than one in twenty of the images that are measured on: of
-        either of
-            the two, except training images.
+    Raises:
+        InputError: If it is more than one in twenty of the images that are measured on: of either
+            of the two, except training images.
     """
     notes = []
     for (first, one), (second, other) in itertools.combinations(parts.items(), 2):
-        twice = found_in(one, other)
+        twice = matching_images(one, other)
         if not twice:
             continue
         text = f"{len(twice)} of the {len(other)} {second} images are {first} images, too"
         shares = [len(twice) / len(other)]
         if first != "train":
-            shares.append(len(found_in(other, one)) / len(one))
+            shares.append(len(matching_images(other, one)) / len(one))
         if max(shares) > MOST_SHARED:
             index, example = next(iter(twice.items()))
             raise InputError(
@@ -53,7 +53,7 @@ def shared_images(parts: Mapping[str, LabelledImages]) -> list[str]:
     return notes
 
 
-def copied_within(train: LabelledImages) -> list[str]:
+def copies_within(train: LabelledImages) -> list[str]:
     """In words, how many training images are there more than once."""
     copies = len(train) - len(np.unique(first_alike(train.images)))
     if not copies:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from synthaug.classifiers import TrainConfig
-from synthaug.core import InputError, as_count, as_seed, expanded, expect_number, expect_progress
+from synthaug.core import InputError, as_count, as_seed, expand_path, expect_number, expect_progress
 from synthaug.gain.runs.runner import StageProgress
 
 Search = Literal["quick", "staged", "full"]
@@ -114,5 +114,5 @@ class Execution:
     def __post_init__(self) -> None:
         object.__setattr__(self, "jobs", as_count("jobs", self.jobs))
         if self.cache is not None:
-            object.__setattr__(self, "cache", expanded(self.cache))
+            object.__setattr__(self, "cache", expand_path(self.cache))
         expect_progress(self.progress)

@@ -14,7 +14,7 @@ from typing import Any, Self, get_args
 import numpy as np
 
 from synthaug.classifiers import BALANCED
-from synthaug.core import InputError, expanded, is_number, plain_values, read_json, write_json
+from synthaug.core import InputError, expand_path, is_number, plain_values, read_json, write_json
 from synthaug.data import LabelledImages, Samples, span_of
 from synthaug.gain.statistics import (
     ALL,
@@ -136,20 +136,21 @@ class ArmResult:
 class Gain:
     """What synthetic images did to the accuracy on held-out data.
 
-    Attributes: synthaug: Version that measured it. data: Name, classes, numbers of training,
-        validation and test images, fingerprint. protocol: Metric, seeds, choice_seeds, per_class,
-        steps, batch_size, device, classifier, recipe
-            (the training configuration), how the validation images were set apart, caveats,
+    Attributes:
+        synthaug: Version that measured it.
+        data: Name, classes, numbers of training, validation and test images, fingerprint.
+        protocol: Metric, seeds, choice_seeds, per_class, steps, batch_size, device, classifier,
+            recipe (the training configuration), how the validation images were set apart, caveats,
             next_steps, versions.
-        arms: All arms, those without synthetic images first. baseline: The best arm without
-        synthetic images, picked on validation images alone, as the next
-            three are.
-        trained: The best with a trained generator or a pool; None where none was run. control: The
-        best with a non-learned control; None where none was run. chosen: The best of those two,
-        with its generator, ratio and labels. rival: The oracle baseline: the arm without synthetic
-        images that does best on the test images,
-            of the two that did so, beside the baseline, on the choice seeds. None where the
-            baseline is as good as both.
+        arms: All arms, those without synthetic images first.
+        baseline: The best arm without synthetic images, picked on validation images alone, as the
+            next three are.
+        trained: The best with a trained generator or a pool; None where none was run.
+        control: The best with a non-learned control; None where none was run.
+        chosen: The best of those two, with its generator, ratio and labels.
+        rival: The oracle baseline, which is the arm without synthetic images that does best on the
+            test images, of the two that did so, beside the baseline, on the choice seeds. None
+            where the baseline is as good as both.
         gain: Of `chosen` over `baseline` on the test images, in the protocol's metric.
         gain_over_control: Of `trained` over `control`.
         gain_over_rival: Of `chosen` over `rival`.
@@ -256,12 +257,12 @@ class Gain:
 
     def save(self, path: str | Path) -> None:
         """Write the JSON, atomically."""
-        write_json(expanded(path), self.to_json())
+        write_json(expand_path(path), self.to_json())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote; `InputError` if the file is not such a result."""
-        value = read_json(expanded(path))
+        value = read_json(expand_path(path))
         try:
             protocol = value["protocol"]
             arms = [

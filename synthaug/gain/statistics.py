@@ -84,9 +84,11 @@ def paired_interval(
 ) -> Interval:
     """Compute Student's interval over paired differences: mean ± t(n - 1) s / sqrt(n).
 
-    Args: differences: One a seed, in points. confidence: Level, 0 to 1. stage_one: m: s and the
-        degrees of freedom come from the first m differences alone, which keeps
-            the confidence exact after `seeds_for_precision`.
+    Args:
+        differences: One a seed, in points.
+        confidence: Level, 0 to 1.
+        stage_one: m: s and the degrees of freedom come from the first m differences alone, which
+            keeps the confidence exact after `seeds_for_precision`.
         resolution: Points that one image counts. Scores are whole numbers of images: two equal
             differences are no certainty, and s is never below the rounding error.
 

@@ -24,7 +24,7 @@ from synthaug.core import (
     Progress,
     as_seed,
     channels_last,
-    expanded,
+    expand_path,
     expect_count,
     expect_progress,
     expect_writable,
@@ -285,12 +285,12 @@ class Generator(ABC):
         if isinstance(start, Generator):
             raise InputError("start: expected the directory of a saved generator; save it first")
         if log is not None:
-            log = expanded(log)
+            log = expand_path(log)
             expect_writable(f"log {log}", log)
-        first = None if start is None else self._read_start(expanded(start), device)
+        first = None if start is None else self._read_start(expand_path(start), device)
         identity = f"{self.name} {self.settings} {data.fingerprint} seed {seed}"
         identity += identity_of_aids(first, validation) + str(depth_of(data) or "")
-        file = None if checkpoint is None else expanded(checkpoint)
+        file = None if checkpoint is None else expand_path(checkpoint)
         session = FitSession(seed, target, identity, file, progress, first, validation, log)
         with until_saved() as resumed:  # what is looked at after a training may fail, too
             networks = self.train(data, session)
@@ -409,7 +409,7 @@ class Generator(ABC):
                 "what was changed, or fit it again"
             )
         images = data if self.keeps_images else data.subset(np.arange(0))
-        write_generator(expanded(directory), self.networks, images, self.metadata)
+        write_generator(expand_path(directory), self.networks, images, self.metadata)
 
     @plain_torch()
     def _empty_networks(self, data: LabelledImages) -> nn.ModuleList:

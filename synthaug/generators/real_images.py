@@ -13,8 +13,8 @@ from synthaug.data import (
     LabelledImages,
     check_groups,
     expect_alike,
-    found_in,
     holds_integers,
+    matching_images,
     read_images,
     splits_of,
     to_array,
@@ -55,7 +55,7 @@ def validation_images(data: Any, train: LabelledImages) -> LabelledImages:
     if len(images) < 2:
         raise InputError(f"validation: expected at least 2 images to judge by, got {len(images)}")
     check_groups({"train": train, "validation": images})
-    if not (copies := found_in(train, images)):
+    if not (copies := matching_images(train, images)):
         return images
     index, place = next(iter(copies.items()))
     message = (

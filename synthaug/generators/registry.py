@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from synthaug.core import InputError, expanded, read_unchanged
+from synthaug.core import InputError, expand_path, read_unchanged
 from synthaug.generators.base import Generator
 from synthaug.generators.saving import check_files, read_generator_manifest
 
@@ -188,7 +188,7 @@ def load_generator(directory: str | Path, *, device: str = "auto") -> Generator:
         ...     load_generator(directory + "/generator", device="cpu").sample(2).images.shape
         (20, 1, 16, 16)
     """
-    path = expanded(directory)
+    path = expand_path(directory)
     return read_unchanged(path, lambda: _load(path, device))
 
 

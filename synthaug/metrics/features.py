@@ -45,9 +45,10 @@ def extract_features(
 
     Pixels tell little about more than brightness; state the features beside a figure.
 
-    Args: images: uint8 or uint16 (N, C, H, W), at least one. features: Any function or `nn.Module`
-        from floats (B, C, H, W) in [0, 1] to (B, D), for instance
-            all but the last layer of a classifier. A network runs in evaluation mode.
+    Args:
+        images: uint8 or uint16 (N, C, H, W), at least one.
+        features: Any function or `nn.Module` from floats (B, C, H, W) in [0, 1] to (B, D), for
+            instance all but the last layer of a classifier. A network runs in evaluation mode.
         batch_size: Images at once.
         device: Where they are computed; default where the weights of `features` are.
 

@@ -17,9 +17,11 @@ def psnr(images: np.ndarray, others: np.ndarray, *, data_range: int | None = Non
 
     Infinite for equals.
 
-    Args: images: uint8 or uint16 (N, C, H, W). others: The same shape and dtype. data_range: From
-        black to white; default all of the type, which is too much for an instrument of
-            12 bits: 4095.
+    Args:
+        images: uint8 or uint16 (N, C, H, W).
+        others: The same shape and dtype.
+        data_range: From black to white; default all of the type, which is too much for an
+            instrument of 12 bits: 4095.
 
     Returns:
         The ratio of each pair.
@@ -44,10 +46,11 @@ def ssim(images: np.ndarray, others: np.ndarray, *, data_range: int | None = Non
 
     With the normal window of 11 pixels, and images reflected at their edges.
 
-    Args: images: uint8 or uint16 (N, C, H, W), of at least 6 pixels a side. others: The same shape
-        and dtype. data_range: From black to white; default all of the type, which is too much for
-        an instrument of
-            12 bits: 4095.
+    Args:
+        images: uint8 or uint16 (N, C, H, W), of at least 6 pixels a side.
+        others: The same shape and dtype.
+        data_range: From black to white; default all of the type, which is too much for an
+            instrument of 12 bits: 4095.
 
     Returns:
         The similarity of each pair.
@@ -55,8 +58,9 @@ def ssim(images: np.ndarray, others: np.ndarray, *, data_range: int | None = Non
     Raises:
         InputError: If the two differ in shape or dtype, exceed the range or are too small.
 
-    References: Wang et al., Image Quality Assessment: From Error Visibility to Structural
-        Similarity (2004).
+    References:
+        Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity
+        (2004).
 
     Examples:
         >>> image = np.random.default_rng(0).integers(0, 256, (1, 1, 16, 16), dtype=np.uint8)

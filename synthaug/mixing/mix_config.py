@@ -14,7 +14,7 @@ from synthaug.core import (
     Progress,
     as_share,
     check_replaceable,
-    expanded,
+    expand_path,
     expect_number,
     plain_values,
     read_json,
@@ -30,7 +30,7 @@ from synthaug.pool import POOL_KIND as POOL
 from synthaug.pool import (
     Network,
     SamplePool,
-    asked_on,
+    device_for,
     limit_filters,
     limits_of,
     posterior_of,
@@ -147,7 +147,7 @@ class MixConfig:
             "search": self.search,
             "recommended": self.recommended,
         }
-        write_json(expanded(path), value)
+        write_json(expand_path(path), value)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -156,7 +156,7 @@ class MixConfig:
         Raises:
             InputError: If the file is no mix configuration, or a value in it is wrong.
         """
-        value = read_json(expanded(path))
+        value = read_json(expand_path(path))
         if value.get("kind") != KIND:
             raise InputError(f"{path}: expected a mix configuration that synthaug tune wrote")
         try:
@@ -209,7 +209,7 @@ class MixConfig:
             raise InputError(
                 "this mix configuration has no generator, so there is nothing to make a pool of"
             )
-        path = expanded(directory)
+        path = expand_path(directory)
         self._warn_of_other(data)
         if (path / MANIFEST).exists():
             return self._known_pool(path, data, seed)
@@ -240,7 +240,7 @@ class MixConfig:
                 "on the real images is needed; give teacher=, for example what train_classifier "
                 "returns"
             )
-        where = asked_on(teacher, resolve_device(device))
+        where = device_for(teacher, resolve_device(device))
         posterior_of("teacher", teacher, data.images[:2], where, len(data.classes))
 
     def _warn_of_other(self, data: LabelledImages) -> None:

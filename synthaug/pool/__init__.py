@@ -10,7 +10,7 @@ from synthaug.pool.filters import (
     DistanceFilter,
     MemorizationFilter,
     Network,
-    asked_on,
+    device_for,
     limit_filters,
     posterior_of,
 )
@@ -24,7 +24,7 @@ __all__ = [
     "MemorizationFilter",
     "Network",
     "SamplePool",
-    "asked_on",
+    "device_for",
     "drawable",
     "export_folder",
     "export_npz",

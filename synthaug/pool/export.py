@@ -13,11 +13,11 @@ import numpy as np
 
 from synthaug.core import (
     InputError,
-    expanded,
+    expand_path,
     expect_place,
     expect_writable,
     partial_directory,
-    told_where,
+    path_in_errors,
     write_atomically,
 )
 from synthaug.data import to_pil
@@ -48,7 +48,7 @@ def export_folder(pool: SamplePool, directory: str | Path) -> None:
         raise InputError(
             f"{directory}: class {unfit[0]!r} cannot be a folder; use the format npz or tar"
         )
-    with _new_folder(expanded(directory)) as partial:
+    with _new_folder(expand_path(directory)) as partial:
         for name in pool.classes:
             (partial / name).mkdir(parents=True)
         for index in drawable(pool):
@@ -73,7 +73,7 @@ def export_tar(pool: SamplePool, directory: str | Path) -> None:
     Raises:
         InputError: If `directory` exists, or images are 16-bit colour.
     """
-    with _new_folder(expanded(directory)) as partial:
+    with _new_folder(expand_path(directory)) as partial:
         (partial / "classes.json").write_text(json.dumps(pool.classes), encoding="utf-8")
         indices = drawable(pool)
         for shard, start in enumerate(range(0, len(indices), SHARD)):
@@ -100,7 +100,7 @@ def export_npz(pool: SamplePool, path: str | Path) -> None:
     Raises:
         InputError: If `path` exists or has another ending.
     """
-    target = expanded(path)
+    target = expand_path(path)
     _check_new(target)
     if target.suffix.lower() != ".npz":  # by which readers tell the format
         raise InputError(f"{target}: expected a name that ends in .npz; name it {target.name}.npz")
@@ -162,7 +162,7 @@ def _warn_of_empty(directory: str | Path, pool: SamplePool) -> None:
 def _new_folder(target: Path) -> Iterator[Path]:
     """Yield a folder to fill, which gets its name when the block ends well, and goes otherwise."""
     _check_new(target)
-    with told_where(target), partial_directory(target) as partial:
+    with path_in_errors(target), partial_directory(target) as partial:
         yield partial
         partial.rename(target)
 

@@ -52,7 +52,7 @@ def limits_of(rule: Filter) -> dict[str, float]:
     }
 
 
-def chosen_by(filters: Collection[Filter], reference: LabelledImages) -> list[str]:
+def filter_dependencies(filters: Collection[Filter], reference: LabelledImages) -> list[str]:
     """Return what filters depend on, for a pool's metadata.
 
     That is the fingerprint of the images that they compare with, and the names of filters that

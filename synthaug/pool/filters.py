@@ -27,7 +27,7 @@ Network = Callable[[Tensor], Tensor]
 """Any function or `nn.Module` from floats (B, C, H, W) in [0, 1] to logits (B, K)."""
 
 
-def asked_on(network: Network, other: torch.device) -> str | torch.device:
+def device_for(network: Network, other: torch.device) -> str | torch.device:
     """Return the device to ask a classifier on: that of a network's weights, else `other`."""
     return device_of(network) if isinstance(network, nn.Module) else other
 

@@ -17,7 +17,7 @@ from synthaug.core import (
     Progress,
     as_seed,
     check_replaceable,
-    expanded,
+    expand_path,
     expect_count,
     expect_labels,
     expect_progress,
@@ -31,8 +31,8 @@ from synthaug.core import (
 )
 from synthaug.data import LabelledImages, Samples, distinct_names, form_of
 from synthaug.generators import Generator, origins_of
-from synthaug.pool.filling import Filter, check_filters, chosen_by, fill, limits_of
-from synthaug.pool.filters import Network, asked_on, posterior_of
+from synthaug.pool.filling import Filter, check_filters, fill, filter_dependencies, limits_of
+from synthaug.pool.filters import Network, device_for, posterior_of
 
 POOL_KIND = "sample pool"
 PER_IMAGE, LARGEST = 20, 20_000
@@ -91,7 +91,7 @@ class SamplePool:
     """
 
     def __init__(self, directory: str | Path) -> None:
-        self.directory = expanded(directory)
+        self.directory = expand_path(directory)
         self.place = self.directory.absolute()  # the same from any working directory
         read_unchanged(self.place, self._open)
 
@@ -219,12 +219,12 @@ class SamplePool:
         expect_count("per_class", per_class)
         expect_progress(progress)
         seed = as_seed(seed)
-        check_replaceable(expanded(directory), kind=POOL_KIND)
+        check_replaceable(expand_path(directory), kind=POOL_KIND)
         check_filters(filters, reference, generator)
         samples, draw_counts = fill(generator, per_class, filters, reference, seed, progress)
         if teacher is not None:
             classes = len(generator.classes)
-            where = asked_on(teacher, generator.device)
+            where = device_for(teacher, generator.device)
             soft = posterior_of("teacher", teacher, samples.images, where, classes)
             samples = Samples(samples.images, samples.labels, soft, samples.weights)
         filter_names = [type(each).__name__ for each in filters]
@@ -234,7 +234,7 @@ class SamplePool:
             "drawn": draw_counts,
             "filters": filter_names,
             "limits": [limits_of(each) for each in filters],
-            "chosen_by": [] if reference is None else chosen_by(filters, reference),
+            "chosen_by": [] if reference is None else filter_dependencies(filters, reference),
         }
         return cls._write(directory, samples, generator.classes, generator.name, metadata)
 
@@ -321,7 +321,7 @@ class SamplePool:
     ) -> Self:
         classes = distinct_names(classes)
         _check_classes(samples, classes)
-        with new_directory(expanded(directory), kind=POOL_KIND) as partial:
+        with new_directory(expand_path(directory), kind=POOL_KIND) as partial:
             write_array(partial / "images.npy", samples.images)
             write_array(partial / "labels.npy", samples.labels)
             for name in ("soft_labels", "weights"):

@@ -18,12 +18,12 @@ from synthaug.core import (
     InputError,
     check_replaceable,
     expect_file,
-    marked,
     new_directory,
     partial_directory,
+    partial_files_cleanup,
+    partial_files_mark,
     read_manifest,
     read_unchanged,
-    swept,
     write_json,
     write_text,
 )
@@ -239,8 +239,8 @@ def test_what_another_process_is_writing_stays_whatever_its_number(tmp_path: Pat
 def test_of_a_block_that_fails_goes_what_is_marked_as_its_own(tmp_path: Path) -> None:
     with partial_directory(tmp_path / "in" / "thing") as theirs:
         pass
-    with pytest.raises(KeyboardInterrupt), swept(tmp_path) as mark:
-        with marked(mark), partial_directory(tmp_path / "in" / "thing") as ours:
+    with pytest.raises(KeyboardInterrupt), partial_files_cleanup(tmp_path) as mark:
+        with partial_files_mark(mark), partial_directory(tmp_path / "in" / "thing") as ours:
             pass
         for killed in (theirs, ours):
             leave(killed, days=0)

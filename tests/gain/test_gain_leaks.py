@@ -7,7 +7,7 @@ from PIL import Image
 
 from synthaug import LabelledImages, RandomField, Samples, StyleSwap, TransferVAE, read_images
 from synthaug.core import InputError
-from synthaug.data import draw_subset, found_in
+from synthaug.data import draw_subset, matching_images
 from synthaug.data import splits as copies
 from synthaug.gain import check_splits
 from synthaug.gain.leaks import copies_of, refuse_copies, shared_images, without_copies
@@ -127,14 +127,14 @@ def test_images_of_one_digest_are_told_apart_by_their_pixels(
 ) -> None:
     train, test = digits
     monkeypatch.setattr(copies, "digest_of", lambda image: int(image[0, 4].sum()))
-    assert found_in(train, test) == {}
+    assert matching_images(train, test) == {}
 
 
 def test_finding_images_again_keeps_no_copy_of_them() -> None:
     images = np.random.default_rng(0).integers(0, 256, (100, 3, 64, 64), np.uint8)
     data = LabelledImages(images, np.zeros(100, np.int64), ["a"])
     tracemalloc.start()
-    assert found_in(data, data) == {index: index for index in range(100)}
+    assert matching_images(data, data) == {index: index for index in range(100)}
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < images.nbytes / 10

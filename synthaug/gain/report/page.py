@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from synthaug.core import expanded, write_text
+from synthaug.core import expand_path, write_text
 from synthaug.gain.report.arm_tables import arms_plot, arms_table, seeds_plot
 from synthaug.gain.report.caveats import advice, caveats, use_of_lines
 from synthaug.gain.report.classes import class_changes, classes_plot, classes_text
@@ -49,7 +49,7 @@ def write_report(gain: Gain, path: str | Path) -> None:
     environment.filters["breakable"] = breakable
     template = files("synthaug.gain.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
     page = environment.from_string(template).render(_contents(gain))
-    write_text(expanded(path), _NO_TEXT.sub("\ufffd", page))
+    write_text(expand_path(path), _NO_TEXT.sub("\ufffd", page))
 
 
 def _contents(gain: Gain) -> dict[str, Any]:

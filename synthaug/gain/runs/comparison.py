@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from synthaug.classifiers import BALANCED, Scores, resolution
-from synthaug.core import TrainingError, arithmetic, expanded, resolve_device
+from synthaug.core import TrainingError, arithmetic, expand_path, resolve_device
 from synthaug.data import LabelledImages
 from synthaug.gain.arms import Arm, Source
 from synthaug.gain.runs.experiment import Experiment, short_digest
 from synthaug.gain.runs.folds import Fold
-from synthaug.gain.runs.run import Run, held_predictions, seconds, tested_predictions
+from synthaug.gain.runs.run import Run, seconds, test_predictions, validation_predictions
 from synthaug.gain.runs.runner import Runner, StageProgress
-from synthaug.gain.runs.workspace import kept_until_done
+from synthaug.gain.runs.workspace import work_directory
 from synthaug.pool import SamplePool
 
 RACE_SEEDS = 2
@@ -88,7 +88,7 @@ class Comparison:
         for fold, run in zip(self.experiment.folds(seed), self.runs(arm, seed), strict=True):
             if fold.scored is not None:
                 labels.append(fold.scored.labels)
-                predictions.append(held_predictions(self.experiment, run))
+                predictions.append(validation_predictions(self.experiment, run))
         truth = np.concatenate(labels)
         return truth, np.concatenate(predictions) == truth
 
@@ -249,7 +249,7 @@ class Comparison:
 
     def test_predictions(self, arm: Arm, seed: int, images: str) -> np.ndarray:
         """Return predictions of the test images of a fingerprint, int64 (N,), after scoring."""
-        return tested_predictions(
+        return test_predictions(
             self.experiment, self._run_of(arm, seed, self.experiment.tested(seed)), images
         )
 
@@ -316,8 +316,8 @@ def open_comparison(
             tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         )
         # Absolute: reused processes may be in another working directory.
-        experiment = place_experiment(experiment, expanded(directory).absolute())
-        stack.enter_context(kept_until_done(experiment.directory, short_digest(run), keep=keep))
+        experiment = place_experiment(experiment, expand_path(directory).absolute())
+        stack.enter_context(work_directory(experiment.directory, short_digest(run), keep=keep))
         yield Comparison(
             experiment, Runner(experiment, jobs, progress), _metric(experiment.train), seeds
         )

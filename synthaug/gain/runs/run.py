@@ -31,7 +31,7 @@ from synthaug.core import (
     MANIFEST,
     InputError,
     TrainingError,
-    absent_of,
+    absent_classes,
     first_line,
     new_directory,
     read_manifest,
@@ -190,7 +190,7 @@ def _first_predictions(experiment: Experiment, run: Run, now: np.ndarray) -> np.
     """
     if not (run.directory(experiment) / VALIDATION_FILE).exists():
         return now
-    before = held_predictions(experiment, run)
+    before = validation_predictions(experiment, run)
     if before.shape != now.shape:
         return now
     changed = int((before != now).sum())
@@ -237,12 +237,12 @@ def score_run(experiment: Experiment, run: Run, images: LabelledImages, fingerpr
     return Scores.of(images.labels, right, len(images.classes))
 
 
-def held_predictions(experiment: Experiment, run: Run) -> np.ndarray:
+def validation_predictions(experiment: Experiment, run: Run) -> np.ndarray:
     """Return the predicted labels of the validation images, int64 (V,)."""
     return _read(run.directory(experiment) / VALIDATION_FILE)
 
 
-def tested_predictions(experiment: Experiment, run: Run, images: str) -> np.ndarray:
+def test_predictions(experiment: Experiment, run: Run, images: str) -> np.ndarray:
     """Return the predicted labels of the test images of a fingerprint, int64 (N,)."""
     return _read(run.test_file(experiment, images))
 
@@ -317,7 +317,7 @@ def rows_without_copies(
     with _undamaged(file):
         rows: np.ndarray = np.load(file, allow_pickle=False)
     weights = None if samples.weights is None else samples.weights[rows]
-    absent = absent_of(samples.labels[rows], weights, experiment.train.classes)
+    absent = absent_classes(samples.labels[rows], weights, experiment.train.classes)
     if absent:
         raise InputError(
             f"{source.pool}: all images that may be drawn of class {absent[0]!r} are near-copies "

@@ -18,9 +18,9 @@ from synthaug.core import (
     TrainingError,
     as_count,
     computing_in,
-    marked,
+    partial_files_cleanup,
+    partial_files_mark,
     plain_torch,
-    swept,
     with_variable,
 )
 from synthaug.data import LabelledImages
@@ -42,8 +42,10 @@ StageProgress = Callable[[str, int, int], None]
 class Task:
     """The work of one process at a time: `function`, called with the experiment and `arguments`.
 
-    Attributes: what: Heading of the progress that is shown. makes: A product that other tasks may
-        need; none of them begins before all that it needs is made.
+    Attributes:
+        what: Heading of the progress that is shown.
+        makes: A product that other tasks may need; none of them begins before all that it needs is
+            made.
     """
 
     what: str
@@ -154,7 +156,7 @@ class Runner:
             # it clears away, or finds cleared away, and a user can do nothing about that.
             with_variable("PYTHONWARNINGS", ",".join(filter(None, [variable, TRACKED]))),
             # An interruption kills processes, wherever they are.
-            swept(self._experiment.directory) as mark,
+            partial_files_cleanup(self._experiment.directory) as mark,
             closing(pool(_calls(mark, self._experiment, tasks, awaited))) as outcomes,
         ):
             # Of tasks that an interruption cancels: they are the next run's.
@@ -207,7 +209,7 @@ def _on_one_thread(
     torch.set_num_threads(1)
     try:
         with (
-            marked(mark),
+            partial_files_mark(mark),
             computing_in(experiment.arithmetic),  # of a process that an earlier run may have left
             plain_torch(),  # in this process, too, whatever it has set
             warnings.catch_warnings(record=True) as warned,

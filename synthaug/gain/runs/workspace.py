@@ -19,17 +19,18 @@ OLD = ".old"  # and those of directories that are being removed
 
 
 @contextmanager
-def kept_until_done(directory: Path, run: str = "all", *, keep: bool = False) -> Iterator[None]:
+def work_directory(directory: Path, run: str = "all", *, keep: bool = False) -> Iterator[None]:
     """Make a directory, and remove it when the block ends well.
 
     It stays where the block breaks off, or `keep` is set. Of several processes that share it, the
     last one to end removes it. Files that cannot be removed are warned of, since the work is done;
     nothing that interrupts the removal is passed on. The next use of the directory removes them.
 
-    Args: directory: The directory. run: Name of one piece of work in it. It leaves a mark until it
-        ends well and keeps nothing. The
-            directory stays while there are marks, so that interrupted or kept work of others is not
-            lost.
+    Args:
+        directory: The directory.
+        run: Name of one piece of work in it. It leaves a mark until it ends well and keeps nothing.
+            The directory stays while there are marks, so that interrupted or kept work of others is
+            not lost.
         keep: Whether to keep it.
     """
     new_paths = [path for path in (directory, *directory.parents) if not path.exists()]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from synthaug.gain.runs import workspace as sharing
-from synthaug.gain.runs.workspace import kept_until_done
+from synthaug.gain.runs.workspace import work_directory
 
 
 @pytest.fixture
@@ -19,11 +19,11 @@ def shared(tmp_path: Path) -> Path:
 
 
 def test_cells_stay_while_another_run_uses_them(shared: Path, tmp_path: Path) -> None:
-    with kept_until_done(shared, "one"):
-        with kept_until_done(shared, "one"):
+    with work_directory(shared, "one"):
+        with work_directory(shared, "one"):
             (shared / "cell").mkdir()
         assert (shared / "cell").exists()
-        with kept_until_done(shared, "other"):
+        with work_directory(shared, "other"):
             pass
         assert (shared / "cell").exists()
     assert list(tmp_path.iterdir()) == []
@@ -31,18 +31,18 @@ def test_cells_stay_while_another_run_uses_them(shared: Path, tmp_path: Path) ->
 
 def test_what_was_interrupted_or_kept_outlives_another_run(shared: Path) -> None:
     def look() -> None:
-        with kept_until_done(shared, "quick look"):
+        with work_directory(shared, "quick look"):
             (shared / "look").mkdir(exist_ok=True)
         assert (shared / "cell").exists()
 
-    with pytest.raises(KeyboardInterrupt), kept_until_done(shared, "long"):
+    with pytest.raises(KeyboardInterrupt), work_directory(shared, "long"):
         (shared / "cell").mkdir()
         raise KeyboardInterrupt
     look()
-    with kept_until_done(shared, "long", keep=True):
+    with work_directory(shared, "long", keep=True):
         look()
     look()
-    with kept_until_done(shared, "long"):
+    with work_directory(shared, "long"):
         assert (shared / "cell").exists()
     assert list(shared.parent.iterdir()) == []
 
@@ -50,9 +50,9 @@ def test_what_was_interrupted_or_kept_outlives_another_run(shared: Path) -> None
 KILLED = """
 import os, sys
 from pathlib import Path
-from synthaug.gain.runs.workspace import kept_until_done
+from synthaug.gain.runs.workspace import work_directory
 
-with kept_until_done(Path(sys.argv[1]), "long"):
+with work_directory(Path(sys.argv[1]), "long"):
     (Path(sys.argv[1]) / "cell").mkdir()
     os._exit(1)
 """
@@ -60,7 +60,7 @@ with kept_until_done(Path(sys.argv[1]), "long"):
 
 def test_what_was_killed_outlives_another_run(shared: Path) -> None:
     assert subprocess.run([sys.executable, "-c", KILLED, str(shared)]).returncode == 1
-    with kept_until_done(shared, "quick look"):
+    with work_directory(shared, "quick look"):
         pass
     assert (shared / "cell").exists()
 
@@ -68,7 +68,7 @@ def test_what_was_killed_outlives_another_run(shared: Path) -> None:
 def test_a_run_that_ends_before_it_made_anything_leaves_nothing(
     shared: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match="wrong"), kept_until_done(shared):
+    with pytest.raises(ValueError, match="wrong"), work_directory(shared):
         raise ValueError("wrong")
     assert list(tmp_path.iterdir()) == []
 
@@ -82,7 +82,7 @@ def test_what_cannot_be_removed_is_warned_of(
 
     results = []
     with pytest.warns(UserWarning, match=r"shared.*: cannot remove .* \(Device or resource busy\)"):
-        with kept_until_done(shared):
+        with work_directory(shared):
             (shared / "cell").mkdir()
             monkeypatch.setattr(place, "rmtree" if place is shutil else "rename", busy)
         results.append("a result")
@@ -99,12 +99,12 @@ def test_an_interrupted_removal_costs_no_result_and_is_made_up_for(
         raise stop
 
     told = pytest.warns(UserWarning, match=r"cannot remove .* \(interrupted\)")
-    with told, kept_until_done(shared):
+    with told, work_directory(shared):
         (shared / "cell").mkdir()
         monkeypatch.setattr(shutil, "rmtree", stopped)
     assert [path.suffix for path in shared.parent.iterdir()] == [".old"]
     monkeypatch.undo()
-    with kept_until_done(shared):
+    with work_directory(shared):
         assert [path.name for path in shared.parent.iterdir()] == ["shared"]
     assert not shared.parent.exists() or not list(shared.parent.iterdir())
 
@@ -114,7 +114,7 @@ def test_a_directory_that_the_user_removed_costs_no_result(shared: Path, keep: b
     results = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with kept_until_done(shared, keep=keep):
+        with work_directory(shared, keep=keep):
             shutil.rmtree(shared)
         results.append("a result")
     assert results
@@ -128,14 +128,14 @@ def test_a_file_system_without_locks_keeps_all_and_says_so(
 
     fcntl = pytest.importorskip("fcntl")
     monkeypatch.setattr(fcntl, "flock", unlocked)
-    with pytest.warns(UserWarning, match="No locks available"), kept_until_done(shared):
+    with pytest.warns(UserWarning, match="No locks available"), work_directory(shared):
         (shared / "cell").mkdir()
     assert (shared / "cell").exists()
 
 
 def test_it_is_locked_by_a_file_that_can_be_written(shared: Path) -> None:
     """NFS gives no exclusive lock on what is open for reading alone, as a directory is."""
-    with kept_until_done(shared):
+    with work_directory(shared):
         lock = sharing._hold(shared)
         with lock:
             assert lock.readable() and lock.writable()
@@ -156,6 +156,6 @@ def test_nothing_in_it_is_open_when_it_is_removed(
     found: list[str] = []
     remove = shutil.rmtree
     monkeypatch.setattr(shutil, "rmtree", lambda path: found.extend(opened(path)) or remove(path))
-    with kept_until_done(shared):
+    with work_directory(shared):
         assert opened(shared)
     assert found == [] and not shared.exists()

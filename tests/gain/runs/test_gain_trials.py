@@ -177,7 +177,7 @@ def test_a_network_of_12_of_16_bits_is_loaded_as_it_was(tmp_path: Path) -> None:
     assert network[0].floor.item() == pytest.approx(0.01 / 16, rel=0.01)
     assert held is not None
     said = runs.predict(network, held.images, device="cpu").argmax(1)
-    assert np.array_equal(said, runs.held_predictions(experiment, run))
+    assert np.array_equal(said, runs.validation_predictions(experiment, run))
 
 
 def test_what_another_process_has_finished_meanwhile_is_left_to_it(
@@ -280,7 +280,7 @@ def test_linear_probes_ask_the_network_below_once_for_each_set_of_images(tmp_pat
             expected = evaluate(network, test, device="cpu")
             assert np.array_equal(found.per_class, expected.per_class, equal_nan=True)
             said = runs.predict(network, held.images, device="cpu").argmax(1)
-            assert np.array_equal(said, runs.held_predictions(there, run))
+            assert np.array_equal(said, runs.validation_predictions(there, run))
     kept = [path.stem.split("-") for path in (there.directory / "features").iterdir()]
     assert len(kept) == 2 and len({body for body, _ in kept}) == 1
     assert {images for _, images in kept} == {held.fingerprint, test.fingerprint}
