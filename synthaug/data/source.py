@@ -52,7 +52,7 @@ def read_images(
     Args:
         source: A folder of class folders, or of train, val and test folders that hold those; an
             `.npz` with images and labels, or train_images and so on; a `.csv` with the columns
-            path,label[,split][,group] (the group may also be called patient, track and so on, as in
+            path,label and optionally split and group (the group may also be called patient, track and so on, as in
             an `.npz`); "digits" (scikit-learn's; a folder of that name is "./digits");
             "torchvision:CIFAR10"; "medmnist:pneumoniamnist"; any map-style Dataset, without its own
             `transform` or `transforms` (but where they scale images down, at that size); or

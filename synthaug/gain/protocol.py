@@ -25,9 +25,9 @@ class Protocol:
         seeds: Paired repetitions, at least 2. Each changes the subset, the generator, its pool and
             the classifier together. Choices are made on so many seeds from `seed` up; the gain is
             measured on as many after them.
-        seed: The first seed. precision: Add seeds until the interval's half width is at most so
-        many percentage points, by
-            Stein's two-stage rule, up to 60 seeds.
+        seed: The first seed.
+        precision: Add seeds until the interval's half width is at most so many percentage points,
+            by Stein's two-stage rule, up to 60 seeds.
         per_class: Train on so many images per class, drawn anew for each seed; None for all.
         config: Fix the training configuration; None tunes it on validation images.
         policy: Fix its geometry alone.

@@ -160,8 +160,7 @@ class Gain:
         pictures: Examples for the report page; not part of the JSON.
 
     Examples:
-        >>> from synthaug import Gain  # from measure_gain(...), or Gain.load(file) of gain --json
-        >>> [field for field in Gain.__dataclass_fields__ if field.startswith("gain")]
+        >>> sorted(field for field in Gain.__dataclass_fields__ if field.startswith("gain"))
         ['gain', 'gain_over_control', 'gain_over_rival']
     """
 

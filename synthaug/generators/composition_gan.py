@@ -68,7 +68,8 @@ class CompositionGAN(Trained):
         augment: What the discriminator's images go through, of "colour", "translation", "cutout".
         width: Channels at full size.
         batch_size: Samples a step, each of `sources` real images.
-        learning_rate, discriminator_rate: Of Adam, at the start of a half cosine.
+        learning_rate: Of the generator's Adam, at the start of a half cosine.
+        discriminator_rate: Of the discriminator's, likewise.
         scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
 
     Raises:

@@ -97,8 +97,9 @@ class ConditionalGAN(Trained):
         r1: Weight of the penalty on the gradient at real images (Mescheder 2018).
         width: Channels at full size, of both networks.
         batch_size: Real images a step, every class equally often, and as many synthetic ones; even.
-        generator_rate, discriminator_rate: Learning rates of Adam (betas 0 and 0.99), at the start
-            of a half cosine.
+        generator_rate: Learning rate of the generator's Adam (betas 0 and 0.99), at the start of a
+            half cosine.
+        discriminator_rate: That of the discriminator's, likewise.
         clip: Largest norm of a network's gradient.
         ema: Share of the moving average that stays at each step; less in a run that would be over
             before it forgets its beginning, 1 - 10 / (steps + 10).

@@ -120,8 +120,10 @@ class ConditionalVAE(Trained):
             the class.
         independence: Weight of a kernel measure of how the code depends on the class (HSIC, Gretton
             2005). The card says how well a probe reads the class from the codes, `class_from_code`.
-        l1, mse, bce, ssim: Weights of what is wrong with a reconstruction: mean absolute error,
-            mean squared error, binary cross-entropy, 1 - SSIM.
+        l1: Weight of a reconstruction's mean absolute error.
+        mse: Weight of its mean squared error.
+        bce: Weight of its binary cross-entropy.
+        ssim: Weight of its 1 - SSIM.
         width: Channels at full size.
         batch_size: Images a step.
         learning_rate: Of Adam, at the start of a half cosine.

@@ -31,15 +31,15 @@ from synthaug.generators.registry import register
 class VAEGAN(ConditionalVAE):
     """A `ConditionalVAE`, with all its settings, sharpened by a discriminator.
 
+    Its further settings, from `steps` and `latent` to `learning_rate`, are those of
+    `ConditionalVAE`.
+
     Args:
         feature_weight: Of the L1 distance between the discriminator's features of an image and of
             its reconstruction.
         adversarial_weight: Of the hinge loss on images decoded from the code of another.
         augment: What the discriminator's images go through, of "colour", "translation", "cutout".
         discriminator_rate: Learning rate of its Adam (betas 0 and 0.99).
-        steps, latent, sampling, donors, strength, kl_weight, kl_warmup, free_bits, prior,
-            independence, l1, mse, bce, ssim, width, batch_size, learning_rate: As in
-            `ConditionalVAE`.
         scope: "shared", one network for all classes; or "per-class", one for each, trained at once.
 
     Raises:

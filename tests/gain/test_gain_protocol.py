@@ -1128,7 +1128,7 @@ def test_mismatches_are_refused_before_anything_is_trained(
             measure(train, test, **fixed)
     with pytest.raises(InputError, match="config: frozen=True trains the last layer alone"):
         measure(train, test, **{**QUICK, "config": TrainConfig(frozen=True)})
-    with pytest.raises(InputError, match="arms: expected one of quick, staged, full"):
+    with pytest.raises(InputError, match="search: expected one of quick, staged, full"):
         measure(train, test, **{**QUICK, "search": "some"})
     anything: Any = "data/xray"
     nothing: Any = None
