@@ -4,16 +4,29 @@ Real ones hold values below 100, synthetic ones above 150, and the first pixel o
 number.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import (
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+    default_collate,
+)
+from torchvision import tv_tensors
 from torchvision.datasets import VisionDataset
+from torchvision.transforms import v2
 
 from synthaug.data import Samples, to_pil
-from synthaug.mixing import MixSynthetic
+from synthaug.mixing import MixedDataset, MixSynthetic
 from synthaug.pool import SamplePool
 
 CLASSES = ["ant", "bee", "cow"]
@@ -123,3 +136,147 @@ class MixingCollate:
 
     def __call__(self, batch: Any) -> Any:
         return self.mix(*default_collate(batch))
+
+
+def both(image: Any, label: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    return v2.functional.pil_to_tensor(image), torch.tensor(label)
+
+
+def _tv_images(channels: int) -> list[tv_tensors.Image]:
+    return [tv_tensors.Image(torch.as_tensor(image)) for image in stored(REAL, 0, channels)]
+
+
+def _concat(channels: int) -> Dataset[Any]:
+    images = stored(REAL, 0, channels)
+    to_tensor = v2.Compose([v2.PILToTensor()])
+    parts = [Vision(images[s], REAL[s], transform=to_tensor) for s in (slice(0, 7), slice(7, 20))]
+    return ConcatDataset([Subset(parts[0], list(range(7))), parts[1]])
+
+
+@dataclass(frozen=True)
+class Form:
+    """A way in which a real Dataset hands out its items."""
+
+    make: Callable[[], Any]
+    channels: int = 1
+    dtype: Any = np.uint8
+
+
+def rows(channels: int, dtype: Any = np.uint8) -> list[np.ndarray]:
+    return list(stored(REAL, 0, channels, dtype).transpose(0, 2, 3, 1))
+
+
+FORMS: dict[str, Form] = {
+    "pil gray": Form(lambda: Vision(stored(REAL, 0, 1), REAL)),
+    "pil rgb": Form(lambda: Vision(stored(REAL, 0, 3), REAL), 3),
+    "pil 16-bit": Form(lambda: Vision(stored(REAL, 0, 1, np.uint16), REAL), 1, np.uint16),
+    "pil with transform": Form(
+        lambda: Vision(stored(REAL, 0, 3), REAL, transform=v2.PILToTensor()), 3
+    ),
+    "pil with target transform": Form(
+        lambda: Vision(stored(REAL, 0, 3), REAL, target_transform=torch.tensor), 3
+    ),
+    "joint transforms": Form(lambda: Joint(stored(REAL, 0, 3), REAL, transforms=both), 3),
+    "array hwc": Form(lambda: Plain(rows(3), REAL), 3),
+    "array hw1": Form(lambda: Plain(rows(1), REAL)),
+    "array hw": Form(lambda: Plain(list(stored(REAL, 0, 1)[:, 0]), REAL.tolist())),
+    "tensor uint8": Form(lambda: Plain(torch.as_tensor(stored(REAL, 0, 3)), REAL.tolist()), 3),
+    "tensor hw": Form(lambda: Plain(torch.as_tensor(stored(REAL, 0, 1)[:, 0]), REAL)),
+    "tensor float": Form(lambda: Plain(torch.as_tensor(stored(REAL, 0, 3) / 255).float(), REAL), 3),
+    "tensor double": Form(lambda: Plain(torch.as_tensor(stored(REAL, 0, 1) / 255), REAL)),
+    "tensor 16-bit": Form(
+        lambda: Plain(torch.as_tensor(stored(REAL, 0, 1, np.uint16)), REAL), 1, np.uint16
+    ),
+    "tv image": Form(lambda: Plain(_tv_images(3), REAL.tolist()), 3),
+    "labels (N, 1)": Form(lambda: Plain(rows(3), REAL[:, None]), 3),
+    "string labels": Form(lambda: Plain(rows(3), [CLASSES[k] for k in REAL]), 3),
+    "transform always called": Form(
+        lambda: Plain([to_pil(image) for image in stored(REAL, 0, 3)], REAL, v2.PILToTensor()), 3
+    ),
+    "subset": Form(
+        lambda: Subset(
+            Vision(
+                np.concatenate([stored(REAL[:3], 50, 3), stored(REAL, 0, 3)]),
+                np.concatenate([REAL[:3], REAL]),
+                transform=v2.PILToTensor(),
+            ),
+            range(3, 23),
+        ),
+        3,
+    ),
+    "concat of subsets": Form(lambda: _concat(3), 3),
+    "tensor dataset": Form(
+        lambda: TensorDataset(torch.as_tensor(stored(REAL, 0, 3)), torch.as_tensor(REAL)), 3
+    ),
+}
+
+
+def vision(**transforms: Any) -> Vision:
+    return Vision(stored(REAL, 0, 1), REAL, **transforms)
+
+
+def epochs(mixed: MixedDataset, **options: Any) -> list[Any]:
+    loader = DataLoader(mixed, batch_size=6, collate_fn=collate, **options)
+    found = []
+    for epoch in range(2):
+        mixed.set_epoch(epoch)
+        found.append([item for batch in loader for item in batch])
+    return found
+
+
+def negative(image: Any) -> Any:
+    return Image.fromarray(255 - np.asarray(image))
+
+
+def minus(image: Any, label: Any) -> tuple[Any, Any]:
+    return negative(image), label
+
+
+class Endless(IterableDataset[Any]):
+    def __len__(self) -> int:
+        return 20
+
+    def __iter__(self) -> Any:
+        yield from ()
+
+
+def negative_of_pil(image: Image.Image) -> Image.Image:
+    return image.point(lambda value: 255 - value)
+
+
+def renamed(classes: list[str]) -> Vision:
+    real = vision()
+    real.classes = classes
+    return real
+
+
+def shares(mixed: MixedDataset, epochs: int = 60) -> np.ndarray:
+    """Share of synthetic images of each class over epochs."""
+    found = []
+    for epoch in range(epochs):
+        mixed.set_epoch(epoch)
+        found.append(np.array(numbers(mixed)) >= 150)
+    return np.array(
+        [np.mean(found, 0)[np.array(mixed.targets) == label].mean() for label in range(3)]
+    )
+
+
+class Items:
+    def __init__(self, items: list[Any], targets: list[int]) -> None:
+        self.items, self.targets, self.classes = items, targets, CLASSES
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.items[index]
+
+
+def deep(**transforms: Any) -> Vision:
+    return Vision(stored(REAL, 0, 1, np.uint16), REAL, **transforms)
+
+
+def scaled(largest: int) -> Plain:
+    """16-bit images as floats, `largest` becoming 1."""
+    floats = torch.tensor(stored(REAL, 90, 1).astype(np.float32)) * 16 / largest
+    return Plain([*floats], REAL)

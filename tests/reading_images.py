@@ -3,9 +3,11 @@
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+from torchvision.datasets import ImageFolder
 
 from synthaug.data import LabelledImages
 
@@ -85,3 +87,29 @@ def labelled(counts: list[int], groups: list[int] | None = None) -> LabelledImag
         [f"class{i}" for i in range(len(counts))],
         None if groups is None else np.array(groups),
     )
+
+
+LABELS = [0, 2, 1, 0]
+
+
+class Pictures:
+    """Four images; labels and names where a test puts them."""
+
+    def __init__(self, form: Any = Image.fromarray, **attributes: Any) -> None:
+        self.form = form
+        vars(self).update(attributes)
+
+    def __len__(self) -> int:
+        return len(LABELS)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self.form(noise(8, 9, seed=index)), LABELS[index]
+
+
+def photos(root: Path, sizes: list[tuple[int, int]], **transforms: Any) -> ImageFolder:
+    for index, (height, width) in enumerate(sizes):
+        (root / "ab"[index % 2]).mkdir(exist_ok=True, parents=True)
+        Image.fromarray(noise(height, width, seed=index)).save(
+            root / "ab"[index % 2] / f"{index}.png"
+        )
+    return ImageFolder(str(root), **transforms)

@@ -12,9 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from classifier_images import (
+    CLASSES,
+    SOFT_MADE,
+    SOFT_REAL,
+    TEST,
+    TRAIN,
+    make_real,
+    make_synthetic,
+    stripes,
+)
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import synthaug.classifiers.training as training
@@ -24,25 +32,7 @@ from synthaug.core import InputError, mixed_precision, torch_stream
 from synthaug.data import LabelledImages, Samples
 from synthaug.pool import SamplePool
 
-CLASSES = ["ant", "bee", "cow"]
 PLAIN = TrainConfig(policy="none")
-SOFT_REAL = np.random.default_rng(5).dirichlet(np.ones(3), 30).astype(np.float32)
-SOFT_MADE = np.random.default_rng(6).dirichlet(np.ones(3), 24).astype(np.float32)
-
-
-def flat(labels: np.ndarray, start: int, dtype: Any = np.uint8) -> np.ndarray:
-    values = (start + np.arange(len(labels))).astype(dtype)
-    return np.tile(values[:, None, None, None], (1, 1, 8, 8))
-
-
-def make_real(counts: tuple[int, int, int] = (10, 10, 10)) -> LabelledImages:
-    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(3), counts))
-    return LabelledImages(flat(labels, 0), labels, CLASSES)
-
-
-def make_synthetic(**changes: Any) -> Samples:
-    labels = np.random.default_rng(1).permutation(np.repeat(np.arange(3), 8))
-    return Samples(**{"images": flat(labels, 150), "labels": labels, **changes})
 
 
 class _Stop(Exception):
@@ -302,22 +292,6 @@ def test_a_checkpoint_belongs_to_one_run(record: Record, tmp_path: Path) -> None
     assert identity({"synthetic": make_synthetic()}) == identity({"synthetic": made})
 
 
-def stripes(count: int, seed: int, dtype: Any = np.uint8) -> LabelledImages:
-    """Horizontal or vertical stripes at any phase, with noise."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(count) % 2
-    phase = rng.uniform(0, 2 * np.pi, (count, 1, 1))
-    wave = np.sin(np.arange(12) * np.pi / 2 + phase)
-    images = np.where(labels[:, None, None] == 1, wave, wave.transpose(0, 2, 1))
-    images = np.broadcast_to(images, (count, 12, 12)) * 0.2 + 0.5
-    images = images + rng.normal(0, 0.1, images.shape)
-    top = np.iinfo(dtype).max
-    return LabelledImages(
-        (images.clip(0, 1) * top).astype(dtype)[:, None], labels, ["rows", "columns"]
-    )
-
-
-TRAIN, TEST = stripes(40, 0), stripes(100, 1)
 QUICK: dict[str, Any] = {"steps": 40, "batch_size": 16, "device": "cpu"}
 
 
@@ -446,94 +420,6 @@ def test_a_timm_network_is_trained() -> None:
     scores = evaluate(network, TEST, device="cpu")
     assert 0 <= scores.accuracy <= 1
     assert scores.per_class.shape == (2,)
-
-
-class Reader(nn.Module):
-    """Logits that favour the class that the first pixel names."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        return F.one_hot((images[:, 0, 0, 0] * 255).round().long(), 5).float() * 3
-
-
-@pytest.mark.parametrize("present", [5, 4, 2])
-def test_scores_are_those_of_scikit_learn(present: int) -> None:
-    rng = np.random.default_rng(present)
-    labels = rng.choice(present, 300, p=rng.dirichlet(np.ones(present)))
-    guesses = np.where(rng.random(300) < 0.6, labels, rng.integers(0, present, 300))
-    images = np.zeros((300, 1, 8, 8), np.uint8)
-    images[:, 0, 0, 0] = guesses
-    scores = evaluate(Reader(), LabelledImages(images, labels, list("abcde")), device="cpu")
-    assert scores.accuracy == pytest.approx(accuracy_score(labels, guesses))
-    assert scores.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, guesses))
-    for label in range(5):
-        share = (guesses[labels == label] == label).mean() if (labels == label).any() else np.nan
-        assert scores.per_class[label] == pytest.approx(share, nan_ok=True)
-    again = predict(Reader().train(), images, device="cpu", batch_size=7)
-    assert np.array_equal(again.argmax(1), guesses)
-    assert np.allclose(again.sum(1), 1) and again.dtype == np.float32
-    assert again.max() == pytest.approx(np.exp(3) / (np.exp(3) + 4), rel=1e-5)
-
-
-class Elsewhere(Reader):
-    """On another device, as a network on a GPU is while others are asked on the processor."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1, device="meta"))
-        self.went: list[str] = []
-
-    def to(self, place: Any) -> Any:
-        self.went.append(str(place))
-        return self
-
-
-def test_what_is_no_network() -> None:
-    with pytest.raises(InputError, match="network: expected a torch module, got function"):
-        evaluate(lambda images: images, TRAIN)  # type: ignore[arg-type]
-
-
-def test_a_network_of_other_classes_is_not_scored() -> None:
-    """Of fewer it would miss all images of the others, and seem no worse than a bad one."""
-    network = nn.Sequential(nn.Flatten(), nn.Linear(TRAIN.images[0].size, 1))
-    with pytest.raises(
-        InputError, match=rf"expected {len(TRAIN.classes)} columns, one a class, got 1"
-    ):
-        evaluate(network, TRAIN, device="cpu")
-
-
-@pytest.mark.parametrize(
-    ("images", "message"),
-    [
-        (TRAIN.images[:0], "images: expected at least one, got none"),
-        (TRAIN.images[:2] / 255, "images: expected uint8 or uint16, got float64"),
-        (TRAIN.images[:2, 0], r"images: expected shape \(N, 1 or 3, H, W\), got \(2, 12, 12\)"),
-        (TRAIN, "images: expected uint8 or uint16, got object"),
-        (TRAIN.images[:2].repeat(3, 1), r"network: cannot take floats \(2, 3, 12, 12\) on cpu"),
-    ],
-    ids=["none", "floats", "no channels", "labelled", "in colour"],
-)
-def test_what_no_classifier_can_look_at(images: Any, message: str) -> None:
-    network = Backbone().build(TRAIN.image_shape, len(TRAIN.classes), nn.Identity())
-    with pytest.raises(InputError, match=message):
-        predict(network, images, device="cpu")
-
-
-def test_predictions_do_not_depend_on_how_many_images_are_asked_at_once() -> None:
-    network = Backbone().build(TRAIN.image_shape, len(TRAIN.classes), nn.Identity())
-    at_once, one_by_one = (
-        predict(network, TRAIN.images[:4], device="cpu", batch_size=size) for size in (4, 1)
-    )
-    np.testing.assert_allclose(one_by_one, at_once, atol=5e-3)  # bfloat16
-    with pytest.raises(InputError, match="batch_size: expected"):
-        predict(network, TRAIN.images[:4], device="cpu", batch_size=0)
-
-
-def test_a_network_goes_back_to_where_it_was() -> None:
-    """Else the loop that trains it, and whose validation this is, would find it elsewhere."""
-    network = Elsewhere()
-    predict(network, np.zeros((2, 1, 8, 8), np.uint8), device="cpu")
-    assert network.went == ["cpu", "meta"]
-    assert network.training
 
 
 @pytest.mark.parametrize(

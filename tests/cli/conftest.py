@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from cli_files import listing
 from PIL import Image
 
 from synthaug.cli.main import run
@@ -87,3 +88,39 @@ def quick() -> tuple[str, ...]:
     few = ("--steps", "3", "--batch-size", "8", "--seeds", "2", "--arms", "quick")
     fixed = ("--policy", "shift", "--jobs", "1", "--device", "cpu")
     return (*few, *fixed, "--generator", "style-swap")
+
+
+@pytest.fixture
+def refused(call: Callable, tmp_path: Path) -> Callable[..., str]:
+    """Calls the command line in vain and gives its message."""
+
+    def refuse(*words: str | Path, status: int = 2) -> str:
+        before = listing(tmp_path)
+        done = call(*words)
+        assert done.status == status, done
+        assert done.out == ""
+        *before_it, message = done.err.splitlines()
+        assert all(line.endswith(" of 2") or "0 of" in line for line in before_it), done.err
+        assert message.startswith("error: ")
+        assert listing(tmp_path) == before
+        return message
+
+    return refuse
+
+
+@pytest.fixture
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever takes time fails."""
+
+    def work(*_: object, **__: object) -> None:
+        pytest.fail("work began")
+
+    for name in (
+        "gain.read_splits",
+        "gain.measure_gain",
+        "tune.read_splits",
+        "generators.read_data",
+        "generators.load_generator",
+        "pools.read_data",
+    ):
+        monkeypatch.setattr(f"synthaug.cli.{name}", work)

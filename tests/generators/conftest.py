@@ -1,12 +1,13 @@
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from synthaug.data import LabelledImages
-from synthaug.generators import generator_class, registrations
+from synthaug.generators import generator_class, registrations, registry
 from synthaug.generators.learning.trained import Trained
 
 TINY = {
@@ -63,6 +64,17 @@ TRAINED = [
     for scope in ("", " per-class")
 ]
 OTHERS = [name for name, each in registrations().items() if not issubclass(each.family, Trained)]
+
+
+OWN = registry._REGISTRY.pop("pca")  # for tests of this folder, and no search of another
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_family() -> Iterator[None]:
+    """Register the example's family."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registry._REGISTRY, "pca", OWN)
+        yield
 
 
 @pytest.fixture(scope="session")
