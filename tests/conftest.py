@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from joblib.externals.loky.backend.context import set_start_method
 from pretended_gpu import pretended_gpu
-from torch import nn
+from tiny_network import Tiny
 
 import synthaug.classifiers.networks as networks
 
@@ -19,6 +20,7 @@ torch.set_num_threads(1)
 # Workers that are started anew, by "forkserver", are forks of a process that has imported this,
 # which takes seconds; they are sent what those of "spawn" are.
 multiprocessing.set_forkserver_preload(["synthaug"])
+set_start_method("forkserver")  # of joblib
 
 collect_ignore_glob = [
     "*conftest.py",  # for doctests, under a name that several folders have
@@ -36,14 +38,10 @@ def gpu() -> Iterator[str]:
             yield "cuda"
 
 
-class Tiny(networks.SmallResNet):
-    """One convolution in place of all blocks."""
-
-    def __init__(self, image_shape: tuple[int, int, int], classes: int) -> None:
-        nn.Module.__init__(self)
-        layers = nn.Conv2d(image_shape[0], 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU()
-        self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
-        self.head = nn.Linear(32, classes)
+@pytest.fixture
+def tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that does not ask how good its classifiers are."""
+    monkeypatch.setattr(networks, "SmallResNet", Tiny)
 
 
 @pytest.fixture(scope="module")

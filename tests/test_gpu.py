@@ -111,6 +111,7 @@ def test_networks_of_timm(real: LabelledImages, gpu: str, name: str) -> None:
     assert np.isfinite(predict(network, colour.images, device=gpu)).all()
 
 
+@pytest.mark.usefixtures("tiny_network")
 def test_pools_and_what_they_are_filtered_by(
     real: LabelledImages, gpu: str, tmp_path: Path
 ) -> None:
@@ -161,6 +162,7 @@ def test_resampling(real: LabelledImages, gpu: str) -> None:
     assert len(more) > len(rows)
 
 
+@pytest.mark.usefixtures("tiny_network")
 def test_arms_of_a_gain(real: LabelledImages, gpu: str) -> None:
     experiment = Experiment(real, None, 5, Backbone(), 8, gpu)
     plain = Arm("classical", TrainConfig())

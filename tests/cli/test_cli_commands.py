@@ -404,12 +404,6 @@ def test_fit_writes_a_trace_and_a_log(
     assert capfd.readouterr().err == ""  # what torch says itself of a machine without a GPU
 
 
-def test_the_package_runs_as_a_module() -> None:
-    words = [sys.executable, "-m", "synthaug", "fit", "--help"]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert "Fit a generator to the training images of DATA." in done.stdout
-
-
 def test_every_generator_has_one_name_on_the_command_line() -> None:
     assert all(build(name, None).name == name for name in registrations())
 
@@ -438,7 +432,7 @@ def test_progress_without_a_terminal_is_a_line_a_stage_and_one_a_minute(
 
 
 def test_who_reads_no_further_ends_nothing(pool: Path) -> None:
-    """As `synthaug inspect POOL | head -1`: exit status 0, since all was done."""
+    """As `python -m synthaug inspect POOL | head -1`: exit status 0, since all was done."""
     reading, writing = os.pipe()
     os.close(reading)
     words = [sys.executable, "-m", "synthaug", "inspect", str(pool)]

@@ -17,7 +17,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals differ there")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="signals differ there"),
+    pytest.mark.usefixtures("tiny_networks"),
+]
 
 # Sampling that takes as long as it is waited for, within the writing of a pool.
 SLOW_POOL = """
@@ -31,9 +34,12 @@ pools.write_array = slow
 from synthaug.cli.main import run
 run()
 """
-# Checkpoints every few steps, and the command line.
+# Small networks with checkpoints every few steps, and the command line.
 PROGRAM = """
+import synthaug.classifiers.networks as networks
 import synthaug.core.training
+import tiny_network
+networks.SmallResNet = tiny_network.Tiny
 synthaug.core.training.optimize.__kwdefaults__["checkpoint_every"] = 10
 from synthaug.cli.main import run
 run()
@@ -54,11 +60,12 @@ def started(
 ) -> Iterator[subprocess.Popen]:
     """`synthaug WORDS` in a session of its own, which is over when the block ends; `path` has
     modules for all of its processes."""
-    found = os.pathsep.join(filter(None, [str(path), os.environ.get("PYTHONPATH")]))
+    tests = str(Path(__file__).parents[1])
+    places = os.pathsep.join(filter(None, [str(path), tests, os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
         [sys.executable, "-c", program, *map(str, words)],
         # No program is at hand, as in a slim container: not even pgrep, to find processes with.
-        env={**os.environ, "PATH": "", "PYTHONPATH": found},
+        env={**os.environ, "PATH": "", "PYTHONPATH": places},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -202,32 +209,27 @@ def test_a_gain_whose_result_cannot_be_written_is_shown(
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="counts processes in /proc")
-@pytest.mark.parametrize(
-    ("sent", "status", "said"),
-    [(signal.SIGINT, 130, INTERRUPTED), (signal.SIGTERM, 143, TERMINATED)],
-)
-def test_a_stopped_gain_leaves_finished_cells_only_and_no_process(
-    data: Path, quick: tuple, tmp_path: Path, sent: int, status: int, said: str
+def test_a_stopped_gain_leaves_finished_runs_only_and_no_process(
+    data: Path, quick: tuple, tmp_path: Path
 ) -> None:
     cache, target = tmp_path / "cells", tmp_path / "result.json"
-    slow = (*quick, "--steps", "60", "--jobs", "2")
+    slow = (*quick, "--steps", "6", "--jobs", "2")
     with started("gain", data, *slow, "--cache", cache, "--json", target) as process:
         wait_until(lambda: finished_cells(cache), process)
-        process.send_signal(sent)
+        process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=PATIENCE)
         wait_until(lambda: not members(process.pid))
-    assert process.returncode == status
+    assert process.returncode == 143
     assert out == ""
-    assert err.splitlines()[-1] == said
+    assert err.splitlines()[-1] == TERMINATED
     assert list(tmp_path.iterdir()) == [cache]
     assert finished_cells(cache)
     assert leftovers(cache) == []
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="counts processes in /proc")
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_gain_that_is_stopped_while_its_processes_write_leaves_nothing(
-    data: Path, quick: tuple, tmp_path: Path, sent: int
+    data: Path, quick: tuple, tmp_path: Path
 ) -> None:
     """They are killed, so that what they were writing is the first one's to clear away."""
     cache, path = tmp_path / "cells", tmp_path / "modules"
@@ -235,7 +237,7 @@ def test_a_gain_that_is_stopped_while_its_processes_write_leaves_nothing(
     (path / "sitecustomize.py").write_text(SLOW_DISK)
     with started("gain", data, *quick, "--jobs", "2", "--cache", cache, path=path) as process:
         wait_until(lambda: leftovers(cache), process)
-        process.send_signal(sent)
+        process.send_signal(signal.SIGINT)
         process.communicate(timeout=PATIENCE)
         wait_until(lambda: not members(process.pid))
     assert leftovers(tmp_path) == []
@@ -246,7 +248,7 @@ def test_a_killed_gain_says_nothing_of_what_its_processes_shared(
     data: Path, quick: tuple, tmp_path: Path
 ) -> None:
     """The process that clears it away, the last one to end, warns of it otherwise."""
-    words = (*quick, "--steps", "60", "--jobs", "2", "--cache", tmp_path / "cells", "--quiet")
+    words = (*quick, "--steps", "6", "--jobs", "2", "--cache", tmp_path / "cells", "--quiet")
     with started("gain", data, *words) as process:
         wait_until(lambda: finished_cells(tmp_path / "cells"), process)
         process.kill()  # before it sees its processes end, and tells of that

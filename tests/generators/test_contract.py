@@ -34,8 +34,16 @@ def contents(directory):
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 28, 28), (1, 20, 36), (3, 9, 31)], ids=str)
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        ((1, 8, 8), np.uint16),
+        ((3, 28, 28), np.uint8),
+        ((1, 20, 36), np.uint8),
+        ((3, 9, 31), np.uint16),
+    ],
+    ids=str,
+)
 def test_samples_are_like_the_training_images(family, shape, dtype, fit_tiny):
     samples = fit_tiny(family, shape, dtype).sample(2)
     assert isinstance(samples, Samples)
@@ -267,25 +275,23 @@ def test_samples_do_not_depend_on_an_autocast_around_them(fitted):
 
 
 @contextmanager
-def floats_of_64_bits():
+def autocast_without_gradients():
+    """Within floats of 64 bits, too."""
     torch.set_default_dtype(torch.float64)
     try:
-        yield
+        with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+            yield
     finally:
         torch.set_default_dtype(torch.float32)
 
 
-@pytest.mark.parametrize(
-    "around",
-    [
-        lambda: torch.autocast("cpu", torch.bfloat16),
-        torch.no_grad,
-        torch.inference_mode,
-        floats_of_64_bits,
-        lambda: torch.device("meta"),
-    ],
-    ids=["autocast", "no_grad", "inference_mode", "float64", "device"],
-)
+@contextmanager
+def inference_elsewhere():
+    with torch.inference_mode(), torch.device("meta"):
+        yield
+
+
+@pytest.mark.parametrize("around", [autocast_without_gradients, inference_elsewhere])
 def test_a_generator_does_not_depend_on_what_it_is_fitted_within(
     fitted, family, data, tiny, tmp_path, around
 ):
@@ -436,11 +442,11 @@ def test_resumed_training_ends_with_the_same_weights(
 ):
     monkeypatch.setitem(optimize.__kwdefaults__, "checkpoint_every", 2)
     path = tmp_path / "training.safetensors"
-    settings = {"steps": 7}
+    settings = {"steps": 5}
     whole = tiny(trained_family, **settings).fit(data, device="cpu")
     with pytest.raises(Interrupted):
         tiny(trained_family, **settings).fit(
-            data, device="cpu", checkpoint=path, progress=interrupt_after(5)
+            data, device="cpu", checkpoint=path, progress=interrupt_after(3)
         )
     for state in tmp_path.iterdir():
         tensors, metadata = read_tensors(state)
@@ -449,7 +455,7 @@ def test_resumed_training_ends_with_the_same_weights(
     resumed = tiny(trained_family, **settings).fit(
         data, device="cpu", checkpoint=path, progress=lambda done, _: steps.append(done)
     )
-    assert steps == [5, 6, 7]
+    assert steps == [3, 4, 5]
     assert not list(tmp_path.iterdir())
     assert 1000 < resumed.metadata["seconds"] < 2000
     expected, got = whole.networks.state_dict(), resumed.networks.state_dict()
@@ -471,7 +477,7 @@ def test_a_scope_of_other_networks_is_refused(name, scope, data, tiny):
 
 
 def test_on_a_gpu(family, fit_tiny, gpu, tmp_path):
-    fitted = fit_tiny(family, (3, 16, 16), np.uint16, device=gpu)  # which CUDA hardly knows
+    fitted = fit_tiny(family, (3, 8, 8), np.uint16, device=gpu)  # which CUDA hardly knows
     assert fitted.device.type == "cuda"
     samples = fitted.sample(2).images
     fitted.save(tmp_path / "generator")

@@ -48,10 +48,10 @@ def test_a_round_that_was_interrupted_is_taken_up(
 def test_a_search_in_pieces_is_the_whole_search(
     run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for trials in (8, 16, 24):
+    for trials in (4, 8, 12):
         pieces, _ = run(good, budget=Budget(trials=trials))
     (tmp_path / "search.db").unlink()
-    whole, _ = run(good, budget=Budget(trials=24))
+    whole, _ = run(good, budget=Budget(trials=12))
     assert pieces.search["tried"] == whole.search["tried"]
     assert pieces.search["trials"] == whole.search["trials"]
 
@@ -173,10 +173,10 @@ def test_a_search_with_another_recipe_is_another_search(
 
 @pytest.mark.usefixtures("on_disk")
 def test_a_search_goes_on_where_another_ended(run: Callable) -> None:
-    first, before = run(good, budget=Budget(trials=10))
-    again, after = run(good, budget=Budget(trials=30))
-    assert sum(first.search["trials"].values()) == 10
-    assert sum(again.search["trials"].values()) == 30
+    first, before = run(good, budget=Budget(trials=6))
+    again, after = run(good, budget=Budget(trials=18))
+    assert sum(first.search["trials"].values()) == 6
+    assert sum(again.search["trials"].values()) == 18
     with_synthetic = [
         (name, seed) for name, seed in before.trained if " hard" in name or " mixed" in name
     ]
