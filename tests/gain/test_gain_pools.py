@@ -175,7 +175,7 @@ def test_noise_with_random_labels_never_helps(
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (400, 1, 8, 8), dtype=np.uint8)
     pool = make_pool(tmp_path / "noise", noise, rng.permutation(np.arange(400) % 10), train)
-    gain = measure(train, test, **{**POOLED, "steps": 20}, sources=[], pool=pool)
+    gain = measure(train, test, **{**POOLED, "steps": 10}, sources=[], pool=pool)
     assert gain.verdict != "helps"
     assert gain.recommendation == "none"
     assert "config=TrainConfig(" in gain.protocol["next_steps"]
