@@ -15,7 +15,7 @@ from synthaug.data import LabelledImages, Samples, span_of, take, to_tensor
 
 
 class Batches:
-    """Return the augmented batch (images, labels) of a step."""
+    """Augmented batches (images, labels) by step."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ def _expect_drawable(train: LabelledImages, drawer: ClassDrawer) -> None:
 
 
 class ShuffledOrder:
-    """Order real images by one permutation after another, the same for every arm of a seed."""
+    """One permutation of the real images after another, the same for every arm of a seed."""
 
     def __init__(self, seed: int, images: int) -> None:
         self._images = images
@@ -90,7 +90,7 @@ class ShuffledOrder:
 
 
 class BalancedOrder:
-    """Order real images so that every class comes equally often."""
+    """An order of real images in which every class comes equally often."""
 
     def __init__(self, seed: int, drawer: ClassDrawer) -> None:
         self._seed, self._drawer = seed, drawer

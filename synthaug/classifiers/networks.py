@@ -25,7 +25,7 @@ WIDTHS = (32, 64, 128)
 
 
 class Standardize(nn.Module):
-    """Bring each image to zero mean and unit deviation, over all its channels and pixels.
+    """A layer that brings each image to zero mean and unit deviation over channels and pixels.
 
     Args:
         span: As for `Normalize`, for images of a type that they need not fill; kept with the
@@ -50,7 +50,7 @@ class Standardize(nn.Module):
 
 
 class Normalize(nn.Module):
-    """Shift and scale all images by the same numbers.
+    """A layer that shifts and scales all images by the same numbers.
 
     Args:
         mean: One number, or one a channel.
@@ -209,12 +209,12 @@ class Backbone:
 
     @property
     def pretrained(self) -> bool:
-        """Whether it starts from weights, which bring a normalisation of their own."""
+        """Tell whether it starts from weights, which bring a normalisation of their own."""
         return self.weights is not None
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Its description in a result; weights and size only where they are set."""
+        """The backbone's description in a result; weights and size only where they are set."""
         options = {"classifier_weights": self.weights, "classifier_size": self.size}
         return {"classifier": self.name, **{k: v for k, v in options.items() if v is not None}}
 

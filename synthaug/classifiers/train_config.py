@@ -73,7 +73,7 @@ MIXES: dict[str, Callable[[int], v2.Transform]] = {
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a classifier is trained, beside its number of steps.
+    """The settings by which a classifier is trained, beside its number of steps.
 
     Args:
         policy: Label-preserving geometry and light: "none", "shift", "shift-flip", "rotate-scale"

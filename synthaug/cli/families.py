@@ -15,7 +15,7 @@ else:  # of a type that the command line takes no other names for
 
 
 class Scope(StrEnum):
-    """How many networks there are."""
+    """The number of networks: one for all classes, or one for each."""
 
     SHARED = "shared"
     PER_CLASS = "per-class"

@@ -213,7 +213,7 @@ def fit(
 
 
 def _steps(generator: Generator) -> int:
-    """Optimiser steps in all, those of each part one after another."""
+    """Count the optimiser steps in all, those of each part one after another."""
     return sum(each.settings.get("steps", LAST_STEP) for each in singles(generator) if each.learns)
 
 

@@ -151,7 +151,7 @@ KEYS = {  # tell each kind from the others, and from the JSON of other programs
 
 
 class ExportFormat(StrEnum):
-    """How `export` writes a pool."""
+    """The forms in which `export` writes a pool."""
 
     FOLDER = "folder"
     NPZ = "npz"

@@ -1,4 +1,4 @@
-"""What a training resumes from after it was killed."""
+"""Save the state of a training, and resume from it after the training was killed."""
 
 import time
 from collections.abc import Iterator, Mapping

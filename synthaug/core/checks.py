@@ -1,4 +1,4 @@
-"""Checks of what is given; each message names the argument or setting and what was expected."""
+"""Check arguments and settings; each message names one and what was expected."""
 
 from collections.abc import Iterable
 from numbers import Integral

@@ -1,4 +1,4 @@
-"""Where networks run, and what makes them fast there."""
+"""Choose the device that networks run on, and make them fast there."""
 
 import os
 import platform
@@ -26,7 +26,7 @@ _ONE_THREAD = threading.RLock()
 
 
 def resolve_device(device: str) -> torch.device:
-    """`"auto"` is the GPU where there is one; a device that is not there is an error."""
+    """Return the device of a name: for `"auto"` the GPU where there is one."""
     if device == "auto" and torch.cuda.is_available():
         ours = current()
         # A launcher may show each process one GPU, which is its first, whatever its number is.
@@ -84,7 +84,7 @@ def _plain() -> Iterator[None]:
 
 @contextmanager
 def _exact_products() -> Iterator[None]:
-    """Products of 32 bits, also where `torch.set_float32_matmul_precision` asked for fewer."""
+    """Compute products in 32 bits, whatever `torch.set_float32_matmul_precision` asked for."""
     processor: Any = torch.backends.mkldnn
     if not hasattr(processor, "matmul"):  # before torch 2.9
         before = torch.get_float32_matmul_precision()
@@ -147,7 +147,7 @@ def with_variable(name: str, value: str) -> Iterator[None]:
 
 @contextmanager
 def mixed_precision(device: torch.device) -> Iterator[None]:
-    """bfloat16 autocast where that is the device's `arithmetic`, else no autocast.
+    """Cast to bfloat16 within the block where that is the device's `arithmetic`.
 
     What goes backward does so within `as_native`.
     """

@@ -18,7 +18,7 @@ from synthaug.core.errors import InputError
 from synthaug.core.files import expect_place, expect_writable, partial_name, read_json
 
 MANIFEST = "manifest.json"
-# Patterns of what a generator, a pool or a cell may hold; anything else there is the user's.
+# Patterns of what a generator, a pool or a run may hold; anything else there is the user's.
 CONTENTS = {
     ".DS_Store",  # of macOS
     ".*.partial",

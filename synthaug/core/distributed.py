@@ -25,7 +25,13 @@ Value = TypeVar("Value")
 
 
 class Team(NamedTuple):
-    """This process, 0 to `size` - 1, among `size`; `local` is its number on its machine."""
+    """The processes that share a training, seen from this one, which is `rank` of `size`.
+
+    Attributes:
+        rank: The number of this process, 0 to `size` - 1.
+        size: The number of processes.
+        local: The number of this process on its machine, from 0.
+    """
 
     rank: int = 0
     size: int = 1
@@ -33,7 +39,7 @@ class Team(NamedTuple):
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes for all."""
+        """Tell whether this process writes for all."""
         return self.rank == 0
 
     def tell(self, value: Value) -> Value:
@@ -53,7 +59,7 @@ class Team(NamedTuple):
         return values
 
     def average(self, tensors: Iterable[Tensor]) -> None:
-        """Replace each by its mean over the processes."""
+        """Replace each tensor by its mean over the processes."""
         if self.size == 1:
             return
         several = list(tensors)

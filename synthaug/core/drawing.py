@@ -1,4 +1,4 @@
-"""Which synthetic image takes the place of which real one."""
+"""Draw the synthetic images that take the places of real ones."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from synthaug.core.errors import InputError
 
 
 class ClassDrawer:
-    """Draw indices of items of given classes, within a class evenly or by weight.
+    """A drawer of items of given classes, within a class evenly or by weight.
 
     Args:
         labels: Class of each item, int64 (M,).

@@ -9,5 +9,5 @@ _PACKAGES = ("synthaug", "torch", "torchvision", "timm", "numpy", "scikit-learn"
 
 @cache
 def versions() -> dict[str, str]:
-    """Version of Python and of each package that can change a figure."""
+    """Return the version of Python and of each package that can change a figure."""
     return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}

@@ -1,11 +1,11 @@
-"""What the package raises when it cannot go on.
+"""Errors of the package: a wrong input, and a training that broke down.
 
 The command line turns `InputError` into exit status 2 and `TrainingError` into 1.
 """
 
 
 class InputError(ValueError):
-    """An input is wrong. The message says what, where, and what to do.
+    """An error of the input. The message says what, where, and what to do.
 
     Examples:
         >>> from synthaug import InputError, read_images
@@ -18,7 +18,7 @@ class InputError(ValueError):
 
 
 class TrainingError(RuntimeError):
-    """A training broke down, for instance because its loss is no longer a number.
+    """A breakdown of a training, for instance because its loss is no longer a number.
 
     Examples:
         >>> from synthaug import TrainConfig, read_images, train_classifier

@@ -102,7 +102,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _no_number(name: str) -> None:
-    """NaN and the infinities, which are no JSON."""
+    """Refuse NaN and the infinities, which are no JSON."""
     raise OverflowError(name)
 
 

@@ -121,7 +121,7 @@ class Draws:
         self._seed, self._count, self._scope = seed, count, scope
 
     def apart(self, scope: str) -> "Draws":
-        """Streams for the same items that have nothing to do with these, whatever their names."""
+        """Return streams for the same items, independent of these whatever their names."""
         return Draws(self._seed, self._count, *self._scope, scope)
 
     def _stream(self, name: str) -> np.random.Generator:
@@ -134,7 +134,7 @@ class Draws:
         return numbers
 
     def uniform(self, name: str, *shape: int, low: float = 0.0, high: float = 1.0) -> np.ndarray:
-        """Uniform numbers in [low, high), float32 (count, *shape)."""
+        """Draw uniform numbers in [low, high), float32 (count, *shape)."""
         unit = self._stream(name).random((self._count, *shape))
         # The nearest float32 of a number just below `high` can be `high`.
         below = np.nextafter(np.float32(high), np.float32(low))
@@ -173,13 +173,13 @@ class StepDraws:
         return torch.cat([torch.randn(each, *shape, generator=own) for own in self._generators])
 
     def uniform(self, count: int, *shape: int) -> torch.Tensor:
-        """Uniform numbers in [0, 1), float32 (count, *shape)."""
+        """Draw uniform numbers in [0, 1), float32 (count, *shape)."""
         each = count // len(self._generators)
         drawn = [torch.rand(*shape, each, generator=own) for own in self._generators]
         return torch.cat(drawn, -1).movedim(-1, 0)
 
     def integers(self, count: int, below: int | Sequence[int]) -> torch.Tensor:
-        """Integers in [0, below), int64 (count,); `below` may be one for each network."""
+        """Draw integers in [0, below), int64 (count,); `below` may be one for each network."""
         bounds = [below] * len(self._generators) if isinstance(below, int) else below
         each = count // len(self._generators)
         return torch.cat(

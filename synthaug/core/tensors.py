@@ -48,6 +48,6 @@ def plain_values(value: Any) -> Any:
 
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Rows with a one in the column of the label, float32 (M, K)."""
+    """Return rows with a one in the column of the label, float32 (M, K)."""
     rows: np.ndarray = np.eye(classes, dtype=np.float32)[labels]
     return rows

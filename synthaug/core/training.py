@@ -108,7 +108,7 @@ class Session:
 def adam(
     parameters: Iterable[nn.Parameter], rate: float, betas: tuple[float, float] = (0.9, 0.999)
 ) -> torch.optim.Optimizer:
-    """Adam in one pass over each parameter, in a quarter of the time of torch's default."""
+    """Return Adam in one pass over each parameter, in a quarter of the time of torch's default."""
     return torch.optim.Adam(parameters, rate, betas=betas, fused=True)
 
 
@@ -117,7 +117,7 @@ def optimize(
     phases: Sequence[Phase],
     batches: Callable[[int], Any],
     schedule: Schedule,
-    run: Session,
+    session: Session,
     *,
     averaged: nn.Module | None = None,
     ema_decay: float = 0.99,
@@ -134,7 +134,7 @@ def optimize(
         phases: The losses and optimisers of a step.
         batches: Maps a step to its batch, which depends on the step alone.
         schedule: Number of steps and learning rate.
-        run: Seed, device, checkpoint and progress.
+        session: Seed, device, checkpoint and progress.
         averaged: The part of `module` to average; default all of it.
         ema_decay: Of the moving average.
         clip: Largest norm of a phase's gradient.
@@ -149,14 +149,14 @@ def optimize(
     source = module if averaged is None else averaged
     decay = min(ema_decay, 1 - 10 / (schedule.steps + 10))
     average = _Average(source, decay)
-    best = _Best(average.module.eval()) if run.watch else None
+    best = _Best(average.module.eval()) if session.watch else None
     modules = {"module": module, "average": average} | ({"best": best} if best else {})
     optimizers = {phase.name: phase.optimizer for phase in phases}
-    state = Checkpoint(modules, optimizers, run.identity)
+    state = Checkpoint(modules, optimizers, session.identity)
     apart = max(APART, -(-schedule.steps // LOOKS))
-    checkpoint = run.checkpoint
+    checkpoint = session.checkpoint
     start = state.load(checkpoint) if checkpoint and checkpoint.exists() else 0
-    starts = run.team.gather(start)
+    starts = session.team.gather(start)
     if len(set(starts)) > 1:  # they would average gradients of other steps
         raise InputError(
             f"checkpoint {checkpoint}: the processes found it after {starts} steps; name a file "
@@ -164,48 +164,48 @@ def optimize(
         )
     base_rates = [[group["lr"] for group in phase.optimizer.param_groups] for phase in phases]
     losses: dict[str, Tensor] = {}
-    member = () if run.team.size == 1 else ("process", run.team.rank)
+    member = () if session.team.size == 1 else ("process", session.team.rank)
     module.train()
     settled = False  # what has settled is kept as a whole run: none goes on from there
     for step in range(start, schedule.steps):
-        with torch_stream(run.seed, "step", step, *member, device=run.device):
+        with torch_stream(session.seed, "step", step, *member, device=session.device):
             batch = batches(step)
             for phase, rates in zip(phases, base_rates, strict=True):
                 for group, rate in zip(phase.optimizer.param_groups, rates, strict=True):
                     group["lr"] = rate * schedule.factor(step)
-                losses[phase.name] = _update(phase, batch, step, clip, networks, run)
+                losses[phase.name] = _update(phase, batch, step, clip, networks, session)
         average.follow()
         done = step + 1
-        if run.log and done % LOG_EVERY == 0:
-            run.log(done, {name: loss.item() for name, loss in losses.items()})
-        if run.watch and best and (done % apart == 0 or apart < done == schedule.steps):
-            score = run.watch(done, average.module) if run.team.leads else None
-            best.heed(run.team.tell(score), average.module)
+        if session.log and done % LOG_EVERY == 0:
+            session.log(done, {name: loss.item() for name, loss in losses.items()})
+        if session.watch and best and (done % apart == 0 or apart < done == schedule.steps):
+            score = session.watch(done, average.module) if session.team.leads else None
+            best.heed(session.team.tell(score), average.module)
             settled = best.settled
         over = done == schedule.steps or settled
-        if checkpoint and run.team.leads and (over or done % checkpoint_every == 0):
+        if checkpoint and session.team.leads and (over or done % checkpoint_every == 0):
             _expect_finite(losses, step)  # a state that is broken would break every resumed run
             state.save(checkpoint, schedule.steps if over else done)
-        if run.progress:
-            run.progress(done, schedule.steps)
+        if session.progress:
+            session.progress(done, schedule.steps)
         if settled:
             break
     learned = best.best_module if best and best.judged else average.module.eval()
     # Statistics of batch norm are each process's own. What is told arrives where it was: on a CPU
     # all processes have the same.
     own = {name: value.cpu() for name, value in learned.state_dict().items()}
-    learned.load_state_dict(run.team.tell(own))
+    learned.load_state_dict(session.team.tell(own))
     if not all(bool(torch.isfinite(values).all()) for values in learned.state_dict().values()):
-        if checkpoint and run.team.leads:
+        if checkpoint and session.team.leads:
             checkpoint.unlink(missing_ok=True)
         raise TrainingError(
             "training ended with weights or statistics that are not finite; lower the learning "
             "rate, or look for images that are all one value"
         )
-    if checkpoint and run.team.leads:
+    if checkpoint and session.team.leads:
         done_with(checkpoint)
-    if run.ended:
-        run.ended(int(average.steps))
+    if session.ended:
+        session.ended(int(average.steps))
     return learned
 
 
@@ -287,20 +287,20 @@ class _Best(nn.Module):
 
 
 def _update(
-    phase: Phase, batch: Any, step: int, clip: float, networks: int, run: Session
+    phase: Phase, batch: Any, step: int, clip: float, networks: int, session: Session
 ) -> Tensor:
-    with mixed_precision(run.device):
+    with mixed_precision(session.device):
         loss = phase.loss(batch)
     # On a GPU reading the loss waits for the device, so it is read now and then only.
-    if run.device.type == "cpu" or step % 50 == 0:
+    if session.device.type == "cpu" or step % 50 == 0:
         _expect_finite({phase.name: loss}, step)
     # Not before the forward pass, and the loss is given back with its graph: where nothing of the
     # last step is left, the allocator returns its memory to the system and asks for it anew.
     phase.optimizer.zero_grad(set_to_none=True)
-    with as_native(run.device):
+    with as_native(session.device):
         (loss * networks).backward()  # type: ignore[no-untyped-call]
     parameters = [p for group in phase.optimizer.param_groups for p in group["params"]]
-    run.team.average(p.grad for p in parameters if p.grad is not None)
+    session.team.average(p.grad for p in parameters if p.grad is not None)
     if networks == 1:
         nn.utils.clip_grad_norm_(parameters, clip)
     else:

@@ -67,7 +67,7 @@ def resize_field(field: Tensor, height: int, width: int) -> Tensor:
 @cache
 @torch.inference_mode(False)  # what is kept here has to serve a training, too
 def _bicubic(few: int, many: int, device: torch.device) -> Tensor:
-    """(many, few): what `F.interpolate` does to a side, as a matrix, which is ten times as fast."""
+    """Return `F.interpolate` of a side as a matrix (many, few), which is ten times as fast."""
     each = torch.eye(few, dtype=torch.float32).view(1, few, few, 1)
     fine = F.interpolate(each, (many, 1), mode="bicubic", align_corners=False)
     return fine[0, :, :, 0].T.contiguous().to(device)

@@ -27,7 +27,7 @@ LOOKED_AT = 100  # images, at most, for the first one that can be read
 
 
 def open_labelled(data: LabelledImages) -> Splits:
-    """Labelled images as the one split "train"."""
+    """Open labelled images as the one split "train"."""
     listing = Listing(
         name=lambda index: f"image {index}",
         load=lambda index: data.images[index],
@@ -186,7 +186,7 @@ def inner_of(transform: Any) -> list[Any]:
 
 
 def _shown(image: Any) -> Any:
-    """Arrays (H, W), (H, W, C) or (C, H, W) as tensors, of which torchvision can say the size."""
+    """Return an array (H, W), (H, W, C) or (C, H, W) as a tensor, whose size torchvision knows."""
     if not isinstance(image, np.ndarray):
         return image
     first = image.ndim == 3 and image.shape[0] in (1, 3) and image.shape[2] not in (1, 3)

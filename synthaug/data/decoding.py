@@ -1,10 +1,7 @@
-"""What torchvision's loader does to files before anybody sees their pixels.
+"""Decode one image, from a file, Pillow, an array or a tensor, to uint8 or uint16 (C, H, W).
 
-Pixels of one image as uint8 or uint16 (C, H, W): from arrays and tensors, and between modes.
-
-Values are never rescaled: what is not an 8- or 16-bit integer is refused with the way out.
-
-Image files and Pillow images as uint8 or uint16 (C, H, W), 16 bits kept.
+16 bits are kept. Values are never rescaled: what is not an 8- or 16-bit integer is refused with the
+way out, as are gray values that torchvision's loader cut off before anybody saw them.
 """
 
 import io
@@ -73,7 +70,7 @@ def check_depth(array: np.ndarray) -> None:
 
 
 def from_array(array: np.ndarray) -> np.ndarray:
-    """uint8 or uint16 (H, W), (H, W, 1 or 3) or (1 or 3, H, W) as (C, H, W)."""
+    """Return uint8 or uint16 (H, W), (H, W, 1 or 3) or (1 or 3, H, W) as (C, H, W)."""
     check_depth(array)
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     if native.ndim == 2:
@@ -89,7 +86,7 @@ def from_array(array: np.ndarray) -> np.ndarray:
 
 
 def from_tensor(tensor: torch.Tensor) -> np.ndarray:
-    """uint8 or uint16 (H, W), (1 or 3, H, W) or (H, W, 1 or 3) as (C, H, W)."""
+    """Return uint8 or uint16 (H, W), (1 or 3, H, W) or (H, W, 1 or 3) as (C, H, W)."""
     if tensor.dtype.is_floating_point or tensor.dtype == torch.int16:
         # v1 ToTensor makes int16 of 16-bit images, the upper half of the values negative.
         raise InputError(
@@ -105,7 +102,7 @@ def from_tensor(tensor: torch.Tensor) -> np.ndarray:
 
 
 def in_mode(pixels: np.ndarray, mode: str | None) -> np.ndarray:
-    """(C, H, W) with 1 channel for "gray", 3 for "rgb", as they are for None."""
+    """Return (C, H, W) with 1 channel for "gray", 3 for "rgb", unchanged for None."""
     if mode is None or len(pixels) == CHANNELS[mode]:
         return pixels
     if mode == "rgb":
@@ -144,7 +141,7 @@ def resize(pixels: np.ndarray, size: tuple[int, int] | None, *, crop: bool = Fal
 
 
 def _middle(height: int, width: int, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of the largest part of the proportions of `size`."""
+    """Return left, top, right and bottom of the largest part of the proportions of `size`."""
     # Whole numbers are divided last: of the same proportions, the part is all of the image.
     above = (height - min(height, width * size[0] / size[1])) / 2
     beside = (width - min(width, height * size[1] / size[0])) / 2
@@ -152,7 +149,7 @@ def _middle(height: int, width: int, size: tuple[int, int]) -> tuple[float, floa
 
 
 def checked_size(size: Any) -> tuple[int, int] | None:
-    """`size` (a side, or height and width) as (H, W)."""
+    """Return `size` (a side, or height and width) as (H, W)."""
     if size is None:
         return None
     sides = tuple(size) if isinstance(size, Sequence) else (size, size)
@@ -261,7 +258,7 @@ def from_pil(image: Image.Image) -> np.ndarray:
 
 
 def _upright(pixels: np.ndarray, image: Image.Image) -> np.ndarray:
-    """Pixels (C, H, W) turned as the EXIF data of `image` say."""
+    """Turn pixels (C, H, W) as the EXIF data of `image` say."""
     if image.format == "TIFF":  # Pillow and OpenCV have turned it
         return pixels
     try:

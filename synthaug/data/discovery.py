@@ -164,7 +164,7 @@ def labels_and_classes(dataset: Any) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def split_item(item: Any) -> tuple[Any, Any]:
-    """Image and label of what a dataset returned; the label is None for an image alone.
+    """Return image and label of a Dataset's item; the label is None for an image alone.
 
     A mapping's label follows torchvision's rule, `labels`, then any that contains `label`; but that
     `label` itself goes before longer ones.
@@ -270,7 +270,7 @@ def _scan(dataset: Any) -> np.ndarray:
 
 
 def _attribute_labels(dataset: Any) -> np.ndarray | None:
-    """Labels without a scan, of any shape and type, or None."""
+    """Return labels without a scan, of any shape and type, or None."""
     if getattr(dataset, "target_transform", None) is not None:
         return None
     listed = _listed_labels(dataset)
@@ -288,7 +288,7 @@ def _attribute_labels(dataset: Any) -> np.ndarray | None:
 
 
 def _listed_labels(dataset: Any) -> np.ndarray | None:
-    """Labels as the Dataset lists them, before a `target_transform`, or None."""
+    """Return labels as the Dataset lists them, before a `target_transform`, or None."""
     for name in LABEL_ATTRIBUTES:
         values = getattr(dataset, name, None)
         if not isinstance(values, (np.ndarray, torch.Tensor, Sequence)) or isinstance(values, str):

@@ -138,7 +138,7 @@ def _warn_of_others(directory: Path, folders: list[Path], roots: dict[str, Path]
 
 
 def _warn_of_loose(root: Path) -> None:
-    """Images beside class folders are of no class."""
+    """Warn of images beside class folders, which are of no class."""
     loose = _visible(root, _is_image)
     if loose and _visible(root, Path.is_dir):
         warnings.warn(
@@ -225,7 +225,7 @@ def _files_below(folder: Path, visited: set[Path]) -> list[Path]:
 
 
 def _is_listed(path: Path) -> bool:
-    """Files, and links to images that are gone: reading says that they cannot be read."""
+    """Tell whether it is a file, or a link to an image that is gone, which reading then refuses."""
     return path.is_file() or (path.is_symlink() and not path.exists() and _is_image_name(path.name))
 
 

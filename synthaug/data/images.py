@@ -297,7 +297,7 @@ def _check_groups(values: Any, count: int) -> np.ndarray:
 
 
 def _is_missing(value: Any) -> bool:
-    """None, NaN, and what pandas has for them, which is not even equal to itself."""
+    """Tell whether it is None, NaN, or pandas' value for them, which is not equal to itself."""
     try:
         return value is None or bool(value != value)
     except TypeError:
@@ -305,7 +305,7 @@ def _is_missing(value: Any) -> bool:
 
 
 def distinct_names(classes: Any) -> list[str]:
-    """Names of classes as text; `InputError` for what are none, or not all different."""
+    """Return names of classes as text; raise `InputError` unless all are names, and different."""
     if not isinstance(classes, Iterable):
         raise InputError(f"classes: expected their names, got {classes!r}")
     if isinstance(classes, set | frozenset):

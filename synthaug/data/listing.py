@@ -1,4 +1,4 @@
-"""What every form of source is brought to: per split, a list of images that are not decoded yet.
+"""Describe any form of source: per split, a list of images that are not decoded yet.
 
 A reader is a function that opens one form (a folder, an `.npz`, ...) and returns its `Splits`.
 Opening is cheap; the listing of a split is made when it is asked for, pixels when they are loaded.
@@ -21,7 +21,7 @@ SPLIT_NAMES = {
 
 
 class UnreadableImage(InputError):
-    """One image cannot be decoded; the only error that on_error="skip" steps over."""
+    """An image that cannot be decoded; the only error that on_error="skip" steps over."""
 
 
 @dataclass(frozen=True)

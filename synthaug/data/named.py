@@ -144,7 +144,7 @@ def _check_name(name: str, names: Iterable[str], *, kind: str) -> None:
 
 
 def _check_parameters(name: str, parameters: Mapping[str, inspect.Parameter]) -> None:
-    """Only a set that can be made from its root and split alone can be read by name."""
+    """Raise `InputError` unless a set can be made from its root and split alone."""
     needed = [
         each.name
         for each in parameters.values()
@@ -160,7 +160,7 @@ def _check_parameters(name: str, parameters: Mapping[str, inspect.Parameter]) ->
 def _split_arguments(
     dataset_class: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]
 ) -> dict[str, dict[str, Any]]:
-    """Per split the arguments that choose it, from the signature of the class."""
+    """Return per split the arguments that choose it, from the signature of the class."""
     if "train" in parameters:
         return {"train": {"train": True}, "test": {"train": False}}
     if "split" not in parameters:

@@ -52,13 +52,13 @@ def read_images(
     Args:
         source: A folder of class folders, or of train, val and test folders that hold those; an
             `.npz` with images and labels, or train_images and so on; a `.csv` with the columns
-            path,label and optionally split and group (the group may also be called patient, track and so on, as in
-            an `.npz`); "digits" (scikit-learn's; a folder of that name is "./digits");
-            "torchvision:CIFAR10"; "medmnist:pneumoniamnist"; any map-style Dataset, without its own
-            `transform` or `transforms` (but where they scale images down, at that size); or
-            `LabelledImages`, returned as they are unless they must change. Class order is that of
-            sorted names, as in torchvision's ImageFolder, unless the source brings its own, or a
-            `.csv` labels images by the numbers 0 to K-1.
+            path,label and optionally split and group (the group may also be called patient, track
+            and so on, as in an `.npz`); "digits" (scikit-learn's; a folder of that name is
+            "./digits"); "torchvision:CIFAR10"; "medmnist:pneumoniamnist"; any map-style Dataset,
+            without its own `transform` or `transforms` (but where they scale images down, at that
+            size); or `LabelledImages`, returned as they are unless they must change. Class order is
+            that of sorted names, as in torchvision's ImageFolder, unless the source brings its own,
+            or a `.csv` labels images by the numbers 0 to K-1.
         split: "train", "val" or "test".
         image_size: A side or (H, W) from 8 to 256 to resize to, antialiased. None keeps the size,
             which must then be the same for all. Proportions are not kept, except those of a Dataset

@@ -160,7 +160,7 @@ class Untransformed:
 
     @property
     def is_joint(self) -> bool:
-        """Whether image and label are transformed together, or would be by joint `transforms`."""
+        """Tell whether joint `transforms` transform image and label together, or would."""
         return "both" in self._uses.values()
 
     @property

@@ -30,7 +30,7 @@ SMOOTHED, SELF_DISTILLED, DISTILLED = ", smoothed", ", self-distilled", ", disti
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Where synthetic images come from: a generator to fit anew for each seed, or a pool.
+    """The origin of synthetic images: a generator to fit anew for each seed, or a pool.
 
     Args:
         name: Name of the source, which its arms go by.
@@ -95,7 +95,7 @@ class Source:
 
     @property
     def trained(self) -> bool:
-        """Whether anything is learned; a source that learns nothing is a non-learned control."""
+        """Tell whether anything is learned; one that learns nothing is a non-learned control."""
         return self.generator is None or self.generator.learns
 
 
@@ -167,7 +167,7 @@ class Arm:
 
     @property
     def needs_teacher(self) -> bool:
-        """Whether a classifier that gives it labels has to be trained first."""
+        """Tell whether a classifier that gives it labels has to be trained first."""
         return self.distilled or (self.source is not None and self.labels == "mixed")
 
     @property

@@ -69,12 +69,12 @@ class Tuning:
 
     @property
     def chose_steps(self) -> bool:
-        """Whether other numbers of steps were tried."""
+        """Tell whether other numbers of steps were tried."""
         return len({row["steps"] for row in self.tried}) > 1
 
     @property
     def at_limit(self) -> bool:
-        """Whether doubling the steps paid up to the most that are tried."""
+        """Tell whether doubling the steps paid up to the most that are tried."""
         return self.chose_steps and self.steps == self.most
 
 

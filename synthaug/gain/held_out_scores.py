@@ -53,7 +53,7 @@ class HeldOutScores:
 
     @property
     def resolution(self) -> float:
-        """Points that one image counts."""
+        """The points that one image counts."""
         return resolution(self._images.labels, self._comparison.metric)
 
     def _share_right(self, arm: Arm, seeds: Sequence[int]) -> np.ndarray:

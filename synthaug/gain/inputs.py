@@ -73,7 +73,7 @@ class Inputs:
 
     @property
     def search(self) -> str:
-        """How arms are found: the protocol's search, or "recipe" for a mix configuration."""
+        """The way to find arms: the protocol's search, or "recipe" for a mix configuration."""
         return self.protocol.search if self.mix is None else "recipe"
 
     @property

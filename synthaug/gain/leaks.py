@@ -1,4 +1,4 @@
-"""Whether images are where they should not be.
+"""Find images that are where they should not be.
 
 The same image in two splits makes what is learned or chosen on the one worthless on the other. A
 pool from elsewhere may hold copies of test images, which would make any gain worthless, or of the
@@ -54,7 +54,7 @@ def shared_images(parts: Mapping[str, LabelledImages]) -> list[str]:
 
 
 def copies_within(train: LabelledImages) -> list[str]:
-    """In words, how many training images are there more than once."""
+    """Describe how many training images are there more than once."""
     copies = len(train) - len(np.unique(first_alike(train.images)))
     if not copies:
         return []
@@ -135,6 +135,6 @@ def _thumbnails(images: torch.Tensor) -> torch.Tensor:
 
 
 def _unlit(images: torch.Tensor) -> torch.Tensor:
-    """Thumbnails of one brightness and one contrast."""
+    """Return thumbnails of one brightness and one contrast."""
     small = _thumbnails(images)
     return F.normalize(small - small.mean(1, keepdim=True), dim=1)

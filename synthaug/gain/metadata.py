@@ -20,7 +20,7 @@ MUCH = 0.5  # of the images that a seed trains on
 
 @dataclass(frozen=True)
 class SettledPlan:
-    """All that is plan before the test images are opened.
+    """All that is settled before the test images are opened.
 
     Attributes:
         comparison: The trained arms.

@@ -1,4 +1,4 @@
-"""What a measurement compares and how often (`Protocol`), and where it runs (`Execution`)."""
+"""Describe what a measurement compares (`Protocol`), and where it runs (`Execution`)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +84,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Execution:
-    """Where a measurement runs, and what it keeps.
+    """The device, processes and directory of a measurement.
 
     Args:
         device: "auto" (a GPU where there is one), "cpu", "cuda:0".

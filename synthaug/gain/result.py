@@ -128,13 +128,13 @@ class ArmResult:
 
     @property
     def usual_seconds(self) -> float:
-        """Of one training. The median, since a machine may have slept during one of them."""
+        """The median seconds of one training: a machine may have slept during one of them."""
         return median(self.seconds)
 
 
 @dataclass(frozen=True)
 class Gain:
-    """What synthetic images did to the accuracy on held-out data.
+    """The change that synthetic images made to the accuracy on held-out data.
 
     Attributes:
         synthaug: Version that measured it.
@@ -197,12 +197,12 @@ class Gain:
 
     @property
     def chosen_elsewhere(self) -> bool:
-        """Whether the gain was measured on seeds that no choice was made on."""
+        """Tell whether the gain was measured on seeds that no choice was made on."""
         return not set(self.protocol["seeds"]) & set(self.protocol["choice_seeds"])
 
     @property
     def contradicted(self) -> bool:
-        """Whether the test images speak against the chosen arm.
+        """Tell whether the test images speak against the chosen arm.
 
         It loses to the baseline, or to the oracle baseline.
         """
@@ -239,11 +239,11 @@ class Gain:
 
     @property
     def blind(self) -> bool:
-        """Whether the seeds are so few, or so far apart, that no gain would have been told."""
+        """Tell whether the seeds are too few, or too far apart, for any gain to have been told."""
         return self.smallest_detectable >= ALL
 
     def given_up(self, arm: ArmResult) -> bool:
-        """Whether the arm was far behind on the first seeds and not trained on the others."""
+        """Tell whether the arm was far behind on the first seeds and not trained on the others."""
         return set(arm.seeds) < set(self.protocol["choice_seeds"])
 
     def to_json(self) -> dict[str, Any]:
@@ -295,7 +295,7 @@ class Gain:
 
     @property
     def on_these_images_alone(self) -> bool:
-        """Whether other test images might not bear out the verdict.
+        """Tell whether other test images might not bear out the verdict.
 
         With their scatter, as far as it is known, there would be none.
         """

@@ -1,4 +1,4 @@
-"""What paired differences say: Student's interval, verdict, and what the run could have seen."""
+"""Judge paired differences: Student's interval, the verdict, and the gain that could be told."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What every generator shares: fitting, sampling, saving, loading.
+"""The base of every generator: fitting, sampling, saving, loading.
 
 A family says which random choices an item needs (`plan`) and how planned items become images
 (`render`). Plan and render are apart so that item *i* depends on (seed, *i*) alone: all choices
@@ -181,19 +181,19 @@ class Generator(ABC):
 
     @property
     def image_dtype(self) -> np.dtype[Any]:
-        """Type of the images it was fitted to, uint8 or uint16, and of its samples."""
+        """The type of the images it was fitted to, uint8 or uint16, and of its samples."""
         return self.training_data.images.dtype
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What it was trained on (a fingerprint), settings, seed, versions, seconds."""
+        """The training images' fingerprint, settings, seed, versions and seconds of the fit."""
         self._expect_fitted()
         # How it samples can be changed after fitting.
         return {**self._metadata, "settings": plain_values(self.settings)}
 
     @property
     def device(self) -> torch.device:
-        """Where it samples: where it was fitted, or where it was loaded to."""
+        """The device that it samples on: where it was fitted, or where it was loaded to."""
         self._expect_fitted()
         return self._device
 

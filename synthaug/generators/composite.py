@@ -218,7 +218,7 @@ def _plan_of_part(plan: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
 )
 @dataclass
 class Blend(Composite):
-    """Makes each image with one of its parts, all equally often.
+    """Several generators, each image made with one of them, all equally often.
 
     A run that was killed goes on with the part that it was at.
 
@@ -279,7 +279,7 @@ class Blend(Composite):
 )
 @dataclass
 class Chain(Composite):
-    """Changes each image by all of its parts, in their order.
+    """Several generators, each image changed by all of them, in their order.
 
     A run that was killed goes on with the part that it was at.
 

@@ -55,7 +55,7 @@ class _Batch(NamedTuple):
 @register("composition", order=40)
 @dataclass
 class CompositionGAN(Trained):
-    """Puts together parts of real images of one class.
+    """A generator that puts together parts of real images of one class.
 
     Args:
         steps: Optimiser steps.
@@ -228,7 +228,7 @@ class _Block(nn.Module):
 
 
 class _Encoder(nn.Sequential):
-    """Images (B, C, H, W) in [0, 1] to features of a quarter of their size.
+    """An encoder of images (B, C, H, W) in [0, 1] to features of a quarter of their size.
 
     Of images below 16 pixels they have half the size.
     """
@@ -247,7 +247,7 @@ def _up(below: int, above: int) -> nn.Module:
 
 
 class _Decoder(nn.Module):
-    """Features to images, (B, C, H, W) in [0, 1]."""
+    """A decoder of features to images (B, C, H, W) in [0, 1]."""
 
     def __init__(self, image_shape: tuple[int, int, int], width: int) -> None:
         super().__init__()

@@ -69,7 +69,7 @@ class _Batch(NamedTuple):
 @register("gan", order=50)
 @dataclass
 class ConditionalGAN(Trained):
-    """Makes images of a class from noise.
+    """A generator of images of a class from noise.
 
     Args:
         steps: Updates of the discriminator, and of the generator.

@@ -96,7 +96,7 @@ SAMPLING_VARIANTS: dict[str, Variant] = {
 )
 @dataclass
 class ConditionalVAE(Trained):
-    """Codes what the label leaves open, and gives real images the codes of others.
+    """A VAE that codes what the label leaves open, and gives real images the codes of others.
 
     Args:
         steps: Optimiser steps.

@@ -1,4 +1,4 @@
-"""Codes of a VAE: drawing them from what a class has, and reading the class from them."""
+"""Codes of a VAE: drawn from the codes of a class, and the class read from them."""
 
 import warnings
 

@@ -69,7 +69,7 @@ ASPECT = 0.5  # largest logarithm of a part's height over its width
 @register("patch-swap", order=90)
 @dataclass
 class PatchSwap(NonLearned):
-    """Replace a rectangle of an image by what another image of its class has there.
+    """A generator that replaces a rectangle of an image by that of another image of its class.
 
     Once in as many images as the class has, the other one is the image itself: it stays as it is.
 
@@ -156,7 +156,7 @@ def _within(length: int, side: Tensor, place: Tensor) -> Tensor:
 )
 @dataclass
 class StyleSwap(NonLearned):
-    """Swap everything coarser than a `cells` × `cells` grid between images.
+    """A generator that swaps all that is coarser than a `cells` × `cells` grid between images.
 
     Args:
         cells: Side of the grid that holds what is swapped, at most a quarter of the image's; 1 is
@@ -217,7 +217,7 @@ def low_frequencies(images: Tensor, cells: int) -> Tensor:
 @register("random-field", order=100, sources={"random-field": Variant()})
 @dataclass
 class RandomField(NonLearned):
-    """Smooth random flow, multiplicative and additive change of a real image.
+    """A generator that changes a real image by smooth random flow, factors and offsets.
 
     Args:
         cells: Side of the grid of random numbers that is interpolated to the image's size.

@@ -28,12 +28,12 @@ class FittedNetworks(Protocol):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What it was trained on, and how."""
+        """The fingerprint of the training images, settings, seed and versions of the fit."""
         ...
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Its constructor's arguments."""
+        """The constructor's arguments."""
         ...
 
     @property

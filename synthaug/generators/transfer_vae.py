@@ -66,7 +66,7 @@ FLOW, LOG_GAIN, BIAS = 0.6, 1.5, 0.5  # the largest change that a decoder can as
 )
 @dataclass
 class TransferVAE(Trained):
-    """Learns how images of one class differ, and applies such differences to real images.
+    """A VAE of how images of one class differ, which applies such differences to real images.
 
     Args:
         steps: Optimiser steps.
@@ -209,7 +209,7 @@ def _links(chain: int) -> list[str]:
 
 
 def apply_difference(images: Tensor, flow: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
-    """warp(images, flow) * exp(gain) + bias, the three fields coarse grids (B, 2 or C, h, w)."""
+    """Return warp(images, flow) * exp(gain) + bias, the fields coarse grids (B, 2 or C, h, w)."""
     height, width = images.shape[2:]
     return deform(images, flow) * resize_field(gain, height, width).exp() + resize_field(
         bias, height, width
@@ -249,7 +249,7 @@ class _Encoder(nn.Module):
         self.mean, self.log_variance = nn.Linear(128, latent), nn.Linear(128, latent)
 
     def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance (B, Z) of the code of how `b` differs from `a`."""
+        """Return mean and log-variance (B, Z) of the code of how `b` differs from `a`."""
         hidden = self.code(self.pair(torch.cat([a, b], 1) - 0.5).flatten(1))
         return self.mean(hidden).float(), self.log_variance(hidden).float().clamp(-10, 5)
 
@@ -272,7 +272,7 @@ class _Decoder(nn.Module):
         self.channels = channels
 
     def forward(self, a: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Flow (B, 2, h, w), log-gain and bias (B, C, h, w) that apply `z` to `a`."""
+        """Return flow (B, 2, h, w), log-gain and bias (B, C, h, w) that apply `z` to `a`."""
         features = self.image(a - 0.5)
         spread = z[:, :, None, None].expand(-1, -1, *features.shape[2:])
         fields = self.head(self.mix(torch.cat([features, spread.to(features.dtype)], 1))).float()
@@ -281,7 +281,7 @@ class _Decoder(nn.Module):
 
 
 def _down(channels: int, halvings: int) -> nn.Sequential:
-    """Strided convolutions to 64 channels, the size halved `halvings` times."""
+    """Build strided convolutions to 64 channels, the size halved `halvings` times."""
     layers: list[nn.Module] = []
     for index in range(halvings):
         width = 64 if index == halvings - 1 else 32

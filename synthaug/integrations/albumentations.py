@@ -24,7 +24,7 @@ _SEVERAL = ("images", "volume", "volumes")
 
 
 class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
-    """Replace an image by a synthetic one of its class, which the caller passes with it.
+    """A transform that replaces an image by a synthetic one of its class, passed with it.
 
     Images are uint8 or uint16 as in the pool, or float32 in [0, 1]; (H, W) or (H, W, C). Random
     numbers follow the pipeline's seed, `A.Compose(seed=...)`, and in a worker of a DataLoader that

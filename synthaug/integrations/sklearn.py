@@ -19,7 +19,7 @@ _SLACK = 1e-6  # by which rounding may leave the range of values, as MinMaxScale
 
 
 class SyntheticResampler(BaseEstimator):  # type: ignore[misc]
-    """Top up the smaller classes with synthetic images, by imbalanced-learn's contract.
+    """A sampler that tops up the smaller classes with synthetic images, as imbalanced-learn's do.
 
     It stands where SMOTE stands in an `imblearn.pipeline.Pipeline`: it works while a pipeline is
     fitted, and does nothing while it predicts.

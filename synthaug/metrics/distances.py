@@ -1,4 +1,4 @@
-"""How far the distribution of synthetic images is from that of real ones, in features."""
+"""Measure how far the distribution of synthetic images is from that of real ones, in features."""
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def frechet_distance(real: np.ndarray, synthetic: np.ndarray) -> float:
 
 
 def _deviations(features: np.ndarray) -> np.ndarray:
-    """At most D rows whose products with themselves are the covariance of features (N, D)."""
+    """Return at most D rows whose products are the covariance of features (N, D)."""
     centred = (features - features.mean(0)) / np.sqrt(len(features) - 1)
     if len(centred) <= centred.shape[1]:
         return np.asarray(centred)

@@ -78,7 +78,7 @@ def extract_features(
 def describe(
     images: np.ndarray, features: Features, device: str | torch.device | None = None
 ) -> Tensor:
-    """Features of one batch of stored images, float64 (B, D), on the CPU."""
+    """Return features of one batch of stored images, float64 (B, D), on the CPU."""
     batch = to_float(images, device or device_of(features))
     logits = _call("features", features, batch)
     expect_rows("features", logits, len(images))

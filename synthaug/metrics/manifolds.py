@@ -1,4 +1,4 @@
-"""Whether synthetic images are like real ones, and whether all kinds of real ones occur."""
+"""Measure how likely synthetic images are, and how much of the real ones they reach."""
 
 from typing import NamedTuple
 
@@ -67,7 +67,7 @@ def prdc(real: np.ndarray, synthetic: np.ndarray, *, nearest: int = 5) -> Prdc:
 
 
 def radii(points: np.ndarray, nearest: int) -> np.ndarray:
-    """Distance of each of the features (N, D) to its `nearest`-th nearest other, float64 (N,)."""
+    """Return the distance of each row (N, D) to its `nearest`-th nearest other, float64 (N,)."""
     apart = _distances(points, points)
     np.fill_diagonal(apart, 0.0)  # a point is its own nearest, but for rounding
     widths: np.ndarray = np.partition(apart, nearest, axis=1)[:, nearest]

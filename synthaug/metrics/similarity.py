@@ -1,4 +1,4 @@
-"""How alike two images are, pixel by pixel and structure by structure."""
+"""Measure how alike two images are, pixel by pixel and structure by structure."""
 
 from collections.abc import Iterator
 
@@ -87,7 +87,7 @@ def ssim(images: np.ndarray, others: np.ndarray, *, data_range: int | None = Non
 def _pairs(
     images: np.ndarray, others: np.ndarray, data_range: int | None
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Both as float64 (B, C, H, W), of which 1 is white, a few at a time; checked at once."""
+    """Yield both as float64 (B, C, H, W), of which 1 is white, a few at a time; check at once."""
     for each in (images, others):
         if not isinstance(each, np.ndarray) or each.ndim != 4:
             shape = getattr(each, "shape", "")

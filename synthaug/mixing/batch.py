@@ -101,13 +101,14 @@ _SUM_SLACK = 0.05  # by which the sum of probabilities may miss 1, in half preci
 
 
 class MixSynthetic(v2.Transform):  # type: ignore[misc]
-    """Replace a share of a batch by synthetic images of the same classes, at random places.
+    """A transform that replaces a share of a batch by synthetic images of the same classes.
 
-    For whole batches, as torchvision's CutMix and MixUp: after the DataLoader or in its
-    `collate_fn`, on the CPU or a GPU, before or after those two. Images are (B, C, H, W), uint8 or
-    uint16 as in the pool, or floats in [0, 1] before `mean` and `std`. The pool is kept on the
-    device of the batch, and after the first batch nothing waits for the device. Random numbers are
-    torch's own, of the device of the batch.
+    Places are random. For whole batches, as torchvision's CutMix and MixUp: after the DataLoader or
+    in its `collate_fn`, on the CPU or a GPU, before or after those two.
+
+    Images are (B, C, H, W), uint8 or uint16 as in the pool, or floats in [0, 1] before `mean` and
+    `std`. The pool is kept on the device of the batch, and after the first batch nothing waits for
+    the device. Random numbers are torch's own, of the device of the batch.
 
     Args:
         pool: The synthetic images, of the size of the batch's; all its classes need some.
@@ -201,7 +202,7 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
 
     @property
     def num_classes(self) -> int:
-        """How many columns soft labels have."""
+        """The number of columns of soft labels."""
         return self._num_classes
 
     def forward(self, *inputs: Any) -> Any:

@@ -33,7 +33,7 @@ _LOW = 300.0  # more than uint8 can hold
 
 
 class DepthGuard:
-    """Refuse transforms that silently corrupt 16-bit images.
+    """A guard against transforms that silently corrupt 16-bit images.
 
     torchvision's v1 `ToTensor` makes negative numbers of them, timm's `ToNumpy` takes them modulo
     256, and a conversion to L or RGB cuts them off at 255. A transform is checked once.
@@ -139,7 +139,7 @@ ROUNDING = 0.1  # of an image's deviation, as where the one turns pixels and the
 
 
 class Form(NamedTuple):
-    """How a Dataset returns its items.
+    """The form in which a Dataset returns its items.
 
     Attributes:
         make: Turns a stored image (C, H, W) and its label into an item.

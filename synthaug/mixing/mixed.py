@@ -344,7 +344,7 @@ class MixedDataset(LabelledDataset):
 
     @property
     def synthetic(self) -> np.ndarray:
-        """Which items are synthetic in this epoch, or when they are next asked for, bool (N,)."""
+        """The mask of synthetic items in this epoch, or when they are next asked for, bool (N,)."""
         epoch = self._current_epoch[0]
         epochs = np.asarray(self._visit_counts) if epoch < 0 else np.full(len(self), epoch)
         picks = np.empty(len(self), dtype=np.int64)

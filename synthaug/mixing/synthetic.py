@@ -23,7 +23,7 @@ Transform = Callable[[Any], Any]
 
 
 class LabelledDataset(VisionDataset):  # type: ignore[misc]
-    """torchvision's contract: transforms that can be set at any time, and labels in sight."""
+    """A Dataset of torchvision's contract: labels in sight, transforms to be set at any time."""
 
     classes: list[str]
     targets: list[int]
@@ -39,7 +39,7 @@ class LabelledDataset(VisionDataset):  # type: ignore[misc]
 
     @property
     def class_to_idx(self) -> dict[str, int]:
-        """Class names with their labels."""
+        """The class names with their labels."""
         return {name: index for index, name in enumerate(self.classes)}
 
     def _transformed(self, image: Any, label: Any) -> tuple[Any, Any]:

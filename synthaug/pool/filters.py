@@ -63,7 +63,7 @@ def posterior_of(
 
 
 class ClassifierAgreement:
-    """Keep samples in which a classifier sees the class that they were made for.
+    """A filter that keeps samples in which a classifier sees the class they were made for.
 
     Args:
         network: From floats (B, C, H, W) in [0, 1] to logits (B, K); asked in evaluation mode. One
@@ -107,7 +107,7 @@ class ClassifierAgreement:
 
 
 class DistanceFilter:
-    """Drop samples that are far from every real image of their class.
+    """A filter that drops samples that are far from every real image of their class.
 
     Args:
         at_most: Times the usual distance, the median from a real image to the nearest other one of
@@ -140,7 +140,7 @@ class DistanceFilter:
 
 
 class MemorizationFilter:
-    """Drop samples that are nearly a real image of their class.
+    """A filter that drops samples that are nearly a real image of their class.
 
     Args:
         at_least: Times the usual distance, the median from a real image to the nearest other one of

@@ -24,7 +24,7 @@ WORST = -100.0  # points: what a proposal counts that cannot be trained
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a search goes on: seconds or proposals, whichever ends first.
+    """The length of a search: seconds or proposals, whichever ends first.
 
     Args:
         seconds: Seconds, above 0.
@@ -107,7 +107,7 @@ class Rounds:
 
     @contextmanager
     def opened(self) -> Iterator["Rounds"]:
-        """With the file that they are kept in, which one process at a time writes to."""
+        """Open the file that rounds are kept in, which one process at a time writes to."""
         directory = self._comparison.experiment.directory
         directory.mkdir(parents=True, exist_ok=True)
         lock = alone(directory / f"search-{self._name}.lock", "the same search")
@@ -179,7 +179,7 @@ class Rounds:
         return {trial.user_attrs["arm"] for trial in self._ended()}
 
     def _ask(self, count: int) -> dict[Arm, Any]:
-        """Up to so many proposals that were not tried yet, by the arms that they stand for."""
+        """Ask for up to so many proposals that were not tried yet, by the arms they stand for."""
         tried = self._tried()
         # Anew in each round: a search that goes on proposes what it would have, uninterrupted.
         best, varied = self._sampler(len(tried)), self._sampler(len(tried), candidates=1)
@@ -198,7 +198,7 @@ class Rounds:
         return proposals
 
     def _sampler(self, tried: int, candidates: int = 24) -> Any:
-        """Proposes the best of so many candidates that are drawn near what was good."""
+        """Return a sampler that proposes the best of candidates drawn near what was good."""
         with warnings.catch_warnings():
             # Until 5, Optuna called a constant liar experimental.
             warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)

@@ -221,7 +221,7 @@ class _Check:
 
     @property
     def passed(self) -> bool:
-        """Whether it is better than all of them."""
+        """Tell whether it is better than all of them."""
         return bool(self.intervals) and all(each.low > 0 for each in self.intervals.values())
 
     def facts(self, seeds: list[int]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What all trainings of a run share: the images, the network, the place on disk."""
+"""Hold what all runs share: the images, the network, the place on disk."""
 
 import hashlib
 import re
@@ -53,7 +53,7 @@ class Experiment:
 
     @property
     def unseen_by_pools(self) -> bool:
-        """Whether the maker of a pool cannot know the images that choices are made on."""
+        """Tell whether the maker of a pool cannot know the images that choices are made on."""
         return not self.pooled or (self.validation is not None and self.pool_is_known)
 
     def below(self, directory: Path) -> Self:
@@ -122,5 +122,5 @@ def slug(text: str) -> str:
 
 
 def short_digest(text: str) -> str:
-    """Eight characters for the end of a directory's name."""
+    """Return eight characters for the end of a directory's name."""
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()

@@ -1,4 +1,4 @@
-"""Cells trained side by side, each as soon as the pool that it needs is there."""
+"""Train runs side by side, each as soon as the pool that it needs is there."""
 
 import os
 import time
@@ -35,7 +35,7 @@ PAUSE = 0.2  # seconds until a process that found nothing ready looks again
 TRACKED = "ignore:resource_tracker"  # how those warnings begin, as filters of PYTHONWARNINGS do
 
 StageProgress = Callable[[str, int, int], None]
-"""Called with (what is running, cells done, cells known so far)."""
+"""Called with (the heading, runs done, runs known so far)."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class Task:
 
 
 class Runner:
-    """Runs cells side by side, each process on one thread, and says how far it is."""
+    """Trainer of runs side by side, each process on one thread; it says how far it is."""
 
     def __init__(self, experiment: Experiment, jobs: int, progress: StageProgress | None) -> None:
         self._experiment, self._jobs, self._progress = experiment, as_count("jobs", jobs), progress
         self._done = self._total = 0
 
     def run(self, runs: Sequence[Run], what: str) -> None:
-        """Train the cells, and make the pools that they need and that are not on disk yet."""
+        """Train the runs, and make the pools that they need and that are not on disk yet."""
         self._total += len(runs)
         trained = [Task(what, train_run, (run,), needs=self._needs(run)) for run in runs]
         self._do([*self._fits(runs, what), *trained])
@@ -81,7 +81,7 @@ class Runner:
         return self._do([*fits, *scored])[len(fits) :]
 
     def check(self, folds: Sequence[tuple[Source, int, str]], what: str) -> None:
-        """Raise `InputError` where a pool has nothing left of a class for one of the parts."""
+        """Raise `InputError` where a pool has nothing left of a class for one of the folds."""
         self._total += len(folds)
         self._do([Task(what, rows_without_copies, fold) for fold in folds])
 

@@ -236,7 +236,7 @@ class Adversary:
 
     @property
     def certainty(self) -> float | None:
-        """How often it is right about real images, -1 to 1, the most of several.
+        """The certainty about real images, -1 to 1, the highest of several networks'.
 
         None where the loss has no logit that stands for "cannot tell".
         """

@@ -26,11 +26,11 @@ LARGEST_SIDE = 64  # pixels of a side, at most, that usefulness is judged by
 
 
 class CollapseWarning(UserWarning):
-    """A generator makes the same image, or nearly, again and again."""
+    """A warning that a generator makes the same image, or nearly, again and again."""
 
 
 class Usefulness(NamedTuple):
-    """How well synthetic images stand for real ones.
+    """A measure of how well synthetic images stand for real ones.
 
     Attributes:
         accuracy: Of a probe that learned from synthetic images alone, on real ones, 0 to 1.
@@ -122,7 +122,7 @@ def _pixels(images: Tensor) -> Tensor:
 
 
 class Watcher:
-    """Looks at what a family would make, were its training over.
+    """A watcher of the images that a family would make, were its training over.
 
     Args:
         sample: (the moving average, images per class) -> samples.

@@ -66,7 +66,7 @@ def ascent(
 
 
 class _Start(nn.Module):
-    """A code and a class to a start grid and the class's embedding."""
+    """A map from a code and a class to a start grid and the class's embedding."""
 
     def __init__(self, size: tuple[int, int], channels: int, classes: int, latent: int) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ def _attentions(sizes: list[tuple[int, int]], widths: list[int], attention: bool
 
 
 class ConditionalDecoder(nn.Module):
-    """A code and a class to an image.
+    """A decoder of a code and a class to an image.
 
     After a start grid follow, for each level, conditional batch norm, ReLU, interpolation to the
     level's exact size and a 3×3 convolution.
@@ -198,7 +198,7 @@ class _ResidualUp(nn.Module):
 
 
 class ConditionalEncoder(nn.Module):
-    """An image and its class to mean and log-variance of a code."""
+    """An encoder of an image and its class to mean and log-variance of a code."""
 
     def __init__(
         self, image_shape: tuple[int, int, int], classes: int, latent: int, width: int

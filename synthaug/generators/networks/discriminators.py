@@ -81,7 +81,7 @@ class Discriminator(nn.Module):
 
 
 class Projection(nn.Module):
-    """psi(h) + <v_y, h> (Miyato and Koyama, arXiv:1802.05637)."""
+    """A head psi(h) + <v_y, h> (Miyato and Koyama, arXiv:1802.05637)."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class Projection(nn.Module):
 
 
 class Concatenation(nn.Module):
-    """psi(h, v_y): the class's embedding beside the features (arXiv:1411.1784)."""
+    """A head psi(h, v_y): the class's embedding beside the features (arXiv:1411.1784)."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class Concatenation(nn.Module):
 
 
 class Auxiliary(nn.Module):
-    """psi(h), and the class read from h (Odena et al., arXiv:1610.09585)."""
+    """A head psi(h), and the class read from h (Odena et al., arXiv:1610.09585)."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -140,7 +140,7 @@ def strided(channels: int, above: int) -> nn.Module:
 
 
 class ResidualDown(nn.Module):
-    """Half the height and width by two convolutions, average pooling and a shortcut.
+    """Two convolutions, average pooling and a shortcut, which halve the height and width.
 
     As in Miyato and Koyama (arXiv:1802.05637), after He et al. (arXiv:1512.03385).
     """

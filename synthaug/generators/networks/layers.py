@@ -34,7 +34,7 @@ def attention_level(levels: Sequence[tuple[int, int]]) -> int:
 
 
 class SelfAttention(nn.Module):
-    """x + gamma * o(softmax(q(x)^T k(x)) v(x)), gamma 0 at the start (SAGAN).
+    """A layer x + gamma * o(softmax(q(x)^T k(x)) v(x)), gamma 0 at the start (SAGAN).
 
     Args:
         normalise: What the convolutions are wrapped in, such as spectral normalisation.
