@@ -67,8 +67,8 @@ class Schedule:
         """
         if step < self.warmup:
             return (step + 1) / self.warmup
-        done = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return 0.5 * (1 + math.cos(math.pi * done))
+        progress = (step - self.warmup) / max(1, self.steps - self.warmup)
+        return 0.5 * (1 + math.cos(math.pi * progress))
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def optimize(
     losses: dict[str, Tensor] = {}
     member = () if session.team.size == 1 else ("process", session.team.rank)
     module.train()
-    settled = False  # what has settled is kept as a whole run: none goes on from there
+    is_settled = False  # what has settled is kept as a whole run: none goes on from there
     for step in range(start, schedule.steps):
         with torch_stream(session.seed, "step", step, *member, device=session.device):
             batch = batches(step)
@@ -175,27 +175,31 @@ def optimize(
                     group["lr"] = rate * schedule.factor(step)
                 losses[phase.name] = _update(phase, batch, step, clip, networks, session)
         average.follow()
-        done = step + 1
-        if session.log and done % LOG_EVERY == 0:
-            session.log(done, {name: loss.item() for name, loss in losses.items()})
-        if session.watch and best and (done % apart == 0 or apart < done == schedule.steps):
-            score = session.watch(done, average.module) if session.team.leads else None
+        steps_done = step + 1
+        if session.log and steps_done % LOG_EVERY == 0:
+            session.log(steps_done, {name: loss.item() for name, loss in losses.items()})
+        if (
+            session.watch
+            and best
+            and (steps_done % apart == 0 or apart < steps_done == schedule.steps)
+        ):
+            score = session.watch(steps_done, average.module) if session.team.leads else None
             best.heed(session.team.tell(score), average.module)
-            settled = best.settled
-        over = done == schedule.steps or settled
-        if checkpoint and session.team.leads and (over or done % checkpoint_every == 0):
+            is_settled = best.settled
+        over = steps_done == schedule.steps or is_settled
+        if checkpoint and session.team.leads and (over or steps_done % checkpoint_every == 0):
             _expect_finite(losses, step)  # a state that is broken would break every resumed run
-            state.save(checkpoint, schedule.steps if over else done)
+            state.save(checkpoint, schedule.steps if over else steps_done)
         if session.progress:
-            session.progress(done, schedule.steps)
-        if settled:
+            session.progress(steps_done, schedule.steps)
+        if is_settled:
             break
-    learned = best.best_module if best and best.judged else average.module.eval()
+    result = best.best_module if best and best.judged else average.module.eval()
     # Statistics of batch norm are each process's own. What is told arrives where it was: on a CPU
     # all processes have the same.
-    own = {name: value.cpu() for name, value in learned.state_dict().items()}
-    learned.load_state_dict(session.team.tell(own))
-    if not all(bool(torch.isfinite(values).all()) for values in learned.state_dict().values()):
+    own = {name: value.cpu() for name, value in result.state_dict().items()}
+    result.load_state_dict(session.team.tell(own))
+    if not all(bool(torch.isfinite(values).all()) for values in result.state_dict().values()):
         if checkpoint and session.team.leads:
             checkpoint.unlink(missing_ok=True)
         raise TrainingError(
@@ -206,7 +210,7 @@ def optimize(
         done_with(checkpoint)
     if session.ended:
         session.ended(int(average.steps))
-    return learned
+    return result
 
 
 class _Average(nn.Module):
@@ -232,9 +236,9 @@ class _Average(nn.Module):
         ours: dict[bool, list[Tensor]] = {True: [], False: []}  # by whether it is averaged
         theirs: dict[bool, list[Tensor]] = {True: [], False: []}
         for mine, source in zip(*map(_tensors, self._stores), strict=True):
-            averaged = started and mine.is_floating_point()
-            ours[averaged].append(mine)
-            theirs[averaged].append(source)
+            is_averaged = started and mine.is_floating_point()
+            ours[is_averaged].append(mine)
+            theirs[is_averaged].append(source)
         if ours[True]:
             self._approach(ours[True], theirs[True], None)
         if ours[False]:

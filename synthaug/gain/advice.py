@@ -68,7 +68,7 @@ soft_labels += 0.5 * predict(network, images.images)
 
 
 def next_steps(
-    recommended: Arm | None,
+    to_use: Arm | None,
     baseline: Arm,
     teacher: Arm,
     *,
@@ -78,10 +78,10 @@ def next_steps(
     batch_size: int,
     size: str,
 ) -> str:
-    """Write the lines that put the recommended mix into a Dataset.
+    """Write the lines that put the mix of an arm into a Dataset.
 
     Args:
-        recommended: The arm to use; None writes the lines that train the best classifier without
+        to_use: The arm to use; None writes the lines that train the best classifier without
             synthetic images.
         baseline: The best arm without synthetic images.
         teacher: The arm of mixed and distilled labels, which is trained first.
@@ -91,17 +91,17 @@ def next_steps(
         batch_size: Images a step.
         size: The form of images, as `spell_size` writes it.
     """
-    source = None if recommended is None else recommended.source
-    needs_teacher = baseline.distilled if recommended is None else recommended.labels == "mixed"
+    source = None if to_use is None else to_use.source
+    needs_teacher = baseline.distilled if to_use is None else to_use.labels == "mixed"
     first = teacher if needs_teacher else baseline
     training = _Training(data, classifier, steps, batch_size)
     first_lines = training.lines(first.config)
-    if recommended is None or source is None:
+    if to_use is None or source is None:
         again = f"{first_lines}\n{training.again(baseline.config)}"
         return again if needs_teacher else first_lines
     remark = _MEASURED.format(
-        description=recommended.description,
-        network=_network(classifier, recommended.config),
+        description=to_use.description,
+        network=_network(classifier, to_use.config),
         steps=steps,
         batch_size=batch_size,
         size=size,
@@ -110,9 +110,9 @@ def next_steps(
     lines = fill(remark, 76, break_on_hyphens=False, break_long_words=False)
     comment = indent(lines, "# ") + "\n"
     if source.pool is None:
-        mix_lines = _generator_lines(recommended, source)
+        mix_lines = _generator_lines(to_use, source)
     else:
-        mix_lines = _pool_lines(recommended, source.pool)
+        mix_lines = _pool_lines(to_use, source.pool)
     return (f"{first_lines}\n" if needs_teacher else "") + mix_lines + comment
 
 
@@ -155,8 +155,10 @@ def training_lines(
 
 def with_reading_options(lines: str, data: str, **options: object) -> str:
     """Add the options that change how data are read; None and "raise" are the defaults."""
-    changed = {name: value for name, value in options.items() if value not in (None, "raise")}
-    more = "".join(f", {name}={value!r}" for name, value in changed.items())
+    changed_options = {
+        name: value for name, value in options.items() if value not in (None, "raise")
+    }
+    more = "".join(f", {name}={value!r}" for name, value in changed_options.items())
     return lines.replace(f"read_images({data!r})", f"read_images({data!r}{more})")
 
 

@@ -58,19 +58,19 @@ class Tuning:
     Attributes:
         config: The training configuration.
         steps: Optimiser steps.
-        tried: All trials of tuning, as rows of the result.
+        attempts: All that tuning has tried, as rows of the result.
         most: The most steps that were allowed.
     """
 
     config: TrainConfig
     steps: int
-    tried: list[dict[str, Any]]
+    attempts: list[dict[str, Any]]
     most: int = MOST_STEPS
 
     @property
     def chose_steps(self) -> bool:
         """Tell whether other numbers of steps were tried."""
-        return len({row["steps"] for row in self.tried}) > 1
+        return len({row["steps"] for row in self.attempts}) > 1
 
     @property
     def at_limit(self) -> bool:
@@ -96,8 +96,8 @@ def tune(
     candidates: list[Options] = []
     if config is None:
         usual = FINE_TUNING if pretrained else CANDIDATES
-        fixed = POLICIES if policy is None else _each("policy", policy)
-        candidates = [fixed if "policy" in options[0] else options for options in usual]
+        policies = POLICIES if policy is None else _each("policy", policy)
+        candidates = [policies if "policy" in options[0] else options for options in usual]
     start = config or TrainConfig(**reduce(or_, (options[0] for options in candidates)))
     first, most = (TUNING_STEPS, MOST_STEPS) if steps is None else (steps, steps)
     return settle(comparison, start, candidates, first, most)
@@ -107,16 +107,16 @@ def settle(
     comparison: Comparison, start: TrainConfig, candidates: Sequence[Options], first: int, most: int
 ) -> Tuning:
     """Settle the steps, from `first` to `most`, and every setting that has candidates."""
-    tried: list[dict[str, Any]] = []
-    length, mix = _tune_steps(comparison, start, first, most, tried)
-    tuned = _tune_config(comparison, start, candidates, mix, length, tried)
-    if tuned != start and length < most:
-        longer, mix = _tune_steps(comparison, tuned, length, most, tried)
+    attempts: list[dict[str, Any]] = []
+    length, mix = _tune_steps(comparison, start, first, most, attempts)
+    best_config = _tune_config(comparison, start, candidates, mix, length, attempts)
+    if best_config != start and length < most:
+        longer, mix = _tune_steps(comparison, best_config, length, most, attempts)
         if longer > length:  # what is best for a short training is not for a long one
-            tuned = _tune_config(comparison, tuned, candidates, mix, longer, tried)
+            best_config = _tune_config(comparison, best_config, candidates, mix, longer, attempts)
             length = longer
     comparison.steps = length
-    return Tuning(tuned, length, tried, most)
+    return Tuning(best_config, length, attempts, most)
 
 
 def expect_base(config: TrainConfig, policy: str | None) -> None:
@@ -133,7 +133,11 @@ def expect_base(config: TrainConfig, policy: str | None) -> None:
 
 
 def _tune_steps(
-    comparison: Comparison, config: TrainConfig, steps: int, most: int, tried: list[dict[str, Any]]
+    comparison: Comparison,
+    config: TrainConfig,
+    steps: int,
+    most: int,
+    attempts: list[dict[str, Any]],
 ) -> tuple[int, str | None]:
     """Double the steps, up to `most`, for as long as that is worth it.
 
@@ -152,14 +156,14 @@ def _tune_steps(
         if best < 0:
             _expect_any(comparison, mix_scores, ways)
         scores = {mix: score for (_, mix), score in zip(ways, mix_scores, strict=True)}
-        tried += [
+        attempts += [
             {"steps": steps, "mix": mix or "none", "validation": round(score, 5)}
             for mix, score in scores.items()
         ]
         mix = max(scores, key=lambda each: scores[each])
         longer = steps, mix
         if scores[mix] < best + WORTH_DOUBLING and not _is_better(
-            comparison, config, longer, best_length, tried
+            comparison, config, longer, best_length, attempts
         ):
             break
         best_length, best = longer, scores[mix]
@@ -172,7 +176,7 @@ def _is_better(
     config: TrainConfig,
     longer: tuple[int, str | None],
     shorter: tuple[int, str | None],
-    tried: list[dict[str, Any]],
+    attempts: list[dict[str, Any]],
 ) -> bool:
     """Tell whether the longer of two trainings, each with its mix, is worth it on all seeds."""
     if len(comparison.seeds) <= TUNING_SEEDS:
@@ -181,7 +185,7 @@ def _is_better(
     for steps, mix in (shorter, longer):
         scores += _score(comparison, [(config, mix)], steps, seeds=comparison.seeds)
         row = {"steps": steps, "mix": mix or "none", "validation": round(scores[-1], 5)}
-        tried.append({**row, "seeds": len(comparison.seeds)})
+        attempts.append({**row, "seeds": len(comparison.seeds)})
     return scores[1] >= scores[0] + WORTH_DOUBLING
 
 
@@ -191,7 +195,7 @@ def _tune_config(
     candidates: Sequence[Options],
     mix: str | None,
     steps: int,
-    tried: list[dict[str, Any]],
+    attempts: list[dict[str, Any]],
 ) -> TrainConfig:
     """Run one round of coordinate descent, with RandAugment on, as in most of the arms to come."""
     for usual in candidates:
@@ -203,7 +207,7 @@ def _tune_config(
             scores += _score(comparison, [(each, mix) for each in configs], steps)
             best = options[int(np.argmax(scores))]
             options += _beyond(best, options)
-        tried += [
+        attempts += [
             {**settings, "steps": steps, "mix": mix or "none", "validation": round(score, 5)}
             for settings, score in zip(options, scores, strict=True)
         ]

@@ -221,8 +221,8 @@ def check_splits(splits: dict[str, LabelledImages]) -> list[str]:
 
 def _skipped_notes(splits: dict[str, LabelledImages]) -> list[str]:
     """Note the images of a source that could not be read; splits of one source say it once."""
-    skipped = dict.fromkeys(images.left_out for images in splits.values() if images.left_out)
-    return [describe_skipped(each, f"of all images {len(each)}") for each in skipped]
+    skipped_images = dict.fromkeys(images.left_out for images in splits.values() if images.left_out)
+    return [describe_skipped(each, f"of all images {len(each)}") for each in skipped_images]
 
 
 def _scale_notes(splits: dict[str, LabelledImages]) -> list[str]:
@@ -243,8 +243,8 @@ def _absent_class_notes(splits: dict[str, LabelledImages]) -> list[str]:
     for name, images in splits.items():
         absent = [images.classes[int(label)] for label in np.flatnonzero(images.counts == 0)]
         if absent:
-            listed = ", ".join(map(repr, absent[:5])) + ", ..." * (len(absent) > 5)
-            notes.append(f"there is no {name} image of {listed}: nothing is known of it there")
+            class_list = ", ".join(map(repr, absent[:5])) + ", ..." * (len(absent) > 5)
+            notes.append(f"there is no {name} image of {class_list}: nothing is known of it there")
     return notes
 
 
@@ -266,10 +266,12 @@ def expect_sources(sources: Sequence[Source | Generator]) -> list[Source]:
             "sources: expected a list of generators or sources, as [StyleSwap()] or "
             f"[Source('coarse', StyleSwap(cells=4))], got {sources!r}"
         )
-    named = [each if isinstance(each, Source) else Source(each.name, each) for each in sources]
-    if any(source.pool is not None for source in named):
+    named_sources = [
+        each if isinstance(each, Source) else Source(each.name, each) for each in sources
+    ]
+    if any(source.pool is not None for source in named_sources):
         raise InputError("sources: expected generators; give a pool as `pool`")
-    return named
+    return named_sources
 
 
 def check_sources(sources: Sequence[Source]) -> None:

@@ -27,7 +27,7 @@ NEAR_CHANGED = 0.125  # the same in another light or place, of which there are m
 NEARER = 0.5  # than to the nearest training image
 
 
-def shared_images(parts: Mapping[str, LabelledImages]) -> list[str]:
+def shared_images(splits: Mapping[str, LabelledImages]) -> list[str]:
     """Describe how many images two splits have in common.
 
     Raises:
@@ -35,7 +35,7 @@ def shared_images(parts: Mapping[str, LabelledImages]) -> list[str]:
             of the two, except training images.
     """
     notes = []
-    for (first, one), (second, other) in itertools.combinations(parts.items(), 2):
+    for (first, one), (second, other) in itertools.combinations(splits.items(), 2):
         twice = matching_images(one, other)
         if not twice:
             continue
@@ -66,10 +66,10 @@ def copies_within(train: LabelledImages) -> list[str]:
 
 def refuse_copies(pool: Samples, train: LabelledImages, test: LabelledImages) -> None:
     """Raise `InputError` naming the pool's images that are near-copies of test images."""
-    copied = copies_of(pool, train, test)
-    copies = np.flatnonzero(copied >= 0)
+    originals = copies_of(pool, train, test)
+    copies = np.flatnonzero(originals >= 0)
     if len(copies):
-        pairs = ", ".join(f"{i} (test image {copied[i]})" for i in copies[:5])
+        pairs = ", ".join(f"{i} (test image {originals[i]})" for i in copies[:5])
         raise InputError(
             f"the pool holds {len(copies)} near-copies of test images: {pairs}"
             f"{', ...' if len(copies) > 5 else ''}; a gain measured with them would be worthless. "
@@ -100,34 +100,34 @@ def _copies_by(
     train: np.ndarray,
     other: np.ndarray,
 ) -> np.ndarray:
-    compared = Compared(train, features)
-    own = nearest_of(other, compared)[1]
+    among_train = Compared(train, features)
+    own = nearest_of(other, among_train)[1]
     index, to_other = find(pool, Compared(other, features))
     limit = share * np.minimum(np.median(own), own[index])
-    copied, near = np.full(len(pool), -1), np.flatnonzero(to_other <= limit)
+    originals, near = np.full(len(pool), -1), np.flatnonzero(to_other <= limit)
     if not len(near):
-        return copied
-    _, to_train = find(pool[near], compared)
+        return originals
+    _, to_train = find(pool[near], among_train)
     # Less, not equal: an image that both sides share says nothing new of the other side.
     sure = to_other[near] < NEARER * to_train
-    copied[near[sure]] = index[near[sure]]
-    return copied
+    originals[near[sure]] = index[near[sure]]
+    return originals
 
 
 def _nearest_moved(images: np.ndarray, among: Compared) -> tuple[np.ndarray, np.ndarray]:
     """Find nearest images, each as it is, moved by a pixel or mirrored, whichever is nearest."""
-    results = [nearest_of(moved, among) for moved in _moved(images)]
+    results = [nearest_of(variant, among) for variant in _shifted_and_mirrored(images)]
     index, distance = (np.stack(each) for each in zip(*results, strict=True))
     best = distance.argmin(0), np.arange(len(images))
     return index[best], distance[best]
 
 
-def _moved(images: np.ndarray) -> Iterator[np.ndarray]:
+def _shifted_and_mirrored(images: np.ndarray) -> Iterator[np.ndarray]:
     height, width = images.shape[2:]
-    padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
-    for turned in (padded, padded[..., ::-1]):
+    larger = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+    for view in (larger, larger[..., ::-1]):
         for y, x in itertools.product(range(3), repeat=2):
-            yield np.ascontiguousarray(turned[..., y : y + height, x : x + width])
+            yield np.ascontiguousarray(view[..., y : y + height, x : x + width])
 
 
 def _thumbnails(images: torch.Tensor) -> torch.Tensor:

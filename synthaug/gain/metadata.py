@@ -45,13 +45,15 @@ def data_facts(plan: SettledPlan, test: LabelledImages) -> dict[str, Any]:
     seed = plan.comparison.seeds[0]
     classes = len(experiment.train.classes)
     validation_labels = [
-        fold.scored.labels for fold in experiment.folds(seed) if fold.scored is not None
+        fold.validation_subset.labels
+        for fold in experiment.folds(seed)
+        if fold.validation_subset is not None
     ]
     counts = np.bincount(np.concatenate(validation_labels), minlength=classes)
     return {
         "name": plan.name,
         "classes": classes,
-        "train": len(experiment.tested(seed).trained),
+        "train": len(experiment.tested_fold(seed).train_subset),
         "validation": int(counts.sum()),
         "validation_counts": counts.tolist(),
         "test": len(test),
@@ -86,7 +88,7 @@ def protocol_facts(
         "validation": split,
         "search": plan.search,
         "precision": precision,
-        "tuning": tuning.tried,
+        "tuning": tuning.attempts,
         "caveats": _all_caveats(plan),
         "versions": versions(),
     }
@@ -109,25 +111,25 @@ def lines_to_use(plan: SettledPlan, to_use: Arm | None, without: Arm) -> str:
 
 def data_caveats(experiment: Experiment, seeds: Sequence[int], notes: Sequence[str]) -> list[str]:
     """List what a reader has to know of the images that were trained on, `notes` first."""
-    subsets = [experiment.tested(seed).trained for seed in seeds]
+    subsets = [experiment.tested_fold(seed).train_subset for seed in seeds]
     first, second = (each.places for each in subsets[:2])
-    shared = float(np.isin(second, first).mean())
+    train_overlap = float(np.isin(second, first).mean())
     caveats = list(notes)
-    if shared == 1 and len(first) == len(second):
+    if train_overlap == 1 and len(first) == len(second):
         caveats.append(
             "all seeds train on the same real images: intervals hold the scatter of generators and "
             "trainings, not that of other images"
         )
-    elif shared > MUCH:
+    elif train_overlap > MUCH:
         caveats.append(
-            f"two seeds share {shared:.0%} of the real images that they train on: intervals hold "
-            "the scatter of generators and trainings, and little of that of other images"
+            f"two seeds share {train_overlap:.0%} of the real images that they train on: intervals "
+            "hold the scatter of generators and trainings, and little of that of other images"
         )
     one, other = (_validation_places(experiment, seed) for seed in seeds[:2])
-    if (overlap := float(np.isin(one, other).mean())) > MUCH:
+    if (validation_overlap := float(np.isin(one, other).mean())) > MUCH:
         subject = "all seeds are judged by the same"
-        if overlap < 1:
-            subject = f"two seeds share {overlap:.0%} of their"
+        if validation_overlap < 1:
+            subject = f"two seeds share {validation_overlap:.0%} of their"
         caveats.append(
             f"{subject} validation images: what suits these by chance is chosen, and recommended, "
             "more often than it should be"
@@ -163,18 +165,22 @@ def length_caveats(tuning: Tuning) -> list[str]:
     return []
 
 
-def divergence_caveat(arm: Arm, diverged: Mapping[int, str]) -> str:
+def divergence_caveat(arm: Arm, reasons: Mapping[int, str]) -> str:
     """Tell on which seeds the training of an arm diverged, and how."""
-    seeds, reason = ", ".join(map(str, diverged)), next(iter(diverged.values()))
+    seeds, reason = ", ".join(map(str, reasons)), next(iter(reasons.values()))
     return (
         f"the training of {arm.name} diverged ({reason.partition(';')[0]}), and has nothing right "
-        f"on seed{'s' * (len(diverged) > 1)} {seeds}"
+        f"on seed{'s' * (len(reasons) > 1)} {seeds}"
     )
 
 
 def _validation_places(experiment: Experiment, seed: int) -> np.ndarray:
     """Return the indices of the images that choices of a seed are made on, int64 (V,)."""
-    subsets = [fold.scored for fold in experiment.folds(seed) if fold.scored is not None]
+    subsets = [
+        fold.validation_subset
+        for fold in experiment.folds(seed)
+        if fold.validation_subset is not None
+    ]
     return np.concatenate([each.places for each in subsets])
 
 
@@ -186,9 +192,9 @@ def _all_caveats(plan: SettledPlan) -> list[str]:
     caveats = data_caveats(experiment, plan.comparison.seeds, plan.notes)
     caveats += length_caveats(plan.tuning)
     for arm in plan.choices.arms:
-        diverged = plan.comparison.diverged(arm, plan.comparison.seeds_of(arm))
-        if diverged:
-            caveats.append(divergence_caveat(arm, diverged))
+        reasons = plan.comparison.diverged(arm, plan.comparison.seeds_of(arm))
+        if reasons:
+            caveats.append(divergence_caveat(arm, reasons))
     for name in pools:
         caveats.append(f"{name} is the same pool for all seeds")
         if not experiment.unseen_by_pools:

@@ -51,9 +51,9 @@ def choose_pictures(
 
     Each synthetic one comes with the nearest of all training images.
     """
-    shown = np.unique(train.labels)[:classes]
-    real = train.subset(_first(train.labels, shown, per_class))
-    synthetic = samples.subset(_first(samples.labels, shown, per_class))
+    class_labels = np.unique(train.labels)[:classes]
+    real = train.subset(_first(train.labels, class_labels, per_class))
+    synthetic = samples.subset(_first(samples.labels, class_labels, per_class))
     index, distance = nearest(synthetic.images, train.images)
     per_pixel = distance / math.sqrt(math.prod(train.image_shape)) / span_of(train.images)
     return Pictures(real, synthetic, train.images[index], per_pixel)
@@ -192,8 +192,8 @@ class Gain:
     def scores(self, name: str) -> list[float]:
         """Return the arm's test accuracy in the protocol's metric, one a seed."""
         arm = self.arm(name)
-        balanced = self.protocol["metric"] == BALANCED
-        return arm.balanced_accuracy if balanced else arm.accuracy
+        is_balanced = self.protocol["metric"] == BALANCED
+        return arm.balanced_accuracy if is_balanced else arm.accuracy
 
     @property
     def chosen_elsewhere(self) -> bool:
@@ -251,8 +251,8 @@ class Gain:
         value = plain_values(asdict(replace(self, pictures=None)))
         del value["pictures"]
         # Tuples become lists, so that what is loaded equals what was saved.
-        written: dict[str, Any] = json.loads(json.dumps(value))
-        return written
+        content: dict[str, Any] = json.loads(json.dumps(value))
+        return content
 
     def save(self, path: str | Path) -> None:
         """Write the JSON, atomically."""
@@ -358,10 +358,10 @@ def _wrong_in(gain: Gain) -> str:
                 return f"expected {name!r} in {place!r}, got {value.get(name)!r}"
     if gain.verdict not in get_args(Verdict):
         return f"expected a verdict of {', '.join(get_args(Verdict))}, got {gain.verdict!r}"
-    named = {gain.baseline, gain.trained, gain.control, gain.rival, gain.chosen["arm"]}
+    names = {gain.baseline, gain.trained, gain.control, gain.rival, gain.chosen["arm"]}
     if gain.recommendation != NO_ARM:
-        named.add(gain.recommendation)
-    missing = named - {arm.name for arm in gain.arms} - {None}
+        names.add(gain.recommendation)
+    missing = names - {arm.name for arm in gain.arms} - {None}
     if missing:
         return f"it names arms that it does not hold: {sorted(map(str, missing))}"
     return _wrong_in_arms(gain) or _wrong_in_figures(gain)

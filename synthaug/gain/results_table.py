@@ -46,8 +46,8 @@ def arm_table(
         for arm, arm_seeds in seeds_by_arm.items()
         if arm != choices.baseline
     }
-    corrected = holm([p_value(gain) for gain in gains.values()])
-    p_values = dict(zip(gains, corrected, strict=True))
+    adjusted_values = holm([p_value(gain) for gain in gains.values()])
+    p_values = dict(zip(gains, adjusted_values, strict=True))
     return [
         _arm_result(
             comparison,

@@ -126,20 +126,20 @@ def without_synthetic(comparison: Comparison, base: TrainConfig) -> tuple[list[A
         All of them, and the best to build on.
     """
     # A subset has as many images of each class, however uneven the whole is.
-    balanced = comparison.experiment.per_class is not None or comparison.metric == "accuracy"
-    real = real_arms(base, balanced=balanced)
+    is_balanced = comparison.experiment.per_class is not None or comparison.metric == "accuracy"
+    real = real_arms(base, balanced=is_balanced)
     if base.policy == "none":  # fixed: the two are one
         real = [arm for arm in real if arm.name != "none"]
     comparison.race(real, REAL_STAGE)
-    smoothed = smoothed_arm(comparison.best(real))
-    comparison.race([smoothed], "smoothed labels", beside=real)
-    base_arm = comparison.best([*real, smoothed])
+    smooth = smoothed_arm(comparison.best(real))
+    comparison.race([smooth], "smoothed labels", beside=real)
+    base_arm = comparison.best([*real, smooth])
     comparison.teacher = base_arm
-    distilled = [distilled_arm(base_arm)]
+    pupils = [distilled_arm(base_arm)]
     if base_arm != real[0]:
-        distilled.append(distilled_arm(real[0], own=False))
-    comparison.race(distilled, "distilled labels", beside=[*real, smoothed])
-    return [*real, smoothed, *distilled], base_arm
+        pupils.append(distilled_arm(real[0], own=False))
+    comparison.race(pupils, "distilled labels", beside=[*real, smooth])
+    return [*real, smooth, *pupils], base_arm
 
 
 def softened_alike(comparison: Comparison, real: Sequence[Arm], arm: Arm) -> list[Arm]:
@@ -150,10 +150,10 @@ def softened_alike(comparison: Comparison, real: Sequence[Arm], arm: Arm) -> lis
     if arm.labels != "mixed":
         return []
     base_arm = base_arm_of(arm)
-    softened = distilled_arm(base_arm, own=base_arm == comparison.teacher)
-    if softened not in real:
-        comparison.race([softened], "distilled labels", beside=real)
-    return [softened]
+    twin = distilled_arm(base_arm, own=base_arm == comparison.teacher)
+    if twin not in real:
+        comparison.race([twin], "distilled labels", beside=real)
+    return [twin]
 
 
 def _quick(

@@ -180,10 +180,10 @@ def _detectable(confidence: float, freedom: int, power: float) -> float:
     from scipy import optimize, stats  # slow to import, and needed once a run
 
     critical = _t(confidence, freedom)
-    seen = optimize.brentq(
+    mean_seen = optimize.brentq(
         lambda mean: stats.nct.sf(critical, freedom, mean) - power, 0, 2 * critical
     )
-    return float(seen)
+    return float(mean_seen)
 
 
 def verdict(interval: Interval, over_rival: Interval | None = None) -> Verdict:
@@ -228,11 +228,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
         [0.03, 0.06, 0.06]
     """
     order = np.argsort(p_values)
-    adjusted, largest = np.empty(len(p_values)), 0.0
+    adjusted_values, largest = np.empty(len(p_values)), 0.0
     for rank, index in enumerate(order):
         largest = max(largest, (len(p_values) - rank) * p_values[index])
-        adjusted[index] = min(1.0, largest)
-    return [float(round(value, 12)) for value in adjusted]
+        adjusted_values[index] = min(1.0, largest)
+    return [float(round(value, 12)) for value in adjusted_values]
 
 
 def p_value(interval: Interval) -> float:

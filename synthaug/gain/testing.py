@@ -59,26 +59,26 @@ def open_test(
         comparison.expect_trained([choices.chosen, choices.baseline], seeds)
 
     score_finalists(fresh_seeds, "the best on other seeds")
-    stage_one, seeds, needed = len(fresh_seeds), fresh_seeds, 0
+    stage_one, seeds, seeds_needed = len(fresh_seeds), fresh_seeds, 0
     if precision is not None:
         first = scores.gain(choices.chosen, choices.baseline, fresh_seeds)
-        needed = seeds_for_precision(first.per_seed, precision, resolution=scores.resolution)
-        more_seeds = _more_seeds(comparison, fresh_seeds, needed)
+        seeds_needed = seeds_for_precision(first.per_seed, precision, resolution=scores.resolution)
+        more_seeds = _more_seeds(comparison, fresh_seeds, seeds_needed)
         score_finalists(more_seeds, "more seeds")
         seeds = fresh_seeds + more_seeds
-    diverged = {arm: how for arm in finalists if (how := comparison.diverged(arm, seeds))}
-    sound = [arm for arm in candidates if arm not in diverged]
+    divergences = {arm: how for arm in finalists if (how := comparison.diverged(arm, seeds))}
+    sound = [arm for arm in candidates if arm not in divergences]
     oracle = _oracle_baseline(scores, sound, choices.baseline, seeds)
 
-    def paired(arm: Arm | None, other: Arm | None) -> Interval | None:
-        if arm is None or other is None or diverged.keys() & {arm, other}:
+    def paired_gain(arm: Arm | None, other: Arm | None) -> Interval | None:
+        if arm is None or other is None or divergences.keys() & {arm, other}:
             return None
         return scores.gain(arm, other, seeds, stage_one=stage_one)
 
     gain = scores.gain(choices.chosen, choices.baseline, seeds, stage_one=stage_one)
-    over_oracle = paired(choices.chosen, oracle)
+    over_oracle = paired_gain(choices.chosen, oracle)
     judgement = verdict(gain, over_oracle)
-    recommended = _is_recommended(comparison, choices, seeds, judgement)
+    is_recommended = _is_recommended(comparison, choices, seeds, judgement)
     result = Gain(
         synthaug=versions()["synthaug"],
         data=data_facts(plan, test),
@@ -89,17 +89,17 @@ def open_test(
         control=_name(choices.control),
         rival=_name(oracle),
         chosen=arm_facts(choices.chosen),
-        gain_over_control=paired(choices.trained, choices.control),
+        gain_over_control=paired_gain(choices.trained, choices.control),
         gain_over_rival=over_oracle,
         gain=gain,
-        recommendation=choices.chosen.name if recommended else NO_ARM,
+        recommendation=choices.chosen.name if is_recommended else NO_ARM,
         verdict=judgement,
         pictures=_pictures(comparison, choices.chosen, seeds[0]),
     )
-    result.protocol["caveats"] += [divergence_caveat(*each) for each in diverged.items()]
-    if needed > len(seeds):
+    result.protocol["caveats"] += [divergence_caveat(*each) for each in divergences.items()]
+    if seeds_needed > len(seeds):
         result.protocol["caveats"].append(
-            f"an interval within {precision:g} points would take about {needed:,} seeds, and "
+            f"an interval within {precision:g} points would take about {seeds_needed:,} seeds, and "
             f"{len(seeds)} are the most"
         )
     to_use = choices.chosen if result.to_use == choices.chosen.name else None
@@ -139,28 +139,28 @@ def _is_recommended(
 
     Where the maker of a pool may have seen them, the test images have to agree.
     """
-    favoured = clearly_better(
+    is_favoured = clearly_better(
         comparison.differences(choices.chosen, choices.baseline, seeds),
         resolution=comparison.resolution(seeds[0]),
     )
     source = choices.chosen.source
     is_unseen = source is None or source.pool is None or comparison.experiment.unseen_by_pools
-    return favoured and (is_unseen or judgement == "helps")
+    return is_favoured and (is_unseen or judgement == "helps")
 
 
-def _more_seeds(comparison: Comparison, seeds: list[int], needed: int) -> list[int]:
+def _more_seeds(comparison: Comparison, seeds: list[int], total: int) -> list[int]:
     """Return further seeds, up to so many in all, for which the images can be split.
 
     A draw of few images may hold a single group of a class, which cannot.
     """
-    count = max(0, min(MOST_SEEDS, needed) - len(seeds))
+    count = max(0, min(MOST_SEEDS, total) - len(seeds))
     further_seeds = range(seeds[-1] + 1, seeds[-1] + 1 + 2 * MOST_SEEDS)
     return list(islice(filter(comparison.experiment.can_split, further_seeds), count))
 
 
 def _pictures(comparison: Comparison, arm: Arm, seed: int) -> Pictures:
     """Return examples of what the chosen arm trained on for that seed."""
-    real = comparison.experiment.tested(seed).train
+    real = comparison.experiment.tested_fold(seed).train
     return choose_pictures(real, comparison.pool(arm, seed).samples)
 
 

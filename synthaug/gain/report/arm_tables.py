@@ -5,7 +5,7 @@ from typing import Any
 from markupsafe import Markup
 
 from synthaug.gain.report.interval_plot import Row, intervals
-from synthaug.gain.report.numbers import mean, printable, signed, span
+from synthaug.gain.report.numbers import mean, printable, span, with_sign
 from synthaug.gain.report.seed_plot import Column, seeds
 from synthaug.gain.result import ArmResult, Gain
 from synthaug.gain.statistics import Interval
@@ -31,15 +31,15 @@ def arms_plot(gain: Gain) -> Markup:
 
 
 def _arm_row(gain: Gain, arm: ArmResult, kind: str) -> Row:
-    recommended = "recommended" in _tags(gain, arm)
-    name = ("★ " if recommended else "") + printable(arm.name)
+    is_recommended = "recommended" in _tags(gain, arm)
+    name = ("★ " if is_recommended else "") + printable(arm.name)
     if arm.name == gain.baseline:
         zero = Interval(0.0, 0.0, 0.0, [], gain.gain.confidence, 0.0, 0)
-        return Row(name, kind, zero, "baseline", recommended)
+        return Row(name, kind, zero, "baseline", is_recommended)
     if arm.gain is None:
-        return Row(name, kind, None, "not compared", recommended)
-    figures = f"{signed(arm.gain.points)}  ({span(arm.gain)})"
-    return Row(name, kind, arm.gain, figures, recommended, aside=gain.given_up(arm))
+        return Row(name, kind, None, "not compared", is_recommended)
+    figures = f"{with_sign(arm.gain.points)}  ({span(arm.gain)})"
+    return Row(name, kind, arm.gain, figures, is_recommended, aside=gain.given_up(arm))
 
 
 def arms_table(gain: Gain) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -63,12 +63,12 @@ def _table_row(gain: Gain, arm: ArmResult) -> dict[str, Any]:
 
 def seeds_plot(gain: Gain) -> Markup:
     """Draw the scores of the arms that matter, seed by seed, and their differences."""
-    chosen = gain.chosen["arm"]
+    chosen_name = gain.chosen["arm"]
     bests = ((gain.control, "best non-learned"), (gain.trained, "best trained"))
-    roles = [(name, role) for name, role in bests if name is not None and name != chosen]
+    roles = [(name, role) for name, role in bests if name is not None and name != chosen_name]
     if gain.rival is not None:
         roles.append((gain.rival, "oracle baseline"))
-    roles += [(gain.baseline, "baseline"), (chosen, "synthetic")]
+    roles += [(gain.baseline, "baseline"), (chosen_name, "synthetic")]
     columns = [
         Column(
             name=printable(name),

@@ -100,18 +100,18 @@ def _about_seeds(gain: Gain) -> str:
 
 
 def _about_choice(gain: Gain) -> str:
-    corrected = "the p-values of the table are corrected for the number of arms (Holm)"
+    correction = "the p-values of the table are corrected for the number of arms (Holm)"
     if gain.chosen_elsewhere:
         return (
             "Many comparisons. The verdict's interval needs no correction, since its arm was "
-            f"picked on other seeds and before the test images were opened; {corrected}, not for "
+            f"picked on other seeds and before the test images were opened; {correction}, not for "
             "this: arms that were not chosen are compared on the seeds that chose the baseline, "
             "where it may have been lucky."
         )
     return (
         "Chosen and measured on the same seeds, as until version 0.5.0. A network that its seed "
         "made better on the validation images is better on the test images, too, so that the best "
-        f"of many arms looks better than it is; {corrected}."
+        f"of many arms looks better than it is; {correction}."
     )
 
 
@@ -143,9 +143,9 @@ def _about_test(gain: Gain) -> str:
     )
 
 
-def _of_classes(gain: Gain, part: str) -> list[int]:
+def _of_classes(gain: Gain, split: str) -> list[int]:
     """Return the image counts of the classes that have some (older results have none)."""
-    return [each for each in gain.data.get(f"{part}_counts", []) if each]
+    return [each for each in gain.data.get(f"{split}_counts", []) if each]
 
 
 def _of_smallest(counts: list[int]) -> str:
@@ -155,9 +155,9 @@ def _of_smallest(counts: list[int]) -> str:
 
 def _half_width(share: float, count: int) -> float:
     """Return half the width of the 95 % interval of a share of `count` (Wilson 1927)."""
-    squared = NORMAL**2 / count
-    spread = math.sqrt(squared * share * (1 - share) + squared**2 / 4)
-    return spread / (1 + squared)
+    variance = NORMAL**2 / count
+    spread = math.sqrt(variance * share * (1 - share) + variance**2 / 4)
+    return spread / (1 + variance)
 
 
 def _about_validation(gain: Gain) -> str:

@@ -9,11 +9,11 @@ from markupsafe import Markup, escape
 from synthaug.gain.statistics import Interval
 
 
-def signed(points: float) -> str:
+def with_sign(points: float) -> str:
     """Write percentage points with a sign, to one decimal.
 
     Examples:
-        >>> signed(1.94), signed(-0.31), signed(-0.01)
+        >>> with_sign(1.94), with_sign(-0.31), with_sign(-0.01)
         ('+1.9', '−0.3', '+0.0')
     """
     return f"{points:+z.1f}".replace("-", "−")

@@ -14,7 +14,15 @@ from synthaug.core import expand_path, write_text
 from synthaug.gain.report.arm_tables import arms_plot, arms_table, seeds_plot
 from synthaug.gain.report.caveats import advice, caveats, use_of_lines
 from synthaug.gain.report.classes import class_changes, classes_plot, classes_text
-from synthaug.gain.report.numbers import breakable, mean, number, percent, printable, signed, span
+from synthaug.gain.report.numbers import (
+    breakable,
+    mean,
+    number,
+    percent,
+    printable,
+    span,
+    with_sign,
+)
 from synthaug.gain.report.pictures import picture_pairs, picture_rows, range_text
 from synthaug.gain.result import Gain
 from synthaug.gain.statistics import TIE
@@ -45,7 +53,7 @@ def write_report(gain: Gain, path: str | Path) -> None:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(signed=signed, span=span, percent=percent, number=number)
+    environment.filters.update(with_sign=with_sign, span=span, percent=percent, number=number)
     environment.filters["breakable"] = breakable
     template = files("synthaug.gain.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
     page = environment.from_string(template).render(_contents(gain))
@@ -104,19 +112,19 @@ def _key_figures(gain: Gain) -> list[tuple[str, str, str]]:
     before, after = mean(gain.scores(gain.baseline)), mean(gain.scores(gain.chosen["arm"]))
     metric = gain.protocol["metric"]
     figures = [
-        ("Gain over the baseline", f"{signed(gain.gain.points)} points", span(gain.gain)),
+        ("Gain over the baseline", f"{with_sign(gain.gain.points)} points", span(gain.gain)),
         (f"Test {metric}", f"{percent(before)} → {percent(after)} %", "without → with"),
     ]
     if gain.gain_over_rival is not None:
         over = gain.gain_over_rival
         label = f"Gain over the oracle baseline, {printable(gain.rival or '')}"
-        figures.append((label, f"{signed(over.points)} points", span(over)))
+        figures.append((label, f"{with_sign(over.points)} points", span(over)))
     if gain.gain_over_control is not None:
         over = gain.gain_over_control
         figures.append(
             (
                 "Trained generator over non-learned control",
-                f"{signed(over.points)} points",
+                f"{with_sign(over.points)} points",
                 span(over),
             )
         )

@@ -18,7 +18,7 @@ from synthaug.gain.report.drawing import (
     svg,
     tick,
 )
-from synthaug.gain.report.numbers import signed
+from synthaug.gain.report.numbers import with_sign
 from synthaug.gain.statistics import Interval
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _draw_differences(axes: "Axes", gaps: Sequence[tuple[str, Interval]], kind: 
         axes.plot([place + 0.1] * 2, [gap.low, gap.high], color=COLOURS[kind], linewidth=1.8)
         draw_point(axes, place + 0.1, gap.points, kind)
         at: dict[str, Any] = {"xytext": (9, 0), "textcoords": "offset points", "va": "center"}
-        axes.annotate(signed(gap.points), (place + 0.1, gap.points), fontsize=10, **at)
+        axes.annotate(with_sign(gap.points), (place + 0.1, gap.points), fontsize=10, **at)
     middle = (len(gaps) - 1) / 2
     axes.set_xlim(min(middle - 1, -0.45), max(middle + 1.2, len(gaps) - 0.25))
     axes.yaxis.set_major_formatter(FuncFormatter(tick))

@@ -44,8 +44,9 @@ class Comparison:
         self.teacher: Arm | None = None
         self._runner = runner
         self._given_up: dict[Arm, int] = {}  # and after how many seeds
-        self._reused: dict[Run, float] = {}  # trained by an earlier measurement, and its seconds
-        self._own: set[Run] = set()  # trained by this one
+        # Runs of an earlier measurement, each with the seconds of its training, and of this one.
+        self._reused_seconds: dict[Run, float] = {}
+        self._own: set[Run] = set()
 
     def train(
         self,
@@ -67,14 +68,16 @@ class Comparison:
         pairs = [(arm, seed) for seed in seeds for arm in dict.fromkeys(arms)]
         runs = [run for pair in pairs for run in self.runs(*pair, to_test=to_test)]
         new_runs = [run for run in runs if not run.done(self.experiment)]
-        self._note_reused(set(runs).difference(new_runs))
+        self._note_old_runs(set(runs).difference(new_runs))
         self._train_runs(new_runs, stage)
 
     def runs(self, arm: Arm, seed: int, *, to_test: bool = True) -> list[Run]:
         """Return the arm's runs for one seed, one a fold."""
         folds = self.experiment.folds(seed)
         return [
-            self._run_of(arm, seed, fold) for fold in folds if to_test or fold.scored is not None
+            self._run_of(arm, seed, fold)
+            for fold in folds
+            if to_test or fold.validation_subset is not None
         ]
 
     def validation_scores(self, arm: Arm, seed: int) -> Scores:
@@ -86,8 +89,8 @@ class Comparison:
         """Return labels of the validation images of all folds, int64 (V,), and hits, bool (V,)."""
         labels, predictions = [], []
         for fold, run in zip(self.experiment.folds(seed), self.runs(arm, seed), strict=True):
-            if fold.scored is not None:
-                labels.append(fold.scored.labels)
+            if fold.validation_subset is not None:
+                labels.append(fold.validation_subset.labels)
                 predictions.append(validation_predictions(self.experiment, run))
         truth = np.concatenate(labels)
         return truth, np.concatenate(predictions) == truth
@@ -117,9 +120,9 @@ class Comparison:
         Raises:
             TrainingError: If the trainings of all diverged.
         """
-        entered = [arm for arm in arms if arm not in self._given_up]
-        scores = self.validation(entered)
-        best = max(entered, key=lambda arm: float(scores[arm].mean()))
+        entrants = [arm for arm in arms if arm not in self._given_up]
+        scores = self.validation(entrants)
+        best = max(entrants, key=lambda arm: float(scores[arm].mean()))
         if not scores[best].any():
             self.expect_trained([best], self.seeds_of(best))
         return best
@@ -181,7 +184,9 @@ class Comparison:
     def resolution(self, seed: int) -> float:
         """Return the points that one validation image counts."""
         labels = [
-            fold.scored.labels for fold in self.experiment.folds(seed) if fold.scored is not None
+            fold.validation_subset.labels
+            for fold in self.experiment.folds(seed)
+            if fold.validation_subset is not None
         ]
         return resolution(np.concatenate(labels), self.metric)
 
@@ -227,7 +232,7 @@ class Comparison:
             images: The test images.
             stage: Heading of the progress that is shown.
         """
-        runs = [self._run_of(arm, seed, self.experiment.tested(seed)) for arm, seed in pairs]
+        runs = [self._run_of(arm, seed, self.experiment.tested_fold(seed)) for arm, seed in pairs]
         fingerprint = images.fingerprint
         teachers = self._teachers(
             [run for run in runs if not run.scorable(self.experiment, fingerprint)]
@@ -236,10 +241,10 @@ class Comparison:
             self._run_of(arm, seed, fold)
             for arm, seed in pairs
             for fold in self.experiment.folds(seed)
-            if not fold.tested
+            if not fold.is_tested
         ]
-        untrained = [run for run in other_folds if not run.done(self.experiment)]
-        self._train_runs([*teachers, *untrained], stage)
+        new_fold_runs = [run for run in other_folds if not run.done(self.experiment)]
+        self._train_runs([*teachers, *new_fold_runs], stage)
         ready = {run: run.scorable(self.experiment, fingerprint) for run in runs}
         order = sorted(ready, key=lambda run: not ready[run])
         new_runs = [run for run in order if not ready[run]]
@@ -250,7 +255,7 @@ class Comparison:
     def test_predictions(self, arm: Arm, seed: int, images: str) -> np.ndarray:
         """Return predictions of the test images of a fingerprint, int64 (N,), after scoring."""
         return test_predictions(
-            self.experiment, self._run_of(arm, seed, self.experiment.tested(seed)), images
+            self.experiment, self._run_of(arm, seed, self.experiment.tested_fold(seed)), images
         )
 
     def check_pool(self, source: Source, seeds: list[int]) -> None:
@@ -259,13 +264,15 @@ class Comparison:
             (source, seed, fold.name)
             for seed in seeds
             for fold in self.experiment.folds(seed)
-            if fold.scored is not None
+            if fold.validation_subset is not None
         ]
         self._runner.check(folds, "copies in the pool")
 
     def pool(self, arm: Arm, seed: int) -> SamplePool:
         """Return the pool that the arm learned from for a tested seed; make it where it is gone."""
-        return self._runner.pool(self._run_of(arm, seed, self.experiment.tested(seed)), "examples")
+        return self._runner.pool(
+            self._run_of(arm, seed, self.experiment.tested_fold(seed)), "examples"
+        )
 
     def seconds(self, arm: Arm, seed: int) -> float:
         """Return the seconds to train the arm for one seed and to fit its generator."""
@@ -274,19 +281,19 @@ class Comparison:
     def note_earlier(self, arm: Arm, seeds: list[int]) -> None:
         """Count the runs of the arm that an earlier measurement trained as reused."""
         runs = [run for seed in seeds for run in self.runs(arm, seed, to_test=False)]
-        self._note_reused({run for run in runs if run.done(self.experiment)})
+        self._note_old_runs({run for run in runs if run.done(self.experiment)})
 
     def reused(self) -> tuple[int, float]:
         """Return how many networks an earlier measurement trained, and the seconds it took.
 
         Fits of generators are not counted.
         """
-        return len(self._reused), sum(self._reused.values())
+        return len(self._reused_seconds), sum(self._reused_seconds.values())
 
-    def _note_reused(self, done: set[Run]) -> None:
+    def _note_old_runs(self, old_runs: set[Run]) -> None:
         # Read now: a damaged one is to be named before hours are spent, not after.
-        for run in done - self._own - self._reused.keys():
-            self._reused[run] = seconds(self.experiment, run)[0]
+        for run in old_runs - self._own - self._reused_seconds.keys():
+            self._reused_seconds[run] = seconds(self.experiment, run)[0]
 
 
 @contextmanager
@@ -294,7 +301,7 @@ def open_comparison(
     experiment: Experiment,
     seeds: list[int],
     *,
-    run: str = "",
+    identity: str = "",
     cache: str | Path | None,
     keep: bool,
     jobs: int,
@@ -305,7 +312,7 @@ def open_comparison(
     Args:
         experiment: What all runs share.
         seeds: Seeds that choices are made on.
-        run: Tells this work from other work on the same images.
+        identity: Tells this work from other work on the same images.
         cache: As in `Execution`, and the rest.
         keep: The same.
         jobs: The same.
@@ -317,7 +324,7 @@ def open_comparison(
         )
         # Absolute: reused processes may be in another working directory.
         experiment = place_experiment(experiment, expand_path(directory).absolute())
-        stack.enter_context(work_directory(experiment.directory, short_digest(run), keep=keep))
+        stack.enter_context(work_directory(experiment.directory, short_digest(identity), keep=keep))
         yield Comparison(
             experiment, Runner(experiment, jobs, progress), _metric(experiment.train), seeds
         )
@@ -326,8 +333,8 @@ def open_comparison(
 def place_experiment(experiment: Experiment, directory: Path) -> Experiment:
     """Put an experiment below a directory, on the device that "auto" stands for."""
     device = resolve_device(experiment.device)
-    resolved = replace(experiment, device=str(device), arithmetic=arithmetic(device))
-    return resolved.below(directory)
+    on_device = replace(experiment, device=str(device), arithmetic=arithmetic(device))
+    return on_device.below(directory)
 
 
 def _metric(train: LabelledImages) -> str:

@@ -25,7 +25,7 @@ class Experiment:
         classifier: The network.
         batch_size: Images of a step.
         device: The device.
-        pooled: As for `plan_folds`; its folds have other names, so runs do not depend on it.
+        beside_pool: As for `plan_folds`; its folds have other names, so runs do not depend on it.
         pool_is_known: Whether the pool is known to be made of the training images alone.
         arithmetic: Arithmetic of networks on the device. Trained in another they differ as much as
             those of another seed.
@@ -38,7 +38,7 @@ class Experiment:
     classifier: Backbone
     batch_size: int
     device: str
-    pooled: bool = False
+    beside_pool: bool = False
     pool_is_known: bool = False
     arithmetic: str = "float32"
     directory: Path = Path()
@@ -54,7 +54,7 @@ class Experiment:
     @property
     def unseen_by_pools(self) -> bool:
         """Tell whether the maker of a pool cannot know the images that choices are made on."""
-        return not self.pooled or (self.validation is not None and self.pool_is_known)
+        return not self.beside_pool or (self.validation is not None and self.pool_is_known)
 
     def below(self, directory: Path) -> Self:
         """Return the experiment in a subdirectory named after all that its runs depend on."""
@@ -75,7 +75,9 @@ class Experiment:
         """Return the seed's folds, and how validation images were set apart."""
         if seed not in self._plans:
             settings = (self.train, self.validation, self.per_class, seed)
-            self._plans[seed] = plan_folds(*settings, pooled=self.pooled, labels=self._labels_only)
+            self._plans[seed] = plan_folds(
+                *settings, beside_pool=self.beside_pool, labels=self._labels_only
+            )
         return self._plans[seed]
 
     @cached_property
@@ -111,9 +113,9 @@ class Experiment:
         """Return the seed's fold of a name."""
         return next(fold for fold in self.folds(seed) if fold.name == name)
 
-    def tested(self, seed: int) -> Fold:
+    def tested_fold(self, seed: int) -> Fold:
         """Return the fold whose networks meet the test images."""
-        return next(fold for fold in self.folds(seed) if fold.tested)
+        return next(fold for fold in self.folds(seed) if fold.is_tested)
 
 
 def slug(text: str) -> str:

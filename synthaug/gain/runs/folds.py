@@ -77,25 +77,25 @@ class Fold:
 
     Attributes:
         name: Name in files.
-        trained: Images to train on.
-        scored: Images to score on; None where the model is only tested.
-        tested: Whether the model meets the test images.
+        train_subset: Images to train on.
+        validation_subset: Images to score on; None where the model is only tested.
+        is_tested: Whether the model meets the test images.
     """
 
     name: str
-    trained: ImageSubset
-    scored: ImageSubset | None
-    tested: bool
+    train_subset: ImageSubset
+    validation_subset: ImageSubset | None
+    is_tested: bool
 
     @property
     def train(self) -> LabelledImages:
         """The images that it trains on, copied anew."""
-        return self.trained.images()
+        return self.train_subset.images()
 
     @property
     def validation(self) -> LabelledImages | None:
         """The images that score it, copied anew."""
-        return None if self.scored is None else self.scored.images()
+        return None if self.validation_subset is None else self.validation_subset.images()
 
 
 def plan_folds(
@@ -104,7 +104,7 @@ def plan_folds(
     per_class: int | None,
     seed: int,
     *,
-    pooled: bool = False,
+    beside_pool: bool = False,
     labels: LabelledImages | None = None,
 ) -> tuple[list[Fold], str]:
     """Plan the folds of one seed.
@@ -114,7 +114,7 @@ def plan_folds(
         validation: Images to make choices on; None sets some apart.
         per_class: Images per class to train on; None for all.
         seed: The seed.
-        pooled: Whether a pool from elsewhere is among what is measured.
+        beside_pool: Whether a pool from elsewhere is among what is measured.
         labels: `without_images(train)`, which is the same for all seeds.
 
     Returns:
@@ -132,38 +132,40 @@ def plan_folds(
     if validation is not None:
         _expect_each(labels, FEWEST_IMAGES, "that a generator can learn from", "add images")
         rows = None if per_class is None else draw_subset(labels, per_class, seed=seed)
-        fold = Fold("all", ImageSubset(train, rows), ImageSubset(validation), tested=True)
+        fold = Fold("all", ImageSubset(train, rows), ImageSubset(validation), is_tested=True)
         return [fold], "a validation set that was given"
     if per_class is not None:
         split = _split_beside(labels, per_class, seed)
         if split is not None:
-            trained, scored = (ImageSubset(train, rows) for rows in split)
-            text = f"{len(scored)} further images of the training split"
-            return [Fold("all", trained, scored, tested=True)], text
+            train_subset, validation_subset = (ImageSubset(train, rows) for rows in split)
+            text = f"{len(validation_subset)} further images of the training split"
+            return [Fold("all", train_subset, validation_subset, is_tested=True)], text
         subset = draw_subset(labels, per_class, seed=seed)
         labels = labels.subset(subset)
     whole = ImageSubset(train, subset)
     if labels.counts.min() >= FEWEST_TO_HOLD_OUT and _enough_groups(labels, 2):
         train_rows, held_rows = split_off(labels, HELD_SHARE, seed=stream_seed(seed, "held out"))
         _expect_each(labels.subset(train_rows), FEWEST_IMAGES, LEFT, ADVICE)
-        trained, scored = (
+        train_subset, validation_subset = (
             ImageSubset(train, _places(subset, rows)) for rows in (train_rows, held_rows)
         )
         count = len(held_rows)
-        if not pooled:
+        if not beside_pool:
             text = f"{count} further images of the training split, held out of every training"
-            return [Fold("all", trained, scored, tested=True)], text
+            return [Fold("all", train_subset, validation_subset, is_tested=True)], text
         text = f"{count} of the training images, held out of every training that choices go by"
         return [
-            Fold("fewer", trained, scored, tested=False),
-            Fold("whole", whole, None, tested=True),
+            Fold("fewer", train_subset, validation_subset, is_tested=False),
+            Fold("whole", whole, None, is_tested=True),
         ], text
     folds = []
     for index, split in enumerate(_split_folds(labels, seed)):
-        trained, scored = (ImageSubset(train, _places(subset, rows)) for rows in split)
-        folds.append(Fold(f"fold{index}", trained, scored, tested=False))
+        train_subset, validation_subset = (
+            ImageSubset(train, _places(subset, rows)) for rows in split
+        )
+        folds.append(Fold(f"fold{index}", train_subset, validation_subset, is_tested=False))
     text = f"{len(folds)}-fold cross-validation within the training images"
-    return [*folds, Fold("all", whole, None, tested=True)], text
+    return [*folds, Fold("all", whole, None, is_tested=True)], text
 
 
 def without_images(data: LabelledImages) -> LabelledImages:
@@ -192,13 +194,13 @@ def _split_beside(
     if FEWEST_TO_FOLD <= per_class < FEWEST_TO_HOLD_OUT and UNUSED_SHARE * fewest < per_class:
         return None
     share = min(UNUSED_SHARE, 1 - per_class / fewest)
-    rest_rows, unused = split_off(train, share, seed=stream_seed(seed, "unused"))
+    rest_rows, unused_rows = split_off(train, share, seed=stream_seed(seed, "unused"))
     rest = train.subset(rest_rows)
     if rest.counts.min() < per_class:
         return None
-    rank = _rank_in_class(train.labels[unused], seed)
+    rank = _rank_in_class(train.labels[unused_rows], seed)
     scoring = max(per_class, FEWEST_TO_SCORE)
-    return rest_rows[draw_subset(rest, per_class, seed=seed)], unused[rank < scoring]
+    return rest_rows[draw_subset(rest, per_class, seed=seed)], unused_rows[rank < scoring]
 
 
 def _rank_in_class(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -211,15 +213,15 @@ def _rank_in_class(labels: np.ndarray, seed: int) -> np.ndarray:
     return ranks
 
 
-def _enough_groups(train: LabelledImages, needed: int) -> bool:
-    """Tell whether each class has images of at least `needed` groups."""
+def _enough_groups(train: LabelledImages, fewest: int) -> bool:
+    """Tell whether each class has images of at least `fewest` groups."""
     if train.groups is None:
         return True
     pairs = {
         (int(label), str(group)) for label, group in zip(train.labels, train.groups, strict=True)
     }
     groups = np.bincount([label for label, _ in pairs], minlength=len(train.classes))
-    return bool(groups.min() >= needed)
+    return bool(groups.min() >= fewest)
 
 
 def _split_folds(train: LabelledImages, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

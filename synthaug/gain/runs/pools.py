@@ -81,7 +81,7 @@ def make_pools(
     fold = experiment.fold(seed, fold_name)
     real = fold.train
     try:
-        fitted = _fitted(experiment, generator, fold, seed)
+        fitted_generator = _fitted_generator(experiment, generator, fold, seed)
     except TrainingError as error:
         for source in sources:
             failure = _failure(pool_directory(experiment, source, seed, fold_name))
@@ -91,7 +91,7 @@ def make_pools(
         try:
             SamplePool.create(
                 pool_directory(experiment, source, seed, fold_name),
-                source.sampled(fitted),
+                source.sampled(fitted_generator),
                 usual_size(real.counts),
                 filters=limit_filters(source.filters),
                 reference=real,
@@ -101,13 +101,15 @@ def make_pools(
             raise InputError(f"{source.name}, seed {seed}: {error}") from error
 
 
-def _fitted(experiment: Experiment, generator: Generator, fold: Fold, seed: int) -> Generator:
+def _fitted_generator(
+    experiment: Experiment, generator: Generator, fold: Fold, seed: int
+) -> Generator:
     """Return the generator fitted to one fold, from disk where it is there already.
 
     A composite is made of parts that other sources use, too.
     """
-    named = f"seed{seed}-{fold.name}-{short_digest(fit_key(generator))}"
-    directory = experiment.directory / "generators" / named
+    name = f"seed{seed}-{fold.name}-{short_digest(fit_key(generator))}"
+    directory = experiment.directory / "generators" / name
     if (directory / MANIFEST).exists():
         # By its class, which may be one of the user's own.
         return read_unchanged(
@@ -118,12 +120,12 @@ def _fitted(experiment: Experiment, generator: Generator, fold: Fold, seed: int)
         )
     if isinstance(generator, Composite):
         return type(generator).of(
-            [_fitted(experiment, each, fold, seed) for each in generator.parts]
+            [_fitted_generator(experiment, each, fold, seed) for each in generator.parts]
         )
-    fitted = copy.deepcopy(generator)
-    fitted.fit(fold.train, seed=_generator_seed(seed), device=experiment.device)
-    fitted.save(directory)
-    return fitted
+    fitted_generator = copy.deepcopy(generator)
+    fitted_generator.fit(fold.train, seed=_generator_seed(seed), device=experiment.device)
+    fitted_generator.save(directory)
+    return fitted_generator
 
 
 def _generator_seed(seed: int) -> int:
@@ -139,13 +141,13 @@ def warn_of_room(experiment: Experiment, sources: Sequence[Source], seeds: Seque
     A full disk hours later would end the measurement.
     """
     image = experiment.train.images[:1].nbytes
-    needed = image * sum(_missing(experiment, sources, seed) for seed in seeds)
+    bytes_needed = image * sum(_missing(experiment, sources, seed) for seed in seeds)
     free = shutil.disk_usage(experiment.directory).free
-    if needed > free:
+    if bytes_needed > free:
         warnings.warn(
-            f"{experiment.directory}: the pools and generators of this run take {_size(needed)} at "
-            f"least until it is over, there is room for {_size(free)}; name a place with more "
-            "(--cache), measure fewer generators (--generator) or on fewer seeds",
+            f"{experiment.directory}: the pools and generators of this run take "
+            f"{_size(bytes_needed)} at least until it is over, there is room for {_size(free)}; "
+            "name a place with more (--cache), measure fewer generators (--generator) or on fewer seeds",
             stacklevel=2,
         )
 
@@ -154,7 +156,7 @@ def _missing(experiment: Experiment, sources: Sequence[Source], seed: int) -> in
     """Count the images that are still to be written for a seed, in pools and saved generators."""
     count = 0
     for fold in experiment.folds(seed):
-        counts = np.bincount(fold.trained.labels, minlength=len(experiment.train.classes))
+        counts = np.bincount(fold.train_subset.labels, minlength=len(experiment.train.classes))
         fits: dict[str, Generator] = {}
         for source in sources:
             generator = source.generator
@@ -164,7 +166,7 @@ def _missing(experiment: Experiment, sources: Sequence[Source], seed: int) -> in
                 continue
             count += usual_size(counts) * len(counts)
             fits |= {fit_key(each): each for each in singles(generator)}
-        count += len(fold.trained) * sum(each.keeps_images for each in fits.values())
+        count += len(fold.train_subset) * sum(each.keeps_images for each in fits.values())
     return count
 
 

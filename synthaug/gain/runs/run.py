@@ -105,7 +105,7 @@ class Run:
 
     def diverged(self, experiment: Experiment) -> str | None:
         """Return why a finished run has no network, None where it has one."""
-        with _undamaged(self.directory(experiment)) as directory:
+        with _expect_undamaged(self.directory(experiment)) as directory:
             reason: str | None = read_manifest(directory, kind=KIND).get(DIVERGED)
         return reason
 
@@ -193,11 +193,11 @@ def _first_predictions(experiment: Experiment, run: Run, now: np.ndarray) -> np.
     before = validation_predictions(experiment, run)
     if before.shape != now.shape:
         return now
-    changed = int((before != now).sum())
-    if changed:
+    changes = int((before != now).sum())
+    if changes:
         warnings.warn(
             f"{run.arm.name}, seed {run.seed}: trained again, since its network was not kept, it "
-            f"predicts other labels for {changed} of {len(now)} images that choices are made on, "
+            f"predicts other labels for {changes} of {len(now)} images that choices are made on, "
             "as on another machine; choices go by its first predictions, tests by the new network",
             stacklevel=2,
         )
@@ -213,7 +213,7 @@ def load_network(experiment: Experiment, run: Run) -> nn.Module:
     classes = len(experiment.train.classes)
     shape = experiment.train.image_shape
     network = experiment.classifier.build(shape, classes, normalization, empty=True)
-    with _undamaged(run.directory(experiment)) as directory:
+    with _expect_undamaged(run.directory(experiment)) as directory:
         network.load_state_dict(read_tensors(directory / WEIGHTS)[0])
     return network.eval()
 
@@ -249,20 +249,20 @@ def test_predictions(experiment: Experiment, run: Run, images: str) -> np.ndarra
 
 def _read(file: Path) -> np.ndarray:
     """Read predicted labels, int64 (N,)."""
-    with _undamaged(file.parent):
+    with _expect_undamaged(file.parent):
         array: np.ndarray = np.load(file, allow_pickle=False)
     return array
 
 
 def seconds(experiment: Experiment, run: Run) -> tuple[float, float]:
     """Return the seconds to train a run, and to fit its generator, without sampling and teacher."""
-    with _undamaged(run.directory(experiment)) as directory:
+    with _expect_undamaged(run.directory(experiment)) as directory:
         manifest = read_manifest(directory, kind=KIND)
         return float(manifest["seconds"]), float(manifest["generator_seconds"])
 
 
 @contextmanager
-def _undamaged(directory: Path) -> Iterator[Path]:
+def _expect_undamaged(directory: Path) -> Iterator[Path]:
     """Raise `InputError` where a file of a finished run cannot be read in the block."""
     try:
         yield directory
@@ -314,7 +314,7 @@ def rows_without_copies(
     if not file.exists():
         assert fold.validation is not None
         write_array(file, without_copies(samples, fold.train, fold.validation))
-    with _undamaged(file):
+    with _expect_undamaged(file):
         rows: np.ndarray = np.load(file, allow_pickle=False)
     weights = None if samples.weights is None else samples.weights[rows]
     absent = absent_classes(samples.labels[rows], weights, experiment.train.classes)

@@ -60,29 +60,29 @@ class Runner:
 
     def __init__(self, experiment: Experiment, jobs: int, progress: StageProgress | None) -> None:
         self._experiment, self._jobs, self._progress = experiment, as_count("jobs", jobs), progress
-        self._done = self._total = 0
+        self._done_count = self._total_count = 0
 
     def run(self, runs: Sequence[Run], what: str) -> None:
         """Train the runs, and make the pools that they need and that are not on disk yet."""
-        self._total += len(runs)
-        trained = [Task(what, train_run, (run,), needs=self._needs(run)) for run in runs]
-        self._do([*self._fits(runs, what), *trained])
+        self._total_count += len(runs)
+        training_tasks = [Task(what, train_run, (run,), needs=self._needs(run)) for run in runs]
+        self._do([*self._fits(runs, what), *training_tasks])
 
     def score(
         self, runs: Sequence[Run], missing: Sequence[Run], images: LabelledImages, what: str
     ) -> list[Scores]:
         """Score the networks of runs on test images; train those that are missing."""
-        self._total += len(runs)
+        self._total_count += len(runs)
         fits, fingerprint = self._fits(missing, what), images.fingerprint
-        scored = [
+        scoring_tasks = [
             Task(what, score_run, (run, images, fingerprint), needs=self._needs(run))
             for run in runs
         ]
-        return self._do([*fits, *scored])[len(fits) :]
+        return self._do([*fits, *scoring_tasks])[len(fits) :]
 
     def check(self, folds: Sequence[tuple[Source, int, str]], what: str) -> None:
         """Raise `InputError` where a pool has nothing left of a class for one of the folds."""
-        self._total += len(folds)
+        self._total_count += len(folds)
         self._do([Task(what, rows_without_copies, fold) for fold in folds])
 
     def pool(self, run: Run, what: str) -> SamplePool:
@@ -112,16 +112,16 @@ class Runner:
             for each in (*singles(generator), generator):
                 fits.setdefault((fit_key(each), run.seed, run.fold), (each, {}))
             fits[fit_key(generator), run.seed, run.fold][1][directory] = source
-        self._total += len(fits)
+        self._total_count += len(fits)
         tasks = []
-        for named, (generator, pools) in fits.items():
-            _, *place = named
+        for key, (generator, pools) in fits.items():
+            _, *place = key
             # What a composite is made of is fitted once, for all that need it.
             folds = tuple(
                 (fit_key(each), *place) for each in singles(generator) if each is not generator
             )
             arguments = (generator, list(pools.values()), *place)
-            makes = (named, *pools)
+            makes = (key, *pools)
             tasks.append(Task(f"{what}: generators", make_pools, arguments, makes, folds))
         return tasks
 
@@ -141,7 +141,7 @@ class Runner:
     def _results(self, tasks: Sequence[Task]) -> list[Any]:
         results: dict[int, Any] = {}
         variable = os.environ.get("PYTHONWARNINGS")
-        awaited = {each for task in tasks for each in task.makes}
+        missing_products = {each for task in tasks for each in task.makes}
         # One at a time: joblib hands out several where the first ones were quick, as those are that
         # were trained before, and a process then trains those while another has nothing to do.
         pool = joblib.Parallel(
@@ -157,38 +157,40 @@ class Runner:
             with_variable("PYTHONWARNINGS", ",".join(filter(None, [variable, TRACKED]))),
             # An interruption kills processes, wherever they are.
             partial_files_cleanup(self._experiment.directory) as mark,
-            closing(pool(_calls(mark, self._experiment, tasks, awaited))) as outcomes,
+            closing(pool(_calls(mark, self._experiment, tasks, missing_products))) as outcomes,
         ):
             # Of tasks that an interruption cancels: they are the next run's.
             warnings.filterwarnings("ignore", message=r"\d+ tasks (have been|which were)")
             # Of a process that joblib replaces, since it has grown by 300 MB since its first task.
             warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-            warned: dict[int, list[tuple[str, type[Warning]]]] = {}
-            shown = 0
-            for number, *ended in filter(None, outcomes):
-                results[number], warned[number] = ended
-                awaited.difference_update(tasks[number].makes)
-                self._done += 1
-                left = (task for other, task in enumerate(tasks) if other not in results)
-                self._say(next(left, tasks[-1]).what)
-                while shown in warned:
-                    for text, category in warned.pop(shown):
+            warnings_by_task: dict[int, list[tuple[str, type[Warning]]]] = {}
+            next_task = 0
+            for number, *outcome in filter(None, outcomes):
+                results[number], warnings_by_task[number] = outcome
+                missing_products.difference_update(tasks[number].makes)
+                self._done_count += 1
+                open_tasks = (task for other, task in enumerate(tasks) if other not in results)
+                self._say(next(open_tasks, tasks[-1]).what)
+                while next_task in warnings_by_task:
+                    for text, category in warnings_by_task.pop(next_task):
                         warnings.warn(text, category, stacklevel=2)
-                    shown += 1
+                    next_task += 1
         return [results[number] for number in range(len(tasks))]
 
     def _say(self, what: str) -> None:
         if self._progress:
-            self._progress(what, self._done, self._total)
+            self._progress(what, self._done_count, self._total_count)
 
 
 def _calls(
-    mark: str, experiment: Experiment, tasks: Sequence[Task], awaited: set[object]
+    mark: str, experiment: Experiment, tasks: Sequence[Task], missing_products: set[object]
 ) -> Iterator[Any]:
     """Yield the ready tasks in order; pause while none is ready."""
     waiting = dict(enumerate(tasks))
     while waiting:
-        ready = (number for number, task in waiting.items() if awaited.isdisjoint(task.needs))
+        ready = (
+            number for number, task in waiting.items() if missing_products.isdisjoint(task.needs)
+        )
         number = next(ready, None)
         if number is None:
             yield joblib.delayed(time.sleep)(PAUSE)
@@ -212,9 +214,9 @@ def _on_one_thread(
             partial_files_mark(mark),
             computing_in(experiment.arithmetic),  # of a process that an earlier run may have left
             plain_torch(),  # in this process, too, whatever it has set
-            warnings.catch_warnings(record=True) as warned,
+            warnings.catch_warnings(record=True) as task_warnings,
         ):
             result = task.function(experiment, *task.arguments)
-        return number, result, [(str(each.message), each.category) for each in warned]
+        return number, result, [(str(each.message), each.category) for each in task_warnings]
     finally:
         torch.set_num_threads(threads)

@@ -19,7 +19,7 @@ OLD = ".old"  # and those of directories that are being removed
 
 
 @contextmanager
-def work_directory(directory: Path, run: str = "all", *, keep: bool = False) -> Iterator[None]:
+def work_directory(directory: Path, work: str = "all", *, keep: bool = False) -> Iterator[None]:
     """Make a directory, and remove it when the block ends well.
 
     It stays where the block breaks off, or `keep` is set. Of several processes that share it, the
@@ -28,25 +28,27 @@ def work_directory(directory: Path, run: str = "all", *, keep: bool = False) -> 
 
     Args:
         directory: The directory.
-        run: Name of one piece of work in it. It leaves a mark until it ends well and keeps nothing.
+        work: Name of one piece of work in it. It leaves a mark until it ends well and keeps nothing.
             The directory stays while there are marks, so that interrupted or kept work of others is
             not lost.
         keep: Whether to keep it.
     """
     new_paths = [path for path in (directory, *directory.parents) if not path.exists()]
-    lock, mark = _hold(directory), directory / f"{run}{MARK}"
-    for left in directory.parent.glob(f".{glob.escape(directory.name)}.*{OLD}"):
-        shutil.rmtree(left, ignore_errors=True)
+    lock, mark = _hold(directory), directory / f"{work}{MARK}"
+    for remains in directory.parent.glob(f".{glob.escape(directory.name)}.*{OLD}"):
+        shutil.rmtree(remains, ignore_errors=True)
     mark.touch()
-    done = False
+    is_over = False
     try:
         yield
-        done = not keep
+        is_over = not keep
     finally:
         with lock:
-            gone = _set_aside(directory, mark, lock) if done or _is_bare(directory, mark) else None
-        if gone is not None:  # its lock is closed: some file systems keep open files
-            _remove(gone)
+            renamed_directory = (
+                _set_aside(directory, mark, lock) if is_over or _is_bare(directory, mark) else None
+            )
+        if renamed_directory is not None:  # its lock is closed: some file systems keep open files
+            _remove(renamed_directory)
         for path in new_paths:  # those that nothing was put into
             with suppress(OSError):
                 path.rmdir()

@@ -40,7 +40,7 @@ def test_copies_of_an_image_are_never_on_both_sides(
 
 
 def assert_sound(folds: list[Fold]) -> None:
-    assert [fold.tested for fold in folds].count(True) == 1
+    assert [fold.is_tested for fold in folds].count(True) == 1
     assert any(fold.validation is not None for fold in folds)
     for fold in folds:
         assert fold.train.counts.min() > 0
@@ -148,7 +148,9 @@ def test_a_tiny_subset_is_not_scored_on_an_image_or_two(
     """Cross-validation scores as many as are trained on."""
     data = numbered(sizes)
     folds, text = plan_folds(data, None, per_class, 0)
-    labels = np.concatenate([fold.scored.labels for fold in folds if fold.scored is not None])
+    labels = np.concatenate(
+        [fold.validation_subset.labels for fold in folds if fold.validation_subset is not None]
+    )
     scored = np.bincount(labels).tolist()
     if held is None:
         assert "5-fold cross-validation" in text
@@ -176,7 +178,7 @@ def test_few_images_are_cross_validated_and_then_all_trained_on() -> None:
     held = [ids(fold.validation) for fold in folds if fold.validation is not None]
     assert sorted(i for each in held for i in each) == list(range(12))
     assert ids(folds[-1].train) == ids(data)
-    assert folds[-1].tested
+    assert folds[-1].is_tested
     assert folds[-1].validation is None
     assert "5-fold cross-validation" in text
 
@@ -192,19 +194,19 @@ def test_given_validation_images_are_used_as_they_are() -> None:
 def test_beside_a_pool_all_images_are_trained_on_before_the_test() -> None:
     """Whoever made the pool may have seen all of them."""
     data = numbered([50, 20])
-    (choosing, testing), text = plan_folds(data, None, None, 0, pooled=True)
+    (choosing, testing), text = plan_folds(data, None, None, 0, beside_pool=True)
     (usual,), _ = plan_folds(data, None, None, 0)
     assert choosing.validation is not None and usual.validation is not None
     assert (ids(choosing.train), ids(choosing.validation)) == (
         ids(usual.train),
         ids(usual.validation),
     )
-    assert (choosing.tested, testing.tested, testing.validation) == (False, True, None)
+    assert (choosing.is_tested, testing.is_tested, testing.validation) == (False, True, None)
     assert testing.train is data
     assert choosing.name != usual.name  # cells are known by it
     assert text.startswith("14 of the training images, held out")
     other = numbered([3, 3])
-    (fold,), _ = plan_folds(data, other, None, 0, pooled=True)
+    (fold,), _ = plan_folds(data, other, None, 0, beside_pool=True)
     assert fold.train is data
 
 

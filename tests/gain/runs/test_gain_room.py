@@ -50,7 +50,7 @@ def test_sources_that_share_a_fit_share_its_images(experiment: Experiment) -> No
     one = Source("one", ConditionalVAE(steps=1))
     other = Source("other", ConditionalVAE(steps=1), {"sampling": "nuisance-swap"})
     alone, both = _missing(experiment, [one], 0), _missing(experiment, [one, other], 0)
-    assert both == 2 * alone - len(experiment.tested(0).trained)
+    assert both == 2 * alone - len(experiment.tested_fold(0).train_subset)
     assert _missing(experiment, [Source("given", pool=Path("pool"))], 0) == 0
 
 

@@ -53,7 +53,7 @@ def test_plans_hold_no_copies_of_images(count: int, per_class: int | None) -> No
     data = images(count)
     some = experiment(data, per_class)
     some.check(range(10), [0.5])
-    kept = [fold.trained for seed in range(10) for fold in some.folds(seed)]
+    kept = [fold.train_subset for seed in range(10) for fold in some.folds(seed)]
     assert all(each.whole is data for each in kept)
     plans = len(pickle.dumps(some)) - len(pickle.dumps(experiment(data, per_class)))
     assert plans < data.images.nbytes
@@ -72,7 +72,7 @@ def test_a_seed_is_planned_once(monkeypatch: pytest.MonkeyPatch, tmp_path) -> No
     place_experiment = some.below(tmp_path)
     for seed in (0, 1):
         assert place_experiment.plan(seed)[0] is place_experiment.folds(seed)
-        assert place_experiment.tested(seed) is place_experiment.fold(seed, "all")
+        assert place_experiment.tested_fold(seed) is place_experiment.fold(seed, "all")
     assert len(pickle.loads(pickle.dumps(place_experiment)).folds(1)) == 1
     assert planned == [0, 1]
 
