@@ -171,7 +171,14 @@ class Backbone:
 
     @classmethod
     def of(cls, network: "str | Backbone") -> "Backbone":
-        """Return a backbone as it is, or one of a name with random weights."""
+        """Return a backbone as it is, or one of a name with random weights.
+
+        Args:
+            network: A backbone, "resnet" or "timm:NAME".
+
+        Raises:
+            InputError: If it is neither text nor a backbone.
+        """
         backbone = cls(network) if isinstance(network, str) else network
         if not isinstance(backbone, cls):
             raise InputError(
@@ -264,12 +271,28 @@ class Backbone:
         return nn.Sequential(normalization, network)
 
     def check(self, image_shape: tuple[int, int, int], classes: int) -> None:
-        """Raise `InputError` if the network, or its weights, cannot take images (C, H, W)."""
+        """Check that the network, with its weights, can take images; one of timm's is built to try.
+
+        Args:
+            image_shape: (C, H, W).
+            classes: Number of classes, K.
+
+        Raises:
+            InputError: If it cannot take them, or timm does not know the name or the weights.
+        """
         if self.name.startswith(TIMM):
             self.try_out(self.build(image_shape, classes, nn.Identity()), image_shape)
 
     def try_out(self, network: nn.Sequential, image_shape: tuple[int, int, int]) -> None:
-        """Raise `InputError` if a built network cannot take images (C, H, W)."""
+        """Check that a built network can take images, by two black ones.
+
+        Args:
+            network: What `build` returned.
+            image_shape: (C, H, W).
+
+        Raises:
+            InputError: If it cannot.
+        """
         try:
             with torch.no_grad(), evaluating(network):
                 network(torch.zeros(2, *image_shape))

@@ -87,7 +87,11 @@ class Source:
             raise InputError(f"source {self.name!r}: {error}") from None
 
     def sampled(self, generator: Generator) -> Generator:
-        """Return a copy of a generator with the settings to sample with."""
+        """Return a copy of a generator with the settings of `sampling` in place of its own.
+
+        Args:
+            generator: This source's generator, fitted or not; the copy shares its networks.
+        """
         sampler = copy.copy(generator)
         for name, value in self.sampling.items():
             setattr(sampler, name, value)

@@ -93,7 +93,7 @@ def _measure(inputs: Inputs, execution: Execution) -> Gain:
     with open_comparison(
         experiment,
         protocol.choice_seeds,
-        run=repr(plain_values(inputs.identity)),
+        identity=repr(plain_values(inputs.identity)),
         cache=execution.cache,
         keep=execution.keep,
         jobs=execution.jobs,

@@ -186,11 +186,25 @@ class Gain:
         return f"Gain({self.data['name']!r}: {self.verdict}, {points}, {len(self.arms)} arms)"
 
     def arm(self, name: str) -> ArmResult:
-        """Return the arm called `name`."""
+        """Return one of the arms.
+
+        Args:
+            name: Its name, as `baseline`, `recommendation` or a row of the table has it.
+
+        Raises:
+            StopIteration: If there is none of that name.
+        """
         return next(arm for arm in self.arms if arm.name == name)
 
     def scores(self, name: str) -> list[float]:
-        """Return the arm's test accuracy in the protocol's metric, one a seed."""
+        """Return an arm's accuracy on the test images, in the protocol's metric.
+
+        Args:
+            name: The arm's name.
+
+        Returns:
+            Shares of the test images, 0 to 1, one a seed of `arm(name).seeds`.
+        """
         arm = self.arm(name)
         is_balanced = self.protocol["metric"] == BALANCED
         return arm.balanced_accuracy if is_balanced else arm.accuracy
@@ -243,7 +257,11 @@ class Gain:
         return self.smallest_detectable >= ALL
 
     def given_up(self, arm: ArmResult) -> bool:
-        """Tell whether the arm was far behind on the first seeds and not trained on the others."""
+        """Tell whether an arm was far behind on the first seeds and not trained on the others.
+
+        Args:
+            arm: One of `arms`.
+        """
         return set(arm.seeds) < set(self.protocol["choice_seeds"])
 
     def to_json(self) -> dict[str, Any]:
@@ -255,12 +273,23 @@ class Gain:
         return content
 
     def save(self, path: str | Path) -> None:
-        """Write the JSON, atomically."""
+        """Write the result as JSON, without its pictures; the file is whole or absent.
+
+        Args:
+            path: The file; one that is there is replaced. ~ is the home folder.
+        """
         write_json(expand_path(path), self.to_json())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote; `InputError` if the file is not such a result."""
+        """Read a result that `save` or `synthaug gain --json` wrote, of an earlier version, too.
+
+        Args:
+            path: The JSON file; ~ is the home folder.
+
+        Raises:
+            InputError: If the file is missing, or is no whole result.
+        """
         value = read_json(expand_path(path))
         try:
             protocol = value["protocol"]

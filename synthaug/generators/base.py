@@ -151,6 +151,9 @@ class Generator(ABC):
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
         """Return an unfitted generator with settings as JSON has them, lists in place of tuples.
 
+        Args:
+            settings: Arguments of the constructor; the others are left at their defaults.
+
         Raises:
             InputError: For a setting that there is not.
 
@@ -166,7 +169,14 @@ class Generator(ABC):
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
 
     def with_settings(self, settings: Mapping[str, Any]) -> Self:
-        """Return an unfitted generator with these settings in place of its own."""
+        """Return an unfitted generator with some settings in place of its own.
+
+        Args:
+            settings: Arguments of the constructor; the others stay as they are.
+
+        Raises:
+            InputError: For a setting that there is not.
+        """
         return self.from_settings({**self.settings, **settings})
 
     @property
@@ -420,7 +430,16 @@ class Generator(ABC):
     @classmethod
     @plain_torch()
     def load(cls, directory: Path, manifest: dict[str, Any], device: str) -> Self:
-        """Load the generator in `directory`, of which the manifest has been read."""
+        """Load a generator of this class; `load_generator` finds the class by the manifest.
+
+        Args:
+            directory: Where `save` wrote it.
+            manifest: The content of its manifest.
+            device: Where it samples: "auto", "cpu", "cuda:0".
+
+        Raises:
+            InputError: If files are damaged, or of settings that this version does not know.
+        """
         settings, classes = manifest.get("settings"), manifest.get("classes")
         if not isinstance(settings, dict) or not isinstance(classes, list):
             raise InputError(f"{directory}: damaged ({MANIFEST} lacks settings or classes)")

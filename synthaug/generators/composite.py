@@ -45,6 +45,10 @@ class Composite(Generator):
     def of(cls, parts: Sequence[Generator]) -> Self:
         """Return one of generators that are fitted already.
 
+        Args:
+            parts: Generators fitted to the same images; their networks are copied to the device of
+                the first.
+
         Raises:
             InputError: For parts that learned from different images.
         """
@@ -109,7 +113,14 @@ class Composite(Generator):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        """Return an unfitted one of parts as `settings` has them."""
+        """Return an unfitted one, with parts as JSON has them.
+
+        Args:
+            settings: "parts" alone: for each its "family", a name, and its "settings".
+
+        Raises:
+            InputError: For another setting, or a part that is no such entry.
+        """
         foreign = sorted(set(settings) - {"parts"})
         if foreign:
             raise InputError(f"unknown settings {foreign} of {cls.__name__}")
@@ -119,7 +130,14 @@ class Composite(Generator):
         return cls(tuple(map(_part_from_settings, parts)))
 
     def with_settings(self, settings: Mapping[str, Any]) -> Self:
-        """Return the same with these settings in each part that learns."""
+        """Return an unfitted one with some settings in each part that learns.
+
+        Args:
+            settings: Arguments of the parts' constructors, such as `steps`.
+
+        Raises:
+            InputError: For a setting that a part that learns does not have.
+        """
         parts = self.parts
         return type(self)(tuple(p.with_settings(settings) if p.learns else p for p in parts))
 

@@ -206,7 +206,18 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         return self._num_classes
 
     def forward(self, *inputs: Any) -> Any:
-        """Return the batch with some images replaced, in the structure that it came in."""
+        """Return the batch with some images replaced, in the structure that it came in.
+
+        Args:
+            *inputs: The batch: images (B, C, H, W) and labels, as several arguments or as one
+                tuple, list or dict.
+
+        Returns:
+            Images of the type that they had, and labels in the form that `labels` stands for.
+
+        Raises:
+            InputError: If the batch does not match the pool.
+        """
         batch = inputs if len(inputs) > 1 else inputs[0]
         flat, structure = tree_flatten(batch)
         labels = self._labels_getter(batch)  # type: ignore[operator]

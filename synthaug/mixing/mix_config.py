@@ -133,7 +133,11 @@ class MixConfig:
         as_share("ratio", self.ratio)
 
     def save(self, path: str | Path) -> None:
-        """Write the configuration as JSON; the file is whole or absent."""
+        """Write the configuration as JSON; the file is whole or absent.
+
+        Args:
+            path: The file; one that is there is replaced. ~ is the home folder.
+        """
         generator = self.generator
         value = {
             "kind": KIND,
@@ -152,6 +156,9 @@ class MixConfig:
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a configuration from a file that `save` or `synthaug tune` wrote.
+
+        Args:
+            path: The JSON file; ~ is the home folder.
 
         Raises:
             InputError: If the file is no mix configuration, or a value in it is wrong.

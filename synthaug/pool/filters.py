@@ -95,7 +95,19 @@ class ClassifierAgreement:
         return f"ClassifierAgreement(confidence={self.confidence})"
 
     def keep(self, samples: Samples, reference: LabelledImages | None) -> np.ndarray:
-        """Tell which samples to keep, bool (M,); `reference` only gives the number of classes."""
+        """Tell which samples to keep.
+
+        Args:
+            samples: Synthetic images, (M, C, H, W).
+            reference: Real images, which only give the number of classes, K; None takes it from
+                the network's answer.
+
+        Returns:
+            Bool (M,), true where the most likely class is the sample's own, and likely enough.
+
+        Raises:
+            InputError: If the network does not answer with K columns, or a label has no column.
+        """
         classes = None if reference is None else len(reference.classes)
         device = self.device or device_of(self.network)
         posterior = posterior_of("network", self.network, samples.images, device, classes)
@@ -134,7 +146,19 @@ class DistanceFilter:
         return f"DistanceFilter(at_most={self.at_most})"
 
     def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
-        """Tell which samples to keep, bool (M,)."""
+        """Tell which samples to keep.
+
+        Args:
+            samples: Synthetic images, (M, C, H, W).
+            reference: Real images of the same form and classes, at least two of each class that
+                occurs.
+
+        Returns:
+            Bool (M,), true where a sample is near enough to a real image of its class.
+
+        Raises:
+            InputError: If samples and real images differ in form, or a class has too few.
+        """
         distances = _relative_distances(samples, reference, self.features, self._usual)
         return distances <= self.at_most
 
@@ -167,7 +191,19 @@ class MemorizationFilter:
         return f"MemorizationFilter(at_least={self.at_least})"
 
     def keep(self, samples: Samples, reference: LabelledImages) -> np.ndarray:
-        """Tell which samples to keep, bool (M,)."""
+        """Tell which samples to keep.
+
+        Args:
+            samples: Synthetic images, (M, C, H, W).
+            reference: Real images of the same form and classes, at least two of each class that
+                occurs.
+
+        Returns:
+            Bool (M,), true where a sample is far enough from every real image of its class.
+
+        Raises:
+            InputError: If samples and real images differ in form, or a class has too few.
+        """
         distances = _relative_distances(samples, reference, self.features, self._usual)
         return distances >= self.at_least
 

@@ -257,7 +257,14 @@ class SamplePool:
 
     @classmethod
     def of(cls, pool: "SamplePool | str | Path") -> "SamplePool":
-        """Return a pool as it is, or open the one in a directory."""
+        """Return a pool as it is, or open the one in a directory.
+
+        Args:
+            pool: A pool, or the directory of one.
+
+        Raises:
+            InputError: If there is no pool in the directory, or a damaged one.
+        """
         if isinstance(pool, SamplePool):
             return pool
         if not isinstance(pool, str | os.PathLike):

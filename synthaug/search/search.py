@@ -123,7 +123,7 @@ def search_mix(
     with open_comparison(
         experiment,
         seeds,
-        run=repr(plain_values(("search", tuple(families), seeds, *fixed))),
+        identity=repr(plain_values(("search", tuple(families), seeds, *fixed))),
         cache=execution.cache,
         keep=execution.keep,
         jobs=execution.jobs,

@@ -147,7 +147,8 @@ def warn_of_room(experiment: Experiment, sources: Sequence[Source], seeds: Seque
         warnings.warn(
             f"{experiment.directory}: the pools and generators of this run take "
             f"{_size(bytes_needed)} at least until it is over, there is room for {_size(free)}; "
-            "name a place with more (--cache), measure fewer generators (--generator) or on fewer seeds",
+            "name a place with more (--cache), measure fewer generators (--generator) or on fewer "
+            "seeds",
             stacklevel=2,
         )
 

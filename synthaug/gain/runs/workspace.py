@@ -28,9 +28,9 @@ def work_directory(directory: Path, work: str = "all", *, keep: bool = False) ->
 
     Args:
         directory: The directory.
-        work: Name of one piece of work in it. It leaves a mark until it ends well and keeps nothing.
-            The directory stays while there are marks, so that interrupted or kept work of others is
-            not lost.
+        work: Name of one piece of work in it, which leaves a mark until it ends well and keeps
+            nothing. The directory stays while there are marks, so that interrupted or kept work of
+            others is not lost.
         keep: Whether to keep it.
     """
     new_paths = [path for path in (directory, *directory.parents) if not path.exists()]
