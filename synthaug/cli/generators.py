@@ -171,12 +171,12 @@ def fit(
         check_groups({"train": images, "validation": validation})
     elif validate:
         train_rows, held_rows = split_off(with_copies_grouped(images), VALIDATION_SHARE, seed=seed)
-        left = images.subset(train_rows)
+        rest = images.subset(train_rows)
         fewest, advice = per_class or FEWEST_IMAGES, "give DATA validation images"
         if per_class is not None:
             advice = f"lower --per-class, or {advice}"
-        check_rest(data, images, left, fewest, "held out by --validate", advice)
-        images, validation = left, images.subset(held_rows)
+        check_rest(data, images, rest, fewest, "held out by --validate", advice)
+        images, validation = rest, images.subset(held_rows)
     if per_class is not None:
         images = images.subset(draw_subset(images, per_class, seed=seed))
     with (
@@ -186,8 +186,8 @@ def fit(
         trace(profile if ours.leads else None) as step,
     ):
 
-        def show(done: int, total: int) -> None:
-            update(f"fitting {model.name}", done, total)
+        def show(steps_done: int, total: int) -> None:
+            update(f"fitting {model.name}", steps_done, total)
             step()
 
         model.fit(
@@ -256,10 +256,10 @@ def sample(
     check_apart({"--output": output, "--json": json})
     check_output(output, POOL)
     check_json("--json", json, JsonKind.POOL)
-    fitted = load_generator(generator, device=device)
+    model = load_generator(generator, device=device)
     with progress(quiet) as update:
         report_progress = partial(update, "sampling")
-        pool = SamplePool.create(output, fitted, per_class, seed=seed, progress=report_progress)
+        pool = SamplePool.create(output, model, per_class, seed=seed, progress=report_progress)
     finish(pool_summary(pool), pool.manifest, json, quiet)
 
 

@@ -209,8 +209,8 @@ def check_apart(targets: Mapping[str, Path | None]) -> None:
                     f"{option} {path}: lies in {parent}, which could not be replaced any more; "
                     "name another place"
                 )
-    resolved = [(option, path.resolve()) for option, path in targets_given]
-    for (one, first), (other, second) in permutations(resolved, 2):
+    targets_by_option = [(option, path.resolve()) for option, path in targets_given]
+    for (one, first), (other, second) in permutations(targets_by_option, 2):
         if first == second:
             raise InputError(f"{other} and {one} are the same path: {first}; name two")
         holds_others = one in FOLDERS or (one != "--output" and first.is_dir())

@@ -138,7 +138,7 @@ def show_gain(gain: Gain, console: Console) -> None:
         f"{escape(protocol['validation'])}"
     )
     console.print()
-    console.print(_arms(gain, framed=console.is_terminal))
+    console.print(_arms(gain, has_frame=console.is_terminal))
     console.print()
     colour = {"helps": "green", "hurts": "red", "no evidence": "yellow"}[gain.verdict]
     console.print(f"[bold {colour}]{escape(gain.sentence())}[/]")
@@ -165,13 +165,13 @@ def _lead(gain: Gain) -> str:
     return f"Not confirmed: the validation images favour {gain.recommendation}."
 
 
-def _arms(gain: Gain, *, framed: bool) -> Table:
+def _arms(gain: Gain, *, has_frame: bool) -> Table:
     """Return the table of arms; a narrow terminal wraps names, never numbers."""
     table = Table(
-        box=box.SIMPLE_HEAD if framed else None,
+        box=box.SIMPLE_HEAD if has_frame else None,
         show_edge=False,
         pad_edge=False,
-        padding=(0, 1 if framed else 2, 0, 0),
+        padding=(0, 1 if has_frame else 2, 0, 0),
         caption=f"{gain.protocol['metric']} on test images in %, gain over the baseline on the "
         "same seeds in points, median training time in seconds. Arms marked (baseline), (chosen) "
         f"and so on{_other_finalists(gain)} were trained again on fresh seeds, the others on those "
@@ -179,7 +179,7 @@ def _arms(gain: Gain, *, framed: bool) -> Table:
         "accuracies.",
         caption_justify="left",
     )
-    table.add_column("arm", no_wrap=not framed, overflow="fold")
+    table.add_column("arm", no_wrap=not has_frame, overflow="fold")
     table.add_column("uses", no_wrap=True)
     interval = f"{gain.gain.confidence:.0%} interval"
     for name in ("accuracy", "gain", interval, "seconds"):

@@ -222,8 +222,10 @@ def _seconds(text: str) -> float:
 def _shared_options(context: typer.Context) -> list[str]:
     """Return the options that were changed and that gain should have, too."""
     options = [each for each in context.command.params if each.name in SHARED_OPTIONS]
-    changed = [each for each in options if context.params[each.name] != each.default]
-    return [word for each in changed for word in (each.opts[0], str(context.params[each.name]))]
+    options_given = [each for each in options if context.params[each.name] != each.default]
+    return [
+        word for each in options_given for word in (each.opts[0], str(context.params[each.name]))
+    ]
 
 
 def _lines(mix: MixConfig, output: Path, data: str, network: Backbone, size: str) -> str:
@@ -257,13 +259,15 @@ def _show(mix: MixConfig, output: Path, options: list[str], lines: str, *, keep:
     console.print(escape(sentence(mix)))
     for caveat in search["caveats"]:
         console.print(f"Note: {escape(caveat)}.")
-    spent = ", ".join(f"{what} {spell_seconds(s)} s" for what, s in search["seconds"].items())
+    spent_time = ", ".join(f"{what} {spell_seconds(s)} s" for what, s in search["seconds"].items())
     ends = ", ".join(f"{count} {end}" for end, count in search["trials"].items() if count)
     before = search["taken_over"]
     if before["networks"]:
         networks, seconds = f"{before['networks']:,} networks", spell_seconds(before["seconds"])
-        spent += f"; taken over from earlier runs: {networks}, {seconds} s of training"
-    console.print(f"Spent: {spent}. Proposals: {ends or 'none'}. Written: {escape(str(output))}")
+        spent_time += f"; taken over from earlier runs: {networks}, {seconds} s of training"
+    console.print(
+        f"Spent: {spent_time}. Proposals: {ends or 'none'}. Written: {escape(str(output))}"
+    )
     if search["waiting"]:
         waiting = (
             "1 proposal waits" if search["waiting"] == 1 else f"{search['waiting']} proposals wait"

@@ -24,7 +24,7 @@ class Resumed:
     """
 
     seconds: float = 0.0
-    _done: list[Path] = field(default_factory=list)
+    _finished_files: list[Path] = field(default_factory=list)
 
 
 _around: ContextVar[Resumed | None] = ContextVar("around", default=None)
@@ -43,10 +43,10 @@ def until_saved() -> Iterator[Resumed]:
     finally:
         _around.reset(token)
     if outer is None:
-        for path in own._done:
+        for path in own._finished_files:
             _remove(path)
     else:
-        outer._done += own._done
+        outer._finished_files += own._finished_files
 
 
 def done_with(path: Path) -> None:
@@ -55,7 +55,7 @@ def done_with(path: Path) -> None:
     if around is None:
         _remove(path)
     else:
-        around._done.append(path)
+        around._finished_files.append(path)
 
 
 def _remove(path: Path) -> None:

@@ -194,17 +194,17 @@ class _Widened(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        named = kwargs or {}
+        options = kwargs or {}
         if torch.is_inference_mode_enabled():  # products are still within others, as of `F.linear`
             with self:
-                decomposed = func.decompose(*args, **named)
-            if decomposed is not NotImplemented:
-                return decomposed
+                result = func.decompose(*args, **options)
+            if result is not NotImplemented:
+                return result
         tensors = (each for each in args if isinstance(each, Tensor))
         if func not in self.PRODUCTS or any(each.dtype != torch.bfloat16 for each in tensors):
-            return func(*args, **named)
-        decomposed = func(*tree_map_only(Tensor, Tensor.float, args), **named)
-        return tree_map_only(Tensor, Tensor.bfloat16, decomposed)
+            return func(*args, **options)
+        result = func(*tree_map_only(Tensor, Tensor.float, args), **options)
+        return tree_map_only(Tensor, Tensor.bfloat16, result)
 
 
 def _processor_multiplies_bfloat16() -> bool:

@@ -176,19 +176,19 @@ def read_unchanged(directory: Path, read: Callable[[], Read]) -> Read:
     So they are never files of two directories.
     """
     while True:
-        with _unchanged(directory / MANIFEST) as unchanged:
+        with _watch_file(directory / MANIFEST) as is_unchanged:
             try:
                 content = read()
             except InputError:
-                if unchanged():
+                if is_unchanged():
                     raise
             else:
-                if unchanged():
+                if is_unchanged():
                     return content
 
 
 @contextmanager
-def _unchanged(path: Path) -> Iterator[Callable[[], bool]]:
+def _watch_file(path: Path) -> Iterator[Callable[[], bool]]:
     """Yield a function that tells whether `path` is still the same file, or still missing."""
     try:
         file = path.open("rb")
@@ -200,10 +200,10 @@ def _unchanged(path: Path) -> Iterator[Callable[[], bool]]:
         return
     with file:  # kept open: the number of a file that is gone may be given to the next
 
-        def unchanged() -> bool:
+        def is_unchanged() -> bool:
             try:
                 return os.path.samestat(os.fstat(file.fileno()), path.stat())
             except OSError:
                 return False
 
-        yield unchanged
+        yield is_unchanged

@@ -120,8 +120,8 @@ def team() -> Iterator[Team]:
     ours = Team(_number("RANK", 0), size, _number("LOCAL_RANK", 0))
     if ours.local < torch.cuda.device_count():
         torch.cuda.set_device(ours.local)
-    started = not dist.is_initialized()
-    if started:
+    starts_group = not dist.is_initialized()
+    if starts_group:
         # Both, since a machine with GPUs may be asked to train on its processors. Where there is no
         # NCCL, as on Windows, gloo serves GPUs too.
         fast = torch.cuda.is_available() and dist.is_nccl_available()
@@ -133,5 +133,5 @@ def team() -> Iterator[Team]:
         yield ours
     finally:
         _current.reset(token)
-        if started:
+        if starts_group:
             dist.destroy_process_group()

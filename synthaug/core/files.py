@@ -131,10 +131,10 @@ def partial_files_cleanup(directory: Path) -> Iterator[str]:
     except BaseException:
         # Not rglob, which fails where others that share the directory rename what is in it.
         paths = [Path(at, name) for at, *names in os.walk(directory) for name in chain(*names)]
-        for left in paths:
-            if f".{mark}" in left.name and left.suffix == ".partial":
+        for path in paths:
+            if f".{mark}" in path.name and path.suffix == ".partial":
                 with suppress(OSError):  # of one within another that is gone
-                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
         raise
 
 
@@ -187,8 +187,8 @@ def expect_place(name: str, path: Path) -> None:
     Names may be too long, with the suffix while it is written, and links may form a circle.
     """
     # "." and "/" have no name, and nothing is written beside them.
-    written = [path.with_name(f".{path.name}.{'0' * 16}.partial")] if path.name else []
-    for each in (*path.parents, path, *written):
+    partial_paths = [path.with_name(f".{path.name}.{'0' * 16}.partial")] if path.name else []
+    for each in (*path.parents, path, *partial_paths):
         try:
             with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
                 each.stat()

@@ -175,8 +175,8 @@ class StepDraws:
     def uniform(self, count: int, *shape: int) -> torch.Tensor:
         """Draw uniform numbers in [0, 1), float32 (count, *shape)."""
         each = count // len(self._generators)
-        drawn = [torch.rand(*shape, each, generator=own) for own in self._generators]
-        return torch.cat(drawn, -1).movedim(-1, 0)
+        numbers = [torch.rand(*shape, each, generator=own) for own in self._generators]
+        return torch.cat(numbers, -1).movedim(-1, 0)
 
     def integers(self, count: int, below: int | Sequence[int]) -> torch.Tensor:
         """Draw integers in [0, below), int64 (count,); `below` may be one for each network."""

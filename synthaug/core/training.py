@@ -185,7 +185,7 @@ def optimize(
         ):
             score = session.watch(steps_done, average.module) if session.team.leads else None
             best.heed(session.team.tell(score), average.module)
-            is_settled = best.settled
+            is_settled = best.is_settled
         over = steps_done == schedule.steps or is_settled
         if checkpoint and session.team.leads and (over or steps_done % checkpoint_every == 0):
             _expect_finite(losses, step)  # a state that is broken would break every resumed run
@@ -194,7 +194,7 @@ def optimize(
             session.progress(steps_done, schedule.steps)
         if is_settled:
             break
-    result = best.best_module if best and best.judged else average.module.eval()
+    result = best.best_module if best and best.is_judged else average.module.eval()
     # Statistics of batch norm are each process's own. What is told arrives where it was: on a CPU
     # all processes have the same.
     own = {name: value.cpu() for name, value in result.state_dict().items()}
@@ -232,11 +232,11 @@ class _Average(nn.Module):
     @torch.no_grad()
     def follow(self) -> None:
         """Take up the state of the module after one more step."""
-        started = bool(self.steps)
+        has_started = bool(self.steps)
         ours: dict[bool, list[Tensor]] = {True: [], False: []}  # by whether it is averaged
         theirs: dict[bool, list[Tensor]] = {True: [], False: []}
         for mine, source in zip(*map(_tensors, self._stores), strict=True):
-            is_averaged = started and mine.is_floating_point()
+            is_averaged = has_started and mine.is_floating_point()
             ours[is_averaged].append(mine)
             theirs[is_averaged].append(source)
         if ours[True]:
@@ -273,11 +273,11 @@ class _Best(nn.Module):
         self.register_buffer("stale", torch.tensor(0))
 
     @property
-    def judged(self) -> bool:
+    def is_judged(self) -> bool:
         return math.isfinite(self.score.item())
 
     @property
-    def settled(self) -> bool:
+    def is_settled(self) -> bool:
         return self.stale.item() >= PATIENCE
 
     def heed(self, score: float | None, module: nn.Module) -> None:

@@ -159,7 +159,7 @@ def _is_per_image(path: Path, key: str, count: int) -> bool:
     except KeyError:  # a text beside the arrays
         return False
     except _BROKEN as error:
-        raise _damaged(path, error) from error
+        raise _damage_error(path, error) from error
     return shape in ((count,), (count, 1)) and dtype.kind in "iuUSO"
 
 
@@ -168,7 +168,7 @@ def _keys(path: Path) -> list[str]:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]
     except _BROKEN as error:
-        raise _damaged(path, error) from error
+        raise _damage_error(path, error) from error
 
 
 def _read(path: Path, key: str) -> np.ndarray:
@@ -177,14 +177,14 @@ def _read(path: Path, key: str) -> np.ndarray:
             return np.asarray(archive[key])
     except _BROKEN as error:
         if "allow_pickle" not in str(error):
-            raise _damaged(path, error) from error
+            raise _damage_error(path, error) from error
         raise InputError(
             f"{path}: {key}: expected plain numbers or strings, got Python objects, which are not "
             "loaded because they can run code; save it as a plain array"
         ) from None
 
 
-def _damaged(path: Path, error: Exception) -> InputError:
+def _damage_error(path: Path, error: Exception) -> InputError:
     return InputError(
         f"{path}: expected an .npz file as numpy.savez writes it, but it is cut short or damaged "
         f"({error}); copy or write it again"

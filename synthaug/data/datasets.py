@@ -91,12 +91,12 @@ def _load(
     check_label(label, labels[index], classes)
     expect_depth_kept(source, place, image)
     try:
-        return _stored(image)
+        return _as_stored(image)
     except InputError as error:
         raise type(error)(f"{error}{items.hint(image)}") from error
 
 
-def _stored(image: Any) -> np.ndarray:
+def _as_stored(image: Any) -> np.ndarray:
     if isinstance(image, Image.Image):
         return from_pil(image)
     if isinstance(image, torch.Tensor):
@@ -128,7 +128,7 @@ def _smaller_size(dataset: Any, plain: Mapping[int, Untransformed]) -> tuple[int
         try:
             with global_stream(0, "first item"):
                 after, _ = split_item(Apart(source)[place])
-            sizes = [v2.query_size([_shown(image)]) for image in (before, after)]
+            sizes = [v2.query_size([_as_tensor(image)]) for image in (before, after)]
         except (InputError, ValueError, TypeError, *BROKEN):
             return None
         (height, width), (less_height, less_width) = sizes
@@ -185,7 +185,7 @@ def inner_of(transform: Any) -> list[Any]:
     return list(inner) if isinstance(inner, list | tuple | torch.nn.ModuleList) else []
 
 
-def _shown(image: Any) -> Any:
+def _as_tensor(image: Any) -> Any:
     """Return an array (H, W), (H, W, C) or (C, H, W) as a tensor, whose size torchvision knows."""
     if not isinstance(image, np.ndarray):
         return image

@@ -39,8 +39,8 @@ def expect_depth_kept(dataset: Any, index: int, image: Any) -> None:
     path, cut_off = None, False
     with suppress(*BROKEN, AttributeError, TypeError):  # other samples than files
         path = samples[index][0]
-        with Image.open(path) as stored:
-            deep = stored.mode.startswith(("I", "F")) and np.asarray(stored).max() > 255
+        with Image.open(path) as file:
+            deep = file.mode.startswith(("I", "F")) and np.asarray(file).max() > 255
         cut_off = deep and np.array_equal(np.asarray(image), np.asarray(pil_loader(path)))
     if cut_off:
         raise InputError(
@@ -136,8 +136,8 @@ def resize(pixels: np.ndarray, size: tuple[int, int] | None, *, crop: bool = Fal
         )
         for plane in pixels
     ]
-    rounded = np.rint(np.stack(planes)).clip(0, np.iinfo(pixels.dtype).max)
-    return np.asarray(rounded, pixels.dtype)
+    whole_planes = np.rint(np.stack(planes)).clip(0, np.iinfo(pixels.dtype).max)
+    return np.asarray(whole_planes, pixels.dtype)
 
 
 def _middle(height: int, width: int, size: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -223,10 +223,10 @@ def from_file(path: Path) -> np.ndarray:
             if frames > 1 and image.format != "MPO":
                 raise UnreadableImage(f"expected one image, got {frames} frames; {_ADVICE}")
             decode_deep = _deep_colour(image)
-            inverted = _white_is_zero(image)
+            is_inverted = _white_is_zero(image)
             image.load()  # a file that is cut short fails here, whoever decodes it then
             pixels = decode_deep(content) if decode_deep else from_pil(image)
-            return _upright(65535 - pixels if inverted else pixels, image)
+            return _upright(65535 - pixels if is_inverted else pixels, image)
     except InputError:
         raise
     except FileNotFoundError:
@@ -279,10 +279,10 @@ def _white_is_zero(image: Image.Image) -> bool:
     bits = max(tags.get(_BITS, (1,)))
     if bits > 8 and tags.get(_PLANES) == 2 and tags.get(_CHANNELS, 1) > 1:
         raise unreadable(f"its {bits}-bit colours are stored in planes, not pixel by pixel")
-    inverted = bits > 8 and tags.get(_PHOTOMETRIC) == 0
-    if inverted and bits != 16:
+    is_inverted = bits > 8 and tags.get(_PHOTOMETRIC) == 0
+    if is_inverted and bits != 16:
         raise unreadable(f"its white is 0, at {bits} bits")
-    return bool(inverted)
+    return bool(is_inverted)
 
 
 def _as_16_bit(values: np.ndarray) -> np.ndarray:
@@ -325,9 +325,9 @@ def _deep_colour(image: Image.Image) -> Callable[[bytes], np.ndarray] | None:
 def _decode_deep(content: bytes, *, white: int, channels: int) -> np.ndarray:
     import cv2  # slow to load
 
-    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if decoded is None or decoded.dtype != np.uint16 or decoded.ndim != 3:
+    array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if array is None or array.dtype != np.uint16 or array.ndim != 3:
         raise unreadable("its 16-bit colour is of a kind that cannot be decoded")
-    pixels = decoded[..., 2::-1].transpose(2, 0, 1)[:channels]  # BGR, and alpha dropped
+    pixels = array[..., 2::-1].transpose(2, 0, 1)[:channels]  # BGR, and alpha dropped
     # Pillow scales gray in the same way, and 8-bit colour.
     return np.asarray(pixels if white == 65535 else np.rint(pixels * (65535 / white)), np.uint16)

@@ -188,7 +188,7 @@ def _label_key(keys: Sequence[str]) -> str | None:
     return next(iter([*exact, *(key for key in keys if "label" in key)]), None)
 
 
-def check_label(label: Any, listed: int, classes: Sequence[str]) -> None:
+def check_label(label: Any, list_label: int, classes: Sequence[str]) -> None:
     """Check an item's own label against the one from the Dataset's attributes.
 
     Attributes can be stale: items may be shuffled or filtered later.
@@ -197,12 +197,17 @@ def check_label(label: Any, listed: int, classes: Sequence[str]) -> None:
         InputError: If the two differ.
     """
     value = to_array(label)
-    as_kinds = {"i": listed, "u": listed, "U": classes[listed], "S": classes[listed].encode()}
+    as_kinds = {
+        "i": list_label,
+        "u": list_label,
+        "U": classes[list_label],
+        "S": classes[list_label].encode(),
+    }
     expected: object = as_kinds.get(value.dtype.kind)
     if value.size == 1 and expected is not None and value.item() != expected:
         raise InputError(
-            f"expected label {listed} ({classes[listed]}), as the dataset's own list of labels "
-            f"says, but the item has {value.item()}"
+            f"expected label {list_label} ({classes[list_label]}), as the dataset's own list of "
+            f"labels says, but the item has {value.item()}"
         )
 
 
@@ -234,10 +239,10 @@ def _merges_classes(dataset: Any, count: int) -> bool:
     """Tell whether a `target_transform` merges classes, and `classes` still names the old ones."""
     for part, _ in sources_of(dataset):
         change: Any = getattr(part, "target_transform", None)
-        listed = None if change is None else _listed_labels(part)
-        if listed is None or listed.ndim != 1:
+        list_labels = None if change is None else _listed_labels(part)
+        if list_labels is None or list_labels.ndim != 1:
             continue
-        before = np.unique(listed).tolist()
+        before = np.unique(list_labels).tolist()
         with global_stream(0, "scan labels"), suppress(Exception):  # for labels of other forms
             after = {to_array(change(label)).item() for label in before}
             if len(after) < min(len(before), count):
@@ -273,9 +278,9 @@ def _attribute_labels(dataset: Any) -> np.ndarray | None:
     """Return labels without a scan, of any shape and type, or None."""
     if getattr(dataset, "target_transform", None) is not None:
         return None
-    listed = _listed_labels(dataset)
-    if listed is not None:
-        return listed
+    list_labels = _listed_labels(dataset)
+    if list_labels is not None:
+        return list_labels
     if isinstance(dataset, Subset):
         inner = _attribute_labels(dataset.dataset)
         indices = np.asarray(dataset.indices, dtype=np.int64)
@@ -343,7 +348,7 @@ def named_classes(dataset: Any) -> tuple[str, ...] | None:
         InputError: If parts of a ConcatDataset bring different ones.
     """
     for attribute, find in (
-        ("classes", _listed),
+        ("classes", _names_in),
         ("class_to_idx", _in_index_order),
         ("reader", _of_reader),
         ("info", _of_medmnist),
@@ -383,11 +388,11 @@ def _names_before(dataset: Any) -> tuple[str, ...] | None:
     return None if follows else _in_index_order(getattr(dataset, "class_to_idx", None))
 
 
-def _listed(classes: Any) -> tuple[str, ...] | None:
+def _names_in(classes: Any) -> tuple[str, ...] | None:
     """Return the names in a list, an array, a pandas Index, or a dict, of names or of numbers."""
     if isinstance(classes, Mapping):
-        named = all(isinstance(key, str) for key in classes)
-        return _in_index_order(classes if named else {_text(n): k for k, n in classes.items()})
+        by_name = all(isinstance(key, str) for key in classes)
+        return _in_index_order(classes if by_name else {_text(n): k for k, n in classes.items()})
     if isinstance(classes, set | frozenset):
         raise InputError(
             f".classes: expected the names of 0, 1, 2 and so on in a list, got a "
@@ -422,7 +427,7 @@ def _of_features(features: Any) -> tuple[str, ...] | None:
     if not isinstance(features, Mapping):
         return None
     key = _label_key([str(key) for key in features])
-    return None if key is None else _listed(getattr(features.get(key), "names", None))
+    return None if key is None else _names_in(getattr(features.get(key), "names", None))
 
 
 def _in_index_order(indices: Any) -> tuple[str, ...] | None:

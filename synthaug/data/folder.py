@@ -118,15 +118,17 @@ def _is_outer(folder: Path) -> bool:
 def _warn_of_others(directory: Path, folders: list[Path], roots: dict[str, Path]) -> None:
     """Warn of folders beside split folders that may be splits under an unknown name."""
     read = ", ".join(root.name for root in roots.values())
-    left = [each for each in folders if each not in roots.values() and _holds_images(each)]
+    others_with_images = [
+        each for each in folders if each not in roots.values() and _holds_images(each)
+    ]
     for others, why in (
         (
-            [folder.name for folder in left if not split_named(folder.name)],
+            [folder.name for folder in others_with_images if not split_named(folder.name)],
             f"because beside {read} only folders called train, val or test are read; rename those "
             "that are splits",
         ),
         (
-            [folder.name for folder in left if split_named(folder.name)],
+            [folder.name for folder in others_with_images if split_named(folder.name)],
             "because there are no class folders in it; sort them into a folder for each class",
         ),
     ):
@@ -213,14 +215,14 @@ def _list_folder(root: Path, classes: tuple[str, ...]) -> Listing:
     )
 
 
-def _files_below(folder: Path, visited: set[Path]) -> list[Path]:
-    """Return all files in `folder` and its folders that are not hidden or `visited`."""
+def _files_below(folder: Path, visited_folders: set[Path]) -> list[Path]:
+    """Return all files in `folder` and its folders that are not hidden or `visited_folders`."""
     # A link may lead back to a folder above it, and images would count many times.
-    if not folder.is_dir() or folder.resolve() in visited:
+    if not folder.is_dir() or folder.resolve() in visited_folders:
         return []
-    visited.add(folder.resolve())
+    visited_folders.add(folder.resolve())
     below = _visible(folder, Path.is_dir)
-    deeper = [path for each in below for path in _files_below(each, visited)]
+    deeper = [path for each in below for path in _files_below(each, visited_folders)]
     return _visible(folder, _is_listed) + deeper
 
 

@@ -109,12 +109,12 @@ def to_float(
     tensor = to_tensor(images)
     if tensor.dtype not in (torch.uint8, torch.uint16):
         raise InputError(f"expected uint8 or uint16 images, got {tensor.dtype}")
-    moved = tensor.to(device)
-    top = white or (255 if moved.dtype == torch.uint8 else 65535)
+    on_device = tensor.to(device)
+    top = white or (255 if on_device.dtype == torch.uint8 else 65535)
     # One pass over uint8; torch cannot divide uint16.
-    if moved.dtype == torch.uint8 and torch.get_default_dtype() == torch.float32:
-        return moved / top
-    return moved.float() / top
+    if on_device.dtype == torch.uint8 and torch.get_default_dtype() == torch.float32:
+        return on_device / top
+    return on_device.float() / top
 
 
 def to_stored(floats: torch.Tensor, dtype: Any, white: int | None = None) -> np.ndarray:
@@ -130,8 +130,8 @@ def to_stored(floats: torch.Tensor, dtype: Any, white: int | None = None) -> np.
         array([  0,  51, 255], dtype=uint8)
     """
     top = white or int(np.iinfo(dtype).max)
-    scaled = (floats.detach().float().clamp(0, 1) * top).round()
-    return scaled.cpu().numpy().astype(dtype)
+    values = (floats.detach().float().clamp(0, 1) * top).round()
+    return values.cpu().numpy().astype(dtype)
 
 
 def to_pil(image: np.ndarray) -> Image.Image:
@@ -343,20 +343,20 @@ def expect_alike(
         )
 
 
-def expect_scale(name: str, largest: float, stored: np.ndarray) -> None:
+def expect_scale(name: str, largest: float, pool_images: np.ndarray) -> None:
     """Raise `InputError` where floats up to `largest` are on another scale than stored images.
 
     Stored images are divided by the largest integer of their type: 12 bits in 16 come to 0.06,
     where others scale them to 1.
     """
     top = 0.0
-    for part in (stored[:64], stored):  # to read all of a large pool takes long
+    for part in (pool_images[:64], pool_images):  # to read all of a large pool takes long
         top = span_of(part)
         if largest <= 2 * top:
             return
     raise InputError(
-        f"{name}: floats up to {largest:.2f}, while the pool's {stored.dtype} images divided by "
-        f"{np.iinfo(stored.dtype).max} come to {top:.2g} at most, which would be far too dark "
+        f"{name}: floats up to {largest:.2f}, while the pool's {pool_images.dtype} images divided "
+        f"by {np.iinfo(pool_images.dtype).max} come to {top:.2g} at most, which would be far too dark "
         "beside them; hand out integers, and scale real and synthetic ones alike in a transform "
         f"that follows (for MixSynthetic: mean=0.0, std={top:.4g})"
     )

@@ -130,11 +130,11 @@ def _row(path: Path, line: int, fields: dict[Any, Any], group: str | None) -> _R
             f"{path}: line {line}: expected a cell for each column of the header, got "
             f"{len(fields[None])} more; put text that holds a comma in quotes"
         )
-    taken = [name for name, text in fields.items() if _holds_rows(name, text)]
-    if taken:
+    long_cells = [name for name, text in fields.items() if _holds_rows(name, text)]
+    if long_cells:
         raise InputError(
-            f"{path}: line {line}: expected a row for each image, but its cell {taken[0]} goes on "
-            f"over several lines, as if they were one text; {OPEN_QUOTE}"
+            f"{path}: line {line}: expected a row for each image, but its cell {long_cells[0]} goes "
+            f"on over several lines, as if they were one text; {OPEN_QUOTE}"
         )
     cells = {name: (fields[name] or "").strip() for name in fields if name is not None}
     empty = [name for name in ("path", "label", "split") if name in cells and not cells[name]]
@@ -152,8 +152,8 @@ def _holds_rows(column: str | None, text: str | None) -> bool:
     lines = (text or "").splitlines()
     if len(lines) < 2:
         return False
-    named = any(suffix in line.lower() for line in lines for suffix in SUFFIXES)
-    return column in COLUMNS or named
+    has_suffix = any(suffix in line.lower() for line in lines for suffix in SUFFIXES)
+    return column in COLUMNS or has_suffix
 
 
 def _refuse_repeats(path: Path, rows: list[_Row]) -> None:

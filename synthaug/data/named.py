@@ -34,12 +34,12 @@ def _list_digits(*, train: bool) -> Listing:
 
     digits = load_digits()
     labels = digits.target.astype(np.int64)
-    chosen = np.flatnonzero(_is_train(labels) == train)
-    images = np.rint(digits.images[chosen] * (255 / 16)).astype(np.uint8)
+    rows = np.flatnonzero(_is_train(labels) == train)
+    images = np.rint(digits.images[rows] * (255 / 16)).astype(np.uint8)
     return Listing(
-        name=lambda index: f"digits: image {chosen[index]}",
+        name=lambda index: f"digits: image {rows[index]}",
         load=lambda index: images[index][None],
-        labels=labels[chosen],
+        labels=labels[rows],
         classes=tuple(str(digit) for digit in range(10)),
         size=(16, 16),
     )
@@ -135,8 +135,11 @@ def _check_name(name: str, names: Iterable[str], *, kind: str) -> None:
     names = sorted(names)
     if name in names:
         return
-    folded = {each.casefold(): each for each in names}
-    close = [folded[each] for each in difflib.get_close_matches(name.casefold(), folded, n=5)]
+    names_by_case = {each.casefold(): each for each in names}
+    close = [
+        names_by_case[each]
+        for each in difflib.get_close_matches(name.casefold(), names_by_case, n=5)
+    ]
     raise InputError(
         f"{kind}:{name}: expected a data set of {kind}; "
         + (f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names)}")
@@ -145,15 +148,15 @@ def _check_name(name: str, names: Iterable[str], *, kind: str) -> None:
 
 def _check_parameters(name: str, parameters: Mapping[str, inspect.Parameter]) -> None:
     """Raise `InputError` unless a set can be made from its root and split alone."""
-    needed = [
+    names = [
         each.name
         for each in parameters.values()
         if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD
     ]
-    if needed != ["root"]:
+    if names != ["root"]:
         raise InputError(
             f"torchvision:{name}: expected a data set that needs only root, but this one needs "
-            f"{', '.join(needed) or 'none'}; make the Dataset in Python and give that instead"
+            f"{', '.join(names) or 'none'}; make the Dataset in Python and give that instead"
         )
 
 

@@ -93,7 +93,7 @@ def read_images(
     splits = _open(source)
     wanted_split = _find_split(split, splits, where)
     if isinstance(source, LabelledImages) and _fits(source, size, mode):
-        return source if classes is None else _numbered(source, classes, where)
+        return source if classes is None else _as_numbers(source, classes, where)
     listing = splits[wanted_split]()
     if not len(listing.labels):
         raise InputError(f"{where}: expected images in split {wanted_split!r}, got none")
@@ -117,7 +117,7 @@ def read_images(
     )
     if own and stack.skipped:
         _check_classes(data.labels, data.classes, where, wanted_split, source)
-    return data if classes is None else _numbered(data, classes, where)
+    return data if classes is None else _as_numbers(data, classes, where)
 
 
 def read_classes(source: ImageSource) -> tuple[str, ...]:
@@ -188,7 +188,7 @@ def _fits(data: LabelledImages, size: tuple[int, int] | None, mode: str | None) 
     return size in (None, tuple(sides)) and (mode is None or CHANNELS[mode] == channels)
 
 
-def _numbered(data: LabelledImages, classes: Sequence[str], where: str) -> LabelledImages:
+def _as_numbers(data: LabelledImages, classes: Sequence[str], where: str) -> LabelledImages:
     """Return the same images with labels that index `classes`."""
     classes = distinct_names(classes)
     label_of = {name: label for label, name in enumerate(classes)}
@@ -236,9 +236,9 @@ def _further_in(source: object, name: str) -> str:
 def _similar(name: str, classes: Sequence[str]) -> str:
     """Return a hint at another class that differs in case or Unicode form alone, or ""."""
     for other in classes:
-        if other == name or _composed(other).lower() != _composed(name).lower():
+        if other == name or _normal_form(other).lower() != _normal_form(name).lower():
             continue
-        if _composed(other) == _composed(name):  # they look alike: show their characters
+        if _normal_form(other) == _normal_form(name):  # they look alike: show their characters
             return (
                 f" ({name!a} is another spelling of {other!a}: one name in the Unicode "
                 "forms NFD and NFC; spell both alike)"
@@ -247,5 +247,5 @@ def _similar(name: str, classes: Sequence[str]) -> str:
     return ""
 
 
-def _composed(name: str) -> str:
+def _normal_form(name: str) -> str:
     return unicodedata.normalize("NFC", name)

@@ -62,11 +62,11 @@ def with_copies_grouped(data: LabelledImages) -> LabelledImages:
         groups = np.array([f"image {index} and its copies" for index in first])
     else:
         names, group_of = np.unique(data.groups, return_inverse=True)
-        groups = names[_joined(group_of, first)]
+        groups = names[_first_linked_group(group_of, first)]
     return replace(data, groups=groups)
 
 
-def _joined(group_of: np.ndarray, first: np.ndarray) -> np.ndarray:
+def _first_linked_group(group_of: np.ndarray, first: np.ndarray) -> np.ndarray:
     """Return for each image the first of the groups that are joined to its own by equal images."""
     from scipy.sparse import coo_array  # slow to import
     from scipy.sparse.csgraph import connected_components
@@ -183,11 +183,11 @@ def draw_subset(data: LabelledImages, per_class: int, *, seed: int) -> np.ndarra
                 f"class {name!r}: expected at least {per_class} images, as asked for each class, "
                 f"got {count}; ask for fewer, or add images"
             )
-    chosen = [
+    members_by_class = [
         numpy_stream(seed, "subset", label).permutation(np.flatnonzero(data.labels == label))
         for label in range(len(data.classes))
     ]
-    return np.sort(np.concatenate([members[:per_class] for members in chosen]))
+    return np.sort(np.concatenate([members[:per_class] for members in members_by_class]))
 
 
 def split_off(data: LabelledImages, share: float, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -258,19 +258,19 @@ def check_groups(parts: dict[str, LabelledImages]) -> None:
         for group in groups:
             if is_own(str(group)):
                 continue
-            homes.setdefault(_written(str(group)), {})[name] = None
+            homes.setdefault(_spell_group(str(group)), {})[name] = None
     shared = {group: names for group, names in homes.items() if len(names) > 1}
     if shared:
-        shown = [f"{group} ({', '.join(names)})" for group, names in list(shared.items())[:5]]
+        examples = [f"{group} ({', '.join(names)})" for group, names in list(shared.items())[:5]]
         more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""
         raise InputError(
             f"groups: expected each group in one part only, but {len(shared)} are in several, "
-            f"which would leak: {', '.join(shown)}{more}; split by group, or, if each part numbers "
-            "its groups anew, make the numbers distinct"
+            f"which would leak: {', '.join(examples)}{more}; split by group, or, if each part "
+            "numbers its groups anew, make the numbers distinct"
         )
 
 
-def _written(group: str) -> str:
+def _spell_group(group: str) -> str:
     return group.removesuffix(".0") if re.fullmatch(r"\d+\.0", group) else group
 
 
@@ -311,7 +311,7 @@ def _deal(data: LabelledImages, shares: np.ndarray, rng: np.random.Generator) ->
     brings class counts closest to their targets. Images without groups are groups of one, for which
     each count ends within one of its target.
     """
-    names, group_of = _ordered(np.arange(len(data)) if data.groups is None else data.groups)
+    names, group_of = _order_groups(np.arange(len(data)) if data.groups is None else data.groups)
     tally = _tally(group_of, data.labels, len(data.classes))
     _check_divisible(data, tally, names)
     for attempt in range(_ATTEMPTS):
@@ -328,7 +328,7 @@ def _deal(data: LabelledImages, shares: np.ndarray, rng: np.random.Generator) ->
     )
 
 
-def _ordered(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _order_groups(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Order groups by their text alone, numbers as such; return the place of each image's group.
 
     An archive may have numbers where a CSV has text.
@@ -379,8 +379,8 @@ def _spread(tally: _Tally, shares: np.ndarray, part: np.ndarray) -> bool:
             home = part[group]
             # The part with the largest share other than its own bears a stray group best.
             part[group] = np.argmax(np.where(np.arange(len(shares)) == home, -1, shares))
-            left = len(_alone(tally, part, len(shares)))
-            if left < len(alone) and (best is None or tally.sizes[group] < best[0]):
+            count_left = len(_alone(tally, part, len(shares)))
+            if count_left < len(alone) and (best is None or tally.sizes[group] < best[0]):
                 best = (tally.sizes[group], group, part[group])
             part[group] = home
         if best is None:

@@ -30,10 +30,10 @@ class SkippedImages(UserWarning):
 
 def describe_skipped(names: Sequence[str], how_many: str) -> str:
     """Describe how many images were left out, the first of them by name."""
-    shown = ", ".join(names[:SHOWN])
+    examples = ", ".join(names[:SHOWN])
     rest = len(names) - SHOWN
     more = f" and {rest} more" if rest > 0 else ""
-    return f"{how_many} could not be read and were left out: {shown}{more}"
+    return f"{how_many} could not be read and were left out: {examples}{more}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def stack_images(
     count = len(listing.labels)
     images: np.ndarray | None = None
     rows: list[int] = []
-    skipped: list[str] = []
+    skipped_names: list[str] = []
     for index in range(count):
         if progress is not None:
             progress(index, count)
@@ -74,7 +74,7 @@ def stack_images(
         except InputError as error:
             name = listing.name(index)
             if skip and isinstance(error, UnreadableImage):
-                skipped.append(name)
+                skipped_names.append(name)
                 continue
             raise type(error)(f"{name}: {error}") from error
         if images is None:
@@ -86,9 +86,9 @@ def stack_images(
     if progress is not None:
         progress(count, count)
     if images is None:
-        shown = f", for instance {skipped[0]}" if skipped else ""
-        raise InputError(f"expected images, but none of {count} could be read{shown}")
-    return Stack(images[: len(rows)], np.array(rows, np.int64), tuple(skipped))
+        example = f", for instance {skipped_names[0]}" if skipped_names else ""
+        raise InputError(f"expected images, but none of {count} could be read{example}")
+    return Stack(images[: len(rows)], np.array(rows, np.int64), tuple(skipped_names))
 
 
 def _check_sides(pixels: np.ndarray) -> None:

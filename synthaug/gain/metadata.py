@@ -192,7 +192,7 @@ def _all_caveats(plan: SettledPlan) -> list[str]:
     caveats = data_caveats(experiment, plan.comparison.seeds, plan.notes)
     caveats += length_caveats(plan.tuning)
     for arm in plan.choices.arms:
-        reasons = plan.comparison.diverged(arm, plan.comparison.seeds_of(arm))
+        reasons = plan.comparison.divergences(arm, plan.comparison.seeds_of(arm))
         if reasons:
             caveats.append(divergence_caveat(arm, reasons))
     for name in pools:

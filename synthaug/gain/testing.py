@@ -66,7 +66,7 @@ def open_test(
         more_seeds = _more_seeds(comparison, fresh_seeds, seeds_needed)
         score_finalists(more_seeds, "more seeds")
         seeds = fresh_seeds + more_seeds
-    divergences = {arm: how for arm in finalists if (how := comparison.diverged(arm, seeds))}
+    divergences = {arm: how for arm in finalists if (how := comparison.divergences(arm, seeds))}
     sound = [arm for arm in candidates if arm not in divergences]
     oracle = _oracle_baseline(scores, sound, choices.baseline, seeds)
 

@@ -139,7 +139,7 @@ class Rounds:
             # It may have been stopped before all that was asked for was taken up.
             parameters = trial.system_attrs.get("fixed_params", {})
             self._put_off(trial.number, {**parameters, **trial.params})
-        for trial in self._ended():
+        for trial in self._finished_trials():
             if "error" not in trial.user_attrs:
                 seeds = self._comparison.seeds[: len(trial.intermediate_values)]
                 self._comparison.note_earlier(self._arm(trial), seeds)
@@ -152,8 +152,8 @@ class Rounds:
             return budget.seconds is not None and time.monotonic() - began >= budget.seconds
 
         while not late():
-            tried = len(self._tried())
-            room = ROUND if budget.trials is None else min(ROUND, budget.trials - tried)
+            old_count = len(self._old_names())
+            room = ROUND if budget.trials is None else min(ROUND, budget.trials - old_count)
             proposals = self._ask(room)
             if not proposals:
                 return
@@ -161,9 +161,9 @@ class Rounds:
 
     def best(self) -> list[Arm]:
         """Return the arms that were trained on every seed, the best first."""
-        return [self._arm(trial) for trial in self._done()]
+        return [self._arm(trial) for trial in self._complete_trials()]
 
-    def _done(self) -> list[Any]:
+    def _complete_trials(self) -> list[Any]:
         return sorted(self._all(self._state.COMPLETE), key=lambda trial: -trial.value)
 
     def _all(self, *states: Any) -> list[Any]:
@@ -171,25 +171,25 @@ class Rounds:
         trials: list[Any] = self._study.get_trials(deepcopy=False, states=states)
         return trials
 
-    def _ended(self) -> list[Any]:
+    def _finished_trials(self) -> list[Any]:
         return self._all(self._state.COMPLETE, self._state.PRUNED)
 
-    def _tried(self) -> set[str]:
+    def _old_names(self) -> set[str]:
         """Return the names of all proposals, however they ended."""
-        return {trial.user_attrs["arm"] for trial in self._ended()}
+        return {trial.user_attrs["arm"] for trial in self._finished_trials()}
 
     def _ask(self, count: int) -> dict[Arm, Any]:
         """Ask for up to so many proposals that were not tried yet, by the arms they stand for."""
-        tried = self._tried()
+        old_names = self._old_names()
         # Anew in each round: a search that goes on proposes what it would have, uninterrupted.
-        best, varied = self._sampler(len(tried)), self._sampler(len(tried), candidates=1)
+        best, explorer = self._sampler(len(old_names)), self._sampler(len(old_names), candidates=1)
         proposals: dict[Arm, Any] = {}
         repeats = 0
         while len(proposals) < count and repeats < REPEATS:
-            self._study.sampler = best if repeats < SAME else varied
+            self._study.sampler = best if repeats < SAME else explorer
             trial = self._study.ask()
             arm = self._arm(trial)
-            if arm in proposals or arm.name in tried:
+            if arm in proposals or arm.name in old_names:
                 self._study.tell(trial, state=self._state.FAIL)  # nothing to learn from
                 repeats += 1
             else:
@@ -197,13 +197,13 @@ class Rounds:
                 proposals[arm], repeats = trial, 0
         return proposals
 
-    def _sampler(self, tried: int, candidates: int = 24) -> Any:
+    def _sampler(self, old_count: int, candidates: int = 24) -> Any:
         """Return a sampler that proposes the best of candidates drawn near what was good."""
         with warnings.catch_warnings():
             # Until 5, Optuna called a constant liar experimental.
             warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
             return self._optuna.samplers.TPESampler(
-                seed=stream_seed(self._seed, "proposals", tried) % 2**32,
+                seed=stream_seed(self._seed, "proposals", old_count) % 2**32,
                 n_startup_trials=len(FIRST),
                 multivariate=False,
                 constant_liar=True,  # of a round, each is proposed knowing those before it
@@ -220,7 +220,7 @@ class Rounds:
         living = list(proposals)
         put_off: list[Arm] = []
         for rung, seed in enumerate(self._comparison.seeds, start=1):
-            living = self._trained(living, proposals, seed)
+            living = self._train_usable(living, proposals, seed)
             for arm in living:
                 points[arm] += self._comparison.differences(arm, self._baseline, [seed])
                 means[arm] = float(np.mean(points[arm]))
@@ -243,21 +243,23 @@ class Rounds:
 
         Of equals those that came first.
         """
-        entered: list[tuple[float, Arm | None]] = [
+        entrants: list[tuple[float, Arm | None]] = [
             (trial.intermediate_values[rung], None)
-            for trial in self._ended()
+            for trial in self._finished_trials()
             if rung in trial.intermediate_values and "error" not in trial.user_attrs
         ]
-        entered += [(mean, arm) for arm, mean in means.items()]
-        ranked = sorted(entered, key=lambda each: -each[0])
-        return [arm for _, arm in ranked[: (len(ranked) + 1) // 2] if arm is not None]
+        entrants += [(mean, arm) for arm, mean in means.items()]
+        ranking = sorted(entrants, key=lambda each: -each[0])
+        return [arm for _, arm in ranking[: (len(ranking) + 1) // 2] if arm is not None]
 
     def _put_off(self, trial: Any, params: Mapping[str, Any]) -> None:
         """Put a proposal off: it is asked for again, before any new one."""
         self._study.tell(trial, state=self._state.FAIL)
         self._study.enqueue_trial(dict(params))
 
-    def _trained(self, living: list[Arm], proposals: Mapping[Arm, Any], seed: int) -> list[Arm]:
+    def _train_usable(
+        self, living: list[Arm], proposals: Mapping[Arm, Any], seed: int
+    ) -> list[Arm]:
         """Return those that could be trained: a training may diverge, a filter leave too little."""
         sources = [arm.source for arm in living if arm.source is not None]
         warn_of_room(self._comparison.experiment, sources, [seed])
@@ -286,32 +288,32 @@ class Rounds:
         if not hasattr(trial, "suggest_categorical"):
             trial = self._optuna.trial.FixedTrial(trial.params)
         classes = len(self._comparison.experiment.train.classes)
-        proposed = propose(trial, self._families, self._base_arms, classes)
-        return self._arms.setdefault(proposed.name, proposed)
+        new_arm = propose(trial, self._families, self._base_arms, classes)
+        return self._arms.setdefault(new_arm.name, new_arm)
 
-    def checked(self, winner: str) -> int:
+    def note_check(self, winner: str) -> int:
         """Note that it was the winner, and which one it is of all that the search ended with."""
         before = self._study.user_attrs.get("checked", [])
         names = list(dict.fromkeys([*before, winner]))
         self._study.set_user_attr("checked", names)
         return names.index(winner) + 1
 
-    def facts(self, shown: int) -> dict[str, Any]:
+    def facts(self, most: int) -> dict[str, Any]:
         """Describe the proposals.
 
         The best and their points over the baseline, how many ended how, how many wait for a larger
         budget, and why some could not be trained.
         """
-        ended, done = self._ended(), self._done()
-        errors = [trial.user_attrs["error"] for trial in ended if "error" in trial.user_attrs]
+        finished, complete = self._finished_trials(), self._complete_trials()
+        errors = [trial.user_attrs["error"] for trial in finished if "error" in trial.user_attrs]
         counts = {
-            "complete": len(done),
-            "pruned": len(ended) - len(done) - len(errors),
+            "complete": len(complete),
+            "pruned": len(finished) - len(complete) - len(errors),
             "fail": len(errors),
         }
         return {
             "tried": [
-                {"arm": t.user_attrs["arm"], "points": round(t.value, 2)} for t in done[:shown]
+                {"arm": t.user_attrs["arm"], "points": round(t.value, 2)} for t in complete[:most]
             ],
             "trials": counts,
             "waiting": len(self._all(self._state.WAITING)),

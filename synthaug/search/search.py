@@ -119,28 +119,28 @@ def search_mix(
     )
     seeds = protocol.choice_seeds
     experiment.check([*seeds, *protocol.fresh_seeds], RATIOS)
-    fixed = (protocol.config, protocol.policy, protocol.steps)
+    fixed_settings = (protocol.config, protocol.policy, protocol.steps)
     with open_comparison(
         experiment,
         seeds,
-        identity=repr(plain_values(("search", tuple(families), seeds, *fixed))),
+        identity=repr(plain_values(("search", tuple(families), seeds, *fixed_settings))),
         cache=execution.cache,
         keep=execution.keep,
         jobs=execution.jobs,
         progress=execution.progress,
     ) as comparison:
         times = [time.monotonic()]
-        tuning = tune(comparison, *fixed)
+        tuning = tune(comparison, *fixed_settings)
         real, _ = without_synthetic(comparison, tuning.config)
         baseline = comparison.best(real)
         times.append(time.monotonic())
         base_arms = _base_arms(comparison, real)
         with Rounds(comparison, optuna, baseline, base_arms, families, seeds[0]).opened() as rounds:
             rounds.run(budget)
-            ranked, facts = rounds.best(), rounds.facts(LISTED)
+            ranking, facts = rounds.best(), rounds.facts(LISTED)
             times.append(time.monotonic())
-            check = _check_best(comparison, ranked, [baseline, *real], protocol.fresh_seeds)
-            if check.best is not None and (turn := rounds.checked(check.best.name)) > 1:
+            check = _check_best(comparison, ranking, [baseline, *real], protocol.fresh_seeds)
+            if check.best is not None and (turn := rounds.note_check(check.best.name)) > 1:
                 check.notes.append(CHECKED_BEFORE.format(turn=turn))
         times.append(time.monotonic())
         facts = {
@@ -170,7 +170,7 @@ def search_mix(
             comparison.teacher,
             training,
             facts,
-            recommended=check.passed,
+            recommended=check.is_better,
         )
 
 
@@ -220,7 +220,7 @@ class _Check:
     notes: list[str] = field(default_factory=list)
 
     @property
-    def passed(self) -> bool:
+    def is_better(self) -> bool:
         """Tell whether it is better than all of them."""
         return bool(self.intervals) and all(each.low > 0 for each in self.intervals.values())
 
@@ -240,16 +240,16 @@ class _Check:
 
 
 def _check_best(
-    comparison: Comparison, ranked: Sequence[Arm], real: Sequence[Arm], seeds: list[int]
+    comparison: Comparison, ranking: Sequence[Arm], real: Sequence[Arm], seeds: list[int]
 ) -> _Check:
-    """Train the best of `ranked` that can be trained on these seeds, and the arms it has to beat.
+    """Train the best of `ranking` that can be trained on these seeds, and the arms it has to beat.
 
     These are the first of `real`, which other seeds chose; its base arm, which may be the better
     one; and that with its labels.
     """
     check = _Check()
     image = comparison.resolution(comparison.seeds[0])
-    for best in ranked:
+    for best in ranking:
         others = list(
             dict.fromkeys([real[0], base_arm_of(best), *softened_alike(comparison, real, best)])
         )
@@ -316,7 +316,7 @@ def _seconds(times: Sequence[float]) -> dict[str, float]:
 
 def _reused_runs(comparison: Comparison) -> dict[str, float]:
     """Return how many networks earlier searches trained, and the seconds that these took."""
-    networks, seconds = comparison.reused()
+    networks, seconds = comparison.reused_networks()
     return {"networks": networks, "seconds": round(seconds, 1)}
 
 

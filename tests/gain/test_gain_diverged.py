@@ -60,15 +60,15 @@ def test_it_has_nothing_right_and_is_given_up(
         assert comparison.best([STEEP, PLAIN]) == PLAIN
         scores = comparison.validation([STEEP, PLAIN])
         assert not scores[STEEP].any() and scores[PLAIN].all()
-        assert not comparison.diverged(PLAIN, [0, 1])
-        said = comparison.diverged(STEEP, [0, 1])
+        assert not comparison.divergences(PLAIN, [0, 1])
+        said = comparison.divergences(STEEP, [0, 1])
         assert set(said) == {0, 1} and all("learning rate" in why for why in said.values())
         tested = comparison.test([(STEEP, 0), (PLAIN, 0)], test, "test images")
         assert [bool(each.accuracy) for each in tested] == [False, True]
     monkeypatch.setattr(runs, "train_classifier", None)  # nothing is trained again
     with trials_of(train, tmp_path) as comparison:
         comparison.train([STEEP, PLAIN], "again")
-        assert comparison.diverged(STEEP, [0, 1]) == said
+        assert comparison.divergences(STEEP, [0, 1]) == said
         assert comparison.test([(STEEP, 0)], test, "test images")[0].accuracy == 0
 
 
@@ -86,7 +86,7 @@ def test_who_learns_from_it_has_nothing_right_either(train: LabelledImages, tmp_
         comparison.train([pupil], "distilled")
         assert not comparison.validation([pupil])[pupil].any()
         assert all(
-            "the teacher of its labels: " in w for w in comparison.diverged(pupil, [0]).values()
+            "the teacher of its labels: " in w for w in comparison.divergences(pupil, [0]).values()
         )
 
 
@@ -98,14 +98,14 @@ def test_a_generator_that_diverges_makes_no_images(
     arm = synthetic_arm(Source("broken", generator), PLAIN, 0.25, "hard")
     with trials_of(train, tmp_path) as comparison:
         comparison.train([arm], "training")
-        said = comparison.diverged(arm, [0, 1])
+        said = comparison.divergences(arm, [0, 1])
         assert set(said) == {0, 1}
         assert all("lower the learning rate" in why for why in said.values())
     monkeypatch.setattr(ConditionalVAE, "fit", None)  # nor is it fitted again for another share
     with trials_of(train, tmp_path) as comparison:
         other = synthetic_arm(Source("broken", generator), PLAIN, 0.5, "hard")
         comparison.train([other], "training")
-        assert comparison.diverged(other, [0, 1]) == said
+        assert comparison.divergences(other, [0, 1]) == said
 
 
 def test_a_gain_goes_on_without_what_diverged(train: LabelledImages, test: LabelledImages) -> None:

@@ -127,21 +127,21 @@ class Comparison:
             self.expect_trained([best], self.seeds_of(best))
         return best
 
-    def diverged(self, arm: Arm, seeds: Sequence[int]) -> dict[int, str]:
+    def divergences(self, arm: Arm, seeds: Sequence[int]) -> dict[int, str]:
         """Return the seeds on which the arm's training diverged, and how."""
         reasons = {}
         for seed in seeds:
             for run in self.runs(arm, seed):
                 if not run.done(self.experiment):
                     continue
-                if (reason := run.diverged(self.experiment)) is not None:
+                if (reason := run.divergence(self.experiment)) is not None:
                     reasons[seed] = reason
         return reasons
 
     def expect_trained(self, arms: Sequence[Arm], seeds: Sequence[int]) -> None:
         """Raise `TrainingError` where an arm's training diverged on one of these seeds."""
         for arm in arms:
-            for seed, reason in self.diverged(arm, seeds).items():
+            for seed, reason in self.divergences(arm, seeds).items():
                 raise TrainingError(f"{arm.name}, seed {seed}: {reason}")
 
     def race(self, arms: Sequence[Arm], stage: str, *, beside: Sequence[Arm] = ()) -> None:
@@ -283,7 +283,7 @@ class Comparison:
         runs = [run for seed in seeds for run in self.runs(arm, seed, to_test=False)]
         self._note_old_runs({run for run in runs if run.done(self.experiment)})
 
-    def reused(self) -> tuple[int, float]:
+    def reused_networks(self) -> tuple[int, float]:
         """Return how many networks an earlier measurement trained, and the seconds it took.
 
         Fits of generators are not counted.

@@ -101,9 +101,9 @@ class Run:
         if not self.done(experiment):
             return False
         has_network = (self.directory(experiment) / WEIGHTS).exists()
-        return has_network or self.diverged(experiment) is not None
+        return has_network or self.divergence(experiment) is not None
 
-    def diverged(self, experiment: Experiment) -> str | None:
+    def divergence(self, experiment: Experiment) -> str | None:
         """Return why a finished run has no network, None where it has one."""
         with _expect_undamaged(self.directory(experiment)) as directory:
             reason: str | None = read_manifest(directory, kind=KIND).get(DIVERGED)
@@ -206,7 +206,7 @@ def _first_predictions(experiment: Experiment, run: Run, now: np.ndarray) -> np.
 
 def load_network(experiment: Experiment, run: Run) -> nn.Module:
     """Load the network of a finished run; `TrainingError` where its training diverged."""
-    if (reason := run.diverged(experiment)) is not None:
+    if (reason := run.divergence(experiment)) is not None:
         raise TrainingError(reason)
     span = None if experiment.train.images.dtype == np.uint8 else 1.0  # replaced by the weights
     normalization = Standardize(span) if run.arm.config.standardize else Normalize(0.0, 1.0)
@@ -231,7 +231,7 @@ def score_run(experiment: Experiment, run: Run, images: LabelledImages, fingerpr
     if not file.exists():
         if not run.complete(experiment):
             train_run(experiment, run)
-        network = load_network(experiment, run) if run.diverged(experiment) is None else None
+        network = load_network(experiment, run) if run.divergence(experiment) is None else None
         write_array(file, _predict(experiment, run, network, images))
     right = _read(file) == images.labels
     return Scores.of(images.labels, right, len(images.classes))

@@ -66,7 +66,7 @@ def test_no_teacher_is_trained_for_what_needs_none_or_is_there(tmp_path: Path) -
             write_told(run.directory(comparison.experiment), 1.5 + seed)
     comparison.train([DISTILLED], "done")
     assert len(batches) == 1
-    assert comparison.reused() == (2, 4.0)
+    assert comparison.reused_networks() == (2, 4.0)
 
 
 def test_a_teacher_that_was_trained_on_the_way_is_of_no_earlier_run(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_teacher_that_was_trained_on_the_way_is_of_no_earlier_run(tmp_path: Pa
         for run in comparison.runs(PLAIN, seed):
             write_told(run.directory(comparison.experiment), 1.5)
     comparison.train([PLAIN], "plain")
-    assert comparison.reused() == (0, 0)
+    assert comparison.reused_networks() == (0, 0)
 
 
 def test_an_arm_that_is_named_twice_is_trained_once(tmp_path: Path) -> None:
