@@ -46,8 +46,10 @@ class Batches:
         self._count = round(ratio * batch_size) if synthetic is not None else 0
         if self._count:
             _expect_drawable(train, self._drawer)
-        balanced = ClassDrawer(train.labels, classes) if config.class_balanced else None
-        self._order = BalancedOrder(seed, balanced) if balanced else ShuffledOrder(seed, len(train))
+        class_drawer = ClassDrawer(train.labels, classes) if config.class_balanced else None
+        self._order = (
+            BalancedOrder(seed, class_drawer) if class_drawer else ShuffledOrder(seed, len(train))
+        )
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Return images, float32 (B, C, H, W), and labels, float32 (B, K)."""

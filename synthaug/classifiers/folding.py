@@ -41,11 +41,11 @@ def fold_batch_norms(network: nn.Module, head: nn.Module, images: Tensor) -> nn.
         expected, pairs = _pairs(network, head, images)
         if not pairs:
             return network
-        folded = copy.deepcopy(network, {id(part): part for part in head.modules()})
+        copied_network = copy.deepcopy(network, {id(part): part for part in head.modules()})
         for convolution, norm in pairs:
-            _fold(folded, convolution, norm)
-        error = (folded(images) - expected).abs().max()
-    return folded.eval() if error <= TOLERANCE * expected.abs().max() else network
+            _fold(copied_network, convolution, norm)
+        error = (copied_network(images) - expected).abs().max()
+    return copied_network.eval() if error <= TOLERANCE * expected.abs().max() else network
 
 
 def _pairs(

@@ -42,7 +42,7 @@ def timm_network(name: str, channels: int, classes: int, weights: str | None) ->
             network = _create(name, channels, classes, weights)
     except Exception as error:
         raise InputError(_load_message(name, channels, weights, error)) from None
-    if absent := _required(network, names):
+    if absent := _required_names(network, names):
         raise InputError(_other_network_message(name, weights, absent))
     return network
 
@@ -85,7 +85,7 @@ def _missing_names() -> Iterator[list[str]]:
         nn.Module.load_state_dict = load  # type: ignore[method-assign]
 
 
-def _required(network: Any, names: list[str]) -> list[str]:
+def _required_names(network: Any, names: list[str]) -> list[str]:
     """Return those of the names that are weights or statistics of batch norm before the head."""
     last = network.pretrained_cfg.get("classifier") or ()
     heads = tuple(f"{each}." for each in ([last] if isinstance(last, str) else last))

@@ -181,5 +181,5 @@ class Augmentation:
             images, top = (images.float() / (top * self._span)).clamp(max=1), 1
         if self._automatic is None:
             return images.float() / top
-        changed = torch.cat([self._automatic(few) for few in torch.split(images, DRAW_SIZE)])
-        return changed.float() / top
+        outputs = torch.cat([self._automatic(few) for few in torch.split(images, DRAW_SIZE)])
+        return outputs.float() / top

@@ -165,7 +165,7 @@ def train_classifier(
             expand_path(checkpoint),
         )
     with until_saved():  # the work after the last step may take minutes, too
-        averaged = optimize(
+        average = optimize(
             network,
             [Phase("classifier", optimizer, loss)],
             batches,
@@ -174,12 +174,12 @@ def train_classifier(
             averaged=learning,
         )
         if config.frozen:
-            learning.load_state_dict(averaged.state_dict())
+            learning.load_state_dict(average.state_dict())
             return network.requires_grad_(True).eval()  # may be trained further like any other
         # Batch-norm statistics of averaged weights are no average of statistics: compute them anew.
         with torch.no_grad(), mixed_precision(target):
-            update_bn(_last(batches, steps, seed, target, layout), averaged)
-    return averaged.eval()
+            update_bn(_last(batches, steps, seed, target, layout), average)
+    return average.eval()
 
 
 def expect_share(ratio: float, batch_size: int) -> None:

@@ -356,9 +356,9 @@ def expect_scale(name: str, largest: float, pool_images: np.ndarray) -> None:
             return
     raise InputError(
         f"{name}: floats up to {largest:.2f}, while the pool's {pool_images.dtype} images divided "
-        f"by {np.iinfo(pool_images.dtype).max} come to {top:.2g} at most, which would be far too dark "
-        "beside them; hand out integers, and scale real and synthetic ones alike in a transform "
-        f"that follows (for MixSynthetic: mean=0.0, std={top:.4g})"
+        f"by {np.iinfo(pool_images.dtype).max} come to {top:.2g} at most, which would be far too "
+        "dark beside them; hand out integers, and scale real and synthetic ones alike in a "
+        f"transform that follows (for MixSynthetic: mean=0.0, std={top:.4g})"
     )
 
 

@@ -133,8 +133,8 @@ def _row(path: Path, line: int, fields: dict[Any, Any], group: str | None) -> _R
     long_cells = [name for name, text in fields.items() if _holds_rows(name, text)]
     if long_cells:
         raise InputError(
-            f"{path}: line {line}: expected a row for each image, but its cell {long_cells[0]} goes "
-            f"on over several lines, as if they were one text; {OPEN_QUOTE}"
+            f"{path}: line {line}: expected a row for each image, but its cell "
+            f"{long_cells[0]} goes on over several lines, as if they were one text; {OPEN_QUOTE}"
         )
     cells = {name: (fields[name] or "").strip() for name in fields if name is not None}
     empty = [name for name in ("path", "label", "split") if name in cells and not cells[name]]

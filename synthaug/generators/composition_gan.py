@@ -133,7 +133,7 @@ class CompositionGAN(Trained):
             places = [training_set.any(draws, self.batch_size)]
             for _ in range(self.sources - 1):
                 places.append(training_set.another(draws, places[-1]))
-            images = torch.stack(training_set.jittered(draws, *places), 1)
+            images = torch.stack(training_set.jitter_alike(draws, *places), 1)
             noise = draws.normal(len(images), self.sources, self.cells, self.cells)
             labels = training_set.labels(places[0])
             return _Batch(images, labels, noise.to(images.device), draws)

@@ -235,7 +235,7 @@ class ConditionalGAN(Trained):
 
         def batches(step: int) -> _Batch:
             draws = training_set.draws(step)
-            first = training_set.balanced(draws, self.batch_size // 2)
+            first = training_set.draw_balanced(draws, self.batch_size // 2)
             places = torch.stack([first, training_set.another(draws, first)], 1).flatten()
             strength = torch.full(
                 (len(places),), self._strength(step), device=training_set.session.device

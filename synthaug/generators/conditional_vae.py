@@ -212,7 +212,7 @@ class ConditionalVAE(Trained):
         def batches(step: int) -> Batch:
             draws = training_set.draws(step)
             places = training_set.any(draws, self.batch_size)
-            (images,) = training_set.jittered(draws, places)
+            (images,) = training_set.jitter_alike(draws, places)
             share = min(1.0, (step + 1) / warmup) if warmup else 1.0
             return Batch(images, training_set.labels(places), draws, share * self.kl_weight)
 
@@ -255,8 +255,8 @@ class ConditionalVAE(Trained):
         if self.sampling == "jitter":
             return {**plan, "noise": draws.normal("noise", self.latent)}
         swap = self.sampling == "nuisance-swap"
-        shared = swap and self.scope == "shared"
-        lending = donor_labels(data, labels, draws, self.donors if shared else "within")
+        is_shared = swap and self.scope == "shared"
+        lending = donor_labels(data, labels, draws, self.donors if is_shared else "within")
         donor = draw_member(data, lending, draws, "donor")
         return {**plan, "donor": donor, "donor label": self._network_labels(lending)}
 

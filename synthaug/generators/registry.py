@@ -160,10 +160,10 @@ def with_current_names(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     names = {each.family.__name__: name for name, each in _REGISTRY.items()}
-    renewed = {key: with_current_names(each) for key, each in value.items()}
+    items = {key: with_current_names(each) for key, each in value.items()}
     if isinstance(family := value.get("family"), str):
-        renewed["family"] = names.get(family, family)
-    return renewed
+        items["family"] = names.get(family, family)
+    return items
 
 
 def load_generator(directory: str | Path, *, device: str = "auto") -> Generator:

@@ -142,17 +142,17 @@ class TransferVAE(Trained):
             draws = training_set.draws(step)
             first = training_set.any(draws, self.batch_size)
             second = training_set.another(draws, first)
-            a, b = training_set.jittered(draws, first, second)
+            a, b = training_set.jitter_alike(draws, first, second)
             return _Pairs(a, b, draws)
 
         def loss(batch: _Pairs) -> Tensor:
             a, b, draws = batch
             mean, log_variance = encoder(a, b)
             flow, gain, bias = decoder(a, reparametrize(mean, log_variance, draws))
-            changed = apply_difference(a, flow, gain, bias)
+            result = apply_difference(a, flow, gain, bias)
             return (
-                2 * (changed - b).abs().mean()
-                + 0.5 * structural_dissimilarity(changed, b)
+                2 * (result - b).abs().mean()
+                + 0.5 * structural_dissimilarity(result, b)
                 + self.smoothness * squared_variation(flow)
                 + self.kl_weight * kl_to_standard_normal(mean, log_variance)
             )

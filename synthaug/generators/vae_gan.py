@@ -79,7 +79,7 @@ class VAEGAN(ConditionalVAE):
             augment=self.augment,
         )
 
-        def swapped(batch: Batch) -> JudgedImages:
+        def swap_codes(batch: Batch) -> JudgedImages:
             """Decode the code of each image with the class of the one before."""
             mean, log_variance = encoder(batch.images, batch.labels)
             code = reparametrize(mean, log_variance, batch.draws)
@@ -94,12 +94,12 @@ class VAEGAN(ConditionalVAE):
             total: Tensor = (
                 reconstruction
                 + self.feature_weight * (features - target).abs().mean()
-                + self.adversarial_weight * adversary.generator_loss(swapped(batch), batch.draws)
+                + self.adversarial_weight * adversary.generator_loss(swap_codes(batch), batch.draws)
             )
             return total
 
         def show(batch: Batch) -> tuple[JudgedImages, JudgedImages]:
-            return JudgedImages(batch.images, batch.labels), swapped(batch)
+            return JudgedImages(batch.images, batch.labels), swap_codes(batch)
 
         optimizer = adam(module.parameters(), self.learning_rate)
         return adversary.train(module, optimizer, self._batches(training_set), show=show, loss=loss)

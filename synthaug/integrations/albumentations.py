@@ -125,9 +125,9 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
 
     def apply(self, img: np.ndarray, index: int = 0, **params: Any) -> np.ndarray:
         """Return the pool's image `index` in the form of `img`."""
-        stored = self._pool.samples.images[index]
-        self._check_form(img, stored)
-        image = np.array(stored.transpose(1, 2, 0))  # a copy: the pool is read-only
+        pool_image = self._pool.samples.images[index]
+        self._check_form(img, pool_image)
+        image = np.array(pool_image.transpose(1, 2, 0))  # a copy: the pool is read-only
         if img.dtype == np.float32:
             image = to_float(image).numpy()
         if image.shape[:2] != img.shape[:2]:
@@ -161,12 +161,16 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
             )
         return int(value.reshape(-1)[0])
 
-    def _check_form(self, image: np.ndarray, stored: np.ndarray) -> None:
+    def _check_form(self, image: np.ndarray, pool_image: np.ndarray) -> None:
         channels = 1 if image.ndim == 2 else image.shape[2]
-        if channels != len(stored):
-            raise InputError(f"channels: the pool holds {len(stored)}, the image has {channels}")
-        if image.dtype not in (stored.dtype, np.float32):
-            raise InputError(f"dtype: the pool holds {stored.dtype}, the image is {image.dtype}")
+        if channels != len(pool_image):
+            raise InputError(
+                f"channels: the pool holds {len(pool_image)}, the image has {channels}"
+            )
+        if image.dtype not in (pool_image.dtype, np.float32):
+            raise InputError(
+                f"dtype: the pool holds {pool_image.dtype}, the image is {image.dtype}"
+            )
         if image.dtype == np.float32 and not -_SLACK <= image.min() <= image.max() <= 1 + _SLACK:
             raise InputError(
                 f"the pool's images are in [0, 1], the image has floats from {image.min():.2f} to "

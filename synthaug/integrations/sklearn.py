@@ -80,7 +80,7 @@ class SyntheticResampler(BaseEstimator):  # type: ignore[misc]
         if not isinstance(self.generator, Generator):
             raise InputError(f"generator: expected one, as StyleSwap(), got {self.generator!r}")
         rows, labels = np.asarray(X), np.asarray(y)
-        stored = _stored(rows, _checked_shape(self.image_shape))
+        images = _as_images(rows, _checked_shape(self.image_shape))
         if labels.shape != (len(rows),):
             raise InputError(
                 f"y: expected a label for each of {len(rows)} rows, got {labels.shape}"
@@ -94,14 +94,14 @@ class SyntheticResampler(BaseEstimator):  # type: ignore[misc]
         if not counts.any():
             return _like(X, rows), _like(y, labels)
         seed = int(check_random_state(self.random_state).randint(2**31))
-        data = LabelledImages(stored, indices, [str(name) for name in classes])
+        data = LabelledImages(images, indices, [str(name) for name in classes])
         generator = copy.deepcopy(self.generator).fit(data, seed=seed, device=self.device)
-        added = np.repeat(np.arange(len(classes)), counts)
-        samples = generator.sample(added, seed=seed).images.reshape(len(added), -1)
+        new_labels = np.repeat(np.arange(len(classes)), counts)
+        samples = generator.sample(new_labels, seed=seed).images.reshape(len(new_labels), -1)
         if rows.dtype.kind == "f":
             samples = (samples / np.iinfo(samples.dtype).max).astype(rows.dtype)
         all_rows = np.concatenate([rows, samples])
-        all_labels = np.concatenate([labels, classes[added]])
+        all_labels = np.concatenate([labels, classes[new_labels]])
         return _like(X, all_rows), _like(y, all_labels)
 
     def _counts(self, classes: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -142,7 +142,7 @@ def _like(original: Any, array: np.ndarray) -> Any:
     return type(original)(array, **names).astype(original.dtypes)
 
 
-def _stored(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _as_images(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Return flattened images as integers (N, C, H, W); floats become 16 bits."""
     if rows.ndim != 2 or rows.shape[1] != int(np.prod(shape)):
         raise InputError(

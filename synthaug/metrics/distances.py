@@ -37,8 +37,8 @@ def frechet_distance(real: np.ndarray, synthetic: np.ndarray) -> float:
     # The trace of (C1 C2)^(1/2), where C1 = one' one and C2 = other' other. The eigenvalues of
     # C1 C2 are the squared singular values of one other', which no root of a matrix has to be
     # taken for, and which is small where there are fewer images than features.
-    shared = np.linalg.svd(one @ other.T, compute_uv=False).sum()
-    return float(max(apart @ apart + (one**2).sum() + (other**2).sum() - 2 * shared, 0.0))
+    overlap = np.linalg.svd(one @ other.T, compute_uv=False).sum()
+    return float(max(apart @ apart + (one**2).sum() + (other**2).sum() - 2 * overlap, 0.0))
 
 
 def _deviations(features: np.ndarray) -> np.ndarray:

@@ -20,19 +20,19 @@ class Compared:
 
     def __init__(self, images: np.ndarray, features: Features = pixels) -> None:
         self.images, self.features = images, features
-        self._cached: list[Tensor] = []
+        self._feature_chunks: list[Tensor] = []
 
     def chunks(self) -> Iterator[tuple[int, Tensor]]:
         """Yield features of some images at a time, float64 (B, D), and the index of the first."""
-        taken, size = 0, _chunk(self.images)
+        byte_count, size = 0, _chunk(self.images)
         for number, start in enumerate(range(0, len(self.images), size)):
-            if number < len(self._cached):
-                part = self._cached[number]
+            if number < len(self._feature_chunks):
+                part = self._feature_chunks[number]
             else:
                 part = describe(self.images[start : start + size], self.features)
-            taken += part.nbytes
-            if number == len(self._cached) and taken <= KEPT:
-                self._cached.append(part)
+            byte_count += part.nbytes
+            if number == len(self._feature_chunks) and byte_count <= KEPT:
+                self._feature_chunks.append(part)
             yield start, part
 
 

@@ -26,8 +26,8 @@ def check_labels(labels: str) -> None:
 
 def mixed_labels(labels: np.ndarray, soft: np.ndarray) -> np.ndarray:
     """Replace half of each one-hot label by its soft row, float32 (M, K)."""
-    mixed: np.ndarray = (1 - SOFT_SHARE) * one_hot(labels, soft.shape[1]) + SOFT_SHARE * soft
-    return mixed
+    rows: np.ndarray = (1 - SOFT_SHARE) * one_hot(labels, soft.shape[1]) + SOFT_SHARE * soft
+    return rows
 
 
 def label_rows(samples: Samples, classes: int, labels: str) -> np.ndarray:
@@ -103,11 +103,11 @@ class DevicePool:
         )
         # Stored integers times scale plus shift are normalised floats.
         self._scale, self._shift = 1 / (top * stds), -means / stds
-        self._stored = samples.images
-        self._moved: Tensor | None = None
+        self._pool_images = samples.images
+        self._device_images: Tensor | None = None
         if device.type != "cpu":
             self._scale, self._shift = self._scale.to(device), self._shift.to(device)
-            self._moved = to_tensor(samples.images).to(device)
+            self._device_images = to_tensor(samples.images).to(device)
 
     def draw(self, classes: Tensor) -> Tensor:
         """Draw the index of an image of each of `classes` (B,), int64 (B,)."""
@@ -122,7 +122,7 @@ class DevicePool:
 
         That is stored integers, or normalised floats.
         """
-        if self._moved is None and images.dtype in (torch.float32, torch.float64):
+        if self._device_images is None and images.dtype in (torch.float32, torch.float64):
             self._put_rows(images.numpy(), places.tolist(), picks.tolist())
             return
         samples = self._gather(picks)
@@ -134,18 +134,18 @@ class DevicePool:
     def _put_rows(self, images: np.ndarray, places: list[int], picks: list[int]) -> None:
         """Copy images one by one: each stays in the CPU's cache, which is much faster."""
         scale, shift = _as_numbers(self._scale), _as_numbers(self._shift)
-        unshifted = not np.any(shift)
+        has_no_shift = not np.any(shift)
         for place, pick in zip(places, picks, strict=True):
             row = images[place]
-            row[...] = self._stored[pick]
+            row[...] = self._pool_images[pick]
             row *= scale
-            if not unshifted:
+            if not has_no_shift:
                 row += shift
 
     def _gather(self, picks: Tensor) -> Tensor:
-        if self._moved is None:
-            return torch.from_numpy(self._stored[picks.numpy()])
-        return take(self._moved, picks)
+        if self._device_images is None:
+            return torch.from_numpy(self._pool_images[picks.numpy()])
+        return take(self._device_images, picks)
 
 
 def _as_numbers(factors: Tensor) -> np.ndarray | np.float32:

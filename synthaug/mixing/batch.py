@@ -59,9 +59,9 @@ def find_images(flat: Sequence[Any], labels: Tensor) -> Tensor:
     """Find the images by torchvision's rule: those marked as such, else the first that fits."""
     if any(isinstance(item, Image.Image) for item in flat):
         raise InputError("expected a batch of tensors, got PIL images; use it after the DataLoader")
-    marked = [item for item in flat if isinstance(item, tv_tensors.Image)]
+    tv_images = [item for item in flat if isinstance(item, tv_tensors.Image)]
     pure = [item for item in flat if isinstance(item, Tensor) and item is not labels]
-    for item in [*marked, *(tensor for tensor in pure if tensor.ndim == 4)]:
+    for item in [*tv_images, *(tensor for tensor in pure if tensor.ndim == 4)]:
         if item.ndim == 4:
             return item  # type: ignore[no-any-return]
     shapes = [tuple(item.shape) for item in pure]
@@ -230,8 +230,8 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
                 "labels_getter: expected an item of the batch, in whose place the new labels go, "
                 "got another tensor; bring labels into their form before MixSynthetic"
             )
-        replaced = {id(images): mixed_images, id(labels): mixed_labels}
-        return tree_unflatten([replaced.get(id(item), item) for item in flat], structure)
+        replacements = {id(images): mixed_images, id(labels): mixed_labels}
+        return tree_unflatten([replacements.get(id(item), item) for item in flat], structure)
 
     def _mix(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         bank = self._bank(images, labels)
@@ -245,11 +245,11 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
         picks = bank.draw(classes)
         if not count:
             return images, self._labels_after(labels, places, picks, bank)
-        mixed = images.clone()
-        bank.put(mixed, places, picks)
+        new_images = images.clone()
+        bank.put(new_images, places, picks)
         if isinstance(images, tv_tensors.TVTensor):
-            mixed = tv_tensors.wrap(mixed, like=images)
-        return mixed, self._labels_after(labels, places, picks, bank)
+            new_images = tv_tensors.wrap(new_images, like=images)
+        return new_images, self._labels_after(labels, places, picks, bank)
 
     def _labels_after(
         self, labels: Tensor, places: Tensor, picks: Tensor, bank: DevicePool
@@ -293,15 +293,17 @@ class MixSynthetic(v2.Transform):  # type: ignore[misc]
             )
 
     def _check_image_form(self, images: Tensor, labels: Tensor) -> None:
-        stored = self.pool.samples.images
-        if tuple(images.shape[1:]) != stored.shape[1:]:
+        pool_images = self.pool.samples.images
+        if tuple(images.shape[1:]) != pool_images.shape[1:]:
             raise InputError(
-                f"images: the pool holds {stored.shape[1:]}, the batch {tuple(images.shape[1:])}; "
-                "make the pool at that size, or use MixedDataset, which puts synthetic images "
-                "through the transforms of the real ones"
+                f"images: the pool holds {pool_images.shape[1:]}, the batch "
+                f"{tuple(images.shape[1:])}; make the pool at that size, or use MixedDataset, "
+                "which puts synthetic images through the transforms of the real ones"
             )
-        if not images.is_floating_point() and str(images.dtype) != f"torch.{stored.dtype}":
-            raise InputError(f"images: the pool holds {stored.dtype}, the batch {images.dtype}")
+        if not images.is_floating_point() and str(images.dtype) != f"torch.{pool_images.dtype}":
+            raise InputError(
+                f"images: the pool holds {pool_images.dtype}, the batch {images.dtype}"
+            )
         if len(images) != len(labels):
             raise InputError(
                 f"expected a label for each image, got {len(images)} and {len(labels)}"

@@ -40,11 +40,11 @@ class DepthGuard:
     """
 
     def __init__(self) -> None:
-        self._checked: Any = None
+        self._last_transform: Any = None
 
     def check(self, transform: Any, image: Any, *label: Any) -> None:
         """Raise `InputError` naming the step of a transform that would corrupt the image."""
-        if transform is None or transform is self._checked or not _is_deep(image):
+        if transform is None or transform is self._last_transform or not _is_deep(image):
             return
         with global_stream(0, "look at a transform"):
             lossy = _lossy_step(transform, image, *label)
@@ -54,7 +54,7 @@ class DepthGuard:
                 "wrapped around or cut off; put v2.ToImage() and "
                 "v2.ToDtype(torch.float32, scale=True) in its place"
             )
-        self._checked = transform
+        self._last_transform = transform
 
 
 def _is_deep(image: Any) -> bool:
@@ -82,9 +82,11 @@ def _lossy_step(transform: Any, image: Any, *label: Any) -> Any | None:
         pixels = _pixels(output)
         if pixels.dtype.kind in "iu" and high > np.iinfo(pixels.dtype).max:
             values = np.array([low, high]).astype(np.int64)
-            wrapped = values.astype(pixels.dtype)
+            wrapped_values = values.astype(pixels.dtype)
             cut_off = values.clip(max=np.iinfo(pixels.dtype).max)
-            if any(np.isin(pixels, lost).all() for lost in (wrapped, cut_off)):
+            if any(
+                np.isin(pixels, broken_values).all() for broken_values in (wrapped_values, cut_off)
+            ):
                 return step
         image, high = output, float(pixels.max())
     return None
@@ -150,7 +152,7 @@ class Form(NamedTuple):
     joint: bool
 
 
-def form_of(dataset: Any, first: int, stored: np.ndarray, classes: Sequence[str]) -> Form:
+def form_of(dataset: Any, first: int, pool_images: np.ndarray, classes: Sequence[str]) -> Form:
     """Find out how to turn stored images and labels into items of a Dataset.
 
     They are brought into the form that real items have before the Dataset's transforms, then
@@ -159,7 +161,7 @@ def form_of(dataset: Any, first: int, stored: np.ndarray, classes: Sequence[str]
     Args:
         dataset: The Dataset.
         first: Index of an item to look at.
-        stored: Stored images, (M, C, H, W).
+        pool_images: Stored images, (M, C, H, W).
         classes: Class names.
 
     Raises:
@@ -175,11 +177,11 @@ def form_of(dataset: Any, first: int, stored: np.ndarray, classes: Sequence[str]
     with global_stream(0, "compare forms"):
         real, _ = pair_of(Apart(dataset)[first])
     try:
-        to_image = _image_form(image, stored)
+        to_image = _image_form(image, pool_images)
     except InputError as error:
         raise InputError(f"{error}{hint}") from error
     to_label = _label_form(label, classes)
-    deep = stored.dtype == np.uint16
+    deep = pool_images.dtype == np.uint16
 
     def make(pixels: np.ndarray, index: int) -> tuple[Any, Any]:
         image, label = to_image(pixels), to_label(index)
@@ -189,14 +191,14 @@ def form_of(dataset: Any, first: int, stored: np.ndarray, classes: Sequence[str]
 
     try:
         with global_stream(0, "compare forms"):
-            synthetic = make(stored[0], 0)[0]
+            synthetic = make(pool_images[0], 0)[0]
     except InputError:
         raise
     except _FAILURES as error:  # none for the real image
         raise InputError(
             f"{type(dataset).__name__}: its transform cannot take synthetic images in the form "
             f"that real ones have without it ({type(error).__name__}: {error})"
-            f"{_side_hint(stored, image)}{hint}"
+            f"{_side_hint(pool_images, image)}{hint}"
         ) from error
     if _kind(synthetic) != _kind(real):
         raise InputError(

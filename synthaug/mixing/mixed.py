@@ -38,7 +38,7 @@ from synthaug.mixing.synthetic import LabelledDataset, Transform, tell_epoch
 from synthaug.pool import Network, SamplePool
 
 
-def rounded(quotas: np.ndarray, seed: int) -> np.ndarray:
+def round_quotas(quotas: np.ndarray, seed: int) -> np.ndarray:
     """Round to whole numbers that add up to the rounded sum: the largest remainders go up."""
     whole: np.ndarray = np.floor(quotas).astype(np.int64)
     rest = round(float(quotas.sum())) - int(whole.sum())
@@ -48,15 +48,15 @@ def rounded(quotas: np.ndarray, seed: int) -> np.ndarray:
     return whole
 
 
-def hosts_of(labels: np.ndarray, added: np.ndarray, seed: int) -> np.ndarray:
+def hosts_of(labels: np.ndarray, new_labels: np.ndarray, seed: int) -> np.ndarray:
     """Return the real item whose transforms each added one goes through, int64 (A,).
 
     It is of the same class, each in turn; of any, where the class has none.
     """
     order = numpy_stream(seed, "append").permutation(len(labels))
-    hosts: np.ndarray = np.resize(order, len(added))
-    for label in np.intersect1d(added, labels):
-        of_class = added == label
+    hosts: np.ndarray = np.resize(order, len(new_labels))
+    for label in np.intersect1d(new_labels, labels):
+        of_class = new_labels == label
         hosts[of_class] = np.resize(order[labels[order] == label], of_class.sum())
     return hosts
 
@@ -84,7 +84,7 @@ class Unmixed(LabelledDataset):
 
     def __getitem__(self, index: int) -> Any:
         item = self.real[index]
-        return item if self.transform is None else self._transformed(*pair_of(item))
+        return item if self.transform is None else self._transform_pair(*pair_of(item))
 
     def extra_repr(self) -> str:
         """Describe the real Dataset."""
@@ -258,12 +258,15 @@ class MixedDataset(LabelledDataset):
                 f"ratio: expected a share below 1 to append, got 1.0 for class "
                 f"{self.classes[full[0]]!r}"
             )
-        return rounded(counts * shares / (1 - shares), self.seed)
+        return round_quotas(counts * shares / (1 - shares), self.seed)
 
     def _prepare(self) -> None:
         samples = self.pool.samples
-        self._stored = samples.images
-        self._current_epoch, self._visit_counts = _shared(self._epoch), _shared(self._visits)
+        self._pool_images = samples.images
+        self._current_epoch, self._visit_counts = (
+            _shared_memory(self._epoch),
+            _shared_memory(self._visits),
+        )
         self._epoch_picks: dict[int, list[int]] = {}
         self._forms = {
             id(source): form_of(source, first, samples.images, self.classes)
@@ -280,14 +283,14 @@ class MixedDataset(LabelledDataset):
         self._check_present()
 
     def _check_present(self) -> None:
-        needed = self._label_array
+        needed_labels = self._label_array
         if self.mode == "replace":
             shares = share_per_class(self.ratio, self.classes, 0)
             if shares.any() or not callable(self.ratio):  # a schedule may begin with none at all
-                needed = needed[shares[needed] > 0]
+                needed_labels = needed_labels[shares[needed_labels] > 0]
         else:
-            needed = needed[self._real_items :]
-        absent = np.setdiff1d(needed, self._drawer.present)
+            needed_labels = needed_labels[self._real_items :]
+        absent = np.setdiff1d(needed_labels, self._drawer.present)
         if len(absent):
             count = self._labels[: self._real_items].count(absent[0])
             raise InputError(
@@ -296,8 +299,8 @@ class MixedDataset(LabelledDataset):
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        prepared = (
-            "_stored",
+        derived_names = (
+            "_pool_images",
             "_current_epoch",
             "_visit_counts",
             "_epoch_picks",
@@ -308,7 +311,7 @@ class MixedDataset(LabelledDataset):
             "_rows",
             "_own_rows",
         )
-        return {k: v for k, v in vars(self).items() if k not in prepared}
+        return {k: v for k, v in vars(self).items() if k not in derived_names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -404,7 +407,7 @@ class MixedDataset(LabelledDataset):
             label = row.clone()  # a target_transform may write to it
         if self.transform is None and self.transforms is None and self.target_transform is None:
             return image, label
-        return self._transformed(image, label)
+        return self._transform_pair(image, label)
 
     def _check_label(self, label: Any, index: int) -> None:
         expected = self._labels[index]
@@ -420,7 +423,7 @@ class MixedDataset(LabelledDataset):
         if form is None:
             source, _ = source_of(self.real, int(self._places[index]))
             form = self._forms[id(source)]
-        return form.make(self._stored[pick], self._labels[index])
+        return form.make(self._pool_images[pick], self._labels[index])
 
     def extra_repr(self) -> str:
         """Describe what is mixed, and how."""
@@ -441,7 +444,7 @@ def _real_dataset(dataset: Any) -> Any:
     return _real_dataset(dataset.real) if isinstance(dataset, MixedDataset) else dataset
 
 
-def _shared(numbers: torch.Tensor) -> memoryview:
+def _shared_memory(numbers: torch.Tensor) -> memoryview:
     """Put a tensor into shared memory, where workers see each other's writes; return a view."""
     numbers.share_memory_()  # type: ignore[no-untyped-call]
     return memoryview(numbers.numpy())  # type: ignore[arg-type]

@@ -40,13 +40,13 @@ def shared_classes(real: Sequence[str], pool: SamplePool, mode: Mode) -> list[st
         InputError: If the real images have others, or the same in another order.
     """
     names = list(real)
-    unnamed = [str(index) for index in range(len(names))]
+    numbers = [str(index) for index in range(len(names))]
     # Of classes without names the last may have no image; balancing would add it.
     lacks_some = len(names) < len(pool.classes) and mode != "balance"
-    fits = names == unnamed and (len(names) == len(pool.classes) or lacks_some)
+    fits = names == numbers and (len(names) == len(pool.classes) or lacks_some)
     # Where the pool's classes are numbers too, as text 10 stands before 2.
-    reordered = fits and set(names) <= set(pool.classes) and names != pool.classes[: len(names)]
-    if names != pool.classes and (not fits or reordered):
+    is_reordered = fits and set(names) <= set(pool.classes) and names != pool.classes[: len(names)]
+    if names != pool.classes and (not fits or is_reordered):
         raise InputError(
             f"classes: the pool holds {pool.classes}, the real images {names}; they must be the "
             "same in the same order, as where the generator is fitted to this Dataset"

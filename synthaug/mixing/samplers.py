@@ -142,9 +142,9 @@ class RatioBatchSampler(Sampler[list[int]]):
         places = numpy_stream(self.seed, "places", epoch, self.rank)
         for of_real, of_synthetic in sizes:
             batch = np.empty(of_real + of_synthetic, dtype=np.int64)
-            scattered = replaced_positions(len(batch), of_synthetic, places)
+            positions = replaced_positions(len(batch), of_synthetic, places)
             at = np.zeros(len(batch), dtype=bool)
-            at[scattered] = True
+            at[positions] = True
             batch[at], synthetic = synthetic[:of_synthetic], synthetic[of_synthetic:]
             batch[~at], real = real[:of_real], real[of_real:]
             yield batch.tolist()
@@ -155,10 +155,10 @@ class RatioBatchSampler(Sampler[list[int]]):
 
     def _synthetic_order(self, rng: np.random.Generator, own: int) -> np.ndarray:
         """Return as many as this process needs; all processes together show each in turn."""
-        needed = own * self.world_size
-        rounds = -(-needed // len(self._synthetic)) if needed else 0
+        count = own * self.world_size
+        rounds = -(-count // len(self._synthetic)) if count else 0
         orders = [rng.permutation(self._synthetic) for _ in range(rounds)]
-        return np.concatenate([self._synthetic[:0], *orders])[:needed][self.rank :: self.world_size]
+        return np.concatenate([self._synthetic[:0], *orders])[:count][self.rank :: self.world_size]
 
 
 def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:

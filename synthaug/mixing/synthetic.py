@@ -42,7 +42,7 @@ class LabelledDataset(VisionDataset):  # type: ignore[misc]
         """The class names with their labels."""
         return {name: index for index, name in enumerate(self.classes)}
 
-    def _transformed(self, image: Any, label: Any) -> tuple[Any, Any]:
+    def _transform_pair(self, image: Any, label: Any) -> tuple[Any, Any]:
         joint = self.transforms
         if joint is not None and type(joint) is not StandardTransform:
             self._guard.check(joint, image, label)
@@ -100,7 +100,7 @@ class SyntheticDataset(LabelledDataset):
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         image, label = self.pool[index]
-        return self._transformed(to_pil(image), label)
+        return self._transform_pair(to_pil(image), label)
 
     def extra_repr(self) -> str:
         """Describe the pool."""

@@ -126,10 +126,10 @@ def drawable(pool: SamplePool) -> list[int]:
 def _warn_of_losses(directory: str | Path, pool: SamplePool) -> None:
     """Warn of soft labels and weights, which files of images and labels do not hold."""
     arrays = {"soft labels": pool.samples.soft_labels, "weights": pool.samples.weights}
-    lost = " and ".join(name for name, array in arrays.items() if array is not None)
-    if lost:
+    names = " and ".join(name for name, array in arrays.items() if array is not None)
+    if names:
         warnings.warn(
-            f"{directory}: holds no {lost}, which the pool has; the format npz does", stacklevel=3
+            f"{directory}: holds no {names}, which the pool has; the format npz does", stacklevel=3
         )
 
 

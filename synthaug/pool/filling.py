@@ -134,11 +134,11 @@ def _passes(rule: Filter, samples: Samples, reference: LabelledImages) -> np.nda
 
 
 def _concatenate(parts: list[Samples]) -> Samples:
-    def joined(name: str) -> Any:
+    def join(name: str) -> Any:
         arrays = [getattr(part, name) for part in parts]
         return None if arrays[0] is None else np.concatenate(arrays)
 
-    return Samples(*(joined(field.name) for field in fields(Samples)))
+    return Samples(*(join(field.name) for field in fields(Samples)))
 
 
 def _first(labels: np.ndarray, counts: np.ndarray) -> np.ndarray:

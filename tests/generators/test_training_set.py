@@ -55,7 +55,7 @@ def test_a_shared_network_draws_all_images_evenly(shared):
 
 
 def test_balanced_draws_classes_evenly_and_images_within_them(shared):
-    places = shared.balanced(seeded(0), 8000)
+    places = shared.draw_balanced(seeded(0), 8000)
     labels = LABELS[places]
     assert nearly_even(np.bincount(labels) / 8000, 8000)
     for label in range(4):
@@ -64,7 +64,7 @@ def test_balanced_draws_classes_evenly_and_images_within_them(shared):
         assert nearly_even(shares(of_class, own), len(of_class))
 
 
-@pytest.mark.parametrize("method", ["any", "balanced"])
+@pytest.mark.parametrize("method", ["any", "draw_balanced"])
 def test_networks_of_one_class_draw_blocks_of_their_own_evenly(apart, method):
     places = getattr(apart, method)(seeded(0, 1, 2, 3), 2000).view(4, 2000)
     for label, block in enumerate(places):
@@ -73,7 +73,7 @@ def test_networks_of_one_class_draw_blocks_of_their_own_evenly(apart, method):
         assert nearly_even(shares(block, own), 2000)
 
 
-@pytest.mark.parametrize("method", ["any", "balanced"])
+@pytest.mark.parametrize("method", ["any", "draw_balanced"])
 def test_a_network_draws_the_same_alone(apart, method):
     whole = getattr(apart, method)(seeded(4, 5, 6, 7), 50).view(4, 50)
     alone = lessons("per-class", LABELS[LABELS == 2] * 0, ["c"])
@@ -152,8 +152,12 @@ def test_torchs_default_device_changes_neither_weights_nor_draws(scope):
         weights = some.build("build", lambda names: nn.Linear(2, 3)).state_dict()
         with torch_stream(0, "step", 1):
             draws = some.draws(1)
-            rows = some.any(draws, 4), some.balanced(draws, 4), draws.normal(4 * some.networks, 2)
-            return [*weights.values(), *rows, *some.jittered(draws, rows[0])]
+            rows = (
+                some.any(draws, 4),
+                some.draw_balanced(draws, 4),
+                draws.normal(4 * some.networks, 2),
+            )
+            return [*weights.values(), *rows, *some.jitter_alike(draws, rows[0])]
 
     with torch.device("meta"):  # as torch.set_default_device("cuda")
         first = weights_of()
@@ -166,14 +170,16 @@ def test_jittered_keep_their_order(scope):
     some = lessons(scope)
     first, second = torch.tensor([1, 3, 2, 2, 0, 4, 7, 7]), torch.tensor([3, 6, 2, 2, 5, 0, 7, 7])
     draws = seeded(*range(some.networks))
-    for images, places in zip(some.jittered(draws, first, second), (first, second), strict=True):
+    for images, places in zip(
+        some.jitter_alike(draws, first, second), (first, second), strict=True
+    ):
         torch.testing.assert_close(images, some.images(places))
 
 
 def test_a_jittered_block_is_the_same_alone(data):
     whole = TrainingSet(data, "per-class", Session(0, CPU), {})
     some = torch.arange(12)
-    (moved,) = whole.jittered(seeded(4, 5, 6), some)
+    (moved,) = whole.jitter_alike(seeded(4, 5, 6), some)
     again = jitter(whole.images(some[4:8]), seeded(5), angle=0.09, zoom=0.05, shift=0.1)
     torch.testing.assert_close(moved[4:8], again)
     assert (moved - whole.images(some)).abs().mean() > 0.01

@@ -70,8 +70,8 @@ class DiscriminatorAugmentation(nn.Module):
         shares = self.share.repeat_interleave(len(images) // len(self.share))
         for policy in self._policies:
             selection = draws.uniform(len(images)).to(images.device) < shares
-            changed = diff_augment(images, [policy], draws)
-            images = torch.where(selection[:, None, None, None], changed, images)
+            augmented_images = diff_augment(images, [policy], draws)
+            images = torch.where(selection[:, None, None, None], augmented_images, images)
         return images
 
     @torch.no_grad()
@@ -243,8 +243,8 @@ class Adversary:
         return None if self._loss.even is None else self._augmentation.certainty.max().item()
 
     def _judge_augmented(self, batch: JudgedImages, draws: StepDraws) -> dict[str, Tensor]:
-        augmented = self._augmentation(batch.images * 2 - 1, draws)
-        return self._judge_packs(batch, self._pack_images(augmented))
+        augmented_images = self._augmentation(batch.images * 2 - 1, draws)
+        return self._judge_packs(batch, self._pack_images(augmented_images))
 
     def _pack_images(self, images: Tensor) -> Tensor:
         return images.reshape(-1, self._pack * images.shape[1], *images.shape[2:])

@@ -190,14 +190,14 @@ class Trained(Generator):
         steps = int(self.settings["steps"])
         judged_from = self._judged_after * steps
         watcher = Watcher(self.name, steps, data, sample, session.validation, log, judged_from)
-        watched = replace(
+        watched_session = replace(
             session.core(),
             watch=watcher.look,
             log=watcher.log if log else None,
             ended=partial(self._note_steps, data, session.notes),
             team=team,
         )
-        training_set = TrainingSet(data, self.scope, watched, session.notes, white)
+        training_set = TrainingSet(data, self.scope, watched_session, session.notes, white)
         try:
             module = self._learn(training_set.build("build", make), training_set)
         finally:

@@ -90,7 +90,7 @@ class TrainingSet:
         places = draws.integers(count * self.networks, self._counts)
         return self._places[self._first.repeat_interleave(count) + places]
 
-    def balanced(self, draws: StepDraws, count: int) -> Tensor:
+    def draw_balanced(self, draws: StepDraws, count: int) -> Tensor:
         """Draw as `any` does, each class of a network equally often."""
         count = count // self.session.team.size
         label = self._first_class.repeat_interleave(count) + draws.integers(
@@ -115,7 +115,7 @@ class TrainingSet:
         stored = take(self._images, places.to(self.session.device))
         return to_float(stored, self.session.device, self._white)
 
-    def jittered(self, draws: StepDraws, *places: Tensor) -> list[Tensor]:
+    def jitter_alike(self, draws: StepDraws, *places: Tensor) -> list[Tensor]:
         """Return images as `images` does, for each of several `places` (B,), a little moved.
 
         They are rotated, zoomed and moved by half of what is usual for classifiers, so that the
