@@ -26,7 +26,7 @@ class Made:
             directory=directory,
             train=train,
             plan=lambda _: plan,
-            folds=lambda _: [SimpleNamespace(name="all", trained=train)],
+            folds=lambda _: [SimpleNamespace(name="all", train_subset=train)],
         )
         self.metric, self.steps = "accuracy", 0
         self.seeds: list[int] = []
@@ -69,7 +69,7 @@ class Made:
     def note_earlier(self, arm: Arm, seeds: list[int]) -> None:
         self.recalled += [(arm.name, seed) for seed in seeds]
 
-    def reused(self) -> tuple[int, float]:
+    def reused_networks(self) -> tuple[int, float]:
         return 0, 0.0
 
     def seeds_of(self, arm: Arm) -> list[int]:

@@ -63,7 +63,7 @@ def test_groups_that_leave_seeds_unlike_numbers_of_images_are_told() -> None:
     patients = np.arange(112) // 8
     data = LabelledImages(images, np.arange(112) // 56, ["a", "b"], patients)
     experiment = Experiment(data, None, 44, Backbone(), 16, "cpu")
-    sizes = {len(experiment.tested(seed).train) for seed in range(5)}
+    sizes = {len(experiment.tested_fold(seed).train) for seed in range(5)}
     said = data_caveats(experiment, list(range(5)), [])
     assert f"seeds train on {min(sizes)} to {max(sizes)} real images, as their groups allow" in said
     assert len(sizes) > 1

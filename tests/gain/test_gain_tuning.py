@@ -97,7 +97,7 @@ def test_two_unlucky_seeds_do_not_end_the_training_early(monkeypatch: pytest.Mon
     found = tuning.tune(fake_trials(5), None, "shift", None)
     assert found.steps == 1200
     assert (600, None, [0, 1, 2, 3, 4]) in asked and (1200, None, [0, 1, 2, 3, 4]) in asked
-    asked_all = [trial for trial in found.tried if trial.get("seeds") == 5]
+    asked_all = [trial for trial in found.attempts if trial.get("seeds") == 5]
     assert [trial["steps"] for trial in asked_all] == [600, 1200, 1200, 2400]
     assert tuning.tune(fake_trials(2), None, "shift", None).steps == 600
 
@@ -121,7 +121,7 @@ def test_a_linear_probe_is_tried_at_rates_of_its_own(monkeypatch: pytest.MonkeyP
     assert probes == {0.03, 0.1, 0.3, 0.9}  # those on both sides of the best are tried, too
     assert others == {0.01, 0.03, 0.1}
     assert {config.policy for config in asked} == {"shift"}
-    rows = [row for row in found.tried if "frozen" in row]
+    rows = [row for row in found.attempts if "frozen" in row]
     assert len(rows) == 7 and all("learning_rate" in row for row in rows)
 
 
@@ -148,7 +148,7 @@ def test_tuning_goes_on_where_the_best_is_at_an_end(
     assert found.config.learning_rate == pytest.approx(rate, rel=0.1)
     assert found.config.weight_decay == pytest.approx(decay, rel=0.1)
     for name in ("learning_rate", "weight_decay"):
-        numbers = [row[name] for row in found.tried if name in row]
+        numbers = [row[name] for row in found.attempts if name in row]
         assert min(numbers) < getattr(found.config, name) < max(numbers)
         assert len(numbers) == len(set(numbers))  # none is trained twice
 
@@ -175,7 +175,7 @@ def test_recipe_is_tuned_for_trainings_of_the_length_that_is_chosen(
     assert (found.steps, found.config.weight_decay) == (tuning.MOST_STEPS, 2e-3)
     assert found.config.policy == "shift-flip"
     assert found.at_limit and found.chose_steps
-    assert all(trial["mix"] == "mixup" for trial in found.tried if "policy" in trial)
+    assert all(trial["mix"] == "mixup" for trial in found.attempts if "policy" in trial)
     short = tuning.tune(comparison, None, "rotate-scale", 600)
     assert (short.steps, short.config.weight_decay, short.config.policy) == (
         600,
@@ -204,5 +204,5 @@ def test_a_recipe_is_tuned_again_where_it_makes_longer_trainings_worth_it(
 
     monkeypatch.setattr(tuning, "_score", score)
     found = tuning.tune(fake_trials(2), None, None, None)
-    tried = [trial["steps"] for trial in found.tried if "weight_decay" in trial]
+    tried = [trial["steps"] for trial in found.attempts if "weight_decay" in trial]
     assert set(tried) == {600, found.steps}

@@ -169,7 +169,7 @@ def test_each_network_is_shown_its_own_images_and_as_many(data, fit, monkeypatch
     assert generator.metadata["data"]["per_class"] == list(SIZES)
 
 
-@pytest.mark.parametrize("method", ["any", "balanced"])
+@pytest.mark.parametrize("method", ["any", "draw_balanced"])
 def test_images_of_classes_of_unequal_size_are_drawn_evenly(data, method):
     some = unequal(data)
     lessons = TrainingSet(some, "per-class", Session(0, CPU), {})
