@@ -3,6 +3,17 @@
 May import `core`.
 """
 
+from synthaug.data.conversion import (
+    form_of,
+    span_of,
+    take,
+    to_array,
+    to_float,
+    to_pil,
+    to_stored,
+    to_tensor,
+    white_of,
+)
 from synthaug.data.datasets import inner_of
 from synthaug.data.decoding import GRAY_LOADER, expect_depth_kept
 from synthaug.data.discovery import (
@@ -23,17 +34,8 @@ from synthaug.data.images import (
     expect_images,
     expect_labelled,
     expect_scale,
-    form_of,
     holds_integers,
     soft_rows,
-    span_of,
-    take,
-    to_array,
-    to_float,
-    to_pil,
-    to_stored,
-    to_tensor,
-    white_of,
 )
 from synthaug.data.source import ImageSource, folder_of, read_classes, read_images, splits_of
 from synthaug.data.splits import (

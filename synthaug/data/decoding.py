@@ -18,7 +18,8 @@ from PIL import Image, UnidentifiedImageError
 from torchvision.datasets.folder import pil_loader
 
 from synthaug.core import InputError
-from synthaug.data.images import LARGEST, SMALLEST, to_array
+from synthaug.data.conversion import to_array
+from synthaug.data.images import LARGEST, SMALLEST
 from synthaug.data.listing import UnreadableImage
 
 # Without a loader of one's own ImageFolder opens all files as RGB.

@@ -13,8 +13,8 @@ import torch
 from torch.utils.data import ConcatDataset, IterableDataset, Subset
 
 from synthaug.core import InputError, expect_labels, global_stream
+from synthaug.data.conversion import to_array
 from synthaug.data.decoding import BROKEN
-from synthaug.data.images import to_array
 from synthaug.data.listing import class_order
 from synthaug.data.untransformed import Apart, source_of, sources_of
 
