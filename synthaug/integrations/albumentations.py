@@ -1,6 +1,7 @@
 """Replace a real image by a synthetic one in an albumentations pipeline.
 
-`import synthaug` does not import this module, since importing albumentations is slow.
+`import synthaug` does not import this module, since importing albumentations is slow. It also works
+with the successor AlbumentationsX, which has the same import name.
 """
 
 from pathlib import Path
@@ -10,12 +11,20 @@ from zlib import crc32
 import cv2
 import numpy as np
 import torch
-from albumentations import ImageOnlyTransform
-from albumentations.core.transforms_interface import BaseTransformInitSchema
+from albumentations import ImageOnlyTransform, __version__
+from albumentations.core import transforms_interface
 
 from synthaug.core import ClassDrawer, InputError, stream_seed
 from synthaug.data import expect_scale, to_float
 from synthaug.pool import SamplePool
+
+# AlbumentationsX from 2.4.0 on refuses a class that defines the hook of albumentations.
+_NEW_HOOK = hasattr(ImageOnlyTransform, "sample_parameters")
+if _NEW_HOOK and not hasattr(transforms_interface, "SampledParams"):
+    raise ImportError(
+        f"albumentationsx {__version__}: 2.4.0 to 2.4.2 call custom transforms in a way of their "
+        "own; install albumentationsx>=2.4.3, or albumentations==2.0.8 instead"
+    )
 
 _SLACK = 0.05  # by which interpolation may leave the range of values
 # Targets that belong to the real image and to no other, and those of several images.
@@ -56,7 +65,7 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
         ((32, 32), True, 7)
     """
 
-    class InitSchema(BaseTransformInitSchema):  # type: ignore[misc]
+    class InitSchema(transforms_interface.BaseTransformInitSchema):  # type: ignore[misc]
         """The types that albumentations checks arguments against."""
 
         pool: str | Path | SamplePool
@@ -114,14 +123,28 @@ class MixSynthetic(ImageOnlyTransform):  # type: ignore[misc]
         """The keywords that are needed: the label."""
         return [self.label_key]
 
-    def get_params_dependent_on_data(
-        self, params: dict[str, Any], data: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Draw the pool's image that is used."""
+    if _NEW_HOOK:
+
+        def sample_parameters(
+            self, params: dict[str, Any], data: dict[str, Any], targets: Any, sampling: Any
+        ) -> Any:
+            """Draw the pool's image that is used."""
+            values = self._draw(data, sampling.random_generator)
+            return transforms_interface.SampledParams(params=values)
+
+    else:
+
+        def get_params_dependent_on_data(
+            self, params: dict[str, Any], data: dict[str, Any]
+        ) -> dict[str, Any]:
+            """Draw the pool's image that is used."""
+            return self._draw(data, self.random_generator)
+
+    def _draw(self, data: dict[str, Any], generator: np.random.Generator) -> dict[str, Any]:
         for key in (key for key, value in data.items() if value is not None):
             self._check_target(key)
         label = self._class_of(data[self.label_key])
-        return {"index": int(self._drawer.draw(np.array([label]), self.random_generator)[0])}
+        return {"index": int(self._drawer.draw(np.array([label]), generator)[0])}
 
     def apply(self, img: np.ndarray, index: int = 0, **params: Any) -> np.ndarray:
         """Return the pool's image `index` in the form of `img`."""

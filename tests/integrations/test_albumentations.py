@@ -1,8 +1,11 @@
 """albumentations' conventions: seeds, serialisation, replay, strictness, sizes and types."""
 
+import importlib.util
 import json
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import albumentations as A
@@ -15,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from synthaug.core import InputError
 from synthaug.data import Samples
+from synthaug.integrations import albumentations as adapter
 from synthaug.integrations.albumentations import MixSynthetic
 from synthaug.mixing import MixedDataset
 from synthaug.pool import SamplePool
@@ -291,3 +295,65 @@ def test_12_of_16_bits_are_not_mixed_in_far_too_dark(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"image: floats up to 0\.90.*far too dark"):
         MixSynthetic(pool, p=1.0)(image=bright, label=0)
     assert MixSynthetic(pool, p=1.0)(image=bright / 20, label=0)["image"].max() < 0.0625
+
+
+old_hook = pytest.mark.skipif(
+    hasattr(A.ImageOnlyTransform, "sample_parameters"), reason="the successor itself is installed"
+)
+
+
+@dataclass
+class SampledParams:
+    params: dict[str, Any]
+
+
+def successors_transform() -> type:
+    """A base class with the one hook of AlbumentationsX 2.4.0 and later."""
+
+    class Successor(A.ImageOnlyTransform):
+        def __init_subclass__(cls, **options: Any) -> None:
+            super().__init_subclass__(**options)
+            if "get_params_dependent_on_data" in vars(cls):
+                raise TypeError(f"{cls.__name__} defines removed sampling hook(s)")
+
+        def sample_parameters(
+            self, params: dict[str, Any], data: dict[str, Any], targets: Any, sampling: Any
+        ) -> SampledParams:
+            return SampledParams({})
+
+    def draw(self: Any, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        sampling = SimpleNamespace(random_generator=self.random_generator)
+        sampled: SampledParams = self.sample_parameters(params, data, None, sampling)
+        return sampled.params
+
+    Successor.get_params_dependent_on_data = draw  # by which 2.0.8 calls the other hook
+    return Successor
+
+
+def adapter_under(name: str) -> Any:
+    """The adapter, imported once more for the base class that is there now."""
+    spec = importlib.util.spec_from_file_location(name, adapter.__file__)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@old_hook
+def test_the_successors_hook_draws_the_same(
+    pool: SamplePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(A, "ImageOnlyTransform", successors_transform())
+    monkeypatch.setattr(A.core.transforms_interface, "SampledParams", SampledParams, raising=False)
+    pipelines = [
+        A.Compose([transform(pool, p=0.5)], seed=0)
+        for transform in (MixSynthetic, adapter_under("successors_adapter").MixSynthetic)
+    ]
+    first, second = (draws(pipeline, 0) for pipeline in pipelines)
+    assert first == second and len(set(first)) > 2
+
+
+@old_hook
+def test_the_successors_first_hook_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(A, "ImageOnlyTransform", successors_transform())
+    with pytest.raises(ImportError, match=r"albumentationsx 2\..*install albumentationsx>=2\.4\.3"):
+        adapter_under("refused_adapter")
