@@ -119,7 +119,7 @@ def arithmetic(device: torch.device) -> str:
         with torch.cuda.device(device):
             native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        native = _processor_multiplies_bfloat16()
+        native = processor_multiplies_bfloat16()
     return "bfloat16" if native else "float32"
 
 
@@ -165,7 +165,7 @@ def as_native(device: torch.device) -> Iterator[None]:
     It takes a seventh of the time of torch's own emulation.
     """
     is_emulated = device.type == "cpu" and arithmetic(device) == "bfloat16"
-    if is_emulated and not _processor_multiplies_bfloat16():
+    if is_emulated and not processor_multiplies_bfloat16():
         with _Widened():  # type: ignore[no-untyped-call]
             yield
     else:
@@ -207,9 +207,12 @@ class _Widened(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return tree_map_only(Tensor, Tensor.bfloat16, result)
 
 
-def _processor_multiplies_bfloat16() -> bool:
-    # oneDNN supports it wherever there is AVX-512, but without instructions for it emulates it, at
-    # more than the time of float32.
+def processor_multiplies_bfloat16() -> bool:
+    """Tell whether this processor has instructions for products of bfloat16.
+
+    oneDNN computes them wherever there is AVX-512, but emulates the instructions where there are
+    none, at more than the time of float32.
+    """
     if platform.machine().lower() in ("x86_64", "amd64"):
         return torch.cpu._is_avx512_bf16_supported()
     available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]

@@ -77,7 +77,7 @@ def test_bfloat16_is_for_processors_that_multiply_it(
 
 @pytest.mark.parametrize("native", [True, False])
 def test_the_environment_may_name_another_arithmetic(monkeypatch, native):
-    monkeypatch.setattr(devices, "_processor_multiplies_bfloat16", lambda: native)
+    monkeypatch.setattr(devices, "processor_multiplies_bfloat16", lambda: native)
     here, weights = torch.device("cpu"), torch.full((1, 1), 1 + 2**-10)  # no number of bfloat16
     for asked, product in (("bfloat16", 1.0), ("float32", 1 + 2**-10)):
         monkeypatch.setenv("SYNTHAUG_ARITHMETIC", asked)
@@ -117,7 +117,7 @@ class Convolutions(TorchDispatchMode):
 
 @pytest.mark.parametrize("native", [True, False])
 def test_what_has_no_instructions_for_bfloat16_multiplies_as_if_it_had(monkeypatch, native):
-    monkeypatch.setattr(devices, "_processor_multiplies_bfloat16", lambda: native)
+    monkeypatch.setattr(devices, "processor_multiplies_bfloat16", lambda: native)
     monkeypatch.setenv("SYNTHAUG_ARITHMETIC", "bfloat16")
     here, generator = torch.device("cpu"), torch.Generator().manual_seed(0)
     images = torch.randn(3, 4, 7, 6, generator=generator).bfloat16()
@@ -137,7 +137,7 @@ def test_what_has_no_instructions_for_bfloat16_multiplies_as_if_it_had(monkeypat
 
 def test_it_does_so_in_inference_mode_too(monkeypatch):
     """Where torch hands over a layer whole, in place of the products that it is made of."""
-    monkeypatch.setattr(devices, "_processor_multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(devices, "processor_multiplies_bfloat16", lambda: False)
     monkeypatch.setenv("SYNTHAUG_ARITHMETIC", "bfloat16")
     here, generator = torch.device("cpu"), torch.Generator().manual_seed(0)
     layers = torch.nn.Sequential(
@@ -157,7 +157,7 @@ def test_it_does_so_in_inference_mode_too(monkeypatch):
 
 
 def test_float32_stays_what_it_is_within_bfloat16(monkeypatch):
-    monkeypatch.setattr(devices, "_processor_multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(devices, "processor_multiplies_bfloat16", lambda: False)
     monkeypatch.setenv("SYNTHAUG_ARITHMETIC", "bfloat16")
     weights = torch.full((1, 1), 1 + 2**-10)  # no number of bfloat16
     with as_native(torch.device("cpu")):

@@ -3,7 +3,8 @@
 import multiprocessing
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -190,47 +191,48 @@ def test_processes_are_as_certain_as_all_of_them_together(tmp_path) -> None:
         assert equal(torch.load(tmp_path / f"made-{rank}"), alone.state_dict())
 
 
-def test_the_card_tells_of_the_most_certain_of_all_processes(monkeypatch) -> None:
-    from synthaug.core import distributed
+@contextmanager
+def first_of(size: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Work as the first of several processes that have met, though there are no others."""
+    monkeypatch.setenv("WORLD_SIZE", str(size))
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setattr(dist, "is_initialized", lambda: True)
+    with team():
+        yield
 
+
+def test_metadata_tells_the_most_certain_of_all_processes(monkeypatch) -> None:
     def gather(ours, value):
         return [value, 0.75] if isinstance(value, float) else [value] * ours.size
 
-    monkeypatch.setattr(distributed, "_current", distributed.ContextVar("team"))
-    monkeypatch.setattr(distributed.Team, "gather", gather)
-    distributed._current.set(distributed.Team(rank=0, size=2))
+    monkeypatch.setattr(Team, "gather", gather)
     settings = {"steps": 1, "batch_size": 4, "latent": 3, "width": 4, "scope": "per-class"}
-    made = ConditionalGAN(**settings).fit(make_data(), device="cpu")
-    assert made.metadata["certainty"] == 0.75
+    with first_of(2, monkeypatch):
+        generator = ConditionalGAN(**settings).fit(make_data(), device="cpu")
+    assert generator.metadata["certainty"] == 0.75
 
 
-def test_a_process_whose_classes_have_no_validation_images_trains_without(monkeypatch) -> None:
-    from synthaug.core import distributed, training
+def test_a_process_without_validation_images_trains_without(monkeypatch) -> None:
+    from synthaug.core import training
 
-    monkeypatch.setattr(distributed, "_current", distributed.ContextVar("team"))
-    monkeypatch.setattr(distributed.Team, "gather", lambda ours, value: [value] * ours.size)
+    monkeypatch.setattr(Team, "gather", lambda ours, value: [value] * ours.size)
     monkeypatch.setattr(training, "APART", 1)
-    distributed._current.set(distributed.Team(rank=0, size=3))
     data = make_data()
-    held = replace(data, images=255 - data.images)
-    held = held.subset(np.flatnonzero(data.labels))  # of the class that this process has, none
+    negatives = replace(data, images=255 - data.images)
+    validation = negatives.subset(np.flatnonzero(data.labels))  # none of this process's class
     settings = {"steps": 2, "batch_size": 4, "latent": 3, "width": 4, "scope": "per-class"}
-    made = ConditionalVAE(**settings).fit(data, validation=held, device="cpu")
-    assert set(made.metadata["validation"]) == {
-        "accuracy",
-        "coverage",
-    }  # of all networks, at the end
+    with first_of(3, monkeypatch):
+        generator = ConditionalVAE(**settings).fit(data, validation=validation, device="cpu")
+    # Of all networks, at the end.
+    assert set(generator.metadata["validation"]) == {"accuracy", "coverage"}
 
 
 def test_a_batch_that_cannot_be_divided_is_refused(monkeypatch) -> None:
-    from synthaug.core import distributed
-
-    monkeypatch.setattr(distributed, "_current", distributed.ContextVar("team"))
-    distributed._current.set(distributed.Team(rank=0, size=3))
-    with pytest.raises(InputError, match="batch_size: expected a multiple of the 3 processes"):
+    message = "batch_size: expected a multiple of the 3 processes"
+    with first_of(3, monkeypatch), pytest.raises(InputError, match=message):
         TransferVAE(steps=2, batch_size=64).fit(make_data(), device="cpu")
-    distributed._current.set(distributed.Team(rank=0, size=2))
-    with pytest.raises(InputError, match=r"expected an even number .* each of the 2 .*, got 6"):
+    message = r"expected an even number .* each of the 2 .*, got 6"
+    with first_of(2, monkeypatch), pytest.raises(InputError, match=message):
         ConditionalGAN(steps=2, batch_size=6).fit(make_data(), device="cpu")
 
 

@@ -11,13 +11,12 @@ from measurement import measure
 
 import synthaug.gain.baselines as tuning
 import synthaug.gain.runs.run as runs
-import synthaug.gain.testing as opening
 from synthaug import Blend, ConditionalVAE, LabelledImages, RandomField, TrainConfig, read_images
 from synthaug.classifiers import Backbone
 from synthaug.core import TrainingError
 from synthaug.data import draw_subset
 from synthaug.gain import Arm, Comparison, Experiment, Source, open_comparison, synthetic_arm
-from synthaug.gain.arms import distilled_arm
+from synthaug.gain.arms import distilled_arm, real_arms, smoothed_arm
 
 PLAIN, STEEP = Arm("plain", TrainConfig()), Arm("steep", TrainConfig(learning_rate=1e30))
 BROKEN = ConditionalVAE(steps=5, learning_rate=1e30)
@@ -127,67 +126,67 @@ def test_a_rate_that_is_too_high_is_tuned_away(
 ) -> None:
     rates = [{"learning_rate": rate} for rate in (0.1, 1e30)]
     monkeypatch.setattr(tuning, "CANDIDATES", (rates, tuning.POLICIES[:1]))
-    monkeypatch.setattr(tuning, "_beyond", lambda *_: [])
     gain = measure(train, test, **QUICK, steps=3)
-    assert gain.protocol["recipe"]["learning_rate"] == 0.1
-    tried = [row for row in gain.protocol["tuning"] if "learning_rate" in row]
-    scores = {row["learning_rate"]: row["validation"] for row in tried}
+    assert gain.protocol["recipe"]["learning_rate"] <= 0.1
+    rows = [row for row in gain.protocol["tuning"] if "learning_rate" in row]
+    scores = {row["learning_rate"]: row["validation"] for row in rows}
     assert scores[0.1] > scores[1e30] == 0
 
 
 def test_what_is_tried_on_top_and_diverges_is_not_chosen(
     train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A rate beyond the largest, which nobody asked for, and twice the steps: each is trained
-    alone, and what was found before stands."""
+    """A rate beyond those that nobody asked for, and twice the steps: each is trained alone, and
+    the best before it stands."""
     original = runs.train_classifier
 
     def diverging(*images: Any, **options: Any) -> Any:
-        if options["config"].learning_rate > 0.5 or options["steps"] > 6:
+        if options["config"].learning_rate not in usual or options["steps"] > 6:
             raise TrainingError("the loss became nan")
         return original(*images, **options)
 
-    rates, beyond = [{"learning_rate": rate} for rate in (0.1, 0.5)], {"learning_rate": 1.0}
+    usual = (0.1, 0.5)
+    rates = [{"learning_rate": rate} for rate in usual]
     monkeypatch.setattr(tuning, "CANDIDATES", (rates, tuning.POLICIES[:1]))
-    monkeypatch.setattr(tuning, "_beyond", lambda _, tried: [beyond] * (beyond not in tried))
     monkeypatch.setattr(tuning, "TUNING_STEPS", 6)
     monkeypatch.setattr(runs, "train_classifier", diverging)
     gain = measure(train, test, **QUICK)
-    tried = gain.protocol["tuning"]
-    assert gain.protocol["steps"] == 6 and gain.protocol["recipe"]["learning_rate"] <= 0.5
-    steep = [row["validation"] for row in tried if row.get("learning_rate") == 1.0]
-    assert steep and not any(steep)
-    longer = [row["validation"] for row in tried if row["steps"] == 12]
+    rows = gain.protocol["tuning"]
+    assert gain.protocol["steps"] == 6 and gain.protocol["recipe"]["learning_rate"] in usual
+    beyond = [row["validation"] for row in rows if row.get("learning_rate", 0.1) not in usual]
+    assert beyond and not any(beyond)
+    longer = [row["validation"] for row in rows if row["steps"] == 12]
     assert longer and not any(longer)
 
 
-def test_a_rival_that_diverges_on_the_last_seeds_is_none(
+def test_an_oracle_candidate_that_diverges_on_the_last_seeds_is_none(
     train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, opened_on = runs.train_classifier, opening._oracle_candidates
-    rivals: list[Arm] = []
+    original = runs.train_classifier
+    options: dict[str, Any] = {**QUICK, "steps": 3, "config": TrainConfig()}
+    first = measure(train, test, **options)
+    finalists = {first.baseline, first.trained, first.control, first.chosen["arm"]}
+    on_last = [arm for arm in first.arms if arm.seeds == first.protocol["seeds"]]
+    candidates = {arm.name for arm in on_last} - finalists
+    plain = real_arms(TrainConfig(), balanced=True)
+    arms = [arm for arm in (*plain, *map(smoothed_arm, plain)) if arm.name in candidates]
+    names, configs = [arm.name for arm in arms], [arm.config for arm in arms]
+    assert configs
 
-    def noted(*given: Any) -> list[Arm]:
-        rivals[:] = opened_on(*given)
-        return rivals
-
-    def diverging(*images: Any, **options: Any) -> Any:
-        plain = options["synthetic"] is None and options["soft_labels"] is None
-        recipes = [arm.config for arm in rivals if not arm.distilled]
-        if plain and options["seed"] == 3 and options["config"] in recipes:
+    def diverging(*images: Any, **settings: Any) -> Any:
+        is_plain = settings["synthetic"] is None and settings["soft_labels"] is None
+        if is_plain and settings["seed"] == 3 and settings["config"] in configs:
             raise TrainingError("the loss became nan; lower the learning rate")
-        return original(*images, **options)
+        return original(*images, **settings)
 
-    monkeypatch.setattr(opening, "_oracle_candidates", noted)
     monkeypatch.setattr(runs, "train_classifier", diverging)
-    gain = measure(train, test, **QUICK, steps=3, config=TrainConfig())
-    broken = [arm.name for arm in rivals if not arm.distilled]
-    assert broken and gain.rival not in broken
-    told = [each for each in gain.protocol["caveats"] if "diverged" in each]
-    assert told[-len(broken) :] == [
+    gain = measure(train, test, **options)
+    assert gain.rival not in names
+    messages = [each for each in gain.protocol["caveats"] if "diverged" in each]
+    assert set(messages[-len(configs) :]) == {
         f"the training of {name} diverged (the loss became nan), and has nothing right on seed 3"
-        for name in broken
-    ]
+        for name in names
+    }
 
 
 def test_a_recipe_that_never_converges_ends_it_at_once(

@@ -2,18 +2,18 @@
 
 import itertools
 import math
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from measurement import QUICK, measure, sources
 
-import synthaug.gain.baselines as tuning
+import synthaug.gain.baselines as baselines
 from synthaug import InputError, LabelledImages, TrainConfig
 from synthaug.classifiers import Backbone
-
-Way = tuple[TrainConfig, str | None]  # a recipe and the mix that it is tried with
-
+from synthaug.gain import Arm
 
 SETTLED = ("standardize", "policy")
 
@@ -26,7 +26,7 @@ def settled_steps(tried: list[dict[str, Any]], first: int) -> tuple[int, str]:
     assert [best["steps"] for best in bests] == [first * 2**i for i in range(len(bests))]
     # It stops at the first doubling that is not worth it, and keeps the length before.
     worth = [
-        longer["validation"] >= shorter["validation"] + tuning.WORTH_DOUBLING - 1e-5
+        longer["validation"] >= shorter["validation"] + baselines.WORTH_DOUBLING - 1e-5
         for shorter, longer in itertools.pairwise(bests)
     ]
     assert all(worth[:-1])
@@ -37,10 +37,10 @@ def settled_steps(tried: list[dict[str, Any]], first: int) -> tuple[int, str]:
 def test_tuning_settles_recipe_and_steps_before_any_arm(
     train: LabelledImages, test: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "TUNING_STEPS", 4)
-    monkeypatch.setattr(tuning, "MOST_STEPS", 16)
+    monkeypatch.setattr(baselines, "TUNING_STEPS", 4)
+    monkeypatch.setattr(baselines, "MOST_STEPS", 16)
     normalisations = [{"standardize": True}, {"standardize": False}]
-    monkeypatch.setattr(tuning, "CANDIDATES", (normalisations, tuning.POLICIES[:2]))
+    monkeypatch.setattr(baselines, "CANDIDATES", (normalisations, baselines.POLICIES[:2]))
     settings = {k: v for k, v in QUICK.items() if k not in ("config", "steps")}
     gain = measure(train, test, **settings, sources=sources()[2:])
     tried = gain.protocol["tuning"]
@@ -72,137 +72,112 @@ def test_tuning_settles_recipe_and_steps_before_any_arm(
         measure(train, test, **settings, policy="mirror", sources=sources()[2:])
 
 
-def fake_trials(seeds: int) -> Any:
-    experiment = SimpleNamespace(classifier=Backbone())
-    return SimpleNamespace(experiment=experiment, seeds=list(range(seeds)))
+class Trials:
+    """A comparison whose scores are made up, of a configuration, its steps and the seeds."""
+
+    def __init__(self, seeds: int, score: Callable[[TrainConfig, int, list[int]], float]) -> None:
+        self.experiment = SimpleNamespace(classifier=Backbone())
+        self.seeds = list(range(seeds))
+        self.steps = 0
+        self.trainings: list[tuple[TrainConfig, int, list[int]]] = []
+        self._score = score
+
+    def train(self, arms: list[Arm], what: str, *, seeds: list[int]) -> None:
+        self.trainings += [(arm.config, self.steps, seeds) for arm in arms]
+
+    def validation(self, arms: list[Arm], *, seeds: list[int]) -> dict[Arm, np.ndarray]:
+        return {arm: np.array([self._score(arm.config, self.steps, seeds)]) for arm in arms}
 
 
-def test_two_unlucky_seeds_do_not_end_the_training_early(monkeypatch: pytest.MonkeyPatch) -> None:
+def tune(trials: Trials, config: TrainConfig | None, policy: str | None, steps: int | None) -> Any:
+    return baselines.tune(trials, config, policy, steps)  # type: ignore[arg-type]
+
+
+def test_two_unlucky_seeds_do_not_end_the_training_early() -> None:
     """Twice the steps are worth a point; on the first two seeds they look worth a fifth of it."""
-    asked = []
 
-    def score(
-        _: object,
-        ways: list[Way],
-        steps: int,
-        *,
-        seeds: list[int] | None = None,
-    ) -> list[float]:
-        asked.extend((steps, mix, seeds) for _, mix in ways)
-        worth = 0.01 if seeds is not None else 0.002
-        reached = 0.5 + worth * min(math.log2(steps / 600), 1)
-        return [reached - 0.1 * (mix is not None) for _, mix in ways]
+    def score(config: TrainConfig, steps: int, seeds: list[int]) -> float:
+        worth = 0.01 if len(seeds) == 5 else 0.002
+        return 0.5 + worth * min(math.log2(steps / 600), 1) - 0.1 * (config.mix is not None)
 
-    monkeypatch.setattr(tuning, "_score", score)
-    found = tuning.tune(fake_trials(5), None, "shift", None)
-    assert found.steps == 1200
-    assert (600, None, [0, 1, 2, 3, 4]) in asked and (1200, None, [0, 1, 2, 3, 4]) in asked
-    asked_all = [trial for trial in found.attempts if trial.get("seeds") == 5]
-    assert [trial["steps"] for trial in asked_all] == [600, 1200, 1200, 2400]
-    assert tuning.tune(fake_trials(2), None, "shift", None).steps == 600
+    trials = Trials(5, score)
+    tuning = tune(trials, None, "shift", None)
+    assert tuning.steps == 1200
+    on_all = [(steps, config.mix) for config, steps, seeds in trials.trainings if len(seeds) == 5]
+    assert {(600, None), (1200, None)} <= set(on_all)
+    attempts = [trial for trial in tuning.attempts if trial.get("seeds") == 5]
+    assert [trial["steps"] for trial in attempts] == [600, 1200, 1200, 2400]
+    assert tune(Trials(2, score), None, "shift", None).steps == 600
 
 
-def test_a_linear_probe_is_tried_at_rates_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_linear_probe_is_tried_at_rates_of_its_own() -> None:
     """At the rates of fine-tuning it looks worse than it is."""
-    asked: list[TrainConfig] = []
-
-    def score(_: object, ways: list[Way], *_more: Any, **_seeds: Any) -> list[float]:
-        recipes = [config for config, _ in ways]
-        asked.extend(recipes)
-        return [0.6 if r.frozen and r.learning_rate == 0.3 else 0.5 for r in recipes]
-
-    monkeypatch.setattr(tuning, "_score", score)
-    comparison = fake_trials(2)
-    comparison.experiment.classifier = SimpleNamespace(pretrained=True)
-    found = tuning.tune(comparison, None, "shift", None)
-    assert (found.config.frozen, found.config.learning_rate) == (True, 0.3)
-    probes = {config.learning_rate for config in asked if config.frozen}
-    others = {config.learning_rate for config in asked if not config.frozen}
+    trials = Trials(
+        2, lambda config, *_: 0.5 + 0.1 * (config.frozen and config.learning_rate == 0.3)
+    )
+    trials.experiment.classifier = SimpleNamespace(pretrained=True)  # type: ignore[assignment]
+    tuning = tune(trials, None, "shift", None)
+    assert (tuning.config.frozen, tuning.config.learning_rate) == (True, 0.3)
+    configs = [config for config, *_ in trials.trainings]
+    probes = {config.learning_rate for config in configs if config.frozen}
+    others = {config.learning_rate for config in configs if not config.frozen}
     assert probes == {0.03, 0.1, 0.3, 0.9}  # those on both sides of the best are tried, too
     assert others == {0.01, 0.03, 0.1}
-    assert {config.policy for config in asked} == {"shift"}
-    rows = [row for row in found.attempts if "frozen" in row]
+    assert {config.policy for config in configs} == {"shift"}
+    rows = [row for row in tuning.attempts if "frozen" in row]
     assert len(rows) == 7 and all("learning_rate" in row for row in rows)
 
 
 @pytest.mark.parametrize("rate", [0.8, 0.1, 0.013])
 @pytest.mark.parametrize("decay", [0.16, 0.01, 0.0008])
-def test_tuning_goes_on_where_the_best_is_at_an_end(
-    monkeypatch: pytest.MonkeyPatch, rate: float, decay: float
-) -> None:
+def test_tuning_goes_on_where_the_best_is_at_an_end(rate: float, decay: float) -> None:
     """Whatever the best is, it was tried, and so was what lies on both sides of it."""
-    asked: list[TrainConfig] = []
 
-    def score(_: object, ways: list[Way], *_more: Any, **_seeds: Any) -> list[float]:
-        recipes = [config for config, _ in ways]
-        asked.extend(recipes)
-        return [
-            0.9
-            - 0.01 * abs(math.log(each.learning_rate / rate))
-            - 0.01 * abs(math.log(each.weight_decay / decay))
-            for each in recipes
-        ]
+    def score(config: TrainConfig, *_: Any) -> float:
+        distance = abs(math.log(config.learning_rate / rate))
+        return 0.9 - 0.01 * (distance + abs(math.log(config.weight_decay / decay)))
 
-    monkeypatch.setattr(tuning, "_score", score)
-    found = tuning.tune(fake_trials(2), None, "shift", 600)
-    assert found.config.learning_rate == pytest.approx(rate, rel=0.1)
-    assert found.config.weight_decay == pytest.approx(decay, rel=0.1)
+    tuning = tune(Trials(2, score), None, "shift", 600)
+    assert tuning.config.learning_rate == pytest.approx(rate, rel=0.1)
+    assert tuning.config.weight_decay == pytest.approx(decay, rel=0.1)
     for name in ("learning_rate", "weight_decay"):
-        numbers = [row[name] for row in found.attempts if name in row]
-        assert min(numbers) < getattr(found.config, name) < max(numbers)
+        numbers = [row[name] for row in tuning.attempts if name in row]
+        assert min(numbers) < getattr(tuning.config, name) < max(numbers)
         assert len(numbers) == len(set(numbers))  # none is trained twice
 
 
-def test_recipe_is_tuned_for_trainings_of_the_length_that_is_chosen(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_config_is_tuned_for_trainings_of_the_length_chosen() -> None:
     """What is best for a short training is not for a long one."""
 
-    def score(_: object, ways: list[Way], steps: int, **seeds: Any) -> list[float]:
+    def score(config: TrainConfig, steps: int, _: Any) -> float:
         best = 1e-2 if steps <= 1200 else 2e-3
-        learned = 0.5 + 0.02 * math.log2(steps / 600)
-        return [
-            learned
-            + 0.04 * (mix == "mixup" and steps >= 2400)
-            - 0.05 * (each.weight_decay != best)
-            + 0.01 * (each.policy == "shift-flip")
-            for each, mix in ways
-        ]
+        gains = 0.04 * (config.mix == "mixup" and steps >= 2400) + 0.01 * (
+            config.policy == "shift-flip"
+        )
+        return 0.5 + 0.02 * math.log2(steps / 600) + gains - 0.05 * (config.weight_decay != best)
 
-    monkeypatch.setattr(tuning, "_score", score)
-    comparison = fake_trials(2)
-    found = tuning.tune(comparison, None, None, None)
-    assert (found.steps, found.config.weight_decay) == (tuning.MOST_STEPS, 2e-3)
-    assert found.config.policy == "shift-flip"
-    assert found.at_limit and found.chose_steps
-    assert all(trial["mix"] == "mixup" for trial in found.attempts if "policy" in trial)
-    short = tuning.tune(comparison, None, "rotate-scale", 600)
-    assert (short.steps, short.config.weight_decay, short.config.policy) == (
-        600,
-        1e-2,
-        "rotate-scale",
-    )
+    trials = Trials(2, score)
+    tuning = tune(trials, None, None, None)
+    assert (tuning.steps, tuning.config.weight_decay) == (baselines.MOST_STEPS, 2e-3)
+    assert tuning.config.policy == "shift-flip"
+    assert tuning.at_limit and tuning.chose_steps
+    assert all(trial["mix"] == "mixup" for trial in tuning.attempts if "policy" in trial)
+    short = tune(trials, None, "rotate-scale", 600)
+    assert (short.steps, short.config.weight_decay) == (600, 1e-2)
+    assert short.config.policy == "rotate-scale"
     assert not short.chose_steps
-    assert tuning.tune(comparison, TrainConfig(), None, 600) == tuning.Tuning(
-        TrainConfig(), 600, []
-    )
-    assert tuning.tune(comparison, TrainConfig(), None, None).steps == tuning.MOST_STEPS
+    fixed = tune(trials, TrainConfig(), None, 600)
+    assert fixed == baselines.Tuning(TrainConfig(), 600, [])
+    assert tune(trials, TrainConfig(), None, None).steps == baselines.MOST_STEPS
 
 
-def test_a_recipe_is_tuned_again_where_it_makes_longer_trainings_worth_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_config_is_tuned_again_where_longer_trainings_then_pay() -> None:
     """More steps pay with little weight decay alone, of which the usual is not."""
 
-    def score(_: object, ways: list[Way], steps: int, **seeds: Any) -> list[float]:
-        return [
-            0.5
-            - 10 * abs(each.weight_decay - 2e-3)
-            + 0.05 * (each.weight_decay < 5e-3) * math.log2(steps / 600)
-            for each, _ in ways
-        ]
+    def score(config: TrainConfig, steps: int, _: Any) -> float:
+        decay = config.weight_decay
+        return 0.5 - 10 * abs(decay - 2e-3) + 0.05 * (decay < 5e-3) * math.log2(steps / 600)
 
-    monkeypatch.setattr(tuning, "_score", score)
-    found = tuning.tune(fake_trials(2), None, None, None)
-    tried = [trial["steps"] for trial in found.attempts if "weight_decay" in trial]
-    assert set(tried) == {600, found.steps}
+    tuning = tune(Trials(2, score), None, None, None)
+    lengths = [trial["steps"] for trial in tuning.attempts if "weight_decay" in trial]
+    assert set(lengths) == {600, tuning.steps}

@@ -103,7 +103,7 @@ def test_the_arithmetic_of_a_study_is_that_of_its_device(
     native: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A cache may be shared by machines of both kinds."""
-    monkeypatch.setattr(devices, "_processor_multiplies_bfloat16", lambda: native)
+    monkeypatch.setattr(devices, "processor_multiplies_bfloat16", lambda: native)
     found = place_experiment(BASE, tmp_path)
     with devices.mixed_precision(torch.device("cpu")):
         product = torch.ones(2, 2) @ torch.ones(2, 2)
